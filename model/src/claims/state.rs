@@ -1,0 +1,220 @@
+//! What there is: the shared words of the order ring and the registry, and everybody's private memory.
+
+use super::recovery::Recovery;
+use std::fmt;
+
+/// Room in the arrays; the bounds say how much of it is used.
+pub const SLOTS: usize = 4;
+pub const ENTRIES: usize = 4;
+pub const MESSAGES: usize = 6;
+pub const NOBODY: u8 = 0xff;
+
+/// How large a world to explore. Everything that can go wrong has a budget, so that it is finite.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bounds {
+    pub slots: u8,
+    pub producers: usize,
+    pub consumers: usize,
+    /// Messages that each producer's entry sends in all, whoever owns it.
+    pub messages: u8,
+    /// Messages committed before the model starts, by somebody who has left.
+    pub prefilled: u8,
+    pub send_k: u8,
+    pub recv_k: u8,
+    /// Guards that one consumer may hold at a time.
+    pub guards: u32,
+    pub kills: u8,
+    pub attaches: u8,
+    pub detaches: u8,
+    pub rejects: u8,
+    /// Participants that may stop calling for good between two calls, alive and with their lease.
+    pub idlers: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Free,
+    Full,
+    Held,
+    Redo,
+}
+
+/// The word that decides over a slot.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Word {
+    pub kind: Kind,
+    pub lap: u8,
+    pub owner: u8,
+    pub redo: u8,
+}
+
+/// Short, as traces are full of them.
+impl fmt::Debug for Word {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Word { kind, lap, owner, redo } = self;
+        match kind {
+            Kind::Free => write!(f, "FREE({lap})"),
+            Kind::Full => write!(f, "FULL({lap})"),
+            Kind::Held => write!(f, "HELD({lap}, entry {owner}, redo {redo})"),
+            Kind::Redo => write!(f, "REDO({lap}, redo {redo})"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Slot {
+    pub word: Word,
+    /// Stands for the link's other fields, and for the frame.
+    pub message: u8,
+    /// Ghost, seen by no participant: the entry that won this position by CAS and has not yet
+    /// moved the slot on; of `tail` while FREE, of `head` while FULL.
+    pub winner: u8,
+}
+
+impl Slot {
+    pub(super) fn free_next(&mut self) {
+        let word = Word { kind: Kind::Free, lap: self.word.lap + 1, owner: NOBODY, redo: 0 };
+        *self = Slot { word, message: NOBODY, winner: NOBODY };
+    }
+
+    pub(super) fn hold(&mut self, owner: usize) {
+        self.word = Word { kind: Kind::Held, owner: owner as u8, ..self.word };
+        self.winner = NOBODY;
+    }
+
+    pub(super) fn redo(&mut self, count: u8) {
+        self.word = Word { kind: Kind::Redo, owner: NOBODY, redo: count, ..self.word };
+        self.winner = NOBODY;
+    }
+}
+
+/// Positions `position .. position + k`; NONE is `k == 0`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Intent {
+    pub position: u8,
+    pub k: u8,
+}
+
+impl Intent {
+    pub const NONE: Intent = Intent { position: 0, k: 0 };
+
+    pub(super) fn covers(self, position: u8) -> bool {
+        self.position <= position && position < self.position + self.k
+    }
+}
+
+/// What the file and the kernel know of a participant. The producers' entries come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Entry {
+    pub dirty: bool,
+    pub generation: u8,
+    pub lease: bool,
+    /// `enq` in a producer's entry, `deq` in a consumer's.
+    pub intent: Intent,
+}
+
+/// Where a participant's process stands: what its next step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Pc {
+    /// No process: killed, detached, or never there.
+    Gone,
+    AttachCheck,
+    AttachClear,
+    AttachDirty,
+    /// Between two calls of `send` or `recv`.
+    Ready,
+    /// Alive, but never calls again.
+    Idle,
+    Scan,
+    ReadHead,
+    Check,
+    Skip,
+    StoreIntent,
+    Cas,
+    ClearIntent,
+    /// Commit, or mark HELD.
+    Mark,
+    DetachRedo,
+    DetachBump,
+    DetachClean,
+    DetachUnlock,
+}
+
+impl Pc {
+    /// Will it go on to call `send` or `recv`?
+    pub(super) fn calls(self) -> bool {
+        !matches!(self, Pc::Gone | Pc::Idle | Pc::AttachCheck | Pc::AttachClear | Pc::AttachDirty)
+    }
+}
+
+/// A participant's private memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Process {
+    pub pc: Pc,
+    /// The position read from the cursor, the number of links wanted, and how many are done.
+    pub position: u8,
+    pub k: u8,
+    pub done: u8,
+    /// Producer: the next message. Kept over a kill: the application's, not the handle's.
+    pub next: u8,
+    /// Consumer: slots under a guard, as bits.
+    pub guards: u8,
+    /// Consumer: does `seen` equal `redo_epoch`? Does `e`, read at the start of the scan?
+    pub seen: bool,
+    pub scan_is_current: bool,
+    /// Consumer: a reject that still has to bump the epoch.
+    pub bump_due: bool,
+    /// Consumer: the slot whose reject has bumped the epoch too early (a mistake).
+    pub late_redo: u8,
+}
+
+impl Process {
+    pub(super) fn new(pc: Pc, next: u8) -> Self {
+        Process {
+            pc,
+            position: 0,
+            k: 0,
+            done: 0,
+            next,
+            guards: 0,
+            seen: false,
+            scan_is_current: false,
+            bump_due: false,
+            late_redo: NOBODY,
+        }
+    }
+
+    /// Ready for the next call, with nothing left over from the last.
+    pub(super) fn ready(self) -> Self {
+        Process { pc: Pc::Ready, position: 0, k: 0, done: 0, scan_is_current: false, ..self }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct State {
+    pub tail: u8,
+    pub head: u8,
+    pub slots: [Slot; SLOTS],
+    pub entries: [Entry; ENTRIES],
+    pub processes: [Process; ENTRIES],
+    pub recovery: Recovery,
+    /// Ghosts: messages committed, as bits; how often each was delivered; budgets used up.
+    pub committed: u8,
+    pub deliveries: [u8; MESSAGES],
+    pub kills: u8,
+    pub attaches: u8,
+    pub detaches: u8,
+    pub rejects: u8,
+    pub idlers: u8,
+    pub consumer_kills: u8,
+}
+
+impl State {
+    /// `redo_epoch.fetch_add(1)`: no copy of it is current any more.
+    pub(super) fn bump_epoch(&mut self) {
+        for process in &mut self.processes {
+            process.seen = false;
+            process.scan_is_current = false;
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Lane extents: which bytes of a lane its writer may write.
+//!
+//! # What is modelled
+//!
+//! Each producer owns a lane, a ring of a few bytes; every frame is contiguous, and one that does not
+//! fit before the end is preceded by padding. The writer looks for room, writes the frame byte by byte,
+//! claims a position, stores the link's fields one by one and commits. It keeps a private FIFO of
+//! (position, end); the oldest frame is free once its slot's lap has moved past that position. Consumers
+//! read the frame byte by byte under their guard and release. Writers are killed anywhere, and a new
+//! owner rebuilds FIFO, write offset and room from the slots, while consumers go on releasing and
+//! other producers go on claiming: state, fields one by one, state again. The room is bounded by the
+//! lane, the FIFO by the number of links (asserted).
+//!
+//! # What is left out
+//!
+//! Claim, take and recovery are single steps here: `claims` shows that they may be taken so. Nobody
+//! takes more than one guard. A writer that finds no room tries again; nobody sleeps.
+//!
+//! # Invariants, and where they are asserted
+//!
+//! I4 and I6: every byte that a consumer reads under its guard is a byte of the message committed at that
+//! position ([`Lanes::consumer`], `Read`). Rebuilt extents fit into the lane ([`Lanes::finish_rebuild`]).
+//! I8: [`Lanes::goal`] must stay reachable without further kills.
+
+mod reader;
+mod writer;
+
+use crate::checker::{Model, Steps};
+use crate::mistake::Mistake;
+
+const SLOTS: usize = 4;
+const BYTES: usize = 6;
+const PRODUCERS: usize = 2;
+const CONSUMERS: usize = 2;
+const NOBODY: u8 = 0xff;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    pub slots: u8,
+    pub producers: usize,
+    pub consumers: usize,
+    pub lane: u8,
+    /// Lengths of a producer's messages, in turn: each at most half the lane.
+    pub lengths: &'static [u8],
+    pub kills: u8,
+    pub attaches: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Free,
+    Full,
+    Held,
+    Redo,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Slot {
+    kind: Kind,
+    lap: u8,
+    /// The consumer while HELD; while FREE a ghost, the producer that has claimed the position.
+    owner: u8,
+    lane: u8,
+    offset: u8,
+    len: u8,
+    /// Ghost: the message committed here.
+    message: u8,
+}
+
+/// A frame in a lane. Ends count on over the laps of the lane, so that nothing wraps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Extent {
+    position: u8,
+    start: u8,
+    end: u8,
+}
+
+const NO_EXTENT: Extent = Extent { position: NOBODY, start: 0, end: 0 };
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum WriterPc {
+    Gone,
+    RebuildState,
+    RebuildLane,
+    RebuildOffset,
+    RebuildLen,
+    RebuildAgain,
+    FindRoom,
+    Reclaim,
+    Write,
+    Claim,
+    StoreLane,
+    StoreOffset,
+    StoreLen,
+    Commit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Writer {
+    pc: WriterPc,
+    /// The next message, kept over a kill; and the byte of it or the slot that is next.
+    next: u8,
+    done: u8,
+    /// Bytes from `free` to `write` are in use, counted on over the laps of the lane.
+    free: u8,
+    write: u8,
+    /// The frame being sent, or the one being read by a rebuild (with the lap it was found in).
+    frame: Extent,
+    lap: u8,
+    fifo: [Extent; SLOTS],
+}
+
+impl Writer {
+    fn new(pc: WriterPc, next: u8) -> Self {
+        let fifo = [NO_EXTENT; SLOTS];
+        Writer { pc, next, done: 0, free: 0, write: 0, frame: NO_EXTENT, lap: 0, fifo }
+    }
+
+    fn frames(&self) -> usize {
+        self.fifo.iter().filter(|extent| **extent != NO_EXTENT).count()
+    }
+
+    fn pop(&mut self) {
+        self.free = self.fifo[0].end;
+        self.fifo.rotate_left(1);
+        self.fifo[SLOTS - 1] = NO_EXTENT;
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum ReaderPc {
+    Gone,
+    Take,
+    ReadFields,
+    Read,
+    Release,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Reader {
+    pc: ReaderPc,
+    slot: u8,
+    lane: u8,
+    offset: u8,
+    len: u8,
+    message: u8,
+    done: u8,
+}
+
+const READY: Reader = Reader { pc: ReaderPc::Take, slot: 0, lane: 0, offset: 0, len: 0, message: 0, done: 0 };
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct State {
+    tail: u8,
+    head: u8,
+    slots: [Slot; SLOTS],
+    bytes: [[u8; BYTES]; PRODUCERS],
+    writers: [Writer; PRODUCERS],
+    readers: [Reader; CONSUMERS],
+    committed: u8,
+    delivered: u8,
+    kills: u8,
+    attaches: u8,
+}
+
+pub struct Lanes {
+    pub bounds: Bounds,
+    pub mistake: Option<Mistake>,
+}
+
+impl Lanes {
+    fn makes(&self, mistake: Mistake) -> bool {
+        self.mistake == Some(mistake)
+    }
+
+    fn slot(&self, position: u8) -> usize {
+        usize::from(position % self.bounds.slots)
+    }
+
+    /// Has the slot's lap moved past this position? Then nobody reads its frame any more.
+    fn moved_on(&self, s: &State, position: u8) -> bool {
+        match self.mistake {
+            Some(Mistake::FreeWhenHeadPassed) => s.head > position,
+            _ => s.slots[self.slot(position)].lap > position / self.bounds.slots,
+        }
+    }
+
+    fn release(&self, slot: &mut Slot) {
+        (slot.kind, slot.lap, slot.owner, slot.message) = (Kind::Free, slot.lap + 1, NOBODY, NOBODY);
+    }
+
+    fn message(&self, producer: usize, next: u8) -> u8 {
+        (producer * self.bounds.lengths.len()) as u8 + next
+    }
+}
+
+impl Model for Lanes {
+    type State = State;
+
+    fn initial(&self) -> State {
+        let slot = Slot {
+            kind: Kind::Free,
+            lap: 0,
+            owner: NOBODY,
+            lane: NOBODY,
+            offset: 0,
+            len: 0,
+            message: NOBODY,
+        };
+        let gone = |used: usize, all: usize| used..all;
+        let mut s = State {
+            tail: 0,
+            head: 0,
+            slots: [slot; SLOTS],
+            bytes: [[0; BYTES]; PRODUCERS],
+            writers: [Writer::new(WriterPc::FindRoom, 0); PRODUCERS],
+            readers: [READY; CONSUMERS],
+            committed: 0,
+            delivered: 0,
+            kills: 0,
+            attaches: 0,
+        };
+        for i in gone(self.bounds.producers, PRODUCERS) {
+            s.writers[i].pc = WriterPc::Gone;
+        }
+        for j in gone(self.bounds.consumers, CONSUMERS) {
+            s.readers[j].pc = ReaderPc::Gone;
+        }
+        s
+    }
+
+    fn steps(&self, s: &State, steps: &mut Steps<State>) {
+        for i in 0..self.bounds.producers {
+            self.producer(s, i, steps);
+        }
+        for j in 0..self.bounds.consumers {
+            self.consumer(s, j, steps);
+        }
+        self.recovery(s, steps);
+        self.kills_and_attaches(s, steps);
+    }
+
+    fn invariant(&self, _: &State) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// While a consumer lives: live producers are done, all that was committed is read, all is free.
+    fn goal(&self, s: &State) -> bool {
+        let all = self.bounds.lengths.len();
+        let done = |w: &Writer| w.pc == WriterPc::Gone || usize::from(w.next) == all;
+        let free = |slot: &Slot| slot.kind == Kind::Free && slot.owner == NOBODY;
+        s.readers.iter().all(|r| r.pc == ReaderPc::Gone)
+            || (s.writers.iter().all(done) && s.slots.iter().all(free) && s.committed == s.delivered)
+    }
+
+    fn show(&self, s: &State) -> String {
+        format!(
+            "tail {} head {} slots {:?} bytes {:?} writers {:?} readers {:?}",
+            s.tail, s.head, s.slots, s.bytes, s.writers, s.readers
+        )
+    }
+}

@@ -1,0 +1,158 @@
+//! The writer's steps, and how a new owner rebuilds what the last one knew.
+
+use super::{Extent, Kind, Lanes, NO_EXTENT, NOBODY, State, Writer, WriterPc};
+use crate::checker::Steps;
+use crate::mistake::Mistake;
+
+impl Lanes {
+    pub(super) fn producer(&self, s: &State, i: usize, steps: &mut Steps<State>) {
+        let me = s.writers[i];
+        let mut n = s.clone();
+        let w = &mut n.writers[i];
+        let byte = |at: u8| usize::from(at % self.bounds.lane);
+        match me.pc {
+            WriterPc::Gone => return,
+            WriterPc::FindRoom => {
+                let Some(&len) = self.bounds.lengths.get(usize::from(me.next)) else { return };
+                let left = self.bounds.lane - me.write % self.bounds.lane;
+                let start = if len > left { me.write + left } else { me.write };
+                let padding = if self.makes(Mistake::PaddingNotCounted) { 0 } else { start - me.write };
+                let fits = me.write + padding + len - me.free <= self.bounds.lane;
+                if fits && me.frames() < usize::from(self.bounds.slots) {
+                    w.frame = Extent { position: NOBODY, start, end: start + len };
+                    w.pc = WriterPc::Write;
+                } else {
+                    w.pc = WriterPc::Reclaim;
+                }
+                steps.step(n, || format!("producer {i}: room for {len}? {fits}"));
+            }
+            WriterPc::Reclaim => {
+                let frames = me.frames();
+                let newest =
+                    self.makes(Mistake::FreeOutOfOrder) && self.moved_on(s, me.fifo[frames - 1].position);
+                if newest {
+                    (0..frames).for_each(|_| w.pop());
+                } else if self.moved_on(s, me.fifo[0].position) {
+                    w.pop();
+                }
+                w.pc = WriterPc::FindRoom;
+                steps
+                    .step(n, || format!("producer {i}: slot of its oldest frame at {}", me.fifo[0].position));
+            }
+            WriterPc::Write => {
+                n.bytes[i][byte(me.frame.start + me.done)] = self.message(i, me.next) + 1;
+                w.done += 1;
+                if me.frame.start + w.done == me.frame.end {
+                    (w.pc, w.done) = (WriterPc::Claim, 0);
+                }
+                steps.step(n, || format!("producer {i}: writes byte {}", byte(me.frame.start + me.done)));
+            }
+            WriterPc::Claim => {
+                let slot = &mut n.slots[self.slot(s.tail)];
+                if (slot.kind, slot.lap) != (Kind::Free, s.tail / self.bounds.slots) {
+                    return;
+                }
+                slot.owner = i as u8;
+                n.tail += 1;
+                w.frame.position = s.tail;
+                w.write = me.frame.end;
+                w.fifo[me.frames()] = w.frame;
+                w.pc = WriterPc::StoreLane;
+                steps.step(n, || format!("producer {i}: claims {}", s.tail));
+            }
+            WriterPc::StoreLane => {
+                n.slots[self.slot(me.frame.position)].lane = i as u8;
+                w.pc = WriterPc::StoreOffset;
+                steps.step(n, || format!("producer {i}: stores the lane of {}", me.frame.position));
+            }
+            WriterPc::StoreOffset => {
+                n.slots[self.slot(me.frame.position)].offset = me.frame.start % self.bounds.lane;
+                w.pc = WriterPc::StoreLen;
+                steps.step(n, || format!("producer {i}: stores the offset of {}", me.frame.position));
+            }
+            WriterPc::StoreLen => {
+                n.slots[self.slot(me.frame.position)].len = me.frame.end - me.frame.start;
+                w.pc = WriterPc::Commit;
+                steps.step(n, || format!("producer {i}: stores the length of {}", me.frame.position));
+            }
+            WriterPc::Commit => {
+                let slot = &mut n.slots[self.slot(me.frame.position)];
+                let message = self.message(i, me.next);
+                (slot.kind, slot.owner, slot.message) = (Kind::Full, NOBODY, message);
+                n.committed |= 1 << message;
+                (w.pc, w.next, w.frame) = (WriterPc::FindRoom, me.next + 1, NO_EXTENT);
+                steps.step(n, || format!("producer {i}: commits {}", me.frame.position));
+            }
+            _ => return self.rebuild(s, i, steps),
+        }
+    }
+
+    /// The new owner reads slot after slot.
+    fn rebuild(&self, s: &State, i: usize, steps: &mut Steps<State>) {
+        let mut n = s.clone();
+        let w = &mut n.writers[i];
+        let x = usize::from(w.done);
+        let slot = s.slots[x];
+        let mut take = false;
+        let mut skip = false;
+        match w.pc {
+            WriterPc::RebuildState => {
+                skip = match self.mistake {
+                    Some(Mistake::RebuildOnlyFull) => slot.kind != Kind::Full,
+                    _ => slot.kind == Kind::Free,
+                };
+                w.lap = slot.lap;
+                w.frame.position = slot.lap * self.bounds.slots + x as u8;
+                w.pc = WriterPc::RebuildLane;
+            }
+            WriterPc::RebuildLane => {
+                skip = usize::from(slot.lane) != i;
+                w.pc = WriterPc::RebuildOffset;
+            }
+            WriterPc::RebuildOffset => {
+                w.frame.start = slot.offset;
+                w.pc = WriterPc::RebuildLen;
+            }
+            WriterPc::RebuildLen => {
+                w.frame.end = w.frame.start + slot.len;
+                w.pc = WriterPc::RebuildAgain;
+                take = self.makes(Mistake::RebuildWithoutReread);
+            }
+            _ => {
+                take = slot.lap == w.lap;
+                skip = !take; // it has moved on: its frame is free, and the fields may be torn
+            }
+        }
+        if take {
+            w.fifo[w.frames()] = w.frame;
+        }
+        if take || skip {
+            (w.done, w.lap, w.frame, w.pc) = (w.done + 1, 0, NO_EXTENT, WriterPc::RebuildState);
+            if w.done == self.bounds.slots {
+                w.done = 0;
+                self.finish_rebuild(w, steps);
+            }
+        }
+        steps.step(n, || format!("new producer {i}: {:?} of slot {x}: {slot:?}", s.writers[i].pc));
+    }
+
+    /// Puts the frames into order and counts their bytes on from the oldest one's offset.
+    fn finish_rebuild(&self, w: &mut Writer, steps: &mut Steps<State>) {
+        w.pc = WriterPc::FindRoom;
+        w.fifo.sort_by_key(|extent| extent.position);
+        let mut end = w.fifo[0].start;
+        for extent in w.fifo.iter_mut().filter(|extent| **extent != NO_EXTENT) {
+            while extent.start < end {
+                (extent.start, extent.end) = (extent.start + self.bounds.lane, extent.end + self.bounds.lane);
+            }
+            end = extent.end;
+        }
+        (w.free, w.write) = (w.fifo[0].start, end);
+        steps.require(w.write - w.free <= self.bounds.lane, || {
+            format!("the rebuilt extents span {} bytes of a lane of {}", w.write - w.free, self.bounds.lane)
+        });
+        if self.makes(Mistake::FullLaneTakenForEmpty) && w.write - w.free == self.bounds.lane {
+            w.write = w.free;
+        }
+    }
+}

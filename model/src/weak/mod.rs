@@ -1,0 +1,200 @@
+//! Intent, CAS, commit and recovery on weak memory: see [`crate::store_buffer`].
+//!
+//! # What is modelled
+//!
+//! Producers that send and consumers that receive one message after the other (`k` = 1), with every store
+//! of a shared word going through the thread's buffer, and a recovery that runs all the time, whether
+//! or not anybody has been killed, for whoever is stopped by Pending may call it. `FIELDS` stands for the
+//! link's fields and for the frame's bytes: what must be visible before the commit is.
+//!
+//! # What is left out
+//!
+//! Batches, `redo_epoch` (a consumer finds any REDO at once), CLEAN, attach, detach: see `claims`. What
+//! store buffers cannot show: see `store_buffer`.
+//!
+//! # Invariants, and where they are asserted
+//!
+//! I2 and I3, at the moment at which a commit, a HELD or a release becomes visible: it must meet the word
+//! that it follows, not one that recovery has put there ([`WeakMemory::drain`]). I4 and I6, where a consumer
+//! reads the fields. I8 in [`WeakMemory::goal`].
+
+mod recovery;
+mod thread;
+
+use crate::checker::{Model, Steps};
+use crate::mistake::Mistake;
+use crate::store_buffer::{Memory, Order};
+use recovery::{AT_START, Recovery};
+
+const SLOTS: u8 = 2;
+const THREADS: usize = 4;
+const POSITIONS: usize = 4;
+
+/// Locations.
+const TAIL: usize = 0;
+const HEAD: usize = 1;
+const INTENT: usize = 2;
+const SLOT: usize = INTENT + THREADS;
+const FIELDS: usize = SLOT + SLOTS as usize;
+const LOCATIONS: usize = FIELDS + SLOTS as usize;
+
+/// Slot words: kind, owner and lap in one byte.
+const FREE: u8 = 0;
+const FULL: u8 = 1;
+const HELD: u8 = 2;
+const REDO: u8 = 3;
+
+fn word(kind: u8, owner: usize, lap: u8) -> u8 {
+    lap << 4 | (owner as u8) << 2 | kind
+}
+
+fn kind(word: u8) -> u8 {
+    word & 3
+}
+
+fn owner(word: u8) -> usize {
+    usize::from(word >> 2 & 3)
+}
+
+fn lap(word: u8) -> u8 {
+    word >> 4
+}
+
+fn slot(position: u8) -> usize {
+    SLOT + usize::from(position % SLOTS)
+}
+
+fn fields(position: u8) -> usize {
+    FIELDS + usize::from(position % SLOTS)
+}
+
+/// Intents have a word each: 0 is NONE, else position + 1.
+fn intent(position: u8) -> u8 {
+    position + 1
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    pub producers: usize,
+    pub consumers: usize,
+    pub messages: u8,
+    pub kills: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Pc {
+    Killed,
+    Ready,
+    CheckSlot,
+    StoreIntent,
+    Cas,
+    ClearIntent,
+    StoreFields,
+    /// Commit, or mark HELD.
+    Mark,
+    ReadFields,
+    Release,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Thread {
+    pc: Pc,
+    position: u8,
+    /// Producer: messages sent.
+    sent: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct State {
+    memory: Memory<LOCATIONS, THREADS>,
+    threads: [Thread; THREADS],
+    recovery: Recovery,
+    /// Ghosts, by position: the message committed there plus one; and whether it was delivered.
+    committed: [u8; POSITIONS],
+    delivered: [bool; POSITIONS],
+    kills: u8,
+}
+
+pub struct WeakMemory {
+    pub bounds: Bounds,
+    pub mistake: Option<Mistake>,
+}
+
+impl WeakMemory {
+    fn order(&self, relaxed_by: Mistake) -> Order {
+        if self.mistake == Some(relaxed_by) { Order::Relaxed } else { Order::Release }
+    }
+
+    fn is_producer(&self, t: usize) -> bool {
+        t < self.bounds.producers
+    }
+
+    fn threads(&self) -> usize {
+        self.bounds.producers + self.bounds.consumers
+    }
+
+    fn name(&self, t: usize) -> String {
+        if self.is_producer(t) {
+            format!("producer {t}")
+        } else {
+            format!("consumer {}", t - self.bounds.producers)
+        }
+    }
+
+    /// Held from attach until the process is dead and its last store visible.
+    fn lease(s: &State, t: usize) -> bool {
+        s.threads[t].pc != Pc::Killed || !s.memory.is_drained(t)
+    }
+
+    fn message(&self, producer: usize, sent: u8) -> u8 {
+        producer as u8 * self.bounds.messages + sent
+    }
+}
+
+impl Model for WeakMemory {
+    type State = State;
+
+    fn initial(&self) -> State {
+        State {
+            memory: Memory::new([0; LOCATIONS]),
+            threads: [Thread { pc: Pc::Ready, position: 0, sent: 0 }; THREADS],
+            recovery: AT_START,
+            committed: [0; POSITIONS],
+            delivered: [false; POSITIONS],
+            kills: 0,
+        }
+    }
+
+    fn steps(&self, s: &State, steps: &mut Steps<State>) {
+        for t in 0..self.threads() {
+            self.thread(s, t, steps);
+            self.kill(s, t, steps);
+            self.drain(s, t, steps);
+        }
+        self.recovery(s, steps);
+    }
+
+    fn invariant(&self, _: &State) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// While a consumer lives: live producers are done, every slot is free, what is committed delivered.
+    fn goal(&self, s: &State) -> bool {
+        let dead = |t: usize| s.threads[t].pc == Pc::Killed;
+        let mut consumers = self.bounds.producers..self.threads();
+        let mut producers = 0..self.bounds.producers;
+        let free = |x: u8| {
+            let found = s.memory.visible(slot(x));
+            kind(found) == FREE && lap(found) * SLOTS + x >= s.memory.visible(TAIL)
+        };
+        consumers.all(dead)
+            || (producers.all(|t| dead(t) || s.threads[t].sent == self.bounds.messages)
+                && (0..SLOTS).all(free)
+                && (0..self.threads()).all(|t| s.memory.is_drained(t))
+                && (0..POSITIONS).all(|p| s.committed[p] == 0 || s.delivered[p]))
+    }
+
+    fn show(&self, s: &State) -> String {
+        format!("{s:?}")
+    }
+}

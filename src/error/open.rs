@@ -1,0 +1,447 @@
+//! Errors of making, opening, attaching to and removing queues.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use super::Damaged;
+
+/// Why a queue was not created. Nothing is left behind.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CreateError {
+    /// The name cannot name a file.
+    BadName {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The options describe no possible queue.
+    BadOptions {
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// There is a file of that name already.
+    AlreadyExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The directory that should hold the file does not exist.
+    NoDirectory {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The filesystem has no room for the whole queue.
+    NoSpace {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that the queue takes.
+        needed: u64,
+    },
+    /// The directory may not be written to.
+    PermissionDenied {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system refused a step.
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was being done.
+        step: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for CreateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadName { reason } => write!(f, "cannot create a queue: {reason}"),
+            Self::BadOptions { reason } => write!(f, "cannot create a queue: {reason}"),
+            Self::AlreadyExists { path } => write!(
+                f,
+                "{}: a file of this name exists; open it, or unlink it first if it is not needed",
+                path.display()
+            ),
+            Self::NoDirectory { path } => {
+                write!(
+                    f,
+                    "{}: the directory that should hold it does not exist; create it first",
+                    path.display()
+                )
+            }
+            Self::NoSpace { path, needed } => write!(
+                f,
+                "{}: no room for the {needed} bytes of the queue; free some space or ask for less capacity",
+                path.display()
+            ),
+            Self::PermissionDenied { path } => write!(
+                f,
+                "{}: no permission to create a file there; choose another directory or change its mode",
+                path.display()
+            ),
+            Self::Io { path, step, source } => write!(f, "{}: {step} failed: {source}", path.display()),
+        }
+    }
+}
+
+impl Error for CreateError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// Why a queue was not opened. The file is as it was.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The name cannot name a file.
+    BadName {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no such file.
+    NotFound {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file may not be read and written.
+    PermissionDenied {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is a directory, a symbolic link, a FIFO or a device.
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What is there.
+        found: &'static str,
+    },
+    /// It does not begin as a queue file does.
+    NotAQueue {
+        /// The file.
+        path: PathBuf,
+        /// Its first bytes.
+        found: [u8; 8],
+    },
+    /// The file is shorter than its header says, or than any header.
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that there are.
+        found: u64,
+        /// Bytes that there should be.
+        expected: u64,
+    },
+    /// It was written on a machine of the other endianness.
+    WrongEndianness {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It has another version of the format.
+    WrongVersion {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The version that this library reads.
+        expected: u32,
+    },
+    /// It uses features that this version of the library does not know.
+    UnknownFeatures {
+        /// The file.
+        path: PathBuf,
+        /// The unknown feature bits.
+        bits: u64,
+    },
+    /// Whoever made it did not finish.
+    Unfinished {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A field of the header is damaged.
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Which field.
+        field: &'static str,
+        /// What it holds.
+        found: u64,
+    },
+    /// It is a queue of another kind.
+    WrongKind {
+        /// The file.
+        path: PathBuf,
+        /// Its kind.
+        found: String,
+        /// The kind that was asked for.
+        expected: String,
+    },
+    /// It holds messages of another type.
+    WrongType {
+        /// The file.
+        path: PathBuf,
+        /// The type that it holds.
+        found: String,
+        /// The type that was asked for.
+        expected: String,
+    },
+    /// Its archives were written with other rkyv format features.
+    WrongFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its rkyv format.
+        found: String,
+        /// The rkyv format of this program.
+        expected: String,
+    },
+    /// The queue was unlinked while it was being opened.
+    Unlinked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It did not exist and could not be created (`open_or_create`).
+    Create(CreateError),
+    /// The system refused a step.
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was being done.
+        step: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadName { reason } => write!(f, "cannot open a queue: {reason}"),
+            Self::NotFound { path } => {
+                write!(f, "{}: no such file; create the queue first, or check the name", path.display())
+            }
+            Self::PermissionDenied { path } => write!(
+                f,
+                "{}: no permission to read and write it; run as its owner, or change its mode",
+                path.display()
+            ),
+            Self::NotAFile { path, found } => {
+                write!(f, "{}: expected a queue file, found {found}", path.display())
+            }
+            Self::NotAQueue { path, found } => write!(
+                f,
+                "{}: not a ringway queue: expected it to begin with \"{}\", found \"{}\"",
+                path.display(),
+                crate::layout::MAGIC.escape_ascii(),
+                found.escape_ascii()
+            ),
+            Self::Truncated { path, found, expected } => write!(
+                f,
+                "{}: the file is truncated: it has {found} bytes, expected {expected}; create it anew",
+                path.display()
+            ),
+            Self::WrongEndianness { path } => write!(
+                f,
+                "{}: it was written on a machine of the other endianness; a queue cannot be moved between them",
+                path.display()
+            ),
+            Self::WrongVersion { path, found, expected } => write!(
+                f,
+                "{}: its format has version {found}, this library reads version {expected}; use the same version \
+                 of ringway in all programs, or create it anew",
+                path.display()
+            ),
+            Self::UnknownFeatures { path, bits } => write!(
+                f,
+                "{}: it uses features (bits {bits:#x}) that this version of ringway does not know; use the newest \
+                 version in all programs",
+                path.display()
+            ),
+            Self::Unfinished { path } => write!(
+                f,
+                "{}: its header was never completed: whoever made it stopped half-way; unlink it and create it anew",
+                path.display()
+            ),
+            Self::Damaged { path, field, found } => write!(
+                f,
+                "{}: the header is damaged: field `{field}` (found {found:#x}) fails its check; unlink the file and \
+                 create it anew",
+                path.display()
+            ),
+            Self::WrongKind { path, found, expected } => write!(
+                f,
+                "{}: it is a queue of kind {found}, expected {expected}; open it as the other kind",
+                path.display()
+            ),
+            Self::WrongType { path, found, expected } => write!(
+                f,
+                "{}: it holds messages of type {found}, expected {expected}; all programs must use the same type, \
+                 or the queue be created anew",
+                path.display()
+            ),
+            Self::WrongFormat { path, found, expected } => write!(
+                f,
+                "{}: its archives have the rkyv format {found}, this program uses {expected}; build all programs \
+                 with the same rkyv features",
+                path.display()
+            ),
+            Self::Unlinked { path } => {
+                write!(f, "{}: the queue was unlinked; create it anew", path.display())
+            }
+            Self::Create(error) => error.fmt(f),
+            Self::Io { path, step, source } => write!(f, "{}: {step} failed: {source}", path.display()),
+        }
+    }
+}
+
+impl Error for OpenError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Create(error) => error.source(),
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// The two ways to take part in a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Sends.
+    Producer,
+    /// Receives.
+    Consumer,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Producer => "producer",
+            Self::Consumer => "consumer",
+        })
+    }
+}
+
+/// Why no producer or consumer was attached. The queue is as it was.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// An SPSC queue has one producer and one consumer, and that one is alive.
+    RoleTaken {
+        /// The file.
+        path: PathBuf,
+        /// Which role.
+        role: Role,
+        /// The process that holds it, as it recorded itself: its pid is meaningful in its own pid namespace.
+        pid: u32,
+        /// That process's name, if this process can see it.
+        name: Option<String>,
+    },
+    /// The queue was unlinked.
+    Unlinked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Somebody else has been attaching or unlinking for seconds: that process must be stopped or swapped out.
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A cursor in the file makes no sense.
+    Damaged(Box<Damaged>),
+    /// The handle was made before a fork, and this is the child.
+    Forked,
+    /// The system refused a step.
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was being done.
+        step: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for AttachError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RoleTaken { path, role, pid, name } => {
+                write!(f, "{}: the queue has a live {role} already: process {pid}", path.display())?;
+                if let Some(name) = name {
+                    write!(f, " ({name})")?;
+                }
+                write!(f, "; an SPSC queue takes one, so stop that one first")
+            }
+            Self::Unlinked { path } => {
+                write!(f, "{}: the queue was unlinked; create it anew", path.display())
+            }
+            Self::Busy { path } => write!(
+                f,
+                "{}: another process has been attaching to it for seconds; it may be stopped: continue or kill it",
+                path.display()
+            ),
+            Self::Damaged(damaged) => damaged.fmt(f),
+            Self::Forked => f.write_str(super::transfer::FORKED),
+            Self::Io { path, step, source } => write!(f, "{}: {step} failed: {source}", path.display()),
+        }
+    }
+}
+
+impl Error for AttachError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// Why a queue was not unlinked.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum UnlinkError {
+    /// What is there could not be opened as a queue, and is left alone.
+    Open(OpenError),
+    /// Somebody has been attaching or unlinking for seconds.
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system refused a step.
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was being done.
+        step: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for UnlinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(error) => error.fmt(f),
+            Self::Busy { path } => write!(
+                f,
+                "{}: another process has been attaching to it for seconds; it may be stopped: continue or kill it",
+                path.display()
+            ),
+            Self::Io { path, step, source } => write!(f, "{}: {step} failed: {source}", path.display()),
+        }
+    }
+}
+
+impl Error for UnlinkError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Open(error) => error.source(),
+            Self::Busy { .. } => None,
+            Self::Io { source, .. } => Some(source),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Errors of sending and receiving.
+
+use std::error::Error;
+use std::fmt;
+use std::path::PathBuf;
+
+pub(super) const FORKED: &str = "this handle was made before a fork, and this is the child process; open the queue \
+                                 again here and attach anew";
+
+/// A shared word that no participant who keeps to the protocol could have stored: the file was written to by
+/// something else, or truncated and extended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    pub(crate) path: PathBuf,
+    pub(crate) word: &'static str,
+    pub(crate) position: u64,
+    pub(crate) found: u64,
+}
+
+impl fmt::Display for Damaged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: the queue is damaged: the {} at position {} holds {:#x}, which is impossible; something else wrote \
+             to the file: unlink it and create it anew",
+            self.path.display(),
+            self.word,
+            self.position,
+            self.found
+        )
+    }
+}
+
+impl Error for Damaged {}
+
+/// A committed frame that is not a valid archive of the queue's type.
+#[derive(Debug)]
+pub struct InvalidFrame {
+    pub(crate) path: PathBuf,
+    pub(crate) len: usize,
+    pub(crate) reason: rkyv::rancor::Error,
+}
+
+impl fmt::Display for InvalidFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: a frame of {} bytes is not a valid archive of the queue's type ({}); it was skipped. Does every \
+             producer use the same type and version?",
+            self.path.display(),
+            self.len,
+            self.reason
+        )
+    }
+}
+
+impl Error for InvalidFrame {}
+
+/// Why a value could not be serialised: what rkyv, or the value's own `Serialize`, said.
+pub struct SerializeError(pub(crate) SerializeErrorKind);
+
+pub(crate) enum SerializeErrorKind {
+    /// The frame is too small; the sender deals with it and it never reaches a user.
+    Overflow,
+    Failed(rkyv::rancor::Error),
+}
+
+impl fmt::Debug for SerializeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            SerializeErrorKind::Overflow => f.write_str("Overflow"),
+            SerializeErrorKind::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for SerializeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            SerializeErrorKind::Overflow => f.write_str("the archive is larger than its frame"),
+            SerializeErrorKind::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for SerializeError {}
+
+impl rkyv::rancor::Trace for SerializeError {
+    fn trace<R>(self, trace: R) -> Self
+    where
+        R: fmt::Debug + fmt::Display + Send + Sync + 'static,
+    {
+        match self.0 {
+            SerializeErrorKind::Overflow => self,
+            SerializeErrorKind::Failed(error) => Self(SerializeErrorKind::Failed(error.trace(trace))),
+        }
+    }
+}
+
+impl rkyv::rancor::Source for SerializeError {
+    fn new<T: Error + Send + Sync + 'static>(source: T) -> Self {
+        Self(SerializeErrorKind::Failed(rkyv::rancor::Error::new(source)))
+    }
+}
+
+/// Why nothing was sent.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The consumer has not given back enough room yet (`try_*` only).
+    Full,
+    /// There was still no room when the time was up (`*_timeout` only).
+    Timeout,
+    /// The message is larger than a frame of this queue can be.
+    TooLarge {
+        /// Bytes of the message.
+        len: usize,
+        /// Bytes of the largest possible one: half the queue's capacity, less a little.
+        max: usize,
+    },
+    /// The queue holds messages of one size only, and this one has another.
+    WrongLength {
+        /// Bytes of the message.
+        len: usize,
+        /// Bytes of every message of this queue.
+        expected: usize,
+    },
+    /// The value could not be serialised.
+    Serialize(SerializeError),
+    /// 2^62 positions are used up; create the queue anew.
+    Exhausted,
+    /// A cursor in the file makes no sense.
+    Damaged(Box<Damaged>),
+    /// The handle was made before a fork, and this is the child.
+    Forked,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the queue is full"),
+            Self::Timeout => f.write_str("the queue stayed full until the time was up"),
+            Self::TooLarge { len, max } => write!(
+                f,
+                "the message has {len} bytes, and a frame of this queue at most {max}; create the queue with more \
+                 capacity (a frame may be at most half of it)"
+            ),
+            Self::WrongLength { len, expected } => write!(
+                f,
+                "the message has {len} bytes, and this queue holds messages of exactly {expected} bytes; create it \
+                 without the fixed-size option for messages of different sizes"
+            ),
+            Self::Serialize(error) => write!(f, "the message could not be serialised: {error}"),
+            Self::Exhausted => f.write_str("the queue's 2^62 positions are used up; create it anew"),
+            Self::Damaged(damaged) => damaged.fmt(f),
+            Self::Forked => f.write_str(FORKED),
+        }
+    }
+}
+
+impl Error for SendError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Serialize(error) => Some(error),
+            Self::Damaged(damaged) => Some(damaged),
+            _ => None,
+        }
+    }
+}
+
+/// Why nothing was received.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// Nothing is committed that was not taken (`try_*` only).
+    Empty,
+    /// Nothing had come when the time was up (`*_timeout` only).
+    Timeout,
+    /// A frame is not a valid archive of the queue's type. It was skipped; the next call goes on behind it.
+    Invalid(Box<InvalidFrame>),
+    /// A cursor or commit word in the file makes no sense.
+    Damaged(Box<Damaged>),
+    /// The handle was made before a fork, and this is the child.
+    Forked,
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the queue is empty"),
+            Self::Timeout => f.write_str("the queue stayed empty until the time was up"),
+            Self::Invalid(invalid) => invalid.fmt(f),
+            Self::Damaged(damaged) => damaged.fmt(f),
+            Self::Forked => f.write_str(FORKED),
+        }
+    }
+}
+
+impl Error for RecvError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Invalid(invalid) => Some(invalid),
+            Self::Damaged(damaged) => Some(damaged),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Fixed-size messages: slots without headers, `tail` is the commit. See [`super`].
+
+use std::cell::Cell;
+
+use super::{Advance, Damage, LaneMemory, Ref, Refusal, Slot, Span, Staged};
+use crate::layout::{Cursors, Geometry, POSITION_LIMIT};
+use crate::sync::Ordering;
+
+/// The shape of the ring, for both sides.
+#[derive(Clone, Copy)]
+struct Ring {
+    slots: u64,
+    stride: usize,
+    /// Bytes of the whole ring.
+    bytes: usize,
+    /// Bytes of every message.
+    len: usize,
+}
+
+impl Ring {
+    fn new(geometry: &Geometry) -> Self {
+        Self {
+            slots: geometry.capacity,
+            stride: geometry.stride as usize,
+            bytes: geometry.ring_bytes() as usize,
+            len: geometry.max_payload as usize,
+        }
+    }
+
+    fn offset(&self, position: u64) -> usize {
+        (position % self.slots) as usize * self.stride
+    }
+
+    /// The offset of the slot behind the one at `offset`.
+    #[inline(always)]
+    fn following(&self, offset: usize) -> usize {
+        let following = offset + self.stride;
+        // A predicted branch, not a conditional move: else every message would wait for this one's store.
+        if following == self.bytes { wrap() } else { following }
+    }
+}
+
+/// The offset behind the last slot.
+#[cold]
+fn wrap() -> usize {
+    0
+}
+
+/// The one producer's side of a lane.
+// In this order: were `tail` and `offset` neighbours, compilers would load both at once for a `Slot`, right after they
+// were stored one by one, and processors cannot forward two stores to one load.
+#[repr(C)]
+pub(crate) struct Writer {
+    memory: LaneMemory,
+    cursors: Ref<Cursors>,
+    ring: Ring,
+    /// Everything before this is published. Equals `cursors.tail`.
+    tail: u64,
+    /// Positions from here on are not ours to write.
+    limit: u64,
+    /// Whether only `head` is looked at, which disturbs the consumer less.
+    lazy: bool,
+    /// Ring offset of the slot at `tail`.
+    offset: usize,
+}
+
+impl Writer {
+    /// Takes over the lane. The caller must hold the producer's lease.
+    pub(crate) fn attach(
+        memory: LaneMemory,
+        cursors: Ref<Cursors>,
+        geometry: &Geometry,
+    ) -> Result<Self, Damage> {
+        let tail = cursors.tail.load(Ordering::Relaxed);
+        // SYNC release
+        let released = cursors.consumer.released.load(Ordering::Acquire);
+        if tail > POSITION_LIMIT {
+            return Err(Damage { word: "tail", position: tail, found: tail });
+        }
+        if released > tail || tail - released > geometry.capacity {
+            return Err(Damage { word: "released", position: tail, found: released });
+        }
+        let ring = Ring::new(geometry);
+        let limit = released + ring.slots;
+        Ok(Self { memory, cursors, ring, tail, offset: ring.offset(tail), limit, lazy: false })
+    }
+
+    /// Finds room for one message at `tail`.
+    #[inline(always)]
+    pub(crate) fn reserve(&mut self, len: usize) -> Result<Slot, Refusal> {
+        self.reserve_at(self.tail, self.offset, len)
+    }
+
+    /// Finds room for one message behind what is staged.
+    #[inline(always)]
+    pub(crate) fn reserve_behind(&mut self, staged: &Staged, len: usize) -> Result<Slot, Refusal> {
+        self.reserve_at(staged.end, staged.offset, len)
+    }
+
+    #[inline(always)]
+    fn reserve_at(&mut self, position: u64, offset: usize, len: usize) -> Result<Slot, Refusal> {
+        if len != self.ring.len {
+            return Err(Refusal::Length);
+        }
+        if position >= self.limit {
+            self.refresh(position)?;
+        }
+        Ok(Slot { position, offset })
+    }
+
+    #[cold]
+    fn refresh(&mut self, position: u64) -> Result<(), Refusal> {
+        if position >= POSITION_LIMIT {
+            return Err(Refusal::Exhausted);
+        }
+        // The lazily stored cursor first: reading it does not take the consumer's hot line away.
+        // SYNC release
+        self.raise_limit("head", self.cursors.head.load(Ordering::Acquire))?;
+        if position >= self.limit && !self.lazy {
+            // SYNC release
+            self.raise_limit("released", self.cursors.consumer.released.load(Ordering::Acquire))?;
+        }
+        if position >= self.limit { Err(Refusal::Full) } else { Ok(()) }
+    }
+
+    fn raise_limit(&mut self, word: &'static str, cursor: u64) -> Result<(), Refusal> {
+        if cursor > self.tail {
+            return Err(Refusal::Damaged(Damage { word, position: self.tail, found: cursor }));
+        }
+        // `head` may trail what is known already.
+        self.limit = self.limit.max(cursor + self.ring.slots);
+        Ok(())
+    }
+
+    /// Commits the message at `tail`.
+    #[inline(always)]
+    pub(crate) fn commit(&mut self) {
+        self.publish(Staged { end: self.tail + 1, offset: self.ring.following(self.offset), first: 0 });
+    }
+
+    /// Nothing staged yet.
+    #[inline(always)]
+    pub(crate) fn begin(&self) -> Staged {
+        Staged { end: self.tail, offset: self.offset, first: 0 }
+    }
+
+    /// Makes the complete message behind what is staged part of what `publish` will commit.
+    #[inline(always)]
+    pub(crate) fn stage(&self, staged: &mut Staged) {
+        staged.end += 1;
+        staged.offset = self.ring.following(staged.offset);
+    }
+
+    /// Commits all that is staged, at once.
+    #[inline(always)]
+    pub(crate) fn publish(&mut self, staged: Staged) {
+        // SYNC commit: the payloads come before it.
+        self.cursors.tail.store(staged.end, Ordering::Release);
+        self.tail = staged.end;
+        self.offset = staged.offset;
+    }
+
+    pub(crate) fn set_lazy(&mut self, lazy: bool) {
+        self.lazy = lazy;
+    }
+
+    pub(crate) fn memory(&self) -> &LaneMemory {
+        &self.memory
+    }
+
+    pub(crate) fn tail(&self) -> u64 {
+        self.tail
+    }
+}
+
+/// The reader's walk over fixed-size messages.
+pub(crate) struct Scan {
+    ring: Ring,
+    /// Ring offset of the slot at the reader's position.
+    offset: Cell<usize>,
+    /// Messages before this are known to be committed. At the reader's position it asks for a look at `tail`.
+    tail: Cell<u64>,
+}
+
+impl Scan {
+    pub(crate) fn new(geometry: &Geometry, from: u64) -> Self {
+        let ring = Ring::new(geometry);
+        Self { ring, offset: Cell::new(ring.offset(from)), tail: Cell::new(from) }
+    }
+
+    /// Whether the message at `position` is known to be committed.
+    #[inline(always)]
+    pub(crate) fn knows(&self, position: u64) -> bool {
+        position != self.tail.get()
+    }
+
+    /// Whether `max` messages from `position` are known to be committed.
+    #[inline(always)]
+    pub(crate) fn knows_many(&self, position: u64, max: usize) -> bool {
+        self.tail.get() - position >= max as u64
+    }
+
+    /// Makes the next step look at `tail` again.
+    pub(crate) fn forget(&self, position: u64) {
+        self.tail.set(position);
+    }
+
+    /// Steps over the message at `position`, which is the reader's and is known to be committed.
+    #[inline(always)]
+    pub(crate) fn advance(&self, position: u64) -> Advance {
+        let offset = self.offset.get();
+        self.offset.set(self.ring.following(offset));
+        Advance { end: position + 1, offset, len: self.ring.len }
+    }
+
+    /// Steps over up to `max` messages from `position`, which is the reader's. Returns the offset of the first and how
+    /// many there are.
+    #[inline(always)]
+    pub(crate) fn advance_many(&self, position: u64, max: usize) -> (usize, usize) {
+        let offset = self.offset.get();
+        let count = (self.tail.get() - position).min(max as u64) as usize;
+        let end = offset + count * self.ring.stride;
+        self.offset.set(if end < self.ring.bytes { end } else { end - self.ring.bytes });
+        (offset, count)
+    }
+
+    /// The message whose slot is at `offset`, and the offset of the next.
+    #[inline(always)]
+    pub(crate) fn at(&self, offset: usize) -> (Span, usize) {
+        (Span { offset, len: self.ring.len }, self.ring.following(offset))
+    }
+
+    /// Looks at `tail` again; false if nothing has come.
+    #[inline(always)]
+    pub(crate) fn refresh(&self, cursors: &Cursors, position: u64) -> Result<bool, Damage> {
+        // SYNC commit
+        let tail = cursors.tail.load(Ordering::Acquire);
+        if tail < position || tail - position > self.ring.slots {
+            return Err(Damage { word: "tail", position, found: tail });
+        }
+        self.tail.set(tail);
+        Ok(tail != position)
+    }
+}

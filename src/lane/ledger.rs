@@ -1,0 +1,207 @@
+//! The consumer's books: which frames are out, which came back out of order, and what may be overwritten.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{Damage, Ref, TakenFrame};
+use crate::layout::{Cursors, Geometry, POSITION_LIMIT};
+use crate::sync::Ordering;
+
+/// In place of `next_release` when only the slow path knows what to do.
+const ASK_ASIDE: u64 = u64::MAX;
+
+/// Accounts for every position between `released` and `taken`. A frame's range starts where the range before it
+/// ended, so that padding belongs to the frame behind it.
+pub(crate) struct Ledger {
+    cursors: Ref<Cursors>,
+    /// End of the newest frame that was handed out. Equals `cursors.consumer.taken`.
+    taken: Cell<u64>,
+    /// Start of the oldest frame that is out, or ASK_ASIDE. A frame that starts here is released by moving on.
+    next_release: Cell<u64>,
+    /// `head` is stored when the released position reaches this.
+    head_due: Cell<u64>,
+    head_step: u64,
+    /// Whether a rejected frame is waiting to be handed out.
+    has_rejected: Cell<bool>,
+    /// Frames before this position were handed out before, `redo_count` times.
+    redo_until: u64,
+    redo_count: u64,
+    aside: RefCell<Aside>,
+}
+
+/// What only out-of-order drops and rejected frames need.
+#[derive(Default)]
+struct Aside {
+    /// Start of the oldest frame that is out, while `next_release` is ASK_ASIDE.
+    released: u64,
+    /// Ranges released while an older frame was still out: start to end.
+    early: BTreeMap<u64, u64>,
+    /// Frames to hand out again, before any new one.
+    rejected: VecDeque<TakenFrame>,
+    /// How often frames that are out or waiting were rejected, by their start.
+    rejections: BTreeMap<u64, u64>,
+}
+
+impl Ledger {
+    /// Takes over the consumer's words. The caller must hold the consumer's lease.
+    pub(crate) fn attach(cursors: Ref<Cursors>, geometry: &Geometry) -> Result<Self, Damage> {
+        let words = &cursors.consumer;
+        let released = words.released.load(Ordering::Acquire);
+        let taken = words.taken.load(Ordering::Acquire);
+        let damage = |word, found| Damage { word, position: released, found };
+        if released > POSITION_LIMIT || !geometry.is_boundary(released) {
+            return Err(damage("released", released));
+        }
+        // A predecessor that came after another may not have got as far as that one: `taken` may be behind.
+        if taken.saturating_sub(released) > geometry.capacity || !geometry.is_boundary(taken) {
+            return Err(damage("taken", taken));
+        }
+        let (redo_until, redo_count) = Self::count_redelivery(&cursors, released, taken);
+        // A predecessor may have died between `released` and `head`.
+        // SYNC release
+        cursors.head.store(released, Ordering::Release);
+        let head_step = (geometry.capacity / 16).max(1);
+        Ok(Self {
+            cursors,
+            taken: Cell::new(released),
+            next_release: Cell::new(released),
+            head_due: Cell::new(released + head_step),
+            head_step,
+            has_rejected: Cell::new(false),
+            redo_until,
+            redo_count,
+            aside: RefCell::default(),
+        })
+    }
+
+    /// Frames in `[released, taken)` were handed out by a consumer that is gone. Returns up to where frames come
+    /// again, and how often that has happened to the oldest of them: exact for one death, an upper bound for the
+    /// younger ones after several.
+    fn count_redelivery(cursors: &Cursors, released: u64, taken: u64) -> (u64, u64) {
+        let words = &cursors.consumer;
+        let before = words.redo_until.load(Ordering::Relaxed);
+        let earlier = if before > released { words.redo_count.load(Ordering::Relaxed) } else { 0 };
+        let count = earlier.saturating_add(u64::from(taken > released));
+        let until = taken.max(before);
+        // The count first: dying between the two stores, we leave a count that is too high, never too low.
+        words.redo_count.store(count, Ordering::Relaxed);
+        words.redo_until.store(until, Ordering::Release);
+        (until, count)
+    }
+
+    /// The reader's position: the end of the newest frame that was handed out.
+    #[inline(always)]
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken.get()
+    }
+
+    /// Notes that everything up to `end` is handed out.
+    #[inline(always)]
+    pub(crate) fn take(&self, end: u64) {
+        self.taken.set(end);
+        self.cursors.consumer.taken.store(end, Ordering::Release);
+    }
+
+    /// Gives back the frame's room, and that of frames after it that were given back before.
+    #[inline(always)]
+    pub(crate) fn release(&self, start: u64, end: u64) {
+        if start == self.next_release.get() {
+            self.next_release.set(end);
+            self.publish_released(end);
+        } else {
+            self.release_aside(start, end);
+        }
+    }
+
+    #[inline(always)]
+    fn publish_released(&self, released: u64) {
+        // SYNC release: the guard's reads come before it.
+        self.cursors.consumer.released.store(released, Ordering::Release);
+        if released >= self.head_due.get() {
+            self.publish_head(released);
+        }
+    }
+
+    #[inline]
+    fn publish_head(&self, released: u64) {
+        self.head_due.set(released + self.head_step);
+        // SYNC release
+        self.cursors.head.store(released, Ordering::Release);
+    }
+
+    /// Lets the producer see all room that was given back. Called when there is nothing to take.
+    #[inline(always)]
+    pub(crate) fn idle(&self) {
+        let released = self.released();
+        if released + self.head_step != self.head_due.get() {
+            self.publish_head(released);
+        }
+    }
+
+    #[inline(always)]
+    fn released(&self) -> u64 {
+        match self.next_release.get() {
+            ASK_ASIDE => self.aside.borrow().released,
+            released => released,
+        }
+    }
+
+    #[cold]
+    fn release_aside(&self, start: u64, end: u64) {
+        let released = self.released();
+        let mut aside = self.aside.borrow_mut();
+        aside.rejections.remove(&start);
+        aside.early.insert(start, end);
+        let mut now = released;
+        while let Some(end) = aside.early.remove(&now) {
+            now = end;
+        }
+        aside.released = now;
+        self.next_release.set(if aside.is_empty() { now } else { ASK_ASIDE });
+        drop(aside);
+        if now != released {
+            self.publish_released(now);
+        }
+    }
+
+    /// Puts a frame back: it is handed out again before any new one.
+    #[cold]
+    pub(crate) fn reject(&self, frame: TakenFrame) {
+        let released = self.released();
+        let mut aside = self.aside.borrow_mut();
+        aside.released = released;
+        *aside.rejections.entry(frame.start).or_default() += 1;
+        aside.rejected.push_back(frame);
+        self.next_release.set(ASK_ASIDE);
+        self.has_rejected.set(true);
+    }
+
+    #[inline(always)]
+    pub(crate) fn has_rejected(&self) -> bool {
+        self.has_rejected.get()
+    }
+
+    /// A frame that was put back.
+    #[cold]
+    pub(crate) fn take_rejected(&self) -> Option<TakenFrame> {
+        let mut aside = self.aside.borrow_mut();
+        let frame = aside.rejected.pop_front();
+        self.has_rejected.set(!aside.rejected.is_empty());
+        frame
+    }
+
+    /// How often the frame was handed out before.
+    pub(crate) fn redeliveries(&self, start: u64) -> u64 {
+        let died = if start < self.redo_until { self.redo_count } else { 0 };
+        if self.next_release.get() != ASK_ASIDE {
+            return died;
+        }
+        died + self.aside.borrow().rejections.get(&start).copied().unwrap_or(0)
+    }
+}
+
+impl Aside {
+    fn is_empty(&self) -> bool {
+        self.early.is_empty() && self.rejected.is_empty() && self.rejections.is_empty()
+    }
+}

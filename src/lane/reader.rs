@@ -1,0 +1,269 @@
+//! The consumer's side of a lane, whichever way its frames lie.
+
+use super::ledger::Ledger;
+use super::{Advance, Damage, LaneMemory, Ref, fixed, variable};
+use crate::layout::{Cursors, Framing, Geometry};
+
+/// A frame that was handed out: the range of positions that it accounts for, and where its payload lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TakenFrame {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    pub(crate) offset: usize,
+    pub(crate) len: usize,
+}
+
+/// Where a payload lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) offset: usize,
+    pub(crate) len: usize,
+}
+
+/// The payloads of a run.
+pub(crate) enum Payloads<'a> {
+    Spans(std::slice::Iter<'a, Span>),
+    Slots { scan: &'a fixed::Scan, offset: usize, left: usize },
+}
+
+impl Iterator for Payloads<'_> {
+    type Item = Span;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Span> {
+        match self {
+            Self::Spans(spans) => spans.next().copied(),
+            Self::Slots { left: 0, .. } => None,
+            Self::Slots { scan, offset, left } => {
+                let (span, following) = scan.at(*offset);
+                *offset = following;
+                *left -= 1;
+                Some(span)
+            }
+        }
+    }
+}
+
+/// Consecutive frames that were handed out together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TakenRun {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    /// Fixed-size messages: ring offset of the first one.
+    offset: usize,
+    pub(crate) count: usize,
+}
+
+enum Scan {
+    Variable(variable::Ring),
+    Fixed(fixed::Scan),
+}
+
+/// Hands out committed frames in order, and takes them back in any order.
+pub(crate) struct Reader {
+    memory: LaneMemory,
+    cursors: Ref<Cursors>,
+    ledger: Ledger,
+    scan: Scan,
+}
+
+impl Reader {
+    /// Takes over the lane at the oldest frame that was not released. The caller must hold the consumer's lease.
+    pub(crate) fn attach(
+        memory: LaneMemory,
+        cursors: Ref<Cursors>,
+        geometry: &Geometry,
+    ) -> Result<Self, Damage> {
+        let ledger = Ledger::attach(cursors.clone(), geometry)?;
+        let scan = match geometry.framing {
+            Framing::Variable => Scan::Variable(variable::Ring::new(geometry)),
+            Framing::Fixed { .. } => Scan::Fixed(fixed::Scan::new(geometry, ledger.taken())),
+        };
+        Ok(Self { memory, cursors, ledger, scan })
+    }
+
+    /// The next frame, if there is one. The caller may read its payload until it releases or rejects it.
+    #[inline(always)]
+    pub(crate) fn take(&self) -> Result<Option<TakenFrame>, Damage> {
+        let start = self.ledger.taken();
+        if !self.is_at_hand(start) && self.ledger.has_rejected() {
+            return Ok(self.ledger.take_rejected());
+        }
+        let Some(step) = self.look(start)? else {
+            self.ledger.idle();
+            return Ok(None);
+        };
+        self.ledger.take(step.end);
+        self.memory.note_read(step.offset, step.len);
+        Ok(Some(TakenFrame { start, end: step.end, offset: step.offset, len: step.len }))
+    }
+
+    /// Up to `max` frames in one run, if there are any. The caller may read their payloads until it releases or
+    /// rejects the run. A frame that was rejected before comes alone.
+    ///
+    /// `spans` is cleared; for variable-size frames it is given the payload of each, so that nobody has to follow the
+    /// chain of commit words again.
+    #[inline(always)]
+    pub(crate) fn take_many(&self, max: usize, spans: &mut Vec<Span>) -> Result<Option<TakenRun>, Damage> {
+        spans.clear();
+        let start = self.ledger.taken();
+        if !self.is_at_hand(start) && self.ledger.has_rejected() {
+            return Ok(self.ledger.take_rejected().map(|frame| {
+                spans.push(Span { offset: frame.offset, len: frame.len });
+                TakenRun { start: frame.start, end: frame.end, offset: frame.offset, count: 1 }
+            }));
+        }
+        let run = match &self.scan {
+            Scan::Variable(ring) => self.run_of_frames(ring, start, max, spans)?,
+            Scan::Fixed(scan) => self.run_of_messages(scan, start, max)?,
+        };
+        if run.count == 0 {
+            self.ledger.idle();
+            return Ok(None);
+        }
+        self.ledger.take(run.end);
+        self.note_run(run);
+        Ok(Some(run))
+    }
+
+    #[inline(always)]
+    fn run_of_frames(
+        &self,
+        ring: &variable::Ring,
+        start: u64,
+        max: usize,
+        spans: &mut Vec<Span>,
+    ) -> Result<TakenRun, Damage> {
+        let mut run = TakenRun { start, end: start, offset: 0, count: 0 };
+        while run.count < max {
+            match ring.look(&self.memory, run.end) {
+                Ok(Some(step)) => {
+                    run.end = step.end;
+                    spans.push(Span { offset: step.offset, len: step.len });
+                }
+                Ok(None) => break,
+                // What came before the damage is handed out; the next call meets it again.
+                Err(_) if run.count > 0 => break,
+                Err(damage) => return Err(damage),
+            }
+            run.count += 1;
+        }
+        Ok(run)
+    }
+
+    #[inline(always)]
+    fn run_of_messages(&self, scan: &fixed::Scan, start: u64, max: usize) -> Result<TakenRun, Damage> {
+        if !scan.knows_many(start, max) && !scan.refresh(&self.cursors, start)? {
+            return Ok(TakenRun { start, end: start, offset: 0, count: 0 });
+        }
+        let (offset, count) = scan.advance_many(start, max);
+        Ok(TakenRun { start, end: start + count as u64, offset, count })
+    }
+
+    /// Whether the next new frame is known to be there, and no rejected one comes first.
+    #[inline(always)]
+    fn is_at_hand(&self, position: u64) -> bool {
+        match &self.scan {
+            Scan::Variable(_) => false,
+            Scan::Fixed(scan) => scan.knows(position),
+        }
+    }
+
+    /// The committed frame at the reader's `position`; steps over it.
+    #[inline(always)]
+    fn look(&self, position: u64) -> Result<Option<Advance>, Damage> {
+        match &self.scan {
+            Scan::Variable(ring) => ring.look(&self.memory, position),
+            Scan::Fixed(scan) => {
+                if !scan.knows(position) && !scan.refresh(&self.cursors, position)? {
+                    return Ok(None);
+                }
+                Ok(Some(scan.advance(position)))
+            }
+        }
+    }
+
+    /// The payloads of a run that is out, with the spans that came with it.
+    #[inline(always)]
+    pub(crate) fn payloads<'a>(&'a self, run: TakenRun, spans: &'a [Span]) -> Payloads<'a> {
+        match &self.scan {
+            Scan::Variable(_) => Payloads::Spans(spans.iter()),
+            Scan::Fixed(scan) => Payloads::Slots { scan, offset: run.offset, left: run.count },
+        }
+    }
+
+    /// The frames of a run that is out, found again by their commit words.
+    #[inline]
+    pub(crate) fn frames(&self, run: TakenRun) -> impl Iterator<Item = TakenFrame> + '_ {
+        let mut start = run.start;
+        let mut offset = run.offset;
+        std::iter::from_fn(move || {
+            if start == run.end {
+                return None;
+            }
+            let (end, span) = match &self.scan {
+                // Committed words of frames that are out do not change; if something wrote there all the same, the
+                // run ends here.
+                Scan::Variable(ring) => {
+                    let step =
+                        ring.look(&self.memory, start).ok().flatten().filter(|step| step.end <= run.end)?;
+                    (step.end, Span { offset: step.offset, len: step.len })
+                }
+                Scan::Fixed(scan) => {
+                    let (span, following) = scan.at(offset);
+                    offset = following;
+                    (start + 1, span)
+                }
+            };
+            let frame = TakenFrame { start, end, offset: span.offset, len: span.len };
+            start = end;
+            Some(frame)
+        })
+    }
+
+    /// Gives the room of a whole run back to the producer.
+    pub(crate) fn release_run(&self, run: TakenRun) {
+        self.note_run(run);
+        self.ledger.release(run.start, run.end);
+    }
+
+    /// Tells a model that the payloads of the run are read now.
+    #[inline(always)]
+    fn note_run(&self, run: TakenRun) {
+        if cfg!(loom) {
+            self.frames(run).for_each(|frame| self.memory.note_read(frame.offset, frame.len));
+        }
+    }
+
+    /// Gives the room of a frame back to the producer.
+    #[inline(always)]
+    pub(crate) fn release(&self, frame: TakenFrame) {
+        self.memory.note_read(frame.offset, frame.len);
+        self.ledger.release(frame.start, frame.end);
+    }
+
+    /// Puts a frame back, to be handed out again.
+    pub(crate) fn reject(&self, frame: TakenFrame) {
+        self.ledger.reject(frame);
+        if let Scan::Fixed(scan) = &self.scan {
+            // Else the rejected frame would come after all messages that are known to be there.
+            scan.forget(self.ledger.taken());
+        }
+    }
+
+    /// How often the frame was handed out before.
+    pub(crate) fn redeliveries(&self, frame: &TakenFrame) -> u64 {
+        self.ledger.redeliveries(frame.start)
+    }
+
+    /// The first byte of the payload at a ring offset.
+    #[inline(always)]
+    pub(crate) fn payload(&self, offset: usize) -> *const u8 {
+        self.memory.payload(offset)
+    }
+
+    /// How far this reader has come, in positions.
+    pub(crate) fn position(&self) -> u64 {
+        self.ledger.taken()
+    }
+}

@@ -1,0 +1,446 @@
+//! The lane against a model of itself, on memory of its own.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::*;
+use crate::layout::{Cursors, Framing, Geometry, GeometryRequest, POSITION_LIMIT};
+use crate::sync::Ordering;
+
+/// A lane in memory, with its cursors at `start`.
+struct Lane {
+    memory: LaneMemory,
+    cursors: Ref<Cursors>,
+    geometry: Geometry,
+}
+
+impl Lane {
+    fn new(framing: Framing, capacity: u64, align: u64, start: u64) -> Self {
+        let geometry = Geometry::new(GeometryRequest { framing, capacity, align }).unwrap();
+        let cursors = Ref::on_heap(Arc::new(Cursors::default()));
+        for word in [&*cursors.tail, &*cursors.head, &cursors.consumer.released, &cursors.consumer.taken] {
+            word.store(start, Ordering::Relaxed);
+        }
+        Self { memory: LaneMemory::on_heap(geometry.ring_bytes() as usize), cursors, geometry }
+    }
+
+    fn variable(capacity: u64) -> Self {
+        Self::new(Framing::Variable, capacity, 8, 0)
+    }
+
+    fn writer(&self) -> Writer {
+        Writer::attach(self.memory.clone(), self.cursors.clone(), &self.geometry).unwrap()
+    }
+
+    fn reader(&self) -> Reader {
+        Reader::attach(self.memory.clone(), self.cursors.clone(), &self.geometry).unwrap()
+    }
+}
+
+fn write(writer: &Writer, slot: Slot, bytes: &[u8]) {
+    let payload = writer.payload(slot);
+    #[allow(unsafe_code)]
+    // SAFETY: the writer reserved these bytes, and nobody else runs.
+    unsafe {
+        payload.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+    }
+}
+
+fn send(writer: &mut Writer, bytes: &[u8]) -> Result<(), Refusal> {
+    let slot = writer.reserve(bytes.len())?;
+    write(writer, slot, bytes);
+    writer.commit(slot, bytes.len());
+    Ok(())
+}
+
+fn read(reader: &Reader, frame: &TakenFrame) -> Vec<u8> {
+    let payload = reader.payload(frame.offset);
+    #[allow(unsafe_code)]
+    // SAFETY: the frame is out, so nobody writes there.
+    unsafe { std::slice::from_raw_parts(payload, frame.len) }.to_vec()
+}
+
+fn drain(reader: &Reader) -> Vec<Vec<u8>> {
+    std::iter::from_fn(|| {
+        let frame = reader.take().unwrap()?;
+        let bytes = read(reader, &frame);
+        reader.release(frame);
+        Some(bytes)
+    })
+    .collect()
+}
+
+fn message(id: u32, len: usize) -> Vec<u8> {
+    (0..len).map(|i| (id as usize * 31 + i) as u8).collect()
+}
+
+#[test]
+fn an_exactly_full_ring_keeps_its_oldest_frame() {
+    // Frames of 64 bytes: the word that a commit clears must never be the oldest unread frame's own.
+    let lane = Lane::variable(1024);
+    let (mut writer, reader) = (lane.writer(), lane.reader());
+    let mut sent = 0;
+    while send(&mut writer, &message(sent, 56)).is_ok() {
+        sent += 1;
+    }
+    assert_eq!(sent, 15, "one granule stays free for the next commit word");
+    let frame = reader.take().unwrap().unwrap();
+    assert_eq!(read(&reader, &frame), message(0, 56));
+    reader.release(frame);
+    send(&mut writer, &message(sent, 56)).unwrap();
+    assert_eq!(send(&mut writer, &message(99, 56)), Err(Refusal::Full));
+    assert_eq!(drain(&reader), (1..=15).map(|id| message(id, 56)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_batch_is_seen_whole_or_not_at_all() {
+    for lane in [Lane::variable(1024), Lane::new(Framing::Fixed { len: 40 }, 1024, 8, 0)] {
+        let (mut writer, reader) = (lane.writer(), lane.reader());
+        for round in 0..200 {
+            let mut staged = writer.begin();
+            let mut batch = Vec::new();
+            for id in 0..round % 7 {
+                let bytes = message(round * 10 + id, 40);
+                let slot = writer.reserve_behind(&staged, bytes.len()).unwrap();
+                write(&writer, slot, &bytes);
+                writer.stage(&mut staged, slot, bytes.len());
+                batch.push(bytes);
+                assert_eq!(reader.take().unwrap(), None, "nothing is committed yet");
+            }
+            if round % 3 == 0 {
+                continue; // given up
+            }
+            writer.publish(staged);
+            assert_eq!(drain(&reader), batch);
+        }
+    }
+}
+
+#[test]
+fn room_comes_back_only_up_to_the_oldest_frame_held() {
+    for lane in [Lane::new(Framing::Fixed { len: 8 }, 32, 8, 0), Lane::variable(1024)] {
+        let (mut writer, reader) = (lane.writer(), lane.reader());
+        let len = if matches!(lane.geometry.framing, Framing::Fixed { .. }) { 8 } else { 248 };
+        let mut sent = 0;
+        while send(&mut writer, &message(sent, len)).is_ok() {
+            sent += 1;
+        }
+        let frames: Vec<_> = (0..3).map(|_| reader.take().unwrap().unwrap()).collect();
+        reader.release(frames[2]);
+        reader.release(frames[1]);
+        assert_eq!(send(&mut writer, &message(sent, len)), Err(Refusal::Full), "the oldest is still held");
+        assert_eq!(read(&reader, &frames[0]), message(0, len));
+        reader.release(frames[0]);
+        for id in sent..sent + 3 {
+            send(&mut writer, &message(id, len)).unwrap();
+        }
+        assert_eq!(drain(&reader), (3..sent + 3).map(|id| message(id, len)).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn rejected_frames_come_again_first_and_are_counted() {
+    for lane in [Lane::new(Framing::Fixed { len: 8 }, 64, 8, 0), Lane::variable(1024)] {
+        let (mut writer, reader) = (lane.writer(), lane.reader());
+        for id in 0..4 {
+            send(&mut writer, &message(id, 8)).unwrap();
+        }
+        let first = reader.take().unwrap().unwrap();
+        let second = reader.take().unwrap().unwrap();
+        reader.reject(first);
+        assert_eq!(reader.take().unwrap(), Some(first));
+        assert_eq!((reader.redeliveries(&first), reader.redeliveries(&second)), (1, 0));
+        reader.reject(first);
+        reader.release(second);
+        let mut spans = Vec::new();
+        let run = reader.take_many(10, &mut spans).unwrap().unwrap();
+        assert_eq!((run.count, run.start), (1, first.start), "a rejected frame comes alone");
+        assert_eq!(reader.redeliveries(&first), 2);
+        reader.release_run(run);
+        assert_eq!(drain(&reader), [message(2, 8), message(3, 8)]);
+        assert_eq!(lane.cursors.consumer.released.load(Ordering::Relaxed), reader.position());
+    }
+}
+
+#[test]
+fn a_new_reader_starts_at_the_oldest_frame_that_was_not_released() {
+    for lane in [Lane::new(Framing::Fixed { len: 8 }, 64, 8, 0), Lane::variable(1024)] {
+        let mut writer = lane.writer();
+        for id in 0..4 {
+            send(&mut writer, &message(id, 8)).unwrap();
+        }
+        let reader = lane.reader();
+        let frames: Vec<_> = (0..3).map(|_| reader.take().unwrap().unwrap()).collect();
+        reader.release(frames[0]);
+        reader.release(frames[2]);
+        drop(reader); // as a crash would: nothing is stored
+
+        let reader = lane.reader();
+        let again = reader.take().unwrap().unwrap();
+        assert_eq!((read(&reader, &again), reader.redeliveries(&again)), (message(1, 8), 1));
+        drop(reader);
+
+        let reader = lane.reader();
+        for (id, redeliveries) in [(1, 2), (2, 2), (3, 0)] {
+            let frame = reader.take().unwrap().unwrap();
+            assert_eq!((read(&reader, &frame), reader.redeliveries(&frame)), (message(id, 8), redeliveries));
+            reader.release(frame);
+        }
+    }
+}
+
+#[test]
+fn a_new_writer_finds_what_was_committed_behind_the_stored_tail() {
+    let lane = Lane::variable(1024);
+    let mut writer = lane.writer();
+    let reader = lane.reader();
+    for id in 0..20 {
+        send(&mut writer, &message(id, 50)).unwrap();
+        assert_eq!(drain(&reader), [message(id, 50)]);
+    }
+    // Three more, the last across the end of the ring; then the writer dies before it stores `tail`.
+    let stored = lane.cursors.tail.load(Ordering::Relaxed);
+    for id in 20..30 {
+        send(&mut writer, &message(id, 50)).unwrap();
+    }
+    let committed = writer.position();
+    lane.cursors.tail.store(stored, Ordering::Relaxed);
+    drop(writer);
+
+    let mut writer = lane.writer();
+    assert_eq!(writer.position(), committed);
+    send(&mut writer, &message(30, 50)).unwrap();
+    assert_eq!(drain(&reader), (20..=30).map(|id| message(id, 50)).collect::<Vec<_>>());
+}
+
+#[test]
+fn damage_is_refused_and_named() {
+    let lane = Lane::variable(1024);
+    let (mut writer, reader) = (lane.writer(), lane.reader());
+    send(&mut writer, b"hello").unwrap();
+    for word in [3, 1000 << 2 | 1, u64::MAX, crate::layout::commit::PADDING] {
+        lane.memory.word(0).store(word, Ordering::Relaxed);
+        let damage = reader.take().unwrap_err();
+        assert_eq!((damage.word, damage.found), ("commit word", word));
+        assert!(Writer::attach(lane.memory.clone(), Lane::variable(1024).cursors, &lane.geometry).is_err());
+    }
+    lane.cursors.tail.store(12, Ordering::Relaxed);
+    assert_eq!(
+        Writer::attach(lane.memory.clone(), lane.cursors.clone(), &lane.geometry).err().unwrap().word,
+        "tail"
+    );
+    lane.cursors.consumer.released.store(u64::MAX, Ordering::Relaxed);
+    assert_eq!(
+        Reader::attach(lane.memory.clone(), lane.cursors.clone(), &lane.geometry).err().unwrap().word,
+        "released"
+    );
+
+    let lane = Lane::new(Framing::Fixed { len: 8 }, 64, 8, 0);
+    let (mut writer, reader) = (lane.writer(), lane.reader());
+    lane.cursors.tail.store(9, Ordering::Relaxed);
+    assert_eq!(reader.take().unwrap_err().word, "tail");
+    while send(&mut writer, &[0; 8]).is_ok() {}
+    lane.cursors.head.store(1 << 40, Ordering::Relaxed);
+    assert!(matches!(send(&mut writer, &[0; 8]), Err(Refusal::Damaged(Damage { word: "head", .. }))));
+}
+
+#[test]
+fn positions_end_before_they_wrap() {
+    let lane = Lane::new(Framing::Fixed { len: 8 }, 64, 8, POSITION_LIMIT - 2);
+    let (mut writer, reader) = (lane.writer(), lane.reader());
+    let mut sent = 0;
+    let refusal = loop {
+        match send(&mut writer, &message(sent, 8)) {
+            Ok(()) => sent += 1,
+            Err(Refusal::Full) => {
+                drain(&reader);
+            }
+            Err(other) => break other,
+        }
+    };
+    assert_eq!(refusal, Refusal::Exhausted);
+    drain(&reader);
+    assert!(writer.position() >= POSITION_LIMIT && writer.position() < POSITION_LIMIT + 64);
+}
+
+mod against_a_model {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Send(usize),
+        SendBatch(Vec<usize>),
+        GiveUp(usize),
+        Take,
+        TakeMany(usize),
+        Release(usize),
+        Reject(usize),
+        NewWriter,
+        NewReader,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0..520_usize).prop_map(Step::Send),
+            2 => proptest::collection::vec(0..120_usize, 0..6).prop_map(Step::SendBatch),
+            1 => (0..300_usize).prop_map(Step::GiveUp),
+            5 => Just(Step::Take),
+            2 => (1..5_usize).prop_map(Step::TakeMany),
+            5 => any::<usize>().prop_map(Step::Release),
+            1 => any::<usize>().prop_map(Step::Reject),
+            1 => Just(Step::NewWriter),
+            1 => Just(Step::NewReader),
+        ]
+    }
+
+    /// What the lane must do, in terms of a deque: everything committed and not released, oldest first.
+    struct Model {
+        /// Frames that were committed and not released: id and length.
+        live: VecDeque<(u32, usize)>,
+        /// How many of `live`, from the front, were handed out.
+        next: usize,
+        /// Handed out: frame, id, length.
+        held: Vec<(TakenFrame, u32, usize)>,
+        /// Rejected, waiting to be handed out first.
+        rejected: VecDeque<(TakenFrame, u32, usize)>,
+        next_id: u32,
+    }
+
+    fn run(lane: &Lane, steps: Vec<Step>) -> Result<(), TestCaseError> {
+        let fixed = match lane.geometry.framing {
+            Framing::Fixed { len } => Some(len as usize),
+            Framing::Variable => None,
+        };
+        let (mut writer, mut reader) = (lane.writer(), lane.reader());
+        let mut model =
+            Model { live: VecDeque::new(), next: 0, held: Vec::new(), rejected: VecDeque::new(), next_id: 0 };
+        for step in steps {
+            match step {
+                Step::Send(len) => {
+                    let len = fixed.unwrap_or(len);
+                    let id = model.next_id;
+                    match send(&mut writer, &message(id, len)) {
+                        Ok(()) => {
+                            model.live.push_back((id, len));
+                            model.next_id += 1;
+                        }
+                        Err(Refusal::Full) => prop_assert!(!model.live.is_empty(), "an empty lane has room"),
+                        Err(Refusal::Length) => prop_assert!(len as u64 > lane.geometry.max_payload),
+                        Err(other) => prop_assert!(false, "{other:?}"),
+                    }
+                }
+                Step::SendBatch(lens) => {
+                    let mut staged = writer.begin();
+                    for len in lens {
+                        let len = fixed.unwrap_or(len);
+                        let Ok(slot) = writer.reserve_behind(&staged, len) else { break };
+                        write(&writer, slot, &message(model.next_id, len));
+                        writer.stage(&mut staged, slot, len);
+                        model.live.push_back((model.next_id, len));
+                        model.next_id += 1;
+                    }
+                    writer.publish(staged);
+                }
+                Step::GiveUp(len) => {
+                    if let Ok(slot) = writer.reserve(fixed.unwrap_or(len)) {
+                        write(&writer, slot, &vec![0xff; fixed.unwrap_or(len)]);
+                    }
+                }
+                Step::Take => {
+                    let taken = reader.take().unwrap();
+                    if let Some((frame, id, len)) = model.rejected.pop_front() {
+                        prop_assert_eq!(taken, Some(frame));
+                        model.held.push((frame, id, len));
+                    } else if let Some(&(id, len)) = model.live.get(model.next) {
+                        let frame = taken.expect("a committed frame is there");
+                        prop_assert_eq!(read(&reader, &frame), message(id, len));
+                        model.held.push((frame, id, len));
+                        model.next += 1;
+                    } else {
+                        prop_assert_eq!(taken, None);
+                    }
+                }
+                Step::TakeMany(max) => {
+                    if model.rejected.is_empty() {
+                        let mut spans = Vec::new();
+                        let run = reader.take_many(max, &mut spans).unwrap();
+                        let count = run.map_or(0, |run| run.count);
+                        prop_assert_eq!(count, max.min(model.live.len() - model.next));
+                        for frame in run.iter().flat_map(|run| reader.frames(*run)) {
+                            let (id, len) = model.live[model.next];
+                            prop_assert_eq!(read(&reader, &frame), message(id, len));
+                            model.held.push((frame, id, len));
+                            model.next += 1;
+                        }
+                        let spans: Vec<_> =
+                            run.iter().flat_map(|run| reader.payloads(*run, &spans)).collect();
+                        let held = &model.held[model.held.len() - count..];
+                        prop_assert!(
+                            spans.iter().zip(held).all(|(span, (frame, ..))| span.offset == frame.offset)
+                        );
+                        prop_assert_eq!(spans.len(), count);
+                    }
+                }
+                Step::Release(which) => {
+                    if !model.held.is_empty() {
+                        let (frame, id, len) = model.held.swap_remove(which % model.held.len());
+                        prop_assert_eq!(read(&reader, &frame), message(id, len), "held frames do not change");
+                        reader.release(frame);
+                        let at = model.live.iter().position(|(live, _)| *live == id).unwrap();
+                        model.live.remove(at);
+                        model.next -= 1;
+                    }
+                }
+                Step::Reject(which) => {
+                    if !model.held.is_empty() {
+                        let held = model.held.swap_remove(which % model.held.len());
+                        reader.reject(held.0);
+                        model.rejected.push_back(held);
+                    }
+                }
+                Step::NewWriter => writer = lane.writer(),
+                Step::NewReader => {
+                    // Frames released behind one that is held come again: find out from where it goes on.
+                    if model.held.is_empty() && model.rejected.is_empty() {
+                        reader = lane.reader();
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn starts() -> impl Strategy<Value = u64> {
+        let near = |at: u64| (0..64_u64).prop_map(move |back| at - back * 16);
+        prop_oneof![
+            Just(0_u64),
+            near(1 << 31),
+            near(1 << 32),
+            near(1 << 48),
+            near(POSITION_LIMIT - (1 << 20))
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn variable_frames(
+            start in starts(), align in 3..7_u32, steps in proptest::collection::vec(step(), 1..300)
+        ) {
+            let align = 1 << align;
+            let lane = Lane::new(Framing::Variable, 1024, align, start / align * align);
+            run(&lane, steps)?;
+        }
+
+        #[test]
+        fn fixed_messages(
+            start in starts(), len in 1..100_u64, slots in 2..9_u64,
+            steps in proptest::collection::vec(step(), 1..300)
+        ) {
+            let lane = Lane::new(Framing::Fixed { len }, slots * len, 1, start);
+            run(&lane, steps)?;
+        }
+    }
+}

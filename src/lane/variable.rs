@@ -1,0 +1,280 @@
+//! Variable-size frames: see the protocol in [`super`].
+
+use super::{Advance, Damage, LaneMemory, Ref, Refusal, Slot, Staged};
+use crate::layout::{Cursors, Geometry, POSITION_LIMIT, commit};
+use crate::sync::{Ordering, load_acquire};
+
+/// The shape of the ring, for both sides.
+#[derive(Clone, Copy)]
+pub(crate) struct Ring {
+    capacity: u64,
+    granule: u64,
+    max_payload: u64,
+}
+
+impl Ring {
+    pub(crate) fn new(geometry: &Geometry) -> Self {
+        Self { capacity: geometry.capacity, granule: geometry.align, max_payload: geometry.max_payload }
+    }
+
+    #[inline(always)]
+    fn index(&self, position: u64) -> u64 {
+        position & (self.capacity - 1)
+    }
+
+    #[inline(always)]
+    fn offset(&self, position: u64) -> usize {
+        self.index(position) as usize
+    }
+
+    /// Bytes from `position` to the end of the ring.
+    #[inline(always)]
+    fn rest(&self, position: u64) -> u64 {
+        self.capacity - self.index(position)
+    }
+
+    /// Where a frame of `size` bytes starts when everything before `position` is taken.
+    #[inline(always)]
+    fn start(&self, position: u64, size: u64) -> u64 {
+        let rest = self.rest(position);
+        if size <= rest { position } else { position + rest }
+    }
+
+    /// The end of the frame that `word` commits at `position`, unless `word` is impossible there.
+    #[inline(always)]
+    fn checked_end(&self, position: u64, len: u64) -> Option<u64> {
+        let size = commit::frame_size(len, self.granule);
+        (len <= self.max_payload && size <= self.rest(position)).then_some(position + size)
+    }
+
+    fn damage(&self, position: u64, found: u64) -> Damage {
+        Damage { word: "commit word", position, found }
+    }
+}
+
+/// The one producer's side of a lane.
+pub(crate) struct Writer {
+    memory: LaneMemory,
+    cursors: Ref<Cursors>,
+    ring: Ring,
+    /// Everything before this is published. Equals `cursors.tail`.
+    tail: u64,
+    /// Positions from here on are not ours to write.
+    limit: u64,
+    /// Whether only `head` is looked at, which disturbs the consumer less.
+    lazy: bool,
+}
+
+impl Writer {
+    /// Takes over the lane: walks from the stored tail over frames whose writer died between commit and tail.
+    ///
+    /// The caller must hold the producer's lease.
+    pub(crate) fn attach(
+        memory: LaneMemory,
+        cursors: Ref<Cursors>,
+        geometry: &Geometry,
+    ) -> Result<Self, Damage> {
+        let ring = Ring::new(geometry);
+        let stored = cursors.tail.load(Ordering::Relaxed);
+        // SYNC release
+        let released = cursors.consumer.released.load(Ordering::Acquire);
+        let damage = |word, found| Damage { word, position: stored, found };
+        if stored > POSITION_LIMIT || !stored.is_multiple_of(ring.granule) {
+            return Err(damage("tail", stored));
+        }
+        // A dead writer may not have stored its last tail, so the consumer may stand beyond the stored one.
+        if !released.is_multiple_of(ring.granule) || stored.saturating_sub(released) > ring.capacity {
+            return Err(damage("released", released));
+        }
+        let mut writer =
+            Self { memory, cursors, ring, tail: stored, limit: released + ring.capacity, lazy: false };
+        writer.walk(released)?;
+        Ok(writer)
+    }
+
+    fn walk(&mut self, released: u64) -> Result<(), Damage> {
+        let mut position = self.tail;
+        loop {
+            // SYNC commit, though the writer of these words is dead: its stores were drained with it.
+            let word = load_acquire(self.memory.word(self.ring.offset(position)));
+            let end = match (word, commit::message_len(word)) {
+                (commit::NONE, _) => break,
+                (commit::PADDING, _) if self.ring.index(position) != 0 => position + self.ring.rest(position),
+                (_, Some(len)) => {
+                    self.ring.checked_end(position, len).ok_or(self.ring.damage(position, word))?
+                }
+                _ => return Err(self.ring.damage(position, word)),
+            };
+            // Committed frames and the cleared word behind them lie within one ring of the reader.
+            if end + self.ring.granule > self.limit {
+                return Err(self.ring.damage(position, word));
+            }
+            position = end;
+        }
+        if released > position {
+            return Err(Damage { word: "released", position, found: released });
+        }
+        self.tail = position;
+        self.cursors.tail.store(position, Ordering::Release);
+        Ok(())
+    }
+
+    /// Finds room for a frame with `len` bytes of payload at or behind `position`, which is `tail` or the end of what
+    /// is staged.
+    #[inline(always)]
+    pub(crate) fn reserve(&mut self, position: u64, len: usize) -> Result<Slot, Refusal> {
+        let len = len as u64;
+        if len > self.ring.max_payload {
+            return Err(Refusal::Length);
+        }
+        let size = commit::frame_size(len, self.ring.granule);
+        let start = self.ring.start(position, size);
+        // One granule more: the next frame's commit word, which `publish` clears.
+        let end = start + size + self.ring.granule;
+        if end > self.limit {
+            self.refresh(end)?;
+        }
+        Ok(Slot { position: start, offset: self.ring.offset(start) })
+    }
+
+    /// The largest payload that fits at `position` without padding, as far as the cached limit knows.
+    #[inline(always)]
+    pub(crate) fn contiguous(&self, position: u64) -> (Slot, usize) {
+        let slot = Slot { position, offset: self.ring.offset(position) };
+        let free = self.limit.saturating_sub(position + self.ring.granule);
+        let room = free.min(self.ring.rest(position)).saturating_sub(commit::WORD);
+        (slot, room.min(self.ring.max_payload) as usize)
+    }
+
+    /// Looks at the reader's cursors again; `Full` if positions up to `end` are still not free.
+    #[cold]
+    fn refresh(&mut self, end: u64) -> Result<(), Refusal> {
+        if end > POSITION_LIMIT {
+            return Err(Refusal::Exhausted);
+        }
+        // The lazily stored cursor first: reading it does not take the consumer's hot line away.
+        // SYNC release
+        self.raise_limit("head", self.cursors.head.load(Ordering::Acquire))?;
+        if end > self.limit && !self.lazy {
+            // SYNC release
+            self.raise_limit("released", self.cursors.consumer.released.load(Ordering::Acquire))?;
+        }
+        if end > self.limit { Err(Refusal::Full) } else { Ok(()) }
+    }
+
+    fn raise_limit(&mut self, word: &'static str, cursor: u64) -> Result<(), Refusal> {
+        if cursor > self.tail || !cursor.is_multiple_of(self.ring.granule) {
+            return Err(Refusal::Damaged(Damage { word, position: self.tail, found: cursor }));
+        }
+        // `head` may trail what is known already.
+        self.limit = self.limit.max(cursor + self.ring.capacity);
+        Ok(())
+    }
+
+    /// Commits one complete frame of at most the reserved length.
+    #[inline(always)]
+    pub(crate) fn commit(&mut self, slot: Slot, len: usize) {
+        if slot.position == self.tail {
+            let end = slot.position + commit::frame_size(len as u64, self.ring.granule);
+            self.commit_at_tail(commit::message(len as u64), end);
+        } else {
+            self.commit_behind_padding(slot, len);
+        }
+    }
+
+    #[cold]
+    fn commit_behind_padding(&mut self, slot: Slot, len: usize) {
+        let mut staged = Staged::behind(self.tail);
+        self.stage(&mut staged, slot, len);
+        self.publish(staged);
+    }
+
+    /// Makes a complete frame part of what `publish` will commit.
+    #[inline(always)]
+    pub(crate) fn stage(&self, staged: &mut Staged, slot: Slot, len: usize) {
+        if slot.position != staged.end {
+            self.stage_word(staged, staged.end, commit::PADDING);
+        }
+        self.stage_word(staged, slot.position, commit::message(len as u64));
+        staged.end = slot.position + commit::frame_size(len as u64, self.ring.granule);
+    }
+
+    /// The first word of a batch is withheld: it commits all of them.
+    #[inline(always)]
+    fn stage_word(&self, staged: &mut Staged, position: u64, word: u64) {
+        if position == self.tail {
+            staged.first = word;
+        } else {
+            self.memory.word(self.ring.offset(position)).store(word, Ordering::Relaxed);
+        }
+    }
+
+    /// Commits all that is staged, at once.
+    #[inline(always)]
+    pub(crate) fn publish(&mut self, staged: Staged) {
+        if staged.end != self.tail {
+            self.commit_at_tail(staged.first, staged.end);
+        }
+    }
+
+    #[inline(always)]
+    fn commit_at_tail(&mut self, word: u64, end: u64) {
+        self.memory.clear_word(self.ring.offset(end));
+        // SYNC commit: payloads, later words of a batch and the cleared word come before it.
+        self.memory.word(self.ring.offset(self.tail)).store(word, Ordering::Release);
+        self.cursors.tail.store(end, Ordering::Release);
+        self.tail = end;
+    }
+
+    pub(crate) fn set_lazy(&mut self, lazy: bool) {
+        self.lazy = lazy;
+    }
+
+    pub(crate) fn memory(&self) -> &LaneMemory {
+        &self.memory
+    }
+
+    #[inline(always)]
+    pub(crate) fn tail(&self) -> u64 {
+        self.tail
+    }
+}
+
+impl Ring {
+    /// The frame whose range starts at `position`, which may be padding before it, if it is committed.
+    #[inline(always)]
+    pub(crate) fn look(&self, memory: &LaneMemory, position: u64) -> Result<Option<Advance>, Damage> {
+        // SYNC commit
+        let word = load_acquire(memory.word(self.offset(position)));
+        if let Some(len) = commit::message_len(word) {
+            self.message(position, word, len).map(Some)
+        } else if word == commit::NONE {
+            Ok(None)
+        } else {
+            self.look_behind_padding(memory, position, word).map(Some)
+        }
+    }
+
+    #[inline(always)]
+    fn message(&self, position: u64, word: u64, len: u64) -> Result<Advance, Damage> {
+        match self.checked_end(position, len) {
+            Some(end) => Ok(Advance { end, offset: self.offset(position), len: len as usize }),
+            None => Err(self.damage(position, word)),
+        }
+    }
+
+    #[cold]
+    fn look_behind_padding(&self, memory: &LaneMemory, position: u64, word: u64) -> Result<Advance, Damage> {
+        // Padding at index 0 would lead back to itself.
+        if word != commit::PADDING || self.index(position) == 0 {
+            return Err(self.damage(position, word));
+        }
+        let position = position + self.rest(position);
+        // Padding is committed together with the frame behind it; the look at the padding acquired both.
+        let word = load_acquire(memory.word(self.offset(position)));
+        match commit::message_len(word) {
+            Some(len) => self.message(position, word, len),
+            None => Err(self.damage(position, word)),
+        }
+    }
+}

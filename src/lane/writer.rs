@@ -1,0 +1,143 @@
+//! The producer's side of a lane, whichever way its frames lie.
+
+use super::{Damage, LaneMemory, Ref, Refusal, Slot, Staged, fixed, variable};
+use crate::layout::{Cursors, Framing, Geometry};
+
+/// While a producer waits for room, it reads the consumer's exact cursor once in so many looks: each read takes the
+/// line away from the consumer, which stores there for every message.
+const LOOKS_PER_EXACT: u32 = 32;
+
+/// Reserves room, then commits complete frames one by one or several at once.
+pub(crate) enum Writer {
+    Variable(variable::Writer),
+    Fixed(fixed::Writer),
+}
+
+impl Writer {
+    /// Takes over the lane. The caller must hold the producer's lease.
+    pub(crate) fn attach(
+        memory: LaneMemory,
+        cursors: Ref<Cursors>,
+        geometry: &Geometry,
+    ) -> Result<Self, Damage> {
+        Ok(match geometry.framing {
+            Framing::Variable => Self::Variable(variable::Writer::attach(memory, cursors, geometry)?),
+            Framing::Fixed { .. } => Self::Fixed(fixed::Writer::attach(memory, cursors, geometry)?),
+        })
+    }
+
+    /// Finds room for one frame. The caller may write its payload until it commits it or reserves anew.
+    #[inline(always)]
+    pub(crate) fn reserve(&mut self, len: usize) -> Result<Slot, Refusal> {
+        let slot = match self {
+            Self::Variable(writer) => writer.reserve(writer.tail(), len),
+            Self::Fixed(writer) => writer.reserve(len),
+        }?;
+        self.memory().note_write(slot.offset, len);
+        Ok(slot)
+    }
+
+    /// Commits the one frame that was reserved.
+    #[inline(always)]
+    pub(crate) fn commit(&mut self, slot: Slot, len: usize) {
+        match self {
+            Self::Variable(writer) => writer.commit(slot, len),
+            Self::Fixed(writer) => writer.commit(),
+        }
+    }
+
+    /// Begins a batch. Forgetting it gives it up.
+    #[inline(always)]
+    pub(crate) fn begin(&self) -> Staged {
+        match self {
+            Self::Variable(writer) => Staged::behind(writer.tail()),
+            Self::Fixed(writer) => writer.begin(),
+        }
+    }
+
+    /// Finds room for one frame behind what is staged. The caller may write its payload until it stages it or
+    /// gives the batch up.
+    #[inline(always)]
+    pub(crate) fn reserve_behind(&mut self, staged: &Staged, len: usize) -> Result<Slot, Refusal> {
+        let slot = match self {
+            Self::Variable(writer) => writer.reserve(staged.end, len),
+            Self::Fixed(writer) => writer.reserve_behind(staged, len),
+        }?;
+        self.memory().note_write(slot.offset, len);
+        Ok(slot)
+    }
+
+    /// Makes a complete frame part of the batch.
+    #[inline(always)]
+    pub(crate) fn stage(&self, staged: &mut Staged, slot: Slot, len: usize) {
+        match self {
+            Self::Variable(writer) => writer.stage(staged, slot, len),
+            Self::Fixed(writer) => writer.stage(staged),
+        }
+    }
+
+    /// Commits a whole batch: a crash leaves all of it or nothing.
+    #[inline(always)]
+    pub(crate) fn publish(&mut self, staged: Staged) {
+        match self {
+            Self::Variable(writer) => writer.publish(staged),
+            Self::Fixed(writer) => writer.publish(staged),
+        }
+    }
+
+    /// The room that needs no padding, for a frame whose length is not known yet. `None` if the length is fixed.
+    #[inline(always)]
+    pub(crate) fn contiguous(&self) -> Option<(Slot, usize)> {
+        match self {
+            Self::Variable(writer) => Some(writer.contiguous(writer.tail())),
+            Self::Fixed(_) => None,
+        }
+    }
+
+    /// As [`contiguous`](Self::contiguous), behind what is staged.
+    #[inline(always)]
+    pub(crate) fn contiguous_behind(&self, staged: &Staged) -> Option<(Slot, usize)> {
+        match self {
+            Self::Variable(writer) => Some(writer.contiguous(staged.end)),
+            Self::Fixed(_) => None,
+        }
+    }
+
+    /// Finds room for one frame while waiting for it: most looks leave the consumer's hot line alone, and see room
+    /// that was given back a little later.
+    pub(crate) fn reserve_patiently(&mut self, len: usize, looks: u32) -> Result<Slot, Refusal> {
+        self.set_lazy(!looks.is_multiple_of(LOOKS_PER_EXACT));
+        let found = self.reserve(len);
+        self.set_lazy(false);
+        found
+    }
+
+    fn set_lazy(&mut self, lazy: bool) {
+        match self {
+            Self::Variable(writer) => writer.set_lazy(lazy),
+            Self::Fixed(writer) => writer.set_lazy(lazy),
+        }
+    }
+
+    /// The first byte of a reserved payload.
+    #[inline(always)]
+    pub(crate) fn payload(&self, slot: Slot) -> *mut u8 {
+        self.memory().payload(slot.offset)
+    }
+
+    #[inline(always)]
+    fn memory(&self) -> &LaneMemory {
+        match self {
+            Self::Variable(writer) => writer.memory(),
+            Self::Fixed(writer) => writer.memory(),
+        }
+    }
+
+    /// How far this writer has come, in positions.
+    pub(crate) fn position(&self) -> u64 {
+        match self {
+            Self::Variable(writer) => writer.tail(),
+            Self::Fixed(writer) => writer.tail(),
+        }
+    }
+}

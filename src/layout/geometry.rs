@@ -1,0 +1,217 @@
+//! Sizes and section offsets of a queue file, computed once and checked whenever they come from a file.
+
+use std::fmt;
+
+use super::commit::WORD;
+use super::{LEAD, REGISTRY_OFFSET};
+
+/// How frames lie in a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Frames of any size, each behind its commit word.
+    Variable,
+    /// Frames of exactly `len` bytes, without a header.
+    Fixed {
+        /// Bytes of every message.
+        len: u64,
+    },
+}
+
+/// What a user asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GeometryRequest {
+    pub(crate) framing: Framing,
+    /// Bytes of ring, rounded up.
+    pub(crate) capacity: u64,
+    /// Alignment of payloads, a power of two up to [`LEAD`].
+    pub(crate) align: u64,
+}
+
+/// The shape of a queue. Copied out of the header once, at attach; the hot path never re-reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    pub(crate) framing: Framing,
+    /// Alignment of payloads and granule of variable-size frames.
+    pub(crate) align: u64,
+    /// Variable: bytes of the ring, a power of two. Fixed: number of slots.
+    pub(crate) capacity: u64,
+    /// Fixed: distance of two slots. Variable: 1.
+    pub(crate) stride: u64,
+    /// Largest payload of one frame.
+    pub(crate) max_payload: u64,
+    /// Offset of the lane section in the file, a multiple of the page size.
+    pub(crate) lane_offset: u64,
+    /// Bytes of the lane section, a multiple of the page size.
+    pub(crate) lane_len: u64,
+}
+
+const PAGE: u64 = 4096;
+const ENTRIES: u64 = 2;
+/// The largest ring: far above any machine's memory, low enough that no sum below can overflow.
+const MAX_CAPACITY: u64 = 1 << 44;
+const MIN_CAPACITY: u64 = 1024;
+
+impl Geometry {
+    /// Turns a request into a geometry.
+    pub(crate) fn new(request: GeometryRequest) -> Result<Self, GeometryError> {
+        let GeometryRequest { framing, capacity, align } = request;
+        if !align.is_power_of_two() || !(1..=LEAD as u64).contains(&align) {
+            return Err(GeometryError::Align { align });
+        }
+        if capacity > MAX_CAPACITY {
+            return Err(GeometryError::CapacityTooLarge { capacity, limit: MAX_CAPACITY });
+        }
+        match framing {
+            Framing::Variable => {
+                let align = align.max(WORD);
+                let ring = capacity.max(MIN_CAPACITY).next_power_of_two();
+                Ok(Self::with(framing, align, ring, 1))
+            }
+            Framing::Fixed { len } => {
+                if len == 0 || len > MAX_CAPACITY {
+                    return Err(GeometryError::FixedLen { len });
+                }
+                let stride = len.next_multiple_of(align);
+                Ok(Self::with(framing, align, (capacity / stride).max(2), stride))
+            }
+        }
+    }
+
+    /// All else follows from these four.
+    fn with(framing: Framing, align: u64, capacity: u64, stride: u64) -> Self {
+        // Half the ring less one granule always fits an empty ring, wherever its cursor stands.
+        let max_payload = match framing {
+            Framing::Variable => capacity / 2 - align - WORD,
+            Framing::Fixed { len } => len,
+        };
+        let lane_offset = (REGISTRY_OFFSET as u64 + ENTRIES * 256).next_multiple_of(PAGE);
+        let lane_len = (LEAD as u64 + capacity * stride).next_multiple_of(PAGE);
+        Self { framing, align, capacity, stride, max_payload, lane_offset, lane_len }
+    }
+
+    /// Bytes of the whole file.
+    pub(crate) fn file_len(&self) -> u64 {
+        self.lane_offset + self.lane_len
+    }
+
+    /// Bytes of the ring itself.
+    pub(crate) fn ring_bytes(&self) -> u64 {
+        self.capacity * self.stride
+    }
+
+    /// Whether every number in here is what [`Geometry::new`] could have made. For geometries read from files.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        if !self.align.is_power_of_two() || self.align > LEAD as u64 {
+            return Err("payload alignment");
+        }
+        match self.framing {
+            Framing::Variable => {
+                if !self.capacity.is_power_of_two()
+                    || !(MIN_CAPACITY..=MAX_CAPACITY).contains(&self.capacity)
+                    || self.align < WORD
+                {
+                    return Err("ring capacity");
+                }
+                if self.stride != 1 {
+                    return Err("stride");
+                }
+            }
+            Framing::Fixed { len } => {
+                if len == 0 || len > MAX_CAPACITY || self.stride != len.next_multiple_of(self.align) {
+                    return Err("fixed message length");
+                }
+                let bytes = self.capacity.checked_mul(self.stride);
+                if self.capacity < 2 || bytes.is_none_or(|bytes| bytes > MAX_CAPACITY.max(2 * self.stride)) {
+                    return Err("ring capacity");
+                }
+            }
+        }
+        if *self != Self::with(self.framing, self.align, self.capacity, self.stride) {
+            return Err("section offsets");
+        }
+        Ok(())
+    }
+
+    /// Whether a cursor may hold `position`.
+    pub(crate) fn is_boundary(&self, position: u64) -> bool {
+        match self.framing {
+            Framing::Variable => position.is_multiple_of(self.align),
+            Framing::Fixed { .. } => true,
+        }
+    }
+}
+
+/// Why no queue of that shape can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GeometryError {
+    Align { align: u64 },
+    CapacityTooLarge { capacity: u64, limit: u64 },
+    FixedLen { len: u64 },
+}
+
+impl fmt::Display for GeometryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Align { align } => {
+                write!(f, "the payload alignment is {align}; it must be a power of two from 1 to {LEAD}")
+            }
+            Self::CapacityTooLarge { capacity, limit } => {
+                write!(f, "the capacity is {capacity} bytes; at most {limit} are possible")
+            }
+            Self::FixedLen { len } => {
+                write!(f, "the fixed message length is {len} bytes; it must be from 1 to {MAX_CAPACITY}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::commit;
+    use super::*;
+
+    #[test]
+    fn geometries_that_are_made_are_accepted() {
+        for align in [1, 2, 8, 16, 128] {
+            for capacity in [0, 1, 1000, 4096, 100_000, 1 << 20, MAX_CAPACITY] {
+                for framing in [
+                    Framing::Variable,
+                    Framing::Fixed { len: 1 },
+                    Framing::Fixed { len: 24 },
+                    Framing::Fixed { len: 1 << 21 },
+                ] {
+                    let geometry = Geometry::new(GeometryRequest { framing, capacity, align }).unwrap();
+                    assert_eq!(geometry.check(), Ok(()), "{geometry:?}");
+                    assert!(
+                        geometry.ring_bytes() >= capacity.min(capacity / geometry.stride * geometry.stride)
+                    );
+                    assert!(geometry.lane_len >= LEAD as u64 + geometry.ring_bytes());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_frame_fits_an_empty_ring_at_every_index() {
+        let request = GeometryRequest { framing: Framing::Variable, capacity: 1024, align: 16 };
+        let geometry = Geometry::new(request).unwrap();
+        let size = commit::frame_size(geometry.max_payload, geometry.align);
+        for index in (0..geometry.capacity).step_by(16) {
+            let padding = if index + size > geometry.capacity { geometry.capacity - index } else { 0 };
+            assert!(padding + size + geometry.align <= geometry.capacity, "index {index}");
+        }
+    }
+
+    #[test]
+    fn impossible_requests_are_refused() {
+        let with = |framing, capacity, align| Geometry::new(GeometryRequest { framing, capacity, align });
+        assert!(matches!(with(Framing::Variable, 4096, 3), Err(GeometryError::Align { align: 3 })));
+        assert!(matches!(with(Framing::Variable, 4096, 256), Err(GeometryError::Align { align: 256 })));
+        assert!(matches!(with(Framing::Variable, u64::MAX, 8), Err(GeometryError::CapacityTooLarge { .. })));
+        assert!(matches!(with(Framing::Fixed { len: 0 }, 4096, 8), Err(GeometryError::FixedLen { len: 0 })));
+        assert!(matches!(
+            with(Framing::Fixed { len: u64::MAX }, 4096, 8),
+            Err(GeometryError::FixedLen { .. })
+        ));
+    }
+}

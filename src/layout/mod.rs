@@ -1,0 +1,60 @@
+//! What stands where in a queue file. No I/O, no atomic operation and no `unsafe` here.
+//!
+//! ```text
+//! 0x000  Preamble   identity and geometry, written once before the file gets its name
+//! 0x3f8  ready      READY once the preamble is complete
+//! 0x400  Rare       words that are seldom touched: dead, ...
+//! 0x500  tail       next position to write; the producer's line
+//! 0x580  head       room given back, published lazily; read by the producer
+//! 0x600  consumer   released, taken, redo: the consumer's exact words, a line nobody else writes
+//! 0x680  (reserved for waiter flags)
+//! 0x1000 registry   256 bytes a participant
+//!        (links)    MPMC only
+//!        lanes      page-aligned; LEAD bytes, then the ring
+//! ```
+//!
+//! Offsets and sizes are part of the format and asserted at compile time.
+
+pub(crate) mod commit;
+mod geometry;
+mod preamble;
+mod words;
+
+pub(crate) use geometry::{Framing, Geometry, GeometryRequest};
+pub(crate) use preamble::{KIND_SPSC, NAME_LEN, PREAMBLE_LEN, Preamble, PreambleError};
+pub(crate) use words::{ConsumerWords, Cursors, Entry, Rare};
+
+/// First bytes of every queue file.
+pub(crate) const MAGIC: [u8; 8] = *b"RINGWAY\x1a";
+/// Version of the format that this library writes and reads.
+pub(crate) const FORMAT_VERSION: u32 = 1;
+/// Written in native byte order; a reader of the other endianness sees it reversed.
+pub(crate) const ENDIAN_TAG: u32 = 0x0102_0304;
+/// Value of the `ready` word of a complete file.
+pub(crate) const READY: u64 = u64::from_ne_bytes(*b"RW-READY");
+
+/// Offset of [`Rare`].
+pub(crate) const RARE_OFFSET: usize = 0x400;
+/// Offset of [`Cursors`].
+pub(crate) const CURSORS_OFFSET: usize = 0x500;
+/// Offset of the registry of [`Entry`]s.
+pub(crate) const REGISTRY_OFFSET: usize = 0x1000;
+
+/// Bytes before a lane's ring. The commit word of the frame at index 0 stands in the last eight of them, so
+/// that payloads, not commit words, fall on aligned addresses.
+pub(crate) const LEAD: usize = 128;
+
+/// Positions are refused from here on: nothing ever wraps (2^62 bytes are 29 years at 5 GB/s).
+pub(crate) const POSITION_LIMIT: u64 = 1 << 62;
+
+/// Lock bytes lie far above any data, so that they never meet a byte-range lock on the contents.
+pub(crate) const LOCK_BASE: i64 = 1 << 62;
+/// Serialises attach, detach and unlink.
+pub(crate) const LOCK_ATTACH: i64 = LOCK_BASE + 1;
+/// Lease of registry entry 0; entry `i` has `LOCK_ENTRY + i`.
+pub(crate) const LOCK_ENTRY: i64 = LOCK_BASE + 2;
+
+/// Registry entry of the SPSC producer.
+pub(crate) const ENTRY_PRODUCER: usize = 0;
+/// Registry entry of the SPSC consumer.
+pub(crate) const ENTRY_CONSUMER: usize = 1;

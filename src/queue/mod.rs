@@ -1,0 +1,174 @@
+//! The queue of bytes: everything but types. Composes file, lease and lane.
+
+mod consumer;
+mod frame;
+mod options;
+mod producer;
+mod schema;
+mod shared;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use consumer::BytesConsumer;
+pub use frame::{BytesFrame, BytesFrames};
+pub use options::Options;
+pub use producer::{BytesBatch, BytesProducer, Claim};
+
+pub(crate) use schema::Schema;
+pub(crate) use shared::Shared;
+
+use crate::error::{AttachError, CreateError, OpenError, UnlinkError};
+
+/// An SPSC queue of byte messages: for data that is not an rkyv archive.
+///
+/// The handle itself takes no part in the traffic: [`producer`](Self::producer) and
+/// [`consumer`](Self::consumer) do. Dropping it, or the process ending in whatever way, leaves the file in place;
+/// [`unlink`](crate::unlink) removes it.
+///
+/// ```
+/// use ringway::spsc::BytesQueue;
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let name = dir.path().join("bytes");
+/// // SAFETY: every process that can write this file uses ringway.
+/// let queue = unsafe { BytesQueue::create(&name)? };
+/// let mut producer = queue.producer()?;
+/// let consumer = queue.consumer()?;
+///
+/// producer.send(b"hello")?;
+/// assert_eq!(&*consumer.recv()?, b"hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct BytesQueue {
+    shared: Arc<Shared>,
+}
+
+impl BytesQueue {
+    /// Creates a queue with default [`Options`] and opens it. A bare name lives in `/dev/shm`, anything with a
+    /// slash is a path.
+    ///
+    /// # Errors
+    /// [`CreateError`]: `AlreadyExists` if there is a file of that name; nothing is left behind in any case.
+    ///
+    /// # Safety
+    /// Every process that writes to the file while it is open here must keep to the ringway protocol, and none may
+    /// truncate it. In practice: only programs that use this library may be able to write to it (mode 0600 keeps
+    /// other users out).
+    #[allow(unsafe_code, reason = "the trust contract of the file")]
+    pub unsafe fn create(name: impl AsRef<Path>) -> Result<Self, CreateError> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { Self::create_with(name, &Options::new()) }
+    }
+
+    /// Creates a queue and opens it.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), and `BadOptions`.
+    ///
+    /// # Safety
+    /// As [`create`](Self::create).
+    #[allow(unsafe_code, reason = "the trust contract of the file")]
+    pub unsafe fn create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, CreateError> {
+        let shared = Shared::create(name.as_ref(), &options.for_bytes()?, &Schema::bytes())?;
+        Ok(Self { shared })
+    }
+
+    /// Opens an existing queue.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what the file is instead; it is not changed.
+    ///
+    /// # Safety
+    /// As [`create`](Self::create).
+    #[allow(unsafe_code, reason = "the trust contract of the file")]
+    pub unsafe fn open(name: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Ok(Self { shared: Shared::open(name.as_ref(), &Schema::bytes())? })
+    }
+
+    /// Opens the queue, or creates it with default options if there is none. When several processes do this at
+    /// once, one of them creates and all open the same queue.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`create`](Self::create).
+    ///
+    /// # Safety
+    /// As [`create`](Self::create).
+    #[allow(unsafe_code, reason = "the trust contract of the file")]
+    pub unsafe fn open_or_create(name: impl AsRef<Path>) -> Result<Self, OpenError> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { Self::open_or_create_with(name, &Options::new()) }
+    }
+
+    /// Opens the queue, or creates it with these options if there is none. The options of an existing queue stay
+    /// as they are.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`create_with`](Self::create_with).
+    ///
+    /// # Safety
+    /// As [`create`](Self::create).
+    #[allow(unsafe_code, reason = "the trust contract of the file")]
+    pub unsafe fn open_or_create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, OpenError> {
+        let resolved = options.for_bytes().map_err(OpenError::Create)?;
+        Ok(Self { shared: Shared::open_or_create(name.as_ref(), &resolved, &Schema::bytes())? })
+    }
+
+    /// Becomes the queue's producer.
+    ///
+    /// # Errors
+    /// [`AttachError::RoleTaken`] while another producer is alive.
+    pub fn producer(&self) -> Result<BytesProducer, AttachError> {
+        BytesProducer::attach(Arc::clone(&self.shared))
+    }
+
+    /// Becomes the queue's consumer. Frames that an earlier consumer held when it ended come again, with
+    /// [`BytesFrame::redeliveries`] of at least 1.
+    ///
+    /// # Errors
+    /// [`AttachError::RoleTaken`] while another consumer is alive.
+    pub fn consumer(&self) -> Result<BytesConsumer, AttachError> {
+        BytesConsumer::attach(Arc::clone(&self.shared))
+    }
+
+    /// The file of this queue.
+    pub fn path(&self) -> &Path {
+        self.shared.path()
+    }
+
+    /// Bytes of the ring.
+    pub fn capacity(&self) -> usize {
+        self.shared.geometry().ring_bytes() as usize
+    }
+
+    /// Bytes of the largest message that the queue takes.
+    pub fn max_message(&self) -> usize {
+        self.shared.geometry().max_payload as usize
+    }
+}
+
+impl std::fmt::Debug for BytesQueue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BytesQueue").field("path", &self.path()).field("capacity", &self.capacity()).finish()
+    }
+}
+
+/// Removes a queue's file. Whoever has it open keeps it until they close it, and nobody attaches any more.
+///
+/// Only a file that is a ringway queue is removed; anything else is an error and stays.
+///
+/// # Errors
+/// [`UnlinkError`]; the file stays.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let name = dir.path().join("queue");
+/// # drop(unsafe { ringway::spsc::BytesQueue::create(&name)? });
+/// ringway::unlink(&name)?;
+/// assert!(!name.exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn unlink(name: impl AsRef<Path>) -> Result<(), UnlinkError> {
+    Shared::unlink(name.as_ref())
+}

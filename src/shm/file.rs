@@ -1,0 +1,65 @@
+//! Opening, reading and unlinking queue files.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+
+/// Which file this is, whatever it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileIdentity {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+}
+
+impl FileIdentity {
+    pub(crate) fn of(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Self { device: metadata.dev(), inode: metadata.ino() })
+    }
+}
+
+/// Opens an existing file for reading and writing. Follows no symbolic link, waits for no FIFO, gets no terminal.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    OpenOptions::new().read(true).write(true).custom_flags(flags.bits()).open(path)
+}
+
+/// Opens the same file once more, as an open file description of its own.
+pub(crate) fn reopen(file: &File) -> io::Result<File> {
+    use std::os::fd::AsRawFd;
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let again = OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_CLOEXEC.bits()).open(path)?;
+    if FileIdentity::of(&again)? != FileIdentity::of(file)? {
+        return Err(io::Error::other("reopening it through /proc gave another file"));
+    }
+    Ok(again)
+}
+
+/// Fills `buffer` from `offset`; false if the file ends before.
+pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+    match file.read_exact_at(buffer, offset) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes `path` if it still names `file`; false if it names another file or nothing.
+///
+/// Between the look and the removal somebody could put another file there; the caller holds the attach lock of
+/// this queue, so nobody who keeps to the protocol does.
+pub(crate) fn unlink_if_same(path: &Path, file: &File) -> io::Result<bool> {
+    let there = match std::fs::symlink_metadata(path) {
+        Ok(metadata) => FileIdentity { device: metadata.dev(), inode: metadata.ino() },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    if there != FileIdentity::of(file)? {
+        return Ok(false);
+    }
+    std::fs::remove_file(path)?;
+    Ok(true)
+}

@@ -1,0 +1,60 @@
+//! A lease: the kernel lock that proves a participant alive.
+//!
+//! The lock sits on an open file description of its own. A mapping of one page pins that description, so the
+//! descriptor itself can be closed: no child inherits it, and the lock goes exactly when the mapping goes, that
+//! is when the lease is dropped or the process ends in whatever way. The kernel tears the address space down
+//! before it drops the lock, so a free lease means that no thread of the dead process can still store.
+
+use std::fs::File;
+use std::io;
+
+use super::file::reopen;
+use super::lock::{is_locked, try_lock};
+use super::map::PrivatePage;
+
+/// Held while the participant lives.
+pub(crate) struct Lease {
+    _page: PrivatePage,
+    /// Some filesystems (overlayfs) drop the lock at close in spite of the mapping; there it stays open.
+    _descriptor: Option<File>,
+}
+
+impl Lease {
+    /// Takes the lease on lock byte `at`; `None` if somebody alive has it.
+    pub(crate) fn take(file: &File, at: i64) -> io::Result<Option<Self>> {
+        let description = reopen(file)?;
+        if !try_lock(&description, at)? {
+            return Ok(None);
+        }
+        let page = PrivatePage::pin(&description)?;
+        drop(description);
+        if is_locked(file, at)? {
+            return Ok(Some(Self { _page: page, _descriptor: None }));
+        }
+        let description = reopen(file)?;
+        if !try_lock(&description, at)? {
+            return Ok(None);
+        }
+        Ok(Some(Self { _page: page, _descriptor: Some(description) }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BYTE: i64 = 1 << 62;
+
+    #[test]
+    fn a_lease_excludes_others_until_it_is_dropped() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(4096).unwrap();
+        let lease = Lease::take(&file, BYTE).unwrap().expect("free");
+        assert!(Lease::take(&file, BYTE).unwrap().is_none());
+        assert!(Lease::take(&file, BYTE + 1).unwrap().is_some());
+        assert!(is_locked(&file, BYTE).unwrap());
+        drop(lease);
+        assert!(!is_locked(&file, BYTE).unwrap());
+        assert!(Lease::take(&file, BYTE).unwrap().is_some());
+    }
+}

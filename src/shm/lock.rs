@@ -1,0 +1,71 @@
+//! Open-file-description locks on single bytes far behind the data.
+//!
+//! POSIX `F_SETLK` locks vanish when *any* descriptor of the file closes, and pids are reused and wrong across
+//! namespaces; OFD locks belong to one open file description and go with it, whatever kills the process.
+
+use std::fs::File;
+use std::io;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+use super::file::reopen;
+use crate::layout::LOCK_ATTACH;
+
+fn byte(kind: libc::c_int, byte: i64) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: byte,
+        l_len: 1,
+        l_pid: 0,
+    }
+}
+
+/// Takes the lock for this description; false if another description has it.
+pub(super) fn try_lock(file: &File, at: i64) -> io::Result<bool> {
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&byte(libc::F_WRLCK, at))) {
+        Ok(_) => Ok(true),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether some other description holds the lock. Ask through a description that holds no lock itself.
+pub(crate) fn is_locked(file: &File, at: i64) -> io::Result<bool> {
+    let mut lock = byte(libc::F_WRLCK, at);
+    fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock))?;
+    Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
+}
+
+/// Held while somebody attaches, or unlinks the queue; released when dropped.
+pub(crate) struct AttachLock {
+    _description: File,
+}
+
+/// Why the attach lock was not taken.
+#[derive(Debug)]
+pub(crate) enum AttachLockError {
+    /// Somebody has held it for seconds: it is held for microseconds, unless its holder is stopped.
+    Busy,
+    Io(io::Error),
+}
+
+impl AttachLock {
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    /// Waits a bounded time: a process that is stopped while it attaches must not stop everybody else.
+    pub(crate) fn take(file: &File) -> Result<Self, AttachLockError> {
+        let description = reopen(file).map_err(AttachLockError::Io)?;
+        let start = Instant::now();
+        while !try_lock(&description, LOCK_ATTACH).map_err(AttachLockError::Io)? {
+            if start.elapsed() > Self::PATIENCE {
+                return Err(AttachLockError::Busy);
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        Ok(Self { _description: description })
+    }
+}

@@ -1,0 +1,23 @@
+//! The one place that names atomics, so that loom can stand in for them.
+//!
+//! Everything else takes `AtomicU64`, `fence` and friends from here; a test (`tests/rules.rs`) refuses
+//! `std::sync::atomic` anywhere else in the library.
+
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{AtomicU64, fence};
+#[cfg(not(loom))]
+pub(crate) use std::sync::atomic::{AtomicU64, fence};
+
+pub(crate) use std::sync::atomic::Ordering;
+
+/// An atomic that only this process sees, and that no protocol between processes depends on: never loom's.
+pub(crate) use std::sync::atomic::AtomicU64 as PrivateWord;
+
+/// Loads with Acquire in a form that is defined on a read-only mapping too: the standard library promises
+/// relaxed loads there, and nothing stronger.
+#[inline(always)]
+pub(crate) fn load_acquire(word: &AtomicU64) -> u64 {
+    let value = word.load(Ordering::Relaxed);
+    fence(Ordering::Acquire);
+    value
+}

@@ -1,0 +1,128 @@
+//! The typed receiving side.
+#![allow(unsafe_code, reason = "unchecked reading is an unsafe opt-in")]
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use super::{Frame, Frames, Payload};
+use crate::error::RecvError;
+use crate::queue::BytesConsumer;
+
+/// The consumer of a [`Queue`](super::Queue). Messages are validated, then lent from the file. Dropping it makes
+/// room for another consumer.
+///
+/// It may be sent to another thread, but not shared between threads.
+pub struct Consumer<T> {
+    bytes: BytesConsumer,
+    message: PhantomData<fn() -> T>,
+}
+
+impl<T: Payload> Consumer<T> {
+    pub(super) fn new(bytes: BytesConsumer) -> Self {
+        Self { bytes, message: PhantomData }
+    }
+
+    /// The next message, if one is there now. It is read in place and released when the frame is dropped; several
+    /// frames may be held, and dropped in any order.
+    ///
+    /// # Errors
+    /// [`RecvError::Empty`]; `Invalid` if a frame is not an archive of `T` (it is skipped).
+    #[inline(always)]
+    pub fn try_recv(&self) -> Result<Frame<'_, T>, RecvError> {
+        Frame::checked(self.bytes.try_recv()?)
+    }
+
+    /// The next message, waiting for it as long as it takes.
+    ///
+    /// It waits by looking, and offers the processor to others after a while. If the producer may end without
+    /// another word, use [`recv_timeout`](Self::recv_timeout) and [`has_producer`](Self::has_producer).
+    ///
+    /// # Errors
+    /// As [`try_recv`](Self::try_recv), but never `Empty`.
+    #[inline(always)]
+    pub fn recv(&self) -> Result<Frame<'_, T>, RecvError> {
+        Frame::checked(self.bytes.recv()?)
+    }
+
+    /// The next message, waiting for it for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`try_recv`](Self::try_recv), with `Timeout` instead of `Empty`.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Frame<'_, T>, RecvError> {
+        Frame::checked(self.bytes.recv_timeout(timeout)?)
+    }
+
+    /// The next message without validation, if one is there now.
+    ///
+    /// # Errors
+    /// [`RecvError::Empty`].
+    ///
+    /// # Safety
+    /// Every frame of the queue must be a valid archive of `T`, as [`Producer`](super::Producer) writes it.
+    #[inline(always)]
+    pub unsafe fn try_recv_unchecked(&self) -> Result<Frame<'_, T>, RecvError> {
+        let bytes = self.bytes.try_recv()?;
+        // SAFETY: the caller's promise is the same.
+        unsafe { Frame::unchecked(bytes) }
+    }
+
+    /// The next message without validation, waiting for it as long as it takes.
+    ///
+    /// # Errors
+    /// As [`try_recv_unchecked`](Self::try_recv_unchecked), but never `Empty`.
+    ///
+    /// # Safety
+    /// As [`try_recv_unchecked`](Self::try_recv_unchecked).
+    #[inline(always)]
+    pub unsafe fn recv_unchecked(&self) -> Result<Frame<'_, T>, RecvError> {
+        let bytes = self.bytes.recv()?;
+        // SAFETY: the caller's promise is the same.
+        unsafe { Frame::unchecked(bytes) }
+    }
+
+    /// Up to `max` messages that are there now, in one guard that releases them together.
+    ///
+    /// # Errors
+    /// [`RecvError::Empty`] if there is none, or if `max` is 0.
+    #[inline(always)]
+    pub fn try_recv_many(&self, max: usize) -> Result<Frames<'_, T>, RecvError> {
+        self.bytes.try_recv_many(max).map(Frames::new)
+    }
+
+    /// Up to `max` messages, waiting for the first as long as it takes.
+    ///
+    /// # Errors
+    /// As [`try_recv_many`](Self::try_recv_many), but never `Empty`.
+    ///
+    /// # Panics
+    /// If `max` is 0.
+    #[inline(always)]
+    pub fn recv_many(&self, max: usize) -> Result<Frames<'_, T>, RecvError> {
+        self.bytes.recv_many(max).map(Frames::new)
+    }
+
+    /// Up to `max` messages, waiting for the first for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`try_recv_many`](Self::try_recv_many), with `Timeout` instead of `Empty`.
+    ///
+    /// # Panics
+    /// If `max` is 0.
+    pub fn recv_many_timeout(&self, max: usize, timeout: Duration) -> Result<Frames<'_, T>, RecvError> {
+        self.bytes.recv_many_timeout(max, timeout).map(Frames::new)
+    }
+
+    /// Whether a live process produces into this queue.
+    ///
+    /// # Errors
+    /// If the kernel cannot be asked.
+    pub fn has_producer(&self) -> std::io::Result<bool> {
+        self.bytes.has_producer()
+    }
+}
+
+impl<T> std::fmt::Debug for Consumer<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.bytes.fmt(f)
+    }
+}

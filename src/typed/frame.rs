@@ -1,0 +1,166 @@
+//! Guards over received archives.
+#![allow(unsafe_code, reason = "lends archives in frames that a guard holds")]
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::size_of;
+use std::num::NonZeroUsize;
+use std::ops::Deref;
+use std::path::Path;
+use std::ptr::NonNull;
+
+use rkyv::api::{access_with_context, root_position};
+use rkyv::validation::Validator;
+use rkyv::validation::archive::ArchiveValidator;
+use rkyv::validation::shared::SharedValidator;
+use rkyv::{access_unchecked, rancor};
+
+use super::Payload;
+use crate::error::{InvalidFrame, RecvError};
+use crate::queue::{BytesFrame, BytesFrames};
+
+/// Deeper archives than this are refused: validation recurses, and a hostile nest would overflow the stack.
+const MAX_DEPTH: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
+
+/// Validates an archive of `T` in place.
+#[inline(always)]
+fn access<T: Payload>(bytes: &[u8]) -> Result<&T::Archived, rancor::Error> {
+    let archive = ArchiveValidator::with_max_depth(bytes, Some(MAX_DEPTH));
+    access_with_context::<T::Archived, _, rancor::Error>(
+        bytes,
+        &mut Validator::new(archive, SharedValidator::new()),
+    )
+}
+
+#[cold]
+fn invalid(path: &Path, bytes: &[u8], reason: rancor::Error) -> RecvError {
+    RecvError::Invalid(Box::new(InvalidFrame { path: path.to_path_buf(), len: bytes.len(), reason }))
+}
+
+/// A received message: derefs to the archive in the file. Dropping it gives its room back.
+///
+/// Dropped by a panic, the message comes again: panicking is no way to finish with it. A frame that is forgotten
+/// (`mem::forget`) keeps its room, and that of everything behind it, until the consumer is gone.
+pub struct Frame<'c, T: Payload> {
+    /// Points into the bytes that `bytes` guards.
+    archived: NonNull<T::Archived>,
+    bytes: BytesFrame<'c>,
+}
+
+impl<'c, T: Payload> Frame<'c, T> {
+    #[inline(always)]
+    pub(super) fn checked(bytes: BytesFrame<'c>) -> Result<Self, RecvError> {
+        match access::<T>(&bytes) {
+            Ok(archived) => Ok(Self { archived: NonNull::from(archived), bytes }),
+            // Dropping `bytes` releases the frame: it is skipped.
+            Err(reason) => Err(invalid(bytes.consumer().path(), &bytes, reason)),
+        }
+    }
+
+    /// # Safety
+    /// The bytes must be a valid archive of `T`, if they are long enough for one.
+    #[inline(always)]
+    pub(super) unsafe fn unchecked(bytes: BytesFrame<'c>) -> Result<Self, RecvError> {
+        if bytes.len() < size_of::<T::Archived>() {
+            // Too short is found out here, so that no pointer leaves the frame.
+            return Self::checked(bytes);
+        }
+        // SAFETY: long enough (above), and valid by the caller's promise.
+        let archived = NonNull::from(unsafe { access_unchecked::<T::Archived>(&bytes) });
+        Ok(Self { archived, bytes })
+    }
+
+    /// How often the message was handed out before: 0, unless a consumer ended while it held it, or rejected it.
+    /// Exact for one such event; after several, an upper bound.
+    pub fn redeliveries(&self) -> u64 {
+        self.bytes.redeliveries()
+    }
+
+    /// Puts the message back: it comes again, before any new one, with one redelivery more.
+    pub fn reject(self) {
+        self.bytes.reject();
+    }
+
+    /// The whole archive, root at the end.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl<T: Payload> Deref for Frame<'_, T> {
+    type Target = T::Archived;
+
+    #[inline(always)]
+    fn deref(&self) -> &T::Archived {
+        // SAFETY: points to an archive that was validated, or promised valid, in bytes that nobody writes while
+        // `self.bytes` lives.
+        unsafe { self.archived.as_ref() }
+    }
+}
+
+impl<T: Payload<Archived: fmt::Debug>> fmt::Debug for Frame<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// Messages received together. Dropping it gives the room of all of them back; dropped by a panic, all of them
+/// come again.
+pub struct Frames<'c, T> {
+    bytes: BytesFrames<'c>,
+    message: PhantomData<fn() -> T>,
+}
+
+impl<'c, T: Payload> Frames<'c, T> {
+    #[inline(always)]
+    pub(super) fn new(bytes: BytesFrames<'c>) -> Self {
+        Self { bytes, message: PhantomData }
+    }
+
+    /// How many messages there are.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Never true: a guard holds at least one message.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The messages in order, each validated when it is reached.
+    #[inline(always)]
+    pub fn iter(&self) -> impl Iterator<Item = Result<&T::Archived, RecvError>> + '_ {
+        let consumer = self.bytes.consumer();
+        self.bytes
+            .iter()
+            .map(|bytes| access::<T>(bytes).map_err(|reason| invalid(consumer.path(), bytes, reason)))
+    }
+
+    /// The messages in order, without validation.
+    ///
+    /// # Safety
+    /// Every frame of the queue must be a valid archive of `T`, as [`Producer`](super::Producer) writes it.
+    ///
+    /// # Panics
+    /// If a frame is too short to be an archive of `T`.
+    #[inline(always)]
+    pub unsafe fn iter_unchecked(&self) -> impl Iterator<Item = &T::Archived> + '_ {
+        self.bytes.iter().map(|bytes| {
+            let root = root_position::<T::Archived>(bytes.len());
+            assert!(root <= bytes.len(), "a frame is too short for an archive");
+            // SAFETY: long enough (above), and valid by the caller's promise.
+            unsafe { access_unchecked::<T::Archived>(bytes) }
+        })
+    }
+
+    /// Puts all the messages back: they come again, before any new one, with one redelivery more.
+    pub fn reject(self) {
+        self.bytes.reject();
+    }
+}
+
+impl<T> fmt::Debug for Frames<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frames").field("len", &self.bytes.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,14 @@
+//! Typed messages: rkyv archives written straight into frames and read in place. The only layer that knows rkyv.
+
+mod consumer;
+mod format;
+mod frame;
+mod payload;
+mod producer;
+mod queue;
+
+pub use consumer::Consumer;
+pub use frame::{Frame, Frames};
+pub use payload::{FrameSerializer, FrameWriter, Payload, Scratch};
+pub use producer::Producer;
+pub use queue::Queue;

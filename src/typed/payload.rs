@@ -1,0 +1,199 @@
+//! Serialising straight into a frame.
+#![allow(
+    unsafe_code,
+    reason = "writes into bytes that the lane protocol grants, through rkyv's unsafe traits"
+)]
+
+use std::alloc::Layout;
+use std::marker::PhantomData;
+use std::mem::{align_of, size_of};
+use std::ptr::NonNull;
+
+use rkyv::api::high::HighValidator;
+use rkyv::bytecheck::CheckBytes;
+use rkyv::rancor::{self, Strategy};
+use rkyv::ser::allocator::{Arena, ArenaHandle};
+use rkyv::ser::sharing::Share;
+use rkyv::ser::{Allocator, Positional, Serializer, Writer};
+use rkyv::{Archive, Place, Portable, Serialize};
+
+use crate::error::{SendError, SerializeError, SerializeErrorKind};
+
+/// A type whose archives can be sent: whatever derives rkyv's `Archive` and `Serialize`, with bytecheck on (rkyv's
+/// default). Implemented for all of them; there is nothing to implement by hand.
+pub trait Payload:
+    Archive<Archived: Portable + for<'a> CheckBytes<HighValidator<'a, rancor::Error>>>
+    + for<'a> Serialize<FrameSerializer<'a>>
+{
+}
+
+impl<T> Payload for T
+where
+    T: Archive + for<'a> Serialize<FrameSerializer<'a>>,
+    T::Archived: Portable + for<'a> CheckBytes<HighValidator<'a, rancor::Error>>,
+{
+}
+
+/// What `Serialize` implementations are given.
+#[doc(hidden)]
+pub type FrameSerializer<'a> = Strategy<Serializer<FrameWriter<'a>, Scratch<'a>, Share>, SerializeError>;
+
+/// Writes into a claimed frame, or only counts.
+#[doc(hidden)]
+pub struct FrameWriter<'a> {
+    base: *mut u8,
+    len: usize,
+    room: usize,
+    counting: bool,
+    frame: PhantomData<&'a mut [u8]>,
+}
+
+impl<'a> FrameWriter<'a> {
+    fn into_frame(frame: &'a mut [u8]) -> Self {
+        Self { base: frame.as_mut_ptr(), len: 0, room: frame.len(), counting: false, frame: PhantomData }
+    }
+
+    fn counter() -> Self {
+        Self { base: NonNull::dangling().as_ptr(), len: 0, room: 0, counting: true, frame: PhantomData }
+    }
+
+    /// Grants `len` more bytes; `None` when only counting.
+    #[inline(always)]
+    fn grant(&mut self, len: usize) -> Result<Option<NonNull<u8>>, SerializeError> {
+        if len > self.room - self.len.min(self.room) {
+            return self.overflow(len);
+        }
+        // SAFETY: len <= room, so this is inside the frame or one past it.
+        let at = unsafe { self.base.add(self.len) };
+        self.len += len;
+        // SAFETY: derived from a slice's pointer.
+        Ok(Some(unsafe { NonNull::new_unchecked(at) }))
+    }
+
+    #[cold]
+    fn overflow(&mut self, len: usize) -> Result<Option<NonNull<u8>>, SerializeError> {
+        if !self.counting {
+            return Err(SerializeError(SerializeErrorKind::Overflow));
+        }
+        self.len = self.len.checked_add(len).ok_or(SerializeError(SerializeErrorKind::Overflow))?;
+        Ok(None)
+    }
+}
+
+impl Positional for FrameWriter<'_> {
+    #[inline(always)]
+    fn pos(&self) -> usize {
+        self.len
+    }
+}
+
+impl Writer<SerializeError> for FrameWriter<'_> {
+    #[inline(always)]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), SerializeError> {
+        if let Some(at) = self.grant(bytes.len())? {
+            // SAFETY: `grant` returned room for these bytes inside the frame, which is exclusively ours; `bytes` is
+            // borrowed from elsewhere and so does not overlap.
+            unsafe { at.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        }
+        Ok(())
+    }
+}
+
+/// Scratch space for serialisers: the producer's arena, touched only by types that need it.
+#[doc(hidden)]
+pub enum Scratch<'a> {
+    Idle(Option<&'a mut Arena>),
+    Acquired(ArenaHandle<'a>),
+}
+
+impl<'a> Scratch<'a> {
+    #[cold]
+    fn acquire(&mut self) -> &mut ArenaHandle<'a> {
+        if let Self::Idle(arena) = self {
+            let arena = arena.take().expect("an idle scratch has its arena");
+            *self = Self::Acquired(arena.acquire());
+        }
+        match self {
+            Self::Acquired(handle) => handle,
+            Self::Idle(_) => unreachable!("acquired above"),
+        }
+    }
+}
+
+// SAFETY: every call is passed on to the arena's handle, which fulfils the contract.
+unsafe impl Allocator<SerializeError> for Scratch<'_> {
+    #[inline]
+    unsafe fn push_alloc(&mut self, layout: Layout) -> Result<NonNull<[u8]>, SerializeError> {
+        let handle = match self {
+            Self::Acquired(handle) => handle,
+            Self::Idle(_) => self.acquire(),
+        };
+        // SAFETY: the caller's contract is the same.
+        unsafe { handle.push_alloc(layout) }
+    }
+
+    #[inline]
+    unsafe fn pop_alloc(&mut self, ptr: NonNull<u8>, layout: Layout) -> Result<(), SerializeError> {
+        match self {
+            // SAFETY: the caller's contract is the same.
+            Self::Acquired(handle) => unsafe { handle.pop_alloc(ptr, layout) },
+            Self::Idle(_) => Ok(()),
+        }
+    }
+}
+
+/// How an attempt to serialise into a frame ended, other than well.
+pub(super) enum Attempt {
+    /// The frame is too small.
+    Overflow,
+    Failed(SendError),
+}
+
+impl From<SerializeError> for Attempt {
+    #[cold]
+    fn from(error: SerializeError) -> Self {
+        match error.0 {
+            SerializeErrorKind::Overflow => Self::Overflow,
+            SerializeErrorKind::Failed(_) => Self::Failed(SendError::Serialize(error)),
+        }
+    }
+}
+
+/// Serialises `value` into `frame`, which must be aligned for it; the root stands at the end. Returns the length.
+#[inline(always)]
+pub(super) fn serialize_into<T: Payload>(
+    value: &T,
+    frame: &mut [u8],
+    arena: &mut Arena,
+) -> Result<usize, Attempt> {
+    Ok(serialize(value, FrameWriter::into_frame(frame), arena)?)
+}
+
+/// The length of `value`'s archive.
+#[cold]
+pub(super) fn count<T: Payload>(value: &T, arena: &mut Arena) -> Result<usize, SendError> {
+    serialize(value, FrameWriter::counter(), arena).map_err(SendError::Serialize)
+}
+
+#[inline(always)]
+fn serialize<T: Payload>(
+    value: &T,
+    writer: FrameWriter<'_>,
+    arena: &mut Arena,
+) -> Result<usize, SerializeError> {
+    let mut serializer = Serializer::new(writer, Scratch::Idle(Some(arena)), Share::new());
+    let resolver = value.serialize(Strategy::wrap(&mut serializer))?;
+    let mut writer = serializer.writer;
+    let pad = writer.len.wrapping_neg() & (align_of::<T::Archived>() - 1);
+    if pad != 0 {
+        writer.write(&[0; 128][..pad])?;
+    }
+    let root = writer.len;
+    if let Some(at) = writer.grant(size_of::<T::Archived>())? {
+        // SAFETY: `grant` returned room for a `T::Archived` in the frame; the frame is aligned for it and `root` is a
+        // multiple of its alignment; bytes of a mapped file are initialised.
+        let place = unsafe { Place::new_unchecked(root, at.as_ptr().cast::<T::Archived>()) };
+        value.resolve(resolver, place);
+    }
+    Ok(writer.len)
+}

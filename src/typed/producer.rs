@@ -1,0 +1,192 @@
+//! The typed sending side.
+#![allow(unsafe_code, reason = "lends a reserved frame's bytes to the serialiser")]
+
+use std::marker::PhantomData;
+use std::mem::size_of;
+use std::time::Duration;
+
+use rkyv::ser::allocator::Arena;
+
+use super::Payload;
+use super::payload::{Attempt, count, serialize_into};
+use crate::error::{SendError, SerializeError, SerializeErrorKind};
+use crate::lane::{Slot, Staged};
+use crate::queue::BytesProducer;
+use crate::wait::Until;
+
+/// Where a message goes.
+#[derive(Clone, Copy)]
+enum Place<'s> {
+    /// Alone, waiting for room if there is an `Until`.
+    AtTail(Option<Until>),
+    /// Behind what a batch holds already.
+    Behind(&'s Staged),
+}
+
+/// The producer of a [`Queue`](super::Queue). Values are serialised straight into the file. Dropping it makes room
+/// for another producer; what was sent stays.
+pub struct Producer<T> {
+    bytes: BytesProducer,
+    /// Scratch space of serialisers, reused by every message.
+    arena: Arena,
+    message: PhantomData<fn(T)>,
+}
+
+impl<T: Payload> Producer<T> {
+    pub(super) fn new(bytes: BytesProducer) -> Self {
+        Self { bytes, arena: Arena::new(), message: PhantomData }
+    }
+
+    /// Sends `value` if there is room now.
+    ///
+    /// # Errors
+    /// [`SendError::Full`]; `TooLarge`, `WrongLength` or `Serialize` if the value can never be sent.
+    #[inline(always)]
+    pub fn try_send(&mut self, value: &T) -> Result<(), SendError> {
+        self.send_until(value, None)
+    }
+
+    /// Sends `value`, waiting for room as long as it takes.
+    ///
+    /// # Errors
+    /// As [`try_send`](Self::try_send), but never `Full`.
+    #[inline(always)]
+    pub fn send(&mut self, value: &T) -> Result<(), SendError> {
+        self.send_until(value, Some(Until::Forever))
+    }
+
+    /// Sends `value`, waiting for room for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
+    pub fn send_timeout(&mut self, value: &T, timeout: Duration) -> Result<(), SendError> {
+        match self.try_send(value) {
+            Err(SendError::Full) => self.send_until(value, Some(Until::after(timeout))),
+            other => other,
+        }
+    }
+
+    /// Sends as many of `values` as there is room for, in order and in one commit: after a crash either all of them
+    /// exist or none. Returns how many.
+    ///
+    /// # Errors
+    /// [`SendError::Full`] if there is no room for the first one; as [`try_send`](Self::try_send) if the first one
+    /// can never be sent. A later one that cannot ends the batch before it.
+    pub fn try_send_many(&mut self, values: &[T]) -> Result<usize, SendError> {
+        self.bytes.check_process()?;
+        let mut staged = self.bytes.writer().begin();
+        let mut count = 0;
+        for value in values {
+            match self.write(value, Place::Behind(&staged)) {
+                Ok((slot, len)) => self.bytes.writer().stage(&mut staged, slot, len),
+                Err(error) if count == 0 => return Err(error),
+                Err(_) => break,
+            }
+            count += 1;
+        }
+        self.bytes.writer().publish(staged);
+        Ok(count)
+    }
+
+    /// Sends all of `values` in order, in as few commits as the room allows, waiting as long as it takes.
+    ///
+    /// # Errors
+    /// As [`try_send`](Self::try_send), but never `Full`; the values before the one that cannot be sent are sent.
+    pub fn send_many(&mut self, mut values: &[T]) -> Result<(), SendError> {
+        while let Some((first, rest)) = values.split_first() {
+            match self.try_send_many(values) {
+                Ok(sent) => values = &values[sent..],
+                Err(SendError::Full) => {
+                    self.send(first)?;
+                    values = rest;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a live process consumes this queue.
+    ///
+    /// # Errors
+    /// If the kernel cannot be asked.
+    pub fn has_consumer(&self) -> std::io::Result<bool> {
+        self.bytes.has_consumer()
+    }
+
+    #[inline(always)]
+    fn send_until(&mut self, value: &T, until: Option<Until>) -> Result<(), SendError> {
+        self.bytes.check_process()?;
+        let (slot, len) = self.write(value, Place::AtTail(until))?;
+        self.bytes.commit(slot, len);
+        Ok(())
+    }
+
+    /// Serialises into free room.
+    #[inline(always)]
+    fn write(&mut self, value: &T, place: Place<'_>) -> Result<(Slot, usize), SendError> {
+        let writer = self.bytes.writer();
+        let contiguous = match place {
+            Place::AtTail(_) => writer.contiguous(),
+            Place::Behind(staged) => writer.contiguous_behind(staged),
+        };
+        let (slot, room) = match contiguous {
+            Some(contiguous) => contiguous,
+            None => {
+                let len = size_of::<T::Archived>();
+                (self.reserve(len, place)?, len)
+            }
+        };
+        match self.serialize(value, slot, room) {
+            Ok(len) => Ok((slot, len)),
+            Err(attempt) => self.write_again(value, attempt, place),
+        }
+    }
+
+    #[inline(always)]
+    fn reserve(&mut self, len: usize, place: Place<'_>) -> Result<Slot, SendError> {
+        match place {
+            Place::AtTail(until) => self.bytes.reserve_until(len, until),
+            Place::Behind(staged) => match self.bytes.writer().reserve_behind(staged, len) {
+                Ok(slot) => Ok(slot),
+                Err(refusal) => Err(self.bytes.refused(refusal, len)),
+            },
+        }
+    }
+
+    #[inline(always)]
+    fn serialize(&mut self, value: &T, slot: Slot, room: usize) -> Result<usize, Attempt> {
+        let payload = self.bytes.payload(slot);
+        // SAFETY: the writer granted these `room` mapped bytes behind what is staged (`reserve`, or `contiguous`, which
+        // stays below the limit); nobody else accesses them until they are committed, and the slice ends before that.
+        let frame = unsafe { std::slice::from_raw_parts_mut(payload, room) };
+        serialize_into(value, frame, &mut self.arena)
+    }
+
+    /// The room at hand was too small: finds out how much it takes, and reserves exactly that.
+    #[cold]
+    fn write_again(
+        &mut self,
+        value: &T,
+        attempt: Attempt,
+        place: Place<'_>,
+    ) -> Result<(Slot, usize), SendError> {
+        if let Attempt::Failed(error) = attempt {
+            return Err(error);
+        }
+        let len = count(value, &mut self.arena)?;
+        // On a queue of fixed-size messages this refuses every length but one.
+        let slot = self.reserve(len, place)?;
+        match self.serialize(value, slot, len) {
+            Ok(len) => Ok((slot, len)),
+            Err(Attempt::Failed(error)) => Err(error),
+            Err(Attempt::Overflow) => Err(SendError::Serialize(SerializeError(SerializeErrorKind::Overflow))),
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Producer<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.bytes.fmt(f)
+    }
+}

@@ -1,0 +1,169 @@
+//! The typed queue.
+
+use std::marker::PhantomData;
+use std::mem::{align_of, size_of};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::format::schema;
+use super::{Consumer, Payload, Producer};
+use crate::error::{AttachError, CreateError, OpenError};
+use crate::queue::{BytesConsumer, BytesProducer, Options, Shared};
+
+/// An SPSC queue of messages of type `T`, archived with rkyv in the file and read in place.
+///
+/// The handle itself takes no part in the traffic: [`producer`](Self::producer) and
+/// [`consumer`](Self::consumer) do. Dropping it, or the process ending in whatever way, leaves the file in place;
+/// [`unlink`](crate::unlink) removes it.
+///
+/// ```
+/// use ringway::spsc::Queue;
+/// use rkyv::{Archive, Serialize};
+///
+/// #[derive(Archive, Serialize)]
+/// struct Tick {
+///     symbol: String,
+///     prices: Vec<f64>,
+/// }
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let name = dir.path().join("ticks");
+/// // SAFETY: every process that can write this file uses ringway.
+/// let queue = unsafe { Queue::<Tick>::create(&name)? };
+/// let mut producer = queue.producer()?;
+/// let consumer = queue.consumer()?;
+///
+/// producer.send(&Tick { symbol: "RWY".into(), prices: vec![1.5, 2.5] })?;
+/// let tick = consumer.recv()?;
+/// assert_eq!(tick.symbol, "RWY");
+/// assert_eq!(tick.prices[1], 2.5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Queue<T> {
+    shared: Arc<Shared>,
+    message: PhantomData<fn(T) -> T>,
+}
+
+impl<T: Payload> Queue<T> {
+    /// Creates a queue with default [`Options`] and opens it. A bare name lives in `/dev/shm`, anything with a
+    /// slash is a path.
+    ///
+    /// # Errors
+    /// [`CreateError`]: `AlreadyExists` if there is a file of that name; nothing is left behind in any case.
+    ///
+    /// # Safety
+    /// Every process that writes to the file while it is open here must keep to the ringway protocol, and none may
+    /// truncate it. In practice: only programs that use this library may be able to write to it (mode 0600 keeps
+    /// other users out).
+    #[allow(unsafe_code, reason = "the trust contract of the file")]
+    pub unsafe fn create(name: impl AsRef<Path>) -> Result<Self, CreateError> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { Self::create_with(name, &Options::new()) }
+    }
+
+    /// Creates a queue and opens it.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), and `BadOptions`.
+    ///
+    /// # Safety
+    /// As [`create`](Self::create).
+    #[allow(unsafe_code, reason = "the trust contract of the file")]
+    pub unsafe fn create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, CreateError> {
+        let resolved = options.for_type(size_of::<T::Archived>(), align_of::<T::Archived>())?;
+        Shared::create(name.as_ref(), &resolved, &schema::<T>()).map(Self::from_shared)
+    }
+
+    /// Opens an existing queue.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what the file is instead; it is not changed.
+    ///
+    /// # Safety
+    /// As [`create`](Self::create).
+    #[allow(unsafe_code, reason = "the trust contract of the file")]
+    pub unsafe fn open(name: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Shared::open(name.as_ref(), &schema::<T>()).map(Self::from_shared)
+    }
+
+    /// Opens the queue, or creates it with default options if there is none. When several processes do this at
+    /// once, one of them creates and all open the same queue.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`create`](Self::create).
+    ///
+    /// # Safety
+    /// As [`create`](Self::create).
+    #[allow(unsafe_code, reason = "the trust contract of the file")]
+    pub unsafe fn open_or_create(name: impl AsRef<Path>) -> Result<Self, OpenError> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { Self::open_or_create_with(name, &Options::new()) }
+    }
+
+    /// Opens the queue, or creates it with these options if there is none. The options of an existing queue stay
+    /// as they are.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`create_with`](Self::create_with).
+    ///
+    /// # Safety
+    /// As [`create`](Self::create).
+    #[allow(unsafe_code, reason = "the trust contract of the file")]
+    pub unsafe fn open_or_create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, OpenError> {
+        let resolved = options
+            .for_type(size_of::<T::Archived>(), align_of::<T::Archived>())
+            .map_err(OpenError::Create)?;
+        Shared::open_or_create(name.as_ref(), &resolved, &schema::<T>()).map(Self::from_shared)
+    }
+
+    fn from_shared(shared: Arc<Shared>) -> Self {
+        Self { shared, message: PhantomData }
+    }
+
+    /// Becomes the queue's producer.
+    ///
+    /// # Errors
+    /// [`AttachError::RoleTaken`] while another producer is alive.
+    pub fn producer(&self) -> Result<Producer<T>, AttachError> {
+        BytesProducer::attach(Arc::clone(&self.shared)).map(Producer::new)
+    }
+
+    /// Becomes the queue's consumer. Frames that an earlier consumer held when it ended come again, with
+    /// [`Frame::redeliveries`](super::Frame::redeliveries) of at least 1.
+    ///
+    /// # Errors
+    /// [`AttachError::RoleTaken`] while another consumer is alive.
+    pub fn consumer(&self) -> Result<Consumer<T>, AttachError> {
+        BytesConsumer::attach(Arc::clone(&self.shared)).map(Consumer::new)
+    }
+
+    /// The file of this queue.
+    pub fn path(&self) -> &Path {
+        self.shared.path()
+    }
+
+    /// Bytes of the ring.
+    pub fn capacity(&self) -> usize {
+        self.shared.geometry().ring_bytes() as usize
+    }
+
+    /// Bytes of the largest archive that the queue takes.
+    pub fn max_message(&self) -> usize {
+        self.shared.geometry().max_payload as usize
+    }
+}
+
+impl<T> Clone for Queue<T> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), message: PhantomData }
+    }
+}
+
+impl<T> std::fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queue")
+            .field("path", &self.shared.path())
+            .field("message", &std::any::type_name::<T>())
+            .finish()
+    }
+}

@@ -75,9 +75,14 @@ impl LaneMemory {
     /// The `len + 8` bytes from `ring - 8` must stay mapped and readable while `keep` lives, `ring` must be
     /// 8-aligned, and writable if the value is given to a writer. Other accesses to these bytes must keep to the
     /// lane protocol.
-    #[cfg(not(loom))]
     pub(crate) unsafe fn new(ring: NonNull<u8>, len: usize, keep: Keep) -> Self {
-        Self { ring, len, _keep: keep }
+        Self {
+            ring,
+            len,
+            #[cfg(loom)]
+            model: Arc::new(model::Model::new(len)),
+            _keep: keep,
+        }
     }
 
     /// The commit word of the frame at ring offset `offset`.
@@ -168,7 +173,6 @@ mod model {
     unsafe impl Sync for Model {}
 
     impl Model {
-        #[cfg(test)]
         pub(super) fn new(len: usize) -> Self {
             Self {
                 words: (0..len / 8 + 1).map(|_| AtomicU64::new(0)).collect(),

@@ -49,7 +49,9 @@ const PAGE: u64 = 4096;
 const ENTRIES: u64 = 2;
 /// The largest ring: far above any machine's memory, low enough that no sum below can overflow.
 const MAX_CAPACITY: u64 = 1 << 44;
-const MIN_CAPACITY: u64 = 1024;
+const MIN_CAPACITY: u64 = 64;
+/// Granules in the smallest ring: below that no payload would fit into half of it.
+const MIN_GRANULES: u64 = 4;
 
 impl Geometry {
     /// Turns a request into a geometry.
@@ -64,7 +66,7 @@ impl Geometry {
         match framing {
             Framing::Variable => {
                 let align = align.max(WORD);
-                let ring = capacity.max(MIN_CAPACITY).next_power_of_two();
+                let ring = capacity.max(MIN_CAPACITY).max(MIN_GRANULES * align).next_power_of_two();
                 Ok(Self::with(framing, align, ring, 1))
             }
             Framing::Fixed { len } => {
@@ -106,8 +108,9 @@ impl Geometry {
         }
         match self.framing {
             Framing::Variable => {
+                let smallest = MIN_CAPACITY.max(MIN_GRANULES * self.align);
                 if !self.capacity.is_power_of_two()
-                    || !(MIN_CAPACITY..=MAX_CAPACITY).contains(&self.capacity)
+                    || !(smallest..=MAX_CAPACITY).contains(&self.capacity)
                     || self.align < WORD
                 {
                     return Err("ring capacity");
@@ -193,12 +196,15 @@ mod tests {
 
     #[test]
     fn the_largest_frame_fits_an_empty_ring_at_every_index() {
-        let request = GeometryRequest { framing: Framing::Variable, capacity: 1024, align: 16 };
-        let geometry = Geometry::new(request).unwrap();
-        let size = commit::frame_size(geometry.max_payload, geometry.align);
-        for index in (0..geometry.capacity).step_by(16) {
-            let padding = if index + size > geometry.capacity { geometry.capacity - index } else { 0 };
-            assert!(padding + size + geometry.align <= geometry.capacity, "index {index}");
+        for (capacity, align) in [(0, 8), (0, 128), (1024, 16), (1 << 20, 64)] {
+            let request = GeometryRequest { framing: Framing::Variable, capacity, align };
+            let geometry = Geometry::new(request).unwrap();
+            assert!(geometry.max_payload > 0);
+            let size = commit::frame_size(geometry.max_payload, geometry.align);
+            for index in (0..geometry.capacity).step_by(align as usize) {
+                let padding = if index + size > geometry.capacity { geometry.capacity - index } else { 0 };
+                assert!(padding + size + geometry.align <= geometry.capacity, "index {index}");
+            }
         }
     }
 

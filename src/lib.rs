@@ -1,4 +1,62 @@
-//! Placeholder front page.
+//! A lock-free message queue between processes: a ring buffer in a mapped file. Producers write
+//! [rkyv](https://docs.rs/rkyv) archives into the file, consumers read them **in place**. A participant killed with
+//! `kill -9` at any instruction costs nobody else anything.
+//!
+//! # In two processes
+//!
+//! ```no_run
+//! use ringway::spsc::Queue;
+//! use rkyv::{Archive, Serialize};
+//!
+//! #[derive(Archive, Serialize)]
+//! struct Tick {
+//!     symbol: String,
+//!     prices: Vec<f64>,
+//! }
+//!
+//! # fn producer() -> Result<(), Box<dyn std::error::Error>> {
+//! // The one process. A bare name lives in /dev/shm.
+//! // SAFETY: only programs that use ringway can write to the file.
+//! let queue = unsafe { Queue::<Tick>::open_or_create("ticks")? };
+//! let mut producer = queue.producer()?;
+//! producer.send(&Tick { symbol: "RWY".into(), prices: vec![1.5, 2.5] })?;
+//! # Ok(()) }
+//!
+//! # fn consumer() -> Result<(), Box<dyn std::error::Error>> {
+//! // The other process.
+//! // SAFETY: as above.
+//! let queue = unsafe { Queue::<Tick>::open_or_create("ticks")? };
+//! let consumer = queue.consumer()?;
+//! let tick = consumer.recv()?; // a guard over the archive in the file
+//! println!("{}: {:?}", tick.symbol, tick.prices.last());
+//! drop(tick); // gives the room back; until then nobody overwrites it
+//! # Ok(()) }
+//! ```
+//!
+//! Data that is no rkyv archive goes through a [`spsc::BytesQueue`], which can also lend a frame to be written in place
+//! ([`claim`](spsc::BytesProducer::claim)).
+//!
+//! # What to know
+//!
+//! - **Kinds.** [`spsc`]: one producer and one consumer, each a handle that can be moved to the thread that uses it. A
+//!   second one of a role is refused while the first is alive.
+//! - **Sizes.** Messages of any size, up to half of the ring; or of one size only ([`Options::fixed_size`],
+//!   [`Options::fixed_len`]), which is faster for small ones. The default ring of 512 KiB fits a core's L2 cache; a
+//!   larger one is slower, not faster, unless the consumer pauses for long.
+//! - **Guards.** Frames are released when they are dropped, in any order; room comes back up to the oldest one held. A
+//!   frame that is dropped by a panic, or [rejected](spsc::Frame::reject), comes again.
+//! - **Crashes.** A frame exists once it is committed: a producer that dies before leaves nothing behind, one that dies
+//!   after has sent it. What a dead consumer held comes again, to the next one
+//!   ([`redeliveries`](spsc::Frame::redeliveries) tells). Whoever attaches goes on where the dead one stopped. Death is
+//!   what the kernel says (a file lock), never a timeout.
+//! - **Waiting.** `try_*` never waits. The others look again and again, at first without giving the processor away.
+//! - **Trust.** Reading in place is sound only if every process that can write the file keeps to the protocol, so making
+//!   and opening a queue is `unsafe`, with that contract and nothing else in it. Typed frames are validated all the
+//!   same.
+//! - **Clean-up.** The file is the only resource. It stays until [`unlink`]; whoever has it open keeps it until then.
+//! - **fork.** A child that does not exec must not use its parent's handles; every operation then says so.
+//!
+//! Power loss is outside of all promises: nothing is synced to a disk.
 #![deny(unsafe_code)]
 
 mod error;
@@ -10,10 +68,13 @@ mod sync;
 mod typed;
 mod wait;
 
-pub use error::*;
+pub use error::{
+    AttachError, CreateError, Damaged, InvalidFrame, OpenError, RecvError, Role, SendError, SerializeError,
+    UnlinkError,
+};
 pub use queue::{Options, unlink};
 
-/// One producer, one consumer.
+/// Queues with one producer and one consumer.
 pub mod spsc {
     pub use crate::queue::{
         BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesProducer, BytesQueue, Claim,

@@ -11,6 +11,8 @@ pub(crate) use std::sync::atomic::{AtomicU64, fence};
 pub(crate) use std::sync::atomic::Ordering;
 
 /// An atomic that only this process sees, and that no protocol between processes depends on: never loom's.
+pub(crate) use std::sync::atomic::AtomicPtr;
+/// As above.
 pub(crate) use std::sync::atomic::AtomicU64 as PrivateWord;
 
 /// Loads with Acquire in a form that is defined on a read-only mapping too: the standard library promises

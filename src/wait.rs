@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// A wait of at most this many looks is shorter than a round trip between two cores.
-const SHORT_WAIT: u32 = 3;
+const SHORT_WAIT: u64 = 3;
 /// So many short waits in a row, and the traffic is taken to be dense.
 const DENSE_AFTER: u32 = 16;
 /// Staying away pays only if at least so many messages came meanwhile; else the traffic is not dense after all.
@@ -18,9 +18,9 @@ const DENSE_BURST: u64 = 4;
 /// How long to stay away in dense traffic, in spin hints.
 const NAP: u32 = 48;
 /// Looks before the processor is offered to others after each further one.
-const LOOKS_BEFORE_YIELD: u32 = 20_000;
-/// The clock is read once in so many looks.
-const LOOKS_PER_CLOCK: u32 = 64;
+const LOOKS_BEFORE_YIELD: u64 = 20_000;
+/// The clock is read once in so many looks; when the processor is offered to others, each time.
+const LOOKS_PER_CLOCK: u64 = 64;
 
 /// When to give up.
 #[derive(Clone, Copy, Debug)]
@@ -44,17 +44,18 @@ impl Until {
 }
 
 /// Looks until `look` finds something, or the time is up (`None`); `pause` spin hints between two looks.
-pub(crate) fn wait<R>(until: Until, pause: u32, mut look: impl FnMut(u32) -> Option<R>) -> Option<R> {
-    let mut looks = 0_u32;
+pub(crate) fn wait<R>(until: Until, pause: u32, mut look: impl FnMut(u64) -> Option<R>) -> Option<R> {
+    let mut looks = 0_u64;
     loop {
         if let Some(found) = look(looks) {
             return Some(found);
         }
-        looks = looks.saturating_add(1);
-        if looks.is_multiple_of(LOOKS_PER_CLOCK) && until.has_come() {
+        looks += 1;
+        let patient = looks < LOOKS_BEFORE_YIELD;
+        if (!patient || looks.is_multiple_of(LOOKS_PER_CLOCK)) && until.has_come() {
             return None;
         }
-        if looks < LOOKS_BEFORE_YIELD { spin(pause) } else { std::thread::yield_now() }
+        if patient { spin(pause) } else { std::thread::yield_now() }
     }
 }
 

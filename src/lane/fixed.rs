@@ -74,14 +74,16 @@ impl Writer {
         let tail = cursors.tail.load(Ordering::Relaxed);
         // SYNC release
         let released = cursors.consumer.released.load(Ordering::Acquire);
-        if tail > POSITION_LIMIT {
+        // What was begun before the limit may end behind it.
+        if tail > POSITION_LIMIT + geometry.capacity {
             return Err(Damage { word: "tail", position: tail, found: tail });
         }
         if released > tail || tail - released > geometry.capacity {
             return Err(Damage { word: "released", position: tail, found: released });
         }
         let ring = Ring::new(geometry);
-        let limit = released + ring.slots;
+        // At the end of all positions nothing is granted any more; `reserve` will say why.
+        let limit = if tail < POSITION_LIMIT { released + ring.slots } else { tail };
         Ok(Self { memory, cursors, ring, tail, offset: ring.offset(tail), limit, lazy: false })
     }
 

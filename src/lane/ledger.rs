@@ -49,14 +49,23 @@ impl Ledger {
         let released = words.released.load(Ordering::Acquire);
         let taken = words.taken.load(Ordering::Acquire);
         let damage = |word, found| Damage { word, position: released, found };
-        if released > POSITION_LIMIT || !geometry.is_boundary(released) {
+        let tail = cursors.tail.load(Ordering::Acquire);
+        // A dead writer may not have stored its last `tail`: a consumer may stand beyond it, but less than a ring.
+        if released > POSITION_LIMIT + 2 * geometry.capacity
+            || released.abs_diff(tail) > geometry.capacity
+            || !geometry.is_boundary(released)
+        {
             return Err(damage("released", released));
         }
         // A predecessor that came after another may not have got as far as that one: `taken` may be behind.
         if taken.saturating_sub(released) > geometry.capacity || !geometry.is_boundary(taken) {
             return Err(damage("taken", taken));
         }
-        let (redo_until, redo_count) = Self::count_redelivery(&cursors, released, taken);
+        let before = words.redo_until.load(Ordering::Relaxed);
+        if before.saturating_sub(released) > geometry.capacity {
+            return Err(damage("redo_until", before));
+        }
+        let (redo_until, redo_count) = Self::count_redelivery(&cursors, released, taken, before);
         // A predecessor may have died between `released` and `head`.
         // SYNC release
         cursors.head.store(released, Ordering::Release);
@@ -74,18 +83,18 @@ impl Ledger {
         })
     }
 
-    /// Frames in `[released, taken)` were handed out by a consumer that is gone. Returns up to where frames come
-    /// again, and how often that has happened to the oldest of them: exact for one death, an upper bound for the
-    /// younger ones after several.
-    fn count_redelivery(cursors: &Cursors, released: u64, taken: u64) -> (u64, u64) {
+    /// Frames in `[released, taken)` were handed out by a consumer that is gone, those before `before` by one before
+    /// it. Returns up to where frames come again, and how often that has happened to the oldest of them.
+    fn count_redelivery(cursors: &Cursors, released: u64, taken: u64, before: u64) -> (u64, u64) {
         let words = &cursors.consumer;
-        let before = words.redo_until.load(Ordering::Relaxed);
         let earlier = if before > released { words.redo_count.load(Ordering::Relaxed) } else { 0 };
         let count = earlier.saturating_add(u64::from(taken > released));
         let until = taken.max(before);
         // The count first: dying between the two stores, we leave a count that is too high, never too low.
         words.redo_count.store(count, Ordering::Relaxed);
         words.redo_until.store(until, Ordering::Release);
+        // This consumer has handed out nothing yet: it must not be counted if it ends without doing so.
+        words.taken.store(released, Ordering::Release);
         (until, count)
     }
 
@@ -181,9 +190,13 @@ impl Ledger {
         self.has_rejected.get()
     }
 
-    /// A frame that was put back.
+    /// A frame that was put back. None while this thread panics: a destructor that drains the queue would be given the
+    /// same frame, which its guard puts back, for ever.
     #[cold]
     pub(crate) fn take_rejected(&self) -> Option<TakenFrame> {
+        if std::thread::panicking() {
+            return None;
+        }
         let mut aside = self.aside.borrow_mut();
         let frame = aside.rejected.pop_front();
         self.has_rejected.set(!aside.rejected.is_empty());
@@ -196,7 +209,7 @@ impl Ledger {
         if self.next_release.get() != ASK_ASIDE {
             return died;
         }
-        died + self.aside.borrow().rejections.get(&start).copied().unwrap_or(0)
+        died.saturating_add(self.aside.borrow().rejections.get(&start).copied().unwrap_or(0))
     }
 }
 

@@ -96,6 +96,17 @@ pub(crate) struct Advance {
     pub(crate) len: usize,
 }
 
+/// Room for a frame whose length is not known yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// At most so many bytes of payload.
+    UpTo(Slot, usize),
+    /// None that is known of; `reserve` looks closer.
+    Unknown,
+    /// The length is fixed: `reserve` that.
+    FixedLen,
+}
+
 /// Why no room was reserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {

@@ -86,8 +86,11 @@ impl Reader {
     #[inline(always)]
     pub(crate) fn take(&self) -> Result<Option<TakenFrame>, Damage> {
         let start = self.ledger.taken();
-        if !self.is_at_hand(start) && self.ledger.has_rejected() {
-            return Ok(self.ledger.take_rejected());
+        if !self.is_at_hand(start)
+            && self.ledger.has_rejected()
+            && let Some(frame) = self.ledger.take_rejected()
+        {
+            return Ok(Some(frame));
         }
         let Some(step) = self.look(start)? else {
             self.ledger.idle();
@@ -107,11 +110,15 @@ impl Reader {
     pub(crate) fn take_many(&self, max: usize, spans: &mut Vec<Span>) -> Result<Option<TakenRun>, Damage> {
         spans.clear();
         let start = self.ledger.taken();
-        if !self.is_at_hand(start) && self.ledger.has_rejected() {
-            return Ok(self.ledger.take_rejected().map(|frame| {
-                spans.push(Span { offset: frame.offset, len: frame.len });
-                TakenRun { start: frame.start, end: frame.end, offset: frame.offset, count: 1 }
-            }));
+        if max == 0 {
+            return Ok(None);
+        }
+        if !self.is_at_hand(start)
+            && self.ledger.has_rejected()
+            && let Some(frame) = self.ledger.take_rejected()
+        {
+            spans.push(Span { offset: frame.offset, len: frame.len });
+            return Ok(Some(TakenRun { start: frame.start, end: frame.end, offset: frame.offset, count: 1 }));
         }
         let run = match &self.scan {
             Scan::Variable(ring) => self.run_of_frames(ring, start, max, spans)?,
@@ -137,6 +144,10 @@ impl Reader {
         let mut run = TakenRun { start, end: start, offset: 0, count: 0 };
         while run.count < max {
             match ring.look(&self.memory, run.end) {
+                // More than one ring: the words lead in a circle.
+                Ok(Some(step)) if step.end - start > ring.capacity() => {
+                    return Err(Damage { word: "commit word", position: run.end, found: step.end });
+                }
                 Ok(Some(step)) => {
                     run.end = step.end;
                     spans.push(Span { offset: step.offset, len: step.len });

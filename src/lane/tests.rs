@@ -244,6 +244,60 @@ fn damage_is_refused_and_named() {
     assert!(matches!(send(&mut writer, &[0; 8]), Err(Refusal::Damaged(Damage { word: "head", .. }))));
 }
 
+/// Cursors that no participant could have stored: an error at once, not a panic, an endless walk or a wrong message.
+#[test]
+fn impossible_cursors_are_refused_by_whoever_attaches() {
+    let attach = |lane: &Lane| {
+        let writer = Writer::attach(lane.memory.clone(), lane.cursors.clone(), &lane.geometry).err();
+        let reader = Reader::attach(lane.memory.clone(), lane.cursors.clone(), &lane.geometry).err();
+        (writer.map(|damage| damage.word), reader.map(|damage| damage.word))
+    };
+    for make in [|| Lane::variable(1024), || Lane::new(Framing::Fixed { len: 8 }, 1024, 8, 0)] {
+        for released in [u64::MAX - 7, 1 << 61, 2048] {
+            let lane = make();
+            let mut writer = lane.writer();
+            while send(&mut writer, &[0; 8]).is_ok() {}
+            lane.cursors.consumer.released.store(released, Ordering::Relaxed);
+            assert_eq!(attach(&lane), (Some("released"), Some("released")), "{released:#x}");
+        }
+        let lane = make();
+        lane.cursors.consumer.redo_until.store(1 << 40, Ordering::Relaxed);
+        assert_eq!(attach(&lane), (None, Some("redo_until")));
+        lane.cursors.consumer.redo_until.store(8, Ordering::Relaxed);
+        lane.cursors.consumer.redo_count.store(u64::MAX, Ordering::Relaxed);
+        send(&mut lane.writer(), &[0; 8]).unwrap();
+        let reader = lane.reader();
+        let frame = reader.take().unwrap().unwrap();
+        reader.reject(frame);
+        assert_eq!(reader.redeliveries(&frame), u64::MAX, "saturates");
+    }
+}
+
+#[test]
+fn commit_words_that_lead_in_a_circle_are_noticed() {
+    let lane = Lane::variable(64);
+    let reader = lane.reader();
+    for offset in (0..64).step_by(8) {
+        lane.memory.word(offset).store(crate::layout::commit::message(0), Ordering::Relaxed);
+    }
+    assert_eq!(reader.take_many(usize::MAX, &mut Vec::new()).unwrap_err().word, "commit word");
+}
+
+#[test]
+fn a_reader_that_handed_out_nothing_is_not_counted() {
+    let lane = Lane::variable(1024);
+    send(&mut lane.writer(), &[1; 8]).unwrap();
+    let reader = lane.reader();
+    reader.take().unwrap();
+    drop(reader);
+    for _ in 0..3 {
+        drop(lane.reader());
+    }
+    let reader = lane.reader();
+    let frame = reader.take().unwrap().unwrap();
+    assert_eq!(reader.redeliveries(&frame), 1);
+}
+
 #[test]
 fn positions_end_before_they_wrap() {
     let lane = Lane::new(Framing::Fixed { len: 8 }, 64, 8, POSITION_LIMIT - 2);
@@ -261,6 +315,11 @@ fn positions_end_before_they_wrap() {
     assert_eq!(refusal, Refusal::Exhausted);
     drain(&reader);
     assert!(writer.position() >= POSITION_LIMIT && writer.position() < POSITION_LIMIT + 64);
+    // What was committed stays within reach of those who attach later, and they are told the same.
+    drop((writer, reader));
+    let mut writer = lane.writer();
+    assert_eq!(send(&mut writer, &[0; 8]), Err(Refusal::Exhausted));
+    assert_eq!(lane.reader().take(), Ok(None));
 }
 
 mod against_a_model {

@@ -18,6 +18,11 @@ impl Ring {
     }
 
     #[inline(always)]
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    #[inline(always)]
     fn index(&self, position: u64) -> u64 {
         position & (self.capacity - 1)
     }
@@ -79,11 +84,13 @@ impl Writer {
         // SYNC release
         let released = cursors.consumer.released.load(Ordering::Acquire);
         let damage = |word, found| Damage { word, position: stored, found };
-        if stored > POSITION_LIMIT || !stored.is_multiple_of(ring.granule) {
+        // What was begun before the limit may end behind it.
+        if stored > POSITION_LIMIT + ring.capacity || !stored.is_multiple_of(ring.granule) {
             return Err(damage("tail", stored));
         }
-        // A dead writer may not have stored its last tail, so the consumer may stand beyond the stored one.
-        if !released.is_multiple_of(ring.granule) || stored.saturating_sub(released) > ring.capacity {
+        // A dead writer may not have stored its last tail, so the consumer may stand beyond the stored one, but less
+        // than a ring.
+        if !released.is_multiple_of(ring.granule) || stored.abs_diff(released) > ring.capacity {
             return Err(damage("released", released));
         }
         let mut writer =
@@ -116,6 +123,10 @@ impl Writer {
         }
         self.tail = position;
         self.cursors.tail.store(position, Ordering::Release);
+        if position >= POSITION_LIMIT {
+            // Nothing is granted any more; `reserve` will say why.
+            self.limit = position;
+        }
         Ok(())
     }
 
@@ -137,13 +148,14 @@ impl Writer {
         Ok(Slot { position: start, offset: self.ring.offset(start) })
     }
 
-    /// The largest payload that fits at `position` without padding, as far as the cached limit knows.
+    /// The largest payload that fits at `position` without padding, as far as the cached limit knows. `None` if not
+    /// even a frame without payload does.
     #[inline(always)]
-    pub(crate) fn contiguous(&self, position: u64) -> (Slot, usize) {
+    pub(crate) fn contiguous(&self, position: u64) -> Option<(Slot, usize)> {
         let slot = Slot { position, offset: self.ring.offset(position) };
         let free = self.limit.saturating_sub(position + self.ring.granule);
-        let room = free.min(self.ring.rest(position)).saturating_sub(commit::WORD);
-        (slot, room.min(self.ring.max_payload) as usize)
+        let room = free.min(self.ring.rest(position)).checked_sub(commit::WORD)?;
+        Some((slot, room.min(self.ring.max_payload) as usize))
     }
 
     /// Looks at the reader's cursors again; `Full` if positions up to `end` are still not free.
@@ -219,6 +231,7 @@ impl Writer {
 
     #[inline(always)]
     fn commit_at_tail(&mut self, word: u64, end: u64) {
+        debug_assert!(end + self.ring.granule <= self.limit, "a commit beyond what was reserved");
         self.memory.clear_word(self.ring.offset(end));
         // SYNC commit: payloads, later words of a batch and the cleared word come before it.
         self.memory.word(self.ring.offset(self.tail)).store(word, Ordering::Release);

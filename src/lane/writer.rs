@@ -1,11 +1,11 @@
 //! The producer's side of a lane, whichever way its frames lie.
 
-use super::{Damage, LaneMemory, Ref, Refusal, Slot, Staged, fixed, variable};
+use super::{Damage, LaneMemory, Ref, Refusal, Room, Slot, Staged, fixed, variable};
 use crate::layout::{Cursors, Framing, Geometry};
 
 /// While a producer waits for room, it reads the consumer's exact cursor once in so many looks: each read takes the
 /// line away from the consumer, which stores there for every message.
-const LOOKS_PER_EXACT: u32 = 32;
+const LOOKS_PER_EXACT: u64 = 32;
 
 /// Reserves room, then commits complete frames one by one or several at once.
 pub(crate) enum Writer {
@@ -85,27 +85,27 @@ impl Writer {
         }
     }
 
-    /// The room that needs no padding, for a frame whose length is not known yet. `None` if the length is fixed.
+    /// The room that needs no padding.
     #[inline(always)]
-    pub(crate) fn contiguous(&self) -> Option<(Slot, usize)> {
+    pub(crate) fn contiguous(&self) -> Room {
         match self {
-            Self::Variable(writer) => Some(writer.contiguous(writer.tail())),
-            Self::Fixed(_) => None,
+            Self::Variable(writer) => room(writer.contiguous(writer.tail())),
+            Self::Fixed(_) => Room::FixedLen,
         }
     }
 
     /// As [`contiguous`](Self::contiguous), behind what is staged.
     #[inline(always)]
-    pub(crate) fn contiguous_behind(&self, staged: &Staged) -> Option<(Slot, usize)> {
+    pub(crate) fn contiguous_behind(&self, staged: &Staged) -> Room {
         match self {
-            Self::Variable(writer) => Some(writer.contiguous(staged.end)),
-            Self::Fixed(_) => None,
+            Self::Variable(writer) => room(writer.contiguous(staged.end)),
+            Self::Fixed(_) => Room::FixedLen,
         }
     }
 
     /// Finds room for one frame while waiting for it: most looks leave the consumer's hot line alone, and see room
     /// that was given back a little later.
-    pub(crate) fn reserve_patiently(&mut self, len: usize, looks: u32) -> Result<Slot, Refusal> {
+    pub(crate) fn reserve_patiently(&mut self, len: usize, looks: u64) -> Result<Slot, Refusal> {
         self.set_lazy(!looks.is_multiple_of(LOOKS_PER_EXACT));
         let found = self.reserve(len);
         self.set_lazy(false);
@@ -140,4 +140,9 @@ impl Writer {
             Self::Fixed(writer) => writer.tail(),
         }
     }
+}
+
+#[inline(always)]
+fn room(contiguous: Option<(Slot, usize)>) -> Room {
+    contiguous.map_or(Room::Unknown, |(slot, len)| Room::UpTo(slot, len))
 }

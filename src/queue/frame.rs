@@ -23,8 +23,8 @@ impl<'c> BytesFrame<'c> {
         Self { consumer, taken }
     }
 
-    /// How often the message was handed out before: 0, unless a consumer ended while it held it, or rejected it.
-    /// Exact for one such event; after several, an upper bound.
+    /// How often the message was handed out before: 0 only if never. Counts the consumers that ended while they held
+    /// it, and this consumer's rejections; after several of these it may differ by a few.
     pub fn redeliveries(&self) -> u64 {
         self.consumer.reader().redeliveries(&self.taken)
     }

@@ -121,7 +121,7 @@ impl Options {
     pub(crate) fn for_type(&self, size: usize, align: usize) -> Result<Resolved, CreateError> {
         match self.fixed {
             Fixed::No => {
-                // Out-of-line data may need more than the root: rkyv aligns it to 16 at most.
+                // Out-of-line data may need more than the root; beyond this the serialiser pads.
                 let align = self.align.unwrap_or(16).max(align).max(16);
                 self.resolve(Framing::Variable, align)
             }

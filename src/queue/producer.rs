@@ -266,10 +266,12 @@ pub struct Claim<'p> {
 }
 
 impl Claim<'_> {
-    /// Makes the frame visible to the consumer.
+    /// Makes the frame visible to the consumer. In a forked child of the process that claimed it, it does nothing.
     #[inline(always)]
     pub fn commit(self) {
-        self.producer.commit(self.slot, self.len);
+        if self.producer.guard.is_intact() {
+            self.producer.commit(self.slot, self.len);
+        }
     }
 
     /// Gives the frame up: it never existed. The same as dropping it.
@@ -320,6 +322,7 @@ impl BytesBatch<'_> {
     /// As [`BytesProducer::try_claim`]. What is in the batch already stays; on `Full`, commit it and begin another.
     #[inline(always)]
     pub fn try_claim(&mut self, len: usize) -> Result<&mut [u8], SendError> {
+        self.producer.check_process()?;
         self.close_frame();
         let slot = match self.producer.writer.reserve_behind(&self.staged, len) {
             Ok(slot) => slot,
@@ -350,9 +353,13 @@ impl BytesBatch<'_> {
         self.len == 0
     }
 
-    /// Makes all frames visible to the consumer, with one store. Returns how many.
+    /// Makes all frames visible to the consumer, with one store. Returns how many: 0 in a forked child of the process
+    /// that began the batch.
     #[inline(always)]
     pub fn commit(mut self) -> usize {
+        if !self.producer.guard.is_intact() {
+            return 0;
+        }
         self.close_frame();
         self.producer.writer.publish(self.staged);
         self.len

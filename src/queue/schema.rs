@@ -1,6 +1,6 @@
 //! What a queue's messages are, as recorded in its header. Plain numbers: only the typed layer knows rkyv.
 
-use crate::layout::Preamble;
+use crate::layout::{Framing, Geometry, Preamble};
 
 /// The identity of a message type.
 #[derive(Clone, Debug)]
@@ -19,8 +19,19 @@ pub(crate) struct Schema {
 
 /// How a recorded schema differs from the expected one.
 pub(crate) enum Mismatch {
-    Type { found: String, expected: String },
-    Format { found: String, expected: String },
+    Type {
+        found: String,
+        expected: String,
+    },
+    Format {
+        found: String,
+        expected: String,
+    },
+    /// The geometry cannot hold such messages.
+    Geometry {
+        field: &'static str,
+        found: u64,
+    },
 }
 
 impl Schema {
@@ -43,7 +54,7 @@ impl Schema {
     }
 
     /// Compares with what a file says.
-    pub(crate) fn check(&self, preamble: &Preamble) -> Result<(), Mismatch> {
+    pub(crate) fn check(&self, preamble: &Preamble, geometry: &Geometry) -> Result<(), Mismatch> {
         let recorded = (preamble.schema_name(), preamble.type_size, preamble.type_align);
         // A recorded name may have been cut.
         let name_fits = self.name == recorded.0
@@ -67,6 +78,14 @@ impl Schema {
                 expected: (self.describe_format)(self.format),
             });
         }
-        Ok(())
+        if self.align > geometry.align {
+            return Err(Mismatch::Geometry { field: "payload alignment", found: geometry.align });
+        }
+        match geometry.framing {
+            Framing::Fixed { len } if self.size != 0 && len != self.size => {
+                Err(Mismatch::Geometry { field: "fixed message length", found: len })
+            }
+            _ => Ok(()),
+        }
     }
 }

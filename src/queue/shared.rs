@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::mem::offset_of;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -46,12 +47,18 @@ impl Shared {
         };
         let contents = initial_contents(options, schema).map_err(failed("reading random bytes"))?;
         let file = shm::create(&path, geometry.file_len(), &contents).map_err(failed("creating the file"))?;
-        Self::map(path.clone(), file, geometry).map_err(failed("mapping the header")).map(Arc::new)
+        let created = file.try_clone();
+        Self::map(path.clone(), file, geometry).map(Arc::new).map_err(|source| {
+            // Nothing is left behind: the file has its name already.
+            let _ = created.and_then(|file| shm::unlink_if_same(&path, &file));
+            failed("mapping the header")(source)
+        })
     }
 
     pub(crate) fn open(name: &Path, schema: &Schema) -> Result<Arc<Self>, OpenError> {
         let (path, file, preamble, geometry) = open_any(name)?;
-        schema.check(&preamble).map_err(|mismatch| match mismatch {
+        schema.check(&preamble, &geometry).map_err(|mismatch| match mismatch {
+            Mismatch::Geometry { field, found } => OpenError::Damaged { path: path.clone(), field, found },
             Mismatch::Type { found, expected } => {
                 OpenError::WrongType { path: path.clone(), found, expected }
             }
@@ -64,10 +71,11 @@ impl Shared {
             step: "mapping the header",
             source,
         })?;
-        if shared.rare().dead.load(Ordering::Acquire) != 0 {
-            return Err(OpenError::Unlinked { path: shared.path });
+        match shared.is_unlinked() {
+            Ok(false) => Ok(Arc::new(shared)),
+            Ok(true) => Err(OpenError::Unlinked { path: shared.path }),
+            Err(source) => Err(OpenError::Io { path: shared.path, step: "looking at the file", source }),
         }
-        Ok(Arc::new(shared))
     }
 
     pub(crate) fn open_or_create(
@@ -99,8 +107,10 @@ impl Shared {
             AttachLockError::Busy => UnlinkError::Busy { path: path.clone() },
             AttachLockError::Io(source) => io("locking the file")(source),
         })?;
-        shared.rare().dead.store(1, Ordering::Release);
+        // The name first: were we killed in between, the file would have no name and no links, which attaching looks
+        // at as well; the other way round, a dead queue would keep its name.
         shm::unlink_if_same(&path, &shared.file).map_err(io("removing the file"))?;
+        shared.rare().dead.store(1, Ordering::Release);
         Ok(())
     }
 
@@ -109,18 +119,17 @@ impl Shared {
         Ok(Self { path, file, header, geometry, guard: ForkGuard::new()? })
     }
 
-    /// Takes the role's lease and maps the lane. Everything that a successor must not see half-done happens under
-    /// the attach lock.
+    /// Takes the role's lease and maps the lane.
     pub(crate) fn attach(&self, role: Role) -> Result<Attached, AttachError> {
         if !self.guard.is_intact() {
             return Err(AttachError::Forked);
         }
         let io = |step| move |source| AttachError::Io { path: self.path.clone(), step, source };
-        let _lock = AttachLock::take(&self.file).map_err(|error| match error {
+        let lock = AttachLock::take(&self.file).map_err(|error| match error {
             AttachLockError::Busy => AttachError::Busy { path: self.path.clone() },
             AttachLockError::Io(source) => io("locking the file")(source),
         })?;
-        if self.rare().dead.load(Ordering::Acquire) != 0 {
+        if self.is_unlinked().map_err(io("looking at the file"))? {
             return Err(AttachError::Unlinked { path: self.path.clone() });
         }
         let (index, access) = match role {
@@ -134,6 +143,8 @@ impl Shared {
         };
         entry.pid.store(std::process::id().into(), Ordering::Relaxed);
         entry.generation.fetch_add(1, Ordering::Relaxed);
+        // The role is ours now; mapping a large lane may take long, and need not keep others from theirs.
+        drop(lock);
         let memory = self.map_lane(access).map_err(io("mapping the lane"))?;
         Ok(Attached { memory, cursors: self.words(layout::CURSORS_OFFSET), lease })
     }
@@ -142,7 +153,6 @@ impl Shared {
         let Geometry { lane_offset, lane_len, .. } = self.geometry;
         let lane = Mapping::new(&self.file, lane_offset, lane_len, access)?;
         let len = self.geometry.ring_bytes() as usize;
-        // Eight bytes behind the ring too: the word of index `capacity` is never used, but may be pointed at.
         let ring = lane.at(layout::LEAD, len);
         // SAFETY: the section holds LEAD >= 8 bytes before the ring and `len` bytes of it; the mapping lives as
         // long as the Arc; LEAD keeps `ring` 8-aligned; a producer's mapping is writable; all access by other
@@ -165,6 +175,11 @@ impl Shared {
             Role::Consumer => layout::ENTRY_CONSUMER,
         };
         shm::is_locked(&self.file, layout::LOCK_ENTRY + index as i64)
+    }
+
+    /// Whether the file was removed, by `unlink` or otherwise.
+    fn is_unlinked(&self) -> io::Result<bool> {
+        Ok(self.rare().dead.load(Ordering::Acquire) != 0 || self.file.metadata()?.nlink() == 0)
     }
 
     fn rare(&self) -> Ref<Rare> {

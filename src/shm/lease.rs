@@ -7,8 +7,10 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 
 use super::file::reopen;
+use super::fork::{ForkGuard, close_in_children, keep_in_children, without_forks};
 use super::lock::{is_locked, try_lock};
 use super::map::PrivatePage;
 
@@ -16,26 +18,41 @@ use super::map::PrivatePage;
 pub(crate) struct Lease {
     _page: PrivatePage,
     /// Some filesystems (overlayfs) drop the lock at close in spite of the mapping; there it stays open.
-    _descriptor: Option<File>,
+    descriptor: Option<File>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(descriptor) = &self.descriptor {
+            keep_in_children(descriptor.as_raw_fd());
+        }
+    }
 }
 
 impl Lease {
     /// Takes the lease on lock byte `at`; `None` if somebody alive has it.
     pub(crate) fn take(file: &File, at: i64) -> io::Result<Option<Self>> {
+        // A child forked in between would inherit the open descriptor, and with it the lock.
+        let guard = ForkGuard::new()?;
+        without_forks(|| Self::take_undisturbed(file, at, guard))
+    }
+
+    fn take_undisturbed(file: &File, at: i64, guard: ForkGuard) -> io::Result<Option<Self>> {
         let description = reopen(file)?;
         if !try_lock(&description, at)? {
             return Ok(None);
         }
-        let page = PrivatePage::pin(&description)?;
+        let page = PrivatePage::pin(&description, guard)?;
         drop(description);
         if is_locked(file, at)? {
-            return Ok(Some(Self { _page: page, _descriptor: None }));
+            return Ok(Some(Self { _page: page, descriptor: None }));
         }
         let description = reopen(file)?;
         if !try_lock(&description, at)? {
             return Ok(None);
         }
-        Ok(Some(Self { _page: page, _descriptor: Some(description) }))
+        close_in_children(description.as_raw_fd());
+        Ok(Some(Self { _page: page, descriptor: Some(description) }))
     }
 }
 

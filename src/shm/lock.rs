@@ -42,7 +42,15 @@ pub(crate) fn is_locked(file: &File, at: i64) -> io::Result<bool> {
 
 /// Held while somebody attaches, or unlinks the queue; released when dropped.
 pub(crate) struct AttachLock {
-    _description: File,
+    description: File,
+}
+
+impl Drop for AttachLock {
+    fn drop(&mut self) {
+        // Not left to the close of the descriptor: a child that was forked meanwhile has it too. Should this fail, the
+        // close does it.
+        let _ = fcntl(&self.description, FcntlArg::F_OFD_SETLK(&byte(libc::F_UNLCK, LOCK_ATTACH)));
+    }
 }
 
 /// Why the attach lock was not taken.
@@ -66,6 +74,6 @@ impl AttachLock {
             }
             std::thread::sleep(Duration::from_micros(100));
         }
-        Ok(Self { _description: description })
+        Ok(Self { description })
     }
 }

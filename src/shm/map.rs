@@ -54,11 +54,12 @@ pub(super) struct PrivatePage {
 }
 
 impl PrivatePage {
-    /// Maps the first page of `file`, which pins its open file description and thereby its locks.
-    pub(super) fn pin(file: &File) -> io::Result<Self> {
+    /// Maps the first page of `file`, which pins its open file description and thereby its locks. The caller keeps the
+    /// process from forking before the page is exempt from that.
+    pub(super) fn pin(file: &File, guard: ForkGuard) -> io::Result<Self> {
         let map = MmapOptions::new().len(4096).map_raw_read_only(file)?;
         map.advise(memmap2::Advice::DontFork)?;
-        Ok(Self { map: Some(map), guard: ForkGuard::new()? })
+        Ok(Self { map: Some(map), guard })
     }
 }
 

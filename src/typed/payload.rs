@@ -42,6 +42,9 @@ pub type FrameSerializer<'a> = Strategy<Serializer<FrameWriter<'a>, Scratch<'a>,
 #[doc(hidden)]
 pub struct FrameWriter<'a> {
     base: *mut u8,
+    /// The position that rkyv is told for the frame's first byte: its address within its page. rkyv aligns positions, so
+    /// that types with any alignment come to stand on aligned addresses, whatever the frame's own alignment is.
+    origin: usize,
     len: usize,
     room: usize,
     counting: bool,
@@ -50,20 +53,23 @@ pub struct FrameWriter<'a> {
 
 impl<'a> FrameWriter<'a> {
     fn into_frame(frame: &'a mut [u8]) -> Self {
-        Self { base: frame.as_mut_ptr(), len: 0, room: frame.len(), counting: false, frame: PhantomData }
+        let base = frame.as_mut_ptr();
+        let room = frame.len();
+        Self { base, origin: origin(base), len: 0, room, counting: false, frame: PhantomData }
     }
 
-    fn counter() -> Self {
-        Self { base: NonNull::dangling().as_ptr(), len: 0, room: 0, counting: true, frame: PhantomData }
+    fn counter(origin: usize) -> Self {
+        let base = NonNull::dangling().as_ptr();
+        Self { base, origin, len: 0, room: 0, counting: true, frame: PhantomData }
     }
 
     /// Grants `len` more bytes; `None` when only counting.
     #[inline(always)]
     fn grant(&mut self, len: usize) -> Result<Option<NonNull<u8>>, SerializeError> {
-        if len > self.room - self.len.min(self.room) {
+        if self.counting || len > self.room - self.len {
             return self.overflow(len);
         }
-        // SAFETY: len <= room, so this is inside the frame or one past it.
+        // SAFETY: self.len + len <= room, so this is inside the frame or one past it.
         let at = unsafe { self.base.add(self.len) };
         self.len += len;
         // SAFETY: derived from a slice's pointer.
@@ -83,7 +89,7 @@ impl<'a> FrameWriter<'a> {
 impl Positional for FrameWriter<'_> {
     #[inline(always)]
     fn pos(&self) -> usize {
-        self.len
+        self.origin + self.len
     }
 }
 
@@ -101,12 +107,14 @@ impl Writer<SerializeError> for FrameWriter<'_> {
 
 /// Scratch space for serialisers: the producer's arena, touched only by types that need it.
 #[doc(hidden)]
-pub enum Scratch<'a> {
+pub struct Scratch<'a>(State<'a>);
+
+enum State<'a> {
     Idle(Option<&'a mut Arena>),
     Acquired(ArenaHandle<'a>),
 }
 
-impl<'a> Scratch<'a> {
+impl<'a> State<'a> {
     #[cold]
     fn acquire(&mut self) -> &mut ArenaHandle<'a> {
         if let Self::Idle(arena) = self {
@@ -124,9 +132,9 @@ impl<'a> Scratch<'a> {
 unsafe impl Allocator<SerializeError> for Scratch<'_> {
     #[inline]
     unsafe fn push_alloc(&mut self, layout: Layout) -> Result<NonNull<[u8]>, SerializeError> {
-        let handle = match self {
-            Self::Acquired(handle) => handle,
-            Self::Idle(_) => self.acquire(),
+        let handle = match &mut self.0 {
+            State::Acquired(handle) => handle,
+            idle => idle.acquire(),
         };
         // SAFETY: the caller's contract is the same.
         unsafe { handle.push_alloc(layout) }
@@ -134,10 +142,10 @@ unsafe impl Allocator<SerializeError> for Scratch<'_> {
 
     #[inline]
     unsafe fn pop_alloc(&mut self, ptr: NonNull<u8>, layout: Layout) -> Result<(), SerializeError> {
-        match self {
+        match &mut self.0 {
             // SAFETY: the caller's contract is the same.
-            Self::Acquired(handle) => unsafe { handle.pop_alloc(ptr, layout) },
-            Self::Idle(_) => Ok(()),
+            State::Acquired(handle) => unsafe { handle.pop_alloc(ptr, layout) },
+            State::Idle(_) => Ok(()),
         }
     }
 }
@@ -169,10 +177,16 @@ pub(super) fn serialize_into<T: Payload>(
     Ok(serialize(value, FrameWriter::into_frame(frame), arena)?)
 }
 
-/// The length of `value`'s archive.
+/// The length of `value`'s archive in a frame at this address.
 #[cold]
-pub(super) fn count<T: Payload>(value: &T, arena: &mut Arena) -> Result<usize, SendError> {
-    serialize(value, FrameWriter::counter(), arena).map_err(SendError::Serialize)
+pub(super) fn count<T: Payload>(value: &T, frame: *const u8, arena: &mut Arena) -> Result<usize, SendError> {
+    serialize(value, FrameWriter::counter(origin(frame)), arena).map_err(SendError::Serialize)
+}
+
+/// An address within its page. The same in every process: lanes are mapped at page boundaries.
+#[inline(always)]
+fn origin(frame: *const u8) -> usize {
+    frame.addr() & 4095
 }
 
 #[inline(always)]
@@ -181,17 +195,17 @@ fn serialize<T: Payload>(
     writer: FrameWriter<'_>,
     arena: &mut Arena,
 ) -> Result<usize, SerializeError> {
-    let mut serializer = Serializer::new(writer, Scratch::Idle(Some(arena)), Share::new());
+    let mut serializer = Serializer::new(writer, Scratch(State::Idle(Some(arena))), Share::new());
     let resolver = value.serialize(Strategy::wrap(&mut serializer))?;
     let mut writer = serializer.writer;
-    let pad = writer.len.wrapping_neg() & (align_of::<T::Archived>() - 1);
+    let pad = writer.pos().wrapping_neg() & (align_of::<T::Archived>() - 1);
     if pad != 0 {
         writer.write(&[0; 128][..pad])?;
     }
-    let root = writer.len;
+    let root = writer.pos();
     if let Some(at) = writer.grant(size_of::<T::Archived>())? {
-        // SAFETY: `grant` returned room for a `T::Archived` in the frame; the frame is aligned for it and `root` is a
-        // multiple of its alignment; bytes of a mapped file are initialised.
+        // SAFETY: `grant` returned room for a `T::Archived` in the frame; `root`, its address within its page, is a multiple
+        // of its alignment; bytes of a mapped file are initialised.
         let place = unsafe { Place::new_unchecked(root, at.as_ptr().cast::<T::Archived>()) };
         value.resolve(resolver, place);
     }

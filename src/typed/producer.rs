@@ -10,9 +10,12 @@ use rkyv::ser::allocator::Arena;
 use super::Payload;
 use super::payload::{Attempt, count, serialize_into};
 use crate::error::{SendError, SerializeError, SerializeErrorKind};
-use crate::lane::{Slot, Staged};
+use crate::lane::{Room, Slot, Staged};
 use crate::queue::BytesProducer;
 use crate::wait::Until;
+
+/// A value whose archive has another length each time it is asked for is given up after so many attempts.
+const MOST_COUNTS: usize = 4;
 
 /// Where a message goes.
 #[derive(Clone, Copy)]
@@ -126,16 +129,17 @@ impl<T: Payload> Producer<T> {
     #[inline(always)]
     fn write(&mut self, value: &T, place: Place<'_>) -> Result<(Slot, usize), SendError> {
         let writer = self.bytes.writer();
-        let contiguous = match place {
+        let room = match place {
             Place::AtTail(_) => writer.contiguous(),
             Place::Behind(staged) => writer.contiguous_behind(staged),
         };
-        let (slot, room) = match contiguous {
-            Some(contiguous) => contiguous,
-            None => {
+        let (slot, room) = match room {
+            Room::UpTo(slot, room) => (slot, room),
+            Room::FixedLen => {
                 let len = size_of::<T::Archived>();
                 (self.reserve(len, place)?, len)
             }
+            Room::Unknown => return self.write_again(value, Attempt::Overflow, place),
         };
         match self.serialize(value, slot, room) {
             Ok(len) => Ok((slot, len)),
@@ -174,14 +178,21 @@ impl<T: Payload> Producer<T> {
         if let Attempt::Failed(error) = attempt {
             return Err(error);
         }
-        let len = count(value, &mut self.arena)?;
-        // On a queue of fixed-size messages this refuses every length but one.
-        let slot = self.reserve(len, place)?;
-        match self.serialize(value, slot, len) {
-            Ok(len) => Ok((slot, len)),
-            Err(Attempt::Failed(error)) => Err(error),
-            Err(Attempt::Overflow) => Err(SendError::Serialize(SerializeError(SerializeErrorKind::Overflow))),
+        // The length may depend on where the frame stands: padding before types that are aligned more than frames are.
+        // Room for more than is needed is found on the way; asking again where that was settles it.
+        let mut len = count(value, std::ptr::null(), &mut self.arena)?;
+        for _ in 0..MOST_COUNTS {
+            // On a queue of fixed-size messages this refuses every length but one.
+            let slot = self.reserve(len, place)?;
+            match self.serialize(value, slot, len) {
+                Ok(len) => return Ok((slot, len)),
+                Err(Attempt::Failed(error)) => return Err(error),
+                Err(Attempt::Overflow) => {
+                    len = count(value, self.bytes.payload(slot), &mut self.arena)?.max(len)
+                }
+            }
         }
+        Err(SendError::Serialize(SerializeError(SerializeErrorKind::Overflow)))
     }
 }
 

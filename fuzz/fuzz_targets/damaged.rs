@@ -1,0 +1,79 @@
+//! A good queue with messages in it, then bytes behind its preamble overwritten: attach, drain and send give errors or
+//! messages, and end.
+#![no_main]
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use ringway::Options;
+use ringway::spsc::{BytesQueue, Queue};
+
+#[derive(Arbitrary, Debug)]
+struct Input {
+    fixed: bool,
+    typed: bool,
+    messages: u8,
+    /// Where (behind the preamble), and what.
+    damage: Vec<(u16, u64)>,
+}
+
+const PREAMBLE: u64 = 0x400;
+
+fuzz_target!(|input: Input| {
+    let path = std::path::PathBuf::from(format!("/dev/shm/ringway-fuzz-damaged-{}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let overwrite = || {
+        let file = OpenOptions::new().write(true).open(&path).expect("opening the file");
+        let len = file.metadata().expect("its length").len();
+        for (at, word) in &input.damage {
+            let at = (PREAMBLE + u64::from(*at)).min(len - 8);
+            file.write_all_at(&word.to_ne_bytes(), at).expect("damaging it");
+        }
+    };
+    let options = Options::new().capacity(4096);
+    if input.typed {
+        type Message = (u32, String, Vec<u16>);
+        // SAFETY: only this process knows the file.
+        let queue = unsafe { Queue::<Message>::create_with(&path, &options) }.expect("a new queue");
+        {
+            let mut producer = queue.producer().expect("its producer");
+            for i in 0..input.messages {
+                let _ = producer.try_send(&(i.into(), "text".repeat(i.into()), vec![7; i.into()]));
+            }
+        }
+        overwrite();
+        if let Ok(consumer) = queue.consumer() {
+            for _ in 0..10_000 {
+                match consumer.try_recv() {
+                    Ok(message) => drop(format!("{} {} {:?}", message.0, message.1, message.2)),
+                    Err(ringway::RecvError::Invalid(_)) => {}
+                    Err(_) => break,
+                }
+            }
+        }
+        let _ =
+            queue.producer().map(|mut producer| producer.try_send(&(1, String::new(), Vec::new())).is_ok());
+    } else {
+        let options = if input.fixed { options.fixed_len(24) } else { options };
+        // SAFETY: as above.
+        let queue = unsafe { BytesQueue::create_with(&path, &options) }.expect("a new queue");
+        {
+            let mut producer = queue.producer().expect("its producer");
+            for i in 0..input.messages {
+                let _ = producer.try_send(&[i; 24]);
+            }
+        }
+        overwrite();
+        if let Ok(consumer) = queue.consumer() {
+            for _ in 0..10_000 {
+                let Ok(frames) = consumer.try_recv_many(3) else { break };
+                let sum: u64 = frames.iter().flatten().map(|byte| u64::from(*byte)).sum();
+                std::hint::black_box(sum);
+            }
+        }
+        let _ = queue.producer().map(|mut producer| producer.try_send(&[1; 24]).is_ok());
+    }
+    std::fs::remove_file(&path).expect("removing the file");
+});

@@ -140,7 +140,7 @@ impl<M: Model> Run<'_, M> {
             if let Some((step, promise)) = steps.broken.take() {
                 let to = steps.next.swap_remove(step).state;
                 let mut trace = self.trace(from);
-                trace.push(self.label(&state, &to));
+                trace.push(format!("then: {}", self.label(&state, &to)));
                 return Some(Outcome::Violation { promise, trace });
             }
             for next in steps.next.drain(..) {

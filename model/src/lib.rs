@@ -1,3 +1,10 @@
+//! Explicit-state models of Ringway's MPMC protocol: see the README beside this crate.
+//!
+//! Read [`checker`] first, then [`claims`], which is the protocol; the other models each take one part
+//! of it that `claims` leaves out. [`catalog`] lists what is run.
+
+mod bounds;
+pub mod catalog;
 pub mod checker;
 pub mod claims;
 pub mod lane;

@@ -32,6 +32,7 @@ mistakes! {
     AttachKeepsDirtyByte: "attach keeps a DIRTY entry locked while it waits for its recovery",
     NeverDirty: "attach does not mark the entry DIRTY before its first intent",
     DeadSetWithoutReread: "recovery reads an entry's word, probes its lease, and does not read the word again",
+    LeaseBeforeWord: "recovery probes an entry's lease and reads its word after that, only",
     CleanJudgedAtEnd: "CLEAN goes to whoever is dead at the end of the pass, not before it",
     CleanIgnoresIntents: "CLEAN without looking at the positions of the intents",
     CleanBeforeBump: "recovery marks CLEAN before it bumps redo_epoch",
@@ -74,5 +75,6 @@ mistakes! {
     RelaxedDeq: "the intent to take is stored Relaxed, so it may overtake the previous HELD",
     RelaxedClaim: "the CAS on tail does not release, so it may overtake the intent",
     RelaxedTake: "the CAS on head does not release, so it may overtake the intent",
+    RelaxedBump: "the bump of redo_epoch does not release, so it may overtake the REDO of a reject",
     RelaxedCommit: "the commit is stored Relaxed, so it may overtake the link's fields and the frame",
 }

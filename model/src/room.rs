@@ -15,21 +15,30 @@
 //!
 //! # Invariants
 //!
-//! I8, in [`Room::goal`]: every producer gets its slot, as enough of them are released.
+//! I8, in `Room::goal`: every producer gets its slot, as enough of them are released.
 
 use crate::checker::{Model, Steps};
 use crate::mistake::Mistake;
 use crate::store_buffer::{Memory, Order};
+use std::fmt;
 
 const SLOTS: usize = 4;
 const PRODUCERS: usize = 3;
 const CONSUMERS: usize = 3;
 
+/// How large a world to explore.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     pub slots: u8,
     pub producers: usize,
     pub consumers: usize,
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let bounds = [("slots", self.slots.into()), ("P", self.producers), ("C", self.consumers)];
+        crate::bounds::write(f, &bounds)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -272,6 +281,15 @@ impl Model for Room {
     }
 
     fn show(&self, s: &State) -> String {
-        format!("{s:?}")
+        let slots: Vec<_> = (0..self.bounds.slots.into()).map(|x| s.memory.visible(x)).collect();
+        let mut line = format!("tail {} head {} W {}, slots free for laps {slots:?}", s.tail, s.head, s.w);
+        for i in 0..self.bounds.producers {
+            line += &format!(", producer {i} at {:?}", s.producers[i].pc);
+        }
+        for j in 0..self.bounds.consumers {
+            line += &format!(", consumer {j} at {:?}", s.consumers[j].pc);
+            line += if s.memory.is_drained(j) { "" } else { " with a store under way" };
+        }
+        line
     }
 }

@@ -43,7 +43,8 @@ impl<const L: usize, const T: usize> Memory<L, T> {
         Memory { words, stores: [[Store::default(); ROOM]; T], lengths: [0; T] }
     }
 
-    fn pending(&self, thread: usize) -> &[Store] {
+    /// The thread's stores that are under way, oldest first.
+    pub fn pending(&self, thread: usize) -> &[Store] {
         &self.stores[thread][..usize::from(self.lengths[thread])]
     }
 

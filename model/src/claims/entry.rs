@@ -69,8 +69,12 @@ pub(super) fn detaching(model: &Claims, s: &State, e: usize, steps: &mut Steps<S
             let x = process.guards.trailing_zeros() as usize;
             process.guards &= !(1 << x);
             debug_assert_eq!(s.slots[x].word.kind, Kind::Held);
-            n.slots[x].redo(s.slots[x].word.redo + 1);
-            steps.step(n, || format!("{}: gives back slot {x} as REDO", model.name(e)));
+            if model.bounds.at_most_once {
+                n.slots[x].free_next();
+            } else {
+                n.slots[x].redo(s.slots[x].word.redo + 1);
+            }
+            steps.step(n, || format!("{}: gives back slot {x}", model.name(e)));
         }
         Pc::DetachBump => {
             process.pc = Pc::DetachClean;

@@ -2,13 +2,13 @@
 //!
 //! # What is modelled
 //!
-//! The order ring of DESIGN section 6 with its two cursors, one registry entry per participant, and
+//! The order ring with its two cursors, one registry entry per participant, and
 //! the processes that own them. Producers claim up to `send_k` links with one CAS on `tail`, consumers
 //! take up to `recv_k` with one CAS on `head`; guards are released or rejected in any order, by other
 //! threads if need be. Recovery is the full pass over registry and slots, and may be killed anywhere.
 //! Entries are detached from and attached to again, while recovery runs. Each load, store and CAS of
-//! a shared word is a step of its own ([`producer`], [`consumer`], [`recovery`], [`entry`]), and a kill
-//! can come between any two steps.
+//! a shared word is a step of its own (see the files `producer`, `consumer`, `recovery` and `entry`), and a
+//! kill can come between any two steps.
 //!
 //! # What is left out
 //!
@@ -16,22 +16,22 @@
 //!   (`lane` has their bytes). Nobody sleeps (`waiting`, `room`).
 //! * Recovery runs as a process of its own. In the product it runs inside whoever is stopped by
 //!   Pending, Full or a full lane, or by look-around; here it may start whenever there has been a
-//!   kill or a detach, and a fair scheduler lets it run. The recovery lock, which the kernel drops with its holder,
-//!   is the fact that there is only one such process.
+//!   kill or a detach, and a fair scheduler lets it run. That there is one such process
+//!   stands for the recovery lock, which the kernel drops with its holder.
 //! * `redo_epoch` is compared with the copies that consumers keep, never ordered, and it only grows;
 //!   so the model keeps, for each copy, whether it equals the current epoch, and no number.
-//! * CLOSED, W, at-most-once delivery, dead letters, saturation of `redo`.
+//! * CLOSED, W, dead letters, saturation of `redo`; a reject under at-most-once, which is a release.
 //!
 //! # Invariants, and where they are asserted
 //!
 //! | | |
 //! |---|---|
-//! | I1 | [`Claims::invariant`]: a slot FREE below `tail` is covered by its winner's intent; a slot FULL below `head` likewise |
-//! | I2 | where a slot is moved: [`producer`] commit, [`consumer`] HELD and release, [`recovery`] act; a guard's slot is always HELD by its holder (`invariant`) |
-//! | I3 | [`Slot::free_next`] is the only place that changes a lap, upwards |
-//! | I5 | `invariant`: not delivered more often than consumers died, rejected or detached; "at least once" is in the goal |
+//! | I1 | `Claims::evidence`: a slot FREE below `tail` is covered by its winner's intent; a slot FULL below `head` likewise |
+//! | I2 | where a slot is moved: `producer` commit, `consumer` HELD and release, `recovery` act; a guard's slot is always HELD by its holder (`invariant`) |
+//! | I3 | `Slot::free_next` is the only place that changes a lap, upwards |
+//! | I5 | `invariant`: delivered once, and again at most as often as consumers died, rejected or detached; "at least once" is in the goal |
 //! | I6 | `invariant`: what is delivered is committed |
-//! | I7 | `invariant`: a CLEAN entry has no claim, no take and no HELD slot left |
+//! | I7 | `evidence`: a CLEAN entry has no claim, no take and no HELD slot left |
 //! | I8 | [`Claims::goal`] must stay reachable without further kills |
 
 mod consumer;
@@ -101,6 +101,40 @@ impl Claims {
         }
     }
 
+    /// I1 and I7: recovery finds the evidence that it needs. With a mistake they are broken at once, and
+    /// not asserted: what matters is the harm that follows.
+    fn evidence(&self, s: &State) -> Result<(), String> {
+        for (x, slot) in s.slots[..usize::from(self.bounds.slots)].iter().enumerate() {
+            let position = self.position(slot.word, x);
+            let won = match slot.word.kind {
+                Kind::Free => position < s.tail,
+                Kind::Full => position < s.head,
+                Kind::Held | Kind::Redo => false,
+            };
+            if won != (slot.winner != NOBODY) {
+                return Err(format!(
+                    "I1: position {position} is {:?} with winner {}",
+                    slot.word.kind, slot.winner
+                ));
+            }
+            if won && !s.entries[usize::from(slot.winner)].intent.covers(position) {
+                return Err(format!(
+                    "I1: position {position} is {:?}, and its winner's intent does not say so",
+                    slot.word.kind
+                ));
+            }
+            for owner in [slot.winner, slot.word.owner] {
+                if owner != NOBODY && !s.entries[usize::from(owner)].dirty {
+                    return Err(format!(
+                        "I7: {} is CLEAN, but position {position} is its residue",
+                        self.name(owner.into())
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn name(&self, e: usize) -> String {
         if self.is_producer(e) {
             format!("producer {e}")
@@ -164,39 +198,14 @@ impl Model for Claims {
     }
 
     fn invariant(&self, s: &State) -> Result<(), String> {
-        for (x, slot) in s.slots[..usize::from(self.bounds.slots)].iter().enumerate() {
-            let position = self.position(slot.word, x);
-            let won = match slot.word.kind {
-                Kind::Free => position < s.tail,
-                Kind::Full => position < s.head,
-                Kind::Held | Kind::Redo => false,
-            };
-            if won != (slot.winner != NOBODY) {
-                return Err(format!(
-                    "I1: position {position} is {:?} with winner {}",
-                    slot.word.kind, slot.winner
-                ));
-            }
-            if won && !s.entries[usize::from(slot.winner)].intent.covers(position) {
-                return Err(format!(
-                    "I1: position {position} is {:?}, and its winner's intent does not say so",
-                    slot.word.kind
-                ));
-            }
-            for owner in [slot.winner, slot.word.owner] {
-                if owner != NOBODY && !s.entries[usize::from(owner)].dirty {
-                    return Err(format!(
-                        "I7: {} is CLEAN, but position {position} is its residue",
-                        self.name(owner.into())
-                    ));
-                }
-            }
+        if self.mistake.is_none() {
+            self.evidence(s)?;
         }
         for e in self.bounds.producers..self.entries() {
             for x in (0..SLOTS).filter(|x| s.processes[e].guards >> x & 1 == 1) {
                 let Slot { word: Word { kind, owner, .. }, winner, .. } = s.slots[x];
-                let lazily = self.makes(Mistake::GuardsBeforeHeld) && usize::from(winner) == e;
-                if (kind, usize::from(owner)) != (Kind::Held, e) && !lazily {
+                let not_yet = self.makes(Mistake::GuardsBeforeHeld) && usize::from(winner) == e;
+                if (kind, usize::from(owner)) != (Kind::Held, e) && !not_yet {
                     return Err(format!("I2: slot {x} was taken from under the guard of {}", self.name(e)));
                 }
             }
@@ -205,7 +214,8 @@ impl Model for Claims {
             if times > 0 && s.committed >> message & 1 == 0 {
                 return Err(format!("I6: message {message} was delivered and never committed"));
             }
-            if times > 1 + s.consumer_kills + s.rejects + s.detaches {
+            let again = s.consumer_kills + s.rejects + s.detaches;
+            if times > 1 + if self.bounds.at_most_once { 0 } else { again } {
                 return Err(format!("I5: message {message} was delivered {times} times"));
             }
         }

@@ -92,13 +92,16 @@ pub(super) fn steps(model: &Claims, s: &State, steps: &mut Steps<State>) {
             if model.makes(Mistake::IntentsReadBeforeCursors) {
                 q.early[e] = s.entries[e].intent;
             }
-            if s.entries[e].dirty {
+            if model.makes(Mistake::LeaseBeforeWord) {
+                q.pc = Pc::ProbeLease;
+            } else if s.entries[e].dirty {
                 q.generations[e] = s.entries[e].generation;
                 q.pc = Pc::ProbeLease;
             } else {
                 next_entry(model, &mut n);
             }
-            steps.step(n, || format!("recovery: word of {}", model.name(e)));
+            let label = if model.makes(Mistake::LeaseBeforeWord) { "comes to" } else { "word of" };
+            steps.step(n, || format!("recovery: {label} {}", model.name(e)));
         }
         Pc::ProbeLease => {
             if s.entries[e].lease {
@@ -114,7 +117,10 @@ pub(super) fn steps(model: &Claims, s: &State, steps: &mut Steps<State>) {
         }
         Pc::ReadWordAgain => {
             // Without this, the owner may have detached between the two, and a new one be alive.
-            if s.entries[e].dirty && s.entries[e].generation == r.generations[e] {
+            if model.makes(Mistake::LeaseBeforeWord) {
+                q.generations[e] = s.entries[e].generation;
+            }
+            if s.entries[e].dirty && s.entries[e].generation == q.generations[e] {
                 q.dead |= 1 << e;
             } else {
                 q.generations[e] = 0;
@@ -238,7 +244,8 @@ fn act(model: &Claims, s: &State, steps: &mut Steps<State>) {
         steps.require(unchanged, || format!("I2: recovery overwrites {:?} at {position}", s.slots[x].word));
         match r.word.kind {
             Kind::Free => n.slots[x].free_next(),
-            Kind::Full => n.slots[x].redo(0),
+            Kind::Full => n.slots[x].redo(0), // never seen: always offered again
+            _ if model.bounds.at_most_once => n.slots[x].free_next(),
             _ => n.slots[x].redo(r.word.redo + 1),
         }
         n.recovery.made_redo |= model.makes(Mistake::BumpOnlyForOwnRedo) && r.word.kind != Kind::Free;

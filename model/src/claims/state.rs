@@ -29,6 +29,30 @@ pub struct Bounds {
     pub rejects: u8,
     /// Participants that may stop calling for good between two calls, alive and with their lease.
     pub idlers: u8,
+    /// What a consumer has held is dropped, not offered again.
+    pub at_most_once: bool,
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let bounds = [
+            ("slots", self.slots.into()),
+            ("P", self.producers),
+            ("C", self.consumers),
+            ("messages", self.messages.into()),
+            ("prefilled", self.prefilled.into()),
+            ("send_k", self.send_k.into()),
+            ("recv_k", self.recv_k.into()),
+            ("guards", self.guards as usize),
+            ("kills", self.kills.into()),
+            ("attaches", self.attaches.into()),
+            ("detaches", self.detaches.into()),
+            ("rejects", self.rejects.into()),
+            ("idlers", self.idlers.into()),
+        ];
+        crate::bounds::write(f, &bounds)?;
+        f.write_str(if self.at_most_once { ", at most once" } else { "" })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

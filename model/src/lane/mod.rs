@@ -8,8 +8,8 @@
 //! (position, end); the oldest frame is free once its slot's lap has moved past that position. Consumers
 //! read the frame byte by byte under their guard and release. Writers are killed anywhere, and a new
 //! owner rebuilds FIFO, write offset and room from the slots, while consumers go on releasing and
-//! other producers go on claiming: state, fields one by one, state again. The room is bounded by the
-//! lane, the FIFO by the number of links (asserted).
+//! other producers go on claiming: state, fields one by one, state again. The FIFO
+//! has room for as many frames as there are links; a writer whose FIFO is full waits for its oldest frame.
 //!
 //! # What is left out
 //!
@@ -19,14 +19,15 @@
 //! # Invariants, and where they are asserted
 //!
 //! I4 and I6: every byte that a consumer reads under its guard is a byte of the message committed at that
-//! position ([`Lanes::consumer`], `Read`). Rebuilt extents fit into the lane ([`Lanes::finish_rebuild`]).
-//! I8: [`Lanes::goal`] must stay reachable without further kills.
+//! position (`Lanes::consumer`, `Read`). Rebuilt extents fit into the lane (`Lanes::finish_rebuild`).
+//! I8: `Lanes::goal` must stay reachable without further kills.
 
 mod reader;
 mod writer;
 
 use crate::checker::{Model, Steps};
 use crate::mistake::Mistake;
+use std::fmt;
 
 const SLOTS: usize = 4;
 const BYTES: usize = 6;
@@ -34,6 +35,7 @@ const PRODUCERS: usize = 2;
 const CONSUMERS: usize = 2;
 const NOBODY: u8 = 0xff;
 
+/// How large a world to explore.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     pub slots: u8,
@@ -44,6 +46,21 @@ pub struct Bounds {
     pub lengths: &'static [u8],
     pub kills: u8,
     pub attaches: u8,
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let bounds = [
+            ("slots", self.slots.into()),
+            ("P", self.producers),
+            ("C", self.consumers),
+            ("lane", self.lane.into()),
+            ("kills", self.kills.into()),
+            ("attaches", self.attaches.into()),
+        ];
+        crate::bounds::write(f, &bounds)?;
+        write!(f, ", lengths {:?}", self.lengths)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -207,7 +224,6 @@ impl Model for Lanes {
             len: 0,
             message: NOBODY,
         };
-        let gone = |used: usize, all: usize| used..all;
         let mut s = State {
             tail: 0,
             head: 0,
@@ -220,12 +236,8 @@ impl Model for Lanes {
             kills: 0,
             attaches: 0,
         };
-        for i in gone(self.bounds.producers, PRODUCERS) {
-            s.writers[i].pc = WriterPc::Gone;
-        }
-        for j in gone(self.bounds.consumers, CONSUMERS) {
-            s.readers[j].pc = ReaderPc::Gone;
-        }
+        s.writers[self.bounds.producers..].iter_mut().for_each(|w| w.pc = WriterPc::Gone);
+        s.readers[self.bounds.consumers..].iter_mut().for_each(|r| r.pc = ReaderPc::Gone);
         s
     }
 
@@ -254,9 +266,19 @@ impl Model for Lanes {
     }
 
     fn show(&self, s: &State) -> String {
-        format!(
-            "tail {} head {} slots {:?} bytes {:?} writers {:?} readers {:?}",
-            s.tail, s.head, s.slots, s.bytes, s.writers, s.readers
-        )
+        let mut line = format!("tail {} head {}", s.tail, s.head);
+        for (x, slot) in s.slots[..usize::from(self.bounds.slots)].iter().enumerate() {
+            let Slot { kind, lap, lane, offset, len, .. } = slot;
+            line += &format!(", slot {x} {kind:?} lap {lap} (lane {lane} offset {offset} len {len})");
+        }
+        for i in 0..self.bounds.producers {
+            let Writer { pc, free, write, .. } = s.writers[i];
+            let bytes = &s.bytes[i][..usize::from(self.bounds.lane)];
+            line += &format!(", producer {i} at {pc:?}, uses {free}..{write}, bytes {bytes:?}");
+        }
+        for j in 0..self.bounds.consumers {
+            line += &format!(", consumer {j} at {:?}", s.readers[j].pc);
+        }
+        line
     }
 }

@@ -11,7 +11,7 @@ impl Lanes {
         let w = &mut n.writers[i];
         let byte = |at: u8| usize::from(at % self.bounds.lane);
         match me.pc {
-            WriterPc::Gone => return,
+            WriterPc::Gone => {}
             WriterPc::FindRoom => {
                 let Some(&len) = self.bounds.lengths.get(usize::from(me.next)) else { return };
                 let left = self.bounds.lane - me.write % self.bounds.lane;
@@ -83,7 +83,7 @@ impl Lanes {
                 (w.pc, w.next, w.frame) = (WriterPc::FindRoom, me.next + 1, NO_EXTENT);
                 steps.step(n, || format!("producer {i}: commits {}", me.frame.position));
             }
-            _ => return self.rebuild(s, i, steps),
+            _ => self.rebuild(s, i, steps),
         }
     }
 
@@ -133,7 +133,9 @@ impl Lanes {
                 self.finish_rebuild(w, steps);
             }
         }
-        steps.step(n, || format!("new producer {i}: {:?} of slot {x}: {slot:?}", s.writers[i].pc));
+        steps.step(n, || {
+            format!("new producer {i}: {:?} of slot {x}: {:?} lap {}", s.writers[i].pc, slot.kind, slot.lap)
+        });
     }
 
     /// Puts the frames into order and counts their bytes on from the oldest one's offset.
@@ -149,7 +151,11 @@ impl Lanes {
         }
         (w.free, w.write) = (w.fifo[0].start, end);
         steps.require(w.write - w.free <= self.bounds.lane, || {
-            format!("the rebuilt extents span {} bytes of a lane of {}", w.write - w.free, self.bounds.lane)
+            format!(
+                "extents: the rebuilt ones span {} bytes of a lane of {}",
+                w.write - w.free,
+                self.bounds.lane
+            )
         });
         if self.makes(Mistake::FullLaneTakenForEmpty) && w.write - w.free == self.bounds.lane {
             w.write = w.free;

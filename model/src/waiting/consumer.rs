@@ -119,17 +119,12 @@ impl Waiting {
     /// Pending: spin; and if the claimer is dead, make its tombstones, clear W and wake everyone.
     fn recover(&self, s: &State, j: usize, steps: &mut Steps<State>) {
         let mut n = s.clone();
-        for producer in s.producers.iter().filter(|p| p.pc == ProducerPc::Killed) {
-            // Killed before its CAS it has claimed nothing, and the slots are not below `tail`.
-            let claimed = producer.position..producer.position + self.bounds.k;
-            for x in claimed.map(usize::from).filter(|&x| x < usize::from(s.tail)) {
-                let others = |p: &Producer| p.pc == ProducerPc::Commit && p.position <= x as u8;
-                if s.slots[x] == Slot::Free
-                    && !s.producers.iter().any(|p| others(p) && p.position + self.bounds.k > x as u8)
-                {
-                    n.slots[x] = Slot::Taken;
-                }
-            }
+        let alive = |x: u8| {
+            let covers = |p: &Producer| (p.position..p.position + self.bounds.k).contains(&x);
+            s.producers.iter().any(|p| p.pc == ProducerPc::Commit && covers(p))
+        };
+        for x in (s.head..s.tail).filter(|&x| s.slots[usize::from(x)] == Slot::Free && !alive(x)) {
+            n.slots[usize::from(x)] = Slot::Taken;
         }
         if n.slots != s.slots {
             n.w = false;

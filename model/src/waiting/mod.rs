@@ -1,16 +1,19 @@
-//! Consumers asleep on `tail`: the W bit, the shared futex, re-arming.
+//! Consumers asleep: the W bit of `tail`, the bell, the shared futex, re-arming.
 //!
 //! # What is modelled
 //!
 //! Producers claim `k` links with one CAS, which clears W, commit them, and wake if their CAS cleared
-//! W. Consumers that find nothing set W with `fetch_or`, look at the epoch and at `head` once more, and
-//! call `futex_wait`, which sleeps only if the word is still what they saw. A consumer takes one message
-//! and is then busy with it for ever: so nobody is saved by a consumer that comes back by chance. It
-//! may reject its message instead, once. `futex_wake(n)` wakes any `n` of the sleepers, in one step.
-//! Producers may be killed anywhere; then parks are slices that end by themselves.
+//! W. Consumers that find nothing read the bell, set W with `fetch_or`, look at the epoch and at `head`
+//! once more, and call `futex_wait` on the bell, which sleeps only if it still is what they read. The bell is
+//! a counter of its own; whoever wakes adds 1 to it before `futex_wake`, so it never has an old value again.
+//! A consumer takes one message and is then busy with it for ever: so nobody is saved by a consumer
+//! that comes back by chance. It may reject its message instead. `futex_wake(n)` wakes any `n` of
+//! the sleepers, in one step. Producers may be killed anywhere; then parks are slices that end by themselves.
+//! The bell is kept as a flag: is a consumer's copy current?
 //!
 //! The wake after a commit is `wake(k)`, and if it woke all `k`, `W` is set again and whoever was
-//! claimed for meanwhile is woken too. A reject wakes everyone: it cleared W, which stood for all of them.
+//! claimed for meanwhile is woken too. A reject wakes everyone,
+//! W or no W: it may have cleared W, which stood for all of them, or a claimer may have, that owes others a wake.
 //!
 //! # What is left out
 //!
@@ -19,18 +22,20 @@
 //!
 //! # Invariants
 //!
-//! I8, in [`Waiting::goal`]: no message lies there while a consumer sleeps and nobody is left to wake it.
+//! I8, in `Waiting::goal`: no message lies there while a consumer sleeps and nobody is left to wake it.
 
 mod consumer;
 mod producer;
 
 use crate::checker::{Model, Steps};
 use crate::mistake::Mistake;
+use std::fmt;
 
 const PRODUCERS: usize = 3;
 const CONSUMERS: usize = 4;
 const POSITIONS: usize = 6;
 
+/// How large a world to explore.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     pub producers: usize,
@@ -41,6 +46,20 @@ pub struct Bounds {
     pub kills: u8,
     /// Start with all consumers asleep and W set, which is where the interesting part begins.
     pub asleep: bool,
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let bounds = [
+            ("P", self.producers),
+            ("C", self.consumers),
+            ("k", self.k.into()),
+            ("rejects", self.rejects.into()),
+            ("kills", self.kills.into()),
+        ];
+        crate::bounds::write(f, &bounds)?;
+        f.write_str(if self.asleep { ", all asleep" } else { "" })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -206,6 +225,14 @@ impl Model for Waiting {
     }
 
     fn show(&self, s: &State) -> String {
-        format!("tail {} W {} head {} {:?} {:?} {:?}", s.tail, s.w, s.head, s.slots, s.producers, s.consumers)
+        let slots = &s.slots[..usize::from(s.tail)];
+        let mut line = format!("tail {} W {} head {}, slots {slots:?}", s.tail, s.w, s.head);
+        for i in 0..self.bounds.producers {
+            line += &format!(", producer {i} at {:?}", s.producers[i].pc);
+        }
+        for j in 0..self.bounds.consumers {
+            line += &format!(", consumer {j} at {:?}", s.consumers[j].pc);
+        }
+        line
     }
 }

@@ -4,19 +4,20 @@
 //!
 //! Producers that send and consumers that receive one message after the other (`k` = 1), with every store
 //! of a shared word going through the thread's buffer, and a recovery that runs all the time, whether
-//! or not anybody has been killed, for whoever is stopped by Pending may call it. `FIELDS` stands for the
+//! or not anybody has been killed, for whoever is stopped by Pending may call it. A consumer may reject, and
+//! looks for REDO slots when `redo_epoch` has changed (compared as in `claims`, by a flag). `FIELDS` stands for the
 //! link's fields and for the frame's bytes: what must be visible before the commit is.
 //!
 //! # What is left out
 //!
-//! Batches, `redo_epoch` (a consumer finds any REDO at once), CLEAN, attach, detach: see `claims`. What
+//! Batches, CLEAN, attach, detach: see `claims`. What
 //! store buffers cannot show: see `store_buffer`.
 //!
 //! # Invariants, and where they are asserted
 //!
 //! I2 and I3, at the moment at which a commit, a HELD or a release becomes visible: it must meet the word
-//! that it follows, not one that recovery has put there ([`WeakMemory::drain`]). I4 and I6, where a consumer
-//! reads the fields. I8 in [`WeakMemory::goal`].
+//! that it follows, not one that recovery has put there (`WeakMemory::drain`). I4 and I6, where a consumer
+//! reads the fields. I8 in `WeakMemory::goal`.
 
 mod recovery;
 mod thread;
@@ -25,6 +26,7 @@ use crate::checker::{Model, Steps};
 use crate::mistake::Mistake;
 use crate::store_buffer::{Memory, Order};
 use recovery::{AT_START, Recovery};
+use std::fmt;
 
 const SLOTS: u8 = 2;
 const THREADS: usize = 4;
@@ -73,18 +75,56 @@ fn intent(position: u8) -> u8 {
     position + 1
 }
 
+/// For traces: a location and its value, in words.
+fn describe(location: usize, value: u8) -> String {
+    match location {
+        TAIL => format!("tail {value}"),
+        HEAD => format!("head {value}"),
+        l if l < SLOT => match value {
+            0 => format!("intent of thread {} NONE", l - INTENT),
+            _ => format!("intent of thread {} {}", l - INTENT, value - 1),
+        },
+        l if l < FIELDS => {
+            let kind = ["FREE", "FULL", "HELD", "REDO"][usize::from(kind(value))];
+            format!("slot {} {kind}({})", l - SLOT, lap(value))
+        }
+        l => format!("fields {} {value}", l - FIELDS),
+    }
+}
+
+/// How large a world to explore.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     pub producers: usize,
     pub consumers: usize,
     pub messages: u8,
+    pub rejects: u8,
     pub kills: u8,
+    /// Recovery runs all the time, or never.
+    pub recovers: bool,
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let bounds = [
+            ("P", self.producers),
+            ("C", self.consumers),
+            ("messages", self.messages.into()),
+            ("rejects", self.rejects.into()),
+            ("kills", self.kills.into()),
+        ];
+        crate::bounds::write(f, &bounds)?;
+        f.write_str(if self.recovers { ", recovers" } else { "" })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Pc {
     Killed,
+    /// A consumer that has rejected and never calls again.
+    Idle,
     Ready,
+    Scan,
     CheckSlot,
     StoreIntent,
     Cas,
@@ -94,6 +134,7 @@ enum Pc {
     Mark,
     ReadFields,
     Release,
+    Bump,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,6 +143,9 @@ struct Thread {
     position: u8,
     /// Producer: messages sent.
     sent: u8,
+    /// Consumer: do its copies of `redo_epoch` equal it: the one it has seen, the one it scans for?
+    seen: bool,
+    scan_is_current: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -112,6 +156,7 @@ pub struct State {
     /// Ghosts, by position: the message committed there plus one; and whether it was delivered.
     committed: [u8; POSITIONS],
     delivered: [bool; POSITIONS],
+    rejects: u8,
     kills: u8,
 }
 
@@ -146,6 +191,13 @@ impl WeakMemory {
         s.threads[t].pc != Pc::Killed || !s.memory.is_drained(t)
     }
 
+    /// `redo_epoch.fetch_add(1)`: no consumer's copy is current any more.
+    fn bump_epoch(&self, n: &mut State) {
+        for consumer in &mut n.threads[self.bounds.producers..self.threads()] {
+            (consumer.seen, consumer.scan_is_current) = (false, false);
+        }
+    }
+
     fn message(&self, producer: usize, sent: u8) -> u8 {
         producer as u8 * self.bounds.messages + sent
     }
@@ -157,10 +209,12 @@ impl Model for WeakMemory {
     fn initial(&self) -> State {
         State {
             memory: Memory::new([0; LOCATIONS]),
-            threads: [Thread { pc: Pc::Ready, position: 0, sent: 0 }; THREADS],
+            threads: [Thread { pc: Pc::Ready, position: 0, sent: 0, seen: true, scan_is_current: false };
+                THREADS],
             recovery: AT_START,
             committed: [0; POSITIONS],
             delivered: [false; POSITIONS],
+            rejects: 0,
             kills: 0,
         }
     }
@@ -171,14 +225,16 @@ impl Model for WeakMemory {
             self.kill(s, t, steps);
             self.drain(s, t, steps);
         }
-        self.recovery(s, steps);
+        if self.bounds.recovers {
+            self.recovery(s, steps);
+        }
     }
 
     fn invariant(&self, _: &State) -> Result<(), String> {
         Ok(())
     }
 
-    /// While a consumer lives: live producers are done, every slot is free, what is committed delivered.
+    /// While a consumer goes on calling: live producers are done, every slot is free, what is committed delivered.
     fn goal(&self, s: &State) -> bool {
         let dead = |t: usize| s.threads[t].pc == Pc::Killed;
         let mut consumers = self.bounds.producers..self.threads();
@@ -187,7 +243,7 @@ impl Model for WeakMemory {
             let found = s.memory.visible(slot(x));
             kind(found) == FREE && lap(found) * SLOTS + x >= s.memory.visible(TAIL)
         };
-        consumers.all(dead)
+        consumers.all(|t| dead(t) || s.threads[t].pc == Pc::Idle)
             || (producers.all(|t| dead(t) || s.threads[t].sent == self.bounds.messages)
                 && (0..SLOTS).all(free)
                 && (0..self.threads()).all(|t| s.memory.is_drained(t))
@@ -195,6 +251,14 @@ impl Model for WeakMemory {
     }
 
     fn show(&self, s: &State) -> String {
-        format!("{s:?}")
+        let words: Vec<_> = (0..LOCATIONS).map(|l| describe(l, s.memory.visible(l))).collect();
+        let mut line = words.join(", ");
+        for t in 0..self.threads() {
+            let pending: Vec<_> =
+                s.memory.pending(t).iter().map(|s| describe(s.location.into(), s.value)).collect();
+            line +=
+                &format!("; {} at {:?}, its stores under way: {pending:?}", self.name(t), s.threads[t].pc);
+        }
+        line
     }
 }

@@ -10,6 +10,7 @@ pub(super) enum Pc {
     ReadIntent,
     ProbeLease,
     Cas,
+    Bump,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,7 +33,7 @@ impl WeakMemory {
         let q = &mut n.recovery;
         let t = usize::from(r.thread);
         let next_slot = Recovery { pc: Pc::ReadSlot, slot: r.slot + 1, word: 0, thread: 0, ..r };
-        let next_slot = if r.slot + 1 == SLOTS { AT_START } else { next_slot };
+        let next_slot = if r.slot + 1 == SLOTS { Recovery { pc: Pc::Bump, ..AT_START } } else { next_slot };
         let position = lap(r.word) * SLOTS + r.slot;
         match r.pc {
             Pc::ReadTail => {
@@ -53,7 +54,7 @@ impl WeakMemory {
                     _ => None,
                 };
                 *q = side.map_or(next_slot, |(pc, t)| Recovery { pc, word: found, thread: t as u8, ..r });
-                steps.step(n, || format!("recovery: slot {} is {found}", r.slot));
+                steps.step(n, || format!("recovery: {}", describe(slot(r.slot), found)));
             }
             Pc::ReadIntent => {
                 let covers = s.memory.visible(INTENT + t) == intent(position);
@@ -74,6 +75,11 @@ impl WeakMemory {
                     (false, false) => Recovery { pc: Pc::ReadIntent, thread: r.thread + 1, ..r },
                 };
                 steps.step(n, || format!("recovery: lease of {} held? {live}", self.name(t)));
+            }
+            Pc::Bump => {
+                *q = AT_START;
+                self.bump_epoch(&mut n);
+                steps.step(n, || "recovery: redo_epoch += 1".into());
             }
             Pc::Cas => {
                 *q = next_slot;

@@ -8,13 +8,31 @@ impl WeakMemory {
         let producer = self.is_producer(t);
         let x = slot(me.position);
         let mut n = s.clone();
-        let stores = !matches!(me.pc, Pc::Killed | Pc::Ready | Pc::CheckSlot | Pc::Cas | Pc::ReadFields);
+        let stores =
+            matches!(me.pc, Pc::StoreIntent | Pc::ClearIntent | Pc::StoreFields | Pc::Mark | Pc::Release);
         if stores && !s.memory.has_room(t) {
             return;
         }
         match me.pc {
-            Pc::Killed => {}
+            Pc::Killed | Pc::Idle => {}
             Pc::Ready => self.ready(s, t, steps),
+            Pc::Scan => {
+                let found = s.memory.load(t, slot(me.position));
+                if kind(found) == REDO && !s.memory.may_modify(t, slot(me.position), Order::Release) {
+                    return;
+                }
+                n.threads[t] = if kind(found) == REDO {
+                    n.memory.modify(slot(me.position), word(HELD, t, lap(found)));
+                    let position = lap(found) * SLOTS + me.position;
+                    Thread { pc: Pc::ReadFields, position, scan_is_current: false, ..me }
+                } else if me.position + 1 < SLOTS {
+                    Thread { position: me.position + 1, ..me }
+                } else {
+                    let seen = me.scan_is_current;
+                    Thread { pc: Pc::Ready, position: 0, seen, scan_is_current: false, ..me }
+                };
+                steps.step(n, || format!("{}: scans slot {}", self.name(t), me.position));
+            }
             Pc::CheckSlot => {
                 let found = s.memory.load(t, x);
                 let wanted = if producer { FREE } else { FULL };
@@ -27,7 +45,7 @@ impl WeakMemory {
                     }
                     Pc::Ready
                 };
-                steps.step(n, || format!("{}: slot of {}", self.name(t), me.position));
+                steps.step(n, || format!("{}: {}", self.name(t), describe(x, s.memory.load(t, x))));
             }
             Pc::StoreIntent => {
                 let order = self.order(if producer { Mistake::RelaxedEnq } else { Mistake::RelaxedDeq });
@@ -67,7 +85,7 @@ impl WeakMemory {
                 let full = word(FULL, 0, me.position / SLOTS);
                 n.memory.store(t, x, full, self.order(Mistake::RelaxedCommit));
                 n.committed[usize::from(me.position)] = self.message(t, me.sent) + 1;
-                n.threads[t] = Thread { pc: Pc::Ready, position: 0, sent: me.sent + 1 };
+                n.threads[t] = Thread { pc: Pc::Ready, position: 0, sent: me.sent + 1, ..me };
                 steps.step(n, || format!("{}: stores FULL {}", self.name(t), me.position));
             }
             Pc::Mark => {
@@ -90,6 +108,28 @@ impl WeakMemory {
                 n.memory.store(t, x, free, Order::Release);
                 n.threads[t] = Thread { pc: Pc::Ready, position: 0, ..me };
                 steps.step(n, || format!("{}: stores FREE, {} is released", self.name(t), me.position));
+                if s.rejects < self.bounds.rejects {
+                    let mut n = State { rejects: s.rejects + 1, ..s.clone() };
+                    n.memory.store(t, x, word(REDO, 0, me.position / SLOTS), Order::Release);
+                    n.threads[t].pc = Pc::Bump;
+                    steps
+                        .environment(n, || format!("{}: stores REDO, rejects {}", self.name(t), me.position));
+                }
+            }
+            Pc::Bump => {
+                // An epoch of its own location, of which nobody has a store under way.
+                let order = self.order(Mistake::RelaxedBump);
+                if order == Order::Release && !s.memory.is_drained(t) {
+                    return;
+                }
+                n.threads[t] = Thread { pc: Pc::Ready, position: 0, ..me };
+                self.bump_epoch(&mut n);
+                let mut idle = n.clone();
+                idle.threads[t].pc = Pc::Idle;
+                steps.environment(idle, || {
+                    format!("{}: redo_epoch += 1, and never calls again", self.name(t))
+                });
+                steps.step(n, || format!("{}: redo_epoch += 1", self.name(t)));
             }
         }
     }
@@ -100,17 +140,12 @@ impl WeakMemory {
         if producer && me.sent == self.bounds.messages {
             return;
         }
-        for x in (0..SLOTS).filter(|_| !producer) {
-            let found = s.memory.load(t, slot(x));
-            if kind(found) == REDO && s.memory.may_modify(t, slot(x), Order::Release) {
-                let mut n = s.clone();
-                n.memory.modify(slot(x), word(HELD, t, lap(found)));
-                n.threads[t] = Thread { pc: Pc::ReadFields, position: lap(found) * SLOTS + x, ..me };
-                steps.step(n, || format!("{}: CAS REDO -> HELD in slot {x}", self.name(t)));
-            }
+        let mut n = s.clone();
+        if !producer && !me.seen {
+            n.threads[t] = Thread { pc: Pc::Scan, position: 0, scan_is_current: true, ..me };
+            return steps.step(n, || format!("{}: redo_epoch has changed", self.name(t)));
         }
         let cursor = s.memory.visible(if producer { TAIL } else { HEAD });
-        let mut n = s.clone();
         n.threads[t] = Thread { pc: Pc::CheckSlot, position: cursor, ..me };
         steps.step(n, || format!("{}: reads its cursor, {cursor}", self.name(t)));
     }
@@ -137,6 +172,7 @@ impl WeakMemory {
                 let meets = match kind(store.value) {
                     FULL => before == word(FREE, 0, l),
                     HELD => before == word(FULL, 0, l),
+                    REDO => before == word(HELD, t, l),
                     _ => before == word(HELD, t, l.wrapping_sub(1)),
                 };
                 steps.require(meets, || {
@@ -144,7 +180,9 @@ impl WeakMemory {
                     format!("I2: a store of {name} to slot {} comes after somebody else's", location - SLOT)
                 });
             }
-            steps.step(n, || format!("{}: location {location} becomes {}", self.name(t), store.value));
+            steps.step(n, || {
+                format!("{}'s store is visible: {}", self.name(t), describe(location, store.value))
+            });
         }
     }
 }

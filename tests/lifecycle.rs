@@ -131,3 +131,16 @@ fn a_forked_child_cannot_commit_what_its_parent_claimed() {
     tx.send(b"parent").unwrap();
     assert_eq!(&*rx.recv().unwrap(), b"parent");
 }
+
+/// A dead queue that still has a name (a second link) is an error, not an endless attempt.
+#[test]
+fn a_dead_queue_in_the_way_is_an_error() {
+    let dir = directory();
+    let (path, second) = (dir.path().join("q"), dir.path().join("link"));
+    // SAFETY: nobody else knows the files.
+    unsafe { BytesQueue::create(&path) }.unwrap();
+    std::fs::hard_link(&path, &second).unwrap();
+    ringway::unlink(&path).unwrap();
+    // SAFETY: as above.
+    assert!(matches!(unsafe { BytesQueue::open_or_create(&second) }, Err(OpenError::Unlinked { .. })));
+}

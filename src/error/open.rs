@@ -230,11 +230,12 @@ impl fmt::Display for OpenError {
                 path.display()
             ),
             Self::NotAFile { path, found } => {
-                write!(f, "{}: expected a queue file, found {found}", path.display())
+                write!(f, "{}: expected a queue file, found {found}; choose another name", path.display())
             }
             Self::NotAQueue { path, found } => write!(
                 f,
-                "{}: not a ringway queue: expected it to begin with \"{}\", found \"{}\"",
+                "{}: not a ringway queue: expected it to begin with \"{}\", found \"{}\"; choose another \
+                 name",
                 path.display(),
                 crate::layout::MAGIC.escape_ascii(),
                 found.escape_ascii()
@@ -263,12 +264,12 @@ impl fmt::Display for OpenError {
             ),
             Self::Unfinished { path } => write!(
                 f,
-                "{}: its header was never completed: whoever made it stopped half-way; unlink it and create it anew",
+                "{}: its header was never completed: whoever made it stopped half-way; remove the file and create it anew",
                 path.display()
             ),
             Self::Damaged { path, field, found } => write!(
                 f,
-                "{}: the header is damaged: field `{field}` (found {found:#x}) fails its check; unlink the file and \
+                "{}: the header is damaged: field `{field}` (found {found:#x}) fails its check; remove the file and \
                  create it anew",
                 path.display()
             ),

@@ -22,7 +22,7 @@ impl fmt::Display for Damaged {
         write!(
             f,
             "{}: the queue is damaged: the {} at position {} holds {:#x}, which is impossible; something else wrote \
-             to the file: unlink it and create it anew",
+             to the file: remove it and create it anew",
             self.path.display(),
             self.word,
             self.position,

@@ -101,36 +101,53 @@ impl Geometry {
         self.capacity * self.stride
     }
 
-    /// Whether every number in here is what [`Geometry::new`] could have made. For geometries read from files.
-    pub(crate) fn check(&self) -> Result<(), &'static str> {
+    /// Whether every number in here is what [`Geometry::new`] could have made; else the field that is not, and what it
+    /// holds. For geometries read from files.
+    pub(crate) fn check(&self) -> Result<(), (&'static str, u64)> {
         if !self.align.is_power_of_two() || self.align > LEAD as u64 {
-            return Err("payload alignment");
+            return Err(("payload alignment", self.align));
         }
         match self.framing {
-            Framing::Variable => {
-                let smallest = MIN_CAPACITY.max(MIN_GRANULES * self.align);
-                if !self.capacity.is_power_of_two()
-                    || !(smallest..=MAX_CAPACITY).contains(&self.capacity)
-                    || self.align < WORD
-                {
-                    return Err("ring capacity");
-                }
-                if self.stride != 1 {
-                    return Err("stride");
-                }
-            }
-            Framing::Fixed { len } => {
-                if len == 0 || len > MAX_CAPACITY || self.stride != len.next_multiple_of(self.align) {
-                    return Err("fixed message length");
-                }
-                let bytes = self.capacity.checked_mul(self.stride);
-                if self.capacity < 2 || bytes.is_none_or(|bytes| bytes > MAX_CAPACITY.max(2 * self.stride)) {
-                    return Err("ring capacity");
-                }
+            Framing::Variable => self.check_variable(),
+            Framing::Fixed { len } => self.check_fixed(len),
+        }?;
+        let expected = Self::with(self.framing, self.align, self.capacity, self.stride);
+        for (field, found, expected) in [
+            ("largest payload", self.max_payload, expected.max_payload),
+            ("lane offset", self.lane_offset, expected.lane_offset),
+            ("lane length", self.lane_len, expected.lane_len),
+        ] {
+            if found != expected {
+                return Err((field, found));
             }
         }
-        if *self != Self::with(self.framing, self.align, self.capacity, self.stride) {
-            return Err("section offsets");
+        Ok(())
+    }
+
+    fn check_variable(&self) -> Result<(), (&'static str, u64)> {
+        if self.align < WORD {
+            return Err(("payload alignment", self.align));
+        }
+        let smallest = MIN_CAPACITY.max(MIN_GRANULES * self.align);
+        if !self.capacity.is_power_of_two() || !(smallest..=MAX_CAPACITY).contains(&self.capacity) {
+            return Err(("ring capacity", self.capacity));
+        }
+        if self.stride != 1 {
+            return Err(("stride", self.stride));
+        }
+        Ok(())
+    }
+
+    fn check_fixed(&self, len: u64) -> Result<(), (&'static str, u64)> {
+        if len == 0 || len > MAX_CAPACITY {
+            return Err(("fixed message length", len));
+        }
+        if self.stride != len.next_multiple_of(self.align) {
+            return Err(("stride", self.stride));
+        }
+        let bytes = self.capacity.checked_mul(self.stride);
+        if self.capacity < 2 || bytes.is_none_or(|bytes| bytes > MAX_CAPACITY.max(2 * self.stride)) {
+            return Err(("ring capacity", self.capacity));
         }
         Ok(())
     }

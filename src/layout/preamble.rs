@@ -235,7 +235,7 @@ impl Preamble {
         };
         match geometry.check() {
             Ok(()) => Ok(geometry),
-            Err(name) => field(name, self.capacity),
+            Err((name, found)) => field(name, found),
         }
     }
 }
@@ -285,10 +285,10 @@ mod tests {
         assert!(matches!(refused(|p| p.fixed_len = 3), E::Field { name: "fixed_len", .. }));
         assert!(matches!(refused(|p| p.align = 3), E::Field { name: "payload alignment", .. }));
         assert!(matches!(refused(|p| p.capacity = u64::MAX), E::Field { name: "ring capacity", .. }));
-        assert!(matches!(refused(|p| p.stride = 2), E::Field { name: "stride", .. }));
-        assert!(matches!(refused(|p| p.lane_offset = 0), E::Field { name: "section offsets", .. }));
-        assert!(matches!(refused(|p| p.lane_len = u64::MAX), E::Field { name: "section offsets", .. }));
-        assert!(matches!(refused(|p| p.max_payload += 1), E::Field { name: "section offsets", .. }));
+        assert_eq!(refused(|p| p.stride = 2), E::Field { name: "stride", found: 2 });
+        assert_eq!(refused(|p| p.lane_offset = 0), E::Field { name: "lane offset", found: 0 });
+        assert_eq!(refused(|p| p.lane_len = u64::MAX), E::Field { name: "lane length", found: u64::MAX });
+        assert_eq!(refused(|p| p.max_payload = 7), E::Field { name: "largest payload", found: 7 });
         assert!(matches!(refused(|p| p.name_len = 1000), E::Field { name: "name_len", .. }));
     }
 

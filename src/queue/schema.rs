@@ -78,7 +78,11 @@ impl Schema {
                 expected: (self.describe_format)(self.format),
             });
         }
-        if self.align > geometry.align {
+        // Out-of-line data of archives may need more than their root.
+        let is_archive = self.format != 0;
+        let needed =
+            if is_archive && geometry.framing == Framing::Variable { self.align.max(16) } else { self.align };
+        if geometry.align < needed {
             return Err(Mismatch::Geometry { field: "payload alignment", found: geometry.align });
         }
         match geometry.framing {

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use nix::errno::Errno;
+
 use super::Schema;
 use super::options::Resolved;
 use super::schema::Mismatch;
@@ -20,6 +22,9 @@ use crate::layout::{
 use crate::shm::fork::ForkGuard;
 use crate::shm::{self, Access, AttachLock, AttachLockError, Lease, Mapping};
 use crate::sync::Ordering;
+
+/// `open_or_create` takes a file for dead after finding it unlinked and in its way so often.
+const MOST_TRIES: u32 = 100;
 
 /// An open queue file with its mapped header.
 pub(crate) struct Shared {
@@ -83,15 +88,21 @@ impl Shared {
         options: &Resolved,
         schema: &Schema,
     ) -> Result<Arc<Self>, OpenError> {
-        // Somebody may create it between our look and our creation, or unlink it just after.
+        // Somebody may create it between our look and our creation, or unlink it just after; but not for ever. What
+        // stays there and stays unlinked has a second name.
+        let mut tries = 0;
         loop {
-            match Self::open(name, schema) {
-                Err(OpenError::NotFound { .. } | OpenError::Unlinked { .. }) => {}
+            let unlinked = match Self::open(name, schema) {
+                Err(OpenError::NotFound { .. }) => None,
+                Err(error @ OpenError::Unlinked { .. }) => Some(error),
                 other => return other,
-            }
-            match Self::create(name, options, schema) {
-                Err(CreateError::AlreadyExists { .. }) => {}
-                other => return other.map_err(OpenError::Create),
+            };
+            match (Self::create(name, options, schema), unlinked) {
+                (Err(CreateError::AlreadyExists { .. }), Some(error)) if tries >= MOST_TRIES => {
+                    return Err(error);
+                }
+                (Err(CreateError::AlreadyExists { .. }), _) => tries += 1,
+                (other, _) => return other.map_err(OpenError::Create),
             }
         }
     }
@@ -304,9 +315,11 @@ fn open_any(name: &Path) -> Result<(PathBuf, File, Preamble, Geometry), OpenErro
 
 fn open_error(path: &Path, source: io::Error) -> OpenError {
     let path = path.to_path_buf();
-    // `ErrorKind::FilesystemLoop` is not stable yet.
-    if source.raw_os_error() == Some(nix::errno::Errno::ELOOP as i32) {
-        return OpenError::NotAFile { path, found: "a symbolic link" };
+    // `ErrorKind` has no stable names for these.
+    match source.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ELOOP) => return OpenError::NotAFile { path, found: "a symbolic link" },
+        Some(Errno::ENXIO) => return OpenError::NotAFile { path, found: "a socket or an unattached device" },
+        _ => {}
     }
     match source.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => OpenError::NotFound { path },

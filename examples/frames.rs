@@ -1,0 +1,87 @@
+//! Pictures from one process to another, as a camera would send them: written in place, read in place.
+//!
+//! ```text
+//! cargo run --release --example frames [count]
+//! ```
+//!
+//! The program starts itself a second time as the receiver.
+
+use std::error::Error;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use ringway::Options;
+use ringway::spsc::{BytesProducer, BytesQueue};
+
+/// A row of a picture has so many bytes, and a picture so many rows: 1 MiB.
+const SIDE: usize = 1024;
+const PICTURE: usize = SIDE * SIDE;
+/// Nothing here takes so long, unless the other process is gone.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match &arguments[..] {
+        [role, name, count] if role == "receive" => receive(name, count.parse()?),
+        [count] => run(count.parse()?),
+        _ => run(2000),
+    }
+}
+
+/// The parent: makes the queue, starts the receiver, sends.
+fn run(count: usize) -> Result<(), Box<dyn Error>> {
+    let name = format!("frames-{}", std::process::id());
+    // All messages have one size, so they need no headers. Eight pictures may be under way.
+    let options = Options::new().capacity(8 * PICTURE).fixed_len(PICTURE);
+    // SAFETY: only this program and its child know the file, and they write to it through ringway only.
+    let queue = unsafe { BytesQueue::create_with(&name, &options)? };
+    let sent = send(queue.producer()?, &name, count);
+    ringway::unlink(&name)?;
+    sent
+}
+
+fn send(mut producer: BytesProducer, name: &str, count: usize) -> Result<(), Box<dyn Error>> {
+    let mut receiver =
+        Command::new(std::env::current_exe()?).args(["receive", name, &count.to_string()]).spawn()?;
+    for number in 0..count {
+        // A claim is a piece of the file: the picture comes into being where the receiver will read it.
+        let mut picture = producer.claim_timeout(PICTURE, PATIENCE)?;
+        for (y, row) in picture.chunks_exact_mut(SIDE).enumerate() {
+            row.fill(pixel(number, y));
+        }
+        // Now it exists for the receiver. A claim that is dropped instead never did.
+        picture.commit();
+    }
+    let status = receiver.wait()?;
+    if status.success() { Ok(()) } else { Err(format!("the receiver ended with {status}").into()) }
+}
+
+/// The child: looks at every byte that it is sent.
+fn receive(name: &str, count: usize) -> Result<(), Box<dyn Error>> {
+    // SAFETY: as in `run`.
+    let queue = unsafe { BytesQueue::open(name)? };
+    let consumer = queue.consumer()?;
+    let mut start = Instant::now();
+    for number in 0..count {
+        let picture = consumer.recv_timeout(PATIENCE)?;
+        if number == 0 {
+            // The first one is there already: it took its time while this process started.
+            start = Instant::now();
+        }
+        let mut rows = picture.chunks_exact(SIDE).enumerate();
+        if picture.len() != PICTURE || rows.any(|(y, row)| row != [pixel(number, y); SIDE]) {
+            return Err(format!("picture {number} is not what was sent").into());
+        }
+    }
+    let gigabytes = (count * PICTURE) as f64 / 1e9;
+    println!(
+        "{count} pictures of {PICTURE} bytes written, read and checked: {:.2} GB/s",
+        gigabytes / start.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+/// What stands in row `y` of picture `number`.
+fn pixel(number: usize, y: usize) -> u8 {
+    (7 * number + y) as u8
+}

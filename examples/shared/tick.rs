@@ -1,0 +1,12 @@
+//! The message of the `ticks` examples. All programs that use a queue must agree on its type.
+
+use rkyv::{Archive, Serialize};
+
+/// The best prices of a share at one moment.
+#[derive(Archive, Serialize)]
+pub(crate) struct Tick {
+    /// Counts from 0, so that the consumer can tell if one is missing.
+    pub(crate) sequence: u64,
+    pub(crate) symbol: String,
+    pub(crate) prices: Vec<f64>,
+}

@@ -1,0 +1,107 @@
+//! The examples do what they say, and leave nothing behind.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{Running, names_in};
+
+/// The built example of that name. Cargo tells tests where the binaries are, but not the examples.
+fn example(name: &str) -> Command {
+    let test = std::env::current_exe().unwrap();
+    let path: PathBuf = test.parent().unwrap().parent().unwrap().join("examples").join(name);
+    assert!(
+        path.exists(),
+        "{} is missing: a plain `cargo test` builds the examples, `cargo test --test examples` does not; build \
+         them first with `cargo build --examples` (and --release, if the tests are)",
+        path.display()
+    );
+    Command::new(path)
+}
+
+/// Fails the test if a queue of that name is left where queues with bare names live.
+#[track_caller]
+fn assert_gone(name: &str) {
+    let names = names_in(Path::new("/dev/shm"));
+    assert!(!names.iter().any(|left| left.contains(name)), "{name} is left in /dev/shm: {names:?}");
+}
+
+#[test]
+fn hello() {
+    let hello = Running::start(&mut example("hello"));
+    let name = format!("hello-{}", hello.id());
+    let output = hello.finish().succeeded();
+    assert_eq!(output, "hello [1, 2, 3, 4, 5]\nworld [1, 2, 3, 4, 5]\ngoodbye [1, 2, 3, 4, 5, 6, 7]");
+    assert_gone(&name);
+}
+
+#[test]
+fn frames() {
+    let frames = Running::start(example("frames").arg("200"));
+    let name = format!("frames-{}", frames.id());
+    let output = frames.finish().succeeded();
+    assert!(output.starts_with("200 pictures of 1048576 bytes written, read and checked: "), "{output}");
+    let rate = output.split(' ').rev().nth(1).and_then(|rate| rate.parse::<f64>().ok());
+    assert!(rate.is_some_and(|rate| rate > 0.0) && output.ends_with("GB/s"), "{output}");
+    assert_gone(&name);
+}
+
+#[test]
+fn the_receiver_of_frames_fails_loudly() {
+    // Its parent looks at its exit status.
+    let output = Running::start(example("frames").args(["receive", "/dev/null", "1"])).finish();
+    assert!(!output.status.success());
+    assert!(output.errors.contains("a device"), "{}", output.errors);
+}
+
+/// How many ticks the consumer says that it received, and how many are missing.
+#[track_caller]
+fn received(output: &str) -> (u64, u64) {
+    let line = output.lines().last().unwrap();
+    let words: Vec<&str> = line.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+    match words[..] {
+        ["received", ticks, "ticks", missing, "missing", rate, "a", "second"] => {
+            assert!(rate.parse::<f64>().unwrap() > 0.0, "{line}");
+            (ticks.parse().unwrap(), missing.parse().unwrap())
+        }
+        _ => panic!("the consumer does not say what it received: {output}"),
+    }
+}
+
+#[test]
+fn ticks_when_the_consumer_comes_first() {
+    let name = format!("ringway-test-ticks-{}-1", std::process::id());
+    let mut consumer = Running::start(example("ticks_consumer").arg(&name));
+    consumer.wait_for_line("waiting for ticks in /dev/shm/");
+    let producer = Running::start(example("ticks_producer").args([&name, "100000"]));
+    assert!(producer.finish().succeeded().ends_with("sent 100000 ticks"));
+    let output = consumer.finish().succeeded();
+    assert!(output.contains("first tick: 0 RINGWAY.L, [100.25, 100.0, 100.0, 100.0]"), "{output}");
+    assert_eq!(received(&output), (100_000, 0));
+    assert_gone(&name);
+}
+
+#[test]
+fn ticks_when_the_producer_comes_first() {
+    let name = format!("ringway-test-ticks-{}-2", std::process::id());
+    // Few enough to be all in the queue when their producer is gone.
+    let producer = Running::start(example("ticks_producer").args([&name, "1000"]));
+    producer.finish().succeeded();
+    let output = Running::start(example("ticks_consumer").arg(&name)).finish().succeeded();
+    assert_eq!(received(&output), (1000, 0));
+    assert_gone(&name);
+}
+
+#[test]
+fn ticks_when_the_producer_is_killed() {
+    let name = format!("ringway-test-ticks-{}-3", std::process::id());
+    let mut consumer = Running::start(example("ticks_consumer").arg(&name));
+    let mut producer = Running::start(example("ticks_producer").args([&name, &u64::MAX.to_string()]));
+    consumer.wait_for_line("first tick: 0");
+    producer.kill();
+    assert!(!producer.finish().status.success());
+    let (ticks, missing) = received(&consumer.finish().succeeded());
+    assert!(ticks > 0 && missing == 0, "{ticks} {missing}");
+    assert_gone(&name);
+}

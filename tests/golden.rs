@@ -1,0 +1,186 @@
+//! The file format, held to golden files: what an earlier build wrote must be read, and written again to the byte.
+//!
+//! A change that makes these tests fail changes the format: give it another version number, and only then make the
+//! files anew with
+//!
+//! ```text
+//! RINGWAY_BLESS=1 cargo test --test golden -- --test-threads=1
+//! ```
+#![cfg(target_endian = "little")] // the files are, and another machine refuses them
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{Image, at, directory};
+use ringway::Options;
+use ringway::spsc::{BytesQueue, Queue};
+use rkyv::{Archive, Serialize};
+
+/// With a uuid of its own choice a queue records no time of creation: the same calls give the same file.
+fn options(start_position: u64) -> Options {
+    Options::new().capacity(1024).uuid(*b"golden ringway\0\0").start_position(start_position)
+}
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name).with_extension("ringway")
+}
+
+/// Who attached last, and how often anybody did, is different each time: the pid is the kernel's choice, and the
+/// count depends on who looked at the file. Both are for people, nothing decides by them.
+fn mask_registry(image: &mut Image) {
+    for entry in 0..2 {
+        let at = at::REGISTRY + entry * at::ENTRY_LEN;
+        assert_ne!(image.u64_at(at + 8), 0, "entry {entry} was never leased: nothing to mask");
+        image.put_u64(at, 0);
+        image.put_u64(at + 8, 0);
+    }
+}
+
+/// Compares what `create` makes with the golden file of that name, and returns a copy of the latter for reading.
+#[track_caller]
+fn compare(name: &str, create: impl Fn(&Path)) -> (tempfile::TempDir, PathBuf) {
+    let dir = directory();
+    let path = dir.path().join("new");
+    create(&path);
+    let mut made = Image::of(&path);
+    if std::env::var_os("RINGWAY_BLESS").is_some_and(|value| value == "1") {
+        made.write(&golden(name));
+    }
+    mask_registry(&mut made);
+    let mut kept = Image::of(&golden(name));
+    mask_registry(&mut kept);
+    assert_eq!(made.0.len(), kept.0.len(), "the file has another length than the golden one");
+    let differing: Vec<_> = (0..made.0.len()).filter(|at| made.0[*at] != kept.0[*at]).collect();
+    assert!(
+        differing.is_empty(),
+        "{} bytes differ from the golden file, the first at {:#x}: {:#x}, expected {:#x}",
+        differing.len(),
+        differing[0],
+        made.0[differing[0]],
+        kept.0[differing[0]],
+    );
+    let copy = dir.path().join("copy");
+    // Not `fs::copy`, which takes the mode along: a checkout may be read-only.
+    Image::of(&golden(name)).write(&copy);
+    (dir, copy)
+}
+
+/// One lap is 1024 bytes. From here, the third message does not fit before the end of the ring.
+const NEAR_THE_END: u64 = (1 << 32) - 104;
+const BYTES: [&[u8]; 4] = [b"", b"the quick brown fox jumps over the lazy dog", &[0xa5; 100], b"last"];
+
+#[test]
+fn bytes_of_any_size() {
+    let create = |path: &Path| {
+        // SAFETY: nobody else knows the file.
+        let queue = unsafe { BytesQueue::create_with(path, &options(NEAR_THE_END)) }.unwrap();
+        let consumer = queue.consumer().unwrap();
+        let mut producer = queue.producer().unwrap();
+        BYTES[..2].iter().for_each(|message| producer.send(message).unwrap());
+        // One is read, so that the consumer's words are not those of a new queue.
+        assert_eq!(&*consumer.recv().unwrap(), BYTES[0]);
+        assert_eq!(producer.try_send_many(&BYTES[2..]).unwrap(), 2);
+        // The third message and the last, behind 40 bytes of padding that end at a new lap.
+        assert_eq!(Image::of(path).u64_at(at::TAIL), (1 << 32) + 112 + 16);
+    };
+    let (_dir, copy) = compare("bytes", create);
+    // SAFETY: nobody else knows the file.
+    let queue = unsafe { BytesQueue::open(&copy) }.unwrap();
+    let consumer = queue.consumer().unwrap();
+    for message in &BYTES[1..] {
+        let frame = consumer.try_recv().unwrap();
+        assert_eq!((&*frame, frame.redeliveries()), (*message, 0));
+    }
+    assert!(consumer.try_recv().is_err());
+    // A new producer goes on where the old one stopped.
+    queue.producer().unwrap().send(b"more").unwrap();
+    assert_eq!(&*consumer.try_recv().unwrap(), b"more");
+}
+
+#[test]
+fn bytes_of_one_size() {
+    // Positions count messages here: 42 slots of 24 bytes.
+    let start = (1 << 32) / 42 * 42 - 2;
+    let message = |i: u8| [i; 24];
+    let create = |path: &Path| {
+        // SAFETY: nobody else knows the file.
+        let queue = unsafe { BytesQueue::create_with(path, &options(start).fixed_len(24)) }.unwrap();
+        let consumer = queue.consumer().unwrap();
+        let mut producer = queue.producer().unwrap();
+        (1..=3).for_each(|i| producer.send(&message(i)).unwrap());
+        assert_eq!(&*consumer.recv().unwrap(), message(1));
+        producer.send_many(&[message(4), message(5)]).unwrap();
+    };
+    let (_dir, copy) = compare("fixed", create);
+    // SAFETY: nobody else knows the file.
+    let queue = unsafe { BytesQueue::open(&copy) }.unwrap();
+    assert_eq!(queue.capacity(), 42 * 24);
+    let consumer = queue.consumer().unwrap();
+    for i in 2..=5 {
+        let frame = consumer.try_recv().unwrap();
+        assert_eq!((&*frame, frame.redeliveries()), (&message(i)[..], 0));
+    }
+    assert!(consumer.try_recv().is_err());
+    queue.producer().unwrap().send(&message(6)).unwrap();
+    assert_eq!(&*consumer.try_recv().unwrap(), message(6));
+}
+
+/// No archive of it has padding, whose bytes would be nobody's promise.
+#[derive(Archive, Serialize)]
+struct Reading {
+    sensor: String,
+    values: Vec<u32>,
+    time: u64,
+}
+
+#[test]
+fn typed_messages() {
+    let reading = |i: u32| Reading {
+        sensor: format!("sensor number {i}"),
+        values: (0..i).map(|j| 1000 * i + j).collect(),
+        time: u64::from(i) << 40,
+    };
+    let create = |path: &Path| {
+        // SAFETY: nobody else knows the file.
+        let queue = unsafe { Queue::create_with(path, &options(0)) }.unwrap();
+        let _consumer = queue.consumer().unwrap();
+        let mut producer = queue.producer().unwrap();
+        producer.send(&reading(0)).unwrap();
+        producer.send_many(&[reading(1), reading(7)]).unwrap();
+    };
+    let (_dir, copy) = compare("typed", create);
+    // SAFETY: nobody else knows the file.
+    let queue = unsafe { Queue::<Reading>::open(&copy) }.unwrap();
+    let consumer = queue.consumer().unwrap();
+    for i in [0, 1, 7] {
+        let (frame, expected) = (consumer.try_recv().unwrap(), reading(i));
+        assert_eq!(frame.sensor, *expected.sensor);
+        assert_eq!(frame.values, *expected.values);
+        assert_eq!((frame.time.to_native(), frame.redeliveries()), (expected.time, 0));
+    }
+    assert!(consumer.try_recv().is_err());
+}
+
+#[test]
+fn fields_stand_where_the_format_says() {
+    let image = Image::of(&golden("fixed"));
+    assert_eq!(&image.0[..8], b"RINGWAY\x1a");
+    assert_eq!(image.u32_at(at::VERSION), 1);
+    assert_eq!(image.0[at::ENDIAN..at::ENDIAN + 4], [4, 3, 2, 1]);
+    assert_eq!((image.u64_at(at::COMPAT), image.u64_at(at::INCOMPAT)), (0, 0));
+    assert_eq!((image.u32_at(at::KIND), image.u32_at(at::FRAMING)), (1, 2));
+    assert_eq!((image.u64_at(at::FIXED_LEN), image.u64_at(at::STRIDE), image.u64_at(at::ALIGN)), (24, 24, 8));
+    assert_eq!((image.u64_at(at::CAPACITY), image.u64_at(at::MAX_PAYLOAD)), (42, 24));
+    assert_eq!((image.u64_at(at::LANE_OFFSET), image.u64_at(at::LANE_LEN)), (at::LANE as u64, 4096));
+    assert_eq!(&image.0[0x68..0x78], b"golden ringway\0\0");
+    assert_eq!((image.u64_at(at::NAME_LEN), &image.0[at::NAME..at::NAME + 5]), (5, &b"bytes"[..]));
+    assert_eq!(&image.0[at::READY..at::READY + 8], b"RW-READY");
+    let start = (1 << 32) / 42 * 42 - 2;
+    assert_eq!(image.u64_at(at::TAIL), start + 5);
+    assert_eq!((image.u64_at(at::RELEASED), image.u64_at(at::TAKEN)), (start + 1, start + 1));
+    // The third message is the first of its lap, right behind the lane's lead.
+    assert_eq!(image.0[at::LANE + 128..at::LANE + 152], [3; 24]);
+    // A frame's commit word: its length above two bits that say "message". Index 0 holds 100 bytes there.
+    assert_eq!(Image::of(&golden("bytes")).u64_at(at::FIRST_WORD), 100 << 2 | 1);
+}

@@ -1,22 +1,29 @@
 //! Waiting by looking again. Knows nothing of rings: the caller says how to look.
 //!
 //! Dense traffic and ping-pong want opposite things. When messages keep coming, a consumer that looks again at once
-//! takes the cache line away from the producer for every single message; one that stays away for a microsecond
+//! takes the cache line away from the producer for every single message; one that stays away for a microsecond or two
 //! finds many and drains them at full speed. When one message is in flight, looking at once is all that counts.
-//! [`Patience`] tells the two apart: in dense traffic a consumer that looks at once waits for less than any round
-//! trip between cores takes, time after time, and one that stayed away finds several messages.
+//!
+//! [`Patience`] finds out by trying: it stays away once, and if several messages came meanwhile, it goes on doing so
+//! until that is no longer so. It tries early when waits are suspiciously short, and now and then in any case, because
+//! how long a line takes from core to core differs by an order of magnitude between machines; each try in vain makes
+//! the next one rarer, so that in ping-pong hardly any message meets one.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// A wait of at most this many looks is shorter than a round trip between two cores.
+/// A wait of at most this many looks is shorter than a round trip between two close cores.
 const SHORT_WAIT: u64 = 3;
-/// So many short waits in a row, and the traffic is taken to be dense.
-const DENSE_AFTER: u32 = 16;
-/// Staying away pays only if at least so many messages came meanwhile; else the traffic is not dense after all.
+/// So many short waits in a row, and staying away is tried.
+const TRY_AFTER_SHORT: u32 = 16;
+/// Waits, short or not, between two tries: at first ...
+const TRY_AFTER: u32 = 128;
+/// ... and at most, after tries in vain.
+const TRY_AFTER_MOST: u32 = 1 << 14;
+/// Staying away pays if at least so many messages came meanwhile.
 const DENSE_BURST: u64 = 4;
-/// How long to stay away in dense traffic, in spin hints.
-const NAP: u32 = 48;
+/// How long to stay away, in spin hints.
+const NAP: u32 = 160;
 /// Looks before the processor is offered to others after each further one.
 const LOOKS_BEFORE_YIELD: u64 = 20_000;
 /// The clock is read once in so many looks; when the processor is offered to others, each time.
@@ -60,13 +67,32 @@ pub(crate) fn wait<R>(until: Until, pause: u32, mut look: impl FnMut(u64) -> Opt
 }
 
 /// How a consumer waits; it learns from the waits before.
-#[derive(Default)]
 pub(crate) struct Patience {
+    /// Whether the consumer stays away before it looks.
+    dense: Cell<bool>,
+    /// Short waits in a row.
     short_waits: Cell<u32>,
+    /// Waits until staying away is tried ...
+    try_in: Cell<u32>,
+    /// ... and what that begins with after the next try in vain.
+    try_after: Cell<u32>,
     /// Where the last wait ended ...
     found_at: Cell<u64>,
     /// ... and the positions that the message found there took.
     found_size: Cell<u64>,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            dense: Cell::new(false),
+            short_waits: Cell::new(0),
+            try_in: Cell::new(TRY_AFTER),
+            try_after: Cell::new(TRY_AFTER),
+            found_at: Cell::new(0),
+            found_size: Cell::new(0),
+        }
+    }
 }
 
 impl Patience {
@@ -79,14 +105,9 @@ impl Patience {
         position: u64,
         mut look: impl FnMut() -> Option<(R, u64)>,
     ) -> Option<R> {
-        let dense = self.short_waits.get() >= DENSE_AFTER;
-        if dense {
-            let burst = position.saturating_sub(self.found_at.get()) / self.found_size.get().max(1);
-            if burst < DENSE_BURST {
-                self.short_waits.set(0);
-            } else {
-                spin(NAP);
-            }
+        self.decide(position);
+        if self.dense.get() {
+            spin(NAP);
         }
         let mut looked = 0;
         let (found, size) = wait(until, 1, |looks| {
@@ -95,10 +116,30 @@ impl Patience {
         })?;
         self.found_at.set(position);
         self.found_size.set(size);
-        if !dense {
+        if !self.dense.get() {
             self.short_waits.set(if looked <= SHORT_WAIT { self.short_waits.get() + 1 } else { 0 });
         }
         Some(found)
+    }
+
+    /// Whether to stay away before the next look.
+    fn decide(&self, position: u64) {
+        if self.dense.get() {
+            let burst = position.saturating_sub(self.found_at.get()) / self.found_size.get().max(1);
+            if burst >= DENSE_BURST {
+                // It pays. Should it stop to, the next try comes soon.
+                self.try_after.set(TRY_AFTER);
+            } else {
+                self.dense.set(false);
+                self.short_waits.set(0);
+                self.try_in.set(self.try_after.get());
+                self.try_after.set((self.try_after.get() * 2).min(TRY_AFTER_MOST));
+            }
+            return;
+        }
+        self.try_in.set(self.try_in.get() - 1);
+        let suspicious = self.short_waits.get() >= TRY_AFTER_SHORT && self.try_after.get() < TRY_AFTER_MOST;
+        self.dense.set(suspicious || self.try_in.get() == 0);
     }
 }
 
@@ -122,28 +163,47 @@ mod tests {
         assert_eq!(wait(Until::after(Duration::MAX), 1, |looks| (looks == 100).then_some(7)), Some(7));
     }
 
-    #[test]
-    fn patience_follows_the_traffic() {
-        let patience = Patience::default();
-        let mut position = 0;
-        let mut round = |burst: u64, looks: u32| {
+    /// A consumer whose waits are given: how many messages come while it stays away or drains, how many looks it takes.
+    struct Consumer {
+        patience: Patience,
+        position: u64,
+    }
+
+    impl Consumer {
+        fn new() -> Self {
+            Self { patience: Patience::default(), position: 0 }
+        }
+
+        /// Waits once; returns whether it stayed away before.
+        fn wait(&mut self, burst: impl Fn(bool) -> u64, looks: u32) -> bool {
             let mut left = looks;
-            patience.wait(Until::Forever, position, || {
+            self.patience.wait(Until::Forever, self.position, || {
                 left = left.wrapping_sub(1);
                 (left == u32::MAX).then_some(((), 1))
             });
-            position += burst;
-            patience.short_waits.get()
-        };
-        for _ in 0..DENSE_AFTER {
-            round(1, 0);
+            let stayed_away = self.patience.dense.get();
+            self.position += burst(stayed_away);
+            stayed_away
         }
-        assert_eq!(round(100, 0), 0, "one message after another: the nap did not pay");
-        for _ in 0..DENSE_AFTER {
-            round(100, 0);
+    }
+
+    #[test]
+    fn dense_traffic_is_noticed_by_short_waits_and_by_trying() {
+        let many_when_away = |away| if away { 50 } else { 1 };
+        let mut close = Consumer::new();
+        assert!((0..100).map(|_| close.wait(many_when_away, 0)).filter(|away| *away).count() > 70);
+        let mut far = Consumer::new();
+        assert!((0..1000).map(|_| far.wait(many_when_away, 30)).filter(|away| *away).count() > 800);
+        assert!(far.wait(|_| 1, 30), "as long as it pays");
+        assert!(!far.wait(|_| 1, 30), "and no longer");
+    }
+
+    #[test]
+    fn ping_pong_hardly_ever_meets_a_try() {
+        for looks in [0, 30, 300] {
+            let mut consumer = Consumer::new();
+            let tries = (0..50_000).map(|_| consumer.wait(|_| 1, looks)).filter(|away| *away).count();
+            assert!(tries < 30, "{tries} tries at {looks} looks");
         }
-        assert_eq!(round(100, 0), DENSE_AFTER, "many messages: dense");
-        assert_eq!(round(1, 500), DENSE_AFTER);
-        assert_eq!(round(1, 500), 0, "ping-pong after a burst is noticed at the second wait");
     }
 }

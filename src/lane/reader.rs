@@ -55,7 +55,7 @@ pub(crate) struct TakenRun {
 }
 
 enum Scan {
-    Variable(variable::Ring),
+    Variable(variable::Scan),
     Fixed(fixed::Scan),
 }
 
@@ -76,7 +76,7 @@ impl Reader {
     ) -> Result<Self, Damage> {
         let ledger = Ledger::attach(cursors.clone(), geometry)?;
         let scan = match geometry.framing {
-            Framing::Variable => Scan::Variable(variable::Ring::new(geometry)),
+            Framing::Variable => Scan::Variable(variable::Scan::new(geometry)),
             Framing::Fixed { .. } => Scan::Fixed(fixed::Scan::new(geometry, ledger.taken())),
         };
         Ok(Self { memory, cursors, ledger, scan })
@@ -121,7 +121,7 @@ impl Reader {
             return Ok(Some(TakenRun { start: frame.start, end: frame.end, offset: frame.offset, count: 1 }));
         }
         let run = match &self.scan {
-            Scan::Variable(ring) => self.run_of_frames(ring, start, max, spans)?,
+            Scan::Variable(scan) => self.run_of_frames(scan, start, max, spans)?,
             Scan::Fixed(scan) => self.run_of_messages(scan, start, max)?,
         };
         if run.count == 0 {
@@ -136,16 +136,16 @@ impl Reader {
     #[inline(always)]
     fn run_of_frames(
         &self,
-        ring: &variable::Ring,
+        scan: &variable::Scan,
         start: u64,
         max: usize,
         spans: &mut Vec<Span>,
     ) -> Result<TakenRun, Damage> {
         let mut run = TakenRun { start, end: start, offset: 0, count: 0 };
         while run.count < max {
-            match ring.look(&self.memory, run.end) {
+            match scan.look(&self.memory, run.end) {
                 // More than one ring: the words lead in a circle.
-                Ok(Some(step)) if step.end - start > ring.capacity() => {
+                Ok(Some(step)) if step.end - start > scan.ring().capacity() => {
                     return Err(Damage { word: "commit word", position: run.end, found: step.end });
                 }
                 Ok(Some(step)) => {
@@ -184,7 +184,7 @@ impl Reader {
     #[inline(always)]
     fn look(&self, position: u64) -> Result<Option<Advance>, Damage> {
         match &self.scan {
-            Scan::Variable(ring) => ring.look(&self.memory, position),
+            Scan::Variable(scan) => scan.look(&self.memory, position),
             Scan::Fixed(scan) => {
                 if !scan.knows(position) && !scan.refresh(&self.cursors, position)? {
                     return Ok(None);
@@ -215,9 +215,13 @@ impl Reader {
             let (end, span) = match &self.scan {
                 // Committed words of frames that are out do not change; if something wrote there all the same, the
                 // run ends here.
-                Scan::Variable(ring) => {
-                    let step =
-                        ring.look(&self.memory, start).ok().flatten().filter(|step| step.end <= run.end)?;
+                Scan::Variable(scan) => {
+                    let step = scan
+                        .ring()
+                        .look(&self.memory, start)
+                        .ok()
+                        .flatten()
+                        .filter(|step| step.end <= run.end)?;
                     (step.end, Span { offset: step.offset, len: step.len })
                 }
                 Scan::Fixed(scan) => {

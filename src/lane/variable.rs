@@ -1,5 +1,7 @@
 //! Variable-size frames: see the protocol in [`super`].
 
+use std::cell::Cell;
+
 use super::{Advance, Damage, LaneMemory, Ref, Refusal, Slot, Staged};
 use crate::layout::{Cursors, Geometry, POSITION_LIMIT, commit};
 use crate::sync::{Ordering, load_acquire};
@@ -259,6 +261,12 @@ impl Ring {
     pub(crate) fn look(&self, memory: &LaneMemory, position: u64) -> Result<Option<Advance>, Damage> {
         // SYNC commit
         let word = load_acquire(memory.word(self.offset(position)));
+        self.look_at(memory, position, word)
+    }
+
+    /// What the commit word that stands at `position` leads to.
+    #[inline(always)]
+    fn look_at(&self, memory: &LaneMemory, position: u64, word: u64) -> Result<Option<Advance>, Damage> {
         if let Some(len) = commit::message_len(word) {
             self.message(position, word, len).map(Some)
         } else if word == commit::NONE {
@@ -288,6 +296,64 @@ impl Ring {
         match commit::message_len(word) {
             Some(len) => self.message(position, word, len),
             None => Err(self.damage(position, word)),
+        }
+    }
+}
+
+/// The reader's walk over variable-size frames.
+///
+/// Where the next frame stands follows from the length in this one's commit word, which makes a chain of loads that no
+/// processor can overlap. Messages of one size often come in a row, so the size is guessed from the frames before: the
+/// branch that checks the guess is predicted, and the next load need not wait for this one ("value speculation").
+pub(crate) struct Scan {
+    ring: Ring,
+    /// A commit word that came twice in a row, and what follows from it.
+    guess: Cell<u64>,
+    guess_size: Cell<u64>,
+    guess_len: Cell<usize>,
+    /// The last word that was not the guess. Only if it comes again does it become the guess: when sizes vary, the branch
+    /// is then predicted to fail.
+    candidate: Cell<u64>,
+}
+
+impl Scan {
+    pub(crate) fn new(geometry: &Geometry) -> Self {
+        Self {
+            ring: Ring::new(geometry),
+            guess: Cell::new(commit::NONE),
+            guess_size: Cell::new(u64::MAX),
+            guess_len: Cell::new(0),
+            candidate: Cell::new(commit::NONE),
+        }
+    }
+
+    pub(crate) fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// The frame whose range starts at `position`, if it is committed.
+    #[inline(always)]
+    pub(crate) fn look(&self, memory: &LaneMemory, position: u64) -> Result<Option<Advance>, Damage> {
+        // SYNC commit
+        let word = load_acquire(memory.word(self.ring.offset(position)));
+        let size = self.guess_size.get();
+        if word == self.guess.get() && size <= self.ring.rest(position) {
+            let end = position + size;
+            return Ok(Some(Advance { end, offset: self.ring.offset(position), len: self.guess_len.get() }));
+        }
+        let found = self.ring.look_at(memory, position, word)?;
+        if let Some(step) = found {
+            self.learn(word, step, position);
+        }
+        Ok(found)
+    }
+
+    #[inline(always)]
+    fn learn(&self, word: u64, step: Advance, position: u64) {
+        if word == self.candidate.replace(word) && word != commit::PADDING {
+            self.guess.set(word);
+            self.guess_size.set(step.end - position);
+            self.guess_len.set(step.len);
         }
     }
 }

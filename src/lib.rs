@@ -41,8 +41,8 @@
 //! - **Kinds.** [`spsc`]: one producer and one consumer, each a handle that can be moved to the thread that uses it. A
 //!   second one of a role is refused while the first is alive.
 //! - **Sizes.** Messages of any size, up to half of the ring; or of one size only ([`Options::fixed_size`],
-//!   [`Options::fixed_len`]), which is faster for small ones. The default ring of 512 KiB fits a core's L2 cache; a
-//!   larger one is slower, not faster, unless the consumer pauses for long.
+//!   [`Options::fixed_len`]), which is faster for small ones. The default ring of 1 MiB suits most machines'
+//!   caches; much more is not faster, unless the consumer pauses for long.
 //! - **Guards.** Frames are released when they are dropped, in any order; room comes back up to the oldest one held. A
 //!   frame that is dropped by a panic, or [rejected](spsc::Frame::reject), comes again.
 //! - **Crashes.** A frame exists once it is committed: a producer that dies before leaves nothing behind, one that dies

@@ -21,8 +21,8 @@ pub(super) const PINGPONG_BYTES: u64 = 4096;
 
 const LINE: usize = 64;
 const WORDS: usize = LINE / 8;
-/// Lines in the ring: 512 KiB, as the default queue.
-const LINES: u64 = 8192;
+/// Lines in the ring: 1 MiB, as the default queue.
+const LINES: u64 = 16_384;
 /// Progress is published once in so many lines.
 const LINES_PER_PUBLISH: u64 = 8;
 /// The reader gives room back in pieces of this many lines.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
@@ -10,6 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -281,10 +284,46 @@ impl Pair {
         Ok(pair)
     }
 
-    /// The consumer's result, once both are done.
+    /// The consumer's result, once both are done. If either fails, the other may wait for it for ever: so this listens to
+    /// both at once.
     pub(super) fn finish<R: DeserializeOwned>(mut self) -> Result<R> {
-        let line = self.consumer.read_line()?;
-        self.producer.read_line()?;
-        serde_json::from_str(&line).context("reading a worker's result")
+        let mut sent = None;
+        let mut received = None;
+        loop {
+            let waiting =
+                [sent.is_none().then_some(&self.producer), received.is_none().then_some(&self.consumer)];
+            let [from_producer, from_consumer] = have_spoken(waiting)?;
+            if from_producer {
+                sent = Some(self.producer.read_line()?);
+            }
+            if from_consumer {
+                received = Some(self.consumer.read_line()?);
+            }
+            if let (Some(_), Some(line)) = (&sent, &received) {
+                return serde_json::from_str(line).context("reading a worker's result");
+            }
+        }
+    }
+}
+
+/// Waits until one of these workers says something or ends; which of them did.
+fn have_spoken(workers: [Option<&Worker>; 2]) -> Result<[bool; 2]> {
+    loop {
+        let mut polled: Vec<PollFd<'_>> = Vec::new();
+        let places = workers.map(|worker| {
+            worker.map(|worker| {
+                polled.push(PollFd::new(worker.output.get_ref().as_fd(), PollFlags::POLLIN));
+                polled.len() - 1
+            })
+        });
+        let spoken = match poll(&mut polled, PollTimeout::NONE) {
+            Ok(_) => places.map(|place| place.is_some_and(|place| polled[place].any().unwrap_or(false))),
+            Err(Errno::EINTR) => [false; 2],
+            Err(error) => return Err(error).context("listening to the worker processes"),
+        };
+        check_interrupted()?;
+        if spoken.contains(&true) {
+            return Ok(spoken);
+        }
     }
 }

@@ -40,13 +40,16 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<bench::Interrupted>() => {
-            eprintln!("ringway: {error}");
-            ExitCode::from(130)
-        }
-        Err(error) => {
-            eprintln!("ringway: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast_ref::<bench::Interrupted>() {
+            // Where it was interrupted is of no interest.
+            Some(interrupted) => {
+                eprintln!("ringway: {interrupted}");
+                ExitCode::from(130)
+            }
+            None => {
+                eprintln!("ringway: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
     }
 }

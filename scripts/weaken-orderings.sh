@@ -30,7 +30,7 @@ for mistake in "${mistakes[@]}"; do
     IFS='|' read -r name file text replacement <<<"$mistake"
     if [ $# -gt 0 ] && [[ " $* " != *" $name "* ]]; then continue; fi
     rm -rf "$copy/repo" && mkdir "$copy/repo"
-    (cd "$root" && tar cf - --exclude=./target --exclude=./.git . | tar xf - -C "$copy/repo")
+    (cd "$root" && git ls-files -z --cached --others --exclude-standard | tar cf - --null -T - | tar xf - -C "$copy/repo")
     cd "$copy/repo"
     FILE="$file" TEXT="$text" REPLACEMENT="$replacement" python3 - <<'PY'
 import os

@@ -2,6 +2,7 @@
 
 mod consumer;
 mod frame;
+mod opening;
 mod options;
 mod producer;
 mod schema;

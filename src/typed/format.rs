@@ -14,8 +14,8 @@ const POINTER_SHIFT: u32 = 8;
 
 /// The rkyv format features in force, probed from what rkyv makes of them.
 pub(super) fn format_bits() -> u64 {
-    let big_endian = size_of::<rkyv::rend::u16_be>() == size_of::<Archived<u16>>()
-        && std::any::type_name::<Archived<u16>>().contains("_be");
+    // Archiving two bytes cannot fail.
+    let big_endian = rkyv::to_bytes::<rkyv::rancor::Error>(&1_u16).is_ok_and(|bytes| bytes[..] == [0, 1]);
     let unaligned = align_of::<Archived<u64>>() == 1;
     let pointer = size_of::<Archived<usize>>() as u64;
     PRESENT

@@ -1,0 +1,144 @@
+//! From a name to a checked file, and from what the system says to an error for people.
+
+use std::fs::File;
+use std::io;
+use std::mem::offset_of;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+
+use super::Schema;
+use super::options::Resolved;
+use crate::error::{CreateError, OpenError};
+use crate::layout::{self, ConsumerWords, Cursors, Geometry, PREAMBLE_LEN, Preamble, PreambleError};
+use crate::shm;
+
+/// Turns a name into a path; the error is a sentence.
+pub(super) fn resolve(name: &Path) -> Result<PathBuf, String> {
+    shm::resolve(name).map_err(|error| error.to_string())
+}
+
+/// What stands in a new file besides zeros.
+pub(super) fn initial_contents(options: &Resolved, schema: &Schema) -> io::Result<Vec<(u64, Vec<u8>)>> {
+    let mut preamble = Preamble::spsc(&options.geometry);
+    schema.record(&mut preamble);
+    preamble.uuid = match options.uuid {
+        Some(uuid) => uuid,
+        None => shm::random_uuid()?,
+    };
+    if options.uuid.is_none() {
+        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        preamble.created_ns = since_epoch.map_or(0, |time| time.as_nanos() as u64);
+    }
+    let mut contents = vec![(0, preamble.encode().to_vec())];
+    if options.start_position != 0 {
+        let cursors = layout::CURSORS_OFFSET as u64;
+        let consumer = offset_of!(Cursors, consumer);
+        for at in [
+            offset_of!(Cursors, tail),
+            offset_of!(Cursors, head),
+            consumer + offset_of!(ConsumerWords, released),
+            consumer + offset_of!(ConsumerWords, taken),
+        ] {
+            contents.push((cursors + at as u64, options.start_position.to_ne_bytes().to_vec()));
+        }
+    }
+    Ok(contents)
+}
+
+pub(super) fn create_error(path: PathBuf, step: &'static str, source: io::Error, needed: u64) -> CreateError {
+    use io::ErrorKind;
+    match source.kind() {
+        ErrorKind::AlreadyExists => CreateError::AlreadyExists { path },
+        ErrorKind::NotFound | ErrorKind::NotADirectory => CreateError::NoDirectory { path },
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => CreateError::PermissionDenied { path },
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            CreateError::NoSpace { path, needed }
+        }
+        _ => CreateError::Io { path, step, source },
+    }
+}
+
+/// Opens a file and checks that it is a whole queue, of whatever type.
+pub(super) fn open_any(name: &Path) -> Result<(PathBuf, File, Preamble, Geometry), OpenError> {
+    let path = resolve(name).map_err(|reason| OpenError::BadName { reason })?;
+    let file = shm::open(&path).map_err(|error| open_error(&path, error))?;
+    let io = |step| {
+        let path = path.clone();
+        move |source| OpenError::Io { path, step, source }
+    };
+    let metadata = file.metadata().map_err(io("looking at the file"))?;
+    if !metadata.is_file() {
+        return Err(OpenError::NotAFile { path, found: kind_of_file(metadata.file_type()) });
+    }
+    let found = metadata.len();
+    let mut bytes = [0; PREAMBLE_LEN];
+    let whole = shm::read_exact_at(&file, &mut bytes, 0).map_err(io("reading the header"))?;
+    if !whole {
+        // A short file that does not even begin like a queue is something else altogether.
+        let magic: [u8; 8] = bytes[..8].try_into().expect("eight bytes");
+        if found == 0 || magic == layout::MAGIC {
+            return Err(OpenError::Truncated { path, found, expected: PREAMBLE_LEN as u64 });
+        }
+        return Err(OpenError::NotAQueue { path, found: magic });
+    }
+    let (preamble, geometry) = Preamble::decode(&bytes).map_err(|error| preamble_error(&path, error))?;
+    let expected = geometry.file_len();
+    if found < expected {
+        return Err(OpenError::Truncated { path, found, expected });
+    }
+    if found > expected {
+        return Err(OpenError::Damaged { path, field: "file length", found });
+    }
+    if preamble.kind != layout::KIND_SPSC {
+        let found = format!("number {}", preamble.kind);
+        return Err(OpenError::WrongKind { path, found, expected: "SPSC".into() });
+    }
+    Ok((path, file, preamble, geometry))
+}
+
+fn open_error(path: &Path, source: io::Error) -> OpenError {
+    let path = path.to_path_buf();
+    // `ErrorKind` has no stable names for these.
+    match source.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ELOOP) => return OpenError::NotAFile { path, found: "a symbolic link" },
+        Some(Errno::ENXIO) => return OpenError::NotAFile { path, found: "a socket or an unattached device" },
+        _ => {}
+    }
+    match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => OpenError::NotFound { path },
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            OpenError::PermissionDenied { path }
+        }
+        io::ErrorKind::IsADirectory => OpenError::NotAFile { path, found: "a directory" },
+        _ => OpenError::Io { path, step: "opening the file", source },
+    }
+}
+
+fn kind_of_file(kind: std::fs::FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a FIFO"
+    } else if kind.is_char_device() || kind.is_block_device() {
+        "a device"
+    } else {
+        "no regular file"
+    }
+}
+
+fn preamble_error(path: &Path, error: PreambleError) -> OpenError {
+    let path = path.to_path_buf();
+    match error {
+        PreambleError::Magic { found } => OpenError::NotAQueue { path, found },
+        PreambleError::Endianness => OpenError::WrongEndianness { path },
+        PreambleError::Version { found } => {
+            OpenError::WrongVersion { path, found, expected: layout::FORMAT_VERSION }
+        }
+        PreambleError::NotReady => OpenError::Unfinished { path },
+        PreambleError::Incompatible { bits } => OpenError::UnknownFeatures { path, bits },
+        PreambleError::Checksum { found, .. } => OpenError::Damaged { path, field: "checksum", found },
+        PreambleError::Field { name, found } => OpenError::Damaged { path, field: name, found },
+    }
+}

@@ -1,0 +1,80 @@
+//! Producer and consumer are killed at once; others find the queue.
+
+use std::time::{Duration, Instant};
+
+use super::consumer::consume;
+use super::producer::{SPREAD, produce};
+use crate::process::{
+    Child, End, GiverNotes, History, Kind, Outcome, Place, Random, Taker, ensure, progress,
+};
+
+/// `rounds` times two processes die.
+pub(crate) fn die(kind: Kind, rounds: u64) -> Outcome {
+    let kind = kind.telling();
+    let place = Place::new()?;
+    let queue = kind.create(&place)?;
+    let notes = GiverNotes::new();
+    let mut history = History::new();
+    let mut random = Random::new(kind.name.len() as u64);
+    let (mut first, mut again, mut came, mut vanished) = (0, 0, 0, 0);
+    for round in 0..rounds {
+        progress();
+        notes.reset(first);
+        let ends = [End::random(&mut random, SPREAD), End::random(&mut random, SPREAD)];
+        let producer = Child::fork(|| produce(&place, kind.shape, &notes, first, round, ends[0]));
+        let consumer = Child::fork(|| consume(&place, kind.shape, &history, round, ends[1]));
+        wait_for(|| notes.is_ready() && history.is_ready())?;
+        pass_time(Duration::from_nanos(random.below(100_000)));
+        kill_both(producer, consumer, &mut random)?;
+
+        let doubt = notes.doubt();
+        history.death(doubt.about)?;
+        let takes_over_first = random.below(2) == 0;
+        let early = if takes_over_first { Some(queue.producer()?) } else { None };
+        let consumer = queue.consumer()?;
+        let mut stream = history.stream(kind.shape);
+        stream.doubt(doubt)?;
+        let mut taker = Taker::new(&consumer, stream, &history, 4, Random::new(round));
+        taker.drain()?;
+        first = taker.stream.settle()?;
+        ensure!(first == doubt.resume, "the stream goes on with {first}, but {doubt:?}");
+        drop(early);
+        (again, came) = (again + taker.again, came + taker.stream.came);
+        vanished += taker.stream.vanished;
+        drop(taker);
+        history.clear(first);
+    }
+    println!(
+        "     {rounds} double kills; {again} messages came again, {came} in doubt came, {vanished} times not"
+    );
+    kind.is_whole(&queue)?;
+    place.leave()
+}
+
+/// One after the other, in either order; their own timers may have been faster.
+fn kill_both(producer: Child, consumer: Child, random: &mut Random) -> Outcome {
+    let (one, other) = if random.below(2) == 0 { (producer, consumer) } else { (consumer, producer) };
+    one.strike()?;
+    pass_time(Duration::from_nanos(random.below(20_000)));
+    other.strike()?;
+    one.bury()?;
+    other.bury()
+}
+
+/// Looks until the condition holds, for at most ten seconds.
+pub(crate) fn wait_for(condition: impl Fn() -> bool) -> Outcome {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        ensure!(Instant::now() < deadline, "a child did not get ready within ten seconds");
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+/// Stays busy: a sleep would take longer than what is to be hit.
+pub(crate) fn pass_time(time: Duration) {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        std::hint::spin_loop();
+    }
+}

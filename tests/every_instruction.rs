@@ -1,0 +1,38 @@
+//! Proves that it does not matter at which instruction a participant is killed: a tracer steps a process through one
+//! operation and kills it after one instruction, then another one after two, and so on until the operation is
+//! complete; each time the survivors take over and check everything.
+//!
+//! `cargo test --release --test every_instruction` tries every instruction of sending, receiving and releasing. Debug
+//! builds execute ten times more of them, and opening and attaching take thousands even in release: there, every
+//! instruction is tried that changed the file or entered the kernel, and some between. `RINGWAY_EVERY=1` tries all of
+//! them everywhere: half an hour in release.
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod process;
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod every_instruction {
+    pub(crate) mod attaching;
+    pub(crate) mod attempts;
+    pub(crate) mod files;
+    pub(crate) mod receiving;
+    pub(crate) mod sending;
+    pub(crate) mod tracer;
+    pub(crate) mod typed;
+}
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn main() -> std::process::ExitCode {
+    every_instruction::tracer::stay_on_one_processor();
+    let mut tests = every_instruction::sending::tests();
+    tests.extend(every_instruction::typed::tests());
+    tests.extend(every_instruction::receiving::tests());
+    tests.extend(every_instruction::attaching::tests());
+    tests.extend(every_instruction::files::tests());
+    process::run(tests)
+}
+
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+fn main() {
+    println!("0 passed, 0 failed, 1 skipped");
+}

@@ -1,0 +1,166 @@
+//! At which instructions an operation is killed.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::tracer::{Gate, Traced};
+use crate::process::{Outcome, ensure, number_from, progress};
+
+/// How many instructions are tried besides the events, when not all of them are.
+const SAMPLES: u64 = if cfg!(debug_assertions) { 4 } else { 12 };
+/// No operation takes so many instructions.
+const LIMIT: u64 = 5_000_000;
+
+/// Where a child is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    /// After so many instructions.
+    Instruction(u64),
+    /// After so many instructions that changed the file or entered the kernel.
+    Event(u64),
+    /// Not before the operation is complete.
+    Complete,
+}
+
+/// What one run through the operation met.
+#[derive(Clone, Copy, Debug, Default)]
+struct Course {
+    instructions: u64,
+    events: u64,
+    is_complete: bool,
+}
+
+/// What steps a child, kills it somewhere, and says whether the operation was complete by then.
+pub(crate) type Kill<'k> = &'k mut dyn FnMut(Step<'_>) -> Outcome<bool>;
+
+/// Kills an operation after every instruction; in debug builds, which execute many times more of them, as
+/// [`at_events`] does. `attempt` sets everything up, has the child killed, and checks what is left.
+pub(crate) fn everywhere(name: &str, attempt: impl Fn(Kill<'_>) -> Outcome) -> Outcome {
+    if cfg!(debug_assertions) && number_from("RINGWAY_EVERY", 0) == 0 {
+        return Attempts { name, attempt, counts_system_calls: false }.at_events();
+    }
+    Attempts { name, attempt, counts_system_calls: false }.everywhere()
+}
+
+/// Kills an operation wherever it changed the file or is about to return from the kernel, and in between now and
+/// then.
+pub(crate) fn at_events(name: &str, attempt: impl Fn(Kill<'_>) -> Outcome) -> Outcome {
+    let attempts = Attempts { name, attempt, counts_system_calls: true };
+    if number_from("RINGWAY_EVERY", 0) == 0 { attempts.at_events() } else { attempts.everywhere() }
+}
+
+struct Attempts<'n, A> {
+    name: &'n str,
+    attempt: A,
+    counts_system_calls: bool,
+}
+
+impl<A: Fn(Kill<'_>) -> Outcome> Attempts<'_, A> {
+    fn everywhere(&self) -> Outcome {
+        // Until one is complete: their number may differ a little from run to run.
+        for instruction in 1.. {
+            let course = self.once(Target::Instruction(instruction))?;
+            if course.is_complete {
+                println!("     {}: {instruction} instructions, killed after each of them", self.name);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn at_events(&self) -> Outcome {
+        let whole = self.once(Target::Complete)?;
+        ensure!(whole.is_complete, "{}: it did not come to an end", self.name);
+        let stride = (whole.instructions / SAMPLES).max(1);
+        for sample in 1..=SAMPLES {
+            self.once(Target::Instruction(sample * stride))?;
+        }
+        for event in 1.. {
+            if self.once(Target::Event(event))?.is_complete {
+                break;
+            }
+        }
+        println!(
+            "     {}: {} instructions, killed after the {} that changed the file{}, and after {SAMPLES} more",
+            self.name,
+            whole.instructions,
+            whole.events,
+            if self.counts_system_calls { " or entered the kernel" } else { "" },
+        );
+        Ok(())
+    }
+
+    fn once(&self, target: Target) -> Outcome<Course> {
+        progress();
+        let mut course = Course::default();
+        let gate = Gate::new();
+        (self.attempt)(&mut |step| {
+            course = step.run(&gate, target, self.counts_system_calls)?;
+            Ok(course.is_complete)
+        })
+        .map_err(|error| format!("{}, killed at {target:?} ({course:?}): {error}", self.name))?;
+        Ok(course)
+    }
+}
+
+/// A child to be stepped through an operation on a file.
+pub(crate) struct Step<'a> {
+    pub(crate) file: &'a Path,
+    /// What the child does; it calls `enter` before the operation and `leave` after it.
+    pub(crate) body: Box<dyn FnOnce(&Gate) -> Outcome + 'a>,
+}
+
+impl Step<'_> {
+    fn run(self, gate: &Gate, target: Target, counts_system_calls: bool) -> Outcome<Course> {
+        let mut watch = Watch::new(self.file)?;
+        let mut course = Course::default();
+        let mut traced = Traced::start(gate, self.body)?;
+        let watches = !matches!(target, Target::Instruction(_));
+        watch.has_changed()?;
+        while course.instructions < LIMIT {
+            let enters = watches && counts_system_calls && traced.is_at_system_call()?;
+            course.instructions += 1;
+            if !traced.step()? {
+                course.is_complete = true;
+                break;
+            }
+            if watches && (watch.has_changed()? || enters) {
+                course.events += 1;
+            }
+            if target == Target::Instruction(course.instructions) || target == Target::Event(course.events) {
+                break;
+            }
+        }
+        traced.kill()?;
+        Ok(course)
+    }
+}
+
+/// Looks whether a file changed.
+struct Watch {
+    file: Option<File>,
+    path: std::path::PathBuf,
+    bytes: Vec<u8>,
+    scratch: Vec<u8>,
+}
+
+impl Watch {
+    fn new(path: &Path) -> Outcome<Self> {
+        Ok(Self { file: File::open(path).ok(), path: path.into(), bytes: Vec::new(), scratch: Vec::new() })
+    }
+
+    /// Since the last time that it was asked. A file that is not there has no bytes.
+    fn has_changed(&mut self) -> Outcome<bool> {
+        if self.file.is_none() {
+            self.file = File::open(&self.path).ok();
+        }
+        let Some(file) = &self.file else { return Ok(false) };
+        let len = file.metadata()?.len() as usize;
+        self.scratch.resize(len, 0);
+        file.read_exact_at(&mut self.scratch, 0)?;
+        let changed = self.scratch != self.bytes;
+        std::mem::swap(&mut self.scratch, &mut self.bytes);
+        Ok(changed)
+    }
+}

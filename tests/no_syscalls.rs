@@ -1,0 +1,283 @@
+//! Proves that sending and receiving make no system call: a process attaches, warms up, and has the kernel kill it for
+//! any system call but read, write, exit and sigreturn (SECCOMP_MODE_STRICT); then it moves a million messages.
+//! `RINGWAY_STRICT_MESSAGES=1000000000 cargo test --release --test no_syscalls` runs it longer.
+
+mod process;
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use nix::libc;
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
+use process::{Child, Kind, Outcome, Place, Shape, Test, Words, ensure, number_from, progress, run};
+use ringway::spsc::{BytesConsumer, BytesProducer};
+use ringway::{RecvError, SendError};
+
+const KINDS: [Kind; 4] = [
+    Kind::new("variable, 4 KiB", 4096, Shape::Mixed { min: 0, max: 500 }),
+    Kind::new("variable, 1 MiB", 1 << 20, Shape::Mixed { min: 0, max: 500 }),
+    Kind::new("fixed, 8 bytes", 4096, Shape::Fixed(8)),
+    Kind::new("fixed, 100 bytes", 1 << 16, Shape::Fixed(100)),
+];
+
+/// Messages before the kernel watches.
+const WARM_UP: u64 = 1000;
+/// A number that is not zero, for a byte in a pipe.
+const DONE: u8 = 42;
+/// Messages are made in advance: making them is not what is watched.
+const VARIETY: u64 = 512;
+
+fn main() -> ExitCode {
+    let count = number_from("RINGWAY_STRICT_MESSAGES", 1_000_000);
+    let mut tests = vec![Test::new("the kernel watches", the_kernel_watches)];
+    for kind in KINDS {
+        tests.push(Test::new(format!("sending: {}", kind.name), move || sending(kind, count)));
+        tests.push(Test::new(format!("receiving: {}", kind.name), move || receiving(kind, count)));
+    }
+    run(tests)
+}
+
+/// From here on any system call but read, write, exit and sigreturn is the end.
+fn enter_strict_mode() -> Outcome {
+    // SAFETY: restricts this process, and touches no memory.
+    let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT) };
+    ensure!(result == 0, "seccomp: {} (is it forbidden here?)", std::io::Error::last_os_error());
+    Ok(())
+}
+
+/// Says through the pipe that all is well, and ends in the one way that strict mode permits.
+fn say_done(pipe: i32) -> ! {
+    let byte = DONE;
+    // SAFETY: writes a byte of a local variable.
+    unsafe { libc::write(pipe, (&raw const byte).cast(), 1) };
+    // SAFETY: ends the only thread of this process.
+    unsafe { libc::syscall(libc::SYS_exit, 0) };
+    unreachable!("the process has ended")
+}
+
+/// The test of the test: a process that asks for the time of day by a system call does not live.
+fn the_kernel_watches() -> Outcome {
+    let mut child = Child::fork(|| {
+        enter_strict_mode()?;
+        // SAFETY: has no arguments.
+        unsafe { libc::syscall(libc::SYS_getppid) };
+        Ok(())
+    });
+    let status = child.wait()?;
+    ensure!(
+        matches!(status, WaitStatus::Signaled(_, Signal::SIGKILL, _)),
+        "a system call was not noticed: {status:?}"
+    );
+    Ok(())
+}
+
+/// Runs `body` in a child that must end with [`say_done`], while this process does `work`.
+fn watched(body: impl FnOnce(i32) -> Outcome, work: impl FnOnce() -> Outcome) -> Outcome {
+    let (reader, writer) = std::io::pipe()?;
+    let pipe = std::os::fd::AsRawFd::as_raw_fd(&writer);
+    let mut child = Child::fork(|| body(pipe));
+    drop(writer);
+    let worked = work();
+    if worked.is_err() {
+        let killed = child.has_ended()?;
+        return worked.map_err(|error| format!("{error} (the child has ended: {killed})").into());
+    }
+    let mut said = [0];
+    let status = child.wait()?;
+    ensure!(matches!(status, WaitStatus::Exited(_, 0)), "it made a system call, or failed: {status:?}");
+    std::io::Read::read_exact(&mut { reader }, &mut said)?;
+    ensure!(said == [DONE], "it said {said:?}");
+    Ok(())
+}
+
+fn messages(kind: Kind) -> Vec<Vec<u8>> {
+    (0..VARIETY).map(|seq| kind.shape.message(seq)).collect()
+}
+
+/// Looks until it succeeds, but not for ever. Even the time would be a system call on some machines.
+fn until<R>(mut look: impl FnMut() -> Outcome<Option<R>>) -> Outcome<R> {
+    for _ in 0..1_u64 << 35 {
+        if let Some(found) = look()? {
+            return Ok(found);
+        }
+        std::hint::spin_loop();
+    }
+    Err("nothing moves any more".into())
+}
+
+/// The child sends.
+fn sending(kind: Kind, count: u64) -> Outcome {
+    let place = Place::new()?;
+    let queue = kind.create(&place)?;
+    let consumer = queue.consumer()?;
+    let messages = messages(kind);
+    let taken = Words::new(1);
+    let body = |pipe| {
+        let mut producer = place.open()?.producer()?;
+        let mut next = 0;
+        while next < WARM_UP {
+            send_some(&mut producer, &messages, &mut next, &taken[0])?;
+        }
+        enter_strict_mode()?;
+        while next < WARM_UP + count {
+            send_some(&mut producer, &messages, &mut next, &taken[0])?;
+        }
+        say_done(pipe)
+    };
+    let mut next = 0;
+    watched(body, || {
+        while next < WARM_UP + count {
+            let frame = next_frame(&consumer)?;
+            ensure!(*frame == messages[(next % VARIETY) as usize][..], "another message than {next} came");
+            drop(frame);
+            next += 1;
+            taken[0].store(next, Ordering::Release);
+        }
+        Ok(())
+    })?;
+    println!("     {count} messages sent");
+    // What the last batch sent beyond `count`.
+    while consumer.try_recv().is_ok() {}
+    drop(consumer);
+    kind.is_whole(&queue)?;
+    place.leave()
+}
+
+fn next_frame(consumer: &BytesConsumer) -> Outcome<ringway::spsc::BytesFrame<'_>> {
+    progress();
+    Ok(consumer.recv_timeout(Duration::from_secs(30))?)
+}
+
+/// In turn every way to send. `send`, which may wait and then offers the processor to others, only when it need not:
+/// when everything before was `taken`.
+fn send_some(
+    producer: &mut BytesProducer,
+    messages: &[Vec<u8>],
+    next: &mut u64,
+    taken: &AtomicU64,
+) -> Outcome {
+    let index = (*next % VARIETY) as usize;
+    let message = &messages[index][..];
+    *next += match *next % 64 {
+        0 => {
+            until(|| Ok((taken.load(Ordering::Acquire) == *next).then_some(())))?;
+            producer.send(message).map(|()| 1)?
+        }
+        8 => {
+            until(|| when_room(producer.try_claim(message.len()).map(|claim| claim.abort())))?;
+            until(|| when_room(producer.try_send(message)))?;
+            1
+        }
+        16 => until(|| {
+            let mut claim = match producer.try_claim(message.len()) {
+                Ok(claim) => claim,
+                Err(error) => return when_room(Err(error)),
+            };
+            claim.copy_from_slice(message);
+            claim.commit();
+            Ok(Some(1))
+        })?,
+        32 => until(|| when_room(producer.try_send_many(&messages[index..index + 8])))? as u64,
+        _ => until(|| when_room(producer.try_send(message))).map(|()| 1)?,
+    };
+    Ok(())
+}
+
+fn when_room<R>(result: Result<R, SendError>) -> Outcome<Option<R>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(SendError::Full) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The child receives.
+fn receiving(kind: Kind, count: u64) -> Outcome {
+    let place = Place::new()?;
+    let queue = kind.create(&place)?;
+    let mut producer = queue.producer()?;
+    let messages = messages(kind);
+    let words = Words::new(2);
+    let (done, sent) = (&words[0], &words[1]);
+    let body = |pipe| {
+        let consumer = place.open()?.consumer()?;
+        let mut next = 0;
+        while next < WARM_UP {
+            receive_some(&consumer, &messages, &mut next, sent)?;
+        }
+        enter_strict_mode()?;
+        while next < WARM_UP + count {
+            receive_some(&consumer, &messages, &mut next, sent)?;
+        }
+        done.store(next, Ordering::Release);
+        say_done(pipe)
+    };
+    watched(body, || {
+        let mut next = 0_u64;
+        // It takes some more if the last was a run.
+        while done.load(Ordering::Acquire) == 0 {
+            progress();
+            let message = &messages[(next % VARIETY) as usize];
+            match producer.send_timeout(message, Duration::from_millis(100)) {
+                Ok(()) => {
+                    next += 1;
+                    sent.store(next, Ordering::Release);
+                }
+                Err(SendError::Timeout) => {
+                    ensure!(producer.has_consumer()?, "the consumer ended before message {next}");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    })?;
+    println!("     {count} messages received");
+    drop(producer);
+    let consumer = queue.consumer()?;
+    while consumer.try_recv().is_ok() {}
+    drop(consumer);
+    kind.is_whole(&queue)?;
+    place.leave()
+}
+
+/// In turn every way to receive; two guards are held at once and dropped in order. `recv`, which may wait and then
+/// offers the processor to others, only when something was `sent` that is not taken yet.
+fn receive_some(consumer: &BytesConsumer, messages: &[Vec<u8>], next: &mut u64, sent: &AtomicU64) -> Outcome {
+    let check = |bytes: &[u8], next: &mut u64| -> Outcome {
+        ensure!(*bytes == messages[(*next % VARIETY) as usize][..], "another message than {next} came");
+        *next += 1;
+        Ok(())
+    };
+    match *next % 64 {
+        0..8 => {
+            let frames = until(|| when_there(consumer.try_recv_many(8)))?;
+            for bytes in frames.iter() {
+                check(bytes, next)?;
+            }
+        }
+        8..16 => {
+            until(|| Ok((sent.load(Ordering::Acquire) > *next).then_some(())))?;
+            check(&consumer.recv()?, next)?;
+        }
+        _ => {
+            let first = until(|| when_there(consumer.try_recv()))?;
+            let second = consumer.try_recv().ok();
+            check(&first, next)?;
+            drop(first);
+            if let Some(second) = second {
+                check(&second, next)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn when_there<R>(result: Result<R, RecvError>) -> Outcome<Option<R>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(RecvError::Empty) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

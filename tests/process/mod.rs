@@ -1,0 +1,28 @@
+//! What the tests with several processes share: children that never outlive the test, memory that all of them see,
+//! messages that can be told from any other bytes, and a plain runner, because the usual one has threads and a
+//! process with threads must not fork without exec.
+#![allow(dead_code, unused_imports, reason = "each test uses a part of this")]
+
+mod child;
+mod end;
+mod giver;
+mod history;
+mod kind;
+mod message;
+mod random;
+mod runner;
+mod shared;
+mod stream;
+mod taker;
+
+pub(crate) use child::{Child, kills_so_far};
+pub(crate) use end::End;
+pub(crate) use giver::{Giver, GiverNotes};
+pub(crate) use history::History;
+pub(crate) use kind::Kind;
+pub(crate) use message::Shape;
+pub(crate) use random::Random;
+pub(crate) use runner::{Outcome, Place, Test, ensure, number_from, progress, run};
+pub(crate) use shared::Words;
+pub(crate) use stream::{Doubt, Stream};
+pub(crate) use taker::{Taker, Witness};

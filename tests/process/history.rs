@@ -134,8 +134,9 @@ impl History {
                 self.start,
                 self.next
             );
-            // Whatever has left the window is released: no ring holds so many.
-            let begin = begin.max(seen_end.saturating_sub(WINDOW));
+            // Whatever has left the window is released: no ring holds so many. The message at `seen_end` may have
+            // been noted already: it died before it could say so.
+            let begin = begin.max((seen_end + 1).saturating_sub(WINDOW));
             let first_before = |mark| (begin..seen_end).find(|seq| self.notes.get(*seq) < mark);
             // Room is given back in order: what comes behind a message that is held comes again.
             self.start = first_before(Mark::Released).unwrap_or(seen_end);

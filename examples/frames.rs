@@ -50,7 +50,7 @@ fn send(mut producer: BytesProducer, name: &str, count: usize) -> Result<(), Box
             row.fill(pixel(number, y));
         }
         // Now it exists for the receiver. A claim that is dropped instead never did.
-        picture.commit();
+        picture.commit()?;
     }
     let status = receiver.wait()?;
     if status.success() { Ok(()) } else { Err(format!("the receiver ended with {status}").into()) }

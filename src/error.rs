@@ -3,8 +3,10 @@
 //! Messages are for the person who reads them: what happened, to which file, what was expected, what to do.
 
 mod open;
+mod recover;
 mod transfer;
 
 pub use open::{AttachError, CreateError, OpenError, Role, UnlinkError};
+pub use recover::RecoverError;
 pub(crate) use transfer::SerializeErrorKind;
 pub use transfer::{Damaged, InvalidFrame, RecvError, SendError, SerializeError};

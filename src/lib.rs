@@ -39,16 +39,21 @@
 //! # What to know
 //!
 //! - **Kinds.** [`spsc`]: one producer and one consumer, each a handle that can be moved to the thread that uses it. A
-//!   second one of a role is refused while the first is alive.
+//!   second one of a role is refused while the first is alive. [`mpmc`]: many of both, one order for all messages, each
+//!   to one consumer. The same API: switch by that one word. The types at the root are written for every [`Kind`]; the
+//!   modules name them for their own.
 //! - **Sizes.** Messages of any size, up to half of the ring; or of one size only ([`Options::fixed_size`],
 //!   [`Options::fixed_len`]), which is faster for small ones. The default ring of 1 MiB suits most machines'
 //!   caches; much more is not faster, unless the consumer pauses for long.
-//! - **Guards.** Frames are released when they are dropped, in any order; room comes back up to the oldest one held. A
-//!   frame that is dropped by a panic, or [rejected](spsc::Frame::reject), comes again.
+//! - **Guards.** Frames are released when they are dropped, in any order; room comes back up to the oldest one held (MPMC:
+//!   up to each producer's oldest one, and frames may go to other threads). A frame that is dropped by a panic, or
+//!   [rejected](spsc::Frame::reject), comes again; MPMC: [`Options::max_redeliveries`] times at most, if that is said,
+//!   and is then found among the [dead letters](BytesQueue::dead_letters).
 //! - **Crashes.** A frame exists once it is committed: a producer that dies before leaves nothing behind, one that dies
 //!   after has sent it. What a dead consumer held comes again, to the next one
-//!   ([`redeliveries`](spsc::Frame::redeliveries) tells). Whoever attaches goes on where the dead one stopped. Death is
-//!   what the kernel says (a file lock), never a timeout.
+//!   ([`redeliveries`](spsc::Frame::redeliveries) tells). SPSC: whoever attaches goes on where the dead one stopped. MPMC:
+//!   whoever is in the way of what the dead one left puts that in order and goes on. Death is what the kernel says (a
+//!   file lock), never a timeout.
 //! - **Waiting.** `try_*` never waits. The others look again and again, at first without giving the processor away.
 //! - **Trust.** Reading in place is sound only if every process that can write the file keeps to the protocol, so making
 //!   and opening a queue is `unsafe`, with that contract and nothing else in it. Typed frames are validated all the
@@ -62,24 +67,24 @@
 mod error;
 mod lane;
 mod layout;
+mod links;
+pub mod mpmc;
+mod prefetch;
 mod queue;
 mod shm;
+pub mod spsc;
 mod sync;
 mod typed;
 mod wait;
 
 pub use error::{
-    AttachError, CreateError, Damaged, InvalidFrame, OpenError, RecvError, Role, SendError, SerializeError,
-    UnlinkError,
+    AttachError, CreateError, Damaged, InvalidFrame, OpenError, RecoverError, RecvError, Role, SendError,
+    SerializeError, UnlinkError,
 };
-pub use queue::{Options, unlink};
-
-/// Queues with one producer and one consumer.
-pub mod spsc {
-    pub use crate::queue::{
-        BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesProducer, BytesQueue, Claim,
-    };
-    pub use crate::typed::{Consumer, Frame, Frames, Payload, Producer, Queue};
-    #[doc(hidden)]
-    pub use crate::typed::{FrameSerializer, FrameWriter, Scratch};
-}
+pub use queue::{
+    BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesProducer, BytesQueue, Claim, DeadLetter,
+    Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, Spsc, Stats, unlink,
+};
+pub use typed::{Consumer, Frame, Frames, Payload, Producer, Queue};
+#[doc(hidden)]
+pub use typed::{FrameSerializer, FrameWriter, Scratch};

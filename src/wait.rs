@@ -24,8 +24,12 @@ const TRY_AFTER_MOST: u32 = 1 << 14;
 const DENSE_BURST: u64 = 4;
 /// How long to stay away, in spin hints.
 const NAP: u32 = 160;
-/// Looks before the processor is offered to others after each further one.
-const LOOKS_BEFORE_YIELD: u64 = 20_000;
+/// Spin hints before the processor is offered to others for the first time, some microseconds ...
+const HINTS_BEFORE_OFFER: u64 = 512;
+/// ... and at most between two offers that nobody takes.
+const MOST_LOOKS_BETWEEN_OFFERS: u64 = 20_000;
+/// An offer that took longer than this was taken: somebody else has run.
+const TAKEN: Duration = Duration::from_micros(2);
 /// The clock is read once in so many looks; when the processor is offered to others, each time.
 const LOOKS_PER_CLOCK: u64 = 64;
 
@@ -33,6 +37,8 @@ const LOOKS_PER_CLOCK: u64 = 64;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Until {
     Forever,
+    /// So long after the wait begins: nobody looks at the clock who need not wait.
+    Within(Duration),
     Deadline(Instant),
 }
 
@@ -42,9 +48,17 @@ impl Until {
         Instant::now().checked_add(timeout).map_or(Self::Forever, Self::Deadline)
     }
 
+    /// The wait begins now.
+    fn fixed(self) -> Self {
+        match self {
+            Self::Within(timeout) => Self::after(timeout),
+            other => other,
+        }
+    }
+
     fn has_come(self) -> bool {
         match self {
-            Self::Forever => false,
+            Self::Forever | Self::Within(_) => false,
             Self::Deadline(deadline) => Instant::now() >= deadline,
         }
     }
@@ -52,17 +66,39 @@ impl Until {
 
 /// Looks until `look` finds something, or the time is up (`None`); `pause` spin hints between two looks.
 pub(crate) fn wait<R>(until: Until, pause: u32, mut look: impl FnMut(u64) -> Option<R>) -> Option<R> {
+    let until = until.fixed();
     let mut looks = 0_u64;
+    let first = (HINTS_BEFORE_OFFER / u64::from(pause)).max(2);
+    let mut offers = Offers { next: first, gap: first };
     loop {
         if let Some(found) = look(looks) {
             return Some(found);
         }
         looks += 1;
-        let patient = looks < LOOKS_BEFORE_YIELD;
-        if (!patient || looks.is_multiple_of(LOOKS_PER_CLOCK)) && until.has_come() {
+        let is_offer = looks == offers.next;
+        if (is_offer || looks.is_multiple_of(LOOKS_PER_CLOCK)) && until.has_come() {
             return None;
         }
-        if patient { spin(pause) } else { std::thread::yield_now() }
+        if is_offer { offers.make(looks) } else { spin(pause) }
+    }
+}
+
+/// When to offer the processor to others. Where there are more threads than processors, whoever is waited for may need
+/// it: that shows when an offer is taken, and then it is offered after each look. Else offers become rare.
+struct Offers {
+    /// Looks until the next one, from the beginning.
+    next: u64,
+    gap: u64,
+}
+
+impl Offers {
+    #[cold]
+    fn make(&mut self, looks: u64) {
+        let start = Instant::now();
+        std::thread::yield_now();
+        let is_taken = start.elapsed() > TAKEN;
+        self.gap = if is_taken { 1 } else { (self.gap * 2).min(MOST_LOOKS_BETWEEN_OFFERS) };
+        self.next = looks + self.gap;
     }
 }
 
@@ -96,15 +132,16 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// Waits for a message. `position` is how far the consumer has come; `look` returns what it found and how many
-    /// positions that takes. The caller has looked once already.
+    /// Waits for a message. `position` is how far the consumer has come; `look` is told how many looks came before, and
+    /// returns what it found and how many positions that takes. The caller has looked once already.
     #[cold]
     pub(crate) fn wait<R>(
         &self,
         until: Until,
         position: u64,
-        mut look: impl FnMut() -> Option<(R, u64)>,
+        mut look: impl FnMut(u64) -> Option<(R, u64)>,
     ) -> Option<R> {
+        let until = until.fixed();
         self.decide(position);
         if self.dense.get() {
             spin(NAP);
@@ -112,7 +149,7 @@ impl Patience {
         let mut looked = 0;
         let (found, size) = wait(until, 1, |looks| {
             looked = looks;
-            look()
+            look(looks + 1)
         })?;
         self.found_at.set(position);
         self.found_size.set(size);
@@ -177,7 +214,7 @@ mod tests {
         /// Waits once; returns whether it stayed away before.
         fn wait(&mut self, burst: impl Fn(bool) -> u64, looks: u32) -> bool {
             let mut left = looks;
-            self.patience.wait(Until::Forever, self.position, || {
+            self.patience.wait(Until::Forever, self.position, |_| {
                 left = left.wrapping_sub(1);
                 (left == u32::MAX).then_some(((), 1))
             });

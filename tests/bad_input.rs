@@ -106,30 +106,36 @@ fn soon<R: Send + 'static>(action: impl FnOnce() -> R + Send + 'static) -> R {
     }
 }
 
-/// Tries to open `path` in every way, all of which must fail with the same error and change nothing; returns it.
+/// Tries to open `path` in every way and to unlink it, all of which must fail with the same error and change nothing;
+/// returns it.
 #[track_caller]
 fn refused(path: &Path) -> OpenError {
+    refused_by(path, |at| match unlink(at) {
+        Err(UnlinkError::Open(error)) => Some(error),
+        other => panic!("unlink: {other:?}"),
+    })
+}
+
+/// The same for every way to open `path`, and whatever error there is `besides`.
+#[track_caller]
+fn refused_by(path: &Path, besides: fn(&Path) -> Option<OpenError>) -> OpenError {
     let is_file = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
     let bytes = is_file.then(|| std::fs::read(path).unwrap());
     let parent = path.parent().unwrap().to_path_buf();
     let names = names_in(&parent);
     let at = path.to_path_buf();
     let errors = soon(move || {
-        let unlinked = match unlink(&at) {
-            Err(UnlinkError::Open(error)) => error,
-            other => panic!("unlink: {other:?}"),
-        };
-        [
+        let opened = [
             open_bytes(&at).unwrap_err(),
             open_typed::<Tick>(&at).unwrap_err(),
             open_typed::<Point>(&at).unwrap_err(),
             open_or_create_bytes(&at).unwrap_err(),
             open_or_create_typed::<Tick>(&at).unwrap_err(),
-            unlinked,
-        ]
+        ];
+        (opened, besides(&at))
     });
-    let [first, others @ ..] = errors;
-    for other in others {
+    let ([first, others @ ..], besides) = errors;
+    for other in others.into_iter().chain(besides) {
         assert_eq!(format!("{other:?}"), format!("{first:?}"));
     }
     assert_says(&first, &[path.to_str().unwrap()]);
@@ -534,16 +540,29 @@ fn messages_of_another_size_than_their_type() {
 
 #[test]
 fn another_kind_of_queue() {
-    for kind in [0, 2, 3, u32::MAX] {
-        let change = |image: &mut Image| {
+    let dir = directory();
+    let path = dir.path().join("queue");
+    for kind in [0, 3, u32::MAX] {
+        for (_, mut image) in images() {
             image.put_u32(at::KIND, kind);
             image.seal();
-        };
-        for (_, _, error) in refused_images(change) {
+            image.write(&path);
+            let error = refused_by(&path, |_| None);
             let OpenError::WrongKind { ref expected, .. } = error else { panic!("{error:?}") };
-            assert_eq!(expected, "SPSC");
+            assert_eq!(expected, "SPSC or MPMC");
             assert_says(&error, &["kind", "expected SPSC", "open it as"]);
+            // Nobody here knows what would have to be told to those who have it open.
+            unlink(&path).unwrap_err();
+            assert_eq!(names_in(dir.path()), ["queue"]);
         }
+    }
+    // One that says it is MPMC, and has nothing that such a queue has.
+    for (_, mut image) in images() {
+        image.put_u32(at::KIND, 2);
+        image.seal();
+        image.write(&path);
+        let error = refused_by(&path, |_| None);
+        assert!(matches!(error, OpenError::Damaged { field: "delivery", .. }), "{error:?}");
     }
 }
 

@@ -126,6 +126,52 @@ fn bytes_of_one_size() {
     assert_eq!(&*consumer.try_recv().unwrap(), message(6));
 }
 
+#[test]
+fn many_producers_and_consumers() {
+    let order = |start| options(start).capacity(4096).links(4).participants(3).align(8);
+    // One lap is four links. The pid of an owner, and the time at which it attached, are different each time.
+    let create = |path: &Path| {
+        // SAFETY: nobody else knows the file.
+        let queue = unsafe { ringway::mpmc::BytesQueue::create_with(path, &order((1 << 32) - 1)) }.unwrap();
+        let mut producers = [queue.producer().unwrap(), queue.producer().unwrap()];
+        let consumer = queue.consumer().unwrap();
+        producers[0].send(b"zero").unwrap();
+        producers[1].send_many(&[b"first", b"next."]).unwrap();
+        assert_eq!(&*consumer.recv().unwrap(), b"zero");
+        consumer.recv().unwrap().reject();
+        drop((producers, consumer));
+        let mut image = Image::of(path);
+        for entry in 0..3 {
+            for word in [8, 16] {
+                image.put_u64(at::REGISTRY + entry * at::ENTRY_LEN + word, 1);
+            }
+        }
+        image.write(path);
+    };
+    let (_dir, copy) = compare("mpmc", create);
+    // SAFETY: nobody else knows the file.
+    let queue = unsafe { ringway::mpmc::BytesQueue::open(&copy) }.unwrap();
+    let consumer = queue.consumer().unwrap();
+    for (message, redeliveries) in [(b"first", 1), (b"next.", 0)] {
+        let frame = consumer.try_recv().unwrap();
+        assert_eq!((&*frame, frame.redeliveries()), (&message[..], redeliveries));
+    }
+    assert!(consumer.try_recv().is_err());
+    queue.producer().unwrap().send(b"more").unwrap();
+    assert_eq!(&*consumer.try_recv().unwrap(), b"more");
+
+    let image = Image::of(&golden("mpmc"));
+    assert_eq!((image.u32_at(at::KIND), image.u64_at(0x178), image.u64_at(0x180)), (2, 4, 3));
+    let links = image.u64_at(0x188) as usize;
+    assert_eq!(image.u64_at(at::TAIL), ((1 << 32) + 2) << 2);
+    assert_eq!(image.u64_at(at::HEAD), ((1 << 32) + 1) << 1);
+    // Slot 0 was taken and put back: REDO, once, of lap 2^30. Slot 1 is committed: FULL.
+    assert_eq!(image.u64_at(links), (1 << 30) << 18 | 1 << 2 | 3);
+    assert_eq!(image.u64_at(links + 64), (1 << 30) << 18 | 1);
+    // Lane 1, eight bytes in, five bytes long.
+    assert_eq!((image.u64_at(links + 72), image.u64_at(links + 80)), (1 << 48 | 8, 5));
+}
+
 /// No archive of it has padding, whose bytes would be nobody's promise.
 #[derive(Archive, Serialize)]
 struct Reading {

@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use ringway::spsc::BytesQueue;
-use ringway::{AttachError, OpenError, Options, RecvError};
+use ringway::{AttachError, OpenError, Options, RecvError, SendError};
 
 fn directory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap()
@@ -104,28 +104,27 @@ fn a_forked_child_cannot_commit_what_its_parent_claimed() {
     let queue =
         unsafe { BytesQueue::create_with(dir.path().join("q"), &Options::new().capacity(4096)) }.unwrap();
     let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
-    let in_child = |act: &mut dyn FnMut()| {
+    let in_child = |holds: &mut dyn FnMut() -> bool| {
         // SAFETY: the child only uses handles of this test, and ends.
         match unsafe { fork() }.unwrap() {
             ForkResult::Child => {
-                act();
+                let code = i32::from(!holds());
                 // SAFETY: ends the child without running what the parent will run.
-                unsafe { nix::libc::_exit(0) }
+                unsafe { nix::libc::_exit(code) }
             }
             ForkResult::Parent { child } => {
-                waitpid(child, None).unwrap();
+                assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));
             }
         }
     };
     let mut claim = Some(tx.try_claim(8).unwrap());
-    in_child(&mut || claim.take().unwrap().commit());
+    in_child(&mut || matches!(claim.take().unwrap().commit(), Err(SendError::Forked)));
     assert!(matches!(rx.try_recv(), Err(RecvError::Empty)));
     let mut batch = Some(tx.batch().unwrap());
     batch.as_mut().unwrap().try_claim(8).unwrap();
     in_child(&mut || {
         let mut batch = batch.take().unwrap();
-        assert!(batch.try_claim(8).is_err());
-        batch.commit();
+        batch.try_claim(8).is_err() && matches!(batch.commit(), Err(SendError::Forked))
     });
     assert!(matches!(rx.try_recv(), Err(RecvError::Empty)));
     tx.send(b"parent").unwrap();

@@ -159,7 +159,7 @@ fn bytes(producer: &mut BytesProducer, consumer: &BytesConsumer, fixed: Option<u
         producer.claim(len(round)).unwrap().abort();
         let mut claim = producer.claim(len(round)).unwrap();
         claim.fill(9);
-        claim.commit();
+        claim.commit().unwrap();
         assert!(consumer.recv().unwrap().iter().all(|byte| *byte == 9));
     });
     let messages = [&message[..len(100)]; 10];
@@ -173,7 +173,7 @@ fn bytes(producer: &mut BytesProducer, consumer: &BytesConsumer, fixed: Option<u
         for i in 0..5 {
             batch.try_claim(len(round)).unwrap().fill(i);
         }
-        assert_eq!(batch.commit(), 5);
+        assert_eq!(batch.commit().unwrap(), 5);
         let frames = consumer.try_recv_many(usize::MAX).unwrap();
         assert!(frames.iter().zip(0..).all(|(frame, i)| frame.iter().all(|byte| *byte == i)));
     });

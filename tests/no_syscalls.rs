@@ -36,7 +36,43 @@ fn main() -> ExitCode {
         tests.push(Test::new(format!("sending: {}", kind.name), move || sending(kind, count)));
         tests.push(Test::new(format!("receiving: {}", kind.name), move || receiving(kind, count)));
     }
+    tests.push(Test::new("MPMC: both ends", move || both_ends_mpmc(count)));
     run(tests)
+}
+
+/// The child has two producers and two consumers of an MPMC queue, and keeps it from being empty or full: looking whether
+/// somebody has died takes system calls.
+fn both_ends_mpmc(count: u64) -> Outcome {
+    let place = Place::new()?;
+    let options = ringway::Options::new().links(64).capacity(1 << 14);
+    // SAFETY: only this test and its child know the file.
+    let queue = unsafe { ringway::mpmc::BytesQueue::create_with(place.path(), &options) }?;
+    let messages = messages(KINDS[0]);
+    let body = |pipe| {
+        // SAFETY: as above.
+        let queue = unsafe { ringway::mpmc::BytesQueue::open(place.path()) }?;
+        let mut producers = [queue.producer()?, queue.producer()?];
+        let consumers = [queue.consumer()?, queue.consumer()?];
+        let mut exchange = |seq: u64| -> Outcome {
+            let (side, batch) = (seq as usize % 2, seq as usize % (VARIETY as usize - 3));
+            if seq.is_multiple_of(3) {
+                producers[side].send_many(&messages[batch..batch + 3])?;
+                ensure!(consumers[1 - side].try_recv_many(3)?.len() == 3, "a batch came in parts");
+            } else {
+                producers[side].try_send(&messages[batch])?;
+                ensure!(*consumers[side].try_recv()? == messages[batch][..], "another message came");
+            }
+            Ok(())
+        };
+        (0..WARM_UP).try_for_each(&mut exchange)?;
+        enter_strict_mode()?;
+        (0..count).try_for_each(exchange)?;
+        say_done(pipe)
+    };
+    watched(body, || Ok(()))?;
+    // The child's entries and its lease are in the file no more than in the kernel.
+    ensure!(queue.recover()?.entries_freed == 4, "the child's four participants were not recovered");
+    place.leave()
 }
 
 /// From here on any system call but read, write, exit and sigreturn is the end.
@@ -176,7 +212,7 @@ fn send_some(
                 Err(error) => return when_room(Err(error)),
             };
             claim.copy_from_slice(message);
-            claim.commit();
+            claim.commit()?;
             Ok(Some(1))
         })?,
         32 => until(|| when_room(producer.try_send_many(&messages[index..index + 8])))? as u64,

@@ -291,3 +291,31 @@ fn draining_while_panicking_ends() {
     let again: Vec<_> = std::iter::from_fn(|| rx.try_recv().ok().map(|frame| frame.to_vec())).collect();
     assert_eq!(again, [b"1", b"2", b"3"]);
 }
+
+/// Handles may go to the thread that uses them; what is received stays there.
+#[test]
+fn handles_may_be_sent_and_frames_may_not() {
+    use ringway::Kind;
+    use ringway::spsc::{BytesFrame, BytesFrames, Frame, Frames};
+
+    fn may_be_sent<T: Send>() {}
+    may_be_sent::<ringway::spsc::Claim<'_>>();
+    may_be_sent::<ringway::spsc::BytesBatch<'_>>();
+    fn handles_of<K: Kind>() {
+        may_be_sent::<ringway::Queue<Order, K>>();
+        may_be_sent::<ringway::Producer<Order, K>>();
+        may_be_sent::<ringway::Consumer<Order, K>>();
+    }
+    handles_of::<ringway::Spsc>();
+
+    // For a type that may be sent there are two of these, and the compiler cannot choose.
+    trait StaysHere<Choice> {
+        fn it_does() {}
+    }
+    impl<T> StaysHere<()> for T {}
+    impl<T: Send> StaysHere<u8> for T {}
+    <Frame<'_, Order> as StaysHere<_>>::it_does();
+    <Frames<'_, Order> as StaysHere<_>>::it_does();
+    <BytesFrame<'_> as StaysHere<_>>::it_does();
+    <BytesFrames<'_> as StaysHere<_>>::it_does();
+}

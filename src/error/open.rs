@@ -342,6 +342,20 @@ pub enum AttachError {
         /// That process's name, if this process can see it.
         name: Option<String>,
     },
+    /// Every registry entry of an MPMC queue belongs to a live participant.
+    NoEntry {
+        /// The file.
+        path: PathBuf,
+        /// How many entries there are.
+        participants: usize,
+    },
+    /// There is no space for one more producer's lane.
+    NoSpace {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that it takes.
+        needed: u64,
+    },
     /// The queue was unlinked.
     Unlinked {
         /// The file.
@@ -377,6 +391,18 @@ impl fmt::Display for AttachError {
                 }
                 write!(f, "; an SPSC queue takes one, so stop that one first")
             }
+            Self::NoEntry { path, participants } => write!(
+                f,
+                "{}: all {participants} places for producers and consumers are taken; stop one, or create the queue \
+                 with more participants",
+                path.display()
+            ),
+            Self::NoSpace { path, needed } => write!(
+                f,
+                "{}: no space for one more producer's lane of {needed} bytes; free some, or create the queue with \
+                 less capacity",
+                path.display()
+            ),
             Self::Unlinked { path } => {
                 write!(f, "{}: the queue was unlinked; create it anew", path.display())
             }

@@ -107,7 +107,7 @@ impl rkyv::rancor::Source for SerializeError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The consumer has not given back enough room yet (`try_*` only).
+    /// Consumers have not given back enough room yet (`try_*` only). MPMC: in the producer's lane, or among the links.
     Full,
     /// There was still no room when the time was up (`*_timeout` only).
     Timeout,
@@ -115,7 +115,7 @@ pub enum SendError {
     TooLarge {
         /// Bytes of the message.
         len: usize,
-        /// Bytes of the largest possible one: half the queue's capacity, less a little.
+        /// Bytes of the largest possible one: half the capacity of the queue (MPMC: of a lane), less a little.
         max: usize,
     },
     /// The queue holds messages of one size only, and this one has another.
@@ -127,7 +127,7 @@ pub enum SendError {
     },
     /// The value could not be serialised.
     Serialize(SerializeError),
-    /// 2^62 positions are used up; create the queue anew.
+    /// The positions are used up (SPSC: 2^62 of them); create the queue anew.
     Exhausted,
     /// A cursor in the file makes no sense.
     Damaged(Box<Damaged>),
@@ -151,7 +151,7 @@ impl fmt::Display for SendError {
                  without the fixed-size option for messages of different sizes"
             ),
             Self::Serialize(error) => write!(f, "the message could not be serialised: {error}"),
-            Self::Exhausted => f.write_str("the queue's 2^62 positions are used up; create it anew"),
+            Self::Exhausted => f.write_str("the queue's positions are used up; create it anew"),
             Self::Damaged(damaged) => damaged.fmt(f),
             Self::Forked => f.write_str(FORKED),
         }

@@ -14,18 +14,18 @@ use crate::sync::AtomicU64;
 pub(crate) type Keep = Arc<dyn Any + Send + Sync>;
 
 /// A reference to shared words that keeps their memory alive.
-pub(crate) struct Ref<T> {
+pub(crate) struct Ref<T: ?Sized> {
     words: NonNull<T>,
     keep: Keep,
 }
 
 // SAFETY: a Ref is a shared reference with an owner beside it; &T is Send and Sync when T is Sync, and the owner
 // is Send and Sync by its type.
-unsafe impl<T: Sync> Send for Ref<T> {}
+unsafe impl<T: Sync + ?Sized> Send for Ref<T> {}
 // SAFETY: as above.
-unsafe impl<T: Sync> Sync for Ref<T> {}
+unsafe impl<T: Sync + ?Sized> Sync for Ref<T> {}
 
-impl<T: Sync + Send + 'static> Ref<T> {
+impl<T: Sync + Send + ?Sized + 'static> Ref<T> {
     /// # Safety
     /// `words` must be aligned and valid for shared access as a `T` for as long as `keep` lives.
     pub(crate) unsafe fn new(words: NonNull<T>, keep: Keep) -> Self {
@@ -34,18 +34,29 @@ impl<T: Sync + Send + 'static> Ref<T> {
 
     /// Words on the heap: for models and unit tests.
     #[cfg(test)]
-    pub(crate) fn on_heap(words: Arc<T>) -> Self {
+    pub(crate) fn on_heap(words: Arc<T>) -> Self
+    where
+        T: Sized,
+    {
         Self { words: NonNull::from(&*words), keep: words }
     }
 }
 
-impl<T> Clone for Ref<T> {
+#[cfg(test)]
+impl<T: Sync + Send + 'static> Ref<[T]> {
+    /// As above, several of them.
+    pub(crate) fn slice_on_heap(words: Arc<Vec<T>>) -> Self {
+        Self { words: NonNull::from(&words[..]), keep: words }
+    }
+}
+
+impl<T: ?Sized> Clone for Ref<T> {
     fn clone(&self) -> Self {
         Self { words: self.words, keep: Arc::clone(&self.keep) }
     }
 }
 
-impl<T> Deref for Ref<T> {
+impl<T: ?Sized> Deref for Ref<T> {
     type Target = T;
 
     #[inline(always)]
@@ -69,12 +80,14 @@ pub(crate) struct LaneMemory {
 // SAFETY: the pointer is to shared memory that `_keep` (Send + Sync) keeps mapped; every access through it is an
 // atomic, or is granted to one side at a time by the lane protocol.
 unsafe impl Send for LaneMemory {}
+// SAFETY: as above; it has no state of its own.
+unsafe impl Sync for LaneMemory {}
 
 impl LaneMemory {
     /// # Safety
-    /// The `len + 8` bytes from `ring - 8` must stay mapped and readable while `keep` lives, `ring` must be
-    /// 8-aligned, and writable if the value is given to a writer. Other accesses to these bytes must keep to the
-    /// lane protocol.
+    /// The `len` bytes from `ring` (with commit words: the `len + 8` bytes from `ring - 8`) must stay mapped and readable
+    /// while `keep` lives, `ring` must be 8-aligned, and writable if the value is given to a writer. Other accesses to
+    /// these bytes must keep to the lane protocol, or to that of links.
     pub(crate) unsafe fn new(ring: NonNull<u8>, len: usize, keep: Keep) -> Self {
         Self {
             ring,

@@ -48,8 +48,10 @@
 
 pub(crate) mod fixed;
 pub(crate) mod ledger;
+pub(crate) mod linked;
 mod memory;
 mod reader;
+mod ring;
 pub(crate) mod variable;
 mod writer;
 

@@ -7,57 +7,7 @@ use crate::layout::{Cursors, Geometry, POSITION_LIMIT, commit};
 use crate::sync::{Ordering, load_acquire};
 
 /// The shape of the ring, for both sides.
-#[derive(Clone, Copy)]
-pub(crate) struct Ring {
-    capacity: u64,
-    granule: u64,
-    max_payload: u64,
-}
-
-impl Ring {
-    pub(crate) fn new(geometry: &Geometry) -> Self {
-        Self { capacity: geometry.capacity, granule: geometry.align, max_payload: geometry.max_payload }
-    }
-
-    #[inline(always)]
-    pub(crate) fn capacity(&self) -> u64 {
-        self.capacity
-    }
-
-    #[inline(always)]
-    fn index(&self, position: u64) -> u64 {
-        position & (self.capacity - 1)
-    }
-
-    #[inline(always)]
-    fn offset(&self, position: u64) -> usize {
-        self.index(position) as usize
-    }
-
-    /// Bytes from `position` to the end of the ring.
-    #[inline(always)]
-    fn rest(&self, position: u64) -> u64 {
-        self.capacity - self.index(position)
-    }
-
-    /// Where a frame of `size` bytes starts when everything before `position` is taken.
-    #[inline(always)]
-    fn start(&self, position: u64, size: u64) -> u64 {
-        let rest = self.rest(position);
-        if size <= rest { position } else { position + rest }
-    }
-
-    /// The end of the frame that `word` commits at `position`, unless `word` is impossible there.
-    #[inline(always)]
-    fn checked_end(&self, position: u64, len: u64) -> Option<u64> {
-        let size = commit::frame_size(len, self.granule);
-        (len <= self.max_payload && size <= self.rest(position)).then_some(position + size)
-    }
-
-    fn damage(&self, position: u64, found: u64) -> Damage {
-        Damage { word: "commit word", position, found }
-    }
-}
+pub(crate) type Ring = super::ring::Ring<{ commit::WORD }>;
 
 /// The one producer's side of a lane.
 pub(crate) struct Writer {
@@ -87,16 +37,16 @@ impl Writer {
         let released = cursors.consumer.released.load(Ordering::Acquire);
         let damage = |word, found| Damage { word, position: stored, found };
         // What was begun before the limit may end behind it.
-        if stored > POSITION_LIMIT + ring.capacity || !stored.is_multiple_of(ring.granule) {
+        if stored > POSITION_LIMIT + ring.capacity() || !stored.is_multiple_of(ring.granule()) {
             return Err(damage("tail", stored));
         }
         // A dead writer may not have stored its last tail, so the consumer may stand beyond the stored one, but less
         // than a ring.
-        if !released.is_multiple_of(ring.granule) || stored.abs_diff(released) > ring.capacity {
+        if !released.is_multiple_of(ring.granule()) || stored.abs_diff(released) > ring.capacity() {
             return Err(damage("released", released));
         }
         let mut writer =
-            Self { memory, cursors, ring, tail: stored, limit: released + ring.capacity, lazy: false };
+            Self { memory, cursors, ring, tail: stored, limit: released + ring.capacity(), lazy: false };
         writer.walk(released)?;
         Ok(writer)
     }
@@ -115,7 +65,7 @@ impl Writer {
                 _ => return Err(self.ring.damage(position, word)),
             };
             // Committed frames and the cleared word behind them lie within one ring of the reader.
-            if end + self.ring.granule > self.limit {
+            if end + self.ring.granule() > self.limit {
                 return Err(self.ring.damage(position, word));
             }
             position = end;
@@ -137,13 +87,13 @@ impl Writer {
     #[inline(always)]
     pub(crate) fn reserve(&mut self, position: u64, len: usize) -> Result<Slot, Refusal> {
         let len = len as u64;
-        if len > self.ring.max_payload {
+        if len > self.ring.max_payload() {
             return Err(Refusal::Length);
         }
-        let size = commit::frame_size(len, self.ring.granule);
+        let size = self.ring.size(len);
         let start = self.ring.start(position, size);
         // One granule more: the next frame's commit word, which `publish` clears.
-        let end = start + size + self.ring.granule;
+        let end = start + size + self.ring.granule();
         if end > self.limit {
             self.refresh(end)?;
         }
@@ -155,9 +105,8 @@ impl Writer {
     #[inline(always)]
     pub(crate) fn contiguous(&self, position: u64) -> Option<(Slot, usize)> {
         let slot = Slot { position, offset: self.ring.offset(position) };
-        let free = self.limit.saturating_sub(position + self.ring.granule);
-        let room = free.min(self.ring.rest(position)).checked_sub(commit::WORD)?;
-        Some((slot, room.min(self.ring.max_payload) as usize))
+        let room = self.ring.contiguous(position, self.limit.saturating_sub(self.ring.granule()))?;
+        Some((slot, room))
     }
 
     /// Looks at the reader's cursors again; `Full` if positions up to `end` are still not free.
@@ -177,11 +126,11 @@ impl Writer {
     }
 
     fn raise_limit(&mut self, word: &'static str, cursor: u64) -> Result<(), Refusal> {
-        if cursor > self.tail || !cursor.is_multiple_of(self.ring.granule) {
+        if cursor > self.tail || !cursor.is_multiple_of(self.ring.granule()) {
             return Err(Refusal::Damaged(Damage { word, position: self.tail, found: cursor }));
         }
         // `head` may trail what is known already.
-        self.limit = self.limit.max(cursor + self.ring.capacity);
+        self.limit = self.limit.max(cursor + self.ring.capacity());
         Ok(())
     }
 
@@ -189,7 +138,7 @@ impl Writer {
     #[inline(always)]
     pub(crate) fn commit(&mut self, slot: Slot, len: usize) {
         if slot.position == self.tail {
-            let end = slot.position + commit::frame_size(len as u64, self.ring.granule);
+            let end = slot.position + self.ring.size(len as u64);
             self.commit_at_tail(commit::message(len as u64), end);
         } else {
             self.commit_behind_padding(slot, len);
@@ -210,7 +159,7 @@ impl Writer {
             self.stage_word(staged, staged.end, commit::PADDING);
         }
         self.stage_word(staged, slot.position, commit::message(len as u64));
-        staged.end = slot.position + commit::frame_size(len as u64, self.ring.granule);
+        staged.end = slot.position + self.ring.size(len as u64);
     }
 
     /// The first word of a batch is withheld: it commits all of them.
@@ -233,7 +182,7 @@ impl Writer {
 
     #[inline(always)]
     fn commit_at_tail(&mut self, word: u64, end: u64) {
-        debug_assert!(end + self.ring.granule <= self.limit, "a commit beyond what was reserved");
+        debug_assert!(end + self.ring.granule() <= self.limit, "a commit beyond what was reserved");
         self.memory.clear_word(self.ring.offset(end));
         // SYNC commit: payloads, later words of a batch and the cleared word come before it.
         self.memory.word(self.ring.offset(self.tail)).store(word, Ordering::Release);
@@ -256,6 +205,10 @@ impl Writer {
 }
 
 impl Ring {
+    fn damage(&self, position: u64, found: u64) -> Damage {
+        Damage { word: "commit word", position, found }
+    }
+
     /// The frame whose range starts at `position`, which may be padding before it, if it is committed.
     #[inline(always)]
     pub(crate) fn look(&self, memory: &LaneMemory, position: u64) -> Result<Option<Advance>, Damage> {

@@ -31,12 +31,6 @@ pub(crate) const fn message_len(word: u64) -> Option<u64> {
     if word & ((1 << KIND_BITS) - 1) == KIND_MESSAGE { Some(word >> KIND_BITS) } else { None }
 }
 
-/// Bytes that a frame with `len` bytes of payload takes in a ring of this granule (a power of two).
-#[inline(always)]
-pub(crate) const fn frame_size(len: u64, granule: u64) -> u64 {
-    (len + WORD + granule - 1) & !(granule - 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,14 +41,5 @@ mod tests {
         assert_eq!(message_len(PADDING), None);
         assert_eq!(message_len(message(0)), Some(0));
         assert_eq!(message_len(message(1 << 40)), Some(1 << 40));
-    }
-
-    #[test]
-    fn frames_are_whole_granules() {
-        assert_eq!(frame_size(0, 8), 8);
-        assert_eq!(frame_size(1, 8), 16);
-        assert_eq!(frame_size(64, 16), 80);
-        assert_eq!(frame_size(56, 64), 64);
-        assert_eq!(frame_size(57, 64), 128);
     }
 }

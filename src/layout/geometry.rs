@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::commit::WORD;
+use super::order::{MAX_PARTICIPANTS, MAX_REDO};
+use super::words::{Link, Participant};
 use super::{LEAD, REGISTRY_OFFSET};
 
 /// How frames lie in a lane.
@@ -25,6 +27,26 @@ pub(crate) struct GeometryRequest {
     pub(crate) capacity: u64,
     /// Alignment of payloads, a power of two up to [`LEAD`].
     pub(crate) align: u64,
+    /// MPMC.
+    pub(crate) order: Option<OrderRequest>,
+}
+
+/// What a user asks for, MPMC.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OrderRequest {
+    /// Links, rounded up to a power of two.
+    pub(crate) links: u64,
+    pub(crate) participants: u64,
+    pub(crate) policy: Policy,
+}
+
+/// What becomes of a frame that comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Policy {
+    /// Frames never come again: what a dead consumer held, or a live one rejects, is dropped.
+    pub(crate) at_most_once: bool,
+    /// A frame that comes again more often goes to the dead-letter queue; 0: never.
+    pub(crate) max_redeliveries: u64,
 }
 
 /// The shape of a queue. Copied out of the header once, at attach; the hot path never re-reads it.
@@ -41,12 +63,56 @@ pub(crate) struct Geometry {
     pub(crate) max_payload: u64,
     /// Offset of the lane section in the file, a multiple of the page size.
     pub(crate) lane_offset: u64,
-    /// Bytes of the lane section, a multiple of the page size.
+    /// Bytes of one lane's section, a multiple of the page size.
     pub(crate) lane_len: u64,
+    /// MPMC; an SPSC queue is its one lane.
+    pub(crate) order: Option<Order>,
+}
+
+/// The sections that only an MPMC queue has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Order {
+    /// Links, a power of two.
+    pub(crate) links: u64,
+    /// Registry entries; each has a lane.
+    pub(crate) participants: u64,
+    /// Offset of the links in the file.
+    pub(crate) links_offset: u64,
+    pub(crate) policy: Policy,
+}
+
+impl Order {
+    fn new(links: u64, participants: u64, policy: Policy) -> Self {
+        let registry = REGISTRY_OFFSET as u64;
+        let links_offset = (registry + participants * ENTRY_LEN).next_multiple_of(PAGE);
+        Self { links, participants, links_offset, policy }
+    }
+
+    fn check(&self) -> Result<(), (&'static str, u64)> {
+        if !self.links.is_power_of_two() || !(MIN_LINKS..=MAX_LINKS).contains(&self.links) {
+            return Err(("number of links", self.links));
+        }
+        if !(MIN_PARTICIPANTS..=MAX_PARTICIPANTS).contains(&self.participants) {
+            return Err(("number of participants", self.participants));
+        }
+        if self.policy.max_redeliveries >= MAX_REDO {
+            return Err(("most redeliveries", self.policy.max_redeliveries));
+        }
+        let expected = Self::new(self.links, self.participants, self.policy).links_offset;
+        if self.links_offset == expected { Ok(()) } else { Err(("links offset", self.links_offset)) }
+    }
 }
 
 const PAGE: u64 = 4096;
-const ENTRIES: u64 = 2;
+const SPSC_ENTRIES: u64 = 2;
+const ENTRY_LEN: u64 = size_of::<Participant>() as u64;
+const MIN_LINKS: u64 = 2;
+/// 64 bytes each: a gigabyte.
+const MAX_LINKS: u64 = 1 << 24;
+/// One that sends and one that receives.
+const MIN_PARTICIPANTS: u64 = 2;
+/// All lanes together, so that no sum of offsets can overflow.
+const MAX_LANES: u64 = 1 << 46;
 /// The largest ring: far above any machine's memory, low enough that no sum below can overflow.
 const MAX_CAPACITY: u64 = 1 << 44;
 const MIN_CAPACITY: u64 = 64;
@@ -56,12 +122,15 @@ const MIN_GRANULES: u64 = 4;
 impl Geometry {
     /// Turns a request into a geometry.
     pub(crate) fn new(request: GeometryRequest) -> Result<Self, GeometryError> {
-        let GeometryRequest { framing, capacity, align } = request;
+        let GeometryRequest { framing, capacity, align, order } = request;
         if !align.is_power_of_two() || !(1..=LEAD as u64).contains(&align) {
             return Err(GeometryError::Align { align });
         }
         if capacity > MAX_CAPACITY {
             return Err(GeometryError::CapacityTooLarge { capacity, limit: MAX_CAPACITY });
+        }
+        if let Some(order) = order {
+            return Self::mpmc(framing, capacity, align, order);
         }
         match framing {
             Framing::Variable => {
@@ -86,14 +155,69 @@ impl Geometry {
             Framing::Variable => capacity / 2 - align - WORD,
             Framing::Fixed { len } => len,
         };
-        let lane_offset = (REGISTRY_OFFSET as u64 + ENTRIES * 256).next_multiple_of(PAGE);
+        let lane_offset = (REGISTRY_OFFSET as u64 + SPSC_ENTRIES * ENTRY_LEN).next_multiple_of(PAGE);
         let lane_len = (LEAD as u64 + capacity * stride).next_multiple_of(PAGE);
-        Self { framing, align, capacity, stride, max_payload, lane_offset, lane_len }
+        Self { framing, align, capacity, stride, max_payload, lane_offset, lane_len, order: None }
+    }
+
+    fn mpmc(
+        framing: Framing,
+        capacity: u64,
+        align: u64,
+        request: OrderRequest,
+    ) -> Result<Self, GeometryError> {
+        let OrderRequest { links, participants, policy } = request;
+        let fixed_len = match framing {
+            Framing::Variable => 0,
+            Framing::Fixed { len } if (1..=MAX_CAPACITY / 4).contains(&len) => len,
+            Framing::Fixed { len } => return Err(GeometryError::FixedLen { len }),
+        };
+        if links > MAX_LINKS {
+            return Err(GeometryError::Links { links });
+        }
+        if !(MIN_PARTICIPANTS..=MAX_PARTICIPANTS).contains(&participants) {
+            return Err(GeometryError::Participants { participants });
+        }
+        if policy.max_redeliveries >= MAX_REDO {
+            return Err(GeometryError::Redeliveries { most: policy.max_redeliveries });
+        }
+        let least = (2 * (fixed_len + 2 * align)).max(PAGE);
+        let lane = capacity.max(least).next_power_of_two();
+        if lane * participants > MAX_LANES {
+            return Err(GeometryError::CapacityTooLarge { capacity, limit: MAX_LANES / participants });
+        }
+        let links = links.max(MIN_LINKS).next_power_of_two();
+        Ok(Self::mpmc_with(framing, align, lane, Order::new(links, participants, policy)))
+    }
+
+    /// All else follows from these. A frame is a payload and nothing else, in whole granules of `align`.
+    fn mpmc_with(framing: Framing, align: u64, lane: u64, order: Order) -> Self {
+        let max_payload = match framing {
+            Framing::Variable => lane / 2 - align,
+            Framing::Fixed { len } => len,
+        };
+        let lane_offset =
+            (order.links_offset + order.links * size_of::<Link>() as u64).next_multiple_of(PAGE);
+        Self {
+            framing,
+            align,
+            capacity: lane,
+            stride: 1,
+            max_payload,
+            lane_offset,
+            lane_len: lane,
+            order: Some(order),
+        }
     }
 
     /// Bytes of the whole file.
     pub(crate) fn file_len(&self) -> u64 {
-        self.lane_offset + self.lane_len
+        self.lane_offset + self.lane_len * self.order.map_or(1, |order| order.participants)
+    }
+
+    /// Bytes that take space on the disk from the beginning; MPMC lanes do when they are used.
+    pub(crate) fn allocated_len(&self) -> u64 {
+        if self.order.is_some() { self.lane_offset } else { self.file_len() }
     }
 
     /// Bytes of the ring itself.
@@ -107,11 +231,20 @@ impl Geometry {
         if !self.align.is_power_of_two() || self.align > LEAD as u64 {
             return Err(("payload alignment", self.align));
         }
-        match self.framing {
-            Framing::Variable => self.check_variable(),
-            Framing::Fixed { len } => self.check_fixed(len),
-        }?;
-        let expected = Self::with(self.framing, self.align, self.capacity, self.stride);
+        let expected = match (self.order, self.framing) {
+            (Some(order), _) => {
+                self.check_mpmc(&order)?;
+                Self::mpmc_with(self.framing, self.align, self.capacity, order)
+            }
+            (None, Framing::Variable) => {
+                self.check_variable()?;
+                Self::with(self.framing, self.align, self.capacity, self.stride)
+            }
+            (None, Framing::Fixed { len }) => {
+                self.check_fixed(len)?;
+                Self::with(self.framing, self.align, self.capacity, self.stride)
+            }
+        };
         for (field, found, expected) in [
             ("largest payload", self.max_payload, expected.max_payload),
             ("lane offset", self.lane_offset, expected.lane_offset),
@@ -120,6 +253,24 @@ impl Geometry {
             if found != expected {
                 return Err((field, found));
             }
+        }
+        Ok(())
+    }
+
+    fn check_mpmc(&self, order: &Order) -> Result<(), (&'static str, u64)> {
+        order.check()?;
+        let fixed_len = match self.framing {
+            Framing::Variable => 0,
+            Framing::Fixed { len } if (1..=MAX_CAPACITY / 4).contains(&len) => len,
+            Framing::Fixed { len } => return Err(("fixed message length", len)),
+        };
+        let least = (2 * (fixed_len + 2 * self.align)).max(PAGE);
+        let most = MAX_LANES / order.participants;
+        if !self.capacity.is_power_of_two() || !(least..=most).contains(&self.capacity) {
+            return Err(("lane capacity", self.capacity));
+        }
+        if self.stride != 1 {
+            return Err(("stride", self.stride));
         }
         Ok(())
     }
@@ -155,8 +306,9 @@ impl Geometry {
     /// Whether a cursor may hold `position`.
     pub(crate) fn is_boundary(&self, position: u64) -> bool {
         match self.framing {
-            Framing::Variable => position.is_multiple_of(self.align),
-            Framing::Fixed { .. } => true,
+            // MPMC positions count links.
+            Framing::Variable if self.order.is_none() => position.is_multiple_of(self.align),
+            _ => true,
         }
     }
 }
@@ -167,6 +319,9 @@ pub(crate) enum GeometryError {
     Align { align: u64 },
     CapacityTooLarge { capacity: u64, limit: u64 },
     FixedLen { len: u64 },
+    Links { links: u64 },
+    Participants { participants: u64 },
+    Redeliveries { most: u64 },
 }
 
 impl fmt::Display for GeometryError {
@@ -181,13 +336,24 @@ impl fmt::Display for GeometryError {
             Self::FixedLen { len } => {
                 write!(f, "the fixed message length is {len} bytes; it must be from 1 to {MAX_CAPACITY}")
             }
+            Self::Links { links } => {
+                write!(f, "{links} links are asked for; at most {MAX_LINKS} are possible")
+            }
+            Self::Participants { participants } => write!(
+                f,
+                "{participants} participants are asked for; it must be from {MIN_PARTICIPANTS} to {MAX_PARTICIPANTS}"
+            ),
+            Self::Redeliveries { most } => write!(
+                f,
+                "dead letters after {most} redeliveries are asked for; redeliveries are counted up to {MAX_REDO}, so it \
+                 must be less"
+            ),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::commit;
     use super::*;
 
     #[test]
@@ -200,7 +366,8 @@ mod tests {
                     Framing::Fixed { len: 24 },
                     Framing::Fixed { len: 1 << 21 },
                 ] {
-                    let geometry = Geometry::new(GeometryRequest { framing, capacity, align }).unwrap();
+                    let geometry =
+                        Geometry::new(GeometryRequest { framing, capacity, align, order: None }).unwrap();
                     assert_eq!(geometry.check(), Ok(()), "{geometry:?}");
                     assert!(
                         geometry.ring_bytes() >= capacity.min(capacity / geometry.stride * geometry.stride)
@@ -214,10 +381,10 @@ mod tests {
     #[test]
     fn the_largest_frame_fits_an_empty_ring_at_every_index() {
         for (capacity, align) in [(0, 8), (0, 128), (1024, 16), (1 << 20, 64)] {
-            let request = GeometryRequest { framing: Framing::Variable, capacity, align };
+            let request = GeometryRequest { framing: Framing::Variable, capacity, align, order: None };
             let geometry = Geometry::new(request).unwrap();
             assert!(geometry.max_payload > 0);
-            let size = commit::frame_size(geometry.max_payload, geometry.align);
+            let size = (geometry.max_payload + WORD).next_multiple_of(geometry.align);
             for index in (0..geometry.capacity).step_by(align as usize) {
                 let padding = if index + size > geometry.capacity { geometry.capacity - index } else { 0 };
                 assert!(padding + size + geometry.align <= geometry.capacity, "index {index}");
@@ -227,7 +394,9 @@ mod tests {
 
     #[test]
     fn impossible_requests_are_refused() {
-        let with = |framing, capacity, align| Geometry::new(GeometryRequest { framing, capacity, align });
+        let with = |framing, capacity, align| {
+            Geometry::new(GeometryRequest { framing, capacity, align, order: None })
+        };
         assert!(matches!(with(Framing::Variable, 4096, 3), Err(GeometryError::Align { align: 3 })));
         assert!(matches!(with(Framing::Variable, 4096, 256), Err(GeometryError::Align { align: 256 })));
         assert!(matches!(with(Framing::Variable, u64::MAX, 8), Err(GeometryError::CapacityTooLarge { .. })));

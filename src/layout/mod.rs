@@ -4,25 +4,26 @@
 //! 0x000  Preamble   identity and geometry, written once before the file gets its name
 //! 0x3f8  ready      READY once the preamble is complete
 //! 0x400  Rare       words that are seldom touched: dead, ...
-//! 0x500  tail       next position to write; the producer's line
-//! 0x580  head       room given back, published lazily; read by the producer
+//! 0x500  tail       next position to write; the producer's line (MPMC: next position to claim)
+//! 0x580  head       room given back, published lazily; read by the producer (MPMC: next position to take)
 //! 0x600  consumer   released, taken, redo: the consumer's exact words, a line nobody else writes
 //! 0x680  (reserved for waiter flags)
 //! 0x1000 registry   256 bytes a participant
-//!        (links)    MPMC only
-//!        lanes      page-aligned; LEAD bytes, then the ring
+//!        (links)    MPMC only: 64 bytes a position
+//!        lanes      page-aligned; SPSC: one, LEAD bytes, then the ring; MPMC: one for each registry entry
 //! ```
 //!
 //! Offsets and sizes are part of the format and asserted at compile time.
 
 pub(crate) mod commit;
 mod geometry;
+pub(crate) mod order;
 mod preamble;
 mod words;
 
-pub(crate) use geometry::{Framing, Geometry, GeometryRequest};
-pub(crate) use preamble::{KIND_SPSC, NAME_LEN, PREAMBLE_LEN, Preamble, PreambleError};
-pub(crate) use words::{ConsumerWords, Cursors, Entry, Rare};
+pub(crate) use geometry::{Framing, Geometry, GeometryRequest, Order, OrderRequest, Policy};
+pub(crate) use preamble::{KIND_MPMC, KIND_SPSC, NAME_LEN, PREAMBLE_LEN, Preamble, PreambleError};
+pub(crate) use words::{ConsumerWords, Cursors, Entry, Link, OrderCursors, Participant, Rare};
 
 /// First bytes of every queue file.
 pub(crate) const MAGIC: [u8; 8] = *b"RINGWAY\x1a";
@@ -49,6 +50,8 @@ pub(crate) const POSITION_LIMIT: u64 = 1 << 62;
 
 /// Lock bytes lie far above any data, so that they never meet a byte-range lock on the contents.
 pub(crate) const LOCK_BASE: i64 = 1 << 62;
+/// Held while somebody recovers what the dead have left.
+pub(crate) const LOCK_RECOVERY: i64 = LOCK_BASE;
 /// Serialises attach, detach and unlink.
 pub(crate) const LOCK_ATTACH: i64 = LOCK_BASE + 1;
 /// Lease of registry entry 0; entry `i` has `LOCK_ENTRY + i`.

@@ -1,6 +1,6 @@
 //! The preamble: who made the file, and in which shape. Written once, read with `pread`, never believed.
 
-use super::geometry::{Framing, Geometry};
+use super::geometry::{Framing, Geometry, Order, Policy};
 use super::{ENDIAN_TAG, FORMAT_VERSION, MAGIC, READY};
 
 /// Bytes of the preamble, `ready` word included.
@@ -106,9 +106,20 @@ preamble! {
     fingerprint: [u8; 32] = 0x090,
     name_len: u64 = 0x0b0,
     name: [u8; NAME_LEN] = 0x0b8,
+    // MPMC only, else 0:
+    links: u64 = 0x178,
+    participants: u64 = 0x180,
+    links_offset: u64 = 0x188,
+    /// 1 at least once, 2 at most once.
+    delivery: u32 = 0x190,
+    /// More redeliveries than this make a dead letter; 0: never.
+    max_redeliveries: u32 = 0x194,
 }
 
 pub(crate) const KIND_SPSC: u32 = 1;
+pub(crate) const KIND_MPMC: u32 = 2;
+const AT_LEAST_ONCE: u32 = 1;
+const AT_MOST_ONCE: u32 = 2;
 const FRAMING_VARIABLE: u32 = 1;
 const FRAMING_FIXED: u32 = 2;
 
@@ -121,12 +132,13 @@ pub(crate) enum PreambleError {
     NotReady,
     Incompatible { bits: u64 },
     Checksum { found: u64, expected: u64 },
+    Kind { found: u32 },
     Field { name: &'static str, found: u64 },
 }
 
 impl Preamble {
-    /// A preamble for a new SPSC queue; identity and schema are the caller's to fill in.
-    pub(crate) fn spsc(geometry: &Geometry) -> Self {
+    /// A preamble for a new queue; identity and schema are the caller's to fill in.
+    pub(crate) fn new(geometry: &Geometry) -> Self {
         let (framing, fixed_len) = match geometry.framing {
             Framing::Variable => (FRAMING_VARIABLE, 0),
             Framing::Fixed { len } => (FRAMING_FIXED, len),
@@ -137,7 +149,7 @@ impl Preamble {
             endian: ENDIAN_TAG,
             compat: 0,
             incompat: 0,
-            kind: KIND_SPSC,
+            kind: if geometry.order.is_some() { KIND_MPMC } else { KIND_SPSC },
             framing,
             fixed_len,
             align: geometry.align,
@@ -154,6 +166,15 @@ impl Preamble {
             fingerprint: [0; 32],
             name_len: 0,
             name: [0; NAME_LEN],
+            links: geometry.order.map_or(0, |order| order.links),
+            participants: geometry.order.map_or(0, |order| order.participants),
+            links_offset: geometry.order.map_or(0, |order| order.links_offset),
+            delivery: match geometry.order {
+                None => 0,
+                Some(order) if order.policy.at_most_once => AT_MOST_ONCE,
+                Some(_) => AT_LEAST_ONCE,
+            },
+            max_redeliveries: geometry.order.map_or(0, |order| order.policy.max_redeliveries as u32),
         }
     }
 
@@ -204,6 +225,9 @@ impl Preamble {
         if found != expected {
             return Err(PreambleError::Checksum { found, expected });
         }
+        if ![KIND_SPSC, KIND_MPMC].contains(&preamble.kind) {
+            return Err(PreambleError::Kind { found: preamble.kind });
+        }
         let geometry = preamble.geometry()?;
         Ok((preamble, geometry))
     }
@@ -224,6 +248,10 @@ impl Preamble {
         {
             return field("name_len", self.name_len);
         }
+        let order = match self.order() {
+            Ok(order) => order,
+            Err((name, found)) => return field(name, found),
+        };
         let geometry = Geometry {
             framing,
             align: self.align,
@@ -232,10 +260,42 @@ impl Preamble {
             max_payload: self.max_payload,
             lane_offset: self.lane_offset,
             lane_len: self.lane_len,
+            order,
         };
         match geometry.check() {
             Ok(()) => Ok(geometry),
             Err((name, found)) => field(name, found),
+        }
+    }
+}
+
+impl Preamble {
+    /// What only an MPMC queue has.
+    fn order(&self) -> Result<Option<Order>, (&'static str, u64)> {
+        match self.kind {
+            KIND_SPSC => {
+                let zeros = [
+                    ("links", self.links),
+                    ("participants", self.participants),
+                    ("links_offset", self.links_offset),
+                    ("delivery", self.delivery.into()),
+                    ("max_redeliveries", self.max_redeliveries.into()),
+                ];
+                zeros.into_iter().find(|(_, found)| *found != 0).map_or(Ok(None), Err)
+            }
+            KIND_MPMC if ![AT_LEAST_ONCE, AT_MOST_ONCE].contains(&self.delivery) => {
+                Err(("delivery", self.delivery.into()))
+            }
+            KIND_MPMC => Ok(Some(Order {
+                links: self.links,
+                participants: self.participants,
+                links_offset: self.links_offset,
+                policy: Policy {
+                    at_most_once: self.delivery == AT_MOST_ONCE,
+                    max_redeliveries: self.max_redeliveries.into(),
+                },
+            })),
+            other => Err(("kind", other.into())),
         }
     }
 }
@@ -253,8 +313,8 @@ mod tests {
     use super::*;
 
     fn sample() -> Preamble {
-        let request = GeometryRequest { framing: Framing::Variable, capacity: 4096, align: 16 };
-        let mut preamble = Preamble::spsc(&Geometry::new(request).unwrap());
+        let request = GeometryRequest { framing: Framing::Variable, capacity: 4096, align: 16, order: None };
+        let mut preamble = Preamble::new(&Geometry::new(request).unwrap());
         preamble.set_name("Tick");
         preamble
     }

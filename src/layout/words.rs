@@ -22,7 +22,87 @@ impl<T> std::ops::Deref for Line<T> {
 pub(crate) struct Rare {
     /// 1 once the queue was unlinked: no handle attaches any more.
     pub(crate) dead: AtomicU64,
-    pub(crate) reserved: [AtomicU64; 31],
+    /// MPMC: counts up whenever a frame may be handed out again. Consumers read it for every message, so nothing else
+    /// on this line is written often.
+    pub(crate) redo_epoch: AtomicU64,
+    pub(crate) reserved: [AtomicU64; 6],
+    /// MPMC: when somebody last looked for dead participants, and which entry comes next.
+    pub(crate) look_around: AtomicU64,
+    pub(crate) look_around_next: AtomicU64,
+    pub(crate) reserved_2: [AtomicU64; 6],
+    /// MPMC: counters of the whole queue.
+    pub(crate) recoveries: AtomicU64,
+    pub(crate) deaths: AtomicU64,
+    pub(crate) tombstones: AtomicU64,
+    pub(crate) returned: AtomicU64,
+    pub(crate) dead_letters: AtomicU64,
+    pub(crate) dead_letters_failed: AtomicU64,
+    pub(crate) reserved_3: [AtomicU64; 10],
+}
+
+/// The cursors of an MPMC queue: `order::Tail` and `order::Head`.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct OrderCursors {
+    /// Next position to claim.
+    pub(crate) tail: Line<AtomicU64>,
+    /// Next position to take.
+    pub(crate) head: Line<AtomicU64>,
+}
+
+/// One position of an MPMC queue: which frame stands there, and what has become of it. A cache line of its own.
+#[repr(C, align(64))]
+#[derive(Default)]
+pub(crate) struct Link {
+    /// `order::LinkState`: decides over everything else here.
+    pub(crate) state: AtomicU64,
+    /// `order::Place`: which lane, and where in it.
+    pub(crate) place: AtomicU64,
+    /// Bytes of the payload.
+    pub(crate) len: AtomicU64,
+    /// In a dead-letter queue: 1 + position of the original; else 0.
+    pub(crate) letter: AtomicU64,
+    /// With `letter`: uuid of the queue that it comes from.
+    pub(crate) uuid: [AtomicU64; 2],
+    pub(crate) reserved: [AtomicU64; 2],
+}
+
+/// One participant's registry entry in an MPMC queue.
+#[repr(C, align(128))]
+#[derive(Default)]
+pub(crate) struct Participant {
+    /// `order::EntryWord`.
+    pub(crate) word: AtomicU64,
+    /// Process that holds or last held the lease. For people only: liveness is the lease.
+    pub(crate) pid: AtomicU64,
+    /// Nanoseconds since 1970 at which it attached. For people only.
+    pub(crate) since_ns: AtomicU64,
+    /// 1 once this entry's lane has space on the disk.
+    pub(crate) lane_ready: AtomicU64,
+    pub(crate) reserved: [AtomicU64; 12],
+    /// Written by the owner for every message, read by others when something is wrong.
+    pub(crate) own: OwnWords,
+}
+
+/// The words that a participant writes all the time: a line of their own.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct OwnWords {
+    /// `order::Intent` to claim.
+    pub(crate) enq: AtomicU64,
+    /// `order::Intent` to take.
+    pub(crate) deq: AtomicU64,
+    /// Messages committed by owners of this entry.
+    pub(crate) sent: AtomicU64,
+    /// Messages handed out to owners of this entry ...
+    pub(crate) received: AtomicU64,
+    /// ... of which so many had been handed out before.
+    pub(crate) redelivered: AtomicU64,
+    /// How often a producer found no room.
+    pub(crate) full: AtomicU64,
+    /// Messages that were put back.
+    pub(crate) rejected: AtomicU64,
+    pub(crate) reserved: [AtomicU64; 9],
 }
 
 /// The cursors of an SPSC queue. Positions count bytes of the ring (variable-size frames) or messages
@@ -70,6 +150,9 @@ const _: () = {
     use std::mem::{align_of, offset_of, size_of};
 
     assert!(size_of::<Rare>() == 256);
+    assert!(offset_of!(Rare, redo_epoch) == 8);
+    assert!(offset_of!(Rare, look_around) == 64);
+    assert!(offset_of!(Rare, recoveries) == 128);
     assert!(RARE_OFFSET + size_of::<Rare>() == CURSORS_OFFSET);
     assert!(CURSORS_OFFSET.is_multiple_of(align_of::<Cursors>()));
     assert!(size_of::<Cursors>() == 0x180);
@@ -82,6 +165,28 @@ const _: () = {
     assert!(offset_of!(ConsumerWords, redo_count) == 24);
     assert!(size_of::<ConsumerWords>() == 32);
     assert!(CURSORS_OFFSET + size_of::<Cursors>() <= REGISTRY_OFFSET);
+    assert!(size_of::<OrderCursors>() == 0x100);
+    assert!(CURSORS_OFFSET + offset_of!(OrderCursors, tail) == 0x500);
+    assert!(CURSORS_OFFSET + offset_of!(OrderCursors, head) == 0x580);
+    assert!(size_of::<Link>() == 64);
+    assert!(offset_of!(Link, state) == 0);
+    assert!(offset_of!(Link, place) == 8);
+    assert!(offset_of!(Link, len) == 16);
+    assert!(offset_of!(Link, letter) == 24);
+    assert!(offset_of!(Link, uuid) == 32);
+    assert!(size_of::<Participant>() == 256);
+    assert!(offset_of!(Participant, word) == 0);
+    assert!(offset_of!(Participant, pid) == 8);
+    assert!(offset_of!(Participant, since_ns) == 16);
+    assert!(offset_of!(Participant, lane_ready) == 24);
+    assert!(offset_of!(Participant, own) == 128);
+    assert!(offset_of!(OwnWords, enq) == 0);
+    assert!(offset_of!(OwnWords, deq) == 8);
+    assert!(offset_of!(OwnWords, sent) == 16);
+    assert!(offset_of!(OwnWords, received) == 24);
+    assert!(offset_of!(OwnWords, redelivered) == 32);
+    assert!(offset_of!(OwnWords, full) == 40);
+    assert!(offset_of!(OwnWords, rejected) == 48);
     assert!(size_of::<Entry>() == 256);
     assert!(offset_of!(Entry, pid) == 0);
     assert!(offset_of!(Entry, generation) == 8);

@@ -1,45 +1,26 @@
 //! The receiving side, in bytes.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
 use super::frame::{BytesFrame, BytesFrames};
-use super::shared::Attached;
-use crate::error::{AttachError, RecvError, Role};
-use crate::lane::{Damage, Reader, Span, TakenFrame, TakenRun};
-use crate::shm::Lease;
-use crate::shm::fork::ForkGuard;
+use super::kind::{Keeper, KeeperOf, Kind, Receiver, RunBy, SpansOf, TakenBy};
+use crate::error::{AttachError, RecvError};
+use crate::lane::Damage;
 use crate::wait::{Patience, Until};
 
 /// The consumer of a [`BytesQueue`](super::BytesQueue). Dropping it makes room for another consumer.
 ///
 /// It may be sent to another thread, but not shared between threads.
-pub struct BytesConsumer {
-    reader: Reader,
-    guard: ForkGuard,
+pub struct BytesConsumer<K: Kind> {
+    receiver: K::Receiver,
     patience: Patience,
-    /// Kept between batches, so that steady traffic allocates nothing.
-    spans: Cell<Vec<Span>>,
-    shared: Arc<Shared>,
-    /// Last, so that everything above is gone when a successor may attach.
-    _lease: Lease,
 }
 
-impl BytesConsumer {
+impl<K: Kind> BytesConsumer<K> {
     pub(crate) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
-        let Attached { memory, cursors, lease } = shared.attach(Role::Consumer)?;
-        let reader = Reader::attach(memory, cursors, shared.geometry())
-            .map_err(|damage| AttachError::Damaged(shared.damaged(damage)))?;
-        Ok(Self {
-            reader,
-            guard: shared.guard(),
-            patience: Patience::default(),
-            spans: Cell::default(),
-            shared,
-            _lease: lease,
-        })
+        Ok(Self { receiver: K::attach_receiver(shared)?, patience: Patience::default() })
     }
 
     /// The next message, if one is there now. It is read in place and released when the frame is dropped; several
@@ -48,9 +29,9 @@ impl BytesConsumer {
     /// # Errors
     /// [`RecvError::Empty`].
     #[inline(always)]
-    pub fn try_recv(&self) -> Result<BytesFrame<'_>, RecvError> {
+    pub fn try_recv(&self) -> Result<BytesFrame<'_, K>, RecvError> {
         match self.try_take()? {
-            Some(taken) => Ok(BytesFrame::new(self, taken)),
+            Some(taken) => Ok(self.frame(taken)),
             None => Err(RecvError::Empty),
         }
     }
@@ -63,7 +44,7 @@ impl BytesConsumer {
     /// # Errors
     /// As [`try_recv`](Self::try_recv), but never `Empty`.
     #[inline(always)]
-    pub fn recv(&self) -> Result<BytesFrame<'_>, RecvError> {
+    pub fn recv(&self) -> Result<BytesFrame<'_, K>, RecvError> {
         self.recv_until(Until::Forever)
     }
 
@@ -71,11 +52,9 @@ impl BytesConsumer {
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), with `Timeout` instead of `Empty`.
-    pub fn recv_timeout(&self, timeout: Duration) -> Result<BytesFrame<'_>, RecvError> {
-        match self.try_recv() {
-            Err(RecvError::Empty) => self.recv_until(Until::after(timeout)),
-            other => other,
-        }
+    #[inline(always)]
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<BytesFrame<'_, K>, RecvError> {
+        self.recv_until(Until::Within(timeout))
     }
 
     /// Up to `max` messages that are there now, in one guard that releases them together.
@@ -93,7 +72,7 @@ impl BytesConsumer {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline(always)]
-    pub fn try_recv_many(&self, max: usize) -> Result<BytesFrames<'_>, RecvError> {
+    pub fn try_recv_many(&self, max: usize) -> Result<BytesFrames<'_, K>, RecvError> {
         self.recv_many_as(max, None)
     }
 
@@ -105,7 +84,7 @@ impl BytesConsumer {
     /// # Panics
     /// If `max` is 0.
     #[inline(always)]
-    pub fn recv_many(&self, max: usize) -> Result<BytesFrames<'_>, RecvError> {
+    pub fn recv_many(&self, max: usize) -> Result<BytesFrames<'_, K>, RecvError> {
         assert!(max > 0, "recv_many needs to be allowed at least one message");
         self.recv_many_as(max, Some(Until::Forever))
     }
@@ -117,9 +96,10 @@ impl BytesConsumer {
     ///
     /// # Panics
     /// If `max` is 0.
-    pub fn recv_many_timeout(&self, max: usize, timeout: Duration) -> Result<BytesFrames<'_>, RecvError> {
+    #[inline(always)]
+    pub fn recv_many_timeout(&self, max: usize, timeout: Duration) -> Result<BytesFrames<'_, K>, RecvError> {
         assert!(max > 0, "recv_many_timeout needs to be allowed at least one message");
-        self.recv_many_as(max, Some(Until::after(timeout)))
+        self.recv_many_as(max, Some(Until::Within(timeout)))
     }
 
     /// Whether a live process produces into this queue.
@@ -127,104 +107,112 @@ impl BytesConsumer {
     /// # Errors
     /// If the kernel cannot be asked.
     pub fn has_producer(&self) -> std::io::Result<bool> {
-        self.shared.is_role_taken(Role::Producer)
+        self.receiver.has_producer()
     }
 
     #[inline(always)]
-    fn recv_until(&self, until: Until) -> Result<BytesFrame<'_>, RecvError> {
-        match self.try_take()? {
-            Some(taken) => Ok(BytesFrame::new(self, taken)),
-            None => self.wait_for_frame(until).map(|taken| BytesFrame::new(self, taken)),
+    fn recv_until(&self, until: Until) -> Result<BytesFrame<'_, K>, RecvError> {
+        // If there is nothing, that is looked into while waiting.
+        self.check_process()?;
+        match self.checked(self.receiver.take_patiently(0))? {
+            Some(taken) => Ok(self.frame(taken)),
+            None => self.wait_for_frame(until).map(|taken| self.frame(taken)),
         }
     }
 
     #[cold]
-    fn wait_for_frame(&self, until: Until) -> Result<TakenFrame, RecvError> {
-        let found = self.patience.wait(until, self.reader.position(), || match self.try_take() {
-            Ok(None) => None,
-            Ok(Some(taken)) => Some((Ok(taken), taken.end - taken.start)),
-            Err(error) => Some((Err(error), 0)),
+    #[inline(never)]
+    fn wait_for_frame(&self, until: Until) -> Result<TakenBy<K::Receiver>, RecvError> {
+        let found = self.patience.wait(until, self.receiver.position(), |looks| {
+            match self.check_process().and_then(|()| self.checked(self.receiver.take_patiently(looks))) {
+                Ok(None) => None,
+                Ok(Some(taken)) => Some((Ok(taken), KeeperOf::<K>::size(taken))),
+                Err(error) => Some((Err(error), 0)),
+            }
         });
         found.unwrap_or(Err(RecvError::Timeout))
     }
 
     /// Up to `max` messages; waits for the first if there is an `until`.
     #[inline(always)]
-    fn recv_many_as(&self, max: usize, until: Option<Until>) -> Result<BytesFrames<'_>, RecvError> {
-        let mut spans = self.spans.take();
+    fn recv_many_as(&self, max: usize, until: Option<Until>) -> Result<BytesFrames<'_, K>, RecvError> {
+        let keeper = self.receiver.keeper();
+        let mut spans = keeper.lend_spans();
         let result = match (self.try_take_many(max, &mut spans), until) {
             (Ok(None), Some(until)) => self.wait_for_run(max, &mut spans, until),
             (result, _) => result.and_then(|run| run.ok_or(RecvError::Empty)),
         };
         match result {
-            Ok(run) => Ok(BytesFrames::new(self, run, spans)),
+            Ok(run) => Ok(BytesFrames::new(keeper, run, spans)),
             Err(error) => {
-                self.return_spans(spans);
+                keeper.return_spans(spans);
                 Err(error)
             }
         }
     }
 
     #[cold]
-    fn wait_for_run(&self, max: usize, spans: &mut Vec<Span>, until: Until) -> Result<TakenRun, RecvError> {
-        let found =
-            self.patience.wait(until, self.reader.position(), || match self.try_take_many(max, spans) {
+    #[inline(never)]
+    fn wait_for_run(
+        &self,
+        max: usize,
+        spans: &mut SpansOf<K::Receiver>,
+        until: Until,
+    ) -> Result<RunBy<K::Receiver>, RecvError> {
+        let found = self.patience.wait(until, self.receiver.position(), |looks| {
+            let look = |()| self.checked(self.receiver.take_many_patiently(max, spans, looks));
+            match self.check_process().and_then(look) {
                 Ok(None) => None,
-                Ok(Some(run)) => Some((Ok(run), (run.end - run.start) / run.count as u64)),
+                Ok(Some(run)) => Some((Ok(run), KeeperOf::<K>::run_size(run))),
                 Err(error) => Some((Err(error), 0)),
-            });
+            }
+        });
         found.unwrap_or(Err(RecvError::Timeout))
     }
 
-    /// Takes back what a guard was lent.
     #[inline(always)]
-    pub(super) fn return_spans(&self, spans: Vec<Span>) {
-        self.spans.set(spans);
+    fn try_take(&self) -> Result<Option<TakenBy<K::Receiver>>, RecvError> {
+        self.check_process()?;
+        self.checked(self.receiver.take())
     }
 
     #[inline(always)]
-    fn try_take(&self) -> Result<Option<TakenFrame>, RecvError> {
+    fn try_take_many(
+        &self,
+        max: usize,
+        spans: &mut SpansOf<K::Receiver>,
+    ) -> Result<Option<RunBy<K::Receiver>>, RecvError> {
         self.check_process()?;
-        self.reader.take().map_err(|damage| self.damaged(damage))
+        self.checked(self.receiver.take_many(max, spans))
     }
 
     #[inline(always)]
-    fn try_take_many(&self, max: usize, spans: &mut Vec<Span>) -> Result<Option<TakenRun>, RecvError> {
-        self.check_process()?;
-        self.reader.take_many(max, spans).map_err(|damage| self.damaged(damage))
+    fn frame(&self, taken: TakenBy<K::Receiver>) -> BytesFrame<'_, K> {
+        BytesFrame::new(self.receiver.keeper(), taken)
     }
 
     #[inline(always)]
     fn check_process(&self) -> Result<(), RecvError> {
-        if self.guard.is_intact() { Ok(()) } else { Err(RecvError::Forked) }
+        if self.receiver.keeper().is_own_process() { Ok(()) } else { Err(RecvError::Forked) }
     }
 
-    /// False in a forked child, where dropping a frame must not touch the file.
     #[inline(always)]
-    pub(super) fn is_own_process(&self) -> bool {
-        self.guard.is_intact()
+    fn checked<R>(&self, result: Result<R, Damage>) -> Result<R, RecvError> {
+        result.map_err(|damage| self.damaged(damage))
     }
 
     #[cold]
+    #[inline(never)]
     fn damaged(&self, damage: Damage) -> RecvError {
-        RecvError::Damaged(self.shared.damaged(damage))
-    }
-
-    #[inline(always)]
-    pub(super) fn reader(&self) -> &Reader {
-        &self.reader
-    }
-
-    pub(crate) fn path(&self) -> &std::path::Path {
-        self.shared.path()
+        RecvError::Damaged(self.receiver.keeper().shared().damaged(damage))
     }
 }
 
-impl std::fmt::Debug for BytesConsumer {
+impl<K: Kind> std::fmt::Debug for BytesConsumer<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BytesConsumer")
-            .field("path", &self.shared.path())
-            .field("position", &self.reader.position())
+            .field("path", &self.receiver.keeper().shared().path())
+            .field("position", &self.receiver.position())
             .finish()
     }
 }

@@ -5,149 +5,159 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 
-use super::consumer::BytesConsumer;
-use crate::lane::{Span, TakenFrame, TakenRun};
+use super::kind::{Keeper, KeeperOf, Kind, RunBy, SpansOf, TakenBy};
 
 /// A received message, in the file. Dropping it gives its room back.
 ///
 /// Dropped by a panic, the message comes again: panicking is no way to finish with it. A frame that is forgotten
 /// (`mem::forget`) keeps its room, and that of everything behind it, until the consumer is gone.
-pub struct BytesFrame<'c> {
-    consumer: &'c BytesConsumer,
-    taken: TakenFrame,
+pub struct BytesFrame<'c, K: Kind> {
+    keeper: &'c KeeperOf<K>,
+    taken: TakenBy<K::Receiver>,
 }
 
-impl<'c> BytesFrame<'c> {
+impl<'c, K: Kind> BytesFrame<'c, K> {
     #[inline(always)]
-    pub(super) fn new(consumer: &'c BytesConsumer, taken: TakenFrame) -> Self {
-        Self { consumer, taken }
+    pub(crate) fn new(keeper: &'c KeeperOf<K>, taken: TakenBy<K::Receiver>) -> Self {
+        Self { keeper, taken }
     }
 
     /// How often the message was handed out before: 0 only if never. Counts the consumers that ended while they held
     /// it, and this consumer's rejections; after several of these it may differ by a few.
     pub fn redeliveries(&self) -> u64 {
-        self.consumer.reader().redeliveries(&self.taken)
+        self.keeper.redeliveries(self.taken)
     }
 
     /// Puts the message back: it comes again, before any new one, with one redelivery more.
     pub fn reject(self) {
         let this = ManuallyDrop::new(self);
-        put_back(this.consumer, this.taken);
+        put_back(this.keeper, this.taken);
     }
 
-    pub(crate) fn consumer(&self) -> &'c BytesConsumer {
-        self.consumer
+    pub(super) fn keeper(&self) -> &'c KeeperOf<K> {
+        self.keeper
+    }
+
+    pub(super) fn taken(&self) -> TakenBy<K::Receiver> {
+        self.taken
+    }
+
+    /// What `new` was given; the frame stays out.
+    #[inline(always)]
+    pub(crate) fn into_parts(self) -> (&'c KeeperOf<K>, TakenBy<K::Receiver>) {
+        let this = ManuallyDrop::new(self);
+        (this.keeper, this.taken)
     }
 }
 
-impl Deref for BytesFrame<'_> {
+impl<K: Kind> Deref for BytesFrame<'_, K> {
     type Target = [u8];
 
     #[inline(always)]
     fn deref(&self) -> &[u8] {
-        let payload = self.consumer.reader().payload(self.taken.offset);
-        // SAFETY: the reader took this committed frame and checked that its `len` bytes lie in the mapped ring; the
-        // producer does not write there until the frame is released, which consumes the guard.
-        unsafe { std::slice::from_raw_parts(payload, self.taken.len) }
+        let (payload, len) = self.keeper.bytes(self.taken);
+        // SAFETY: the keeper's receiver took this frame, so its bytes are mapped and do not change while it is out, by the
+        // contract of `Keeper`; releasing it consumes the guard, which the slice borrows.
+        unsafe { std::slice::from_raw_parts(payload, len) }
     }
 }
 
-impl Drop for BytesFrame<'_> {
+impl<K: Kind> Drop for BytesFrame<'_, K> {
     #[inline(always)]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            put_back(self.consumer, self.taken);
-        } else if self.consumer.is_own_process() {
-            self.consumer.reader().release(self.taken);
+            put_back(self.keeper, self.taken);
+        } else if self.keeper.is_own_process() {
+            self.keeper.release(self.taken);
         }
     }
 }
 
-impl fmt::Debug for BytesFrame<'_> {
+impl<K: Kind> fmt::Debug for BytesFrame<'_, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BytesFrame").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 
 // Free functions that take values, not methods that take the guard: a guard whose address is known nowhere can live
-// in registers.
+// in registers. They are never inlined, so that dropping a guard is little code and is inlined everywhere itself.
 
 #[cold]
-fn put_back(consumer: &BytesConsumer, taken: TakenFrame) {
-    if consumer.is_own_process() {
-        consumer.reader().reject(taken);
+#[inline(never)]
+fn put_back<P: Keeper>(keeper: &P, taken: P::Taken) {
+    if keeper.is_own_process() {
+        keeper.reject(taken);
     }
 }
 
 #[cold]
-fn put_run_back(consumer: &BytesConsumer, run: TakenRun) {
-    if consumer.is_own_process() {
-        consumer.reader().frames(run).for_each(|frame| consumer.reader().reject(frame));
+#[inline(never)]
+fn put_run_back<P: Keeper>(keeper: &P, run: P::Run, spans: &[P::Span]) {
+    if keeper.is_own_process() {
+        keeper.reject_run(run, spans);
     }
 }
 
 /// Messages received together, in the file. Dropping it gives the room of all of them back; dropped by a panic,
 /// all of them come again.
-pub struct BytesFrames<'c> {
-    consumer: &'c BytesConsumer,
-    run: TakenRun,
-    /// Lent by the consumer, so that steady traffic allocates nothing.
-    spans: Vec<Span>,
+pub struct BytesFrames<'c, K: Kind> {
+    keeper: &'c KeeperOf<K>,
+    run: RunBy<K::Receiver>,
+    /// Lent by the keeper, so that steady traffic allocates nothing.
+    spans: SpansOf<K::Receiver>,
 }
 
-impl<'c> BytesFrames<'c> {
+impl<'c, K: Kind> BytesFrames<'c, K> {
     #[inline(always)]
-    pub(super) fn new(consumer: &'c BytesConsumer, run: TakenRun, spans: Vec<Span>) -> Self {
-        Self { consumer, run, spans }
+    pub(super) fn new(keeper: &'c KeeperOf<K>, run: RunBy<K::Receiver>, spans: SpansOf<K::Receiver>) -> Self {
+        Self { keeper, run, spans }
     }
 
     /// How many messages there are.
     pub fn len(&self) -> usize {
-        self.run.count
+        KeeperOf::<K>::run_len(self.run)
     }
 
     /// Never true: a guard holds at least one message.
     pub fn is_empty(&self) -> bool {
-        self.run.count == 0
+        self.len() == 0
     }
 
     /// The messages, in order.
     #[inline(always)]
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> + '_ {
-        let reader = self.consumer.reader();
-        reader.payloads(self.run, &self.spans).map(|span| {
-            let payload = reader.payload(span.offset);
-            // SAFETY: as in `BytesFrame::deref`; the run is released when `self` is dropped, which the borrow
-            // outlives.
-            unsafe { std::slice::from_raw_parts(payload, span.len) }
+        self.keeper.run_bytes(self.run, &self.spans).map(|(payload, len)| {
+            // SAFETY: as in `BytesFrame::deref`: the spans came with the run, and the run is out until `self` is consumed,
+            // which the slices borrow.
+            unsafe { std::slice::from_raw_parts(payload, len) }
         })
     }
 
     /// Puts all the messages back: they come again, before any new one, with one redelivery more.
     pub fn reject(mut self) {
-        put_run_back(self.consumer, self.run);
-        self.consumer.return_spans(std::mem::take(&mut self.spans));
+        put_run_back(self.keeper, self.run, &self.spans);
+        self.keeper.return_spans(std::mem::take(&mut self.spans));
         std::mem::forget(self);
     }
 
-    pub(crate) fn consumer(&self) -> &'c BytesConsumer {
-        self.consumer
+    pub(crate) fn keeper(&self) -> &'c KeeperOf<K> {
+        self.keeper
     }
 }
 
-impl Drop for BytesFrames<'_> {
+impl<K: Kind> Drop for BytesFrames<'_, K> {
     #[inline(always)]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            put_run_back(self.consumer, self.run);
-        } else if self.consumer.is_own_process() {
-            self.consumer.reader().release_run(self.run);
+            put_run_back(self.keeper, self.run, &self.spans);
+        } else if self.keeper.is_own_process() {
+            self.keeper.release_run(self.run, &self.spans);
         }
-        self.consumer.return_spans(std::mem::take(&mut self.spans));
+        self.keeper.return_spans(std::mem::take(&mut self.spans));
     }
 }
 
-impl fmt::Debug for BytesFrames<'_> {
+impl<K: Kind> fmt::Debug for BytesFrames<'_, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BytesFrames").field("len", &self.len()).finish_non_exhaustive()
     }

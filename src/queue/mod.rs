@@ -1,27 +1,36 @@
 //! The queue of bytes: everything but types. Composes file, lease and lane.
 
+mod claim;
 mod consumer;
 mod frame;
+mod kind;
+mod mpmc;
 mod opening;
 mod options;
 mod producer;
 mod schema;
 mod shared;
+mod spsc;
 
+use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use claim::{BytesBatch, Claim};
 pub use consumer::BytesConsumer;
 pub use frame::{BytesFrame, BytesFrames};
-pub use options::Options;
-pub use producer::{BytesBatch, BytesProducer, Claim};
+pub use kind::{Kind, Mpmc, Spsc};
+pub use mpmc::{DeadLetter, ParticipantStats, Recovery, Stats};
+pub use options::{Delivery, Options};
+pub use producer::BytesProducer;
 
+pub(crate) use kind::{Keeper, KeeperOf, Sender, StagedOf, TakenBy};
 pub(crate) use schema::Schema;
 pub(crate) use shared::Shared;
 
 use crate::error::{AttachError, CreateError, OpenError, UnlinkError};
 
-/// An SPSC queue of byte messages: for data that is not an rkyv archive.
+/// A queue of byte messages: for data that is not an rkyv archive. `K` says who may send and receive.
 ///
 /// The handle itself takes no part in the traffic: [`producer`](Self::producer) and
 /// [`consumer`](Self::consumer) do. Dropping it, or the process ending in whatever way, leaves the file in place;
@@ -41,12 +50,12 @@ use crate::error::{AttachError, CreateError, OpenError, UnlinkError};
 /// assert_eq!(&*consumer.recv()?, b"hello");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
-pub struct BytesQueue {
+pub struct BytesQueue<K: Kind = Spsc> {
     shared: Arc<Shared>,
+    kind: PhantomData<fn() -> K>,
 }
 
-impl BytesQueue {
+impl<K: Kind> BytesQueue<K> {
     /// Creates a queue with default [`Options`] and opens it. A bare name lives in `/dev/shm`, anything with a
     /// slash is a path.
     ///
@@ -73,8 +82,8 @@ impl BytesQueue {
     /// As [`create`](Self::create).
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, CreateError> {
-        let shared = Shared::create(name.as_ref(), &options.for_bytes()?, &Schema::bytes())?;
-        Ok(Self { shared })
+        let resolved = options.for_bytes(K::NUMBER)?;
+        Shared::create::<K>(name.as_ref(), &resolved, &Schema::bytes()).map(Self::from_shared)
     }
 
     /// Opens an existing queue.
@@ -86,7 +95,7 @@ impl BytesQueue {
     /// As [`create`](Self::create).
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open(name: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Ok(Self { shared: Shared::open(name.as_ref(), &Schema::bytes())? })
+        Shared::open::<K>(name.as_ref(), &Schema::bytes()).map(Self::from_shared)
     }
 
     /// Opens the queue, or creates it with default options if there is none. When several processes do this at
@@ -113,24 +122,37 @@ impl BytesQueue {
     /// As [`create`](Self::create).
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open_or_create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, OpenError> {
-        let resolved = options.for_bytes().map_err(OpenError::Create)?;
-        Ok(Self { shared: Shared::open_or_create(name.as_ref(), &resolved, &Schema::bytes())? })
+        let resolved = options.for_bytes(K::NUMBER).map_err(OpenError::Create)?;
+        Shared::open_or_create::<K>(name.as_ref(), &resolved, &Schema::bytes()).map(Self::from_shared)
     }
 
-    /// Becomes the queue's producer.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn into_shared(self) -> Arc<Shared> {
+        self.shared
+    }
+
+    pub(crate) fn from_shared(shared: Arc<Shared>) -> Self {
+        Self { shared, kind: PhantomData }
+    }
+
+    /// Becomes the queue's producer, or (MPMC) one of them.
     ///
     /// # Errors
-    /// [`AttachError::RoleTaken`] while another producer is alive.
-    pub fn producer(&self) -> Result<BytesProducer, AttachError> {
+    /// SPSC: [`AttachError::RoleTaken`] while another producer is alive. MPMC: [`AttachError::NoEntry`] if there are as
+    /// many participants as can be, [`AttachError::NoSpace`] if there is none for its lane.
+    pub fn producer(&self) -> Result<BytesProducer<K>, AttachError> {
         BytesProducer::attach(Arc::clone(&self.shared))
     }
 
-    /// Becomes the queue's consumer. Frames that an earlier consumer held when it ended come again, with
+    /// Becomes the queue's consumer, or (MPMC) one of them. Frames that an earlier consumer held when it ended come again, with
     /// [`BytesFrame::redeliveries`] of at least 1.
     ///
     /// # Errors
-    /// [`AttachError::RoleTaken`] while another consumer is alive.
-    pub fn consumer(&self) -> Result<BytesConsumer, AttachError> {
+    /// SPSC: [`AttachError::RoleTaken`] while another consumer is alive. MPMC: [`AttachError::NoEntry`].
+    pub fn consumer(&self) -> Result<BytesConsumer<K>, AttachError> {
         BytesConsumer::attach(Arc::clone(&self.shared))
     }
 
@@ -150,7 +172,13 @@ impl BytesQueue {
     }
 }
 
-impl std::fmt::Debug for BytesQueue {
+impl<K: Kind> Clone for BytesQueue<K> {
+    fn clone(&self) -> Self {
+        Self::from_shared(Arc::clone(&self.shared))
+    }
+}
+
+impl<K: Kind> std::fmt::Debug for BytesQueue<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BytesQueue").field("path", &self.path()).field("capacity", &self.capacity()).finish()
     }

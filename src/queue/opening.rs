@@ -8,9 +8,13 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 
 use super::Schema;
+use super::kind::{self, Engine, Mpmc, Spsc};
 use super::options::Resolved;
 use crate::error::{CreateError, OpenError};
-use crate::layout::{self, ConsumerWords, Cursors, Geometry, PREAMBLE_LEN, Preamble, PreambleError};
+use crate::layout::order::{Head, LinkState, Tail};
+use crate::layout::{
+    self, ConsumerWords, Cursors, Geometry, Link, Order, OrderCursors, PREAMBLE_LEN, Preamble, PreambleError,
+};
 use crate::shm;
 
 /// Turns a name into a path; the error is a sentence.
@@ -18,9 +22,9 @@ pub(super) fn resolve(name: &Path) -> Result<PathBuf, String> {
     shm::resolve(name).map_err(|error| error.to_string())
 }
 
-/// What stands in a new file besides zeros.
-pub(super) fn initial_contents(options: &Resolved, schema: &Schema) -> io::Result<Vec<(u64, Vec<u8>)>> {
-    let mut preamble = Preamble::spsc(&options.geometry);
+/// The preamble of a new file.
+pub(super) fn new_preamble(options: &Resolved, schema: &Schema) -> io::Result<Preamble> {
+    let mut preamble = Preamble::new(&options.geometry);
     schema.record(&mut preamble);
     preamble.uuid = match options.uuid {
         Some(uuid) => uuid,
@@ -30,8 +34,15 @@ pub(super) fn initial_contents(options: &Resolved, schema: &Schema) -> io::Resul
         let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         preamble.created_ns = since_epoch.map_or(0, |time| time.as_nanos() as u64);
     }
+    Ok(preamble)
+}
+
+/// What stands in a new file besides zeros.
+pub(super) fn initial_contents(options: &Resolved, preamble: &Preamble) -> Vec<(u64, Vec<u8>)> {
     let mut contents = vec![(0, preamble.encode().to_vec())];
-    if options.start_position != 0 {
+    if let Some(order) = options.geometry.order {
+        contents.extend(start_order(order, options.start_position));
+    } else if options.start_position != 0 {
         let cursors = layout::CURSORS_OFFSET as u64;
         let consumer = offset_of!(Cursors, consumer);
         for at in [
@@ -43,7 +54,26 @@ pub(super) fn initial_contents(options: &Resolved, schema: &Schema) -> io::Resul
             contents.push((cursors + at as u64, options.start_position.to_ne_bytes().to_vec()));
         }
     }
-    Ok(contents)
+    contents
+}
+
+/// An MPMC queue whose cursors begin elsewhere than at 0: each link is free for the first position from there on.
+fn start_order(order: Order, start: u64) -> Vec<(u64, Vec<u8>)> {
+    if start == 0 {
+        return Vec::new();
+    }
+    let mut links = vec![0; order.links as usize * size_of::<Link>()];
+    for position in start..start + order.links {
+        let at = (position % order.links) as usize * size_of::<Link>() + offset_of!(Link, state);
+        let state = LinkState::free(position / order.links);
+        links[at..at + 8].copy_from_slice(&state.0.to_ne_bytes());
+    }
+    let cursors = layout::CURSORS_OFFSET;
+    vec![
+        (order.links_offset, links),
+        ((cursors + offset_of!(OrderCursors, tail)) as u64, Tail::at(start).0.to_ne_bytes().to_vec()),
+        ((cursors + offset_of!(OrderCursors, head)) as u64, Head::at(start).0.to_ne_bytes().to_vec()),
+    ]
 }
 
 pub(super) fn create_error(path: PathBuf, step: &'static str, source: io::Error, needed: u64) -> CreateError {
@@ -59,7 +89,7 @@ pub(super) fn create_error(path: PathBuf, step: &'static str, source: io::Error,
     }
 }
 
-/// Opens a file and checks that it is a whole queue, of whatever type.
+/// Opens a file and checks that it is a whole queue, of whatever kind and type.
 pub(super) fn open_any(name: &Path) -> Result<(PathBuf, File, Preamble, Geometry), OpenError> {
     let path = resolve(name).map_err(|reason| OpenError::BadName { reason })?;
     let file = shm::open(&path).map_err(|error| open_error(&path, error))?;
@@ -90,11 +120,16 @@ pub(super) fn open_any(name: &Path) -> Result<(PathBuf, File, Preamble, Geometry
     if found > expected {
         return Err(OpenError::Damaged { path, field: "file length", found });
     }
-    if preamble.kind != layout::KIND_SPSC {
-        let found = format!("number {}", preamble.kind);
-        return Err(OpenError::WrongKind { path, found, expected: "SPSC".into() });
-    }
     Ok((path, file, preamble, geometry))
+}
+
+/// Checks that the file is a queue of this kind.
+pub(super) fn check_kind<K: Engine>(path: &Path, preamble: &Preamble) -> Result<(), OpenError> {
+    if preamble.kind == K::NUMBER {
+        return Ok(());
+    }
+    let found = kind::name_of(preamble.kind);
+    Err(OpenError::WrongKind { path: path.to_path_buf(), found, expected: K::NAME.into() })
 }
 
 fn open_error(path: &Path, source: io::Error) -> OpenError {
@@ -139,6 +174,11 @@ fn preamble_error(path: &Path, error: PreambleError) -> OpenError {
         PreambleError::NotReady => OpenError::Unfinished { path },
         PreambleError::Incompatible { bits } => OpenError::UnknownFeatures { path, bits },
         PreambleError::Checksum { found, .. } => OpenError::Damaged { path, field: "checksum", found },
+        PreambleError::Kind { found } => OpenError::WrongKind {
+            path,
+            found: kind::name_of(found),
+            expected: format!("{} or {}", Spsc::NAME, Mpmc::NAME),
+        },
         PreambleError::Field { name, found } => OpenError::Damaged { path, field: name, found },
     }
 }

@@ -1,11 +1,19 @@
 //! What a user may choose when a queue is created.
 
 use crate::error::CreateError;
-use crate::layout::{Framing, Geometry, GeometryRequest};
+use crate::layout::{Framing, Geometry, GeometryRequest, KIND_MPMC, KIND_SPSC, OrderRequest, Policy};
 
 /// Bytes of ring when nothing is said. Measured on cores with 1 and 2 MiB of L2: 64-byte messages are as fast from 256 KiB
 /// up, larger ones need 1 MiB, and far more than the L2 holds is slower again where the L3 is far.
 const DEFAULT_CAPACITY: usize = 1 << 20;
+/// Bytes of an MPMC lane when nothing is said.
+const DEFAULT_LANE: usize = 1 << 19;
+/// Links of an MPMC queue when nothing is said: as many as a lane holds messages of 64 bytes.
+const DEFAULT_LINKS: u64 = 1 << 13;
+/// Participants of an MPMC queue when nothing is said.
+const DEFAULT_PARTICIPANTS: u64 = 64;
+/// MPMC frames keep to their own cache lines: one that is read is not disturbed by the next one's writing.
+const DEFAULT_MPMC_ALIGN: usize = 64;
 
 /// Alignment of byte messages when nothing is said: that of the commit word before them.
 const DEFAULT_ALIGN: usize = 8;
@@ -17,11 +25,26 @@ const DEFAULT_ALIGN: usize = 8;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Options {
-    capacity: usize,
+    capacity: Option<usize>,
     align: Option<usize>,
     fixed: Fixed,
     start_position: u64,
     uuid: Option<[u8; 16]>,
+    links: Option<usize>,
+    participants: Option<usize>,
+    delivery: Option<Delivery>,
+    max_redeliveries: Option<u32>,
+}
+
+/// What becomes of a message whose consumer dies, panics or [rejects](crate::Frame::reject) it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// It comes again, to another consumer or the same.
+    #[default]
+    AtLeastOnce,
+    /// It is dropped. (One that a consumer had only just taken, and not yet been given, comes again all the same:
+    /// nobody has seen it.)
+    AtMostOnce,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,15 +71,27 @@ impl Default for Options {
 impl Options {
     /// The defaults: 1 MiB of ring, messages of any size.
     pub fn new() -> Self {
-        Self { capacity: DEFAULT_CAPACITY, align: None, fixed: Fixed::No, start_position: 0, uuid: None }
+        Self {
+            capacity: None,
+            align: None,
+            fixed: Fixed::No,
+            start_position: 0,
+            uuid: None,
+            links: None,
+            participants: None,
+            delivery: None,
+            max_redeliveries: None,
+        }
     }
 
-    /// Bytes of ring. Rounded up to a power of two (messages of any size) or down to whole messages (fixed size).
+    /// Bytes of ring, 1 MiB if nothing is said. Rounded up to a power of two (messages of any size) or down to whole
+    /// messages (fixed size). MPMC: bytes of each producer's lane, 512 KiB if nothing is said, rounded up to a power of
+    /// two; a lane takes up space from the time when a producer first uses it.
     ///
     /// Much more is not faster, unless the consumer pauses for long. Frames may be at most half of it.
     #[must_use]
     pub fn capacity(mut self, bytes: usize) -> Self {
-        self.capacity = bytes;
+        self.capacity = Some(bytes);
         self
     }
 
@@ -86,6 +121,37 @@ impl Options {
         self
     }
 
+    /// MPMC: how many messages there can be in the queue, whatever their sizes; 8,192 if nothing is said. Rounded up to a
+    /// power of two; each takes 64 bytes.
+    #[must_use]
+    pub fn links(mut self, count: usize) -> Self {
+        self.links = Some(count);
+        self
+    }
+
+    /// MPMC: how many producers and consumers there can be at a time, together; 64 if nothing is said, 4,096 at most. Each
+    /// takes 256 bytes, and each that has been a producer a lane.
+    #[must_use]
+    pub fn participants(mut self, count: usize) -> Self {
+        self.participants = Some(count);
+        self
+    }
+
+    /// MPMC: whether messages come again whose consumer dies or rejects them. They do if nothing is said.
+    #[must_use]
+    pub fn delivery(mut self, delivery: Delivery) -> Self {
+        self.delivery = Some(delivery);
+        self
+    }
+
+    /// MPMC: a message that came again so often goes to the [dead-letter queue](crate::BytesQueue::dead_letters) instead of
+    /// coming once more; from 1 to 14. If nothing is said, messages come again for ever.
+    #[must_use]
+    pub fn max_redeliveries(mut self, count: u32) -> Self {
+        self.max_redeliveries = Some(count);
+        self
+    }
+
     /// Cursors begin here instead of at 0. For tests of what happens near the limits.
     #[doc(hidden)]
     #[must_use]
@@ -103,14 +169,17 @@ impl Options {
     }
 
     /// Options for messages without a type.
-    pub(crate) fn for_bytes(&self) -> Result<Resolved, CreateError> {
-        let align = self.align.unwrap_or(DEFAULT_ALIGN);
+    pub(crate) fn for_bytes(&self, kind: u32) -> Result<Resolved, CreateError> {
+        let default = if kind == KIND_MPMC { DEFAULT_MPMC_ALIGN } else { DEFAULT_ALIGN };
         match self.fixed {
-            Fixed::No => self.resolve(Framing::Variable, align),
+            Fixed::No => self.resolve(kind, Framing::Variable, self.align.unwrap_or(default)),
             // A length need not be a multiple of the default alignment: then the messages are less aligned.
-            Fixed::Len(len) => {
+            Fixed::Len(len) if kind == KIND_SPSC => {
                 let natural = 1 << len.trailing_zeros().min(3);
-                self.resolve(Framing::Fixed { len: len as u64 }, self.align.unwrap_or(natural))
+                self.resolve(kind, Framing::Fixed { len: len as u64 }, self.align.unwrap_or(natural))
+            }
+            Fixed::Len(len) => {
+                self.resolve(kind, Framing::Fixed { len: len as u64 }, self.align.unwrap_or(default))
             }
             Fixed::OfType => {
                 bad("`fixed_size` is for typed queues; say `fixed_len(bytes)` for a queue of bytes".into())
@@ -119,19 +188,20 @@ impl Options {
     }
 
     /// Options for an archived type.
-    pub(crate) fn for_type(&self, size: usize, align: usize) -> Result<Resolved, CreateError> {
+    pub(crate) fn for_type(&self, kind: u32, size: usize, align: usize) -> Result<Resolved, CreateError> {
+        let default = if kind == KIND_MPMC { DEFAULT_MPMC_ALIGN } else { 1 };
         match self.fixed {
             Fixed::No => {
                 // Out-of-line data may need more than the root; beyond this the serialiser pads.
-                let align = self.align.unwrap_or(16).max(align).max(16);
-                self.resolve(Framing::Variable, align)
+                let align = self.align.unwrap_or(default).max(align).max(16);
+                self.resolve(kind, Framing::Variable, align)
             }
             Fixed::OfType if size == 0 => {
                 bad("`fixed_size` needs a type whose archive has bytes, and this one's has none".into())
             }
             Fixed::OfType => {
-                let align = self.align.unwrap_or(align).max(align);
-                self.resolve(Framing::Fixed { len: size as u64 }, align)
+                let align = self.align.unwrap_or(default).max(align);
+                self.resolve(kind, Framing::Fixed { len: size as u64 }, align)
             }
             Fixed::Len(_) => {
                 bad("`fixed_len` is for queues of bytes; say `fixed_size` for a typed queue".into())
@@ -139,8 +209,11 @@ impl Options {
         }
     }
 
-    fn resolve(&self, framing: Framing, align: usize) -> Result<Resolved, CreateError> {
-        let request = GeometryRequest { framing, capacity: self.capacity as u64, align: align as u64 };
+    fn resolve(&self, kind: u32, framing: Framing, align: usize) -> Result<Resolved, CreateError> {
+        let order = self.order(kind)?;
+        let default = if order.is_some() { DEFAULT_LANE } else { DEFAULT_CAPACITY };
+        let capacity = self.capacity.unwrap_or(default) as u64;
+        let request = GeometryRequest { framing, capacity, align: align as u64, order };
         let geometry = match Geometry::new(request) {
             Ok(geometry) => geometry,
             Err(error) => return bad(error.to_string()),
@@ -149,6 +222,40 @@ impl Options {
             return bad(format!("the start position {} is no frame boundary", self.start_position));
         }
         Ok(Resolved { geometry, start_position: self.start_position, uuid: self.uuid })
+    }
+
+    /// What only an MPMC queue has.
+    fn order(&self, kind: u32) -> Result<Option<OrderRequest>, CreateError> {
+        let given = [
+            ("links", self.links.is_some()),
+            ("participants", self.participants.is_some()),
+            ("delivery", self.delivery.is_some()),
+            ("max_redeliveries", self.max_redeliveries.is_some()),
+        ];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            Some((option, _)) if kind != KIND_MPMC => {
+                return bad(format!(
+                    "`{option}` is for MPMC queues, and this is an SPSC queue; leave it out"
+                ));
+            }
+            _ if kind != KIND_MPMC => return Ok(None),
+            _ => {}
+        }
+        if self.max_redeliveries == Some(0) {
+            return bad(
+                "`max_redeliveries` is 0; it must be at least 1 (use `Delivery::AtMostOnce` for messages \
+                        that never come again)"
+                    .into(),
+            );
+        }
+        Ok(Some(OrderRequest {
+            links: self.links.map_or(DEFAULT_LINKS, |links| links as u64),
+            participants: self.participants.map_or(DEFAULT_PARTICIPANTS, |participants| participants as u64),
+            policy: Policy {
+                at_most_once: self.delivery == Some(Delivery::AtMostOnce),
+                max_redeliveries: self.max_redeliveries.unwrap_or(0).into(),
+            },
+        }))
     }
 }
 

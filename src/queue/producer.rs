@@ -1,38 +1,25 @@
 //! The sending side, in bytes.
-#![allow(unsafe_code, reason = "lends payload bytes that the lane protocol grants to this producer")]
 
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
-use super::shared::Attached;
-use crate::error::{AttachError, Role, SendError};
-use crate::lane::{Refusal, Slot, Staged, Writer};
+use super::claim::{BytesBatch, Claim};
+use super::kind::{Kind, Sender};
+use crate::error::{AttachError, SendError};
+use crate::lane::{Refusal, Slot};
 use crate::layout::Framing;
-use crate::shm::Lease;
-use crate::shm::fork::ForkGuard;
 use crate::wait::{self, Until};
-
-/// Spin hints between two looks at a full queue: the consumer gives room back in larger pieces anyway.
-const FULL_PAUSE: u32 = 16;
 
 /// The producer of a [`BytesQueue`](super::BytesQueue). Dropping it makes room for another producer; what was sent
 /// stays.
-pub struct BytesProducer {
-    writer: Writer,
-    guard: ForkGuard,
-    shared: Arc<Shared>,
-    /// Last, so that everything above is gone when a successor may attach.
-    _lease: Lease,
+pub struct BytesProducer<K: Kind> {
+    sender: K::Sender,
 }
 
-impl BytesProducer {
+impl<K: Kind> BytesProducer<K> {
     pub(crate) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
-        let Attached { memory, cursors, lease } = shared.attach(Role::Producer)?;
-        let writer = Writer::attach(memory, cursors, shared.geometry())
-            .map_err(|damage| AttachError::Damaged(shared.damaged(damage)))?;
-        Ok(Self { writer, guard: shared.guard(), shared, _lease: lease })
+        Ok(Self { sender: K::attach_sender(shared)? })
     }
 
     /// Sends a copy of `message` if there is room now.
@@ -43,8 +30,7 @@ impl BytesProducer {
     pub fn try_send(&mut self, message: &[u8]) -> Result<(), SendError> {
         let mut claim = self.try_claim(message.len())?;
         claim.copy_from_slice(message);
-        claim.commit();
-        Ok(())
+        claim.commit()
     }
 
     /// Sends a copy of `message`, waiting for room as long as it takes.
@@ -55,8 +41,7 @@ impl BytesProducer {
     pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
         let mut claim = self.claim(message.len())?;
         claim.copy_from_slice(message);
-        claim.commit();
-        Ok(())
+        claim.commit()
     }
 
     /// Sends a copy of `message`, waiting for room for at most `timeout`.
@@ -64,10 +49,9 @@ impl BytesProducer {
     /// # Errors
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
     pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<(), SendError> {
-        let mut claim = self.claim_until(message.len(), Until::after(timeout))?;
+        let mut claim = self.claim_timeout(message.len(), timeout)?;
         claim.copy_from_slice(message);
-        claim.commit();
-        Ok(())
+        claim.commit()
     }
 
     /// Sends as many of `messages` as there is room for, in order and in one commit: after a crash either all of
@@ -79,15 +63,13 @@ impl BytesProducer {
     pub fn try_send_many<M: AsRef<[u8]>>(&mut self, messages: &[M]) -> Result<usize, SendError> {
         let mut batch = self.batch()?;
         for message in messages {
-            let message = message.as_ref();
-            let first = batch.is_empty();
-            match batch.try_claim(message.len()) {
-                Ok(payload) => payload.copy_from_slice(message),
-                Err(error) if first => return Err(error),
+            match batch.push(message.as_ref()) {
+                Ok(()) => {}
+                Err(error) if batch.is_empty() => return Err(error),
                 Err(_) => break,
             }
         }
-        Ok(batch.commit())
+        batch.publish(false)
     }
 
     /// Sends all of `messages` in order, in as few commits as the room allows, waiting as long as it takes.
@@ -95,12 +77,12 @@ impl BytesProducer {
     /// # Errors
     /// As [`try_send`](Self::try_send), but never `Full`; the messages before the one that cannot be sent are sent.
     pub fn send_many<M: AsRef<[u8]>>(&mut self, mut messages: &[M]) -> Result<(), SendError> {
-        while let Some((first, _)) = messages.split_first() {
+        while let Some((first, rest)) = messages.split_first() {
             match self.try_send_many(messages) {
                 Ok(sent) => messages = &messages[sent..],
                 Err(SendError::Full) => {
-                    // Wait for room; the claim is given up and made again as part of the next batch.
-                    self.claim(first.as_ref().len())?.abort();
+                    self.send(first.as_ref())?;
+                    messages = rest;
                 }
                 Err(error) => return Err(error),
             }
@@ -122,15 +104,13 @@ impl BytesProducer {
     /// # let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
     /// let mut frame = producer.try_claim(1024)?;
     /// frame.fill(7);
-    /// frame.commit();
+    /// frame.commit()?;
     /// assert_eq!(consumer.recv()?.len(), 1024);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline(always)]
-    pub fn try_claim(&mut self, len: usize) -> Result<Claim<'_>, SendError> {
-        self.check_process()?;
-        let slot = self.reserve_until(len, None)?;
-        Ok(Claim { producer: self, slot, len })
+    pub fn try_claim(&mut self, len: usize) -> Result<Claim<'_, K>, SendError> {
+        self.claim_until(len, None)
     }
 
     /// Reserves a frame, waiting for room as long as it takes.
@@ -138,42 +118,68 @@ impl BytesProducer {
     /// # Errors
     /// As [`try_claim`](Self::try_claim), but never `Full`.
     #[inline(always)]
-    pub fn claim(&mut self, len: usize) -> Result<Claim<'_>, SendError> {
-        self.claim_until(len, Until::Forever)
+    pub fn claim(&mut self, len: usize) -> Result<Claim<'_, K>, SendError> {
+        self.claim_until(len, Some(Until::Forever))
     }
 
     /// Reserves a frame, waiting for room for at most `timeout`.
     ///
     /// # Errors
     /// As [`try_claim`](Self::try_claim), with `Timeout` instead of `Full`.
-    pub fn claim_timeout(&mut self, len: usize, timeout: Duration) -> Result<Claim<'_>, SendError> {
-        self.claim_until(len, Until::after(timeout))
+    pub fn claim_timeout(&mut self, len: usize, timeout: Duration) -> Result<Claim<'_, K>, SendError> {
+        self.claim_until(len, Some(Until::after(timeout)))
     }
 
     #[inline(always)]
-    fn claim_until(&mut self, len: usize, until: Until) -> Result<Claim<'_>, SendError> {
+    fn claim_until(&mut self, len: usize, until: Option<Until>) -> Result<Claim<'_, K>, SendError> {
         self.check_process()?;
-        let slot = self.reserve_until(len, Some(until))?;
-        Ok(Claim { producer: self, slot, len })
+        let slot = self.reserve_until(len, until)?;
+        Ok(Claim::new(self, slot, len, until))
     }
 
     /// Finds room for one frame; waits for it if there is an `until`. The caller has looked at the process.
     #[inline(always)]
     pub(crate) fn reserve_until(&mut self, len: usize, until: Option<Until>) -> Result<Slot, SendError> {
-        match (self.writer.reserve(len), until) {
+        match (self.sender.reserve(len), until) {
             (Ok(slot), _) => Ok(slot),
-            (Err(Refusal::Full), Some(until)) => self.wait_for_room(len, until),
+            (Err(Refusal::Full), Some(until)) => {
+                self.wait(len, until, move |sender, looks| sender.reserve_patiently(len, looks))
+            }
             (Err(refusal), _) => Err(self.refused(refusal, len)),
         }
     }
 
+    /// Commits the reserved frame; waits for what that takes if there is an `until`. The caller has looked at the process.
+    #[inline(always)]
+    pub(crate) fn commit_until(
+        &mut self,
+        slot: Slot,
+        len: usize,
+        until: Option<Until>,
+    ) -> Result<(), SendError> {
+        match (self.sender.commit(slot, len), until) {
+            (Ok(()), _) => Ok(()),
+            (Err(Refusal::Full), Some(until)) => {
+                self.wait(len, until, move |sender, looks| sender.commit_patiently(slot, len, looks))
+            }
+            (Err(refusal), _) => Err(self.refused(refusal, len)),
+        }
+    }
+
+    /// Tries again, with the number of looks before, until it is no longer `Full`.
     #[cold]
-    fn wait_for_room(&mut self, len: usize, until: Until) -> Result<Slot, SendError> {
+    #[inline(never)]
+    fn wait<R>(
+        &mut self,
+        len: usize,
+        until: Until,
+        mut attempt: impl FnMut(&mut K::Sender, u64) -> Result<R, Refusal>,
+    ) -> Result<R, SendError> {
         let found =
-            wait::wait(until, FULL_PAUSE, |looks| match self.writer.reserve_patiently(len, looks + 1) {
+            wait::wait(until, self.sender.pause(), |looks| match attempt(&mut self.sender, looks + 1) {
                 Err(Refusal::Full) => None,
                 Err(refusal) => Some(Err(self.refused(refusal, len))),
-                Ok(slot) => Some(Ok(slot)),
+                Ok(done) => Some(Ok(done)),
             });
         found.unwrap_or(Err(SendError::Timeout))
     }
@@ -192,14 +198,14 @@ impl BytesProducer {
     ///     batch.try_claim(8)?.fill(i);
     /// }
     /// assert!(consumer.try_recv().is_err(), "nothing is committed yet");
-    /// assert_eq!(batch.commit(), 10);
+    /// assert_eq!(batch.commit()?, 10);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
-    pub fn batch(&mut self) -> Result<BytesBatch<'_>, SendError> {
+    pub fn batch(&mut self) -> Result<BytesBatch<'_, K>, SendError> {
         self.check_process()?;
-        let staged = self.writer.begin();
-        Ok(BytesBatch { producer: self, staged, open: None, len: 0 })
+        let staged = self.sender.begin();
+        Ok(BytesBatch::new(self, staged))
     }
 
     /// Whether a live process consumes this queue.
@@ -207,161 +213,54 @@ impl BytesProducer {
     /// # Errors
     /// If the kernel cannot be asked.
     pub fn has_consumer(&self) -> std::io::Result<bool> {
-        self.shared.is_role_taken(Role::Consumer)
+        self.sender.has_consumer()
     }
 
     /// Bytes of the largest message that the queue takes.
     pub fn max_message(&self) -> usize {
-        self.shared.geometry().max_payload as usize
+        self.sender.shared().geometry().max_payload as usize
     }
 
     #[inline(always)]
     pub(crate) fn check_process(&self) -> Result<(), SendError> {
-        if self.guard.is_intact() { Ok(()) } else { Err(SendError::Forked) }
+        if self.sender.is_own_process() { Ok(()) } else { Err(SendError::Forked) }
     }
 
     #[cold]
     #[inline(never)]
     pub(crate) fn refused(&self, refusal: Refusal, len: usize) -> SendError {
-        match (refusal, self.shared.geometry().framing) {
+        match (refusal, self.sender.shared().geometry().framing) {
             (Refusal::Full, _) => SendError::Full,
             (Refusal::Length, Framing::Variable) => SendError::TooLarge { len, max: self.max_message() },
             (Refusal::Length, Framing::Fixed { len: expected }) => {
                 SendError::WrongLength { len, expected: expected as usize }
             }
             (Refusal::Exhausted, _) => SendError::Exhausted,
-            (Refusal::Damaged(damage), _) => SendError::Damaged(self.shared.damaged(damage)),
+            (Refusal::Damaged(damage), _) => SendError::Damaged(self.sender.shared().damaged(damage)),
         }
     }
 
-    pub(crate) fn writer(&mut self) -> &mut Writer {
-        &mut self.writer
+    #[inline(always)]
+    pub(crate) fn sender(&mut self) -> &mut K::Sender {
+        &mut self.sender
     }
 
     #[inline(always)]
     pub(crate) fn payload(&self, slot: Slot) -> *mut u8 {
-        self.writer.payload(slot)
+        self.sender.payload(slot)
     }
 
-    #[inline(always)]
-    pub(crate) fn commit(&mut self, slot: Slot, len: usize) {
-        self.writer.commit(slot, len);
+    /// Whether all messages have one length.
+    pub(super) fn is_fixed(&self) -> bool {
+        matches!(self.sender.shared().geometry().framing, Framing::Fixed { .. })
     }
 }
 
-impl std::fmt::Debug for BytesProducer {
+impl<K: Kind> std::fmt::Debug for BytesProducer<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BytesProducer")
-            .field("path", &self.shared.path())
-            .field("position", &self.writer.position())
+            .field("path", &self.sender.shared().path())
+            .field("position", &self.sender.position())
             .finish()
-    }
-}
-
-/// A reserved frame: bytes in the file that only this producer may touch until it is committed.
-pub struct Claim<'p> {
-    producer: &'p mut BytesProducer,
-    slot: Slot,
-    len: usize,
-}
-
-impl Claim<'_> {
-    /// Makes the frame visible to the consumer. In a forked child of the process that claimed it, it does nothing.
-    #[inline(always)]
-    pub fn commit(self) {
-        if self.producer.guard.is_intact() {
-            self.producer.commit(self.slot, self.len);
-        }
-    }
-
-    /// Gives the frame up: it never existed. The same as dropping it.
-    pub fn abort(self) {}
-
-    /// Makes only the first `len` bytes the message. Does nothing if it is no longer than that, or if the queue
-    /// holds messages of one size.
-    pub fn truncate(&mut self, len: usize) {
-        if matches!(self.producer.writer, Writer::Variable(_)) {
-            self.len = self.len.min(len);
-        }
-    }
-}
-
-impl Deref for Claim<'_> {
-    type Target = [u8];
-
-    #[inline(always)]
-    fn deref(&self) -> &[u8] {
-        // SAFETY: the writer reserved these `len` mapped bytes; until `commit`, which consumes the claim, nobody
-        // else accesses them, and `self` is borrowed meanwhile.
-        unsafe { std::slice::from_raw_parts(self.producer.payload(self.slot), self.len) }
-    }
-}
-
-impl DerefMut for Claim<'_> {
-    #[inline(always)]
-    fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as in `deref`, and the borrow is exclusive.
-        unsafe { std::slice::from_raw_parts_mut(self.producer.payload(self.slot), self.len) }
-    }
-}
-
-/// Frames that are committed together: after a crash all of them exist, or none. Dropping the batch gives all of
-/// them up.
-pub struct BytesBatch<'p> {
-    producer: &'p mut BytesProducer,
-    staged: Staged,
-    /// The frame that was claimed last; it is staged when the next one is claimed.
-    open: Option<(Slot, usize)>,
-    len: usize,
-}
-
-impl BytesBatch<'_> {
-    /// Adds a frame of `len` bytes, to be written before the next call.
-    ///
-    /// # Errors
-    /// As [`BytesProducer::try_claim`]. What is in the batch already stays; on `Full`, commit it and begin another.
-    #[inline(always)]
-    pub fn try_claim(&mut self, len: usize) -> Result<&mut [u8], SendError> {
-        self.producer.check_process()?;
-        self.close_frame();
-        let slot = match self.producer.writer.reserve_behind(&self.staged, len) {
-            Ok(slot) => slot,
-            Err(refusal) => return Err(self.producer.refused(refusal, len)),
-        };
-        self.open = Some((slot, len));
-        self.len += 1;
-        let payload = self.producer.payload(slot);
-        // SAFETY: the writer reserved these `len` mapped bytes; nobody else accesses them until `commit`, which
-        // consumes the batch, and the batch is exclusively borrowed as long as the slice lives.
-        Ok(unsafe { std::slice::from_raw_parts_mut(payload, len) })
-    }
-
-    #[inline(always)]
-    fn close_frame(&mut self) {
-        if let Some((slot, len)) = self.open.take() {
-            self.producer.writer.stage(&mut self.staged, slot, len);
-        }
-    }
-
-    /// How many frames are in the batch.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether nothing is in the batch.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Makes all frames visible to the consumer, with one store. Returns how many: 0 in a forked child of the process
-    /// that began the batch.
-    #[inline(always)]
-    pub fn commit(mut self) -> usize {
-        if !self.producer.guard.is_intact() {
-            return 0;
-        }
-        self.close_frame();
-        self.producer.writer.publish(self.staged);
-        self.len
     }
 }

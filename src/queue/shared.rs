@@ -9,14 +9,15 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::Schema;
-use super::opening::{create_error, initial_contents, open_any, resolve};
+use super::kind::Engine;
+use super::opening::{check_kind, create_error, initial_contents, new_preamble, open_any, resolve};
 use super::options::Resolved;
 use super::schema::Mismatch;
-use crate::error::{AttachError, CreateError, Damaged, OpenError, Role, UnlinkError};
-use crate::lane::{Damage, LaneMemory, Ref};
-use crate::layout::{self, Cursors, Entry, Geometry, Rare};
+use crate::error::{AttachError, CreateError, Damaged, OpenError, UnlinkError};
+use crate::lane::{Damage, Ref};
+use crate::layout::{self, Geometry, Rare};
 use crate::shm::fork::ForkGuard;
-use crate::shm::{self, Access, AttachLock, AttachLockError, Lease, Mapping};
+use crate::shm::{self, Access, AttachLock, AttachLockError, Mapping, Size};
 use crate::sync::Ordering;
 
 /// `open_or_create` takes a file for dead after finding it unlinked and in its way so often.
@@ -29,35 +30,37 @@ pub(crate) struct Shared {
     header: Arc<Mapping>,
     geometry: Geometry,
     guard: ForkGuard,
-}
-
-/// A role that was taken, with all that its holder needs.
-pub(crate) struct Attached {
-    pub(crate) memory: LaneMemory,
-    pub(crate) cursors: Ref<Cursors>,
-    pub(crate) lease: Lease,
+    uuid: [u8; 16],
+    schema: Schema,
 }
 
 impl Shared {
-    pub(crate) fn create(name: &Path, options: &Resolved, schema: &Schema) -> Result<Arc<Self>, CreateError> {
+    pub(crate) fn create<K: Engine>(
+        name: &Path,
+        options: &Resolved,
+        schema: &Schema,
+    ) -> Result<Arc<Self>, CreateError> {
         let path = resolve(name).map_err(|reason| CreateError::BadName { reason })?;
         let geometry = options.geometry;
         let failed = |step| {
             let path = path.clone();
             move |source| create_error(path, step, source, geometry.file_len())
         };
-        let contents = initial_contents(options, schema).map_err(failed("reading random bytes"))?;
-        let file = shm::create(&path, geometry.file_len(), &contents).map_err(failed("creating the file"))?;
+        let preamble = new_preamble(options, schema).map_err(failed("reading random bytes"))?;
+        let size = Size { len: geometry.file_len(), allocated: geometry.allocated_len() };
+        let file = shm::create(&path, size, &initial_contents(options, &preamble))
+            .map_err(failed("creating the file"))?;
         let created = file.try_clone();
-        Self::map(path.clone(), file, geometry).map(Arc::new).map_err(|source| {
+        Self::map(path.clone(), file, geometry, preamble.uuid, schema).map(Arc::new).map_err(|source| {
             // Nothing is left behind: the file has its name already.
             let _ = created.and_then(|file| shm::unlink_if_same(&path, &file));
             failed("mapping the header")(source)
         })
     }
 
-    pub(crate) fn open(name: &Path, schema: &Schema) -> Result<Arc<Self>, OpenError> {
+    pub(crate) fn open<K: Engine>(name: &Path, schema: &Schema) -> Result<Arc<Self>, OpenError> {
         let (path, file, preamble, geometry) = open_any(name)?;
+        check_kind::<K>(&path, &preamble)?;
         schema.check(&preamble, &geometry).map_err(|mismatch| match mismatch {
             Mismatch::Geometry { field, found } => OpenError::Damaged { path: path.clone(), field, found },
             Mismatch::Type { found, expected } => {
@@ -67,11 +70,8 @@ impl Shared {
                 OpenError::WrongFormat { path: path.clone(), found, expected }
             }
         })?;
-        let shared = Self::map(path.clone(), file, geometry).map_err(|source| OpenError::Io {
-            path,
-            step: "mapping the header",
-            source,
-        })?;
+        let shared = Self::map(path.clone(), file, geometry, preamble.uuid, schema)
+            .map_err(|source| OpenError::Io { path, step: "mapping the header", source })?;
         match shared.is_unlinked() {
             Ok(false) => Ok(Arc::new(shared)),
             Ok(true) => Err(OpenError::Unlinked { path: shared.path }),
@@ -79,7 +79,7 @@ impl Shared {
         }
     }
 
-    pub(crate) fn open_or_create(
+    pub(crate) fn open_or_create<K: Engine>(
         name: &Path,
         options: &Resolved,
         schema: &Schema,
@@ -88,12 +88,12 @@ impl Shared {
         // stays there and stays unlinked has a second name.
         let mut tries = 0;
         loop {
-            let unlinked = match Self::open(name, schema) {
+            let unlinked = match Self::open::<K>(name, schema) {
                 Err(OpenError::NotFound { .. }) => None,
                 Err(error @ OpenError::Unlinked { .. }) => Some(error),
                 other => return other,
             };
-            match (Self::create(name, options, schema), unlinked) {
+            match (Self::create::<K>(name, options, schema), unlinked) {
                 (Err(CreateError::AlreadyExists { .. }), Some(error)) if tries >= MOST_TRIES => {
                     return Err(error);
                 }
@@ -104,12 +104,13 @@ impl Shared {
     }
 
     pub(crate) fn unlink(name: &Path) -> Result<(), UnlinkError> {
-        let (path, file, _, geometry) = open_any(name).map_err(UnlinkError::Open)?;
+        let (path, file, preamble, geometry) = open_any(name).map_err(UnlinkError::Open)?;
         let io = |step| {
             let path = path.clone();
             move |source| UnlinkError::Io { path, step, source }
         };
-        let shared = Self::map(path.clone(), file, geometry).map_err(io("mapping the header"))?;
+        let shared = Self::map(path.clone(), file, geometry, preamble.uuid, &Schema::bytes())
+            .map_err(io("mapping the header"))?;
         let _lock = AttachLock::take(&shared.file).map_err(|error| match error {
             AttachLockError::Busy => UnlinkError::Busy { path: path.clone() },
             AttachLockError::Io(source) => io("locking the file")(source),
@@ -121,67 +122,36 @@ impl Shared {
         Ok(())
     }
 
-    fn map(path: PathBuf, file: File, geometry: Geometry) -> io::Result<Self> {
+    fn map(
+        path: PathBuf,
+        file: File,
+        geometry: Geometry,
+        uuid: [u8; 16],
+        schema: &Schema,
+    ) -> io::Result<Self> {
         let header = Arc::new(Mapping::new(&file, 0, geometry.lane_offset, Access::ReadWrite)?);
-        Ok(Self { path, file, header, geometry, guard: ForkGuard::new()? })
+        Ok(Self { path, file, header, geometry, guard: ForkGuard::new()?, uuid, schema: schema.clone() })
     }
 
-    /// Takes the role's lease and maps the lane.
-    pub(crate) fn attach(&self, role: Role) -> Result<Attached, AttachError> {
+    /// Keeps others from attaching and unlinking. The queue is not unlinked then.
+    pub(super) fn lock_for_attach(&self) -> Result<AttachLock, AttachError> {
         if !self.guard.is_intact() {
             return Err(AttachError::Forked);
         }
-        let io = |step| move |source| AttachError::Io { path: self.path.clone(), step, source };
         let lock = AttachLock::take(&self.file).map_err(|error| match error {
             AttachLockError::Busy => AttachError::Busy { path: self.path.clone() },
-            AttachLockError::Io(source) => io("locking the file")(source),
+            AttachLockError::Io(source) => self.attach_failed("locking the file")(source),
         })?;
-        if self.is_unlinked().map_err(io("looking at the file"))? {
+        if self.is_unlinked().map_err(self.attach_failed("looking at the file"))? {
             return Err(AttachError::Unlinked { path: self.path.clone() });
         }
-        let (index, access) = match role {
-            Role::Producer => (layout::ENTRY_PRODUCER, Access::ReadWrite),
-            Role::Consumer => (layout::ENTRY_CONSUMER, Access::Read),
-        };
-        let entry = self.entry(index);
-        let byte = layout::LOCK_ENTRY + index as i64;
-        let Some(lease) = Lease::take(&self.file, byte).map_err(io("taking the lease"))? else {
-            return Err(self.role_taken(role, &entry));
-        };
-        entry.pid.store(std::process::id().into(), Ordering::Relaxed);
-        entry.generation.fetch_add(1, Ordering::Relaxed);
-        // The role is ours now; mapping a large lane may take long, and need not keep others from theirs.
-        drop(lock);
-        let memory = self.map_lane(access).map_err(io("mapping the lane"))?;
-        Ok(Attached { memory, cursors: self.words(layout::CURSORS_OFFSET), lease })
+        Ok(lock)
     }
 
-    fn map_lane(&self, access: Access) -> io::Result<LaneMemory> {
-        let Geometry { lane_offset, lane_len, .. } = self.geometry;
-        let lane = Mapping::new(&self.file, lane_offset, lane_len, access)?;
-        let len = self.geometry.ring_bytes() as usize;
-        let ring = lane.at(layout::LEAD, len);
-        // SAFETY: the section holds LEAD >= 8 bytes before the ring and `len` bytes of it; the mapping lives as
-        // long as the Arc; LEAD keeps `ring` 8-aligned; a producer's mapping is writable; all access by other
-        // processes keeps to the protocol by the contract of `create` and `open`, and the lease that the caller
-        // takes makes this process the only one in its role.
-        Ok(unsafe { LaneMemory::new(ring, len, Arc::new(lane)) })
-    }
-
-    fn role_taken(&self, role: Role, entry: &Entry) -> AttachError {
-        let pid = entry.pid.load(Ordering::Relaxed) as u32;
-        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();
-        let name = name.map(|name| name.trim_end().to_owned()).filter(|name| !name.is_empty());
-        AttachError::RoleTaken { path: self.path.clone(), role, pid, name }
-    }
-
-    /// Whether somebody alive holds the role.
-    pub(crate) fn is_role_taken(&self, role: Role) -> io::Result<bool> {
-        let index = match role {
-            Role::Producer => layout::ENTRY_PRODUCER,
-            Role::Consumer => layout::ENTRY_CONSUMER,
-        };
-        shm::is_locked(&self.file, layout::LOCK_ENTRY + index as i64)
+    /// Turns what the system said into an error for people.
+    pub(super) fn attach_failed(&self, step: &'static str) -> impl FnOnce(io::Error) -> AttachError {
+        let path = self.path.clone();
+        move |source| AttachError::Io { path, step, source }
     }
 
     /// Whether the file was removed, by `unlink` or otherwise.
@@ -193,18 +163,23 @@ impl Shared {
         self.words(layout::RARE_OFFSET)
     }
 
-    fn entry(&self, index: usize) -> Ref<Entry> {
-        self.words(layout::REGISTRY_OFFSET + index * size_of::<Entry>())
-    }
-
     /// Shared words in the header, which stays mapped for as long as the reference lives.
-    fn words<T: Send + Sync + 'static>(&self, offset: usize) -> Ref<T> {
+    pub(super) fn words<T: Send + Sync + 'static>(&self, offset: usize) -> Ref<T> {
         let words: NonNull<T> = self.header.at(offset, size_of::<T>()).cast();
         assert!(words.is_aligned(), "header sections are aligned");
         let keep: Arc<Mapping> = Arc::clone(&self.header);
         // SAFETY: in bounds (`at` checks) and aligned (checked above); the types placed here consist of atomics
         // only, for which any bytes are valid; the mapping lives as long as `keep`.
         unsafe { Ref::new(words, keep) }
+    }
+
+    /// The same, several of a kind.
+    pub(super) fn many_words<T: Send + Sync + 'static>(&self, offset: usize, count: usize) -> Ref<[T]> {
+        let first: NonNull<T> = self.header.at(offset, count * size_of::<T>()).cast();
+        assert!(first.is_aligned(), "header sections are aligned");
+        let keep: Arc<Mapping> = Arc::clone(&self.header);
+        // SAFETY: as in `words`, for all of them.
+        unsafe { Ref::new(NonNull::slice_from_raw_parts(first, count), keep) }
     }
 
     pub(crate) fn damaged(&self, damage: Damage) -> Box<Damaged> {
@@ -214,6 +189,18 @@ impl Shared {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(super) fn uuid(&self) -> [u8; 16] {
+        self.uuid
+    }
+
+    pub(super) fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     pub(crate) fn geometry(&self) -> &Geometry {

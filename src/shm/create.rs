@@ -13,25 +13,31 @@ use nix::unistd::linkat;
 /// Only the owner's processes may take part, unless the owner says otherwise with chmod.
 const MODE: u32 = 0o600;
 
-/// Creates `path` with `len` bytes of allocated space, writes `contents` (offset, bytes), and only then gives it
-/// its name. Fails with `AlreadyExists` if the name is taken, and leaves nothing behind when it fails.
-pub(crate) fn create(path: &Path, len: u64, contents: &[(u64, Vec<u8>)]) -> io::Result<File> {
+/// How long a file is, and how much of it takes space on the disk from the beginning.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) len: u64,
+    pub(crate) allocated: u64,
+}
+
+/// Creates `path` with that size, writes `contents` (offset, bytes), and only then gives it its name. Fails with `AlreadyExists` if the name is taken, and leaves nothing behind when it fails.
+pub(crate) fn create(path: &Path, size: Size, contents: &[(u64, Vec<u8>)]) -> io::Result<File> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     match unnamed(directory) {
         Ok(file) => {
-            fill(&file, len, contents)?;
+            fill(&file, size, contents)?;
             match link(&file, path) {
                 // No /proc, or a kernel without this way to link: make it again under a temporary name.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    named(path, directory, len, contents)
+                    named(path, directory, size, contents)
                 }
                 other => other.map(|()| file),
             }
         }
-        Err(error) if lacks_tmpfile(&error) => named(path, directory, len, contents),
+        Err(error) if lacks_tmpfile(&error) => named(path, directory, size, contents),
         Err(error) => Err(error),
     }
 }
@@ -49,17 +55,25 @@ fn lacks_tmpfile(error: &io::Error) -> bool {
     )
 }
 
-fn fill(file: &File, len: u64, contents: &[(u64, Vec<u8>)]) -> io::Result<()> {
-    let size = i64::try_from(len).map_err(|_| io::Error::from(Errno::EFBIG))?;
-    // Space is allocated now: a full disk is an error here, not a SIGBUS at some later store.
+fn fill(file: &File, size: Size, contents: &[(u64, Vec<u8>)]) -> io::Result<()> {
+    allocate(file, 0, size.allocated)?;
+    if size.len > size.allocated {
+        file.set_len(size.len)?;
+    }
+    contents.iter().try_for_each(|(offset, bytes)| file.write_all_at(bytes, *offset))
+}
+
+/// Gives these bytes their space on the disk now: a full disk is an error here, not a SIGBUS at some later store.
+pub(crate) fn allocate(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    let too_large = |_| io::Error::from(Errno::EFBIG);
+    let (offset, len) = (i64::try_from(offset).map_err(too_large)?, i64::try_from(len).map_err(too_large)?);
     loop {
-        match posix_fallocate(file, 0, size) {
-            Ok(()) => break,
+        match posix_fallocate(file, offset, len) {
+            Ok(()) => return Ok(()),
             Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    contents.iter().try_for_each(|(offset, bytes)| file.write_all_at(bytes, *offset))
 }
 
 fn link(file: &File, path: &Path) -> io::Result<()> {
@@ -77,7 +91,7 @@ impl Drop for Temporary {
     }
 }
 
-fn named(path: &Path, directory: &Path, len: u64, contents: &[(u64, Vec<u8>)]) -> io::Result<File> {
+fn named(path: &Path, directory: &Path, size: Size, contents: &[(u64, Vec<u8>)]) -> io::Result<File> {
     let suffix = u64::from_ne_bytes(random_uuid()?[..8].try_into().expect("eight bytes"));
     let temporary = Temporary(directory.join(format!(".ringway-{suffix:016x}.tmp")));
     let file = OpenOptions::new()
@@ -87,7 +101,7 @@ fn named(path: &Path, directory: &Path, len: u64, contents: &[(u64, Vec<u8>)]) -
         .mode(MODE)
         .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits())
         .open(&temporary.0)?;
-    fill(&file, len, contents)?;
+    fill(&file, size, contents)?;
     renameat2(AT_FDCWD, &temporary.0, AT_FDCWD, path, RenameFlags::RENAME_NOREPLACE)?;
     std::mem::forget(temporary);
     Ok(file)
@@ -113,9 +127,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let contents = &[(0, b"head".to_vec()), (4096, b"body".to_vec())];
         let one = directory.path().join("one");
-        create(&one, 8192, contents).unwrap();
+        let size = Size { len: 8192, allocated: 8192 };
+        create(&one, size, contents).unwrap();
         let two = directory.path().join("two");
-        named(&two, directory.path(), 8192, contents).unwrap();
+        named(&two, directory.path(), size, contents).unwrap();
         let bytes = std::fs::read(&one).unwrap();
         assert_eq!(bytes.len(), 8192);
         assert_eq!(&bytes[4096..4100], b"body");
@@ -128,7 +143,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("queue");
         std::fs::write(&path, b"precious").unwrap();
-        for result in [create(&path, 4096, &[]), named(&path, directory.path(), 4096, &[])] {
+        let size = Size { len: 4096, allocated: 4096 };
+        for result in [create(&path, size, &[]), named(&path, directory.path(), size, &[])] {
             assert_eq!(result.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         }
         assert_eq!(std::fs::read(&path).unwrap(), b"precious");

@@ -12,7 +12,8 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use super::file::reopen;
-use crate::layout::LOCK_ATTACH;
+use super::fork::without_forks;
+use crate::layout::{LOCK_ATTACH, LOCK_RECOVERY};
 
 fn byte(kind: libc::c_int, byte: i64) -> libc::flock {
     libc::flock {
@@ -38,6 +39,16 @@ pub(crate) fn is_locked(file: &File, at: i64) -> io::Result<bool> {
     let mut lock = byte(libc::F_WRLCK, at);
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock))?;
     Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
+}
+
+/// Runs `critical` under the recovery lock; `None` if somebody else has it. The lock goes with this process, whatever
+/// kills it: no child has its description, since nobody forks meanwhile, which also keeps other threads of this process
+/// waiting for their turn.
+pub(crate) fn with_recovery_lock<R>(file: &File, critical: impl FnOnce() -> R) -> io::Result<Option<R>> {
+    without_forks(|| {
+        let description = reopen(file)?;
+        Ok(try_lock(&description, LOCK_RECOVERY)?.then(critical))
+    })
 }
 
 /// Held while somebody attaches, or unlinks the queue; released when dropped.

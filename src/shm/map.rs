@@ -25,14 +25,33 @@ impl Mapping {
     /// Maps `len` bytes from `offset`, which must be a multiple of the page size. The caller has checked that the
     /// file is that long. All pages are populated now: a first touch costs microseconds later.
     pub(crate) fn new(file: &File, offset: u64, len: u64, access: Access) -> io::Result<Self> {
+        Self::with(MmapOptions::new().populate(), file, offset, len, access)
+    }
+
+    /// The same, with holes, which must stay untouched until they are filled: on tmpfs even reading one fills it.
+    pub(crate) fn sparse(file: &File, offset: u64, len: u64, access: Access) -> io::Result<Self> {
+        Self::with(&mut MmapOptions::new(), file, offset, len, access)
+    }
+
+    fn with(
+        options: &mut MmapOptions,
+        file: &File,
+        offset: u64,
+        len: u64,
+        access: Access,
+    ) -> io::Result<Self> {
         let len = usize::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        let mut options = MmapOptions::new();
-        options.offset(offset).len(len).populate();
+        options.offset(offset).len(len);
         let raw = match access {
             Access::Read => options.map_raw_read_only(file)?,
             Access::ReadWrite => options.map_raw(file)?,
         };
         Ok(Self { raw })
+    }
+
+    /// Populates a part that is no hole any more. Should that fail, its pages are populated one by one as they are touched.
+    pub(crate) fn populate(&self, offset: usize, len: usize) {
+        let _ = self.raw.advise_range(memmap2::Advice::PopulateRead, offset, len);
     }
 
     /// The address of byte `offset`, with at least `len` bytes mapped behind it.

@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use super::{Frame, Frames, Payload};
 use crate::error::RecvError;
-use crate::queue::BytesConsumer;
+use crate::queue::{BytesConsumer, Kind};
 
 /// The consumer of a [`Queue`](super::Queue). Messages are validated, then lent from the file. Dropping it makes
 /// room for another consumer.
 ///
 /// It may be sent to another thread, but not shared between threads.
-pub struct Consumer<T> {
-    bytes: BytesConsumer,
+pub struct Consumer<T, K: Kind> {
+    bytes: BytesConsumer<K>,
     message: PhantomData<fn() -> T>,
 }
 
-impl<T: Payload> Consumer<T> {
-    pub(super) fn new(bytes: BytesConsumer) -> Self {
+impl<T: Payload, K: Kind> Consumer<T, K> {
+    pub(super) fn new(bytes: BytesConsumer<K>) -> Self {
         Self { bytes, message: PhantomData }
     }
 
@@ -28,7 +28,7 @@ impl<T: Payload> Consumer<T> {
     /// # Errors
     /// [`RecvError::Empty`]; `Invalid` if a frame is not an archive of `T` (it is skipped).
     #[inline(always)]
-    pub fn try_recv(&self) -> Result<Frame<'_, T>, RecvError> {
+    pub fn try_recv(&self) -> Result<Frame<'_, T, K>, RecvError> {
         Frame::checked(self.bytes.try_recv()?)
     }
 
@@ -40,7 +40,7 @@ impl<T: Payload> Consumer<T> {
     /// # Errors
     /// As [`try_recv`](Self::try_recv), but never `Empty`.
     #[inline(always)]
-    pub fn recv(&self) -> Result<Frame<'_, T>, RecvError> {
+    pub fn recv(&self) -> Result<Frame<'_, T, K>, RecvError> {
         Frame::checked(self.bytes.recv()?)
     }
 
@@ -48,7 +48,7 @@ impl<T: Payload> Consumer<T> {
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), with `Timeout` instead of `Empty`.
-    pub fn recv_timeout(&self, timeout: Duration) -> Result<Frame<'_, T>, RecvError> {
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Frame<'_, T, K>, RecvError> {
         Frame::checked(self.bytes.recv_timeout(timeout)?)
     }
 
@@ -60,7 +60,7 @@ impl<T: Payload> Consumer<T> {
     /// # Safety
     /// Every frame of the queue must be a valid archive of `T`, as [`Producer`](super::Producer) writes it.
     #[inline(always)]
-    pub unsafe fn try_recv_unchecked(&self) -> Result<Frame<'_, T>, RecvError> {
+    pub unsafe fn try_recv_unchecked(&self) -> Result<Frame<'_, T, K>, RecvError> {
         let bytes = self.bytes.try_recv()?;
         // SAFETY: the caller's promise is the same.
         unsafe { Frame::unchecked(bytes) }
@@ -74,7 +74,7 @@ impl<T: Payload> Consumer<T> {
     /// # Safety
     /// As [`try_recv_unchecked`](Self::try_recv_unchecked).
     #[inline(always)]
-    pub unsafe fn recv_unchecked(&self) -> Result<Frame<'_, T>, RecvError> {
+    pub unsafe fn recv_unchecked(&self) -> Result<Frame<'_, T, K>, RecvError> {
         let bytes = self.bytes.recv()?;
         // SAFETY: the caller's promise is the same.
         unsafe { Frame::unchecked(bytes) }
@@ -85,7 +85,7 @@ impl<T: Payload> Consumer<T> {
     /// # Errors
     /// [`RecvError::Empty`] if there is none, or if `max` is 0.
     #[inline(always)]
-    pub fn try_recv_many(&self, max: usize) -> Result<Frames<'_, T>, RecvError> {
+    pub fn try_recv_many(&self, max: usize) -> Result<Frames<'_, T, K>, RecvError> {
         self.bytes.try_recv_many(max).map(Frames::new)
     }
 
@@ -97,7 +97,7 @@ impl<T: Payload> Consumer<T> {
     /// # Panics
     /// If `max` is 0.
     #[inline(always)]
-    pub fn recv_many(&self, max: usize) -> Result<Frames<'_, T>, RecvError> {
+    pub fn recv_many(&self, max: usize) -> Result<Frames<'_, T, K>, RecvError> {
         self.bytes.recv_many(max).map(Frames::new)
     }
 
@@ -108,7 +108,7 @@ impl<T: Payload> Consumer<T> {
     ///
     /// # Panics
     /// If `max` is 0.
-    pub fn recv_many_timeout(&self, max: usize, timeout: Duration) -> Result<Frames<'_, T>, RecvError> {
+    pub fn recv_many_timeout(&self, max: usize, timeout: Duration) -> Result<Frames<'_, T, K>, RecvError> {
         self.bytes.recv_many_timeout(max, timeout).map(Frames::new)
     }
 
@@ -121,7 +121,7 @@ impl<T: Payload> Consumer<T> {
     }
 }
 
-impl<T> std::fmt::Debug for Consumer<T> {
+impl<T, K: Kind> std::fmt::Debug for Consumer<T, K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.bytes.fmt(f)
     }

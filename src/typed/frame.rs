@@ -17,7 +17,7 @@ use rkyv::{access_unchecked, rancor};
 
 use super::Payload;
 use crate::error::{InvalidFrame, RecvError};
-use crate::queue::{BytesFrame, BytesFrames};
+use crate::queue::{BytesFrame, BytesFrames, Keeper, KeeperOf, Kind, TakenBy};
 
 /// Deeper archives than this are refused: validation recurses, and a hostile nest would overflow the stack. A level takes
 /// up to 1 KiB of it in debug builds, so threads that receive deep archives need more than 1 MiB.
@@ -38,30 +38,49 @@ fn invalid(path: &Path, bytes: &[u8], reason: rancor::Error) -> RecvError {
     RecvError::Invalid(Box::new(InvalidFrame { path: path.to_path_buf(), len: bytes.len(), reason }))
 }
 
+/// Gives a frame's room back and says why. Takes the parts of the guard, not the guard, whose address must stay unknown.
+#[cold]
+#[inline(never)]
+fn skip<K: Kind>(keeper: &KeeperOf<K>, taken: TakenBy<K::Receiver>, reason: rancor::Error) -> RecvError {
+    // Dropping it releases the frame.
+    let bytes = BytesFrame::<K>::new(keeper, taken);
+    invalid(keeper.shared().path(), &bytes, reason)
+}
+
 /// A received message: derefs to the archive in the file. Dropping it gives its room back.
 ///
 /// Dropped by a panic, the message comes again: panicking is no way to finish with it. A frame that is forgotten
 /// (`mem::forget`) keeps its room, and that of everything behind it, until the consumer is gone.
-pub struct Frame<'c, T: Payload> {
+pub struct Frame<'c, T: Payload, K: Kind> {
     /// Points into the bytes that `bytes` guards.
     archived: NonNull<T::Archived>,
-    bytes: BytesFrame<'c>,
+    bytes: BytesFrame<'c, K>,
 }
 
-impl<'c, T: Payload> Frame<'c, T> {
+// SAFETY: a frame is its two fields. `archived` is only ever used as a shared reference to a `T::Archived` (`deref`), which
+// may be sent to another thread if a `T::Archived` may be shared between threads; the archive itself stays in the file and
+// is never dropped. The other field may be sent by the condition.
+unsafe impl<'c, T: Payload<Archived: Sync>, K: Kind> Send for Frame<'c, T, K> where BytesFrame<'c, K>: Send {}
+// SAFETY: a shared frame gives out what a shared reference to each field gives out: `&T::Archived`, which several threads
+// may have if a `T::Archived` may be shared between them, and `&BytesFrame`, which they may have by the condition.
+unsafe impl<'c, T: Payload<Archived: Sync>, K: Kind> Sync for Frame<'c, T, K> where BytesFrame<'c, K>: Sync {}
+
+impl<'c, T: Payload, K: Kind> Frame<'c, T, K> {
     #[inline(always)]
-    pub(super) fn checked(bytes: BytesFrame<'c>) -> Result<Self, RecvError> {
+    pub(super) fn checked(bytes: BytesFrame<'c, K>) -> Result<Self, RecvError> {
         match access::<T>(&bytes) {
             Ok(archived) => Ok(Self { archived: NonNull::from(archived), bytes }),
-            // Dropping `bytes` releases the frame: it is skipped.
-            Err(reason) => Err(invalid(bytes.consumer().path(), &bytes, reason)),
+            Err(reason) => {
+                let (keeper, taken) = bytes.into_parts();
+                Err(skip::<K>(keeper, taken, reason))
+            }
         }
     }
 
     /// # Safety
     /// The bytes must be a valid archive of `T`, if they are long enough for one.
     #[inline(always)]
-    pub(super) unsafe fn unchecked(bytes: BytesFrame<'c>) -> Result<Self, RecvError> {
+    pub(super) unsafe fn unchecked(bytes: BytesFrame<'c, K>) -> Result<Self, RecvError> {
         if bytes.len() < size_of::<T::Archived>() {
             // Too short is found out here, so that no pointer leaves the frame.
             return Self::checked(bytes);
@@ -82,13 +101,17 @@ impl<'c, T: Payload> Frame<'c, T> {
         self.bytes.reject();
     }
 
+    pub(super) fn bytes(&self) -> &BytesFrame<'c, K> {
+        &self.bytes
+    }
+
     /// The whole archive, root at the end.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl<T: Payload> Deref for Frame<'_, T> {
+impl<T: Payload, K: Kind> Deref for Frame<'_, T, K> {
     type Target = T::Archived;
 
     #[inline(always)]
@@ -99,7 +122,7 @@ impl<T: Payload> Deref for Frame<'_, T> {
     }
 }
 
-impl<T: Payload<Archived: fmt::Debug>> fmt::Debug for Frame<'_, T> {
+impl<T: Payload<Archived: fmt::Debug>, K: Kind> fmt::Debug for Frame<'_, T, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
@@ -107,14 +130,14 @@ impl<T: Payload<Archived: fmt::Debug>> fmt::Debug for Frame<'_, T> {
 
 /// Messages received together. Dropping it gives the room of all of them back; dropped by a panic, all of them
 /// come again.
-pub struct Frames<'c, T> {
-    bytes: BytesFrames<'c>,
+pub struct Frames<'c, T, K: Kind> {
+    bytes: BytesFrames<'c, K>,
     message: PhantomData<fn() -> T>,
 }
 
-impl<'c, T: Payload> Frames<'c, T> {
+impl<'c, T: Payload, K: Kind> Frames<'c, T, K> {
     #[inline(always)]
-    pub(super) fn new(bytes: BytesFrames<'c>) -> Self {
+    pub(super) fn new(bytes: BytesFrames<'c, K>) -> Self {
         Self { bytes, message: PhantomData }
     }
 
@@ -131,10 +154,10 @@ impl<'c, T: Payload> Frames<'c, T> {
     /// The messages in order, each validated when it is reached.
     #[inline(always)]
     pub fn iter(&self) -> impl Iterator<Item = Result<&T::Archived, RecvError>> + '_ {
-        let consumer = self.bytes.consumer();
+        let keeper = self.bytes.keeper();
         self.bytes
             .iter()
-            .map(|bytes| access::<T>(bytes).map_err(|reason| invalid(consumer.path(), bytes, reason)))
+            .map(|bytes| access::<T>(bytes).map_err(|reason| invalid(keeper.shared().path(), bytes, reason)))
     }
 
     /// The messages in order, without validation.
@@ -159,7 +182,7 @@ impl<'c, T: Payload> Frames<'c, T> {
     }
 }
 
-impl<T> fmt::Debug for Frames<'_, T> {
+impl<T, K: Kind> fmt::Debug for Frames<'_, T, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Frames").field("len", &self.bytes.len()).finish_non_exhaustive()
     }

@@ -10,33 +10,41 @@ use rkyv::ser::allocator::Arena;
 use super::Payload;
 use super::payload::{Attempt, count, serialize_into};
 use crate::error::{SendError, SerializeError, SerializeErrorKind};
-use crate::lane::{Room, Slot, Staged};
-use crate::queue::BytesProducer;
+use crate::lane::{Room, Slot};
+use crate::queue::{BytesProducer, Kind, Sender, StagedOf};
 use crate::wait::Until;
 
 /// A value whose archive has another length each time it is asked for is given up after so many attempts.
 const MOST_COUNTS: usize = 4;
 
 /// Where a message goes.
-#[derive(Clone, Copy)]
-enum Place<'s> {
+enum Place<'s, S> {
     /// Alone, waiting for room if there is an `Until`.
     AtTail(Option<Until>),
     /// Behind what a batch holds already.
-    Behind(&'s Staged),
+    Behind(&'s S),
+}
+
+// Not derived, which would ask the same of `S`.
+impl<S> Copy for Place<'_, S> {}
+impl<S> Clone for Place<'_, S> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
 }
 
 /// The producer of a [`Queue`](super::Queue). Values are serialised straight into the file. Dropping it makes room
 /// for another producer; what was sent stays.
-pub struct Producer<T> {
-    bytes: BytesProducer,
+pub struct Producer<T, K: Kind> {
+    bytes: BytesProducer<K>,
     /// Scratch space of serialisers, reused by every message.
     arena: Arena,
     message: PhantomData<fn(T)>,
 }
 
-impl<T: Payload> Producer<T> {
-    pub(super) fn new(bytes: BytesProducer) -> Self {
+impl<T: Payload, K: Kind> Producer<T, K> {
+    pub(super) fn new(bytes: BytesProducer<K>) -> Self {
         Self { bytes, arena: Arena::new(), message: PhantomData }
     }
 
@@ -77,18 +85,15 @@ impl<T: Payload> Producer<T> {
     /// can never be sent. A later one that cannot ends the batch before it.
     pub fn try_send_many(&mut self, values: &[T]) -> Result<usize, SendError> {
         self.bytes.check_process()?;
-        let mut staged = self.bytes.writer().begin();
-        let mut count = 0;
+        let mut staged = self.bytes.sender().begin();
         for value in values {
             match self.write(value, Place::Behind(&staged)) {
-                Ok((slot, len)) => self.bytes.writer().stage(&mut staged, slot, len),
-                Err(error) if count == 0 => return Err(error),
+                Ok((slot, len)) => self.bytes.sender().stage(&mut staged, slot, len),
+                Err(error) if K::Sender::count(&staged) == 0 => return Err(error),
                 Err(_) => break,
             }
-            count += 1;
         }
-        self.bytes.writer().publish(staged);
-        Ok(count)
+        self.bytes.sender().publish(staged, false).map_err(|refusal| self.bytes.refused(refusal, 0))
     }
 
     /// Sends all of `values` in order, in as few commits as the room allows, waiting as long as it takes.
@@ -121,17 +126,16 @@ impl<T: Payload> Producer<T> {
     fn send_until(&mut self, value: &T, until: Option<Until>) -> Result<(), SendError> {
         self.bytes.check_process()?;
         let (slot, len) = self.write(value, Place::AtTail(until))?;
-        self.bytes.commit(slot, len);
-        Ok(())
+        self.bytes.commit_until(slot, len, until)
     }
 
     /// Serialises into free room.
     #[inline(always)]
-    fn write(&mut self, value: &T, place: Place<'_>) -> Result<(Slot, usize), SendError> {
-        let writer = self.bytes.writer();
+    fn write(&mut self, value: &T, place: Place<'_, StagedOf<K>>) -> Result<(Slot, usize), SendError> {
+        let sender = self.bytes.sender();
         let room = match place {
-            Place::AtTail(_) => writer.contiguous(),
-            Place::Behind(staged) => writer.contiguous_behind(staged),
+            Place::AtTail(_) => sender.contiguous(),
+            Place::Behind(staged) => sender.contiguous_behind(staged),
         };
         let (slot, room) = match room {
             Room::UpTo(slot, room) => (slot, room),
@@ -148,10 +152,10 @@ impl<T: Payload> Producer<T> {
     }
 
     #[inline(always)]
-    fn reserve(&mut self, len: usize, place: Place<'_>) -> Result<Slot, SendError> {
+    fn reserve(&mut self, len: usize, place: Place<'_, StagedOf<K>>) -> Result<Slot, SendError> {
         match place {
             Place::AtTail(until) => self.bytes.reserve_until(len, until),
-            Place::Behind(staged) => match self.bytes.writer().reserve_behind(staged, len) {
+            Place::Behind(staged) => match self.bytes.sender().reserve_behind(staged, len) {
                 Ok(slot) => Ok(slot),
                 Err(refusal) => Err(self.bytes.refused(refusal, len)),
             },
@@ -161,8 +165,8 @@ impl<T: Payload> Producer<T> {
     #[inline(always)]
     fn serialize(&mut self, value: &T, slot: Slot, room: usize) -> Result<usize, Attempt> {
         let payload = self.bytes.payload(slot);
-        // SAFETY: the writer granted these `room` mapped bytes behind what is staged (`reserve`, or `contiguous`, which
-        // stays below the limit); nobody else accesses them until they are committed, and the slice ends before that.
+        // SAFETY: the sender granted these `room` mapped bytes behind what is staged (`reserve`, or `contiguous`), by the
+        // contract of `Sender`; nobody else accesses them until they are committed, and the slice ends before that.
         let frame = unsafe { std::slice::from_raw_parts_mut(payload, room) };
         serialize_into(value, frame, &mut self.arena)
     }
@@ -173,7 +177,7 @@ impl<T: Payload> Producer<T> {
         &mut self,
         value: &T,
         attempt: Attempt,
-        place: Place<'_>,
+        place: Place<'_, StagedOf<K>>,
     ) -> Result<(Slot, usize), SendError> {
         if let Attempt::Failed(error) = attempt {
             return Err(error);
@@ -196,7 +200,7 @@ impl<T: Payload> Producer<T> {
     }
 }
 
-impl<T> std::fmt::Debug for Producer<T> {
+impl<T, K: Kind> std::fmt::Debug for Producer<T, K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.bytes.fmt(f)
     }

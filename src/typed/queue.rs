@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::format::schema;
 use super::{Consumer, Payload, Producer};
 use crate::error::{AttachError, CreateError, OpenError};
-use crate::queue::{BytesConsumer, BytesProducer, Options, Shared};
+use crate::queue::{BytesConsumer, BytesProducer, BytesQueue, Kind, Options, Shared, Spsc};
 
-/// An SPSC queue of messages of type `T`, archived with rkyv in the file and read in place.
+/// A queue of messages of type `T`, archived with rkyv in the file and read in place. `K` says who may send and receive.
 ///
 /// The handle itself takes no part in the traffic: [`producer`](Self::producer) and
 /// [`consumer`](Self::consumer) do. Dropping it, or the process ending in whatever way, leaves the file in place;
@@ -39,12 +39,13 @@ use crate::queue::{BytesConsumer, BytesProducer, Options, Shared};
 /// assert_eq!(tick.prices[1], 2.5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Queue<T> {
+pub struct Queue<T, K: Kind = Spsc> {
     shared: Arc<Shared>,
+    kind: PhantomData<fn() -> K>,
     message: PhantomData<fn(T) -> T>,
 }
 
-impl<T: Payload> Queue<T> {
+impl<T: Payload, K: Kind> Queue<T, K> {
     /// Creates a queue with default [`Options`] and opens it. A bare name lives in `/dev/shm`, anything with a
     /// slash is a path.
     ///
@@ -71,8 +72,8 @@ impl<T: Payload> Queue<T> {
     /// As [`create`](Self::create).
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, CreateError> {
-        let resolved = options.for_type(size_of::<T::Archived>(), align_of::<T::Archived>())?;
-        Shared::create(name.as_ref(), &resolved, &schema::<T>()).map(Self::from_shared)
+        let resolved = options.for_type(K::NUMBER, size_of::<T::Archived>(), align_of::<T::Archived>())?;
+        Shared::create::<K>(name.as_ref(), &resolved, &schema::<T>()).map(Self::from_shared)
     }
 
     /// Opens an existing queue.
@@ -84,7 +85,7 @@ impl<T: Payload> Queue<T> {
     /// As [`create`](Self::create).
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open(name: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Shared::open(name.as_ref(), &schema::<T>()).map(Self::from_shared)
+        Shared::open::<K>(name.as_ref(), &schema::<T>()).map(Self::from_shared)
     }
 
     /// Opens the queue, or creates it with default options if there is none. When several processes do this at
@@ -112,29 +113,39 @@ impl<T: Payload> Queue<T> {
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open_or_create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, OpenError> {
         let resolved = options
-            .for_type(size_of::<T::Archived>(), align_of::<T::Archived>())
+            .for_type(K::NUMBER, size_of::<T::Archived>(), align_of::<T::Archived>())
             .map_err(OpenError::Create)?;
-        Shared::open_or_create(name.as_ref(), &resolved, &schema::<T>()).map(Self::from_shared)
+        Shared::open_or_create::<K>(name.as_ref(), &resolved, &schema::<T>()).map(Self::from_shared)
     }
 
     fn from_shared(shared: Arc<Shared>) -> Self {
-        Self { shared, message: PhantomData }
+        Self { shared, kind: PhantomData, message: PhantomData }
     }
 
-    /// Becomes the queue's producer.
+    /// The same queue, as one of bytes.
+    pub(super) fn bytes(&self) -> BytesQueue<K> {
+        BytesQueue::from_shared(Arc::clone(&self.shared))
+    }
+
+    pub(super) fn from_bytes(bytes: BytesQueue<K>) -> Self {
+        Self::from_shared(bytes.into_shared())
+    }
+
+    /// Becomes the queue's producer, or (MPMC) one of them.
     ///
     /// # Errors
-    /// [`AttachError::RoleTaken`] while another producer is alive.
-    pub fn producer(&self) -> Result<Producer<T>, AttachError> {
+    /// SPSC: [`AttachError::RoleTaken`] while another producer is alive. MPMC: [`AttachError::NoEntry`] if there are as
+    /// many participants as can be, [`AttachError::NoSpace`] if there is none for its lane.
+    pub fn producer(&self) -> Result<Producer<T, K>, AttachError> {
         BytesProducer::attach(Arc::clone(&self.shared)).map(Producer::new)
     }
 
-    /// Becomes the queue's consumer. Frames that an earlier consumer held when it ended come again, with
+    /// Becomes the queue's consumer, or (MPMC) one of them. Frames that an earlier consumer held when it ended come again, with
     /// [`Frame::redeliveries`](super::Frame::redeliveries) of at least 1.
     ///
     /// # Errors
-    /// [`AttachError::RoleTaken`] while another consumer is alive.
-    pub fn consumer(&self) -> Result<Consumer<T>, AttachError> {
+    /// SPSC: [`AttachError::RoleTaken`] while another consumer is alive. MPMC: [`AttachError::NoEntry`].
+    pub fn consumer(&self) -> Result<Consumer<T, K>, AttachError> {
         BytesConsumer::attach(Arc::clone(&self.shared)).map(Consumer::new)
     }
 
@@ -154,13 +165,13 @@ impl<T: Payload> Queue<T> {
     }
 }
 
-impl<T> Clone for Queue<T> {
+impl<T, K: Kind> Clone for Queue<T, K> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), message: PhantomData }
+        Self { shared: Arc::clone(&self.shared), kind: PhantomData, message: PhantomData }
     }
 }
 
-impl<T> std::fmt::Debug for Queue<T> {
+impl<T, K: Kind> std::fmt::Debug for Queue<T, K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Queue")
             .field("path", &self.shared.path())

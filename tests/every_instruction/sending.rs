@@ -142,18 +142,17 @@ fn perform(
                 }
             }
             notes.set_about(first + batch.len() as u64, true);
-            Ok(batch.commit())
+            batch.commit()
         }
         SendManyThree => {
             notes.set_about(first + 3, false);
             producer.try_send_many(data)
         }
-        ClaimAndTruncate => producer.try_claim(data[0].len() + 8).map(|mut claim| {
+        ClaimAndTruncate => producer.try_claim(data[0].len() + 8).and_then(|mut claim| {
             claim[..data[0].len()].copy_from_slice(&data[0]);
             claim.truncate(data[0].len());
             notes.set_about(first + 1, true);
-            claim.commit();
-            1
+            claim.commit().map(|()| 1)
         }),
         ClaimAndAbort => producer.try_claim(data[0].len()).map(|mut claim| {
             claim.fill(0xab);

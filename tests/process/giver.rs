@@ -180,7 +180,7 @@ impl<'n> Giver<'n> {
         self.shape.fill(seq, &mut claim[..len]);
         claim.truncate(len);
         self.notes.set_about(seq + 1, true);
-        claim.commit();
+        claim.commit()?;
         self.moved_to(seq + 1);
         Ok(true)
     }
@@ -199,7 +199,7 @@ impl<'n> Giver<'n> {
             end += 1;
         }
         self.notes.set_about(end, true);
-        batch.commit();
+        batch.commit()?;
         let room = end > self.next;
         self.moved_to(end);
         Ok(room)

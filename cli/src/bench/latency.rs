@@ -51,7 +51,7 @@ fn echo<const W: usize>(
         checker.check_bytes::<W>(&requests.recv()?)?;
         let mut reply = replies.claim(8 * W)?;
         fill::<W>(sequence, &mut reply);
-        reply.commit();
+        reply.commit()?;
     }
     Ok(())
 }
@@ -67,7 +67,7 @@ fn measure<const W: usize>(
         let start = Instant::now();
         let mut request = requests.claim(8 * W)?;
         fill::<W>(sequence, &mut request);
-        request.commit();
+        request.commit()?;
         checker.check_bytes::<W>(&replies.recv()?)?;
         histogram.saturating_record(start.elapsed().as_nanos() as u64);
     }

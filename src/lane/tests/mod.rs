@@ -17,7 +17,7 @@ struct Lane {
 
 impl Lane {
     fn new(framing: Framing, capacity: u64, align: u64, start: u64) -> Self {
-        let geometry = Geometry::new(GeometryRequest { framing, capacity, align }).unwrap();
+        let geometry = Geometry::new(GeometryRequest { framing, capacity, align, order: None }).unwrap();
         let cursors = Ref::on_heap(Arc::new(Cursors::default()));
         for word in [&*cursors.tail, &*cursors.head, &cursors.consumer.released, &cursors.consumer.taken] {
             word.store(start, Ordering::Relaxed);

@@ -1,0 +1,52 @@
+//! Errors of recovering.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why nothing was recovered.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RecoverError {
+    /// Another process is just recovering this queue.
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The handle was made before a fork, and this is the child.
+    Forked,
+    /// The system refused to lock the file.
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for RecoverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Busy { path } => write!(
+                f,
+                "{}: another process is just recovering it; if that goes on for seconds, it may be stopped: continue or \
+                 kill it",
+                path.display()
+            ),
+            Self::Forked => f.write_str(super::transfer::FORKED),
+            Self::Io { path, source } => {
+                write!(f, "{}: the recovery lock could not be taken: {source}", path.display())
+            }
+        }
+    }
+}
+
+impl Error for RecoverError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

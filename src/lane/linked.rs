@@ -1,0 +1,202 @@
+//! The lane of an MPMC producer: frames are payloads and nothing else; links say which of them are committed.
+//!
+//! The writer keeps a list of its own of where the frames end that were linked and that somebody may still read. A
+//! frame's bytes are free once its link's lap has moved past its position (`SYNC release`); room is given back in
+//! order, up to the oldest frame that is not. A new owner of the lane makes the list anew from the links.
+
+use std::collections::VecDeque;
+
+use super::ring::Ring;
+use super::{Damage, LaneMemory, Refusal, Room, Slot};
+use crate::layout::{Framing, Geometry};
+use crate::prefetch;
+
+/// Frames that are looked at in one go when room runs out: their links' lines are fetched side by side.
+const RECLAIM_AT_ONCE: usize = 256;
+
+const LINE: u64 = 64;
+/// How far ahead, in bytes, the lines of small frames are asked for ...
+const AHEAD: u64 = 1024;
+/// ... that is, of this size at most: those of larger ones the processor foresees by itself, and better.
+const MOST_AHEAD: u64 = 512;
+
+/// A frame that a link refers to, as a new owner of the lane finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LinkedFrame {
+    pub(crate) position: u64,
+    pub(crate) offset: u64,
+    pub(crate) len: u64,
+}
+
+/// The link that keeps a frame, and where the frame ends in the lane.
+#[derive(Clone, Copy)]
+struct Extent {
+    position: u64,
+    end: u64,
+}
+
+/// The one producer's side of a lane.
+pub(crate) struct Writer {
+    memory: LaneMemory,
+    /// Where the lane begins in `memory`.
+    base: usize,
+    ring: Ring<0>,
+    fixed_len: Option<u64>,
+    /// Everything before this belongs to frames that were linked.
+    tail: u64,
+    /// From here on somebody may still read.
+    limit: u64,
+    extents: VecDeque<Extent>,
+    /// No more frames than links can be in use.
+    most: usize,
+}
+
+impl Writer {
+    /// Takes over the lane at `base` of `memory` with the frames that are still in it, in the order of their positions.
+    ///
+    /// The caller must hold the lease of the lane's entry.
+    pub(crate) fn adopt(
+        memory: LaneMemory,
+        base: usize,
+        geometry: &Geometry,
+        links: usize,
+        frames: &[LinkedFrame],
+    ) -> Result<Self, Damage> {
+        let ring = Ring::new(geometry);
+        let fixed_len = match geometry.framing {
+            Framing::Variable => None,
+            Framing::Fixed { len } => Some(len),
+        };
+        let mut extents = VecDeque::with_capacity(links);
+        let first = frames.first().map_or(0, |frame| frame.offset);
+        let mut tail = first;
+        for frame in frames {
+            let damage = |word, found| Damage { word, position: frame.position, found };
+            // First, so that no sum below can overflow.
+            if frame.offset >= ring.capacity() || !frame.offset.is_multiple_of(ring.granule()) {
+                return Err(damage("link's offset", frame.offset));
+            }
+            let turn = tail - ring.index(tail);
+            let ahead = if frame.offset < ring.index(tail) { ring.capacity() } else { 0 };
+            let start = turn + ahead + frame.offset;
+            tail = ring.checked_end(start, frame.len).ok_or(damage("link's length", frame.len))?;
+            if tail - first > ring.capacity() || extents.len() == links {
+                return Err(damage("link's offset", frame.offset));
+            }
+            extents.push_back(Extent { position: frame.position, end: tail });
+        }
+        Ok(Self { memory, base, ring, fixed_len, tail, limit: first + ring.capacity(), extents, most: links })
+    }
+
+    /// Everything before this belongs to frames that were linked.
+    #[inline(always)]
+    pub(crate) fn tail(&self) -> u64 {
+        self.tail
+    }
+
+    /// Finds room for a frame of `len` bytes at or behind `at`, which is `tail` or the end of a frame that was
+    /// reserved, but not linked yet. `is_over` says whether the frame of a link is not needed any more.
+    #[inline(always)]
+    pub(crate) fn reserve(
+        &mut self,
+        at: u64,
+        len: usize,
+        is_over: impl Fn(u64) -> bool,
+    ) -> Result<Slot, Refusal> {
+        let len = len as u64;
+        if len > self.ring.max_payload() || self.fixed_len.is_some_and(|fixed| fixed != len) {
+            return Err(Refusal::Length);
+        }
+        let size = self.ring.size(len);
+        let start = self.ring.start(at, size);
+        if start + size > self.limit {
+            self.reclaim(start + size, is_over)?;
+        }
+        let slot = self.slot(start);
+        if size <= MOST_AHEAD {
+            self.ask_ahead(start, size);
+        }
+        self.memory.note_write(slot.offset, len as usize);
+        Ok(slot)
+    }
+
+    /// Asks for as many bytes further on in the ring as this frame takes.
+    #[inline(always)]
+    fn ask_ahead(&self, start: u64, size: u64) {
+        let mut at = start + AHEAD;
+        while at < start + AHEAD + size {
+            prefetch::to_write(self.memory.payload(self.base + self.ring.offset(at)));
+            at += LINE;
+        }
+    }
+
+    #[inline(always)]
+    fn slot(&self, start: u64) -> Slot {
+        Slot { position: start, offset: self.base + self.ring.offset(start) }
+    }
+
+    /// The room at `at` that needs no padding.
+    #[inline(always)]
+    pub(crate) fn contiguous(&self, at: u64) -> Room {
+        if self.fixed_len.is_some() {
+            return Room::FixedLen;
+        }
+        match self.ring.contiguous(at, self.limit) {
+            Some(room) if room > 0 => Room::UpTo(self.slot(at), room),
+            _ => Room::Unknown,
+        }
+    }
+
+    /// Looks for frames that are over; `Full` if positions up to `end` are still not free.
+    #[cold]
+    fn reclaim(&mut self, end: u64, is_over: impl Fn(u64) -> bool) -> Result<(), Refusal> {
+        while end > self.limit {
+            let some = self.extents.iter().take(RECLAIM_AT_ONCE);
+            let over = some.take_while(|extent| is_over(extent.position)).count();
+            if let Some(last) = over.checked_sub(1) {
+                self.limit = self.extents[last].end + self.ring.capacity();
+                self.extents.drain(..over);
+            }
+            if self.extents.is_empty() {
+                self.limit = self.tail + self.ring.capacity();
+            }
+            if over < RECLAIM_AT_ONCE && end > self.limit {
+                return Err(Refusal::Full);
+            }
+        }
+        Ok(())
+    }
+
+    /// The frame at `slot` is linked at `position`: it stays until that is over.
+    #[inline(always)]
+    pub(crate) fn linked(&mut self, position: u64, slot: Slot, len: usize) {
+        if self.extents.len() == self.most {
+            // As many positions have been claimed since: the oldest one's link has moved on.
+            self.extents.pop_front();
+        }
+        self.tail = slot.position + self.ring.size(len as u64);
+        self.extents.push_back(Extent { position, end: self.tail });
+    }
+
+    /// Where a frame behind this one may begin.
+    #[inline(always)]
+    pub(crate) fn end(&self, slot: Slot, len: usize) -> u64 {
+        slot.position + self.ring.size(len as u64)
+    }
+
+    /// The link that keeps the oldest frame.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        self.extents.front().map(|extent| extent.position)
+    }
+
+    /// Offset of the frame in its lane, as links give it.
+    #[inline(always)]
+    pub(crate) fn offset_in_lane(&self, slot: Slot) -> u64 {
+        self.ring.index(slot.position)
+    }
+
+    #[inline(always)]
+    pub(crate) fn payload(&self, slot: Slot) -> *mut u8 {
+        self.memory.payload(slot.offset)
+    }
+}

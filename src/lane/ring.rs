@@ -1,0 +1,81 @@
+//! Where frames lie in a byte ring: contiguous, in whole granules, never across the end.
+
+use crate::layout::Geometry;
+
+/// The shape of a ring whose frames have `WORD` bytes before their payload.
+#[derive(Clone, Copy)]
+pub(crate) struct Ring<const WORD: u64> {
+    capacity: u64,
+    granule: u64,
+    max_payload: u64,
+}
+
+impl<const WORD: u64> Ring<WORD> {
+    pub(crate) fn new(geometry: &Geometry) -> Self {
+        Self { capacity: geometry.capacity, granule: geometry.align, max_payload: geometry.max_payload }
+    }
+
+    #[inline(always)]
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    #[inline(always)]
+    pub(crate) fn granule(&self) -> u64 {
+        self.granule
+    }
+
+    #[inline(always)]
+    pub(crate) fn max_payload(&self) -> u64 {
+        self.max_payload
+    }
+
+    #[inline(always)]
+    pub(crate) fn index(&self, position: u64) -> u64 {
+        position & (self.capacity - 1)
+    }
+
+    #[inline(always)]
+    pub(crate) fn offset(&self, position: u64) -> usize {
+        self.index(position) as usize
+    }
+
+    /// Bytes from `position` to the end of the ring.
+    #[inline(always)]
+    pub(crate) fn rest(&self, position: u64) -> u64 {
+        self.capacity - self.index(position)
+    }
+
+    /// Bytes that a frame with `len` bytes of payload takes.
+    #[inline(always)]
+    pub(crate) fn size(&self, len: u64) -> u64 {
+        (len + WORD + self.granule - 1) & !(self.granule - 1)
+    }
+
+    /// Where a frame of `size` bytes starts when everything before `position` is taken.
+    #[inline(always)]
+    pub(crate) fn start(&self, position: u64, size: u64) -> u64 {
+        let rest = self.rest(position);
+        if size <= rest { position } else { position + rest }
+    }
+
+    /// The end of a frame at `position`, unless no frame of that length can stand there.
+    #[inline(always)]
+    pub(crate) fn checked_end(&self, position: u64, len: u64) -> Option<u64> {
+        // First, so that no sum below can overflow.
+        if len > self.max_payload {
+            return None;
+        }
+        let size = self.size(len);
+        (size <= self.rest(position)).then_some(position + size)
+    }
+
+    /// The largest payload that fits between `position` and `end` without padding. `None` if not even a frame without
+    /// payload does.
+    #[inline(always)]
+    pub(crate) fn contiguous(&self, position: u64, end: u64) -> Option<usize> {
+        let free = end.saturating_sub(position);
+        let room = free.min(self.rest(position)).checked_sub(WORD)?;
+        Some(room.min(self.max_payload) as usize)
+    }
+}

@@ -1,0 +1,303 @@
+//! The words of an MPMC queue's order ring: what their bits mean. Plain numbers, no atomic operation.
+//!
+//! ```text
+//! state of a link   63                  18 17       6 5     2 1     0
+//!                  +----------------------+----------+-------+-------+
+//!                  | lap                  | owner    | redo  | kind  |
+//!                  +----------------------+----------+-------+-------+
+//! tail              position << 2 | CLOSED | W
+//! head              position << 1 | W
+//! intent            first position << 8 | how many; 0: none
+//! entry's word      generation << 2 | role << 1 | DIRTY
+//! ```
+//!
+//! `lap` is the position divided by the number of links, so that a state says which position it is about.
+
+/// What has become of a link's position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkKind {
+    /// To be claimed, or claimed and not committed yet. `owner` and `redo` are 0.
+    Free,
+    /// Committed, or taken and not yet marked so. `owner` is 0.
+    Full,
+    /// A guard of participant `owner` holds the frame.
+    Held,
+    /// To be handed out again. `owner` is 0.
+    Redo,
+}
+
+const KIND_BITS: u32 = 2;
+const REDO_BITS: u32 = 4;
+const OWNER_BITS: u32 = 12;
+const REDO_SHIFT: u32 = KIND_BITS;
+const OWNER_SHIFT: u32 = REDO_SHIFT + REDO_BITS;
+const LAP_SHIFT: u32 = OWNER_SHIFT + OWNER_BITS;
+const LAP_BITS: u32 = u64::BITS - LAP_SHIFT;
+
+/// Redeliveries are counted up to this.
+pub(crate) const MAX_REDO: u64 = (1 << REDO_BITS) - 1;
+/// No more participants than an owner's number can tell apart.
+pub(crate) const MAX_PARTICIPANTS: u64 = 1 << OWNER_BITS;
+
+/// A link's state word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LinkState(pub(crate) u64);
+
+impl LinkState {
+    #[inline(always)]
+    const fn new(lap: u64, owner: u64, redo: u64, kind: LinkKind) -> Self {
+        Self(lap << LAP_SHIFT | owner << OWNER_SHIFT | redo << REDO_SHIFT | kind as u64)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn free(lap: u64) -> Self {
+        Self::new(lap, 0, 0, LinkKind::Free)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn full(lap: u64) -> Self {
+        Self::new(lap, 0, 0, LinkKind::Full)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn held(lap: u64, owner: usize, redo: u64) -> Self {
+        Self::new(lap, owner as u64, redo, LinkKind::Held)
+    }
+
+    /// To be handed out for the `redo`th time again; the count stops at [`MAX_REDO`].
+    #[inline(always)]
+    pub(crate) const fn redo(lap: u64, redo: u64) -> Self {
+        Self::new(lap, 0, if redo < MAX_REDO { redo } else { MAX_REDO }, LinkKind::Redo)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn lap(self) -> u64 {
+        self.0 >> LAP_SHIFT
+    }
+
+    #[inline(always)]
+    pub(crate) const fn owner(self) -> usize {
+        (self.0 >> OWNER_SHIFT & ((1 << OWNER_BITS) - 1)) as usize
+    }
+
+    #[inline(always)]
+    pub(crate) const fn redeliveries(self) -> u64 {
+        self.0 >> REDO_SHIFT & MAX_REDO
+    }
+
+    #[inline(always)]
+    pub(crate) const fn kind(self) -> LinkKind {
+        match self.0 & ((1 << KIND_BITS) - 1) {
+            0 => LinkKind::Free,
+            1 => LinkKind::Full,
+            2 => LinkKind::Held,
+            _ => LinkKind::Redo,
+        }
+    }
+}
+
+impl std::fmt::Debug for LinkState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}(lap {}", self.kind(), self.lap())?;
+        if self.kind() == LinkKind::Held {
+            write!(f, ", owner {}", self.owner())?;
+        }
+        write!(f, ", redo {})", self.redeliveries())
+    }
+}
+
+/// Somebody sleeps on this cursor. (Nobody does yet: reserved.)
+const WAITERS: u64 = 1;
+const TAIL_SHIFT: u32 = 2;
+const HEAD_SHIFT: u32 = 1;
+
+/// The `tail` word: next position to claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tail(pub(crate) u64);
+
+impl Tail {
+    pub(crate) const fn at(position: u64) -> Self {
+        Self(position << TAIL_SHIFT)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn position(self) -> u64 {
+        self.0 >> TAIL_SHIFT
+    }
+
+    /// `count` positions further on. Whoever sleeps is to be woken by whoever stores this.
+    #[inline(always)]
+    pub(crate) const fn claimed(self, count: u64) -> Self {
+        // Wrapping: a word that makes no sense must not make anybody panic.
+        Self((self.0 & !WAITERS).wrapping_add(count << TAIL_SHIFT))
+    }
+}
+
+/// The `head` word: next position to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head(pub(crate) u64);
+
+impl Head {
+    pub(crate) const fn at(position: u64) -> Self {
+        Self(position << HEAD_SHIFT)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn position(self) -> u64 {
+        self.0 >> HEAD_SHIFT
+    }
+
+    /// `count` positions further on. Taking makes no room: whoever sleeps for room sleeps on.
+    #[inline(always)]
+    pub(crate) const fn taken(self, count: u64) -> Self {
+        Self(self.0.wrapping_add(count << HEAD_SHIFT))
+    }
+}
+
+const INTENT_COUNT_BITS: u32 = 8;
+/// Most positions that one claim or one take covers.
+pub(crate) const MAX_BATCH: u64 = (1 << INTENT_COUNT_BITS) - 1;
+
+/// The positions that a participant is about to claim or take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Intent(pub(crate) u64);
+
+impl Intent {
+    pub(crate) const NONE: Self = Self(0);
+
+    #[inline(always)]
+    pub(crate) const fn new(position: u64, count: u64) -> Self {
+        Self(position << INTENT_COUNT_BITS | count)
+    }
+
+    pub(crate) fn positions(self) -> std::ops::Range<u64> {
+        let first = self.0 >> INTENT_COUNT_BITS;
+        first..first + (self.0 & MAX_BATCH)
+    }
+}
+
+/// Positions are refused from here on in a ring of `2^shift` links: no lap, intent or cursor overflows.
+pub(crate) const fn position_limit(shift: u32) -> u64 {
+    let by_lap = LAP_BITS + shift;
+    let by_intent = u64::BITS - INTENT_COUNT_BITS;
+    // One batch, and one lap of tombstones, may lie behind the limit.
+    (1 << if by_lap < by_intent { by_lap } else { by_intent }) - (1 << (shift + 1)) - (MAX_BATCH + 1)
+}
+
+/// A registry entry's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EntryWord(pub(crate) u64);
+
+/// What an entry's owner does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EntryRole {
+    Producer,
+    Consumer,
+}
+
+impl EntryWord {
+    const DIRTY: u64 = 1;
+    const CONSUMER: u64 = 2;
+    const GENERATION_SHIFT: u32 = 2;
+
+    /// Whether it has, or had until it died, an owner that nobody has cleaned up after.
+    pub(crate) const fn is_dirty(self) -> bool {
+        self.0 & Self::DIRTY != 0
+    }
+
+    pub(crate) const fn role(self) -> EntryRole {
+        if self.0 & Self::CONSUMER != 0 { EntryRole::Consumer } else { EntryRole::Producer }
+    }
+
+    /// How many owners there have been.
+    pub(crate) const fn generation(self) -> u64 {
+        self.0 >> Self::GENERATION_SHIFT
+    }
+
+    /// The word of the next owner.
+    pub(crate) const fn attached(self, role: EntryRole) -> Self {
+        let role = match role {
+            EntryRole::Producer => 0,
+            EntryRole::Consumer => Self::CONSUMER,
+        };
+        Self((self.generation() + 1) << Self::GENERATION_SHIFT | role | Self::DIRTY)
+    }
+
+    /// The word once nothing of its owner is left.
+    pub(crate) const fn cleaned(self) -> Self {
+        Self(self.0 & !Self::DIRTY)
+    }
+}
+
+/// Lane and offset in one word; the lane's number is at most [`MAX_PARTICIPANTS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(pub(crate) u64);
+
+impl Place {
+    const LANE_SHIFT: u32 = 48;
+
+    #[inline(always)]
+    pub(crate) const fn new(lane: usize, offset: u64) -> Self {
+        Self((lane as u64) << Self::LANE_SHIFT | offset)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn lane(self) -> usize {
+        (self.0 >> Self::LANE_SHIFT) as usize
+    }
+
+    #[inline(always)]
+    pub(crate) const fn offset(self) -> u64 {
+        self.0 & ((1 << Self::LANE_SHIFT) - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_come_apart_as_they_were_put_together() {
+        let lap = (1 << LAP_BITS) - 1;
+        let owner = MAX_PARTICIPANTS as usize - 1;
+        for (state, kind, owner, redo) in [
+            (LinkState::free(lap), LinkKind::Free, 0, 0),
+            (LinkState::full(lap), LinkKind::Full, 0, 0),
+            (LinkState::held(lap, owner, 7), LinkKind::Held, owner, 7),
+            (LinkState::redo(lap, 99), LinkKind::Redo, 0, MAX_REDO),
+        ] {
+            assert_eq!(
+                (state.lap(), state.kind(), state.owner(), state.redeliveries()),
+                (lap, kind, owner, redo)
+            );
+        }
+        assert_eq!(LinkState::free(0).0, 0, "a new file's links are free");
+    }
+
+    #[test]
+    fn cursors_keep_or_lose_the_waiters_bit() {
+        assert_eq!(Tail(Tail::at(5).0 | WAITERS).claimed(3), Tail::at(8));
+        assert_eq!(Head(Head::at(5).0 | WAITERS).taken(3), Head(Head::at(8).0 | WAITERS));
+    }
+
+    #[test]
+    fn nothing_overflows_below_the_limit() {
+        for shift in [1, 10, 20] {
+            let last = position_limit(shift) + MAX_BATCH + (1 << shift);
+            assert_eq!(Intent::new(last, MAX_BATCH).positions(), last..last + MAX_BATCH);
+            assert_eq!(LinkState::full((last >> shift) + 1).lap(), (last >> shift) + 1);
+            assert_eq!(Tail::at(last).position(), last);
+        }
+        assert!(Intent::NONE.positions().is_empty());
+    }
+
+    #[test]
+    fn entries_count_their_owners() {
+        let first = EntryWord(0).attached(EntryRole::Consumer);
+        assert!(first.is_dirty() && first.role() == EntryRole::Consumer && first.generation() == 1);
+        let second = first.cleaned().attached(EntryRole::Producer);
+        assert!(!first.cleaned().is_dirty());
+        assert_eq!((second.role(), second.generation()), (EntryRole::Producer, 2));
+        assert_eq!((Place::new(4095, 77).lane(), Place::new(4095, 77).offset()), (4095, 77));
+    }
+}

@@ -1,0 +1,69 @@
+//! Who holds up a position.
+
+use super::{Leases, Links};
+use crate::layout::order::{Intent, LinkKind};
+use crate::sync::{AtomicU64, Ordering};
+
+/// What stands in the way of a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blocked {
+    /// Nothing that another one's death would explain; look again.
+    No,
+    /// A participant that is alive.
+    ByLiving,
+    /// Somebody who is dead: recovery will help.
+    ByDead,
+}
+
+impl Links {
+    /// Why the link of `position` does not move on, as seen a moment ago.
+    #[cold]
+    pub(crate) fn blocked(&self, position: u64, leases: &impl Leases) -> Blocked {
+        let slot = self.slot(position);
+        let state = self.state(slot);
+        let position = self.position(state, slot);
+        let found = match state.kind() {
+            LinkKind::Held if state.owner() < self.entries.len() => {
+                Blocked::by(leases.is_held(state.owner()))
+            }
+            LinkKind::Free if position < self.tail().position() => {
+                self.blocked_by_intent(position, leases, |index| &self.entries[index].own.enq)
+            }
+            LinkKind::Full if position < self.head().position() => {
+                self.blocked_by_intent(position, leases, |index| &self.entries[index].own.deq)
+            }
+            _ => Blocked::No,
+        };
+        // Once more: whoever was in the way may have moved the link and then ended.
+        if self.state(slot) == state { found } else { Blocked::No }
+    }
+
+    /// By a living one, if any of those is that mean to move the position: recovery leaves it alone then.
+    fn blocked_by_intent<'a>(
+        &self,
+        position: u64,
+        leases: &impl Leases,
+        intent: impl Fn(usize) -> &'a AtomicU64,
+    ) -> Blocked {
+        let mut found = Blocked::No;
+        for index in 0..self.entries.len() {
+            if !Intent(intent(index).load(Ordering::Acquire)).positions().contains(&position) {
+                continue;
+            }
+            if leases.is_held(index) {
+                return Blocked::ByLiving;
+            }
+            // An intent outlives its owner's stay: in an entry that is clean it means nothing.
+            if self.entry_word(index).is_dirty() {
+                found = Blocked::ByDead;
+            }
+        }
+        found
+    }
+}
+
+impl Blocked {
+    fn by(is_alive: bool) -> Self {
+        if is_alive { Self::ByLiving } else { Self::ByDead }
+    }
+}

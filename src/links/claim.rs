@@ -1,0 +1,125 @@
+//! The producer's side: claim positions, then commit the frames that stand in the lane already.
+
+use crossbeam_utils::Backoff;
+
+use super::die_point::die_point;
+use super::{FrameRef, Links};
+use crate::layout::order::{Intent, LinkState, MAX_BATCH, Place, Tail, position_limit};
+use crate::prefetch;
+use crate::sync::Ordering;
+
+/// How many positions ahead a producer asks for a link's line.
+const LINKS_AHEAD: u64 = 8;
+
+/// Positions that were won, to be committed at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claimed {
+    pub(crate) first: u64,
+    pub(crate) count: u64,
+}
+
+/// Why nothing was claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotClaimed {
+    /// The link of this position is not free yet.
+    Full(u64),
+    /// The positions are used up.
+    Exhausted,
+}
+
+impl Links {
+    /// Claims as many as possible of the next `most` positions for participant `me`, but not fewer than `least`.
+    ///
+    /// The caller must hold the lease of `me`, have its frames complete, and commit every position that it wins before it
+    /// claims again.
+    #[inline(always)]
+    pub(crate) fn claim(&self, me: usize, least: u64, most: u64) -> Result<Claimed, NotClaimed> {
+        debug_assert!(0 < least && least <= most && most <= MAX_BATCH);
+        let own = &self.entries[me].own;
+        let backoff = Backoff::new();
+        loop {
+            let tail = self.tail();
+            let first = tail.position();
+            let count = self.free_run(first, most);
+            if count < least {
+                if self.tail() == tail {
+                    return Err(self.not_claimed(first + count));
+                }
+                continue;
+            }
+            // SYNC intent: Release, for it must not become visible before the commits of the claim before.
+            own.enq.store(Intent::new(first, count).0, Ordering::Release);
+            die_point();
+            let exchanged = self.cursors.tail.compare_exchange(
+                tail.0,
+                tail.claimed(count).0,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+            die_point();
+            if exchanged.is_ok() {
+                prefetch::to_write(self.link(first + count + LINKS_AHEAD));
+                return Ok(Claimed { first, count });
+            }
+            own.enq.store(Intent::NONE.0, Ordering::Release);
+            backoff.spin();
+        }
+    }
+
+    /// How many of the `most` positions from `first` have a free link.
+    #[inline(always)]
+    fn free_run(&self, first: u64, most: u64) -> u64 {
+        let mut count = 0;
+        // SYNC release: whoever read the link's last frame has done so.
+        while count < most
+            && self.state(self.slot(first + count)) == LinkState::free(self.lap(first + count))
+            && first + count < position_limit(self.shift)
+        {
+            count += 1;
+        }
+        count
+    }
+
+    #[cold]
+    fn not_claimed(&self, position: u64) -> NotClaimed {
+        if position >= position_limit(self.shift) {
+            NotClaimed::Exhausted
+        } else {
+            NotClaimed::Full(position)
+        }
+    }
+
+    /// Whether the next position's link is free, a moment ago.
+    #[inline(always)]
+    pub(crate) fn has_free(&self) -> bool {
+        self.free_run(self.tail().position(), 1) == 1
+    }
+
+    /// Makes the frame at a claimed position visible. Nothing that can fail or block may come between claim and commit.
+    #[inline(always)]
+    pub(crate) fn commit(&self, position: u64, frame: FrameRef) {
+        self.fill(position, frame, 0);
+        self.publish(position);
+    }
+
+    #[inline(always)]
+    pub(super) fn fill(&self, position: u64, frame: FrameRef, letter: u64) {
+        let link = self.link(position);
+        // SYNC fields: whoever sees one of these sees at least the state that allowed to write it.
+        link.place.store(Place::new(frame.lane, frame.offset).0, Ordering::Release);
+        link.len.store(frame.len, Ordering::Release);
+        link.letter.store(letter, Ordering::Relaxed);
+    }
+
+    #[inline(always)]
+    pub(super) fn publish(&self, position: u64) {
+        die_point();
+        // SYNC commit
+        self.link(position).state.store(LinkState::full(self.lap(position)).0, Ordering::Release);
+    }
+
+    /// Where the next claim would begin, a moment ago.
+    pub(crate) fn next_claim(&self) -> u64 {
+        Tail(self.cursors.tail.load(Ordering::Relaxed)).position()
+    }
+}

@@ -1,0 +1,51 @@
+//! Where tests kill a participant: between any two stores that others can tell apart. Outside of tests nothing of it
+//! is left.
+
+#[cfg(not(test))]
+#[inline(always)]
+pub(super) fn die_point() {}
+
+#[cfg(test)]
+pub(super) use armed::{die_point, mortal};
+
+#[cfg(test)]
+mod armed {
+    use std::cell::Cell;
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+    #[cfg(loom)]
+    use loom::thread_local;
+    #[cfg(not(loom))]
+    use std::thread_local;
+
+    thread_local! {
+        #[allow(clippy::missing_const_for_thread_local, reason = "loom's macro knows no `const`")]
+        /// The how manieth point from here on kills; 0: none does.
+        static LEFT: Cell<u32> = Cell::new(0);
+    }
+
+    struct Died;
+
+    /// A death is an unwinding that stores nothing: no shared word is touched in a destructor.
+    pub(in crate::links) fn die_point() {
+        let left = LEFT.with(Cell::get);
+        if left != 0 {
+            LEFT.with(|cell| cell.set(left - 1));
+        }
+        if left == 1 {
+            resume_unwind(Box::new(Died));
+        }
+    }
+
+    /// Does `act`, which is killed at its die point of that number, counted from 1: then there is no result.
+    pub(in crate::links) fn mortal<R>(at: u32, act: impl FnOnce() -> R) -> Option<R> {
+        LEFT.with(|cell| cell.set(at));
+        let result = catch_unwind(AssertUnwindSafe(act));
+        LEFT.with(|cell| cell.set(0));
+        match result {
+            Ok(result) => Some(result),
+            Err(cause) if cause.is::<Died>() => None,
+            Err(cause) => resume_unwind(cause),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Dead letters: what a link of a dead-letter queue says about where its message comes from.
+
+use super::{FrameRef, Held, Links};
+use crate::layout::order::LinkKind;
+use crate::sync::Ordering;
+
+/// A position, and the uuid of its queue.
+pub(crate) type Origin = (u64, [u64; 2]);
+
+impl Links {
+    /// Whether the frame has come again too often to be handed out once more.
+    pub(crate) fn is_dead_letter(&self, held: Held) -> bool {
+        let most = self.policy.max_redeliveries;
+        most != 0 && held.redeliveries > most
+    }
+
+    /// As [`commit`](Self::commit), for a dead letter.
+    pub(crate) fn commit_letter(&self, position: u64, frame: FrameRef, (original, uuid): Origin) {
+        self.fill(position, frame, original + 1);
+        let link = self.link(position);
+        for (word, value) in link.uuid.iter().zip(uuid) {
+            word.store(value, Ordering::Relaxed);
+        }
+        self.publish(position);
+    }
+
+    /// Where the message at a position that is out comes from.
+    pub(crate) fn origin_at(&self, position: u64) -> Option<Origin> {
+        self.origin(self.slot(position))
+    }
+
+    fn origin(&self, slot: usize) -> Option<Origin> {
+        let link = &self.links[slot];
+        let position = link.letter.load(Ordering::Relaxed).checked_sub(1)?;
+        let uuid = [&link.uuid[0], &link.uuid[1]].map(|word| word.load(Ordering::Relaxed));
+        Some((position, uuid))
+    }
+
+    /// Whether a letter of that origin is here and was not released yet, for all that can be seen. (What was released
+    /// may as well never have been committed.)
+    pub(crate) fn has_letter(&self, origin: Origin) -> bool {
+        (0..self.links.len())
+            .any(|slot| self.state(slot).kind() != LinkKind::Free && self.origin(slot) == Some(origin))
+    }
+
+    /// Counts a message that came again too often.
+    pub(crate) fn count_letter(&self, is_buried: bool) {
+        let counter = if is_buried { &self.rare.dead_letters } else { &self.rare.dead_letters_failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}

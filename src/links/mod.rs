@@ -1,0 +1,248 @@
+//! The order of an MPMC queue: links, which give the frames of many lanes one global order; claiming, committing,
+//! taking and releasing them; and recovering what the dead have left.
+//!
+//! # The protocol
+//!
+//! A position is claimed once and taken once; its link is slot `position % links`. What its state word says
+//! ([`LinkState`]):
+//!
+//! ```text
+//!   FREE(lap) --claim: intent, CAS tail--> still FREE(lap) --commit--> FULL(lap)
+//!   FULL(lap) --take: intent, CAS head---> still FULL(lap) --mark----> HELD(lap, owner)
+//!   HELD(lap, owner) --release--> FREE(lap + 1)        --reject, or its owner is dead--> REDO(lap)
+//!   REDO(lap) --CAS--> HELD(lap, another owner)
+//!   FREE(lap), claimed by a dead one --recovery--> FREE(lap + 1)     (a tombstone: consumers pass it)
+//!   FULL(lap), taken by a dead one   --recovery--> REDO(lap)
+//! ```
+//!
+//! 1. A producer writes its frames into its own lane, completely. Then it looks whether the links of the next positions
+//!    are free, stores its **intent** (which positions) into its registry entry, and moves `tail` over them by CAS. It
+//!    fills in the links and stores their states, in order (`SYNC commit`).
+//! 2. A consumer looks whether the link at `head` is FULL, stores its intent, moves `head` by CAS, and marks the links
+//!    HELD with its own number before it reads.
+//! 3. Whoever holds a frame stores FREE of the next lap when it is done (`SYNC release`). In any order, from any thread.
+//! 4. A participant proves that it is alive by a kernel lock, its lease. What a dead one has left is found by its
+//!    entry: [`recovery`].
+//!
+//! ## Why recovery knows what it may touch
+//!
+//! *Claim.* If position `q` is below `tail` and its link is FREE, or below `head` and FULL, then the intent in the entry
+//! of the one that won the CAS covers `q`, for as long as that is so.
+//! *Proof.* The winner stores the intent before the CAS (Release, and the CAS releases as well), so whoever sees the
+//! cursor past `q` sees the intent or a later one of the same entry. The owner stores a later intent only after it has
+//! moved the links of this one: the store of an intent is Release (`SYNC intent`), so whoever sees the later intent
+//! also sees the links moved. An entry is not given to a new owner before recovery has found nothing of the old one's
+//! intents left. ∎
+//!
+//! So, under the recovery lock, a position that stands still and that no *living* participant's intent covers belongs
+//! to a dead one, and nobody will ever move it: it is moved from exactly the word that was examined, by CAS. The intent is
+//! read before the lease is looked at; were it the other way round, an owner might die in between and be taken for
+//! alive, which only delays, or attach in between and be taken for dead.
+//!
+//! An intent may cover positions that its owner did not get: a failed CAS clears it. A living owner that is paused
+//! before that keeps others' dead positions from being recovered; that is one of the limits of the promise.
+//!
+//! ## Why no frame is read while it is written, or written while it is read
+//!
+//! `SYNC commit`: payload and link are written before the state FULL (Release); a consumer reads them after it saw FULL
+//! or REDO (Acquire). `SYNC release`: a consumer's reads come before FREE (Release); a producer claims the link, or
+//! reuses the lane's bytes, after it saw a state of a later lap (Acquire).
+//!
+//! ## Why every frame that is to come again does
+//!
+//! A REDO is stored before `redo_epoch` is raised (Release, `SYNC redo`). A consumer reads the epoch (Acquire) before it
+//! looks through all links, and remembers that one: whatever becomes REDO behind its back raises the epoch again.
+//!
+//! # Progress
+//!
+//! Claiming and taking are lock-free: a CAS fails only because another one succeeded. Committing, releasing and rejecting
+//! are wait-free. Nobody waits for a lock but for being the one that recovers. A participant that is paused between CAS
+//! and the last state of a claim or take keeps that position, and consumers do not pass it.
+//!
+//! The whole is checked in models (`model/`), which also hold the mistakes that are easily made here.
+
+mod blocked;
+mod claim;
+mod die_point;
+mod entry;
+mod letters;
+mod recovery;
+mod redo;
+mod take;
+
+#[cfg(all(test, loom))]
+mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+pub(crate) use blocked::Blocked;
+#[cfg(test)]
+use claim::Claimed;
+pub(crate) use claim::NotClaimed;
+pub(crate) use letters::Origin;
+pub(crate) use recovery::Recovered;
+pub(crate) use redo::RedoScan;
+#[cfg(test)]
+use take::Taken;
+pub(crate) use take::{Held, Nothing};
+
+use crate::lane::{Damage, Ref};
+use crate::layout::order::{EntryRole, EntryWord, Head, LinkState, Place, Tail};
+use crate::layout::{Link, OrderCursors, Participant, Policy, Rare};
+use crate::sync::{AtomicU64, Ordering, fence};
+
+/// Tells the living from the dead: the kernel, or a model of it.
+pub(crate) trait Leases {
+    /// Whether a living participant holds the lease of entry `index`. In doubt, yes.
+    fn is_held(&self, index: usize) -> bool;
+}
+
+/// What a link refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FrameRef {
+    pub(crate) lane: usize,
+    pub(crate) offset: u64,
+    pub(crate) len: u64,
+}
+
+/// The shared words of an MPMC queue.
+#[derive(Clone)]
+pub(crate) struct Links {
+    pub(crate) rare: Ref<Rare>,
+    pub(crate) cursors: Ref<OrderCursors>,
+    pub(crate) links: Ref<[Link]>,
+    pub(crate) entries: Ref<[Participant]>,
+    pub(crate) policy: Policy,
+    shift: u32,
+}
+
+impl Links {
+    /// `links` are a power of two.
+    pub(crate) fn new(
+        rare: Ref<Rare>,
+        cursors: Ref<OrderCursors>,
+        links: Ref<[Link]>,
+        entries: Ref<[Participant]>,
+        policy: Policy,
+    ) -> Self {
+        let shift = links.len().trailing_zeros();
+        Self { rare, cursors, links, entries, policy, shift }
+    }
+
+    /// How many links there are.
+    #[inline(always)]
+    pub(crate) fn count(&self) -> u64 {
+        1 << self.shift
+    }
+
+    #[inline(always)]
+    fn slot(&self, position: u64) -> usize {
+        (position & (self.count() - 1)) as usize
+    }
+
+    #[inline(always)]
+    fn link(&self, position: u64) -> &Link {
+        &self.links[self.slot(position)]
+    }
+
+    #[inline(always)]
+    fn lap(&self, position: u64) -> u64 {
+        position >> self.shift
+    }
+
+    /// The position that the state of slot `slot` is about.
+    #[inline(always)]
+    fn position(&self, state: LinkState, slot: usize) -> u64 {
+        state.lap() << self.shift | slot as u64
+    }
+
+    #[inline(always)]
+    fn tail(&self) -> Tail {
+        Tail(self.cursors.tail.load(Ordering::Acquire))
+    }
+
+    #[inline(always)]
+    fn head(&self) -> Head {
+        Head(self.cursors.head.load(Ordering::Acquire))
+    }
+
+    /// `SYNC commit`, `SYNC release`: what came before the state that is seen is seen too.
+    #[inline(always)]
+    fn state(&self, slot: usize) -> LinkState {
+        LinkState(self.links[slot].state.load(Ordering::Acquire))
+    }
+
+    /// Whether the frame at `position` is not needed any more: its bytes and its link may be used again.
+    #[inline(always)]
+    pub(crate) fn is_over(&self, position: u64) -> bool {
+        // SYNC release
+        self.state(self.slot(position)).lap() > self.lap(position)
+    }
+
+    /// What the link refers to. Only of use if the state was FULL, HELD or REDO of its position before and after.
+    #[inline(always)]
+    fn frame_ref(&self, slot: usize) -> FrameRef {
+        let link = &self.links[slot];
+        let place = Place(link.place.load(Ordering::Relaxed));
+        FrameRef { lane: place.lane(), offset: place.offset(), len: link.len.load(Ordering::Relaxed) }
+    }
+
+    /// The frames that are still in `lane`, in the order of their positions.
+    pub(crate) fn frames_in(&self, lane: usize) -> Vec<crate::lane::linked::LinkedFrame> {
+        let mut frames = Vec::new();
+        for slot in 0..self.links.len() {
+            let before = self.state(slot);
+            if before.kind() == crate::layout::order::LinkKind::Free {
+                continue;
+            }
+            let FrameRef { lane: found, offset, len } = self.frame_ref(slot);
+            // SYNC fields: they may be those of the link's next position. Then the second look at the state, which the fence
+            // keeps behind them, shows that it has moved on.
+            fence(Ordering::Acquire);
+            // SYNC release: if it has moved on, the frame's bytes may be used again.
+            let after = self.state(slot);
+            if found == lane && after.lap() == before.lap() {
+                let position = self.position(before, slot);
+                frames.push(crate::lane::linked::LinkedFrame { position, offset, len });
+            }
+        }
+        frames.sort_unstable_by_key(|frame| frame.position);
+        frames
+    }
+
+    /// How many positions were claimed that nobody has taken yet, now or a moment ago.
+    pub(crate) fn backlog(&self) -> u64 {
+        let head = self.head().position();
+        self.tail().position().saturating_sub(head)
+    }
+
+    /// Checks what no operation looks at again: the cursors.
+    pub(crate) fn check(&self) -> Result<(), Damage> {
+        let (head, tail) = (self.head().position(), self.tail().position());
+        let damage = |word, found| Err(Damage { word, position: tail, found });
+        if tail > crate::layout::order::position_limit(self.shift) + self.count() + 256 {
+            return damage("tail", tail);
+        }
+        // `tail` was read last, so that it cannot be behind.
+        if head > tail { damage("head", head) } else { Ok(()) }
+    }
+
+    /// Adds to a word that only its owner writes.
+    #[inline(always)]
+    pub(crate) fn add(counter: &AtomicU64, amount: u64) {
+        counter.store(counter.load(Ordering::Relaxed) + amount, Ordering::Relaxed);
+    }
+
+    /// The word of an entry, and its role.
+    pub(crate) fn entry_word(&self, index: usize) -> EntryWord {
+        EntryWord(self.entries[index].word.load(Ordering::Acquire))
+    }
+
+    /// Whether somebody alive has that role.
+    pub(crate) fn has_live(&self, role: EntryRole, leases: &impl Leases) -> bool {
+        (0..self.entries.len()).any(|index| {
+            let word = self.entry_word(index);
+            word.is_dirty() && word.role() == role && leases.is_held(index)
+        })
+    }
+}

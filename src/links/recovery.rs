@@ -1,0 +1,144 @@
+//! One pass over registry and links that gives back what the dead have left.
+//!
+//! Under the recovery lock, so that there is one at a time; idempotent; and it may itself be killed anywhere.
+
+use super::die_point::die_point;
+use super::{Leases, Links};
+use crate::layout::order::{EntryWord, Intent, LinkKind, LinkState};
+use crate::sync::{AtomicU64, Ordering};
+
+/// What a pass has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Recovered {
+    /// Dead participants that were found.
+    pub(crate) deaths: u64,
+    /// Positions that they had claimed and never committed.
+    pub(crate) tombstones: u64,
+    /// Frames that they held, or had taken without yet holding them: they come again, or were dropped.
+    pub(crate) returned: u64,
+    /// Entries that are free again.
+    pub(crate) cleaned: u64,
+}
+
+/// A dead owner's entry: its number, and its word.
+type Dead = (usize, EntryWord);
+
+impl Links {
+    /// The pass. The caller holds the recovery lock.
+    #[cold]
+    pub(crate) fn recover(&self, leases: &impl Leases) -> Recovered {
+        let dead = self.dead(leases);
+        let mut done = Recovered { deaths: dead.len() as u64, ..Recovered::default() };
+        if dead.is_empty() {
+            return done;
+        }
+        let (tail, head) = (self.tail().position(), self.head().position());
+        for slot in 0..self.links.len() {
+            self.recover_link(slot, tail, head, &dead, leases, &mut done);
+            die_point();
+        }
+        // Always: the one before may have died between its REDO and this.
+        self.raise_redo_epoch();
+        die_point();
+        for (index, word) in dead {
+            done.cleaned += u64::from(self.clean(index, word, tail, head));
+            die_point();
+        }
+        self.count_recovery(&done);
+        done
+    }
+
+    /// Entries whose owner is dead: the word, then the lease, then the same word again. Were it not read again, the owner
+    /// might have left in between and a new one have come, alive.
+    fn dead(&self, leases: &impl Leases) -> Vec<Dead> {
+        (0..self.entries.len())
+            .map(|index| (index, self.entry_word(index)))
+            .filter(|(index, word)| {
+                word.is_dirty() && !leases.is_held(*index) && self.entry_word(*index) == *word
+            })
+            .collect()
+    }
+
+    fn recover_link(
+        &self,
+        slot: usize,
+        tail: u64,
+        head: u64,
+        dead: &[Dead],
+        leases: &impl Leases,
+        done: &mut Recovered,
+    ) {
+        let state = self.state(slot);
+        let position = self.position(state, slot);
+        let (next, count) = match state.kind() {
+            LinkKind::Free
+                if position < tail && !self.is_covered(position, leases, |e| &self.entries[e].own.enq) =>
+            {
+                (LinkState::free(state.lap() + 1), &mut done.tombstones)
+            }
+            LinkKind::Full
+                if position < head && !self.is_covered(position, leases, |e| &self.entries[e].own.deq) =>
+            {
+                // Nobody has seen it: it comes again even if frames never do, and counts as new.
+                (LinkState::redo(state.lap(), 0), &mut done.returned)
+            }
+            LinkKind::Held if dead.iter().any(|(index, _)| *index == state.owner()) => {
+                let next = if self.policy.at_most_once {
+                    LinkState::free(state.lap() + 1)
+                } else {
+                    LinkState::redo(state.lap(), state.redeliveries() + 1)
+                };
+                (next, &mut done.returned)
+            }
+            _ => return,
+        };
+        // From exactly the word that was examined: a living owner may have moved it since.
+        let moved =
+            self.links[slot].state.compare_exchange(state.0, next.0, Ordering::AcqRel, Ordering::Relaxed);
+        *count += u64::from(moved.is_ok());
+    }
+
+    /// Whether a living participant means to move this position. The intent first, the lease second.
+    fn is_covered<'a>(
+        &self,
+        position: u64,
+        leases: &impl Leases,
+        intent: impl Fn(usize) -> &'a AtomicU64,
+    ) -> bool {
+        (0..self.entries.len()).any(|index| {
+            // SYNC intent
+            let intent = Intent(intent(index).load(Ordering::Acquire));
+            intent.positions().contains(&position) && leases.is_held(index)
+        })
+    }
+
+    /// Frees the entry of one that was dead before the pass, unless something of it is left: its intent is the only
+    /// evidence of that.
+    fn clean(&self, index: usize, word: EntryWord, tail: u64, head: u64) -> bool {
+        let own = &self.entries[index].own;
+        let is_left = |intent: &AtomicU64, kind, cursor| {
+            Intent(intent.load(Ordering::Acquire)).positions().any(|position| {
+                let state = self.state(self.slot(position));
+                position < cursor && (state.kind(), state.lap()) == (kind, self.lap(position))
+            })
+        };
+        if is_left(&own.enq, LinkKind::Free, tail) || is_left(&own.deq, LinkKind::Full, head) {
+            return false;
+        }
+        let cleaned = self.entries[index].word.compare_exchange(
+            word.0,
+            word.cleaned().0,
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        cleaned.is_ok()
+    }
+
+    fn count_recovery(&self, done: &Recovered) {
+        let rare = &*self.rare;
+        rare.recoveries.fetch_add(1, Ordering::Relaxed);
+        rare.deaths.fetch_add(done.cleaned, Ordering::Relaxed);
+        rare.tombstones.fetch_add(done.tombstones, Ordering::Relaxed);
+        rare.returned.fetch_add(done.returned, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,209 @@
+//! The consumer's side: take positions, mark them, and give them back.
+
+use crossbeam_utils::Backoff;
+
+use super::die_point::die_point;
+use super::{FrameRef, Links};
+use crate::layout::order::{Head, Intent, LinkState, MAX_BATCH};
+use crate::sync::Ordering;
+
+/// So often at most does one call look: words that make no sense must not keep it for ever. What it has passed is passed;
+/// the next call goes on behind that.
+const MOST_LOOKS: u32 = 1 << 20;
+
+/// Positions that were won and marked; those among them that nobody committed are passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) first: u64,
+    pub(crate) count: u64,
+}
+
+/// One frame that is out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) position: u64,
+    /// How often it was handed out before.
+    pub(crate) redeliveries: u64,
+}
+
+/// Why nothing was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nothing {
+    /// Nothing is claimed that was not taken.
+    Empty,
+    /// This position is claimed, and not committed yet.
+    Pending(u64),
+}
+
+impl Links {
+    /// Takes the next frame for participant `me`. The caller must hold the lease of `me`.
+    ///
+    /// Whether the queue is empty or the next position only not committed takes a look at the producers' line; it is
+    /// spared if `!exact`, and then `Empty` may mean either.
+    #[inline(always)]
+    pub(crate) fn take(&self, me: usize, exact: bool) -> Result<u64, Nothing> {
+        let backoff = Backoff::new();
+        for _ in 0..MOST_LOOKS {
+            let head = self.head();
+            let position = head.position();
+            let state = self.state(self.slot(position));
+            if state != LinkState::full(self.lap(position)) {
+                match self.not_full(head, state, exact) {
+                    Some(nothing) => return Err(nothing),
+                    None => continue,
+                }
+            }
+            if self.win(me, head, 1) {
+                self.mark(me, position);
+                return Ok(position);
+            }
+            backoff.spin();
+        }
+        Err(Nothing::Empty)
+    }
+
+    /// Takes up to `most` positions. Which of them have frames, [`mark_run`](Self::mark_run) says, which must be called next.
+    #[inline(always)]
+    pub(crate) fn take_many(&self, me: usize, most: u64, exact: bool) -> Result<Taken, Nothing> {
+        debug_assert!(0 < most && most <= MAX_BATCH);
+        let backoff = Backoff::new();
+        for _ in 0..MOST_LOOKS {
+            let head = self.head();
+            let first = head.position();
+            let count = self.full_run(first, most);
+            if count == 0 {
+                match self.not_full(head, self.state(self.slot(first)), exact) {
+                    Some(nothing) => return Err(nothing),
+                    None => continue,
+                }
+            }
+            if self.win(me, head, count) {
+                return Ok(Taken { first, count });
+            }
+            backoff.spin();
+        }
+        Err(Nothing::Empty)
+    }
+
+    /// How many of the `most` positions from `first`, which must be FULL, are FULL or over.
+    #[inline(always)]
+    fn full_run(&self, first: u64, most: u64) -> u64 {
+        let mut count = 0;
+        while count < most.min(self.count()) {
+            let (state, lap) = (self.state(self.slot(first + count)), self.lap(first + count));
+            if state != LinkState::full(lap) && (count == 0 || state.lap() <= lap) {
+                break;
+            }
+            count += 1;
+        }
+        count
+    }
+
+    /// The link at `head` is not FULL. None: look again.
+    #[inline(always)]
+    fn not_full(&self, head: Head, state: LinkState, exact: bool) -> Option<Nothing> {
+        let position = head.position();
+        if state.lap() > self.lap(position) {
+            self.pass(head);
+            return None;
+        }
+        if self.head() != head {
+            return None;
+        }
+        let pending = exact && self.tail().position() > position;
+        Some(if pending { Nothing::Pending(position) } else { Nothing::Empty })
+    }
+
+    /// Nobody will ever take this position: it was not committed, or came out of order.
+    #[cold]
+    fn pass(&self, head: Head) {
+        // Somebody else may have done it.
+        let _ =
+            self.cursors.head.compare_exchange(head.0, head.taken(1).0, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    #[inline(always)]
+    fn win(&self, me: usize, head: Head, count: u64) -> bool {
+        let own = &self.entries[me].own;
+        // SYNC intent: Release, for it must not become visible before the marks of the take before.
+        own.deq.store(Intent::new(head.position(), count).0, Ordering::Release);
+        die_point();
+        let exchanged = self.cursors.head.compare_exchange(
+            head.0,
+            head.taken(count).0,
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        die_point();
+        if exchanged.is_err() {
+            own.deq.store(Intent::NONE.0, Ordering::Release);
+        }
+        exchanged.is_ok()
+    }
+
+    #[inline(always)]
+    fn mark(&self, me: usize, position: u64) {
+        let held = LinkState::held(self.lap(position), me, 0);
+        // Release: recovery must not see a later intent of mine before it sees this.
+        self.link(position).state.store(held.0, Ordering::Release);
+    }
+
+    /// Marks what was taken, all of it, before any of it is used; hands `each` the positions that have frames.
+    #[inline(always)]
+    pub(crate) fn mark_run(&self, me: usize, taken: Taken, mut each: impl FnMut(u64)) {
+        for position in taken.first..taken.first + taken.count {
+            // What was FULL then is FULL now: only its winner moves it, and that is me, alive.
+            if self.state(self.slot(position)).lap() == self.lap(position) {
+                die_point();
+                self.mark(me, position);
+                each(position);
+            }
+        }
+    }
+
+    /// Whether a position that was claimed is committed by now, or will never be.
+    #[inline(always)]
+    pub(crate) fn is_committed(&self, position: u64) -> bool {
+        self.state(self.slot(position)) != LinkState::free(self.lap(position))
+    }
+
+    /// What a position that is out refers to.
+    #[inline(always)]
+    pub(crate) fn frame_at(&self, position: u64) -> FrameRef {
+        self.frame_ref(self.slot(position))
+    }
+
+    /// The frame at a position that is out.
+    pub(crate) fn held_at(&self, position: u64) -> Held {
+        Held { position, redeliveries: self.state(self.slot(position)).redeliveries() }
+    }
+
+    /// The frame is not needed any more.
+    #[inline(always)]
+    pub(crate) fn release(&self, held: Held) {
+        let free = LinkState::free(self.lap(held.position) + 1);
+        // SYNC release: the guard's reads come before it.
+        self.link(held.position).state.store(free.0, Ordering::Release);
+    }
+
+    /// Puts the frame back, to be handed out again, or drops it if frames never come again.
+    pub(crate) fn reject(&self, held: Held) {
+        if self.policy.at_most_once {
+            return self.release(held);
+        }
+        let redo = LinkState::redo(self.lap(held.position), held.redeliveries + 1);
+        self.link(held.position).state.store(redo.0, Ordering::Release);
+        die_point();
+        self.raise_redo_epoch();
+    }
+
+    /// Whatever became REDO before is found by every consumer. (`SYNC redo`)
+    pub(super) fn raise_redo_epoch(&self) {
+        self.rare.redo_epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The position that comes next, a moment ago.
+    pub(crate) fn next_take(&self) -> u64 {
+        Head(self.cursors.head.load(Ordering::Relaxed)).position()
+    }
+}

@@ -1,0 +1,147 @@
+//! What the new owner of a lane finds in it.
+
+use super::*;
+use crate::lane::linked::{LinkedFrame, Writer};
+use crate::lane::{LaneMemory, Refusal};
+use crate::layout::{Framing, Geometry};
+
+/// `positions` have the frames that are still in the lane: the writer must go on behind the newest, and give no byte of
+/// them away.
+pub(super) fn check_adopted(producer: &Producer, positions: &[u64], world: &World) {
+    let capacity = world.geometry.capacity;
+    let frames = world.links.frames_in(producer.me);
+    let found: Vec<_> = frames.iter().map(|frame| frame.position).collect();
+    assert_eq!(found, positions);
+    assert_eq!(producer.writer.oldest(), positions.first().copied());
+    let end = frames.last().map_or(0, |frame| (frame.offset + frame.len).next_multiple_of(GRANULE));
+    assert_eq!(producer.writer.tail() % capacity, end % capacity);
+}
+
+/// The lane is empty: all of it can be used, wherever its writer stands.
+pub(super) fn check_all_room(mut producer: Producer) {
+    let capacity = producer.world.geometry.capacity;
+    let granules = capacity / GRANULE;
+    let mut at = producer.writer.tail();
+    for _ in 0..granules {
+        let slot = producer.writer.reserve(at, GRANULE as usize, |_| true).expect("room");
+        at = producer.writer.end(slot, GRANULE as usize);
+    }
+    assert_eq!(at, producer.writer.tail() + capacity);
+    assert_eq!(producer.writer.reserve(at, 1, |_| true), Err(Refusal::Full));
+    producer.leave();
+}
+
+fn geometry(capacity: u64, framing: Framing) -> Geometry {
+    let max_payload = match framing {
+        Framing::Variable => capacity / 2 - GRANULE,
+        Framing::Fixed { len } => len,
+    };
+    Geometry { framing, capacity, max_payload, lane_len: capacity, ..World::new(SHAPE).geometry }
+}
+
+fn adopt(geometry: &Geometry, links: usize, frames: &[LinkedFrame]) -> Result<Writer, crate::lane::Damage> {
+    Writer::adopt(LaneMemory::on_heap(geometry.capacity as usize), 0, geometry, links, frames)
+}
+
+/// Frames that stay, of those that were written one behind the other from `tail` on.
+fn written(geometry: &Geometry, lens: &[(u64, bool)]) -> (u64, Vec<LinkedFrame>) {
+    let (mut end, mut frames) = (3 * GRANULE, Vec::new());
+    for (position, (len, stays)) in (100..).zip(lens) {
+        let size = len.next_multiple_of(GRANULE);
+        let rest = geometry.capacity - end % geometry.capacity;
+        let start = if size > rest { end + rest } else { end };
+        if start + size > 3 * GRANULE + geometry.capacity {
+            break;
+        }
+        if *stays {
+            frames.push(LinkedFrame { position, offset: start % geometry.capacity, len: *len });
+        }
+        end = start + size;
+    }
+    (end, frames)
+}
+
+proptest::proptest! {
+    /// Of what is left of a lane a new owner makes the extents of its writer, whatever is missing in between.
+    #[test]
+    fn extents_are_rebuilt(
+        lens in proptest::collection::vec((0..56_u64, proptest::bool::weighted(0.6)), 0..20),
+    ) {
+        let geometry = geometry(128, Framing::Variable);
+        let (_, frames) = written(&geometry, &lens);
+        let mut writer = adopt(&geometry, 32, &frames).expect("no damage");
+        // What nobody gives back is never handed out.
+        let mut at = writer.tail();
+        while let Ok(slot) = writer.reserve(at, 1, |_| false) {
+            let begin = writer.offset_in_lane(slot);
+            for frame in &frames {
+                let size = frame.len.next_multiple_of(GRANULE);
+                assert!(begin + GRANULE <= frame.offset || frame.offset + size <= begin, "{frame:?} at {begin}");
+            }
+            at = writer.end(slot, 1);
+        }
+        // The oldest one's room comes back with it, and no more.
+        if let Some(first) = frames.first()
+            && first.len > 0
+        {
+            writer.reserve(at, 1, |position| position == first.position).expect("room");
+        }
+        // All that is left is given back when all is over.
+        let mut room = 0;
+        let mut at = writer.tail();
+        while let Ok(slot) = writer.reserve(at, 1, |_| true) {
+            at = writer.end(slot, 1);
+            room += GRANULE;
+        }
+        assert_eq!(room, geometry.capacity);
+    }
+
+    /// Whatever stands in the links: a writer or Damage.
+    #[test]
+    fn links_are_not_believed(
+        frames in proptest::collection::vec((number(), number(), number()), 0..6),
+        fixed in proptest::bool::ANY,
+    ) {
+        let framing = if fixed { Framing::Fixed { len: 16 } } else { Framing::Variable };
+        let geometry = geometry(128, framing);
+        // A place has no more bits for it.
+        let frame = |(position, offset, len)| LinkedFrame { position, offset: offset & ((1 << 48) - 1), len };
+        let frames: Vec<_> = frames.into_iter().map(frame).collect();
+        if let Ok(mut writer) = adopt(&geometry, 4, &frames) {
+            for frame in &frames {
+                assert!(frame.offset + frame.len <= 128 && frame.offset % GRANULE == 0, "{frame:?}");
+            }
+            let _ = writer.reserve(writer.tail(), 16, |_| false);
+        }
+    }
+}
+
+fn number() -> impl proptest::strategy::Strategy<Value = u64> {
+    use proptest::prelude::*;
+    prop_oneof![
+        4 => (0..16_u64).prop_map(|granules| granules * GRANULE),
+        2 => 0..200_u64,
+        1 => any::<u64>(),
+        1 => (0..9_u64).prop_map(|less| u64::MAX - less),
+    ]
+}
+
+/// Granules that are given back in one go are not counted on the stack.
+#[test]
+fn much_room_comes_back_at_once() {
+    let geometry = geometry(1 << 19, Framing::Variable);
+    let count = geometry.capacity / GRANULE;
+    let frame = |position| LinkedFrame { position, offset: position * GRANULE, len: GRANULE };
+    let frames: Vec<_> = (0..count).map(frame).collect();
+    let mut writer = adopt(&geometry, count as usize, &frames).unwrap();
+    let depths = std::cell::RefCell::new(Vec::new());
+    let is_over = |_| {
+        let here = 0_u8;
+        depths.borrow_mut().push(std::ptr::from_ref(std::hint::black_box(&here)).addr());
+        true
+    };
+    writer.reserve(writer.tail(), geometry.max_payload as usize, is_over).expect("room");
+    let depths = depths.into_inner();
+    let (least, most) = (depths.iter().min().unwrap(), depths.iter().max().unwrap());
+    assert!(depths.len() > 32_000 && most - least < 2048, "{} bytes of stack", most - least);
+}

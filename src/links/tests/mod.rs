@@ -1,0 +1,255 @@
+//! The core in one thread: operation by operation against a reference ([`random`]), and what is better said by example.
+
+mod hostile;
+mod lanes;
+mod participants;
+mod random;
+mod reference;
+mod world;
+
+use super::*;
+use crate::layout::order::{Intent, LinkKind, MAX_BATCH, position_limit};
+use participants::{Consumer, Producer};
+use world::{GRANULE, Shape, World};
+
+const SHAPE: Shape = Shape { links: 4, entries: 5, lane: 64, max_payload: 24, start: 0, at_most_once: false };
+
+fn queue() -> (World, Producer, Consumer) {
+    let world = World::new(SHAPE);
+    let (producer, consumer) = (world.producer(0).unwrap(), world.consumer(4).unwrap());
+    (world, producer, consumer)
+}
+
+fn positions(consumer: &Consumer) -> Vec<u64> {
+    consumer.held.iter().map(|out| out.held.position).collect()
+}
+
+#[test]
+fn a_batch_takes_what_there_is_room_for() {
+    let (world, mut producer, mut consumer) = queue();
+    for message in 1..=3 {
+        producer.stage(message, 8).unwrap();
+    }
+    assert_eq!(producer.claim(2), Ok(Claimed { first: 0, count: 3 }));
+    while producer.commit_next().is_some() {}
+    for message in 4..=6 {
+        producer.stage(message, 8).unwrap();
+    }
+    assert_eq!(producer.claim(2), Err(NotClaimed::Full(4)));
+    assert!(world.links.has_free());
+    assert_eq!(producer.claim(1), Ok(Claimed { first: 3, count: 1 }));
+    producer.commit_next();
+    assert!(!world.links.has_free());
+    assert_eq!(world.links.backlog(), 4);
+    consumer.recv(3).unwrap();
+    assert_eq!(positions(&consumer), [0, 1, 2]);
+    assert_eq!(world.links.next_take(), 3);
+    // The newest first: the link of the oldest is what counts.
+    consumer.release(2);
+    assert_eq!(producer.send(&[7], 1), 0);
+    consumer.release(0);
+    assert_eq!(producer.send(&[7, 8], 1), 1);
+    assert_eq!(world.links.next_claim(), 5);
+}
+
+#[test]
+fn pending_is_not_empty() {
+    let (_world, mut producer, mut consumer) = queue();
+    assert_eq!(consumer.take(), Err(Nothing::Empty));
+    producer.stage(1, 8).unwrap();
+    producer.claim(1).unwrap();
+    assert_eq!(consumer.take(), Err(Nothing::Pending(0)));
+    assert_eq!(consumer.take_many(2), Err(Nothing::Pending(0)));
+    assert_eq!(consumer.world.links.take(consumer.me, false), Err(Nothing::Empty), "not exact");
+    producer.commit_next();
+    assert_eq!(consumer.take(), Ok(0));
+}
+
+/// A run takes the tombstones that lie in it along, and marks only what has a frame.
+#[test]
+fn a_run_over_tombstones() {
+    for dead in [0, 1, 2, 3] {
+        let (world, mut producer, mut consumer) = queue();
+        for position in 0..4 {
+            if position == dead {
+                let mut corpse = world.producer(1).unwrap();
+                corpse.stage(9, 8).unwrap();
+                corpse.claim(1).unwrap();
+                world.kill(1);
+            } else {
+                assert_eq!(producer.send(&[position as u8 + 1], 1), 1);
+            }
+        }
+        let recovered = world.recover().unwrap();
+        assert_eq!((recovered.deaths, recovered.tombstones, recovered.cleaned), (1, 1, 1));
+        // The link of the tombstone is there for the next lap already, if it is its turn.
+        assert_eq!(producer.send(&[5], 1), usize::from(dead == 0));
+        consumer.recv(4).unwrap();
+        let expected: Vec<_> = (0..4 + u64::from(dead == 0)).filter(|position| *position != dead).collect();
+        assert_eq!(positions(&consumer), expected);
+    }
+}
+
+#[test]
+fn redeliveries_are_counted_and_stop_at_fifteen() {
+    let (_world, mut producer, mut consumer) = queue();
+    producer.send(&[1], 1);
+    consumer.recv(1).unwrap();
+    for count in 1..20 {
+        consumer.reject(0);
+        assert_eq!(consumer.take(), Err(Nothing::Empty), "it does not come in order");
+        assert_eq!(consumer.take_redo(), Some(Held { position: 0, redeliveries: count.min(15) }));
+    }
+    consumer.release_all();
+    assert_eq!(consumer.take_redo(), None);
+}
+
+#[test]
+fn who_leaves_gives_back_what_it_holds() {
+    let (world, mut producer, mut leaver) = queue();
+    let mut other = world.consumer(3).unwrap();
+    producer.send(&[1, 2], 2);
+    leaver.recv(1).unwrap();
+    other.recv(1).unwrap();
+    leaver.leave();
+    assert!(!world.links.entry_word(4).is_dirty());
+    assert_eq!(other.take_redo(), Some(Held { position: 0, redeliveries: 1 }));
+    assert_eq!(positions(&other), [1, 0], "only what was its own");
+    assert!(world.links.has_live(EntryRole::Consumer, &world.leases));
+    other.leave();
+    assert!(!world.links.has_live(EntryRole::Consumer, &world.leases));
+    assert!(world.links.has_live(EntryRole::Producer, &world.leases));
+}
+
+#[test]
+fn positions_end_at_the_limit() {
+    for links in [2_usize, 4, 8] {
+        let limit = position_limit(links.trailing_zeros());
+        let world = World::new(Shape { links, start: limit - 2, ..SHAPE });
+        let (mut producer, mut consumer) = (world.producer(0).unwrap(), world.consumer(4).unwrap());
+        for message in 1..=3 {
+            producer.stage(message, 8).unwrap();
+        }
+        assert_eq!(producer.claim(3), Err(NotClaimed::Exhausted));
+        assert_eq!(producer.claim(1), Ok(Claimed { first: limit - 2, count: 2 }));
+        while producer.commit_next().is_some() {}
+        producer.stage(4, 8).unwrap();
+        assert_eq!(producer.claim(1), Err(NotClaimed::Exhausted));
+        consumer.recv(255).unwrap();
+        assert_eq!(positions(&consumer), [limit - 2, limit - 1]);
+        consumer.reject(0);
+        consumer.leave();
+        assert_eq!(producer.claim(1), Err(NotClaimed::Exhausted), "room or not");
+        assert_eq!(world.links.check(), Ok(()));
+    }
+}
+
+#[test]
+fn cursors_that_make_no_sense_are_damage() {
+    let world = World::new(SHAPE);
+    let cursors = &world.links.cursors;
+    cursors.head.store(Head::at(1).0, Ordering::Relaxed);
+    assert_eq!(world.links.check().map_err(|damage| damage.word), Err("head"));
+    cursors.tail.store(u64::MAX, Ordering::Relaxed);
+    assert_eq!(world.links.check().map_err(|damage| damage.word), Err("tail"));
+}
+
+#[test]
+fn who_is_in_the_way() {
+    let (world, mut producer, mut consumer) = queue();
+    let links = &world.links;
+    assert_eq!(links.blocked(0, &world.leases), Blocked::No, "not claimed");
+    producer.stage(1, 8).unwrap();
+    producer.claim(1).unwrap();
+    assert_eq!(links.blocked(0, &world.leases), Blocked::ByLiving);
+    producer.commit_next();
+    assert_eq!(links.blocked(0, &world.leases), Blocked::No, "nobody has taken it");
+    consumer.take_many(1).unwrap();
+    assert_eq!(links.blocked(0, &world.leases), Blocked::ByLiving);
+    assert_eq!(links.blocked(4, &world.leases), Blocked::ByLiving, "the next lap waits for the same");
+    consumer.mark();
+    assert_eq!(links.blocked(0, &world.leases), Blocked::ByLiving);
+    consumer.reject(0);
+    assert_eq!(links.blocked(0, &world.leases), Blocked::No, "to be taken by anybody");
+    consumer.take_redo().unwrap();
+    drop(consumer);
+    world.kill(4);
+    assert_eq!(links.blocked(0, &world.leases), Blocked::ByDead);
+    let mut taker = world.consumer(3).unwrap();
+    producer.send(&[2], 1);
+    taker.take_many(1).unwrap();
+    drop(taker);
+    world.kill(3);
+    assert_eq!(links.blocked(1, &world.leases), Blocked::ByDead);
+    producer.stage(3, 8).unwrap();
+    producer.claim(1).unwrap();
+    drop(producer);
+    world.kill(0);
+    assert_eq!(links.blocked(2, &world.leases), Blocked::ByDead);
+    let recovered = world.recover().unwrap();
+    assert_eq!((recovered.deaths, recovered.tombstones, recovered.returned, recovered.cleaned), (3, 1, 2, 3));
+    for position in 0..8 {
+        assert_eq!(links.blocked(position, &world.leases), Blocked::No);
+    }
+}
+
+/// The intent of one who died before its CAS names a position that somebody else, alive, has won since. Recovery leaves
+/// that position alone, so it must not be said to help.
+#[test]
+fn the_living_among_those_who_meant_it_are_in_the_way() {
+    let world = World::new(SHAPE);
+    let mut corpse = world.producer(0).unwrap();
+    corpse.stage(1, 8).unwrap();
+    assert_eq!(world.mortal(0, 1, || corpse.claim(1)), None, "dead between intent and CAS");
+    let mut claimer = world.producer(1).unwrap();
+    claimer.stage(2, 8).unwrap();
+    claimer.claim(1).unwrap();
+    assert_eq!(world.links.blocked(0, &world.leases), Blocked::ByLiving);
+    let recovered = world.recover().unwrap();
+    assert_eq!((recovered.tombstones, recovered.cleaned), (0, 0), "its intent may be the evidence");
+    claimer.commit_next();
+    assert_eq!(world.recover().unwrap().cleaned, 1);
+    // Nor is the old intent of an entry that is nobody's any more a reason.
+    let mut taker = world.consumer(2).unwrap();
+    assert_eq!(world.mortal(2, 1, || taker.take_many(1)), None);
+    assert_eq!(world.recover().unwrap().cleaned, 1);
+    let mut consumer = world.consumer(3).unwrap();
+    consumer.take_many(1).unwrap();
+    assert_eq!(world.links.blocked(0, &world.leases), Blocked::ByLiving);
+}
+
+#[test]
+fn entries_are_tried_in_the_order_that_wastes_least() {
+    let world = World::new(SHAPE);
+    let links = &world.links;
+    for entry in [0, 1, 2] {
+        let mut producer = world.producer(entry).unwrap();
+        links.set_lane_ready(entry);
+        if entry != 1 {
+            producer.send(&[1], 1);
+        }
+        producer.leave();
+    }
+    // Ready and empty; not ready; ready, but with frames in it.
+    assert_eq!(links.candidates(EntryRole::Producer), [1, 3, 4, 0, 2]);
+    assert_eq!(links.candidates(EntryRole::Consumer), [4, 3, 2, 1, 0]);
+    let _held = world.producer(1).unwrap();
+    assert_eq!(links.candidates(EntryRole::Producer), [3, 4, 0, 2]);
+}
+
+/// An entry that its owner died in is not entered before it was recovered, and keeps the intent until then.
+#[test]
+fn a_dirty_entry_is_nobody_s() {
+    let world = World::new(SHAPE);
+    let mut corpse = world.producer(1).unwrap();
+    corpse.stage(1, 8).unwrap();
+    corpse.claim(1).unwrap();
+    world.kill(1);
+    assert!(world.producer(1).is_none() && world.consumer(1).is_none());
+    let intent = || Intent(world.links.entries[1].own.enq.load(Ordering::Relaxed));
+    assert_eq!(intent().positions(), 0..1);
+    assert_eq!(world.recover().unwrap().cleaned, 1);
+    let _new = world.consumer(1).unwrap();
+    assert_eq!(intent(), Intent::NONE);
+    assert_eq!(world.links.entry_word(1).generation(), 2);
+}

@@ -1,0 +1,214 @@
+//! Participants that do what the handles of the library do, step by step. For the tests with and without loom.
+
+use std::collections::VecDeque;
+
+use super::world::{GRANULE, World};
+use crate::lane::linked::Writer;
+use crate::lane::{Refusal, Slot};
+use crate::layout::order::EntryRole;
+use crate::links::die_point::die_point;
+use crate::links::{Claimed, FrameRef, Held, NotClaimed, Nothing, RedoScan, Taken};
+
+impl World {
+    pub(super) fn producer(&self, me: usize) -> Option<Producer> {
+        self.enter(me, EntryRole::Producer).then(|| {
+            let writer = self.adopt(me).expect("no damage");
+            Producer { world: self.clone(), me, writer, staged: VecDeque::new(), claimed: None }
+        })
+    }
+
+    pub(super) fn consumer(&self, me: usize) -> Option<Consumer> {
+        self.enter(me, EntryRole::Consumer).then(|| Consumer {
+            world: self.clone(),
+            me,
+            scan: RedoScan::new(&self.links),
+            taken: None,
+            held: Vec::new(),
+            last: None,
+        })
+    }
+}
+
+pub(super) struct Producer {
+    pub(super) world: World,
+    pub(super) me: usize,
+    pub(super) writer: Writer,
+    /// Frames that stand in the lane: where, how long, which message.
+    pub(super) staged: VecDeque<(Slot, usize, u8)>,
+    /// Positions that were won and not committed yet: the next, and the end.
+    pub(super) claimed: Option<(u64, u64)>,
+}
+
+impl Producer {
+    /// Writes a frame behind those that are staged.
+    pub(super) fn stage(&mut self, message: u8, len: usize) -> Result<(), Refusal> {
+        let at = self.staged.back().map_or(self.writer.tail(), |(slot, len, _)| self.writer.end(*slot, *len));
+        let links = &self.world.links;
+        let slot = self.writer.reserve(at, len, |position| links.is_over(position))?;
+        #[allow(unsafe_code)]
+        // SAFETY: the writer reserved these bytes; loom checks that it was right to.
+        unsafe {
+            self.writer.payload(slot).write_bytes(message, len);
+        }
+        self.staged.push_back((slot, len, message));
+        Ok(())
+    }
+
+    /// Claims for what is staged, `least` of it or more.
+    pub(super) fn claim(&mut self, least: u64) -> Result<Claimed, NotClaimed> {
+        let claimed = self.world.links.claim(self.me, least, self.staged.len() as u64)?;
+        self.claimed = Some((claimed.first, claimed.first + claimed.count));
+        Ok(claimed)
+    }
+
+    /// Commits the next of what was claimed; the position, if there was one. What got no position is forgotten.
+    pub(super) fn commit_next(&mut self) -> Option<u64> {
+        let (position, end) = self.claimed?;
+        let (slot, len, message) = self.staged.pop_front().expect("as many as were claimed");
+        let offset = self.writer.offset_in_lane(slot);
+        self.world.links.commit(position, FrameRef { lane: self.me, offset, len: len as u64 });
+        self.world.log().committed.push(message);
+        self.writer.linked(position, slot, len);
+        self.claimed = Some((position + 1, end)).filter(|_| position + 1 < end);
+        if self.claimed.is_none() {
+            self.staged.clear();
+        }
+        die_point();
+        Some(position)
+    }
+
+    /// Sends frames of one granule, `least` or more of them; how many.
+    pub(super) fn send(&mut self, messages: &[u8], least: usize) -> usize {
+        for message in messages {
+            if self.stage(*message, GRANULE as usize).is_err() {
+                break;
+            }
+        }
+        if self.staged.len() < least || self.claim(least as u64).is_err() {
+            self.staged.clear();
+            return 0;
+        }
+        let mut sent = 0;
+        while self.commit_next().is_some() {
+            sent += 1;
+        }
+        sent
+    }
+
+    pub(super) fn leave(self) {
+        self.world.links.leave(self.me);
+        self.world.leases.unlock(self.me);
+    }
+}
+
+/// A frame that is out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Out {
+    pub(super) held: Held,
+    pub(super) frame: FrameRef,
+}
+
+pub(super) struct Consumer {
+    pub(super) world: World,
+    pub(super) me: usize,
+    pub(super) scan: RedoScan,
+    pub(super) taken: Option<Taken>,
+    pub(super) held: Vec<Out>,
+    /// The last position that came in order.
+    last: Option<u64>,
+}
+
+impl Consumer {
+    pub(super) fn take_redo(&mut self) -> Option<Held> {
+        let due = self.scan.is_due(&self.world.links);
+        let held = due.then(|| self.scan.take(&self.world.links, self.me)).flatten()?;
+        die_point();
+        self.out(held);
+        Some(held)
+    }
+
+    pub(super) fn take(&mut self) -> Result<u64, Nothing> {
+        let position = self.world.links.take(self.me, true)?;
+        die_point();
+        self.out_in_order(position);
+        Ok(position)
+    }
+
+    pub(super) fn take_many(&mut self, most: u64) -> Result<Taken, Nothing> {
+        let taken = self.world.links.take_many(self.me, most, true)?;
+        self.taken = Some(taken);
+        Ok(taken)
+    }
+
+    /// Marks what was taken; the positions that have frames.
+    pub(super) fn mark(&mut self) -> Vec<u64> {
+        let mut marked = Vec::new();
+        if let Some(taken) = self.taken.take() {
+            self.world.links.mark_run(self.me, taken, |position| marked.push(position));
+            die_point();
+            marked.iter().for_each(|position| self.out_in_order(*position));
+        }
+        marked
+    }
+
+    fn out_in_order(&mut self, position: u64) {
+        assert!(
+            self.last.is_none_or(|last| last < position),
+            "out of order: {position} after {:?}",
+            self.last
+        );
+        self.last = Some(position);
+        self.out(Held { position, redeliveries: 0 });
+    }
+
+    fn out(&mut self, held: Held) {
+        let frame = self.world.links.frame_at(held.position);
+        if let Some(message) = self.world.read(frame) {
+            self.world.log().delivered.push((message, held.position, held.redeliveries));
+        }
+        self.held.push(Out { held, frame });
+    }
+
+    /// Takes up to `most` frames.
+    pub(super) fn recv(&mut self, most: u64) -> Result<(), Nothing> {
+        if self.take_redo().is_some() {
+            return Ok(());
+        }
+        if most == 1 {
+            self.take().map(|_| ())
+        } else {
+            self.take_many(most)?;
+            self.mark();
+            Ok(())
+        }
+    }
+
+    pub(super) fn release(&mut self, index: usize) -> Held {
+        let Out { held, frame } = self.held.swap_remove(index);
+        self.world.read(frame);
+        self.world.links.release(held);
+        die_point();
+        held
+    }
+
+    pub(super) fn release_all(&mut self) {
+        while !self.held.is_empty() {
+            self.release(0);
+        }
+    }
+
+    pub(super) fn reject(&mut self, index: usize) -> Held {
+        let Out { held, frame } = self.held.swap_remove(index);
+        self.world.read(frame);
+        self.world.log().rejects += 1;
+        self.world.links.reject(held);
+        die_point();
+        held
+    }
+
+    pub(super) fn leave(self) {
+        self.world.log().rejects += self.held.len();
+        self.world.links.leave(self.me);
+        self.world.leases.unlock(self.me);
+    }
+}

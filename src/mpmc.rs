@@ -1,0 +1,33 @@
+//! Queues with many producers and many consumers: one order, and every message to one of them.
+//!
+//! The types are those of the crate's root, for this kind of queue.
+
+use crate::Mpmc;
+
+pub use crate::Payload;
+
+/// A queue of messages of type `T`.
+pub type Queue<T> = crate::Queue<T, Mpmc>;
+/// One of the producers of a [`Queue`].
+pub type Producer<T> = crate::Producer<T, Mpmc>;
+/// One of the consumers of a [`Queue`].
+pub type Consumer<T> = crate::Consumer<T, Mpmc>;
+/// A received message.
+pub type Frame<'c, T> = crate::Frame<'c, T, Mpmc>;
+/// Messages received together.
+pub type Frames<'c, T> = crate::Frames<'c, T, Mpmc>;
+
+/// A queue of byte messages.
+pub type BytesQueue = crate::BytesQueue<Mpmc>;
+/// One of the producers of a [`BytesQueue`].
+pub type BytesProducer = crate::BytesProducer<Mpmc>;
+/// One of the consumers of a [`BytesQueue`].
+pub type BytesConsumer = crate::BytesConsumer<Mpmc>;
+/// A received message of bytes.
+pub type BytesFrame<'c> = crate::BytesFrame<'c, Mpmc>;
+/// Messages of bytes received together.
+pub type BytesFrames<'c> = crate::BytesFrames<'c, Mpmc>;
+/// A reserved frame, written in place.
+pub type Claim<'p> = crate::Claim<'p, Mpmc>;
+/// Frames that are committed together.
+pub type BytesBatch<'p> = crate::BytesBatch<'p, Mpmc>;

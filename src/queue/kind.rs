@@ -1,0 +1,229 @@
+//! What tells kinds of queues apart: who may send and who may receive. The public types are written once, over these
+//! traits.
+//!
+//! Whatever a public operation does for every kind alike (looking at the process, waiting, errors for people, guards)
+//! stands with that operation; an engine only says what is there now.
+#![allow(unsafe_code, reason = "guards and claims rely on what engines hand out")]
+
+use std::sync::Arc;
+
+use super::Shared;
+use crate::error::AttachError;
+use crate::lane::{Damage, Refusal, Room, Slot};
+
+/// A kind of queue: [`Spsc`] or [`Mpmc`]. The trait cannot be implemented elsewhere.
+#[allow(private_bounds, reason = "sealed: what a kind has to provide is no one else's business")]
+pub trait Kind: Engine {}
+
+/// One producer, one consumer.
+#[derive(Debug)]
+pub enum Spsc {}
+
+impl Kind for Spsc {}
+
+/// Many producers, many consumers, one order; every message to one of them.
+#[derive(Debug)]
+pub enum Mpmc {}
+
+impl Kind for Mpmc {}
+
+/// What makes a kind work.
+pub(crate) trait Engine: Sized + 'static {
+    type Sender: Sender + Send;
+    type Receiver: Receiver + Send;
+    /// As recorded in the preamble.
+    const NUMBER: u32;
+    /// For people.
+    const NAME: &'static str;
+
+    /// Becomes a producer of the queue.
+    fn attach_sender(shared: Arc<Shared>) -> Result<Self::Sender, AttachError>;
+
+    /// Becomes a consumer of the queue.
+    fn attach_receiver(shared: Arc<Shared>) -> Result<Self::Receiver, AttachError>;
+}
+
+/// The kind of a number, for people.
+pub(super) fn name_of(number: u32) -> String {
+    match number {
+        Spsc::NUMBER => Spsc::NAME.into(),
+        Mpmc::NUMBER => Mpmc::NAME.into(),
+        other => format!("number {other}"),
+    }
+}
+
+/// The sending side of a kind: owns lease, fork guard and lane writer.
+///
+/// Frames are reserved, written through [`payload`](Self::payload), and committed. One that was reserved and not
+/// committed does not exist; reserving again gives it up. In a forked child nothing is reserved, staged or committed.
+///
+/// # Safety
+/// Bytes that are granted are mapped, initialised and writable at `payload` of the slot, and nobody else reads or writes
+/// them until they are committed, or granted anew, or the sender is gone. `reserve` and `reserve_behind` grant `len`
+/// bytes, `contiguous` and `contiguous_behind` those of `Room::UpTo`; a grant behind staged frames does not touch these.
+pub(crate) unsafe trait Sender {
+    /// Frames that are written, but not committed. Forgetting it gives them up.
+    type Staged;
+
+    fn shared(&self) -> &Shared;
+
+    /// False in a forked child.
+    fn is_own_process(&self) -> bool;
+
+    /// Finds room for one frame of `len` bytes.
+    fn reserve(&mut self, len: usize) -> Result<Slot, Refusal>;
+
+    /// The same while waiting for room, after so many looks.
+    fn reserve_patiently(&mut self, len: usize, looks: u64) -> Result<Slot, Refusal>;
+
+    /// The room at hand for one frame whose length is not known yet.
+    fn contiguous(&mut self) -> Room;
+
+    /// Commits the frame that was reserved, or as much of it as `len` says. After `Full` it is still reserved, and this
+    /// may be called again.
+    fn commit(&mut self, slot: Slot, len: usize) -> Result<(), Refusal>;
+
+    /// The same while waiting for what was lacking, after so many looks.
+    fn commit_patiently(&mut self, slot: Slot, len: usize, looks: u64) -> Result<(), Refusal>;
+
+    /// Begins to stage frames.
+    fn begin(&mut self) -> Self::Staged;
+
+    /// How many frames are staged.
+    fn count(staged: &Self::Staged) -> usize;
+
+    /// As [`reserve`](Self::reserve), behind what is staged.
+    fn reserve_behind(&mut self, staged: &Self::Staged, len: usize) -> Result<Slot, Refusal>;
+
+    /// As [`contiguous`](Self::contiguous), behind what is staged.
+    fn contiguous_behind(&mut self, staged: &Self::Staged) -> Room;
+
+    /// Stages the frame that was reserved behind the others, or as much of it as `len` says.
+    fn stage(&mut self, staged: &mut Self::Staged, slot: Slot, len: usize);
+
+    /// Commits what is staged, at once: after a crash all that is committed here exists, or nothing. If not all of it
+    /// can be committed now: nothing (`Full`) if it is to be the `whole`, else as many frames as can, from the first on,
+    /// or `Full` if that is none. Returns how many; 0 only if nothing is staged.
+    fn publish(&mut self, staged: Self::Staged, whole: bool) -> Result<usize, Refusal>;
+
+    /// Spin hints between two looks while waiting for room: so long that room for several frames comes at once. A producer
+    /// that takes each piece as it is given back takes the lines away from those who give it.
+    fn pause(&self) -> u32;
+
+    /// The first byte of a granted payload.
+    fn payload(&self, slot: Slot) -> *mut u8;
+
+    /// How far the sender has come, in positions.
+    fn position(&self) -> u64;
+
+    /// Whether a consumer is alive.
+    fn has_consumer(&self) -> std::io::Result<bool>;
+}
+
+/// The receiving side of a kind: owns lease, fork guard and lane reader.
+///
+/// In a forked child nothing is taken.
+///
+/// # Safety
+/// `keeper` is always the same. What is taken is out, as [`Keeper`] says, until it goes back through the keeper; nothing
+/// is taken again while it is out.
+pub(crate) unsafe trait Receiver {
+    type Keeper: Keeper;
+
+    /// What guards refer to. They are `Send` if it is `Sync`.
+    fn keeper(&self) -> &Self::Keeper;
+
+    /// The next frame, if one is there now.
+    fn take(&self) -> Result<Option<TakenBy<Self>>, Damage>;
+
+    /// The same while waiting, after so many looks.
+    fn take_patiently(&self, looks: u64) -> Result<Option<TakenBy<Self>>, Damage>;
+
+    /// Up to `max` frames that are there now, if there are any. `spans` is cleared first; what is put there belongs to
+    /// the run.
+    fn take_many(&self, max: usize, spans: &mut SpansOf<Self>) -> Result<Option<RunBy<Self>>, Damage>;
+
+    /// The same while waiting, after so many looks.
+    fn take_many_patiently(
+        &self,
+        max: usize,
+        spans: &mut SpansOf<Self>,
+        looks: u64,
+    ) -> Result<Option<RunBy<Self>>, Damage>;
+
+    /// How far the receiver has come, in positions.
+    fn position(&self) -> u64;
+
+    /// Whether a producer is alive.
+    fn has_producer(&self) -> std::io::Result<bool>;
+}
+
+/// What keeps the frames that are out. Guards take care that each goes back once.
+///
+/// In a forked child nothing is released or rejected.
+///
+/// # Safety
+/// Asked for what its receiver took (a run with the spans that came with it), `bytes` and `run_bytes` tell of bytes that
+/// are mapped, initialised and do not change as long as the frame is out and the keeper lives.
+pub(crate) unsafe trait Keeper {
+    /// A frame that is out.
+    type Taken: Copy;
+    /// Frames that were taken together.
+    type Run: Copy;
+    /// What a run has to remember of each of its frames.
+    type Span;
+
+    fn shared(&self) -> &Shared;
+
+    /// False in a forked child.
+    fn is_own_process(&self) -> bool;
+
+    /// Where a frame's payload lies, and its length.
+    fn bytes(&self, taken: Self::Taken) -> (*const u8, usize);
+
+    /// How many positions the frame takes.
+    fn size(taken: Self::Taken) -> u64;
+
+    /// Gives a frame's room back.
+    fn release(&self, taken: Self::Taken);
+
+    /// Puts a frame back, to be taken again.
+    fn reject(&self, taken: Self::Taken);
+
+    /// How often the frame was taken before.
+    fn redeliveries(&self, taken: Self::Taken) -> u64;
+
+    /// How many frames are in the run: at least one.
+    fn run_len(run: Self::Run) -> usize;
+
+    /// How many positions a frame of the run takes, on average.
+    fn run_size(run: Self::Run) -> u64;
+
+    /// As [`bytes`](Self::bytes), for the frames of a run in order.
+    fn run_bytes<'a>(
+        &'a self,
+        run: Self::Run,
+        spans: &'a [Self::Span],
+    ) -> impl Iterator<Item = (*const u8, usize)> + 'a;
+
+    /// Gives the room of a run back.
+    fn release_run(&self, run: Self::Run, spans: &[Self::Span]);
+
+    /// Puts all frames of a run back.
+    fn reject_run(&self, run: Self::Run, spans: &[Self::Span]);
+
+    /// A vector for `take_many`: one that was used before, so that steady traffic allocates nothing.
+    fn lend_spans(&self) -> Vec<Self::Span>;
+
+    /// Takes that back.
+    fn return_spans(&self, spans: Vec<Self::Span>);
+}
+
+// What a receiver's keeper calls its things ...
+pub(crate) type TakenBy<R> = <<R as Receiver>::Keeper as Keeper>::Taken;
+pub(crate) type RunBy<R> = <<R as Receiver>::Keeper as Keeper>::Run;
+pub(crate) type SpansOf<R> = Vec<<<R as Receiver>::Keeper as Keeper>::Span>;
+
+// ... and a kind.
+pub(crate) type KeeperOf<K> = <<K as Engine>::Receiver as Receiver>::Keeper;
+pub(crate) type StagedOf<K> = <<K as Engine>::Sender as Sender>::Staged;

@@ -1,0 +1,43 @@
+//! Noticing that a position does not move on because somebody has died.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use super::member::Member;
+use crate::links::Blocked;
+
+/// How often it is looked who holds up the same position.
+const INTERVAL: Duration = Duration::from_micros(50);
+
+/// The position that was in the way last, and when that was looked into.
+#[derive(Default)]
+pub(super) struct Blockage {
+    last: Cell<Option<(u64, Instant)>>,
+}
+
+impl Blockage {
+    /// `position` is in the way. Finds out why if it is due, and recovers if its holder is dead; true if looking again
+    /// may help.
+    ///
+    /// `at_once`: also when the position has not been in the way before.
+    #[cold]
+    pub(super) fn look_into(&self, member: &Member, position: u64, at_once: bool) -> bool {
+        let now = Instant::now();
+        match self.last.get() {
+            Some((last, at)) if last == position && now.duration_since(at) < INTERVAL => return false,
+            Some((last, _)) if last == position => {}
+            _ if at_once => {}
+            _ => {
+                self.last.set(Some((position, now)));
+                return false;
+            }
+        }
+        self.last.set(Some((position, now)));
+        match member.links.blocked(position, &member.leases()) {
+            Blocked::No => true,
+            Blocked::ByLiving => false,
+            // If it fails, or somebody else is at it: later again.
+            Blocked::ByDead => matches!(member.shared().recover(&member.links), Ok(Some(_))),
+        }
+    }
+}

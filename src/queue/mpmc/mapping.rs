@@ -1,0 +1,95 @@
+//! The sections of a queue file that only MPMC has.
+#![allow(unsafe_code, reason = "places lanes in the mapped file")]
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use crate::error::AttachError;
+use crate::lane::LaneMemory;
+use crate::layout::{CURSORS_OFFSET, Geometry, Policy, RARE_OFFSET, REGISTRY_OFFSET};
+use crate::links::Links;
+use crate::queue::Shared;
+use crate::queue::options::Resolved;
+use crate::shm::{self, Access, Mapping};
+
+/// All lanes of a queue, for reading. Those that are not ready are holes.
+pub(super) struct Lanes {
+    mapping: Arc<Mapping>,
+    pub(super) memory: LaneMemory,
+    pub(super) lane_len: u64,
+}
+
+impl Lanes {
+    pub(super) fn map(file: &File, geometry: &Geometry) -> io::Result<Self> {
+        let lane_len = geometry.lane_len;
+        let len = geometry.file_len() - geometry.lane_offset;
+        let mapping = Arc::new(Mapping::sparse(file, geometry.lane_offset, len, Access::Read)?);
+        let memory = memory(&mapping, len as usize);
+        Ok(Self { mapping, memory, lane_len })
+    }
+
+    /// Makes the first look at each page of a lane that has become ready cheap.
+    pub(super) fn populate(&self, lane: usize) {
+        self.mapping.populate(lane * self.lane_len as usize, self.lane_len as usize);
+    }
+}
+
+/// One lane, for its producer: first given its space on the disk.
+pub(super) fn map_own_lane(file: &File, geometry: &Geometry, lane: usize) -> io::Result<LaneMemory> {
+    let len = geometry.lane_len;
+    let mapping = Mapping::new(file, lane_offset(geometry, lane), len, Access::ReadWrite)?;
+    Ok(memory(&Arc::new(mapping), len as usize))
+}
+
+pub(super) fn allocate_lane(file: &File, geometry: &Geometry, lane: usize) -> io::Result<()> {
+    shm::allocate(file, lane_offset(geometry, lane), geometry.lane_len)
+}
+
+fn lane_offset(geometry: &Geometry, lane: usize) -> u64 {
+    geometry.lane_offset + lane as u64 * geometry.lane_len
+}
+
+fn memory(mapping: &Arc<Mapping>, len: usize) -> LaneMemory {
+    let keep: Arc<Mapping> = Arc::clone(mapping);
+    // SAFETY: the section has `len` bytes (`at` checks), is page-aligned and mapped as long as the Arc lives; a producer's
+    // mapping is writable; these lanes have no commit words; all access by other processes keeps to the protocol by the
+    // contract of `create` and `open`, and the lease makes this process the only writer of its lane.
+    unsafe { LaneMemory::new(mapping.at(0, len), len, keep) }
+}
+
+impl Shared {
+    /// Turns the system's refusal of a lane into an error for people.
+    pub(super) fn lane_failed(&self, source: io::Error) -> AttachError {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                AttachError::NoSpace { path: self.path().to_path_buf(), needed: self.geometry().lane_len }
+            }
+            _ => self.attach_failed("allocating the lane")(source),
+        }
+    }
+
+    /// Options of a queue of the same shape, but for its policy.
+    pub(super) fn options_with(&self, policy: Policy) -> Resolved {
+        let mut geometry = *self.geometry();
+        if let Some(order) = &mut geometry.order {
+            order.policy = policy;
+        }
+        Resolved { geometry, start_position: 0, uuid: None }
+    }
+
+    /// The words of an MPMC queue.
+    ///
+    /// # Panics
+    /// If it is of another kind: that is checked when it is opened.
+    pub(super) fn links(&self) -> Links {
+        let order = self.geometry().order.expect("an MPMC queue");
+        Links::new(
+            self.words(RARE_OFFSET),
+            self.words(CURSORS_OFFSET),
+            self.many_words(order.links_offset as usize, order.links as usize),
+            self.many_words(REGISTRY_OFFSET, order.participants as usize),
+            order.policy,
+        )
+    }
+}

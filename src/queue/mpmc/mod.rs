@@ -1,0 +1,38 @@
+//! Many producers, many consumers: each with a registry entry, each producer with a lane of its own.
+
+mod blockage;
+mod letters;
+mod mapping;
+mod member;
+mod receiver;
+mod recovery;
+mod sender;
+mod stats;
+
+use std::sync::Arc;
+
+use self::receiver::MpmcReceiver;
+use self::sender::MpmcSender;
+use super::Shared;
+use super::kind::{Engine, Mpmc};
+use crate::error::AttachError;
+use crate::layout;
+
+pub use self::letters::DeadLetter;
+pub use self::recovery::Recovery;
+pub use self::stats::{ParticipantStats, Stats};
+
+impl Engine for Mpmc {
+    type Sender = MpmcSender;
+    type Receiver = MpmcReceiver;
+    const NUMBER: u32 = layout::KIND_MPMC;
+    const NAME: &'static str = "MPMC";
+
+    fn attach_sender(shared: Arc<Shared>) -> Result<MpmcSender, AttachError> {
+        MpmcSender::attach(shared)
+    }
+
+    fn attach_receiver(shared: Arc<Shared>) -> Result<MpmcReceiver, AttachError> {
+        MpmcReceiver::attach(shared)
+    }
+}

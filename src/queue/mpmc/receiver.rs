@@ -1,0 +1,382 @@
+//! One of the consumers.
+#![allow(unsafe_code, reason = "vouches for the frames that links refer to")]
+
+use std::cell::{Cell, RefCell};
+use std::sync::{Arc, Mutex};
+
+use super::blockage::Blockage;
+use super::letters::Letters;
+use super::mapping::Lanes;
+use super::member::Member;
+use crate::error::AttachError;
+use crate::lane::Damage;
+use crate::layout::order::{EntryRole, MAX_BATCH};
+use crate::links::{FrameRef, Held, Links, Nothing, Origin, RedoScan};
+use crate::queue::Shared;
+use crate::queue::kind::{Keeper, Receiver};
+use crate::sync::Ordering;
+
+/// One look in so many tells a position that is not committed from none, while waiting: it takes the line from producers.
+const LOOKS_PER_EXACT: u64 = 32;
+/// A claim is committed within nanoseconds, unless its producer is interrupted or dead: so many looks before it is asked.
+const PENDING_LOOKS: u32 = 64;
+/// Times that nothing was there before it is looked, now and then, whether somebody has died.
+const IDLE_LOOKS: u32 = 64;
+
+pub(crate) struct MpmcReceiver {
+    redo: RedoScan,
+    blockage: Blockage,
+    idle: Cell<u32>,
+    /// Lanes that were seen to be ready.
+    ready: Vec<Cell<bool>>,
+    letters: RefCell<Letters>,
+    /// Last, so that everything above is gone when the entry is free.
+    keeper: MpmcKeeper,
+}
+
+/// What guards refer to, from whatever thread.
+pub(crate) struct MpmcKeeper {
+    /// All lanes, read-only.
+    lanes: Lanes,
+    /// Vectors that were used before.
+    spans: Mutex<Vec<Vec<Taken>>>,
+    max_payload: u64,
+    granule: u64,
+    member: Member,
+}
+
+/// A frame that is out.
+#[derive(Clone, Copy)]
+pub(crate) struct Taken {
+    position: u64,
+    /// Of the payload, in all lanes.
+    offset: usize,
+    len: usize,
+}
+
+/// Frames that were taken together.
+#[derive(Clone, Copy)]
+pub(crate) struct Run {
+    count: usize,
+}
+
+impl MpmcReceiver {
+    pub(super) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
+        let member = Member::attach(Arc::clone(&shared), EntryRole::Consumer)?;
+        let lanes = Lanes::map(shared.file(), shared.geometry())
+            .map_err(shared.attach_failed("mapping the lanes"))?;
+        let geometry = shared.geometry();
+        Ok(Self {
+            redo: RedoScan::new(&member.links),
+            blockage: Blockage::default(),
+            idle: Cell::new(0),
+            ready: vec![Cell::new(false); member.links.entries.len()],
+            letters: RefCell::default(),
+            keeper: MpmcKeeper {
+                lanes,
+                spans: Mutex::default(),
+                max_payload: geometry.max_payload,
+                granule: geometry.align,
+                member,
+            },
+        })
+    }
+
+    #[inline(always)]
+    fn links(&self) -> &Links {
+        &self.keeper.member.links
+    }
+
+    #[inline(always)]
+    fn me(&self) -> usize {
+        self.keeper.member.me
+    }
+
+    #[inline(always)]
+    fn look(&self, exact: bool) -> Result<Option<Taken>, Damage> {
+        loop {
+            if self.redo.is_due(self.links())
+                && let Some(again) = self.take_again()
+            {
+                return again.map(Some);
+            }
+            match self.links().take(self.me(), exact) {
+                Ok(position) => return self.taken(position).map(Some),
+                Err(nothing) if self.look_again(nothing) => {}
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn taken(&self, position: u64) -> Result<Taken, Damage> {
+        Links::add(&self.links().entries[self.me()].own.received, 1);
+        self.out(Held { position, redeliveries: 0 })
+    }
+
+    /// Checks where the frame lies.
+    #[inline(always)]
+    fn out(&self, held: Held) -> Result<Taken, Damage> {
+        let FrameRef { lane, offset, len } = self.links().frame_at(held.position);
+        let keeper = &self.keeper;
+        let is_ready = self.ready.get(lane).is_some_and(Cell::get) || self.is_lane_ready(lane);
+        let fits = len <= keeper.max_payload && offset <= keeper.lanes.lane_len - len;
+        if is_ready && fits && offset & (keeper.granule - 1) == 0 {
+            let offset = lane * keeper.lanes.lane_len as usize + offset as usize;
+            keeper.lanes.memory.note_read(offset, len as usize);
+            return Ok(Taken { position: held.position, offset, len: len as usize });
+        }
+        Err(self.damaged(held, offset))
+    }
+
+    /// The frame is lost; those behind it are not.
+    #[cold]
+    fn damaged(&self, held: Held, found: u64) -> Damage {
+        self.links().release(held);
+        Damage { word: "link", position: held.position, found }
+    }
+
+    /// The first frame of a lane.
+    #[cold]
+    fn is_lane_ready(&self, lane: usize) -> bool {
+        let is_ready = lane < self.ready.len() && self.links().is_lane_ready(lane);
+        if is_ready {
+            self.keeper.lanes.populate(lane);
+            self.ready[lane].set(true);
+        }
+        is_ready
+    }
+
+    /// A frame that was handed out before. None while this thread panics: a destructor that drains the queue would be given
+    /// the same frame, which its guard puts back, for ever.
+    #[cold]
+    fn take_again(&self) -> Option<Result<Taken, Damage>> {
+        if std::thread::panicking() {
+            return None;
+        }
+        loop {
+            let held = self.redo.take(self.links(), self.me())?;
+            let found = self.out(held);
+            match found {
+                Ok(taken) if self.links().is_dead_letter(held) && self.bury(taken) => {}
+                found => {
+                    let own = &self.links().entries[self.me()].own;
+                    Links::add(&own.received, 1);
+                    // One whose taker died before it was marked comes as if it were new.
+                    Links::add(&own.redelivered, u64::from(held.redeliveries > 0));
+                    return Some(found);
+                }
+            }
+        }
+    }
+
+    /// Moves a frame to the dead-letter queue. False if that does not work: it is delivered like any other then.
+    #[cold]
+    fn bury(&self, taken: Taken) -> bool {
+        let (payload, len) = self.keeper.bytes(taken);
+        // SAFETY: the frame is out, as `Keeper` says.
+        let payload = unsafe { std::slice::from_raw_parts(payload, len) };
+        let buried = self.letters.borrow_mut().send(self.keeper.member.shared(), payload, taken.position);
+        self.links().count_letter(buried);
+        if buried {
+            self.keeper.release(taken);
+        }
+        buried
+    }
+
+    /// There is nothing to take. True if looking again may help.
+    #[cold]
+    fn look_again(&self, nothing: Nothing) -> bool {
+        match nothing {
+            Nothing::Empty => {
+                self.idle.set(self.idle.get().wrapping_add(1));
+                if self.idle.get().is_multiple_of(IDLE_LOOKS) {
+                    self.keeper.member.shared().look_around(self.links());
+                }
+                false
+            }
+            Nothing::Pending(position) => {
+                for _ in 0..PENDING_LOOKS {
+                    if self.links().is_committed(position) {
+                        return true;
+                    }
+                    std::hint::spin_loop();
+                }
+                self.blockage.look_into(&self.keeper.member, position, true)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn look_for_many(&self, max: usize, spans: &mut Vec<Taken>, exact: bool) -> Result<Option<Run>, Damage> {
+        spans.clear();
+        if max == 0 {
+            return Ok(None);
+        }
+        loop {
+            if self.redo.is_due(self.links())
+                && let Some(again) = self.take_again()
+            {
+                spans.push(again?);
+                return Ok(Some(Run { count: 1 }));
+            }
+            match self.links().take_many(self.me(), (max as u64).min(MAX_BATCH), exact) {
+                Ok(taken) => {
+                    let links = self.links();
+                    let mut damage = None;
+                    links.mark_run(self.me(), taken, |position| {
+                        match self.out(Held { position, redeliveries: 0 }) {
+                            Ok(taken) => spans.push(taken),
+                            Err(found) => damage = Some(found),
+                        }
+                    });
+                    Links::add(&links.entries[self.me()].own.received, spans.len() as u64);
+                    match damage {
+                        Some(damage) if spans.is_empty() => return Err(damage),
+                        // A run that holds nothing but tombstones: go on behind it.
+                        None if spans.is_empty() => {}
+                        _ => return Ok(Some(Run { count: spans.len() })),
+                    }
+                }
+                Err(nothing) if self.look_again(nothing) => {}
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+}
+
+// SAFETY: a position is taken once, by the CAS on `head`, and again only after it was put back; the lease makes this the
+// only participant with its number.
+unsafe impl Receiver for MpmcReceiver {
+    type Keeper = MpmcKeeper;
+
+    #[inline(always)]
+    fn keeper(&self) -> &MpmcKeeper {
+        &self.keeper
+    }
+
+    #[inline(always)]
+    fn take(&self) -> Result<Option<Taken>, Damage> {
+        self.look(true)
+    }
+
+    #[inline(always)]
+    fn take_patiently(&self, looks: u64) -> Result<Option<Taken>, Damage> {
+        self.look(looks % LOOKS_PER_EXACT == LOOKS_PER_EXACT - 1)
+    }
+
+    #[inline(always)]
+    fn take_many(&self, max: usize, spans: &mut Vec<Taken>) -> Result<Option<Run>, Damage> {
+        self.look_for_many(max, spans, true)
+    }
+
+    #[inline(always)]
+    fn take_many_patiently(
+        &self,
+        max: usize,
+        spans: &mut Vec<Taken>,
+        looks: u64,
+    ) -> Result<Option<Run>, Damage> {
+        self.look_for_many(max, spans, looks % LOOKS_PER_EXACT == LOOKS_PER_EXACT - 1)
+    }
+
+    fn position(&self) -> u64 {
+        self.links().next_take()
+    }
+
+    fn has_producer(&self) -> std::io::Result<bool> {
+        Ok(self.links().has_live(EntryRole::Producer, &self.keeper.member.leases()))
+    }
+}
+
+impl MpmcKeeper {
+    /// Where a dead letter comes from.
+    pub(super) fn letter(&self, taken: Taken) -> Option<Origin> {
+        self.member.links.origin_at(taken.position)
+    }
+}
+
+// SAFETY: `out` checked that each payload lies in a lane that is ready, and lanes are mapped as long as the keeper lives. A
+// frame that is HELD keeps its link, and its producer does not write there before the link has moved on, by the protocol
+// of links and the contract of opening the file.
+unsafe impl Keeper for MpmcKeeper {
+    type Taken = Taken;
+    type Run = Run;
+    type Span = Taken;
+
+    #[inline(always)]
+    fn shared(&self) -> &Shared {
+        self.member.shared()
+    }
+
+    #[inline(always)]
+    fn is_own_process(&self) -> bool {
+        self.member.is_own_process()
+    }
+
+    #[inline(always)]
+    fn bytes(&self, taken: Taken) -> (*const u8, usize) {
+        (self.lanes.memory.payload(taken.offset), taken.len)
+    }
+
+    #[inline(always)]
+    fn size(_taken: Taken) -> u64 {
+        1
+    }
+
+    #[inline(always)]
+    fn release(&self, taken: Taken) {
+        self.member.links.release(Held { position: taken.position, redeliveries: 0 });
+    }
+
+    fn reject(&self, taken: Taken) {
+        let links = &self.member.links;
+        links.reject(links.held_at(taken.position));
+        // Guards may be anywhere: not only this thread counts here.
+        links.entries[self.member.me].own.rejected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn redeliveries(&self, taken: Taken) -> u64 {
+        self.member.links.held_at(taken.position).redeliveries
+    }
+
+    #[inline(always)]
+    fn run_len(run: Run) -> usize {
+        run.count
+    }
+
+    #[inline(always)]
+    fn run_size(_run: Run) -> u64 {
+        1
+    }
+
+    #[inline(always)]
+    fn run_bytes<'a>(
+        &'a self,
+        _run: Run,
+        spans: &'a [Taken],
+    ) -> impl Iterator<Item = (*const u8, usize)> + 'a {
+        spans.iter().map(|taken| self.bytes(*taken))
+    }
+
+    #[inline(always)]
+    fn release_run(&self, _run: Run, spans: &[Taken]) {
+        spans.iter().for_each(|taken| self.release(*taken));
+    }
+
+    fn reject_run(&self, _run: Run, spans: &[Taken]) {
+        spans.iter().for_each(|taken| self.reject(*taken));
+    }
+
+    #[inline(always)]
+    fn lend_spans(&self) -> Vec<Taken> {
+        self.spans.try_lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn return_spans(&self, spans: Vec<Taken>) {
+        if let Ok(mut spare) = self.spans.try_lock() {
+            spare.push(spans);
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! One of the producers.
+#![allow(unsafe_code, reason = "vouches for the room that the lane grants")]
+
+use std::sync::Arc;
+
+use super::blockage::Blockage;
+use super::mapping::{allocate_lane, map_own_lane};
+use super::member::Member;
+use crate::error::AttachError;
+use crate::lane::linked::Writer;
+use crate::lane::{Refusal, Room, Slot};
+use crate::layout::order::{EntryRole, MAX_BATCH};
+use crate::links::{FrameRef, Links, NotClaimed, Origin};
+use crate::queue::Shared;
+use crate::queue::kind::Sender;
+
+/// A sender that waits looks so seldom who is in its way that its looks are cheap.
+const LOOKS_PER_BLOCKAGE: u64 = 8;
+
+/// Most spin hints between two looks for room: some microseconds.
+const MOST_PAUSE: u64 = 512;
+
+pub(crate) struct MpmcSender {
+    writer: Writer,
+    /// Frames that are staged: where they lie, and their lengths.
+    staged: Vec<(Slot, usize)>,
+    blockage: Blockage,
+    /// Last, so that everything above is gone when the entry is free.
+    member: Member,
+}
+
+/// The staged frames end here; they are listed in the sender.
+pub(crate) struct MpmcStaged {
+    end: u64,
+    count: usize,
+}
+
+impl MpmcSender {
+    pub(super) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
+        let member = Member::attach(Arc::clone(&shared), EntryRole::Producer)?;
+        let (links, me, geometry) = (&member.links, member.me, shared.geometry());
+        if !links.is_lane_ready(me) {
+            allocate_lane(shared.file(), geometry, me).map_err(|source| shared.lane_failed(source))?;
+            links.set_lane_ready(me);
+        }
+        let memory =
+            map_own_lane(shared.file(), geometry, me).map_err(shared.attach_failed("mapping the lane"))?;
+        let frames = links.frames_in(me);
+        let writer = Writer::adopt(memory, 0, geometry, links.links.len(), &frames)
+            .map_err(|damage| AttachError::Damaged(shared.damaged(damage)))?;
+        Ok(Self { writer, staged: Vec::new(), blockage: Blockage::default(), member })
+    }
+
+    #[inline(always)]
+    pub(super) fn links(&self) -> &Links {
+        &self.member.links
+    }
+
+    #[inline(always)]
+    fn reserve_at(&mut self, at: u64, len: usize) -> Result<Slot, Refusal> {
+        let links = &self.member.links;
+        self.writer.reserve(at, len, |position| links.is_over(position))
+    }
+
+    /// The lane has no room. True if looking again may help.
+    #[cold]
+    fn lane_is_full(&self) -> bool {
+        self.writer.oldest().is_some_and(|oldest| self.blockage.look_into(&self.member, oldest, false))
+    }
+
+    /// Claims positions for the frames, from the first one on, and commits them.
+    #[inline(always)]
+    fn link(&mut self, frames: &[(Slot, usize)], least: usize) -> Result<usize, Refusal> {
+        loop {
+            match self.member.links.claim(self.member.me, least as u64, frames.len() as u64) {
+                Ok(claimed) => {
+                    for (position, (slot, len)) in (claimed.first..).zip(&frames[..claimed.count as usize]) {
+                        self.commit_at(position, *slot, *len);
+                    }
+                    Links::add(&self.links().entries[self.member.me].own.sent, claimed.count);
+                    return Ok(claimed.count as usize);
+                }
+                Err(NotClaimed::Exhausted) => return Err(Refusal::Exhausted),
+                Err(NotClaimed::Full(position)) => {
+                    if !self.blockage.look_into(&self.member, position, false) {
+                        return Err(self.full());
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn commit_at(&mut self, position: u64, slot: Slot, len: usize) {
+        self.member.links.commit(position, self.frame_ref(slot, len));
+        self.writer.linked(position, slot, len);
+    }
+
+    /// Copies a dead letter and commits it; false if there is no room.
+    pub(super) fn send_letter(&mut self, payload: &[u8], origin: Origin) -> bool {
+        let Ok(slot) = self.reserve(payload.len()) else { return false };
+        // SAFETY: the writer granted these bytes, mapped and for this sender alone; the letter comes from another file.
+        unsafe { self.payload(slot).copy_from_nonoverlapping(payload.as_ptr(), payload.len()) };
+        let Ok(claimed) = self.links().claim(self.member.me, 1, 1) else { return false };
+        let frame = self.frame_ref(slot, payload.len());
+        self.links().commit_letter(claimed.first, frame, origin);
+        self.writer.linked(claimed.first, slot, payload.len());
+        Links::add(&self.links().entries[self.member.me].own.sent, 1);
+        true
+    }
+
+    #[inline(always)]
+    fn frame_ref(&self, slot: Slot, len: usize) -> FrameRef {
+        FrameRef { lane: self.member.me, offset: self.writer.offset_in_lane(slot), len: len as u64 }
+    }
+
+    #[cold]
+    fn full(&self) -> Refusal {
+        Links::add(&self.links().entries[self.member.me].own.full, 1);
+        Refusal::Full
+    }
+}
+
+// SAFETY: the writer finds room in the lane, which is mapped for writing as long as it lives, and of a file, so that its
+// bytes are initialised. Its lease makes this the only writer of the lane, and nobody reads what is not linked. Room
+// behind staged frames begins where they end, and ends before the oldest frame whose link has not moved on.
+unsafe impl Sender for MpmcSender {
+    type Staged = MpmcStaged;
+
+    #[inline(always)]
+    fn shared(&self) -> &Shared {
+        self.member.shared()
+    }
+
+    #[inline(always)]
+    fn is_own_process(&self) -> bool {
+        self.member.is_own_process()
+    }
+
+    #[inline(always)]
+    fn reserve(&mut self, len: usize) -> Result<Slot, Refusal> {
+        match self.reserve_at(self.writer.tail(), len) {
+            Err(Refusal::Full) if self.lane_is_full() => self.reserve_at(self.writer.tail(), len),
+            Err(Refusal::Full) => Err(self.full()),
+            found => found,
+        }
+    }
+
+    fn reserve_patiently(&mut self, len: usize, looks: u64) -> Result<Slot, Refusal> {
+        match self.reserve_at(self.writer.tail(), len) {
+            Err(Refusal::Full) if looks.is_multiple_of(LOOKS_PER_BLOCKAGE) && self.lane_is_full() => {
+                self.reserve_at(self.writer.tail(), len)
+            }
+            found => found,
+        }
+    }
+
+    #[inline(always)]
+    fn contiguous(&mut self) -> Room {
+        self.writer.contiguous(self.writer.tail())
+    }
+
+    #[inline(always)]
+    fn commit(&mut self, slot: Slot, len: usize) -> Result<(), Refusal> {
+        self.link(&[(slot, len)], 1).map(drop)
+    }
+
+    fn commit_patiently(&mut self, slot: Slot, len: usize, looks: u64) -> Result<(), Refusal> {
+        if !looks.is_multiple_of(LOOKS_PER_BLOCKAGE) && !self.links().has_free() {
+            return Err(Refusal::Full);
+        }
+        self.commit(slot, len)
+    }
+
+    #[inline(always)]
+    fn begin(&mut self) -> MpmcStaged {
+        self.staged.clear();
+        MpmcStaged { end: self.writer.tail(), count: 0 }
+    }
+
+    #[inline(always)]
+    fn count(staged: &MpmcStaged) -> usize {
+        staged.count
+    }
+
+    #[inline(always)]
+    fn reserve_behind(&mut self, staged: &MpmcStaged, len: usize) -> Result<Slot, Refusal> {
+        if self.staged.len() as u64 >= MAX_BATCH.min(self.links().count()) {
+            return Err(Refusal::Full);
+        }
+        self.reserve_at(staged.end, len)
+    }
+
+    #[inline(always)]
+    fn contiguous_behind(&mut self, staged: &MpmcStaged) -> Room {
+        if self.staged.len() as u64 >= MAX_BATCH.min(self.links().count()) {
+            return Room::Unknown;
+        }
+        self.writer.contiguous(staged.end)
+    }
+
+    #[inline(always)]
+    fn stage(&mut self, staged: &mut MpmcStaged, slot: Slot, len: usize) {
+        staged.end = self.writer.end(slot, len);
+        staged.count += 1;
+        self.staged.push((slot, len));
+    }
+
+    #[inline(always)]
+    fn publish(&mut self, _staged: MpmcStaged, whole: bool) -> Result<usize, Refusal> {
+        let frames = std::mem::take(&mut self.staged);
+        let least = if whole { frames.len() } else { 1 };
+        let linked = if frames.is_empty() { Ok(0) } else { self.link(&frames, least) };
+        self.staged = frames;
+        linked
+    }
+
+    fn pause(&self) -> u32 {
+        (self.links().count() / 16).clamp(1, MOST_PAUSE) as u32
+    }
+
+    #[inline(always)]
+    fn payload(&self, slot: Slot) -> *mut u8 {
+        self.writer.payload(slot)
+    }
+
+    fn position(&self) -> u64 {
+        self.links().next_claim()
+    }
+
+    fn has_consumer(&self) -> std::io::Result<bool> {
+        Ok(self.links().has_live(EntryRole::Consumer, &self.member.leases()))
+    }
+}

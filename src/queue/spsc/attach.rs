@@ -1,0 +1,74 @@
+//! Taking a role: the lease on its registry entry, and the lane.
+#![allow(unsafe_code, reason = "places the lane in the mapped file")]
+
+use std::io;
+use std::sync::Arc;
+
+use crate::error::{AttachError, Role};
+use crate::lane::{LaneMemory, Ref};
+use crate::layout::{self, Cursors, Entry, Geometry};
+use crate::queue::Shared;
+use crate::shm::{self, Access, Lease, Mapping};
+use crate::sync::Ordering;
+
+/// A role that was taken, with all that its holder needs.
+pub(super) struct Attached {
+    pub(super) memory: LaneMemory,
+    pub(super) cursors: Ref<Cursors>,
+    pub(super) lease: Lease,
+}
+
+impl Shared {
+    /// Takes the role's lease and maps the lane: each role is one participant's.
+    pub(super) fn attach(&self, role: Role) -> Result<Attached, AttachError> {
+        let lock = self.lock_for_attach()?;
+        let (index, access) = match role {
+            Role::Producer => (layout::ENTRY_PRODUCER, Access::ReadWrite),
+            Role::Consumer => (layout::ENTRY_CONSUMER, Access::Read),
+        };
+        let entry = self.role_entry(index);
+        let byte = layout::LOCK_ENTRY + index as i64;
+        let Some(lease) = Lease::take(self.file(), byte).map_err(self.attach_failed("taking the lease"))?
+        else {
+            return Err(self.role_taken(role, &entry));
+        };
+        entry.pid.store(std::process::id().into(), Ordering::Relaxed);
+        entry.generation.fetch_add(1, Ordering::Relaxed);
+        // The role is ours now; mapping a large lane may take long, and need not keep others from theirs.
+        drop(lock);
+        let memory = self.map_lane(access).map_err(self.attach_failed("mapping the lane"))?;
+        Ok(Attached { memory, cursors: self.words(layout::CURSORS_OFFSET), lease })
+    }
+
+    fn map_lane(&self, access: Access) -> io::Result<LaneMemory> {
+        let Geometry { lane_offset, lane_len, .. } = *self.geometry();
+        let lane = Mapping::new(self.file(), lane_offset, lane_len, access)?;
+        let len = self.geometry().ring_bytes() as usize;
+        let ring = lane.at(layout::LEAD, len);
+        // SAFETY: the section holds LEAD >= 8 bytes before the ring and `len` bytes of it; the mapping lives as
+        // long as the Arc; LEAD keeps `ring` 8-aligned; a producer's mapping is writable; all access by other
+        // processes keeps to the protocol by the contract of `create` and `open`, and the lease that the caller
+        // takes makes this process the only one in its role.
+        Ok(unsafe { LaneMemory::new(ring, len, Arc::new(lane)) })
+    }
+
+    fn role_taken(&self, role: Role, entry: &Entry) -> AttachError {
+        let pid = entry.pid.load(Ordering::Relaxed) as u32;
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();
+        let name = name.map(|name| name.trim_end().to_owned()).filter(|name| !name.is_empty());
+        AttachError::RoleTaken { path: self.path().to_path_buf(), role, pid, name }
+    }
+
+    /// Whether somebody alive holds the role.
+    pub(super) fn is_role_taken(&self, role: Role) -> io::Result<bool> {
+        let index = match role {
+            Role::Producer => layout::ENTRY_PRODUCER,
+            Role::Consumer => layout::ENTRY_CONSUMER,
+        };
+        shm::is_locked(self.file(), layout::LOCK_ENTRY + index as i64)
+    }
+
+    fn role_entry(&self, index: usize) -> Ref<Entry> {
+        self.words(layout::REGISTRY_OFFSET + index * size_of::<Entry>())
+    }
+}

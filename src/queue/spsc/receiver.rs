@@ -1,0 +1,156 @@
+//! The one consumer.
+#![allow(unsafe_code, reason = "vouches for the frames that the lane hands out")]
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use super::attach::Attached;
+use crate::error::{AttachError, Role};
+use crate::lane::{Damage, Reader, Span, TakenFrame, TakenRun};
+use crate::queue::Shared;
+use crate::queue::kind::{Keeper, Receiver};
+use crate::shm::Lease;
+use crate::shm::fork::ForkGuard;
+
+/// Its own keeper, and not `Sync`: frames stay in the thread of their consumer.
+pub(crate) struct SpscReceiver {
+    reader: Reader,
+    guard: ForkGuard,
+    /// Kept between batches, so that steady traffic allocates nothing.
+    spans: Cell<Vec<Span>>,
+    shared: Arc<Shared>,
+    /// Last, so that everything above is gone when a successor may attach.
+    _lease: Lease,
+}
+
+impl SpscReceiver {
+    pub(super) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
+        let Attached { memory, cursors, lease } = shared.attach(Role::Consumer)?;
+        let reader = Reader::attach(memory, cursors, shared.geometry())
+            .map_err(|damage| AttachError::Damaged(shared.damaged(damage)))?;
+        Ok(Self { reader, guard: shared.guard(), spans: Cell::default(), shared, _lease: lease })
+    }
+}
+
+// SAFETY: the reader steps over each frame that it hands out, and hands one out again only after it was rejected; the
+// lease keeps every other reader away.
+unsafe impl Receiver for SpscReceiver {
+    type Keeper = Self;
+
+    #[inline(always)]
+    fn keeper(&self) -> &Self {
+        self
+    }
+
+    #[inline(always)]
+    fn take(&self) -> Result<Option<TakenFrame>, Damage> {
+        self.reader.take()
+    }
+
+    #[inline(always)]
+    fn take_patiently(&self, _looks: u64) -> Result<Option<TakenFrame>, Damage> {
+        self.reader.take()
+    }
+
+    #[inline(always)]
+    fn take_many(&self, max: usize, spans: &mut Vec<Span>) -> Result<Option<TakenRun>, Damage> {
+        self.reader.take_many(max, spans)
+    }
+
+    #[inline(always)]
+    fn take_many_patiently(
+        &self,
+        max: usize,
+        spans: &mut Vec<Span>,
+        _looks: u64,
+    ) -> Result<Option<TakenRun>, Damage> {
+        self.reader.take_many(max, spans)
+    }
+
+    fn position(&self) -> u64 {
+        self.reader.position()
+    }
+
+    fn has_producer(&self) -> std::io::Result<bool> {
+        self.shared.is_role_taken(Role::Producer)
+    }
+}
+
+// SAFETY: the reader checked that each payload lies in the ring, which is mapped as long as it lives. The producer does
+// not write to frames that are out, by the lane protocol and the contract of opening the file.
+unsafe impl Keeper for SpscReceiver {
+    type Taken = TakenFrame;
+    type Run = TakenRun;
+    type Span = Span;
+
+    #[inline(always)]
+    fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    #[inline(always)]
+    fn is_own_process(&self) -> bool {
+        self.guard.is_intact()
+    }
+
+    #[inline(always)]
+    fn bytes(&self, taken: TakenFrame) -> (*const u8, usize) {
+        (self.reader.payload(taken.offset), taken.len)
+    }
+
+    #[inline(always)]
+    fn size(taken: TakenFrame) -> u64 {
+        taken.end - taken.start
+    }
+
+    #[inline(always)]
+    fn release(&self, taken: TakenFrame) {
+        self.reader.release(taken);
+    }
+
+    fn reject(&self, taken: TakenFrame) {
+        self.reader.reject(taken);
+    }
+
+    fn redeliveries(&self, taken: TakenFrame) -> u64 {
+        self.reader.redeliveries(&taken)
+    }
+
+    #[inline(always)]
+    fn run_len(run: TakenRun) -> usize {
+        run.count
+    }
+
+    #[inline(always)]
+    fn run_size(run: TakenRun) -> u64 {
+        (run.end - run.start) / run.count as u64
+    }
+
+    #[inline(always)]
+    fn run_bytes<'a>(
+        &'a self,
+        run: TakenRun,
+        spans: &'a [Span],
+    ) -> impl Iterator<Item = (*const u8, usize)> + 'a {
+        self.reader.payloads(run, spans).map(|span| (self.reader.payload(span.offset), span.len))
+    }
+
+    #[inline(always)]
+    fn release_run(&self, run: TakenRun, _spans: &[Span]) {
+        self.reader.release_run(run);
+    }
+
+    fn reject_run(&self, run: TakenRun, _spans: &[Span]) {
+        self.reader.frames(run).for_each(|frame| self.reader.reject(frame));
+    }
+
+    #[inline(always)]
+    fn lend_spans(&self) -> Vec<Span> {
+        self.spans.take()
+    }
+
+    #[inline(always)]
+    fn return_spans(&self, spans: Vec<Span>) {
+        self.spans.set(spans);
+    }
+}

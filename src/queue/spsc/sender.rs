@@ -1,0 +1,129 @@
+//! The one producer.
+#![allow(unsafe_code, reason = "vouches for the room that the lane grants")]
+
+use std::sync::Arc;
+
+use super::attach::Attached;
+use crate::error::{AttachError, Role};
+use crate::lane::{Refusal, Room, Slot, Staged, Writer};
+use crate::queue::Shared;
+use crate::queue::kind::Sender;
+use crate::shm::Lease;
+use crate::shm::fork::ForkGuard;
+
+pub(crate) struct SpscSender {
+    writer: Writer,
+    guard: ForkGuard,
+    shared: Arc<Shared>,
+    /// Last, so that everything above is gone when a successor may attach.
+    _lease: Lease,
+}
+
+/// Staged frames, counted.
+pub(crate) struct SpscStaged {
+    frames: Staged,
+    count: usize,
+}
+
+impl SpscSender {
+    pub(super) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
+        let Attached { memory, cursors, lease } = shared.attach(Role::Producer)?;
+        let writer = Writer::attach(memory, cursors, shared.geometry())
+            .map_err(|damage| AttachError::Damaged(shared.damaged(damage)))?;
+        Ok(Self { writer, guard: shared.guard(), shared, _lease: lease })
+    }
+}
+
+// SAFETY: the writer finds room in the ring, which is mapped for writing as long as it lives, and of a file, so that its
+// bytes are initialised. The lane protocol keeps the reader away from what is not committed, and the lease every other
+// writer. Room behind staged frames begins where they end, and ends before the reader's oldest frame.
+unsafe impl Sender for SpscSender {
+    type Staged = SpscStaged;
+
+    #[inline(always)]
+    fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    #[inline(always)]
+    fn is_own_process(&self) -> bool {
+        self.guard.is_intact()
+    }
+
+    #[inline(always)]
+    fn reserve(&mut self, len: usize) -> Result<Slot, Refusal> {
+        self.writer.reserve(len)
+    }
+
+    fn reserve_patiently(&mut self, len: usize, looks: u64) -> Result<Slot, Refusal> {
+        self.writer.reserve_patiently(len, looks)
+    }
+
+    #[inline(always)]
+    fn contiguous(&mut self) -> Room {
+        self.writer.contiguous()
+    }
+
+    /// Room is all that a frame needs.
+    #[inline(always)]
+    fn commit(&mut self, slot: Slot, len: usize) -> Result<(), Refusal> {
+        self.writer.commit(slot, len);
+        Ok(())
+    }
+
+    fn commit_patiently(&mut self, slot: Slot, len: usize, _looks: u64) -> Result<(), Refusal> {
+        self.commit(slot, len)
+    }
+
+    #[inline(always)]
+    fn begin(&mut self) -> SpscStaged {
+        SpscStaged { frames: self.writer.begin(), count: 0 }
+    }
+
+    #[inline(always)]
+    fn count(staged: &SpscStaged) -> usize {
+        staged.count
+    }
+
+    #[inline(always)]
+    fn reserve_behind(&mut self, staged: &SpscStaged, len: usize) -> Result<Slot, Refusal> {
+        self.writer.reserve_behind(&staged.frames, len)
+    }
+
+    #[inline(always)]
+    fn contiguous_behind(&mut self, staged: &SpscStaged) -> Room {
+        self.writer.contiguous_behind(&staged.frames)
+    }
+
+    #[inline(always)]
+    fn stage(&mut self, staged: &mut SpscStaged, slot: Slot, len: usize) {
+        // First, which lets the compiler look at the framing once for this frame and the next.
+        staged.count += 1;
+        self.writer.stage(&mut staged.frames, slot, len);
+    }
+
+    /// One store commits all of it.
+    #[inline(always)]
+    fn publish(&mut self, staged: SpscStaged, _whole: bool) -> Result<usize, Refusal> {
+        self.writer.publish(staged.frames);
+        Ok(staged.count)
+    }
+
+    /// The consumer gives room back in larger pieces anyway.
+    fn pause(&self) -> u32 {
+        16
+    }
+
+    #[inline(always)]
+    fn payload(&self, slot: Slot) -> *mut u8 {
+        self.writer.payload(slot)
+    }
+
+    fn position(&self) -> u64 {
+        self.writer.position()
+    }
+
+    fn has_consumer(&self) -> std::io::Result<bool> {
+        self.shared.is_role_taken(Role::Consumer)
+    }
+}

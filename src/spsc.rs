@@ -1,0 +1,33 @@
+//! Queues with one producer and one consumer.
+//!
+//! The types are those of the crate's root, for this kind of queue.
+
+use crate::Spsc;
+
+pub use crate::Payload;
+
+/// A queue of messages of type `T`.
+pub type Queue<T> = crate::Queue<T, Spsc>;
+/// The one producer of a [`Queue`].
+pub type Producer<T> = crate::Producer<T, Spsc>;
+/// The one consumer of a [`Queue`].
+pub type Consumer<T> = crate::Consumer<T, Spsc>;
+/// A received message.
+pub type Frame<'c, T> = crate::Frame<'c, T, Spsc>;
+/// Messages received together.
+pub type Frames<'c, T> = crate::Frames<'c, T, Spsc>;
+
+/// A queue of byte messages.
+pub type BytesQueue = crate::BytesQueue<Spsc>;
+/// The one producer of a [`BytesQueue`].
+pub type BytesProducer = crate::BytesProducer<Spsc>;
+/// The one consumer of a [`BytesQueue`].
+pub type BytesConsumer = crate::BytesConsumer<Spsc>;
+/// A received message of bytes.
+pub type BytesFrame<'c> = crate::BytesFrame<'c, Spsc>;
+/// Messages of bytes received together.
+pub type BytesFrames<'c> = crate::BytesFrames<'c, Spsc>;
+/// A reserved frame, written in place.
+pub type Claim<'p> = crate::Claim<'p, Spsc>;
+/// Frames that are committed together.
+pub type BytesBatch<'p> = crate::BytesBatch<'p, Spsc>;

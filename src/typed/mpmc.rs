@@ -1,0 +1,37 @@
+//! What only MPMC queues have, for typed ones.
+
+use super::{Frame, Payload, Queue};
+use crate::error::{OpenError, RecoverError};
+use crate::queue::{DeadLetter, Mpmc, Recovery, Stats};
+
+impl<T: Payload> Queue<T, Mpmc> {
+    /// Looks for dead participants and gives back what they have left, now: see
+    /// [`BytesQueue::recover`](crate::BytesQueue::recover).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn recover(&self) -> Result<Recovery, RecoverError> {
+        self.bytes().recover()
+    }
+
+    /// What has happened since the queue was created, and who takes part.
+    pub fn stats(&self) -> Stats {
+        self.bytes().stats()
+    }
+
+    /// The queue that holds this one's dead letters: see
+    /// [`BytesQueue::dead_letters`](crate::BytesQueue::dead_letters).
+    ///
+    /// # Errors
+    /// [`OpenError::NotFound`] if there has been none.
+    pub fn dead_letters(&self) -> Result<Self, OpenError> {
+        self.bytes().dead_letters().map(Self::from_bytes)
+    }
+}
+
+impl<T: Payload> Frame<'_, T, Mpmc> {
+    /// Where the message comes from, in a dead-letter queue; else none.
+    pub fn dead_letter(&self) -> Option<DeadLetter> {
+        self.bytes().dead_letter()
+    }
+}

@@ -9,6 +9,7 @@ mod crash {
     pub(crate) mod both;
     pub(crate) mod consumer;
     pub(crate) mod forks;
+    pub(crate) mod mpmc;
     pub(crate) mod producer;
     pub(crate) mod roles;
     pub(crate) mod waiting;
@@ -16,7 +17,7 @@ mod crash {
 
 use std::process::ExitCode;
 
-use crash::{attach, both, consumer, forks, producer, roles, waiting};
+use crash::{attach, both, consumer, forks, mpmc, producer, roles, waiting};
 use process::{Kind, Outcome, Place, Shape, Test, ensure, kills_so_far, number_from, run};
 
 /// Small rings are full, empty and wrapping all the time; a large one holds much when somebody dies.
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
     tests.push(Test::new("fork: drops change nothing", forks::drops_change_nothing));
     tests.push(Test::new("fork: the child takes part anew", forks::child_takes_part_anew));
     tests.push(Test::new("fork: a child does not keep its parent's roles", forks::child_does_not_keep_roles));
+    tests.extend(mpmc::tests());
     tests.push(Test::new("nothing is left in /dev/shm", nothing_is_left));
     run(tests)
 }

@@ -5,7 +5,7 @@
 //! `cargo test --release --test every_instruction` tries every instruction of sending, receiving and releasing. Debug
 //! builds execute ten times more of them, and opening and attaching take thousands even in release: there, every
 //! instruction is tried that changed the file or entered the kernel, and some between. `RINGWAY_EVERY=1` tries all of
-//! them everywhere: half an hour in release.
+//! them everywhere: an hour in release.
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod process;
@@ -15,6 +15,7 @@ mod every_instruction {
     pub(crate) mod attaching;
     pub(crate) mod attempts;
     pub(crate) mod files;
+    pub(crate) mod mpmc;
     pub(crate) mod receiving;
     pub(crate) mod sending;
     pub(crate) mod tracer;
@@ -29,6 +30,7 @@ fn main() -> std::process::ExitCode {
     tests.extend(every_instruction::receiving::tests());
     tests.extend(every_instruction::attaching::tests());
     tests.extend(every_instruction::files::tests());
+    tests.extend(every_instruction::mpmc::tests());
     process::run(tests)
 }
 

@@ -105,3 +105,64 @@ fn ticks_when_the_producer_is_killed() {
     assert!(ticks > 0 && missing == 0, "{ticks} {missing}");
     assert_gone(&name);
 }
+
+/// The number before these words.
+#[track_caller]
+fn number_before(output: &str, words: &str) -> u64 {
+    let at = output.find(words).unwrap_or_else(|| panic!("no `{words}` in: {output}"));
+    let number = output[..at].trim_end().rsplit([' ', '\n', '(']).next().unwrap();
+    number.parse().unwrap_or_else(|_| panic!("`{number}` before `{words}` is no number: {output}"))
+}
+
+#[test]
+fn workers_lose_nothing_when_they_are_killed() {
+    let workers = Running::start(example("workers").args(["--workers", "3", "--jobs", "3000", "--chaos"]));
+    let name = format!("workers-{}", workers.id());
+    let output = workers.finish().succeeded();
+    assert!(output.starts_with("workers: try `kill -9 "), "{output}");
+    assert_eq!(number_before(&output, "jobs done"), 3000);
+    assert_eq!(number_before(&output, "lost"), 0);
+    let again = number_before(&output, "came again");
+    let kills = number_before(&output, "workers killed");
+    // A worker has one job in its hands, and a kill gives that to another one.
+    assert!(kills > 0 && again > 0, "{output}");
+    assert_gone(&name);
+}
+
+#[test]
+fn a_worker_killed_by_somebody_else_is_replaced() {
+    let mut workers = Running::start(example("workers").args(["--workers", "1", "--jobs", "3000"]));
+    let name = format!("workers-{}", workers.id());
+    let line = workers.wait_for_line("kill -9 ");
+    let pid = line.rsplit(' ').next().unwrap().trim_end_matches('`').parse().unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+    let output = workers.finish().succeeded();
+    assert_eq!((number_before(&output, "jobs done"), number_before(&output, "lost")), (3000, 0));
+    assert_gone(&name);
+}
+
+#[test]
+fn fan_in() {
+    let fan_in = Running::start(example("fan_in").args(["--producers", "3", "--lines", "2000"]));
+    let name = format!("fan_in-{}", fan_in.id());
+    let output = fan_in.finish().succeeded();
+    assert!(output.starts_with("6000 lines of 3 producers in "), "{output}");
+    let log = std::env::temp_dir().join(format!("{name}.log"));
+    let text = std::fs::read_to_string(&log).unwrap();
+    std::fs::remove_file(&log).unwrap();
+    for producer in 0..3 {
+        let own = text.lines().filter(|line| line.starts_with(&format!("{producer} ")));
+        let numbers: Vec<u64> = own.map(|line| line.split(' ').nth(1).unwrap().parse().unwrap()).collect();
+        assert_eq!(numbers, (0..2000).collect::<Vec<u64>>());
+    }
+    assert_gone(&name);
+}
+
+#[test]
+fn bad_arguments_of_the_examples_are_explained() {
+    for (name, argument) in [("workers", "--jobs"), ("fan_in", "--lines")] {
+        let output = Running::start(example(name).args([argument, "many"])).finish();
+        assert!(!output.status.success());
+        assert!(output.errors.contains(&format!("{argument} needs a number")), "{}", output.errors);
+    }
+}

@@ -104,6 +104,30 @@ impl<A: Fn(Kill<'_>) -> Outcome> Attempts<'_, A> {
     }
 }
 
+/// What steps a child, lets something else happen while it stands somewhere, and lets it come to the end.
+pub(crate) type Pause<'k> = &'k mut dyn FnMut(Step<'_>, &mut dyn FnMut() -> Outcome) -> Outcome;
+
+/// Pauses an operation after every instruction, or each `stride`th; in debug builds, after some.
+pub(crate) fn paused_everywhere(name: &str, stride: u64, attempt: impl Fn(Pause<'_>) -> Outcome) -> Outcome {
+    let is_everywhere = number_from("RINGWAY_EVERY", 0) != 0;
+    let is_sampled = cfg!(debug_assertions) && !is_everywhere;
+    let stride = if is_everywhere { 1 } else { stride };
+    let (mut instruction, mut count, mut is_complete) = (0, 0_u64, false);
+    while !is_complete {
+        progress();
+        instruction += if is_sampled { 1 + instruction / 20 } else { stride };
+        count += 1;
+        let gate = Gate::new();
+        attempt(&mut |step, meanwhile| {
+            is_complete = step.pause(&gate, instruction, meanwhile)?;
+            Ok(())
+        })
+        .map_err(|error| format!("{name}, paused after {instruction} instructions: {error}"))?;
+    }
+    println!("     {name}: {instruction} instructions, paused after {count} of them");
+    Ok(())
+}
+
 /// A child to be stepped through an operation on a file.
 pub(crate) struct Step<'a> {
     pub(crate) file: &'a Path,
@@ -112,6 +136,22 @@ pub(crate) struct Step<'a> {
 }
 
 impl Step<'_> {
+    /// Pauses after so many instructions, if there are so many: then this says that it was complete.
+    fn pause(self, gate: &Gate, instruction: u64, meanwhile: &mut dyn FnMut() -> Outcome) -> Outcome<bool> {
+        let mut traced = Traced::start(gate, self.body)?;
+        for _ in 0..instruction {
+            if !traced.step()? {
+                meanwhile()?;
+                traced.kill()?;
+                return Ok(true);
+            }
+        }
+        meanwhile()?;
+        traced.finish()?;
+        traced.kill()?;
+        Ok(false)
+    }
+
     fn run(self, gate: &Gate, target: Target, counts_system_calls: bool) -> Outcome<Course> {
         let mut watch = Watch::new(self.file)?;
         let mut course = Course::default();

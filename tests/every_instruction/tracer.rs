@@ -4,6 +4,7 @@
 //! limit on steps turns that into an error.
 
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -104,8 +105,8 @@ impl<'g> Traced<'g> {
             trace(libc::PTRACE_SINGLESTEP, self.child.pid(), 0)?;
             match self.child.wait()? {
                 WaitStatus::Stopped(_, Signal::SIGTRAP) => return Ok(()),
-                // Somebody stopped the whole test; the instruction is yet to come.
-                WaitStatus::Stopped(_, Signal::SIGSTOP) => {}
+                // Somebody stopped the whole test, or continued it; the instruction is yet to come.
+                WaitStatus::Stopped(_, Signal::SIGSTOP | Signal::SIGCONT) => {}
                 status => {
                     return Err(format!("the child was to execute one instruction, but {status:?}").into());
                 }
@@ -121,6 +122,18 @@ impl<'g> Traced<'g> {
         let words = [peek(self.child.pid(), aligned)?, peek(self.child.pid(), aligned + 8)?];
         let bytes = (u128::from(words[1]) << 64 | u128::from(words[0])) >> ((address - aligned) * 8);
         Ok(is_system_call(bytes as u32))
+    }
+
+    /// Lets it run until the operation is complete.
+    pub(crate) fn finish(&mut self) -> Outcome {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        trace(libc::PTRACE_CONT, self.child.pid(), 0)?;
+        while !self.gate.is_done() {
+            ensure!(Instant::now() < deadline, "the operation is not complete after ten seconds");
+            ensure!(!self.child.has_ended()?, "the child has ended");
+            std::thread::yield_now();
+        }
+        Ok(())
     }
 
     /// SIGKILL, here.

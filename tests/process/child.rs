@@ -93,6 +93,21 @@ impl Child {
         Ok(())
     }
 
+    /// Waits for the end of a child that may have been killed (true) or have come to its end (false).
+    pub(crate) fn collect(mut self) -> Outcome<bool> {
+        loop {
+            match self.wait()? {
+                WaitStatus::Exited(_, 0) => return Ok(false),
+                WaitStatus::Signaled(_, Signal::SIGKILL, _) => {
+                    KILLS.fetch_add(1, Ordering::Relaxed);
+                    return Ok(true);
+                }
+                WaitStatus::Stopped(..) => {}
+                status => return Err(format!("the child failed: {status:?}").into()),
+            }
+        }
+    }
+
     /// SIGKILL, and waits for the end. A child that had ended by itself before is an error.
     pub(crate) fn kill(self) -> Outcome {
         self.strike()?;

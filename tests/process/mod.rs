@@ -3,11 +3,15 @@
 //! process with threads must not fork without exec.
 #![allow(dead_code, unused_imports, reason = "each test uses a part of this")]
 
+mod board;
 mod child;
+mod dump;
 mod end;
+pub(crate) mod forge;
 mod giver;
 mod history;
 mod kind;
+mod many;
 mod message;
 mod random;
 mod runner;
@@ -15,11 +19,14 @@ mod shared;
 mod stream;
 mod taker;
 
+pub(crate) use board::{Board, Record};
 pub(crate) use child::{Child, kills_so_far};
+pub(crate) use dump::dump;
 pub(crate) use end::End;
 pub(crate) use giver::{Giver, GiverNotes};
 pub(crate) use history::History;
 pub(crate) use kind::Kind;
+pub(crate) use many::{Many, gets_nothing_more};
 pub(crate) use message::Shape;
 pub(crate) use random::Random;
 pub(crate) use runner::{Outcome, Place, Test, ensure, number_from, progress, run};

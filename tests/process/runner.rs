@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use nix::libc;
-use ringway::Options;
 use ringway::spsc::BytesQueue;
+use ringway::{Options, mpmc};
 
 use super::Random;
 
@@ -115,9 +115,23 @@ impl Place {
         Ok(unsafe { BytesQueue::open(self.path()) }?)
     }
 
-    /// Unlinks the queue; nothing else may be there.
+    pub(crate) fn create_mpmc(&self, options: &Options) -> Outcome<mpmc::BytesQueue> {
+        // SAFETY: as above.
+        Ok(unsafe { mpmc::BytesQueue::create_with(self.path(), options) }?)
+    }
+
+    pub(crate) fn open_mpmc(&self) -> Outcome<mpmc::BytesQueue> {
+        // SAFETY: as above.
+        Ok(unsafe { mpmc::BytesQueue::open(self.path()) }?)
+    }
+
+    /// Unlinks the queue and that of its dead letters; nothing else may be there.
     pub(crate) fn leave(self) -> Outcome {
         ringway::unlink(self.path())?;
+        let letters = self.directory().join("queue.dead");
+        if letters.exists() {
+            ringway::unlink(letters)?;
+        }
         let left = std::fs::read_dir(self.directory())?.collect::<Result<Vec<_>, _>>()?;
         ensure!(left.is_empty(), "files were left behind: {left:?}");
         Ok(self.directory.close()?)

@@ -1,0 +1,119 @@
+//! Dead letters.
+
+use ringway::mpmc::BytesQueue;
+
+use super::{comes, holder, living, nothing_comes, small, with_queue};
+use crate::process::{Outcome, Place, ensure, gets_nothing_more};
+
+const UUID: [u8; 16] = [9; 16];
+
+fn options() -> ringway::Options {
+    small().max_redeliveries(2).uuid(UUID)
+}
+
+/// The letter is there, once for each origin, and says where it comes from; the queue itself is empty.
+fn is_buried(queue: &BytesQueue, message: &[u8], position: u64) -> Outcome {
+    let letters = queue.dead_letters()?;
+    let reader = letters.consumer()?;
+    let letter = reader.try_recv()?;
+    ensure!(*letter == *message, "expected {message:?}, found {:?}", &*letter);
+    let origin = letter.dead_letter().ok_or("it does not say where it comes from")?;
+    ensure!((origin.queue, origin.position) == (UUID, position), "{origin:?}");
+    drop(letter);
+    ensure!(reader.try_recv().is_err(), "another letter is there");
+    drop(reader);
+    gets_nothing_more(&letters)
+}
+
+pub(crate) fn rejected() -> Outcome {
+    with_queue(&options(), |_, queue| {
+        let (mut producer, one, two) = (queue.producer()?, queue.consumer()?, queue.consumer()?);
+        for position in 0..10 {
+            producer.send(b"bad")?;
+            one.recv()?.reject();
+            two.recv()?.reject();
+            one.recv()?.reject();
+            nothing_comes(&two)?;
+            nothing_comes(&one)?;
+            is_buried(queue, b"bad", position)?;
+        }
+        let stats = queue.stats();
+        ensure!((stats.dead_letters, stats.dead_letters_failed, stats.backlog) == (10, 0, 0), "{stats:?}");
+        producer.try_send_many(&[b"a", b"b", b"c", b"d"])?;
+        for expected in [b"a", b"b", b"c", b"d"] {
+            comes(&one, expected, 0)?;
+        }
+        Ok(())
+    })
+}
+
+/// A message that kills whoever takes it does so three times.
+pub(crate) fn killed() -> Outcome {
+    with_queue(&options(), |place, queue| {
+        let mut producer = queue.producer()?;
+        for position in 0..5 {
+            producer.send(b"deadly")?;
+            for _ in 0..3 {
+                holder(place, 1)?.kill()?;
+            }
+            let consumer = queue.consumer()?;
+            nothing_comes(&consumer)?;
+            is_buried(queue, b"deadly", position)?;
+        }
+        let stats = queue.stats();
+        ensure!((stats.dead_letters, stats.deaths, stats.backlog) == (5, 15, 0), "{stats:?}");
+        gets_nothing_more(queue)
+    })
+}
+
+/// One who has buried a message is killed when it takes the next: what it left in either queue is found.
+pub(crate) fn burier_dies() -> Outcome {
+    with_queue(&options(), |place, queue| {
+        let mut producer = queue.producer()?;
+        producer.send(b"bad")?;
+        for _ in 0..3 {
+            holder(place, 1)?.kill()?;
+        }
+        producer.send(b"good")?;
+        living(|ready| {
+            let consumer = place.open_mpmc()?.consumer()?;
+            ensure!(*consumer.recv()? == *b"good", "the bad one is buried");
+            ready()
+        })?
+        .kill()?;
+        let letters = queue.dead_letters()?;
+        ensure!(letters.stats().participants.len() == 1, "who buried it took part there");
+        is_buried(queue, b"bad", 0)?;
+        ensure!(letters.stats().deaths == 1, "{:?}", letters.stats());
+        let consumer = queue.consumer()?;
+        nothing_comes(&consumer)?;
+        drop(consumer);
+        gets_nothing_more(queue)
+    })
+}
+
+/// Another file is in the way, or a queue of another shape is full: the message is delivered like any other, and counted.
+pub(crate) fn there_can_be_none() -> Outcome {
+    with_queue(&options(), |place, queue| {
+        let path = letters_of(place);
+        std::fs::write(&path, b"not a queue")?;
+        let mut producer = queue.producer()?;
+        producer.send(b"bad")?;
+        for _ in 0..3 {
+            holder(place, 1)?.kill()?;
+        }
+        let consumer = queue.consumer()?;
+        let frame = consumer.recv()?;
+        ensure!(frame.redeliveries() == 3, "{}", frame.redeliveries());
+        ensure!(queue.stats().dead_letters_failed == 1, "{:?}", queue.stats());
+        frame.reject();
+        std::fs::remove_file(path)?;
+        nothing_comes(&consumer)?;
+        ensure!(queue.stats().dead_letters == 1, "{:?}", queue.stats());
+        is_buried(queue, b"bad", 0)
+    })
+}
+
+fn letters_of(place: &Place) -> std::path::PathBuf {
+    place.directory().join("queue.dead")
+}

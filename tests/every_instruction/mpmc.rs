@@ -1,0 +1,19 @@
+//! The same for MPMC queues: participants, and those who clean up after them, are killed at every instruction.
+
+mod attaching;
+mod pausing;
+mod receiving;
+mod recovering;
+mod sending;
+mod state;
+
+use crate::process::Test;
+
+pub(crate) fn tests() -> Vec<Test> {
+    let mut tests = sending::tests();
+    tests.extend(receiving::tests());
+    tests.extend(attaching::tests());
+    tests.extend(recovering::tests());
+    tests.extend(pausing::tests());
+    tests
+}

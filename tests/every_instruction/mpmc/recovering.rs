@@ -1,0 +1,90 @@
+//! Whoever cleans up after the dead is killed as well; then another one does it.
+
+use super::state::{
+    Gone, Mark, Marks, SMALL, State, die, die_while, no_doubt, state, survive_receiver, survive_sender,
+};
+use crate::every_instruction::attempts::{Kill, Step, at_events};
+use crate::every_instruction::tracer::Gate;
+use crate::process::{Many, Outcome, Place, Test, ensure, forge};
+
+const PLACES: Many = SMALL.participants(4);
+
+pub(super) fn tests() -> Vec<Test> {
+    vec![
+        Test::new("mpmc recovering: nobody is dead", || {
+            at_events("two messages", |kill| after_holder(state("two", PLACES, 2, 0), 0, 0, kill))
+        }),
+        Test::new("mpmc recovering: after a claimer", || {
+            at_events("two positions", |kill| after_claimer(state("two", PLACES, 4, 2), 2, kill))
+        }),
+        Test::new("mpmc recovering: after a consumer", || {
+            at_events("it held two", |kill| after_holder(state("full", PLACES, 4, 0), 2, 0, kill))?;
+            at_events("it held one, and had taken one", |kill| {
+                after_holder(state("wrapped", PLACES.start((1 << 34) - 2), 4, 0), 1, 1, kill)
+            })?;
+            let dropped = Many { name: "at most once", ..PLACES.at_most_once() };
+            at_events("at most once", |kill| after_holder(state("full", dropped, 4, 0), 2, 1, kill))
+        }),
+    ]
+}
+
+/// A process recovers, and is killed.
+fn recovery(place: &Place, kill: Kill<'_>) -> Outcome {
+    let body = |gate: &Gate| {
+        let queue = place.open_mpmc()?;
+        gate.enter()?;
+        queue.recover()?;
+        gate.leave()
+    };
+    kill(Step { file: &place.path(), body: Box::new(body) })?;
+    Ok(())
+}
+
+/// A producer has died that had claimed so many positions.
+fn after_claimer(state: State, count: u64, kill: Kill<'_>) -> Outcome {
+    let place = Place::new()?;
+    let queue = state.create(&place)?;
+    let consumer = queue.consumer()?;
+    let attach = || {
+        std::mem::forget(place.open_mpmc()?.producer()?);
+        Ok(())
+    };
+    die_while(attach, || forge::claim(&place, &queue, count))?;
+    recovery(&place, kill)?;
+    survive_sender(state.kind, &queue, consumer, state.taken, no_doubt(state.sent))?;
+    // Whoever was killed may not have counted them.
+    ensure!(queue.stats().tombstones <= count, "{:?}", queue.stats());
+    drop(queue);
+    place.leave()
+}
+
+/// A consumer has died that held the first `held` messages and had taken the `taken` next ones.
+fn after_holder(state: State, held: u64, taken: u64, kill: Kill<'_>) -> Outcome {
+    let place = Place::new()?;
+    let queue = state.create(&place)?;
+    let marks = Marks::new();
+    if held > 0 {
+        die(|| {
+            let consumer = place.open_mpmc()?.consumer()?;
+            for seq in 0..held {
+                std::mem::forget(consumer.try_recv()?);
+                marks.set(seq, Mark::Taken);
+            }
+            std::mem::forget(consumer);
+            Ok(())
+        })?;
+    }
+    if taken > 0 {
+        // Another one: attaching would find the first.
+        let attach = || {
+            std::mem::forget(place.open_mpmc()?.consumer()?);
+            Ok(())
+        };
+        die_while(attach, || forge::take(&place, &queue, taken))?;
+    }
+    recovery(&place, kill)?;
+    let gone = Gone { marks: &marks, may_take: held, unseen: taken, before: 0 };
+    survive_receiver(state, &queue, &gone)?;
+    drop(queue);
+    place.leave()
+}

@@ -1,0 +1,109 @@
+//! What is counted.
+
+use ringway::{Recovery, Role, SendError};
+
+use crate::{drain, queue, small};
+
+#[test]
+fn counters_count() {
+    let (_dir, queue) = queue(&small());
+    let (mut one, mut two) = (queue.producer().unwrap(), queue.producer().unwrap());
+    let consumer = queue.consumer().unwrap();
+    one.try_send_many(&[b"a", b"b", b"c"]).unwrap();
+    two.try_send(b"d").unwrap();
+    assert!(matches!(two.try_send(b"e"), Err(SendError::Full)));
+    let stats = queue.stats();
+    assert_eq!((stats.sent, stats.received, stats.backlog), (4, 0, 4));
+    assert!(stats.full >= 1);
+    consumer.try_recv().unwrap().reject();
+    assert_eq!(drain(&consumer).len(), 4);
+    let stats = queue.stats();
+    assert_eq!((stats.received, stats.redelivered, stats.rejected, stats.backlog), (5, 1, 1, 0));
+    assert_eq!((stats.recoveries, stats.deaths, stats.tombstones, stats.returned), (0, 0, 0, 0));
+    assert_eq!((stats.dead_letters, stats.dead_letters_failed), (0, 0));
+
+    let pid = std::process::id();
+    assert_eq!(stats.participants.len(), 3);
+    assert!(stats.participants.iter().all(|one| one.alive && one.pid == pid && one.generation == 1));
+    assert!(stats.participants.iter().all(|one| one.since.elapsed().is_ok_and(|age| age.as_secs() < 3600)));
+    let sent = |role| -> Vec<_> {
+        let with_role = stats.participants.iter().filter(|one| one.role == role);
+        with_role.map(|one| (one.sent, one.received, one.redelivered)).collect()
+    };
+    assert_eq!(sent(Role::Producer), [(3, 0, 0), (1, 0, 0)]);
+    assert_eq!(sent(Role::Consumer), [(0, 5, 1)]);
+
+    drop((one, two, consumer));
+    let stats = queue.stats();
+    assert!(stats.participants.is_empty());
+    assert_eq!((stats.sent, stats.received), (4, 5), "they stay when their participants leave");
+    let producer = queue.producer().unwrap();
+    assert_eq!(queue.stats().participants[0].generation, 2);
+    assert_eq!(queue.recover().unwrap(), Recovery::default());
+    drop(producer);
+}
+
+#[test]
+fn letters_are_buried_and_say_where_they_come_from() {
+    let (dir, queue) = queue(&small().max_redeliveries(2).uuid([7; 16]));
+    let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    assert!(matches!(queue.dead_letters(), Err(ringway::OpenError::NotFound { .. })));
+    for i in 0..30_u64 {
+        producer.try_send(&i.to_le_bytes()).unwrap();
+        for count in 0..3 {
+            let frame = consumer.try_recv().unwrap();
+            assert_eq!((*frame == i.to_le_bytes(), frame.redeliveries()), (true, count));
+            assert_eq!(frame.dead_letter(), None);
+            frame.reject();
+        }
+        assert!(consumer.try_recv().is_err(), "it went to the dead letters");
+        let letters = queue.dead_letters().unwrap();
+        let reader = letters.consumer().unwrap();
+        let letter = reader.try_recv().unwrap();
+        assert_eq!(*letter, i.to_le_bytes());
+        let origin = letter.dead_letter().expect("a dead letter");
+        assert_eq!((origin.queue, origin.position), ([7; 16], i));
+        // Even if it is rejected.
+        letter.reject();
+        assert_eq!(reader.try_recv().unwrap().dead_letter().unwrap().position, i);
+    }
+    let stats = queue.stats();
+    assert_eq!((stats.dead_letters, stats.dead_letters_failed, stats.backlog), (30, 0, 0));
+    assert_eq!(queue.dead_letters().unwrap().stats().sent, 30);
+    let names: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(names.len() == 2 && names.contains(&"q.dead".into()), "{names:?}");
+}
+
+#[test]
+fn letters_that_cannot_be_buried_are_delivered_and_counted() {
+    let (dir, queue) = queue(&small().max_redeliveries(1));
+    let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    std::fs::write(dir.path().join("q.dead"), "no queue at all").unwrap();
+    producer.try_send(b"x").unwrap();
+    consumer.try_recv().unwrap().reject();
+    consumer.try_recv().unwrap().reject();
+    for count in 2..20 {
+        let frame = consumer.try_recv().unwrap();
+        assert_eq!((&*frame, frame.redeliveries()), (b"x".as_slice(), count.min(15)));
+        assert_eq!(queue.stats().dead_letters_failed, count - 1);
+        frame.reject();
+    }
+    // As soon as it can be, it is.
+    std::fs::remove_file(dir.path().join("q.dead")).unwrap();
+    assert!(consumer.try_recv().is_err());
+    assert_eq!(queue.stats().dead_letters, 1);
+    // No more than there are links go there.
+    for _ in 0..3 {
+        producer.try_send(b"y").unwrap();
+        consumer.try_recv().unwrap().reject();
+        consumer.try_recv().unwrap().reject();
+        assert!(consumer.try_recv().is_err());
+    }
+    producer.try_send(b"z").unwrap();
+    consumer.try_recv().unwrap().reject();
+    consumer.try_recv().unwrap().reject();
+    assert_eq!(&*consumer.try_recv().unwrap(), b"z");
+    assert_eq!(queue.stats().dead_letters, 4);
+    let letters = queue.dead_letters().unwrap();
+    assert_eq!(drain(&letters.consumer().unwrap()), [b"x", b"y", b"y", b"y"]);
+}

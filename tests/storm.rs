@@ -1,0 +1,68 @@
+//! Proves that many producers and consumers that are killed and stopped at random points, again and again, lose, tear and
+//! invent nothing, and that whoever lives goes on: real processes, SIGKILL, SIGSTOP.
+//!
+//! `RINGWAY_KILLS=1000000 cargo test --release --test storm` runs it longer (half an hour on two cores),
+//! `cargo test --test storm "4 links"` runs a part, `RINGWAY_SEED` repeats the random choices.
+
+mod process;
+
+mod storm {
+    pub(crate) mod consumer;
+    pub(crate) mod hand;
+    pub(crate) mod producer;
+    pub(crate) mod verdict;
+    pub(crate) mod weather;
+    pub(crate) mod worker;
+}
+
+use std::process::ExitCode;
+
+use process::{Many, Outcome, Place, Shape, Test, ensure, kills_so_far, number_from, run};
+use storm::weather::{Crew, rage};
+
+const fn mixed(max: usize) -> Shape {
+    Shape::Mixed { min: 8, max }
+}
+
+/// Small rings are full, empty and wrapping all the time; a large one holds much when somebody dies.
+const KINDS: [Many; 9] = [
+    Many::new("4 links, 4 KiB", 4, 4096, mixed(1984)),
+    Many::new("4 links, fixed 40", 4, 4096, Shape::Fixed(40)).start((1 << 32) - 1000),
+    Many::new("16 links, 8 KiB", 16, 8192, mixed(2000)).start((1 << 31) * 16 - 5000),
+    Many::new("16 links, no place to spare", 16, 4096, mixed(700)).participants(7),
+    Many::new("64 links, fixed 200", 64, 4096, Shape::Fixed(200)),
+    Many::new("64 links, at most once", 64, 16384, mixed(3000)).at_most_once(),
+    Many::new("64 links, dead letters", 64, 16384, mixed(3000)).max_redeliveries(2),
+    Many::new("1024 links, 64 KiB", 1024, 65536, mixed(3000)),
+    Many::new("1024 links, fixed 16", 1024, 65536, Shape::Fixed(16)),
+];
+
+/// A fourteenth of the kills each.
+fn main() -> ExitCode {
+    let default = if cfg!(debug_assertions) { 7000 } else { 15_000 };
+    let share = number_from("RINGWAY_KILLS", default) / 14;
+    let mut tests = Vec::new();
+    for kind in KINDS {
+        let crew = Crew { producers: 4, consumers: 3, recoverers: 0, churns: false };
+        tests.push(Test::new(kind.name, move || rage(kind, crew, share)));
+    }
+    for kind in [KINDS[0], KINDS[5], KINDS[8]] {
+        let crew = Crew { producers: 2, consumers: 2, recoverers: 3, churns: false };
+        tests.push(Test::new(format!("recovery: {}", kind.name), move || rage(kind, crew, share)));
+    }
+    for kind in [KINDS[1], KINDS[2]] {
+        let crew = Crew { producers: 4, consumers: 4, recoverers: 0, churns: true };
+        tests.push(Test::new(format!("attach and detach: {}", kind.name), move || rage(kind, crew, share)));
+    }
+    tests.push(Test::new("nothing is left in /dev/shm", nothing_is_left));
+    run(tests)
+}
+
+fn nothing_is_left() -> Outcome {
+    println!("     {} processes were killed", kills_so_far());
+    for entry in std::fs::read_dir("/dev/shm")? {
+        let name = entry?.file_name();
+        ensure!(!name.to_string_lossy().starts_with(&Place::prefix()), "{name:?} is left");
+    }
+    Ok(())
+}

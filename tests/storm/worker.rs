@@ -1,0 +1,214 @@
+//! One process in the storm: what it does, and its replacement when it is gone.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use ringway::mpmc::BytesQueue;
+use ringway::{AttachError, RecoverError};
+
+use super::consumer::Takes;
+use super::hand::{Hand, Left};
+use super::producer::Sends;
+use crate::process::{Board, Child, End, Many, Outcome, Place, Random, Words, ensure};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Producer,
+    Consumer,
+    Recoverer,
+}
+
+/// Where the storm goes on, and what all its processes share.
+pub(crate) struct Field {
+    pub(crate) kind: Many,
+    pub(crate) place: Place,
+    pub(crate) board: Board,
+    /// Participants detach now and then.
+    pub(crate) churns: bool,
+    /// Not 0: everybody comes to an end.
+    pub(crate) end: Words,
+}
+
+impl Field {
+    pub(crate) fn is_over(&self) -> bool {
+        self.end[0].load(Ordering::SeqCst) != 0
+    }
+}
+
+pub(crate) struct Worker {
+    pub(crate) role: Role,
+    pub(crate) hand: Hand,
+    child: Option<Child>,
+    generation: u64,
+    /// It is stopped until then.
+    stopped: Option<Instant>,
+    /// Events that its predecessors have noted.
+    before: u64,
+}
+
+impl Worker {
+    pub(crate) fn new(role: Role) -> Self {
+        Self { role, hand: Hand::new(), child: None, generation: 0, stopped: None, before: 0 }
+    }
+
+    /// Starts a process of that generation, which ends itself if `end` says so.
+    pub(crate) fn start(&mut self, field: &Field, generation: u64, end: Option<End>) {
+        let (role, hand) = (self.role, &self.hand);
+        self.generation = generation;
+        self.child = Some(Child::fork(|| live(field, role, generation, hand, end)));
+    }
+
+    /// How far it and its predecessors have got.
+    pub(crate) fn events(&self) -> u64 {
+        self.before + self.hand.events()
+    }
+
+    /// If its process has ended: whether it was killed, and what it has left.
+    pub(crate) fn collect(&mut self, board: &Board) -> Outcome<Option<(bool, Left)>> {
+        match &self.child {
+            Some(child) if child.has_ended()? => self.bury(board).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Waits for the end of its process.
+    pub(crate) fn bury(&mut self, board: &Board) -> Outcome<(bool, Left)> {
+        let child = self.child.take().expect("a process");
+        self.stopped = None;
+        let was_killed = child
+            .collect()
+            .map_err(|error| format!("{:?} of generation {}: {error}", self.role, self.generation))?;
+        self.before += self.hand.events();
+        Ok((was_killed, self.hand.clear(board, was_killed)))
+    }
+
+    pub(crate) fn kill(&self) -> Outcome {
+        self.child.as_ref().expect("a process").strike()
+    }
+
+    /// Stops it for so long.
+    pub(crate) fn stop(&mut self, time: Duration) -> Outcome {
+        self.stopped = Some(Instant::now() + time);
+        self.child.as_ref().expect("a process").signal(Signal::SIGSTOP)
+    }
+
+    /// Lets it go on if it was stopped and the time is up.
+    pub(crate) fn go_on(&mut self, at_once: bool) -> Outcome {
+        if self.stopped.is_some_and(|until| at_once || Instant::now() >= until) {
+            self.stopped = None;
+            self.child.as_ref().expect("a process").signal(Signal::SIGCONT)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        let pid = self.child.as_ref().map_or(0, |child| child.pid().as_raw());
+        let stopped = if self.stopped.is_some() { ", stopped" } else { "" };
+        let events = self.hand.events();
+        format!("{:?} {pid}, generation {}, {events} events{stopped}", self.role, self.generation)
+    }
+}
+
+/// What the process does.
+fn live(field: &Field, role: Role, generation: u64, hand: &Hand, end: Option<End>) -> Outcome {
+    let queue = field.place.open_mpmc()?;
+    let mut random = Random::new(generation);
+    let arm = || {
+        if let Some(end) = end {
+            end.arm();
+        }
+    };
+    // Some are hit while they attach.
+    let is_early = generation.is_multiple_of(3);
+    if is_early {
+        arm();
+    }
+    let ready = AtomicBool::new(is_early);
+    let ready = || {
+        if !ready.swap(true, Ordering::Relaxed) {
+            arm();
+        }
+        hand.set_ready();
+    };
+    match role {
+        Role::Producer => produce(field, &queue, generation, hand, &mut random, ready),
+        Role::Consumer => consume(field, &queue, hand, &mut random, ready),
+        Role::Recoverer => recover(field, &queue, hand, ready),
+    }
+}
+
+fn produce(
+    field: &Field,
+    queue: &BytesQueue,
+    generation: u64,
+    hand: &Hand,
+    random: &mut Random,
+    ready: impl Fn(),
+) -> Outcome {
+    let mut sends = Sends::new(field.kind.shape, generation, &field.board, hand);
+    loop {
+        let mut producer = attach(hand, || queue.producer())?;
+        ready();
+        let steps = steps(field, random);
+        for _ in 0..steps {
+            if sends.is_over() || field.is_over() {
+                return Ok(());
+            }
+            sends.step(&mut producer, random)?;
+        }
+    }
+}
+
+fn consume(field: &Field, queue: &BytesQueue, hand: &Hand, random: &mut Random, ready: impl Fn()) -> Outcome {
+    let mut takes = Takes::new(field.kind.shape, &field.board, hand);
+    loop {
+        let consumer = attach(hand, || queue.consumer())?;
+        ready();
+        let mut session = takes.session(&consumer);
+        let steps = steps(field, random);
+        for _ in 0..steps {
+            if field.is_over() {
+                break;
+            }
+            session.step(random)?;
+        }
+        let forgotten = session.forget();
+        drop(consumer);
+        forgotten.into_iter().for_each(|noted| hand.let_go(noted));
+        if field.is_over() {
+            return Ok(());
+        }
+    }
+}
+
+/// How long a participant takes part.
+fn steps(field: &Field, random: &mut Random) -> u64 {
+    if field.churns { random.below(60) } else { u64::MAX }
+}
+
+fn recover(field: &Field, queue: &BytesQueue, hand: &Hand, ready: impl Fn()) -> Outcome {
+    ready();
+    while !field.is_over() {
+        match queue.recover() {
+            Ok(_) => hand.progress(),
+            Err(RecoverError::Busy { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+/// Tries again while all places are taken: some of them by dead participants that somebody is just looking into.
+fn attach<P>(hand: &Hand, attach: impl Fn() -> Result<P, AttachError>) -> Outcome<P> {
+    let start = Instant::now();
+    loop {
+        match attach() {
+            Err(AttachError::NoEntry { .. }) => hand.found_no_place(),
+            result => return Ok(result?),
+        }
+        ensure!(start.elapsed() < Duration::from_secs(15), "there is still no place");
+        std::thread::yield_now();
+    }
+}

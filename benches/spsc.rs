@@ -4,10 +4,12 @@
 #![allow(missing_docs, reason = "criterion's macros")]
 
 mod common;
+mod spsc_systems;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
-use common::{System, systems};
+use spsc_systems::calls::calls;
+use spsc_systems::{System, systems};
 
 /// Bytes of ring for everybody.
 const RING: usize = 1 << 20;
@@ -31,9 +33,9 @@ fn streams(criterion: &mut Criterion, bytes: u64, systems: Vec<System>) {
 }
 
 /// One message there and back in one thread: the cost of the calls themselves, with everything in the nearest cache.
-fn calls(criterion: &mut Criterion) {
-    common::calls(criterion.benchmark_group("call/64"));
+fn one_thread(criterion: &mut Criterion) {
+    calls(criterion.benchmark_group("call/64"));
 }
 
-criterion_group!(benches, calls, stream);
+criterion_group!(benches, one_thread, stream);
 criterion_main!(benches);

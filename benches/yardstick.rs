@@ -5,14 +5,11 @@
 //! Prints million messages a second: median [min - max], and the ratio of medians to rtrb.
 
 mod common;
+mod spsc_systems;
 
-use common::{System, systems};
-
-fn argument(name: &str) -> Option<String> {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.next()?;
-    arguments.next()
-}
+use common::arguments::{argument, number};
+use common::statistics::Spread;
+use spsc_systems::{System, systems};
 
 fn systems_for(bytes: &str, ring: usize) -> Vec<System> {
     match bytes {
@@ -26,10 +23,9 @@ fn systems_for(bytes: &str, ring: usize) -> Vec<System> {
 }
 
 fn main() {
-    let number = |name, default| argument(name).map_or(default, |text| text.parse().expect("a number"));
-    let runs: usize = number("--runs", 5);
-    let ring: usize = number("--ring", 1 << 20);
-    let millis = number("--millis", 100) as u64;
+    let runs = number("--runs").unwrap_or(5);
+    let ring = number("--ring").unwrap_or(1 << 20);
+    let millis = number("--millis").unwrap_or(100) as u64;
     let sizes = argument("--sizes").unwrap_or("8,64,256,1024".into());
     let only = argument("--only").unwrap_or_default();
     println!(
@@ -52,9 +48,8 @@ fn main() {
         }
         println!("\n{size} bytes");
         let mut yardstick = 0.0;
-        for (rate, system) in rates.iter_mut().zip(&chosen) {
-            rate.sort_by(f64::total_cmp);
-            let (median, min, max) = (rate[rate.len() / 2], rate[0], rate[rate.len() - 1]);
+        for (rate, system) in rates.iter().zip(&chosen) {
+            let Spread { median, min, max } = Spread::of(rate);
             if system.name == "rtrb" {
                 yardstick = median;
             }

@@ -39,9 +39,11 @@ fn the_json_is_what_the_readme_documents() {
     assert!(report["limits"]["pingpong_p50_ns"].as_u64() > Some(0));
     assert!(report["limits"]["stream_bytes_per_s"].as_f64() > Some(0.0));
     let cases = report["cases"].as_array().unwrap();
-    for name in ["fixed", "variable", "typed"] {
+    let spsc = ["fixed", "variable", "typed"].map(|framing| format!("spsc/{framing}/64"));
+    let mpmc = ["1p1c", "2p1c", "1p2c", "2p2c", "4p4c"].map(|shape| format!("mpmc/{shape}/64"));
+    for name in spsc.iter().chain(&mpmc) {
         for kind in ["single", "batch"] {
-            let name = format!("spsc/{name}/64/{kind}");
+            let name = format!("{name}/{kind}");
             let case = cases.iter().find(|case| case["name"] == *name).unwrap_or_else(|| panic!("{name}"));
             let rate = |field: &str| case["msgs_per_s"][field].as_f64().unwrap();
             assert!(0.0 < rate("min") && rate("min") <= rate("median") && rate("median") <= rate("max"));
@@ -57,6 +59,37 @@ fn the_json_is_what_the_readme_documents() {
         assert!(order[0] > 0 && order.is_sorted(), "{order:?}");
         assert!(result["ratio_to_pingpong"].as_f64() > Some(0.0));
     }
+}
+
+#[test]
+fn recovery_is_measured_as_the_readme_documents() {
+    let arguments = ["bench", "--runs", "1", "--recovery-trials", "5", "--json", "--only", "recovery"];
+    let child = ringway().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = child.id();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(files_of(pid).is_empty());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let at = |field: &str| {
+        report["recovery"][field].as_u64().unwrap_or_else(|| panic!("{field}: {}", report["recovery"]))
+    };
+    for order in [
+        [at("p50_ns"), at("p99_ns"), at("max_ns")],
+        [at("holder_p50_ns"), at("holder_p99_ns"), at("holder_max_ns")],
+    ] {
+        assert!(order[0] > 0 && order.is_sorted(), "{order:?}");
+    }
+    assert_eq!((at("trials"), at("holder_trials")), (5, 5));
+    // These take long: there are fewer if the machine is busy.
+    assert!((1..=5).contains(&at("touched_256mib_trials")) && at("touched_256mib_p50_ns") > 0);
+}
+
+#[test]
+fn the_quick_recovery_measurement_is_short() {
+    let output = bench(&["--quick", "--runs", "1", "--only", "recovery"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("mpmc/recovery/claimer") && !text.contains("holder"), "{text}");
 }
 
 #[test]

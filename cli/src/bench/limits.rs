@@ -2,20 +2,17 @@
 //! both map. No queue could be faster; the results are quoted beside the queue's.
 #![allow(unsafe_code, reason = "atomics and bytes in a mapping that only this benchmark's processes know")]
 
-use std::fs::OpenOptions;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
-use memmap2::{MmapOptions, MmapRaw};
 
 use super::latency::LONGEST_NS;
+use super::memory::{APART, Memory};
 use super::process::{self, Role, Task};
 use super::statistics::Percentiles;
 
-/// Bytes between words that must not share a line: adjacent-line prefetchers fetch two.
-const APART: usize = 128;
 /// Bytes that the ping-pong maps.
 pub(super) const PINGPONG_BYTES: u64 = 4096;
 
@@ -35,40 +32,17 @@ pub(super) const STREAM_BYTES: u64 = RING_OFFSET as u64 + LINES * LINE as u64;
 /// Written to the tail when the writer is done.
 const DONE: u64 = 1 << 63;
 
-/// A mapped file.
-struct Memory(MmapRaw);
-
-impl Memory {
-    fn open(task: &Task, bytes: u64) -> Result<Self> {
-        let path = &task.paths[0];
-        let open = || {
-            let file = OpenOptions::new().read(true).write(true).open(path)?;
-            MmapOptions::new().len(bytes as usize).populate().map_raw(&file)
-        };
-        Ok(Self(open().with_context(|| format!("mapping {}", path.display()))?))
-    }
-
-    fn word(&self, offset: usize) -> &AtomicU64 {
-        assert!(offset.is_multiple_of(8) && offset + 8 <= self.0.len());
-        // SAFETY: inside the mapping, by the check above.
-        let word = unsafe { self.0.as_mut_ptr().add(offset) };
-        // SAFETY: aligned, mapped as long as `self`, and accessed only as an atomic.
-        unsafe { AtomicU64::from_ptr(word.cast()) }
-    }
-
-    /// The `line`-th line of the ring.
-    #[inline(always)]
-    fn line(&self, line: u64) -> *mut [u64; WORDS] {
-        let offset = RING_OFFSET + (line % LINES) as usize * LINE;
-        debug_assert!(offset + LINE <= self.0.len());
-        // SAFETY: the ring's LINES lines lie inside the mapping of STREAM_BYTES.
-        unsafe { self.0.as_mut_ptr().add(offset).cast() }
-    }
+/// The `line`-th line of the ring.
+#[inline(always)]
+fn line_of(memory: &Memory, line: u64) -> *mut [u64; WORDS] {
+    let lines = memory.at(RING_OFFSET, LINES as usize * LINE).cast::<[u64; WORDS]>();
+    // SAFETY: one of the ring's LINES lines, which lie inside the mapping.
+    unsafe { lines.add((line % LINES) as usize) }
 }
 
 /// One side of the ping-pong: each side writes its own line and waits for the other's.
 pub(super) fn work_pingpong(task: &Task, round_trips: u64) -> Result<()> {
-    let memory = Memory::open(task, PINGPONG_BYTES)?;
+    let memory = Memory::open(&task.paths[0], PINGPONG_BYTES)?;
     let (ping, pong) = (memory.word(0), memory.word(APART));
     process::ready()?;
     let wait_for = |word: &AtomicU64, value| {
@@ -99,7 +73,7 @@ pub(super) fn work_pingpong(task: &Task, round_trips: u64) -> Result<()> {
 
 /// One side of the stream.
 pub(super) fn work_stream(task: &Task, length: Duration) -> Result<()> {
-    let memory = Memory::open(task, STREAM_BYTES)?;
+    let memory = Memory::open(&task.paths[0], STREAM_BYTES)?;
     process::ready()?;
     match task.role {
         Role::Producer => {
@@ -123,7 +97,7 @@ fn write_lines(memory: &Memory, length: Duration) {
             for line in written..written + LINES_PER_PUBLISH {
                 let words = std::array::from_fn(|i| line.wrapping_add(i as u64));
                 // SAFETY: lines from `written` to `limit` are the writer's; the reader sees them after the store below.
-                unsafe { memory.line(line).write(words) };
+                unsafe { line_of(memory, line).write(words) };
             }
             written += LINES_PER_PUBLISH;
             tail.store(written, Ordering::Release);
@@ -153,7 +127,7 @@ fn read_lines(memory: &Memory) -> Result<f64> {
         start.get_or_insert_with(Instant::now);
         while read < end {
             // SAFETY: lines below `tail` are complete, and the writer leaves them alone until `head` passes them.
-            let words = unsafe { memory.line(read).read() };
+            let words = unsafe { line_of(memory, read).read() };
             for (i, word) in words.into_iter().enumerate() {
                 wrong |= word ^ read.wrapping_add(i as u64);
             }

@@ -20,6 +20,32 @@ pub(super) fn make<const W: usize>(sequence: u64) -> [u64; W] {
     std::array::from_fn(|i| sequence.wrapping_add(i as u64))
 }
 
+/// The first word of a message, and 0 if all its words are right.
+#[inline(always)]
+pub(super) fn look_at(words: impl Iterator<Item = u64>) -> (u64, u64) {
+    let mut first = 0;
+    let mut wrong = 0;
+    for (i, word) in words.enumerate() {
+        if i == 0 {
+            first = word;
+        }
+        wrong |= word ^ first.wrapping_add(i as u64);
+    }
+    (first, wrong)
+}
+
+/// The words of a frame of bytes.
+///
+/// # Errors
+/// If the frame has another size.
+#[inline(always)]
+pub(super) fn words_of<const W: usize>(frame: &[u8]) -> Result<impl Iterator<Item = u64>> {
+    let Ok(words) = <&[[u8; 8]; W]>::try_from(frame.as_chunks().0) else {
+        bail!("expected a message of {} bytes, got one of {}", W * 8, frame.len());
+    };
+    Ok(words.iter().map(|word| u64::from_ne_bytes(*word)))
+}
+
 /// Checks what arrives.
 pub(super) struct Checker {
     expected: u64,
@@ -41,14 +67,7 @@ impl Checker {
     /// If it is out of sequence, or any of its words is wrong.
     #[inline(always)]
     pub(super) fn check<const W: usize>(&mut self, words: impl Iterator<Item = u64>) -> Result<bool> {
-        let mut first = 0;
-        let mut wrong = 0;
-        for (i, word) in words.enumerate() {
-            if i == 0 {
-                first = word;
-            }
-            wrong |= word ^ first.wrapping_add(i as u64);
-        }
+        let (first, wrong) = look_at(words);
         if first != self.expected || wrong != 0 {
             return self.explain(first, wrong, W);
         }
@@ -73,10 +92,7 @@ impl Checker {
     /// As [`check`](Self::check), and if the frame has another size.
     #[inline(always)]
     pub(super) fn check_bytes<const W: usize>(&mut self, frame: &[u8]) -> Result<bool> {
-        let Ok(words) = <&[[u8; 8]; W]>::try_from(frame.as_chunks().0) else {
-            bail!("expected a message of {} bytes, got one of {}", W * 8, frame.len());
-        };
-        self.check::<W>(words.iter().map(|word| u64::from_ne_bytes(*word)))
+        self.check::<W>(words_of::<W>(frame)?)
     }
 }
 

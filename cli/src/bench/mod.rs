@@ -1,20 +1,28 @@
-//! `ringway bench`: two processes, one queue, every message checked; and the machine's limits beside it.
+//! `ringway bench`: processes, one queue, every message checked; and the machine's limits beside it.
 //!
 //! ```text
 //! bench (this process)   plans, starts workers, collects, reports          plan.rs  report.rs
 //!   worker: producer     pinned to one core                                throughput.rs  latency.rs  limits.rs
-//!   worker: consumer     pinned to the other; checks sequence and content
+//!   worker: consumer     pinned to the other; checks sequence and content  many.rs (MPMC)
+//!   worker: survivor     kills others and takes the time                   recovery/
 //! ```
-//! Workers talk to this process over their standard input and output (process.rs). They are killed when it ends,
-//! in whatever way, and the queue's file has lost its name before the measurement begins.
+//! Workers talk to this process over their standard input and output (crew.rs, process.rs). They are killed when it ends,
+//! in whatever way, and the queue's file has lost its name before the measurement begins; only that of the recovery
+//! measurement keeps it until it is over, for those who come to be killed.
 
+mod crew;
+mod files;
 mod latency;
 mod limits;
+mod many;
+mod memory;
 mod message;
 mod plan;
 mod process;
+mod recovery;
 mod report;
 mod statistics;
+mod tally;
 mod throughput;
 
 pub(crate) use process::Interrupted;
@@ -24,16 +32,19 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::de::DeserializeOwned;
 
+use crew::Crew;
+use files::Files;
 use plan::{Case, Plan};
-use process::{Files, Pair, Task};
+use process::{Task, Work};
 use report::Report;
 use statistics::{Percentiles, Spread};
 
 /// What may be said on the command line.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Shorter runs: all of it within ten seconds
+    /// Shorter runs: all of it within half a minute
     #[arg(long)]
     quick: bool,
     /// Print one JSON object instead of tables
@@ -42,7 +53,10 @@ pub(crate) struct Arguments {
     /// Runs of each case; the median is quoted
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
-    /// The two cores to use, for producer and consumer
+    /// Kills that count for the recovery time; the default is 100 with --quick, else 10000, as far as time allows. 0: none
+    #[arg(long, value_name = "N")]
+    recovery_trials: Option<u64>,
+    /// The two cores to use, for producers and consumers
     #[arg(long, default_value = "0,1", value_name = "A,B", value_parser = parse_cores)]
     cores: [usize; 2],
     /// Bytes of ring of every queue; the default is the library's
@@ -64,7 +78,7 @@ fn parse_cores(text: &str) -> Result<[usize; 2], String> {
 /// Runs the whole benchmark and prints its report.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     process::watch_for_interrupt()?;
-    let plan = Plan::new(arguments.quick, arguments.runs, &arguments.only);
+    let plan = Plan::new(arguments.quick, arguments.runs, arguments.recovery_trials, &arguments.only);
     anyhow::ensure!(!plan.is_empty(), "no case has a name that contains `{}`", arguments.only);
     let bench = Bench { cores: arguments.cores, capacity: arguments.capacity, plan };
     let report = bench.measure(&bench.progress_bar())?;
@@ -122,41 +136,61 @@ impl Bench {
                 progress.inc(1);
             }
         }
+        progress.set_message("recovery after kill -9");
+        let recovery = self.plan.recovery.as_ref().map(|plan| self.recovery(plan)).transpose()?;
         progress.finish_and_clear();
         let rates = rates.iter().map(|rates| Spread::of(rates)).collect();
         let round_trips = round_trips.iter().map(|runs| Percentiles::median_of(runs)).collect();
         let limits = report::Limits::new(&pingpong, &streams);
-        Ok(Report::new(self.cores, &self.plan, limits, rates, round_trips))
+        Ok(Report::new(self.cores, &self.plan, limits, rates, round_trips, recovery))
     }
 
     /// Messages a second of one run.
     fn throughput(&self, case: &Case) -> Result<f64> {
-        let files = Files::queue(case, self.capacity)?;
-        let task = |role| Task::throughput(role, self.cores, &files, case, self.plan.run_length);
-        let pair = Pair::start(task(process::Role::Producer), task(process::Role::Consumer), files)?;
-        pair.finish().with_context(|| case.name())
+        let length = self.plan.run_length;
+        let run = || match case.shape {
+            None => {
+                let files = Files::queue(case, self.capacity)?;
+                self.pair(files, &Work::Throughput { case: case.clone(), length })
+            }
+            Some(shape) => {
+                let files = many::files(self.capacity)?;
+                let work = Work::Many { case: case.clone(), length };
+                let tasks = Task::crew(self.cores, &files, &work, shape.producers, shape.consumers);
+                many::rate(&Crew::start(&tasks, files)?.finish_all()?, shape)
+            }
+        };
+        run().with_context(|| case.name())
     }
 
     fn latency(&self, case: &Case) -> Result<Percentiles> {
         let files = Files::two_queues(case, self.capacity)?;
-        let task = |role| Task::latency(role, self.cores, &files, case, self.plan.round_trips);
-        let pair = Pair::start(task(process::Role::Producer), task(process::Role::Consumer), files)?;
-        pair.finish().with_context(|| case.name())
+        let work = Work::Latency { case: case.clone(), round_trips: self.plan.round_trips };
+        self.pair(files, &work).with_context(|| case.name())
     }
 
     fn pingpong(&self) -> Result<Percentiles> {
         let files = Files::memory(limits::PINGPONG_BYTES)?;
-        let task = |role| Task::pingpong(role, self.cores, &files, self.plan.round_trips);
-        let pair = Pair::start(task(process::Role::Producer), task(process::Role::Consumer), files)?;
-        pair.finish().context("cache-line ping-pong")
+        let work = Work::Pingpong { round_trips: self.plan.round_trips };
+        self.pair(files, &work).context("cache-line ping-pong")
     }
 
     /// Bytes a second of one run.
     fn stream(&self) -> Result<f64> {
         let files = Files::memory(limits::STREAM_BYTES)?;
         let length = self.plan.run_length.max(Duration::from_millis(50));
-        let task = |role| Task::stream(role, self.cores, &files, length);
-        let pair = Pair::start(task(process::Role::Producer), task(process::Role::Consumer), files)?;
-        pair.finish().context("streaming lines")
+        self.pair(files, &Work::Stream { length }).context("streaming lines")
+    }
+
+    fn recovery(&self, plan: &recovery::Plan) -> Result<recovery::Recovery> {
+        let files = Files::mpmc_with_name()?;
+        let work = Work::Recovery(plan.clone());
+        let tasks = Task::crew(self.cores, &files, &work, 0, 1);
+        Crew::start(&tasks, files)?.finish().context(plan::RECOVERY)
+    }
+
+    /// What the consumer of a pair answers.
+    fn pair<R: DeserializeOwned>(&self, files: Files, work: &Work) -> Result<R> {
+        Crew::start(&Task::pair(self.cores, &files, work), files)?.finish()
     }
 }

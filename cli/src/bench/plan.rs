@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::recovery;
+
 /// How a case's messages are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -16,9 +18,28 @@ pub(super) enum Framing {
     Typed,
 }
 
+/// How many processes send and receive in an MPMC case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Shape {
+    pub(super) producers: usize,
+    pub(super) consumers: usize,
+}
+
+/// Most producers of a shape.
+pub(super) const MOST_PRODUCERS: usize = 4;
+const SHAPES: [Shape; 5] = [
+    Shape { producers: 1, consumers: 1 },
+    Shape { producers: 2, consumers: 1 },
+    Shape { producers: 1, consumers: 2 },
+    Shape { producers: 2, consumers: 2 },
+    Shape { producers: MOST_PRODUCERS, consumers: 4 },
+];
+
 /// One thing to measure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Case {
+    /// None: SPSC.
+    pub(super) shape: Option<Shape>,
     pub(super) framing: Framing,
     pub(super) bytes: usize,
     /// Messages per commit; 1: one by one.
@@ -26,20 +47,25 @@ pub(super) struct Case {
 }
 
 impl Case {
-    /// The name under which results are reported, such as `spsc/fixed/64/single`.
+    /// The name under which results are reported, such as `spsc/fixed/64/single` or `mpmc/2p2c/64/single`.
     pub(super) fn name(&self) -> String {
+        let batch = if self.batch == 1 { "single" } else { "batch" };
+        if let Some(Shape { producers, consumers }) = self.shape {
+            return format!("mpmc/{producers}p{consumers}c/{}/{batch}", self.bytes);
+        }
         let framing = match self.framing {
             Framing::Fixed => "fixed",
             Framing::Variable => "variable",
             Framing::Typed => "typed",
         };
-        format!("spsc/{framing}/{}/{}", self.bytes, if self.batch == 1 { "single" } else { "batch" })
+        format!("spsc/{framing}/{}/{batch}", self.bytes)
     }
 }
 
 const SIZES: [usize; 5] = [8, 64, 256, 1024, 65_536];
 const TYPED_SIZES: [usize; 2] = [64, 1024];
-const BATCH: usize = 32;
+const MPMC_SIZES: [usize; 3] = [64, 256, 1024];
+pub(super) const BATCH: usize = 32;
 /// Of large messages fewer fit into a ring.
 const LARGE: usize = 16 * 1024;
 const LARGE_BATCH: usize = 2;
@@ -54,10 +80,14 @@ pub(super) struct Plan {
     pub(super) round_trips: u64,
     pub(super) throughput: Vec<Case>,
     pub(super) latency: Vec<Case>,
+    pub(super) recovery: Option<recovery::Plan>,
 }
 
+/// What the recovery measurement is called among the cases.
+pub(super) const RECOVERY: &str = "mpmc/recovery";
+
 impl Plan {
-    pub(super) fn new(quick: bool, runs: u32, only: &str) -> Self {
+    pub(super) fn new(quick: bool, runs: u32, recovery_trials: Option<u64>, only: &str) -> Self {
         let chosen = |case: &Case| case.name().contains(only);
         let mut throughput = Vec::new();
         for bytes in SIZES {
@@ -66,12 +96,13 @@ impl Plan {
                     continue;
                 }
                 let batch = if bytes >= LARGE { LARGE_BATCH } else { BATCH };
-                throughput.push(Case { framing, bytes, batch: 1 });
-                throughput.push(Case { framing, bytes, batch });
+                throughput.push(Case { shape: None, framing, bytes, batch: 1 });
+                throughput.push(Case { shape: None, framing, bytes, batch });
             }
         }
+        throughput.extend(mpmc_cases(quick));
         let latency = [Framing::Fixed, Framing::Variable]
-            .map(|framing| Case { framing, bytes: LATENCY_BYTES, batch: 1 })
+            .map(|framing| Case { shape: None, framing, bytes: LATENCY_BYTES, batch: 1 })
             .into_iter()
             .filter(chosen)
             .collect();
@@ -82,17 +113,31 @@ impl Plan {
             round_trips: if quick { 40_000 } else { 200_000 },
             throughput,
             latency,
+            recovery: (RECOVERY.contains(only) && recovery_trials != Some(0))
+                .then(|| recovery::Plan::new(quick, recovery_trials)),
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.throughput.is_empty() && self.latency.is_empty()
+        self.throughput.is_empty() && self.latency.is_empty() && self.recovery.is_none()
     }
 
     /// How many measurements there are.
     pub(super) fn steps(&self) -> u64 {
-        u64::from(self.runs) * (2 + self.throughput.len() + self.latency.len()) as u64
+        let in_each_run = 2 + self.throughput.len() + self.latency.len();
+        u64::from(self.runs) * in_each_run as u64 + u64::from(self.recovery.is_some())
     }
+}
+
+/// Many producers, many consumers.
+fn mpmc_cases(quick: bool) -> impl Iterator<Item = Case> {
+    let is_measured = move |shape: Shape, bytes| {
+        !quick || bytes == MPMC_SIZES[0] || (bytes == MPMC_SIZES[1] && shape == SHAPES[3])
+    };
+    let sizes = MPMC_SIZES.into_iter().flat_map(|bytes| SHAPES.map(|shape| (shape, bytes)));
+    sizes.filter(move |(shape, bytes)| is_measured(*shape, *bytes)).flat_map(|(shape, bytes)| {
+        [1, BATCH].map(|batch| Case { shape: Some(shape), framing: Framing::Variable, bytes, batch })
+    })
 }
 
 #[cfg(test)]
@@ -101,8 +146,16 @@ mod tests {
 
     #[test]
     fn cases_have_the_documented_names() {
-        let plan = Plan::new(true, 5, "");
+        let plan = Plan::new(false, 5, None, "");
         let names: Vec<_> = plan.throughput.iter().map(Case::name).collect();
+        for shape in ["1p1c", "2p1c", "1p2c", "2p2c", "4p4c"] {
+            for bytes in MPMC_SIZES {
+                for kind in ["single", "batch"] {
+                    let name = format!("mpmc/{shape}/{bytes}/{kind}");
+                    assert_eq!(names.iter().filter(|other| **other == name).count(), 1, "{name}");
+                }
+            }
+        }
         for bytes in SIZES {
             for framing in ["fixed", "variable"] {
                 for kind in ["single", "batch"] {
@@ -115,9 +168,9 @@ mod tests {
 
     #[test]
     fn a_filter_leaves_what_it_names() {
-        let plan = Plan::new(true, 5, "variable/64/");
+        let plan = Plan::new(true, 5, None, "variable/64/");
         assert!(plan.throughput.iter().all(|case| case.framing == Framing::Variable && case.bytes == 64));
         assert_eq!((plan.throughput.len(), plan.latency.len()), (2, 1));
-        assert!(Plan::new(true, 5, "nothing like this").is_empty());
+        assert!(Plan::new(true, 5, None, "nothing like this").is_empty());
     }
 }

@@ -4,7 +4,8 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
-use super::plan::{Case, Plan};
+use super::plan::{Case, Plan, RECOVERY};
+use super::recovery::Recovery;
 use super::statistics::{Percentiles, Spread};
 
 /// The whole result. Its JSON form is documented in the README; fields are added, never renamed.
@@ -15,6 +16,8 @@ pub(super) struct Report {
     limits: Limits,
     cases: Vec<CaseResult>,
     latency: Vec<LatencyResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery: Option<Recovery>,
 }
 
 #[derive(Serialize)]
@@ -78,6 +81,7 @@ impl Report {
         limits: Limits,
         rates: Vec<Spread>,
         round_trips: Vec<Percentiles>,
+        recovery: Option<Recovery>,
     ) -> Self {
         let cases =
             plan.throughput.iter().zip(rates).map(|(case, rate)| case_result(case, rate, &limits)).collect();
@@ -89,14 +93,15 @@ impl Report {
             percentiles,
             ratio_to_pingpong: percentiles.p50_ns as f64 / limits.pingpong_p50_ns as f64,
         });
-        Self { machine: Machine::look(cores), runs: plan.runs, latency: latency.collect(), limits, cases }
+        let (machine, runs, latency) = (Machine::look(cores), plan.runs, latency.collect());
+        Self { machine, runs, latency, limits, cases, recovery }
     }
 
     /// Prints tables.
     pub(super) fn print(&self) {
         let Machine { cpu, cores, cores_used: [producer, consumer], kernel, .. } = &self.machine;
-        println!("{cpu}, {cores} cores (producer on {producer}, consumer on {consumer}), Linux {kernel}");
-        println!("Two processes, every message checked. Medians of {} interleaved runs.\n", self.runs);
+        println!("{cpu}, {cores} cores (producers on {producer}, consumers on {consumer}), Linux {kernel}");
+        println!("Processes, every message checked. Medians of {} interleaved runs.\n", self.runs);
         println!("This machine's limits");
         println!("  cache-line ping-pong  p50 {} ns", self.limits.pingpong_p50_ns);
         println!("  streaming lines       {:.1} GB/s\n", self.limits.stream_bytes_per_s / 1e9);
@@ -105,6 +110,9 @@ impl Report {
         }
         if !self.latency.is_empty() {
             println!("Round trip, spinning (ns)\n{}", self.latency_table());
+        }
+        if let Some(recovery) = &self.recovery {
+            println!("\nStandstill of the others after kill -9 (µs)\n{}", recovery_table(recovery));
         }
     }
 
@@ -134,6 +142,22 @@ impl Report {
         });
         table(&header, rows)
     }
+}
+
+fn recovery_table(recovery: &Recovery) -> Table {
+    let row = |name: &str, times: [Option<u64>; 3], trials: u64| {
+        let [p50, p99, max] = times.map(|ns| ns.map_or_else(String::new, |ns| (ns / 1000).to_string()));
+        [format!("{RECOVERY}/{name}"), p50, p99, max, trials.to_string()]
+    };
+    let Recovery { p50_ns, p99_ns, max_ns, trials, aside } = *recovery;
+    let mut rows = vec![row("claimer", [p50_ns, p99_ns, max_ns].map(Some), trials)];
+    if let Some(aside) = aside {
+        let holder = [aside.holder_p50_ns, aside.holder_p99_ns, aside.holder_max_ns].map(Some);
+        rows.push(row("holder", holder, aside.holder_trials));
+        let touched = [Some(aside.touched_256mib_p50_ns), None, None];
+        rows.push(row("claimer of 256 MiB", touched, aside.touched_256mib_trials));
+    }
+    table(&["killed", "p50", "p99", "max", "kills"], rows.into_iter())
 }
 
 fn case_result(case: &Case, rate: Spread, limits: &Limits) -> CaseResult {

@@ -87,13 +87,13 @@ fn send<const W: usize>(producer: &mut BytesProducer, length: Duration) -> Resul
         for _ in 0..MESSAGES_PER_CLOCK.min(1 + (1 << 20) / (8 * W as u64)) {
             let mut frame = producer.claim(8 * W)?;
             fill::<W>(sequence, &mut frame);
-            frame.commit();
+            frame.commit()?;
             sequence += 1;
         }
     }
     let mut frame = producer.claim(8 * W)?;
     fill::<W>(LAST, &mut frame);
-    frame.commit();
+    frame.commit()?;
     Ok(())
 }
 
@@ -107,7 +107,7 @@ fn send_batches<const W: usize>(producer: &mut BytesProducer, size: usize, lengt
     }
     let mut frame = producer.claim(8 * W)?;
     fill::<W>(LAST, &mut frame);
-    frame.commit();
+    frame.commit()?;
     Ok(())
 }
 
@@ -123,7 +123,7 @@ fn send_batch<const W: usize>(producer: &mut BytesProducer, mut sequence: u64, s
         }
         sequence += 1;
     }
-    if batch.commit() == 0 {
+    if batch.commit()? == 0 {
         producer.claim(8 * W)?.abort();
     }
     Ok(sequence)

@@ -1,0 +1,128 @@
+//! How long others stand still when a participant of an MPMC queue is killed.
+//!
+//! The survivor sends a message to itself and receives until it comes, again and again. Beside it, on the other core, a
+//! victim claims places in the queue's order, or holds a message. The survivor kills it, and takes the time.
+
+mod survivor;
+mod victim;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::process::{self, Task};
+use survivor::Survivor;
+pub(super) use victim::Victim;
+
+/// Counted trials at most, of those that take long.
+const HOLDER_TRIALS: u64 = 1000;
+const TOUCHED_TRIALS: u64 = 20;
+/// At most so long for each of these.
+const ASIDE_LIMIT: Duration = Duration::from_secs(30);
+
+/// How much is measured.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Plan {
+    /// Trials that count.
+    trials: u64,
+    limit: Duration,
+    /// Also what is less often asked.
+    full: bool,
+}
+
+impl Plan {
+    /// As many trials as asked for; as many as there is patience for if nothing is said.
+    pub(super) fn new(quick: bool, trials: Option<u64>) -> Self {
+        let (usual, limit) = if quick { (100, 4) } else { (10_000, 240) };
+        let limit = if trials.is_some() { 240 } else { limit };
+        Self { trials: trials.unwrap_or(usual), limit: Duration::from_secs(limit), full: !quick }
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Recovery {
+    /// From the kill of a participant that had claimed places and not filled all of them, to the first message behind.
+    pub(super) p50_ns: u64,
+    pub(super) p99_ns: u64,
+    pub(super) max_ns: u64,
+    pub(super) trials: u64,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(super) aside: Option<Aside>,
+}
+
+/// What only the full measurement finds.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Aside {
+    /// From the kill of a consumer to the message that it held, in another one.
+    pub(super) holder_p50_ns: u64,
+    pub(super) holder_p99_ns: u64,
+    pub(super) holder_max_ns: u64,
+    pub(super) holder_trials: u64,
+    /// As `p50_ns`, if the kernel has much memory to take from the dead.
+    pub(super) touched_256mib_p50_ns: u64,
+    pub(super) touched_256mib_trials: u64,
+}
+
+/// The survivor's process.
+pub(super) fn work(task: &Task, plan: &Plan) -> Result<()> {
+    let mut survivor = Survivor::new(task)?;
+    process::ready()?;
+    let claimers = repeat(plan.trials, plan.limit, || survivor.kill_claimer(Victim::Claimer))?;
+    let aside = if plan.full {
+        let (touched, holders) = (plan.trials.min(TOUCHED_TRIALS), plan.trials.min(HOLDER_TRIALS));
+        let touched = repeat(touched, ASIDE_LIMIT, || survivor.kill_claimer(Victim::ClaimerOfMuchMemory))?;
+        let holders = repeat(holders, ASIDE_LIMIT, || survivor.kill_holder().map(Some))?;
+        Some(Aside {
+            holder_p50_ns: quantile(&holders, 0.5),
+            holder_p99_ns: quantile(&holders, 0.99),
+            holder_max_ns: quantile(&holders, 1.0),
+            holder_trials: holders.len() as u64,
+            touched_256mib_p50_ns: quantile(&touched, 0.5),
+            touched_256mib_trials: touched.len() as u64,
+        })
+    } else {
+        None
+    };
+    process::answer(&Recovery {
+        p50_ns: quantile(&claimers, 0.5),
+        p99_ns: quantile(&claimers, 0.99),
+        max_ns: quantile(&claimers, 1.0),
+        trials: claimers.len() as u64,
+        aside,
+    })
+}
+
+/// The results of so many trials that count, sorted; of fewer if they take too long, but of one at least.
+fn repeat(
+    trials: u64,
+    limit: Duration,
+    mut trial: impl FnMut() -> Result<Option<Duration>>,
+) -> Result<Vec<u64>> {
+    let start = Instant::now();
+    let mut results = Vec::new();
+    while results.is_empty() || ((results.len() as u64) < trials && start.elapsed() < limit) {
+        ensure!(start.elapsed() < 10 * limit, "no kill hit a participant between claim and commit");
+        results.extend(trial()?.map(|result| result.as_nanos() as u64));
+    }
+    results.sort_unstable();
+    Ok(results)
+}
+
+fn quantile(sorted: &[u64], quantile: f64) -> u64 {
+    let rank = (sorted.len() as f64 * quantile).ceil() as usize;
+    sorted[rank.clamp(1, sorted.len()) - 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_nearest_ranks() {
+        let hundred: Vec<u64> = (1..=100).collect();
+        assert_eq!([0.0, 0.5, 0.99, 1.0].map(|q| quantile(&hundred, q)), [1, 50, 99, 100]);
+        assert_eq!([0.5, 0.99].map(|q| quantile(&[7], q)), [7, 7]);
+    }
+}

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Weakens one ordering, or drops one rule, of the lane protocol at a time, in a copy of the sources, and runs the loom
-# models on it: every mistake must be caught. Takes a few minutes. Usage: scripts/weaken-orderings.sh [NAME ...]
+# Weakens one ordering, or drops one rule, of the lane protocol or of that of links at a time, in a copy of the sources,
+# and runs the loom models of that part on it: every mistake must be caught. Takes half an hour, most of it for links.
+# Usage: scripts/weaken-orderings.sh [NAME ...]
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 export RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$root/target}/loom"
 
-# name | file | exact text | replacement
+# name | file | exact text, but for white space | replacement; \| stands for a | in the texts
 mistakes=(
     'commit-relaxed|src/lane/variable.rs|.store(word, Ordering::Release);|.store(word, Ordering::Relaxed);'
     'poll-relaxed|src/sync.rs|    fence(Ordering::Acquire);|'
@@ -23,35 +24,101 @@ mistakes=(
     'fixed-commit-relaxed|src/lane/fixed.rs|self.cursors.tail.store(staged.end, Ordering::Release);|self.cursors.tail.store(staged.end, Ordering::Relaxed);'
     'fixed-poll-relaxed|src/lane/fixed.rs|let tail = cursors.tail.load(Ordering::Acquire);|let tail = cursors.tail.load(Ordering::Relaxed);'
     'released-before-older-frames|src/lane/ledger.rs|if start == self.next_release.get() {|if start >= self.next_release.get() {'
+
+    # MPMC.
+    'claim-does-not-release|src/links/claim.rs|tail.claimed(count).0, Ordering::AcqRel,|tail.claimed(count).0, Ordering::Acquire,'
+    'mpmc-commit-relaxed|src/links/claim.rs|.store(LinkState::full(self.lap(position)).0, Ordering::Release);|.store(LinkState::full(self.lap(position)).0, Ordering::Relaxed);'
+    'link-place-relaxed|src/links/claim.rs|link.place.store(Place::new(frame.lane, frame.offset).0, Ordering::Release);|link.place.store(Place::new(frame.lane, frame.offset).0, Ordering::Relaxed);'
+    'link-len-relaxed|src/links/claim.rs|link.len.store(frame.len, Ordering::Release);|link.len.store(frame.len, Ordering::Relaxed);'
+    'tail-load-relaxed|src/links/mod.rs|Tail(self.cursors.tail.load(Ordering::Acquire))|Tail(self.cursors.tail.load(Ordering::Relaxed))'
+    'head-load-relaxed|src/links/mod.rs|Head(self.cursors.head.load(Ordering::Acquire))|Head(self.cursors.head.load(Ordering::Relaxed))'
+    'state-load-relaxed|src/links/mod.rs|LinkState(self.links[slot].state.load(Ordering::Acquire))|LinkState(self.links[slot].state.load(Ordering::Relaxed))'
+    'second-look-relaxed|src/links/mod.rs|let after = self.state(slot);|let after = LinkState(self.links[slot].state.load(Ordering::Relaxed));'
+    'second-look-dropped|src/links/mod.rs|if found == lane && after.lap() == before.lap() {|if found == lane {'
+    'take-does-not-release|src/links/take.rs|head.taken(count).0, Ordering::AcqRel,|head.taken(count).0, Ordering::Acquire,'
+    'release-relaxed|src/links/take.rs|self.link(held.position).state.store(free.0, Ordering::Release);|self.link(held.position).state.store(free.0, Ordering::Relaxed);'
+    'reject-relaxed|src/links/take.rs|self.link(held.position).state.store(redo.0, Ordering::Release);|self.link(held.position).state.store(redo.0, Ordering::Relaxed);'
+    'redo-epoch-does-not-release|src/links/take.rs|self.rare.redo_epoch.fetch_add(1, Ordering::AcqRel);|self.rare.redo_epoch.fetch_add(1, Ordering::Acquire);'
+    'redo-epoch-load-relaxed|src/links/redo.rs|self.rare.redo_epoch.load(Ordering::Acquire)|self.rare.redo_epoch.load(Ordering::Relaxed)'
+    'recovery-does-not-release|src/links/recovery.rs|compare_exchange(state.0, next.0, Ordering::AcqRel, Ordering::Relaxed)|compare_exchange(state.0, next.0, Ordering::Acquire, Ordering::Relaxed)'
+    'clean-does-not-release|src/links/recovery.rs|word.cleaned().0, Ordering::AcqRel,|word.cleaned().0, Ordering::Acquire,'
+    'entry-word-load-relaxed|src/links/mod.rs|EntryWord(self.entries[index].word.load(Ordering::Acquire))|EntryWord(self.entries[index].word.load(Ordering::Relaxed))'
+    'failed-claim-keeps-intent|src/links/claim.rs|own.enq.store(Intent::NONE.0, Ordering::Release);|'
+    'failed-take-keeps-intent|src/links/take.rs|own.deq.store(Intent::NONE.0, Ordering::Release);|'
+    'dead-word-not-read-again|src/links/recovery.rs|&& self.entry_word(*index) == *word|'
+    'lease-before-intent|src/links/recovery.rs|// SYNC intent|let held = leases.is_held(index); if !held { return false; }'
+    'evidence-ignored|src/links/recovery.rs|if is_left(&own.enq, LinkKind::Free, tail) \|\| is_left(&own.deq, LinkKind::Full, head) {|if false {'
+    'clean-before-epoch|src/links/recovery.rs|// Always: the one before may have died between its REDO and this.|for (index, word) in dead.iter() { self.clean(*index, *word, tail, head); die_point(); }'
+    'epoch-only-for-own-redo|src/links/recovery.rs|self.raise_redo_epoch();|if done.returned > 0 { self.raise_redo_epoch(); }'
+    'epoch-before-redo|src/links/take.rs|let redo = LinkState::redo(self.lap(held.position), held.redeliveries + 1);|let redo = LinkState::redo(self.lap(held.position), held.redeliveries + 1); self.raise_redo_epoch(); die_point();'
+    'epoch-read-after-scan|src/links/redo.rs|            self.left.set(slot);|            self.left.set(slot); self.epoch.set(links.redo_epoch());'
+    'newcomer-does-not-look|src/links/redo.rs|left: Cell::new(links.links.len())|left: Cell::new(0)'
+    'attach-keeps-intents|src/links/entry.rs|entry.own.enq.store(Intent::NONE.0, Ordering::Release);|'
+    'leave-keeps-frames|src/links/entry.rs|if word.role() == EntryRole::Consumer {|if false {'
+    'lane-given-back-out-of-order|src/lane/linked.rs|let over = some.take_while(\|extent\| is_over(extent.position)).count();|let over = some.filter(\|extent\| is_over(extent.position)).count();'
+    'adopted-lane-empty|src/lane/linked.rs|extents.push_back(Extent { position: frame.position, end: tail });|'
 )
+
+# Not in the list, for no loom model can tell them from what they replace. loom runs each thread's stores in program order, and
+# its read-modify-writes always see the newest value.
+#
+# - The intents to claim and to take stored Relaxed (claim.rs, take.rs), and those loaded so (recovery.rs, is_covered): the
+#   stores would have to overtake the commit or mark before them. `model/`, `weak`, catches RelaxedEnq and RelaxedDeq. The load's
+#   Acquire is the other half: without it, C++ lets the CAS on the link come before the commit that the intent has seen.
+# - The intent cleared after a lost CAS, Relaxed: it protects nothing; if it is late, recovery is late.
+# - The CAS on `tail` and on `head` without Acquire: `tail()` and `head()` have acquired the very value that it expects, and
+#   cursors never come back to a value.
+# - `pass` Relaxed: it publishes nothing of its own, and as a read-modify-write goes on with the release of the CAS before it.
+# - The mark (HELD) Relaxed: what must not be seen before it, a later intent, is stored with Release itself; who finds it under a
+#   dead owner has acquired that owner's lease. It is Release so that the proof needs neither.
+# - The CAS from REDO to HELD Relaxed: `state()` has acquired the value that it expects, and the HELD that it stores is looked at
+#   as a mark is.
+# - `redo_epoch` raised without Acquire: whoever raises it reads nothing because of it.
+# - Recovery's CAS on a link, and that on an entry's word, without Acquire: `state()` and `entry_word()` have acquired the value
+#   that they expect.
+# - The intents that `clean` reads, Relaxed: their owner is dead, and its lease was acquired.
+# - The words of `enter` and `leave` Relaxed: the lease, which is taken before the one and given back after the other, orders
+#   them. The intents that `enter` clears: they are cleared under the lease, too; seen late they only delay a recovery.
+# - `frames_in` without its fence: the fields are stored with Release, but loaded Relaxed, so it is needed in C++; see below.
 
 missed=0
 for mistake in "${mistakes[@]}"; do
+    mistake=${mistake//\\|/$'\x1f'}
     IFS='|' read -r name file text replacement <<<"$mistake"
+    text=${text//$'\x1f'/|} replacement=${replacement//$'\x1f'/|}
     if [ $# -gt 0 ] && [[ " $* " != *" $name "* ]]; then continue; fi
     rm -rf "$copy/repo" && mkdir "$copy/repo"
     (cd "$root" && git ls-files -z --cached --others --exclude-standard | tar cf - --null -T - | tar xf - -C "$copy/repo")
     cd "$copy/repo"
     FILE="$file" TEXT="$text" REPLACEMENT="$replacement" python3 - <<'PY'
 import os
+import re
 path, text, replacement = os.environ["FILE"], os.environ["TEXT"], os.environ["REPLACEMENT"]
 source = open(path).read()
-assert text in source, f"{path} does not contain: {text}"
-open(path, "w").write(source.replace(text, replacement))
+words = [re.escape(word).replace(r"\(", r"\(\s*") for word in text.split()]
+changed, count = re.subn(r"\s+".join(words), lambda _: replacement, source)
+assert count, f"{path} does not contain: {text}"
+open(path, "w").write(changed)
 PY
+    case "$file" in
+        src/links/* | src/lane/linked.rs) models=links::loom_tests ;;
+        *) models=loom_tests ;;
+    esac
+    # The first model that fails is enough.
     status=0
-    timeout 600 cargo test --quiet --release --lib loom_tests >"$copy/log" 2>&1 || status=$?
+    timeout 1200 cargo test --profile optimized --lib "$models" 2>&1 | tee "$copy/log" \
+        | grep -m 1 -E '^test .* FAILED' >"$copy/caught" || status=${PIPESTATUS[0]}
+    if [ -s "$copy/caught" ]; then
+        echo "caught $name: $(sed -E 's/^test (lane|links)::loom_tests::([a-z_:]+) .*/\2/' "$copy/caught")"
+        continue
+    fi
+    missed=$((missed + 1))
     if [ "$status" -eq 0 ]; then
         echo "MISSED $name"
-        missed=$((missed + 1))
     elif [ "$status" -eq 124 ]; then
         echo "UNDECIDED $name (took too long)"
-        missed=$((missed + 1))
-    elif grep -q "^error" "$copy/log" && ! grep -q "test result: FAILED" "$copy/log"; then
-        echo "BROKEN $name (does not compile)"
-        missed=$((missed + 1))
     else
-        echo "caught $name: $(grep -oE '^test lane::loom_tests::[a-z_]+ \.\.\. FAILED|^    lane::loom_tests::[a-z_]+' "$copy/log" | head -n 1 | sed 's/^ *//; s/lane::loom_tests:://')"
+        echo "BROKEN $name (does not compile, or the models do not end)"
     fi
 done
 exit "$((missed > 0))"

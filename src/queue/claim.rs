@@ -72,7 +72,7 @@ impl<K: Kind> DerefMut for Claim<'_, K> {
     }
 }
 
-/// Frames that are committed together: after a crash all of them exist, or none. Dropping the batch gives all of
+/// Frames that are committed together: after a crash all of them exist, or none (MPMC: the first few). Dropping the batch gives all of
 /// them up.
 pub struct BytesBatch<'p, K: Kind> {
     producer: &'p mut BytesProducer<K>,

@@ -186,7 +186,8 @@ impl<K: Kind> std::fmt::Debug for BytesQueue<K> {
 
 /// Removes a queue's file. Whoever has it open keeps it until they close it, and nobody attaches any more.
 ///
-/// Only a file that is a ringway queue is removed; anything else is an error and stays.
+/// Only a file that is a ringway queue is removed; anything else is an error and stays. A queue's dead letters are a queue
+/// of their own, called `<name>.dead`, and stay until that is unlinked.
 ///
 /// # Errors
 /// [`UnlinkError`]; the file stays.

@@ -1,7 +1,10 @@
 //! What a user may choose when a queue is created.
 
 use crate::error::CreateError;
-use crate::layout::{Framing, Geometry, GeometryRequest, KIND_MPMC, KIND_SPSC, OrderRequest, Policy};
+use crate::layout::order::position_limit;
+use crate::layout::{
+    Framing, Geometry, GeometryRequest, KIND_MPMC, KIND_SPSC, OrderRequest, POSITION_LIMIT, Policy,
+};
 
 /// Bytes of ring when nothing is said. Measured on cores with 1 and 2 MiB of L2: 64-byte messages are as fast from 256 KiB
 /// up, larger ones need 1 MiB, and far more than the L2 holds is slower again where the L3 is far.
@@ -218,8 +221,13 @@ impl Options {
             Ok(geometry) => geometry,
             Err(error) => return bad(error.to_string()),
         };
-        if !geometry.is_boundary(self.start_position) {
-            return bad(format!("the start position {} is no frame boundary", self.start_position));
+        let limit =
+            geometry.order.map_or(POSITION_LIMIT, |order| position_limit(order.links.trailing_zeros()));
+        if !geometry.is_boundary(self.start_position) || self.start_position > limit {
+            return bad(format!(
+                "the start position {} is no frame boundary, or beyond the limit",
+                self.start_position
+            ));
         }
         Ok(Resolved { geometry, start_position: self.start_position, uuid: self.uuid })
     }

@@ -55,7 +55,7 @@ impl<K: Kind> BytesProducer<K> {
     }
 
     /// Sends as many of `messages` as there is room for, in order and in one commit: after a crash either all of
-    /// them exist or none. Returns how many.
+    /// them exist or none (MPMC: the first few; and no more than 255 in one call). Returns how many.
     ///
     /// # Errors
     /// [`SendError::Full`] if there is no room for the first one; as [`try_send`](Self::try_send) if the first one

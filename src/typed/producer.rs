@@ -78,7 +78,7 @@ impl<T: Payload, K: Kind> Producer<T, K> {
     }
 
     /// Sends as many of `values` as there is room for, in order and in one commit: after a crash either all of them
-    /// exist or none. Returns how many.
+    /// exist or none (MPMC: the first few; and no more than 255 in one call). Returns how many.
     ///
     /// # Errors
     /// [`SendError::Full`] if there is no room for the first one; as [`try_send`](Self::try_send) if the first one

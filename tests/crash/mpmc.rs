@@ -26,7 +26,7 @@ const MOMENT: Duration = Duration::from_millis(20);
 type Row = fn() -> Outcome;
 
 pub(crate) fn tests() -> Vec<Test> {
-    let rows: [(&str, Row); 33] = [
+    let rows: [(&str, Row); 34] = [
         ("producer: dead between claim and commit, found by a consumer", producer::found_by_consumer),
         ("producer: dead between claim and commit, found by a producer", producer::found_by_producer),
         ("producer: dead between claim and commit, found by attaching", producer::found_by_attaching),
@@ -47,6 +47,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ("stopped: a consumer keeps what it holds", stopped::consumer_keeps),
         ("stopped: a producer keeps its place", stopped::producer_keeps),
         ("stopped: one that recovers holds up no one else", stopped::one_that_recovers),
+        ("stopped: at random while it recovers", stopped::at_random_while_it_recovers),
         ("places: all taken, and free after SIGKILL", places::free_after_death),
         ("places: all free when everybody dies at once", places::everybody_at_once),
         ("places: a dead one's is free while another process recovers", places::free_while_others_recover),

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::commit::WORD;
-use super::order::{MAX_PARTICIPANTS, MAX_REDO};
-use super::words::{Link, Participant};
+use super::order::{MAX_PARTICIPANTS, MAX_REDO, Place};
+use super::words::{Letter, Link, Participant};
 use super::{LEAD, REGISTRY_OFFSET};
 
 /// How frames lie in a lane.
@@ -47,6 +47,8 @@ pub(crate) struct Policy {
     pub(crate) at_most_once: bool,
     /// A frame that comes again more often goes to the dead-letter queue; 0: never.
     pub(crate) max_redeliveries: u64,
+    /// This is a dead-letter queue: it has room to say where each of its messages comes from.
+    pub(crate) has_letters: bool,
 }
 
 /// The shape of a queue. Copied out of the header once, at attach; the hot path never re-reads it.
@@ -101,18 +103,25 @@ impl Order {
         let expected = Self::new(self.links, self.participants, self.policy).links_offset;
         if self.links_offset == expected { Ok(()) } else { Err(("links offset", self.links_offset)) }
     }
+
+    /// Behind the links.
+    pub(crate) fn letters_offset(&self) -> u64 {
+        (self.links_offset + self.links * size_of::<Link>() as u64).next_multiple_of(PAGE)
+    }
+
+    pub(crate) fn letters(&self) -> u64 {
+        if self.policy.has_letters { self.links } else { 0 }
+    }
 }
 
 const PAGE: u64 = 4096;
 const SPSC_ENTRIES: u64 = 2;
 const ENTRY_LEN: u64 = size_of::<Participant>() as u64;
 const MIN_LINKS: u64 = 2;
-/// 64 bytes each: a gigabyte.
+/// 16 bytes each: a quarter of a gigabyte.
 const MAX_LINKS: u64 = 1 << 24;
 /// One that sends and one that receives.
 const MIN_PARTICIPANTS: u64 = 2;
-/// All lanes together, so that no sum of offsets can overflow.
-const MAX_LANES: u64 = 1 << 46;
 /// The largest ring: far above any machine's memory, low enough that no sum below can overflow.
 const MAX_CAPACITY: u64 = 1 << 44;
 const MIN_CAPACITY: u64 = 64;
@@ -181,10 +190,11 @@ impl Geometry {
         if policy.max_redeliveries >= MAX_REDO {
             return Err(GeometryError::Redeliveries { most: policy.max_redeliveries });
         }
+        let align = align.max(Place::UNIT);
         let least = (2 * (fixed_len + 2 * align)).max(PAGE);
         let lane = capacity.max(least).next_power_of_two();
-        if lane * participants > MAX_LANES {
-            return Err(GeometryError::CapacityTooLarge { capacity, limit: MAX_LANES / participants });
+        if lane > Place::MAX_LANE {
+            return Err(GeometryError::CapacityTooLarge { capacity: lane, limit: Place::MAX_LANE });
         }
         let links = links.max(MIN_LINKS).next_power_of_two();
         Ok(Self::mpmc_with(framing, align, lane, Order::new(links, participants, policy)))
@@ -197,7 +207,7 @@ impl Geometry {
             Framing::Fixed { len } => len,
         };
         let lane_offset =
-            (order.links_offset + order.links * size_of::<Link>() as u64).next_multiple_of(PAGE);
+            (order.letters_offset() + order.letters() * size_of::<Letter>() as u64).next_multiple_of(PAGE);
         Self {
             framing,
             align,
@@ -208,6 +218,12 @@ impl Geometry {
             lane_len: lane,
             order: Some(order),
         }
+    }
+
+    /// The same shape with another policy.
+    pub(crate) fn with_policy(&self, policy: Policy) -> Self {
+        let Some(order) = self.order else { return *self };
+        Self::mpmc_with(self.framing, self.align, self.capacity, Order { policy, ..order })
     }
 
     /// Bytes of the whole file.
@@ -265,9 +281,11 @@ impl Geometry {
             Framing::Fixed { len } => return Err(("fixed message length", len)),
         };
         let least = (2 * (fixed_len + 2 * self.align)).max(PAGE);
-        let most = MAX_LANES / order.participants;
-        if !self.capacity.is_power_of_two() || !(least..=most).contains(&self.capacity) {
+        if !self.capacity.is_power_of_two() || !(least..=Place::MAX_LANE).contains(&self.capacity) {
             return Err(("lane capacity", self.capacity));
+        }
+        if self.align < Place::UNIT {
+            return Err(("payload alignment", self.align));
         }
         if self.stride != 1 {
             return Err(("stride", self.stride));

@@ -9,7 +9,8 @@
 //! 0x600  consumer   released, taken, redo: the consumer's exact words, a line nobody else writes
 //! 0x680  (reserved for waiter flags)
 //! 0x1000 registry   256 bytes a participant
-//!        (links)    MPMC only: 64 bytes a position
+//!        (links)    MPMC only: 16 bytes a position
+//!        (letters)  dead-letter queues only: 32 bytes a position
 //!        lanes      page-aligned; SPSC: one, LEAD bytes, then the ring; MPMC: one for each registry entry
 //! ```
 //!
@@ -23,7 +24,7 @@ mod words;
 
 pub(crate) use geometry::{Framing, Geometry, GeometryRequest, Order, OrderRequest, Policy};
 pub(crate) use preamble::{KIND_MPMC, KIND_SPSC, NAME_LEN, PREAMBLE_LEN, Preamble, PreambleError};
-pub(crate) use words::{ConsumerWords, Cursors, Entry, Link, OrderCursors, Participant, Rare};
+pub(crate) use words::{ConsumerWords, Cursors, Entry, Letter, Link, OrderCursors, Participant, Rare};
 
 /// First bytes of every queue file.
 pub(crate) const MAGIC: [u8; 8] = *b"RINGWAY\x1a";

@@ -229,16 +229,28 @@ impl EntryWord {
     }
 }
 
-/// Lane and offset in one word; the lane's number is at most [`MAX_PARTICIPANTS`].
+/// Where a frame lies and how long it is, in one word: lane:12 | offset / 8:25 | length:27. That is what limits the number
+/// of participants and the size of lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place(pub(crate) u64);
 
 impl Place {
-    const LANE_SHIFT: u32 = 48;
+    const LEN_BITS: u32 = 27;
+    const LANE_SHIFT: u32 = 64 - MAX_PARTICIPANTS.trailing_zeros();
+    /// Offsets are multiples of this.
+    pub(crate) const UNIT: u64 = 8;
+    /// Bytes of the largest lane: any frame in it fits half of it, less a little.
+    pub(crate) const MAX_LANE: u64 = Self::UNIT << (Self::LANE_SHIFT - Self::LEN_BITS);
 
     #[inline(always)]
-    pub(crate) const fn new(lane: usize, offset: u64) -> Self {
-        Self((lane as u64) << Self::LANE_SHIFT | offset)
+    pub(crate) const fn new(lane: usize, offset: u64, len: u64) -> Self {
+        Self((lane as u64) << Self::LANE_SHIFT | (offset / Self::UNIT) << Self::LEN_BITS | len)
+    }
+
+    /// Bytes of the payload.
+    #[inline(always)]
+    pub(crate) const fn len(self) -> u64 {
+        self.0 & ((1 << Self::LEN_BITS) - 1)
     }
 
     #[inline(always)]
@@ -248,7 +260,7 @@ impl Place {
 
     #[inline(always)]
     pub(crate) const fn offset(self) -> u64 {
-        self.0 & ((1 << Self::LANE_SHIFT) - 1)
+        (self.0 >> Self::LEN_BITS & (Self::MAX_LANE / Self::UNIT - 1)) * Self::UNIT
     }
 }
 
@@ -298,6 +310,8 @@ mod tests {
         let second = first.cleaned().attached(EntryRole::Producer);
         assert!(!first.cleaned().is_dirty());
         assert_eq!((second.role(), second.generation()), (EntryRole::Producer, 2));
-        assert_eq!((Place::new(4095, 77).lane(), Place::new(4095, 77).offset()), (4095, 77));
+        let (lane, offset, len) = (4095, Place::MAX_LANE - 8, Place::MAX_LANE / 2 - 1);
+        let place = Place::new(lane, offset, len);
+        assert_eq!((place.lane(), place.offset(), place.len()), (lane, offset, len));
     }
 }

@@ -120,6 +120,8 @@ pub(crate) const KIND_SPSC: u32 = 1;
 pub(crate) const KIND_MPMC: u32 = 2;
 const AT_LEAST_ONCE: u32 = 1;
 const AT_MOST_ONCE: u32 = 2;
+/// At least once, with room for letters.
+const DEAD_LETTERS: u32 = 3;
 const FRAMING_VARIABLE: u32 = 1;
 const FRAMING_FIXED: u32 = 2;
 
@@ -172,6 +174,7 @@ impl Preamble {
             delivery: match geometry.order {
                 None => 0,
                 Some(order) if order.policy.at_most_once => AT_MOST_ONCE,
+                Some(order) if order.policy.has_letters => DEAD_LETTERS,
                 Some(_) => AT_LEAST_ONCE,
             },
             max_redeliveries: geometry.order.map_or(0, |order| order.policy.max_redeliveries as u32),
@@ -283,7 +286,7 @@ impl Preamble {
                 ];
                 zeros.into_iter().find(|(_, found)| *found != 0).map_or(Ok(None), Err)
             }
-            KIND_MPMC if ![AT_LEAST_ONCE, AT_MOST_ONCE].contains(&self.delivery) => {
+            KIND_MPMC if ![AT_LEAST_ONCE, AT_MOST_ONCE, DEAD_LETTERS].contains(&self.delivery) => {
                 Err(("delivery", self.delivery.into()))
             }
             KIND_MPMC => Ok(Some(Order {
@@ -293,6 +296,7 @@ impl Preamble {
                 policy: Policy {
                     at_most_once: self.delivery == AT_MOST_ONCE,
                     max_redeliveries: self.max_redeliveries.into(),
+                    has_letters: self.delivery == DEAD_LETTERS,
                 },
             })),
             other => Err(("kind", other.into())),

@@ -98,17 +98,15 @@ impl Links {
     /// Makes the frame at a claimed position visible. Nothing that can fail or block may come between claim and commit.
     #[inline(always)]
     pub(crate) fn commit(&self, position: u64, frame: FrameRef) {
-        self.fill(position, frame, 0);
+        self.fill(position, frame);
         self.publish(position);
     }
 
     #[inline(always)]
-    pub(super) fn fill(&self, position: u64, frame: FrameRef, letter: u64) {
-        let link = self.link(position);
-        // SYNC fields: whoever sees one of these sees at least the state that allowed to write it.
-        link.place.store(Place::new(frame.lane, frame.offset).0, Ordering::Release);
-        link.len.store(frame.len, Ordering::Release);
-        link.letter.store(letter, Ordering::Relaxed);
+    pub(super) fn fill(&self, position: u64, frame: FrameRef) {
+        let FrameRef { lane, offset, len } = frame;
+        // SYNC fields: whoever sees this sees at least the state that allowed to write it.
+        self.link(position).place.store(Place::new(lane, offset, len).0, Ordering::Release);
     }
 
     #[inline(always)]

@@ -16,31 +16,34 @@ impl Links {
 
     /// As [`commit`](Self::commit), for a dead letter.
     pub(crate) fn commit_letter(&self, position: u64, frame: FrameRef, (original, uuid): Origin) {
-        self.fill(position, frame, original + 1);
-        let link = self.link(position);
-        for (word, value) in link.uuid.iter().zip(uuid) {
-            word.store(value, Ordering::Relaxed);
+        self.fill(position, frame);
+        if let Some(letter) = self.letters.get(self.slot(position)) {
+            letter.position.store(original, Ordering::Relaxed);
+            for (word, value) in letter.uuid.iter().zip(uuid) {
+                word.store(value, Ordering::Relaxed);
+            }
+            letter.of.store(position.wrapping_add(1), Ordering::Relaxed);
         }
         self.publish(position);
     }
 
     /// Where the message at a position that is out comes from.
     pub(crate) fn origin_at(&self, position: u64) -> Option<Origin> {
-        self.origin(self.slot(position))
-    }
-
-    fn origin(&self, slot: usize) -> Option<Origin> {
-        let link = &self.links[slot];
-        let position = link.letter.load(Ordering::Relaxed).checked_sub(1)?;
-        let uuid = [&link.uuid[0], &link.uuid[1]].map(|word| word.load(Ordering::Relaxed));
-        Some((position, uuid))
+        let letter = self.letters.get(self.slot(position))?;
+        // What stands there may be about a letter that was here before a message of somebody else's.
+        (letter.of.load(Ordering::Relaxed) == position.wrapping_add(1)).then(|| {
+            let uuid = [&letter.uuid[0], &letter.uuid[1]].map(|word| word.load(Ordering::Relaxed));
+            (letter.position.load(Ordering::Relaxed), uuid)
+        })
     }
 
     /// Whether a letter of that origin is here and was not released yet, for all that can be seen. (What was released
     /// may as well never have been committed.)
     pub(crate) fn has_letter(&self, origin: Origin) -> bool {
-        (0..self.links.len())
-            .any(|slot| self.state(slot).kind() != LinkKind::Free && self.origin(slot) == Some(origin))
+        (0..self.links.len()).any(|slot| {
+            let state = self.state(slot);
+            state.kind() != LinkKind::Free && self.origin_at(self.position(state, slot)) == Some(origin)
+        })
     }
 
     /// Counts a message that came again too often.

@@ -88,7 +88,7 @@ pub(crate) use take::{Held, Nothing};
 
 use crate::lane::{Damage, Ref};
 use crate::layout::order::{EntryRole, EntryWord, Head, LinkState, Place, Tail};
-use crate::layout::{Link, OrderCursors, Participant, Policy, Rare};
+use crate::layout::{Letter, Link, OrderCursors, Participant, Policy, Rare};
 use crate::sync::{AtomicU64, Ordering, fence};
 
 /// Tells the living from the dead: the kernel, or a model of it.
@@ -111,6 +111,8 @@ pub(crate) struct Links {
     pub(crate) rare: Ref<Rare>,
     pub(crate) cursors: Ref<OrderCursors>,
     pub(crate) links: Ref<[Link]>,
+    /// As many as links in a dead-letter queue; else none.
+    letters: Ref<[Letter]>,
     pub(crate) entries: Ref<[Participant]>,
     pub(crate) policy: Policy,
     shift: u32,
@@ -122,11 +124,12 @@ impl Links {
         rare: Ref<Rare>,
         cursors: Ref<OrderCursors>,
         links: Ref<[Link]>,
+        letters: Ref<[Letter]>,
         entries: Ref<[Participant]>,
         policy: Policy,
     ) -> Self {
         let shift = links.len().trailing_zeros();
-        Self { rare, cursors, links, entries, policy, shift }
+        Self { rare, cursors, links, letters, entries, policy, shift }
     }
 
     /// How many links there are.
@@ -184,7 +187,7 @@ impl Links {
     fn frame_ref(&self, slot: usize) -> FrameRef {
         let link = &self.links[slot];
         let place = Place(link.place.load(Ordering::Relaxed));
-        FrameRef { lane: place.lane(), offset: place.offset(), len: link.len.load(Ordering::Relaxed) }
+        FrameRef { lane: place.lane(), offset: place.offset(), len: place.len() }
     }
 
     /// The frames that are still in `lane`, in the order of their positions.

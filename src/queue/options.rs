@@ -262,6 +262,7 @@ impl Options {
             policy: Policy {
                 at_most_once: self.delivery == Some(Delivery::AtMostOnce),
                 max_redeliveries: self.max_redeliveries.unwrap_or(0).into(),
+                has_letters: false,
             },
         }))
     }

@@ -73,7 +73,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(shape: Shape) -> Self {
-        let policy = Policy { at_most_once: shape.at_most_once, max_redeliveries: 0 };
+        let policy = Policy { at_most_once: shape.at_most_once, max_redeliveries: 0, has_letters: false };
         let shift = shape.links.trailing_zeros();
         let cursors = OrderCursors::default();
         cursors.tail.store(Tail::at(shape.start).0, Ordering::Relaxed);
@@ -100,6 +100,7 @@ impl World {
                 Ref::on_heap(Arc::new(Rare::default())),
                 Ref::on_heap(Arc::new(cursors)),
                 Ref::slice_on_heap(Arc::new(links)),
+                Ref::slice_on_heap(Arc::default()),
                 Ref::slice_on_heap(Arc::new(entries)),
                 policy,
             ),

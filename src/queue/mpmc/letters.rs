@@ -50,7 +50,7 @@ impl Shared {
         if !create {
             return Self::open::<Mpmc>(&name, self.schema());
         }
-        let policy = Policy { at_most_once: false, max_redeliveries: 0 };
+        let policy = Policy { at_most_once: false, max_redeliveries: 0, has_letters: true };
         Self::open_or_create::<Mpmc>(&name, &self.options_with(policy), self.schema())
     }
 }

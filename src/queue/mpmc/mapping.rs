@@ -71,11 +71,7 @@ impl Shared {
 
     /// Options of a queue of the same shape, but for its policy.
     pub(super) fn options_with(&self, policy: Policy) -> Resolved {
-        let mut geometry = *self.geometry();
-        if let Some(order) = &mut geometry.order {
-            order.policy = policy;
-        }
-        Resolved { geometry, start_position: 0, uuid: None }
+        Resolved { geometry: self.geometry().with_policy(policy), start_position: 0, uuid: None }
     }
 
     /// The words of an MPMC queue.
@@ -88,6 +84,7 @@ impl Shared {
             self.words(RARE_OFFSET),
             self.words(CURSORS_OFFSET),
             self.many_words(order.links_offset as usize, order.links as usize),
+            self.many_words(order.letters_offset() as usize, order.letters() as usize),
             self.many_words(REGISTRY_OFFSET, order.participants as usize),
             order.policy,
         )

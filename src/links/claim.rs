@@ -4,7 +4,7 @@ use crossbeam_utils::Backoff;
 
 use super::die_point::die_point;
 use super::{FrameRef, Links};
-use crate::layout::order::{Intent, LinkState, MAX_BATCH, Place, Tail, position_limit};
+use crate::layout::order::{Intent, LinkState, MAX_BATCH, Place, Tail};
 use crate::prefetch;
 use crate::sync::Ordering;
 
@@ -72,8 +72,8 @@ impl Links {
         let mut count = 0;
         // SYNC release: whoever read the link's last frame has done so.
         while count < most
-            && self.state(self.slot(first + count)) == LinkState::free(self.lap(first + count))
-            && first + count < position_limit(self.shift)
+            && self.state_at(first + count) == LinkState::free(self.lap(first + count))
+            && first + count < self.limit
         {
             count += 1;
         }
@@ -82,11 +82,7 @@ impl Links {
 
     #[cold]
     fn not_claimed(&self, position: u64) -> NotClaimed {
-        if position >= position_limit(self.shift) {
-            NotClaimed::Exhausted
-        } else {
-            NotClaimed::Full(position)
-        }
+        if position >= self.limit { NotClaimed::Exhausted } else { NotClaimed::Full(position) }
     }
 
     /// Whether the next position's link is free, a moment ago.

@@ -67,7 +67,7 @@ impl Links {
         let mut used = vec![false; self.entries.len()];
         for slot in 0..self.links.len() {
             if self.state(slot).kind() != LinkKind::Free
-                && let Some(used) = used.get_mut(self.frame_ref(slot).lane)
+                && let Some(used) = used.get_mut(Self::frame_ref(&self.links[slot]).lane)
             {
                 *used = true;
             }

@@ -87,7 +87,7 @@ use take::Taken;
 pub(crate) use take::{Held, Nothing};
 
 use crate::lane::{Damage, Ref};
-use crate::layout::order::{EntryRole, EntryWord, Head, LinkState, Place, Tail};
+use crate::layout::order::{EntryRole, EntryWord, Head, LinkState, Place, Tail, position_limit};
 use crate::layout::{Letter, Link, OrderCursors, Participant, Policy, Rare};
 use crate::sync::{AtomicU64, Ordering, fence};
 
@@ -116,6 +116,10 @@ pub(crate) struct Links {
     pub(crate) entries: Ref<[Participant]>,
     pub(crate) policy: Policy,
     shift: u32,
+    /// Number of links, less one.
+    mask: u64,
+    /// No position from here on is claimed.
+    limit: u64,
 }
 
 impl Links {
@@ -128,24 +132,34 @@ impl Links {
         entries: Ref<[Participant]>,
         policy: Policy,
     ) -> Self {
+        assert!(links.len().is_power_of_two(), "geometry was checked");
         let shift = links.len().trailing_zeros();
-        Self { rare, cursors, links, letters, entries, policy, shift }
+        let (mask, limit) = (links.len() as u64 - 1, position_limit(shift));
+        Self { rare, cursors, links, letters, entries, policy, shift, mask, limit }
     }
 
     /// How many links there are.
     #[inline(always)]
     pub(crate) fn count(&self) -> u64 {
-        1 << self.shift
+        self.mask + 1
     }
 
     #[inline(always)]
     fn slot(&self, position: u64) -> usize {
-        (position & (self.count() - 1)) as usize
+        (position & self.mask) as usize
     }
 
     #[inline(always)]
+    #[allow(unsafe_code, reason = "several times a message, and the bound is a mask")]
     fn link(&self, position: u64) -> &Link {
-        &self.links[self.slot(position)]
+        // SAFETY: a slot is at most `mask`, which `new` made one less than the number of links; neither ever changes.
+        unsafe { self.links.get_unchecked(self.slot(position)) }
+    }
+
+    /// The state of a position's link, whatever position that is about. As [`state`](Self::state).
+    #[inline(always)]
+    fn state_at(&self, position: u64) -> LinkState {
+        LinkState(self.link(position).state.load(Ordering::Acquire))
     }
 
     #[inline(always)]
@@ -179,13 +193,12 @@ impl Links {
     #[inline(always)]
     pub(crate) fn is_over(&self, position: u64) -> bool {
         // SYNC release
-        self.state(self.slot(position)).lap() > self.lap(position)
+        self.state_at(position).lap() > self.lap(position)
     }
 
     /// What the link refers to. Only of use if the state was FULL, HELD or REDO of its position before and after.
     #[inline(always)]
-    fn frame_ref(&self, slot: usize) -> FrameRef {
-        let link = &self.links[slot];
+    fn frame_ref(link: &Link) -> FrameRef {
         let place = Place(link.place.load(Ordering::Relaxed));
         FrameRef { lane: place.lane(), offset: place.offset(), len: place.len() }
     }
@@ -198,7 +211,7 @@ impl Links {
             if before.kind() == crate::layout::order::LinkKind::Free {
                 continue;
             }
-            let FrameRef { lane: found, offset, len } = self.frame_ref(slot);
+            let FrameRef { lane: found, offset, len } = Self::frame_ref(&self.links[slot]);
             // SYNC fields: they may be those of the link's next position. Then the second look at the state, which the fence
             // keeps behind them, shows that it has moved on.
             fence(Ordering::Acquire);
@@ -223,7 +236,7 @@ impl Links {
     pub(crate) fn check(&self) -> Result<(), Damage> {
         let (head, tail) = (self.head().position(), self.tail().position());
         let damage = |word, found| Err(Damage { word, position: tail, found });
-        if tail > crate::layout::order::position_limit(self.shift) + self.count() + 256 {
+        if tail > self.limit + self.count() + 256 {
             return damage("tail", tail);
         }
         // `tail` was read last, so that it cannot be behind.

@@ -118,7 +118,7 @@ impl Links {
         let own = &self.entries[index].own;
         let is_left = |intent: &AtomicU64, kind, cursor| {
             Intent(intent.load(Ordering::Acquire)).positions().any(|position| {
-                let state = self.state(self.slot(position));
+                let state = self.state_at(position);
                 position < cursor && (state.kind(), state.lap()) == (kind, self.lap(position))
             })
         };

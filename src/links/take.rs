@@ -46,7 +46,7 @@ impl Links {
         for _ in 0..MOST_LOOKS {
             let head = self.head();
             let position = head.position();
-            let state = self.state(self.slot(position));
+            let state = self.state_at(position);
             if state != LinkState::full(self.lap(position)) {
                 match self.not_full(head, state, exact) {
                     Some(nothing) => return Err(nothing),
@@ -72,7 +72,7 @@ impl Links {
             let first = head.position();
             let count = self.full_run(first, most);
             if count == 0 {
-                match self.not_full(head, self.state(self.slot(first)), exact) {
+                match self.not_full(head, self.state_at(first), exact) {
                     Some(nothing) => return Err(nothing),
                     None => continue,
                 }
@@ -90,7 +90,7 @@ impl Links {
     fn full_run(&self, first: u64, most: u64) -> u64 {
         let mut count = 0;
         while count < most.min(self.count()) {
-            let (state, lap) = (self.state(self.slot(first + count)), self.lap(first + count));
+            let (state, lap) = (self.state_at(first + count), self.lap(first + count));
             if state != LinkState::full(lap) && (count == 0 || state.lap() <= lap) {
                 break;
             }
@@ -153,7 +153,7 @@ impl Links {
     pub(crate) fn mark_run(&self, me: usize, taken: Taken, mut each: impl FnMut(u64)) {
         for position in taken.first..taken.first + taken.count {
             // What was FULL then is FULL now: only its winner moves it, and that is me, alive.
-            if self.state(self.slot(position)).lap() == self.lap(position) {
+            if self.state_at(position).lap() == self.lap(position) {
                 die_point();
                 self.mark(me, position);
                 each(position);
@@ -164,18 +164,18 @@ impl Links {
     /// Whether a position that was claimed is committed by now, or will never be.
     #[inline(always)]
     pub(crate) fn is_committed(&self, position: u64) -> bool {
-        self.state(self.slot(position)) != LinkState::free(self.lap(position))
+        self.state_at(position) != LinkState::free(self.lap(position))
     }
 
     /// What a position that is out refers to.
     #[inline(always)]
     pub(crate) fn frame_at(&self, position: u64) -> FrameRef {
-        self.frame_ref(self.slot(position))
+        Self::frame_ref(self.link(position))
     }
 
     /// The frame at a position that is out.
     pub(crate) fn held_at(&self, position: u64) -> Held {
-        Held { position, redeliveries: self.state(self.slot(position)).redeliveries() }
+        Held { position, redeliveries: self.state_at(position).redeliveries() }
     }
 
     /// The frame is not needed any more.

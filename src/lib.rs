@@ -54,7 +54,9 @@
 //!   ([`redeliveries`](spsc::Frame::redeliveries) tells). SPSC: whoever attaches goes on where the dead one stopped. MPMC:
 //!   whoever is in the way of what the dead one left puts that in order and goes on. Death is what the kernel says (a
 //!   file lock), never a timeout.
-//! - **Waiting.** `try_*` never waits. The others look again and again, at first without giving the processor away.
+//! - **Waiting.** `try_*` never waits. The others look again for some 50 µs, then sleep until they are woken; [`Wait`] is for
+//!   those who want it otherwise. While nobody sleeps, no message costs a system call. Waits end by a time
+//!   (`*_timeout`, `*_deadline`), by [`close`](BytesQueue::close), by a [`Canceller`], or by a signal if that is asked for.
 //! - **Trust.** Reading in place is sound only if every process that can write the file keeps to the protocol, so making
 //!   and opening a queue is `unsafe`, with that contract and nothing else in it. Typed frames are validated all the
 //!   same.
@@ -69,6 +71,7 @@ mod lane;
 mod layout;
 mod links;
 pub mod mpmc;
+mod park;
 mod prefetch;
 mod queue;
 mod shm;
@@ -81,6 +84,7 @@ pub use error::{
     AttachError, CreateError, Damaged, InvalidFrame, OpenError, RecoverError, RecvError, Role, SendError,
     SerializeError, UnlinkError,
 };
+pub use park::Canceller;
 pub use queue::{
     BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesProducer, BytesQueue, Claim, DeadLetter,
     Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, Spsc, Stats, unlink,
@@ -88,3 +92,4 @@ pub use queue::{
 pub use typed::{Consumer, Frame, Frames, Payload, Producer, Queue};
 #[doc(hidden)]
 pub use typed::{FrameSerializer, FrameWriter, Scratch};
+pub use wait::Wait;

@@ -4,9 +4,9 @@
 //! `std::sync::atomic` anywhere else in the library.
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU64, fence};
+pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicU64, fence};
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 
 pub(crate) use std::sync::atomic::Ordering;
 
@@ -14,6 +14,10 @@ pub(crate) use std::sync::atomic::Ordering;
 pub(crate) use std::sync::atomic::AtomicPtr;
 /// As above.
 pub(crate) use std::sync::atomic::AtomicU64 as PrivateWord;
+
+/// Orders nothing between processors.
+#[cfg(not(loom))]
+pub(crate) use std::sync::atomic::compiler_fence;
 
 /// Loads with Acquire in a form that is defined on a read-only mapping too: the standard library promises
 /// relaxed loads there, and nothing stronger.

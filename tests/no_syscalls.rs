@@ -1,4 +1,4 @@
-//! Proves that sending and receiving make no system call: a process attaches, warms up, and has the kernel kill it for
+//! Proves that sending and receiving make no system call while nobody sleeps: a process attaches, warms up, and has the kernel kill it for
 //! any system call but read, write, exit and sigreturn (SECCOMP_MODE_STRICT); then it moves a million messages.
 //! `RINGWAY_STRICT_MESSAGES=1000000000 cargo test --release --test no_syscalls` runs it longer.
 
@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use process::{Child, Kind, Outcome, Place, Shape, Test, Words, ensure, number_from, progress, run};
 use ringway::spsc::{BytesConsumer, BytesProducer};
-use ringway::{RecvError, SendError};
+use ringway::{RecvError, SendError, Wait};
 
 const KINDS: [Kind; 4] = [
     Kind::new("variable, 4 KiB", 4096, Shape::Mixed { min: 0, max: 500 }),
@@ -148,6 +148,8 @@ fn sending(kind: Kind, count: u64) -> Outcome {
     let place = Place::new()?;
     let queue = kind.create(&place)?;
     let consumer = queue.consumer()?;
+    // Were it asleep, the child would have to wake it.
+    consumer.set_wait(Wait::Spin);
     let messages = messages(kind);
     let taken = Words::new(1);
     let body = |pipe| {
@@ -234,6 +236,8 @@ fn receiving(kind: Kind, count: u64) -> Outcome {
     let place = Place::new()?;
     let queue = kind.create(&place)?;
     let mut producer = queue.producer()?;
+    // As above.
+    producer.set_wait(Wait::Spin);
     let messages = messages(kind);
     let words = Words::new(2);
     let (done, sent) = (&words[0], &words[1]);

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::wait::Ended;
+
 pub(super) const FORKED: &str = "this handle was made before a fork, and this is the child process; open the queue \
                                  again here and attach anew";
 
@@ -109,8 +111,14 @@ impl rkyv::rancor::Source for SerializeError {
 pub enum SendError {
     /// Consumers have not given back enough room yet (`try_*` only). MPMC: in the producer's lane, or among the links.
     Full,
-    /// There was still no room when the time was up (`*_timeout` only).
+    /// There was still no room when the time was up (`*_timeout` and `*_deadline` only).
     Timeout,
+    /// The queue is closed: nothing is sent any more.
+    Closed,
+    /// A signal handler ran while this waited, and the handle is [interruptible](crate::BytesProducer::set_interruptible).
+    Interrupted,
+    /// The handle's [canceller](crate::Canceller) ended the wait.
+    Cancelled,
     /// The message is larger than a frame of this queue can be.
     TooLarge {
         /// Bytes of the message.
@@ -140,6 +148,9 @@ impl fmt::Display for SendError {
         match self {
             Self::Full => f.write_str("the queue is full"),
             Self::Timeout => f.write_str("the queue stayed full until the time was up"),
+            Self::Closed => f.write_str("the queue is closed: it takes no more messages; create it anew"),
+            Self::Interrupted => f.write_str("a signal came while waiting for room"),
+            Self::Cancelled => f.write_str("waiting for room was cancelled"),
             Self::TooLarge { len, max } => write!(
                 f,
                 "the message has {len} bytes, and a frame of this queue at most {max}; create the queue with more \
@@ -168,14 +179,31 @@ impl Error for SendError {
     }
 }
 
+impl From<Ended> for SendError {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Timeout => Self::Timeout,
+            Ended::Interrupted => Self::Interrupted,
+            Ended::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
 /// Why nothing was received.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RecvError {
     /// Nothing is committed that was not taken (`try_*` only).
     Empty,
-    /// Nothing had come when the time was up (`*_timeout` only).
+    /// Nothing had come when the time was up (`*_timeout` and `*_deadline` only).
     Timeout,
+    /// The queue is closed and everything was taken, or there are no producers and the consumer
+    /// [ends with them](crate::BytesConsumer::end_with_producers). Others may still hold frames, and put them back.
+    Closed,
+    /// A signal handler ran while this waited, and the handle is [interruptible](crate::BytesConsumer::set_interruptible).
+    Interrupted,
+    /// The handle's [canceller](crate::Canceller) ended the wait.
+    Cancelled,
     /// A frame is not a valid archive of the queue's type. It was skipped; the next call goes on behind it.
     Invalid(Box<InvalidFrame>),
     /// A cursor or commit word in the file makes no sense.
@@ -189,6 +217,9 @@ impl fmt::Display for RecvError {
         match self {
             Self::Empty => f.write_str("the queue is empty"),
             Self::Timeout => f.write_str("the queue stayed empty until the time was up"),
+            Self::Closed => f.write_str("the queue is closed, and everything was taken"),
+            Self::Interrupted => f.write_str("a signal came while waiting for a message"),
+            Self::Cancelled => f.write_str("waiting for a message was cancelled"),
             Self::Invalid(invalid) => invalid.fmt(f),
             Self::Damaged(damaged) => damaged.fmt(f),
             Self::Forked => f.write_str(FORKED),
@@ -202,6 +233,16 @@ impl Error for RecvError {
             Self::Invalid(invalid) => Some(invalid),
             Self::Damaged(damaged) => Some(damaged),
             _ => None,
+        }
+    }
+}
+
+impl From<Ended> for RecvError {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Timeout => Self::Timeout,
+            Ended::Interrupted => Self::Interrupted,
+            Ended::Cancelled => Self::Cancelled,
         }
     }
 }

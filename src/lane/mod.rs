@@ -118,6 +118,8 @@ pub(crate) enum Refusal {
     Length,
     /// The positions are used up.
     Exhausted,
+    /// The queue is closed.
+    Closed,
     /// A cursor in the file makes no sense.
     Damaged(Damage),
 }

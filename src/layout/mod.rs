@@ -7,7 +7,7 @@
 //! 0x500  tail       next position to write; the producer's line (MPMC: next position to claim)
 //! 0x580  head       room given back, published lazily; read by the producer (MPMC: next position to take)
 //! 0x600  consumer   released, taken, redo: the consumer's exact words, a line nobody else writes
-//! 0x680  (reserved for waiter flags)
+//! 0x680  Doorbells  where consumers (0x680) and producers (0x700) sleep
 //! 0x1000 registry   256 bytes a participant
 //!        (links)    MPMC only: 16 bytes a position
 //!        (letters)  dead-letter queues only: 32 bytes a position
@@ -24,7 +24,9 @@ mod words;
 
 pub(crate) use geometry::{Framing, Geometry, GeometryRequest, Order, OrderRequest, Policy};
 pub(crate) use preamble::{KIND_MPMC, KIND_SPSC, NAME_LEN, PREAMBLE_LEN, Preamble, PreambleError};
-pub(crate) use words::{ConsumerWords, Cursors, Entry, Letter, Link, OrderCursors, Participant, Rare};
+pub(crate) use words::{
+    ConsumerWords, Cursors, Doorbell, Doorbells, Entry, Letter, Link, OrderCursors, Participant, Rare,
+};
 
 /// First bytes of every queue file.
 pub(crate) const MAGIC: [u8; 8] = *b"RINGWAY\x1a";
@@ -39,6 +41,8 @@ pub(crate) const READY: u64 = u64::from_ne_bytes(*b"RW-READY");
 pub(crate) const RARE_OFFSET: usize = 0x400;
 /// Offset of [`Cursors`].
 pub(crate) const CURSORS_OFFSET: usize = 0x500;
+/// Offset of [`Doorbells`].
+pub(crate) const DOORBELLS_OFFSET: usize = 0x680;
 /// Offset of the registry of [`Entry`]s.
 pub(crate) const REGISTRY_OFFSET: usize = 0x1000;
 

@@ -5,8 +5,8 @@
 //!                  +----------------------+----------+-------+-------+
 //!                  | lap                  | owner    | redo  | kind  |
 //!                  +----------------------+----------+-------+-------+
-//! tail              position << 2 | CLOSED | W
-//! head              position << 1 | W
+//! tail              position << 2 | CLOSED << 1
+//! head              position << 1
 //! intent            first position << 8 | how many; 0: none
 //! entry's word      generation << 2 | role << 1 | DIRTY
 //! ```
@@ -106,8 +106,8 @@ impl std::fmt::Debug for LinkState {
     }
 }
 
-/// Somebody sleeps on this cursor. (Nobody does yet: reserved.)
-const WAITERS: u64 = 1;
+/// Nothing is claimed any more. (Bit 0 of both cursors is reserved.)
+const CLOSED: u64 = 2;
 const TAIL_SHIFT: u32 = 2;
 const HEAD_SHIFT: u32 = 1;
 
@@ -125,12 +125,21 @@ impl Tail {
         self.0 >> TAIL_SHIFT
     }
 
-    /// `count` positions further on. Whoever sleeps is to be woken by whoever stores this.
+    /// `count` positions further on.
     #[inline(always)]
     pub(crate) const fn claimed(self, count: u64) -> Self {
         // Wrapping: a word that makes no sense must not make anybody panic.
-        Self((self.0 & !WAITERS).wrapping_add(count << TAIL_SHIFT))
+        Self(self.0.wrapping_add(count << TAIL_SHIFT))
     }
+
+    /// Nothing may be claimed any more.
+    #[inline(always)]
+    pub(crate) const fn is_closed(self) -> bool {
+        self.0 & CLOSED != 0
+    }
+
+    /// What closing sets.
+    pub(crate) const CLOSED: u64 = CLOSED;
 }
 
 /// The `head` word: next position to take.
@@ -147,7 +156,7 @@ impl Head {
         self.0 >> HEAD_SHIFT
     }
 
-    /// `count` positions further on. Taking makes no room: whoever sleeps for room sleeps on.
+    /// `count` positions further on.
     #[inline(always)]
     pub(crate) const fn taken(self, count: u64) -> Self {
         Self(self.0.wrapping_add(count << HEAD_SHIFT))
@@ -288,8 +297,10 @@ mod tests {
 
     #[test]
     fn cursors_keep_or_lose_the_waiters_bit() {
-        assert_eq!(Tail(Tail::at(5).0 | WAITERS).claimed(3), Tail::at(8));
-        assert_eq!(Head(Head::at(5).0 | WAITERS).taken(3), Head(Head::at(8).0 | WAITERS));
+        assert_eq!(Tail::at(5).claimed(3), Tail::at(8));
+        assert!(Tail(Tail::at(5).0 | CLOSED).is_closed() && !Tail::at(5).is_closed());
+        assert_eq!(Tail(Tail::at(5).0 | CLOSED).position(), 5);
+        assert_eq!(Head::at(5).taken(3), Head::at(8));
     }
 
     #[test]

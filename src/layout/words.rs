@@ -1,6 +1,6 @@
 //! The words that processes share: fixed-size atomics, each touched in no other way.
 
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU32, AtomicU64};
 
 /// A cache line pair of its own: adjacent-line prefetchers fetch 128 bytes.
 #[repr(C, align(128))]
@@ -139,6 +139,27 @@ pub(crate) struct ConsumerWords {
     pub(crate) redo_count: AtomicU64,
 }
 
+/// Where processes sleep until others have done something (`crate::park`). What wakers read for every message is
+/// written only when somebody is about to sleep.
+#[repr(C, align(128))]
+#[derive(Default)]
+pub(crate) struct Doorbell {
+    /// Whether somebody may sleep, and how often somebody was about to.
+    pub(crate) waiting: AtomicU64,
+    /// The futex: counts up with every ring.
+    pub(crate) bell: AtomicU32,
+}
+
+/// A queue's doorbells.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct Doorbells {
+    /// Consumers sleep here for messages.
+    pub(crate) messages: Doorbell,
+    /// Producers sleep here for room.
+    pub(crate) room: Doorbell,
+}
+
 /// One participant's registry entry.
 #[repr(C)]
 #[derive(Default)]
@@ -152,7 +173,7 @@ pub(crate) struct Entry {
 
 #[cfg(not(loom))]
 const _: () = {
-    use super::{CURSORS_OFFSET, RARE_OFFSET, REGISTRY_OFFSET};
+    use super::{CURSORS_OFFSET, DOORBELLS_OFFSET, RARE_OFFSET, REGISTRY_OFFSET};
     use std::mem::{align_of, offset_of, size_of};
 
     assert!(size_of::<Rare>() == 256);
@@ -170,7 +191,12 @@ const _: () = {
     assert!(offset_of!(ConsumerWords, redo_until) == 16);
     assert!(offset_of!(ConsumerWords, redo_count) == 24);
     assert!(size_of::<ConsumerWords>() == 32);
-    assert!(CURSORS_OFFSET + size_of::<Cursors>() <= REGISTRY_OFFSET);
+    assert!(CURSORS_OFFSET + size_of::<Cursors>() <= DOORBELLS_OFFSET);
+    assert!(DOORBELLS_OFFSET + offset_of!(Doorbells, messages) == 0x680);
+    assert!(DOORBELLS_OFFSET + offset_of!(Doorbells, room) == 0x700);
+    assert!(offset_of!(Doorbell, waiting) == 0);
+    assert!(offset_of!(Doorbell, bell) == 8);
+    assert!(DOORBELLS_OFFSET + size_of::<Doorbells>() <= REGISTRY_OFFSET);
     assert!(size_of::<OrderCursors>() == 0x100);
     assert!(CURSORS_OFFSET + offset_of!(OrderCursors, tail) == 0x500);
     assert!(CURSORS_OFFSET + offset_of!(OrderCursors, head) == 0x580);

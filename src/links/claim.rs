@@ -25,6 +25,8 @@ pub(crate) enum NotClaimed {
     Full(u64),
     /// The positions are used up.
     Exhausted,
+    /// The queue is closed.
+    Closed,
 }
 
 impl Links {
@@ -41,9 +43,9 @@ impl Links {
             let tail = self.tail();
             let first = tail.position();
             let count = self.free_run(first, most);
-            if count < least {
+            if count < least || tail.is_closed() {
                 if self.tail() == tail {
-                    return Err(self.not_claimed(first + count));
+                    return Err(self.not_claimed(tail, first + count));
                 }
                 continue;
             }
@@ -81,8 +83,14 @@ impl Links {
     }
 
     #[cold]
-    fn not_claimed(&self, position: u64) -> NotClaimed {
-        if position >= self.limit { NotClaimed::Exhausted } else { NotClaimed::Full(position) }
+    fn not_claimed(&self, tail: Tail, position: u64) -> NotClaimed {
+        if tail.is_closed() {
+            NotClaimed::Closed
+        } else if position >= self.limit {
+            NotClaimed::Exhausted
+        } else {
+            NotClaimed::Full(position)
+        }
     }
 
     /// Whether the next position's link is free, a moment ago.
@@ -110,6 +118,17 @@ impl Links {
         die_point();
         // SYNC commit
         self.link(position).state.store(LinkState::full(self.lap(position)).0, Ordering::Release);
+    }
+
+    /// Lets nobody claim any more: the CAS of a claim fails that has not seen it.
+    pub(crate) fn close(&self) {
+        self.cursors.tail.fetch_or(Tail::CLOSED, Ordering::AcqRel);
+    }
+
+    /// Whether all that was ever claimed has been taken.
+    pub(crate) fn is_drained(&self) -> bool {
+        let tail = self.tail();
+        self.head().position() >= tail.position()
     }
 
     /// Where the next claim would begin, a moment ago.

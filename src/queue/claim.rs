@@ -147,9 +147,6 @@ impl<'p, K: Kind> BytesBatch<'p, K> {
     pub(super) fn publish(mut self, whole: bool) -> Result<usize, SendError> {
         self.producer.check_process()?;
         self.close_frame();
-        match self.producer.sender().publish(self.staged, whole) {
-            Ok(count) => Ok(count),
-            Err(refusal) => Err(self.producer.refused(refusal, 0)),
-        }
+        self.producer.publish(self.staged, whole)
     }
 }

@@ -1,14 +1,17 @@
 //! The receiving side, in bytes.
 
+use std::cell::Cell;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Shared;
+use super::attached::Attached;
 use super::frame::{BytesFrame, BytesFrames};
 use super::kind::{Keeper, KeeperOf, Kind, Receiver, RunBy, SpansOf, TakenBy};
 use crate::error::{AttachError, RecvError};
 use crate::lane::Damage;
-use crate::wait::{Patience, Until};
+use crate::park::Canceller;
+use crate::wait::{self, BEFORE_SLEEP, Parking, Patience, Style, Until, Wait};
 
 /// The consumer of a [`BytesQueue`](super::BytesQueue). Dropping it makes room for another consumer.
 ///
@@ -16,33 +19,53 @@ use crate::wait::{Patience, Until};
 pub struct BytesConsumer<K: Kind> {
     receiver: K::Receiver,
     patience: Patience,
+    style: Style,
+    ends_with_producers: Cell<bool>,
+    /// Behind the receiver: whoever waits is told when what it held comes again.
+    bells: Attached,
 }
+
+/// Longest sleep without a look at who has died meanwhile.
+const MOST_SLICE: Duration = Duration::from_millis(100);
+/// Somebody who attaches rings, but perhaps before its lease can be seen.
+const PRODUCER_SLICE: Duration = Duration::from_millis(20);
+/// Asking who is alive is a system call: one look in so many while spinning.
+const LOOKS_PER_QUESTION: u64 = 1024;
 
 impl<K: Kind> BytesConsumer<K> {
     pub(crate) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
-        Ok(Self { receiver: K::attach_receiver(shared)?, patience: Patience::default() })
+        let bells = Attached::new(&shared);
+        let receiver = K::attach_receiver(shared)?;
+        Ok(Self {
+            receiver,
+            patience: Patience::default(),
+            style: Style::default(),
+            ends_with_producers: Cell::new(false),
+            bells,
+        })
     }
 
     /// The next message, if one is there now. It is read in place and released when the frame is dropped; several
     /// frames may be held, and dropped in any order.
     ///
     /// # Errors
-    /// [`RecvError::Empty`].
+    /// [`RecvError::Empty`]; `Closed` if nothing will come any more either.
     #[inline(always)]
     pub fn try_recv(&self) -> Result<BytesFrame<'_, K>, RecvError> {
-        match self.try_take()? {
+        self.check_process()?;
+        match self.checked(self.receiver.take())? {
             Some(taken) => Ok(self.frame(taken)),
-            None => Err(RecvError::Empty),
+            None => self.last_look(BEFORE_SLEEP, || self.receiver.take()).map(|taken| self.frame(taken)),
         }
     }
 
     /// The next message, waiting for it as long as it takes.
     ///
-    /// It waits by looking, and offers the processor to others after a while. If the producer may end without
-    /// another word, use [`recv_timeout`](Self::recv_timeout) and [`has_producer`](Self::has_producer).
+    /// How it waits, [`set_wait`](Self::set_wait) says. If producers may end without another word, see
+    /// [`end_with_producers`](Self::end_with_producers).
     ///
     /// # Errors
-    /// As [`try_recv`](Self::try_recv), but never `Empty`.
+    /// As [`try_recv`](Self::try_recv), but never `Empty`; `Interrupted` and `Cancelled` if that is asked for.
     #[inline(always)]
     pub fn recv(&self) -> Result<BytesFrame<'_, K>, RecvError> {
         self.recv_until(Until::Forever)
@@ -55,6 +78,35 @@ impl<K: Kind> BytesConsumer<K> {
     #[inline(always)]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<BytesFrame<'_, K>, RecvError> {
         self.recv_until(Until::Within(timeout))
+    }
+
+    /// The next message, waiting for it until `deadline`.
+    ///
+    /// # Errors
+    /// As [`try_recv`](Self::try_recv), with `Timeout` instead of `Empty`.
+    pub fn recv_deadline(&self, deadline: Instant) -> Result<BytesFrame<'_, K>, RecvError> {
+        self.recv_until(Until::Deadline(deadline))
+    }
+
+    /// All messages from now on, waiting for each, until the queue is closed. Errors other than `Closed` are handed out and
+    /// do not end it.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+    /// # let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// producer.send_many(&[b"one", b"two"])?;
+    /// queue.close();
+    /// for frame in consumer.iter() {
+    ///     println!("{} bytes", frame?.len());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = Result<BytesFrame<'_, K>, RecvError>> {
+        std::iter::from_fn(|| match self.recv() {
+            Err(RecvError::Closed) => None,
+            result => Some(result),
+        })
     }
 
     /// Up to `max` messages that are there now, in one guard that releases them together.
@@ -102,6 +154,60 @@ impl<K: Kind> BytesConsumer<K> {
         self.recv_many_as(max, Some(Until::Within(timeout)))
     }
 
+    /// Up to `max` messages, waiting for the first until `deadline`.
+    ///
+    /// # Errors
+    /// As [`try_recv_many`](Self::try_recv_many), with `Timeout` instead of `Empty`.
+    ///
+    /// # Panics
+    /// If `max` is 0.
+    pub fn recv_many_deadline(&self, max: usize, deadline: Instant) -> Result<BytesFrames<'_, K>, RecvError> {
+        assert!(max > 0, "recv_many_deadline needs to be allowed at least one message");
+        self.recv_many_as(max, Some(Until::Deadline(deadline)))
+    }
+
+    /// How this consumer waits for messages.
+    pub fn set_wait(&self, wait: Wait) {
+        self.style.set(wait);
+    }
+
+    /// Whether a signal handler that runs while this consumer sleeps ends its call with
+    /// [`RecvError::Interrupted`]; if not, which is the default, the call goes on waiting. Signals are noticed asleep
+    /// only, not while it spins.
+    pub fn set_interruptible(&self, interruptible: bool) {
+        self.style.set_interruptible(interruptible);
+    }
+
+    /// Whether this consumer is told [`RecvError::Closed`], as if the queue were closed, while everything is taken and no
+    /// producer is alive: also if none has come yet ([`wait_for_producer`](Self::wait_for_producer) helps). A death is
+    /// noticed within 100 ms, a detachment at once.
+    pub fn end_with_producers(&self, ends: bool) {
+        self.ends_with_producers.set(ends);
+    }
+
+    /// Ends this consumer's waits from elsewhere.
+    pub fn canceller(&self) -> Canceller {
+        self.style.canceller(&self.bells.messages)
+    }
+
+    /// Waits until a producer is attached and alive, but no longer than `timeout`.
+    ///
+    /// # Errors
+    /// `Timeout`, `Interrupted`, `Cancelled`; `Forked`; `Closed` if the queue is closed.
+    pub fn wait_for_producer(&self, timeout: Duration) -> Result<(), RecvError> {
+        let parking = Parking { bell: &self.bells.messages, style: &self.style, most_slice: PRODUCER_SLICE };
+        wait::wait(Until::after(timeout), 1, &parking, |looks| {
+            if let Err(error) = self.check_process() {
+                return Some(Err(error));
+            }
+            if self.bells.messages.is_closed() {
+                return Some(Err(RecvError::Closed));
+            }
+            let is_asked = looks == BEFORE_SLEEP || looks.is_multiple_of(LOOKS_PER_QUESTION);
+            (is_asked && self.has_producer().unwrap_or(false)).then_some(Ok(()))
+        })?
+    }
+
     /// Whether a live process produces into this queue.
     ///
     /// # Errors
@@ -123,14 +229,17 @@ impl<K: Kind> BytesConsumer<K> {
     #[cold]
     #[inline(never)]
     fn wait_for_frame(&self, until: Until) -> Result<TakenBy<K::Receiver>, RecvError> {
-        let found = self.patience.wait(until, self.receiver.position(), |looks| {
-            match self.check_process().and_then(|()| self.checked(self.receiver.take_patiently(looks))) {
-                Ok(None) => None,
+        self.patience.wait(until, &self.parking(), self.receiver.position(), |looks| {
+            let look = || self.receiver.take_patiently(looks);
+            match self.check_process().and_then(|()| self.checked(look())) {
+                Ok(None) => match self.last_look(looks, look) {
+                    Err(RecvError::Empty) => None,
+                    other => Some((other, 0)),
+                },
                 Ok(Some(taken)) => Some((Ok(taken), KeeperOf::<K>::size(taken))),
                 Err(error) => Some((Err(error), 0)),
             }
-        });
-        found.unwrap_or(Err(RecvError::Timeout))
+        })?
     }
 
     /// Up to `max` messages; waits for the first if there is an `until`.
@@ -139,8 +248,10 @@ impl<K: Kind> BytesConsumer<K> {
         let keeper = self.receiver.keeper();
         let mut spans = keeper.lend_spans();
         let result = match (self.try_take_many(max, &mut spans), until) {
+            (Ok(Some(run)), _) => Ok(run),
             (Ok(None), Some(until)) => self.wait_for_run(max, &mut spans, until),
-            (result, _) => result.and_then(|run| run.ok_or(RecvError::Empty)),
+            (Ok(None), None) => self.last_look(BEFORE_SLEEP, || self.receiver.take_many(max, &mut spans)),
+            (Err(error), _) => Err(error),
         };
         match result {
             Ok(run) => Ok(BytesFrames::new(keeper, run, spans)),
@@ -159,21 +270,59 @@ impl<K: Kind> BytesConsumer<K> {
         spans: &mut SpansOf<K::Receiver>,
         until: Until,
     ) -> Result<RunBy<K::Receiver>, RecvError> {
-        let found = self.patience.wait(until, self.receiver.position(), |looks| {
-            let look = |()| self.checked(self.receiver.take_many_patiently(max, spans, looks));
-            match self.check_process().and_then(look) {
-                Ok(None) => None,
+        self.patience.wait(until, &self.parking(), self.receiver.position(), |looks| {
+            let mut look = || self.receiver.take_many_patiently(max, spans, looks);
+            match self.check_process().and_then(|()| self.checked(look())) {
+                Ok(None) => match self.last_look(looks, look) {
+                    Err(RecvError::Empty) => None,
+                    other => Some((other, 0)),
+                },
                 Ok(Some(run)) => Some((Ok(run), KeeperOf::<K>::run_size(run))),
                 Err(error) => Some((Err(error), 0)),
             }
-        });
-        found.unwrap_or(Err(RecvError::Timeout))
+        })?
     }
 
+    fn parking(&self) -> Parking<'_> {
+        Parking { bell: &self.bells.messages, style: &self.style, most_slice: MOST_SLICE }
+    }
+
+    /// Nothing was found. `Closed` if nothing will come any more, which takes one more look: what was committed before that
+    /// could be seen may have been overlooked.
     #[inline(always)]
-    fn try_take(&self) -> Result<Option<TakenBy<K::Receiver>>, RecvError> {
-        self.check_process()?;
-        self.checked(self.receiver.take())
+    fn last_look<R>(
+        &self,
+        looks: u64,
+        look: impl FnMut() -> Result<Option<R>, Damage>,
+    ) -> Result<R, RecvError> {
+        if self.bells.messages.is_closed() || self.ends_with_producers.get() {
+            self.look_for_the_end(looks, look)
+        } else {
+            Err(RecvError::Empty)
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_for_the_end<R>(
+        &self,
+        looks: u64,
+        mut look: impl FnMut() -> Result<Option<R>, Damage>,
+    ) -> Result<R, RecvError> {
+        let is_closed = self.bells.messages.is_closed();
+        let is_asked = looks == BEFORE_SLEEP || looks.is_multiple_of(LOOKS_PER_QUESTION);
+        let is_over = is_closed || (is_asked && !self.has_producer().unwrap_or(true));
+        if !is_over {
+            return Err(RecvError::Empty);
+        }
+        if is_closed {
+            self.receiver.finish_close();
+        }
+        match self.checked(look())? {
+            Some(found) => Ok(found),
+            None if self.receiver.is_drained() => Err(RecvError::Closed),
+            None => Err(RecvError::Empty),
+        }
     }
 
     #[inline(always)]

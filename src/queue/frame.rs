@@ -69,6 +69,7 @@ impl<K: Kind> Drop for BytesFrame<'_, K> {
             put_back(self.keeper, self.taken);
         } else if self.keeper.is_own_process() {
             self.keeper.release(self.taken);
+            self.keeper.bells().room.notify_all();
         }
     }
 }
@@ -87,6 +88,7 @@ impl<K: Kind> fmt::Debug for BytesFrame<'_, K> {
 fn put_back<P: Keeper>(keeper: &P, taken: P::Taken) {
     if keeper.is_own_process() {
         keeper.reject(taken);
+        keeper.bells().notify_everybody();
     }
 }
 
@@ -95,6 +97,7 @@ fn put_back<P: Keeper>(keeper: &P, taken: P::Taken) {
 fn put_run_back<P: Keeper>(keeper: &P, run: P::Run, spans: &[P::Span]) {
     if keeper.is_own_process() {
         keeper.reject_run(run, spans);
+        keeper.bells().notify_everybody();
     }
 }
 
@@ -152,6 +155,7 @@ impl<K: Kind> Drop for BytesFrames<'_, K> {
             put_run_back(self.keeper, self.run, &self.spans);
         } else if self.keeper.is_own_process() {
             self.keeper.release_run(self.run, &self.spans);
+            self.keeper.bells().room.notify_all();
         }
         self.keeper.return_spans(std::mem::take(&mut self.spans));
     }

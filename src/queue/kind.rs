@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::Shared;
+use super::shared::{Bells, Shared};
 use crate::error::AttachError;
 use crate::lane::{Damage, Refusal, Room, Slot};
 
@@ -41,6 +41,9 @@ pub(crate) trait Engine: Sized + 'static {
 
     /// Becomes a consumer of the queue.
     fn attach_receiver(shared: Arc<Shared>) -> Result<Self::Receiver, AttachError>;
+
+    /// Lets nobody send any more, if the kind has a word of its own for that.
+    fn close(shared: &Shared);
 }
 
 /// The kind of a number, for people.
@@ -156,6 +159,12 @@ pub(crate) unsafe trait Receiver {
 
     /// Whether a producer is alive.
     fn has_producer(&self) -> std::io::Result<bool>;
+
+    /// The queue was seen to be closed: sees to it that no commit of before is overlooked by the next look.
+    fn finish_close(&self);
+
+    /// After that, when nothing could be taken: whether nothing will come either, unless it is put back.
+    fn is_drained(&self) -> bool;
 }
 
 /// What keeps the frames that are out. Guards take care that each goes back once.
@@ -174,6 +183,9 @@ pub(crate) unsafe trait Keeper {
     type Span;
 
     fn shared(&self) -> &Shared;
+
+    /// Where the queue's participants sleep.
+    fn bells(&self) -> &Bells;
 
     /// False in a forked child.
     fn is_own_process(&self) -> bool;

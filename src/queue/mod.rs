@@ -1,5 +1,6 @@
 //! The queue of bytes: everything but types. Composes file, lease and lane.
 
+mod attached;
 mod claim;
 mod consumer;
 mod frame;
@@ -154,6 +155,36 @@ impl<K: Kind> BytesQueue<K> {
     /// SPSC: [`AttachError::RoleTaken`] while another consumer is alive. MPMC: [`AttachError::NoEntry`].
     pub fn consumer(&self) -> Result<BytesConsumer<K>, AttachError> {
         BytesConsumer::attach(Arc::clone(&self.shared))
+    }
+
+    /// Closes the queue, for good: sending returns `Closed` from now on, receiving when everything was taken. Whoever waits
+    /// is woken. Closing again does nothing.
+    ///
+    /// A send that has passed its check already goes through. SPSC: its message may come after a consumer was told
+    /// `Closed`; it is kept for whoever receives next. To be sure, close from the producer's thread.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// producer.send(b"the last one")?;
+    /// queue.close();
+    /// assert!(matches!(producer.send(b"too late"), Err(ringway::SendError::Closed)));
+    /// for message in consumer.iter() {
+    ///     assert_eq!(*message?, *b"the last one");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn close(&self) {
+        // First, for whoever finds this does the rest should we die here.
+        self.shared.bells().messages.close();
+        K::close(&self.shared);
+        self.shared.bells().wake_everybody();
+    }
+
+    /// Whether the queue was closed.
+    pub fn is_closed(&self) -> bool {
+        self.shared.bells().messages.is_closed()
     }
 
     /// The file of this queue.

@@ -89,7 +89,7 @@ impl Options {
 
     /// Bytes of ring, 1 MiB if nothing is said. Rounded up to a power of two (messages of any size) or down to whole
     /// messages (fixed size). MPMC: bytes of each producer's lane, 512 KiB if nothing is said, rounded up to a power of
-    /// two; a lane takes up space from the time when a producer first uses it.
+    /// two, and 256 MiB at most; a lane takes up space from the time when a producer first uses it.
     ///
     /// Much more is not faster, unless the consumer pauses for long. Frames may be at most half of it.
     #[must_use]
@@ -100,7 +100,7 @@ impl Options {
 
     /// Alignment of every message, in bytes: a power of two up to 128. The default is 8 for bytes, 16 for typed
     /// messages of any size, and the type's own for fixed-size ones. An archive type's own needs are always met.
-    /// 64 keeps messages from sharing cache lines.
+    /// 64 keeps messages from sharing cache lines; it is the default of MPMC, which takes at least 8.
     #[must_use]
     pub fn align(mut self, bytes: usize) -> Self {
         self.align = Some(bytes);

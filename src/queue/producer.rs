@@ -1,25 +1,36 @@
 //! The sending side, in bytes.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Shared;
+use super::attached::Attached;
 use super::claim::{BytesBatch, Claim};
-use super::kind::{Kind, Sender};
+use super::kind::{Kind, Sender, StagedOf};
 use crate::error::{AttachError, SendError};
 use crate::lane::{Refusal, Slot};
 use crate::layout::Framing;
-use crate::wait::{self, Until};
+use crate::park::Canceller;
+use crate::wait::{self, Parking, Style, Until, Wait};
 
 /// The producer of a [`BytesQueue`](super::BytesQueue). Dropping it makes room for another producer; what was sent
 /// stays.
 pub struct BytesProducer<K: Kind> {
     sender: K::Sender,
+    style: Style,
+    /// Behind the sender: whoever waits for producers to end is told when this one has.
+    bells: Attached,
 }
+
+/// Producers find out sooner than consumers that whoever keeps their room has died: nobody rings for that.
+const MOST_SLICE: Duration = Duration::from_millis(20);
 
 impl<K: Kind> BytesProducer<K> {
     pub(crate) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
-        Ok(Self { sender: K::attach_sender(shared)? })
+        let bells = Attached::new(&shared);
+        let sender = K::attach_sender(shared)?;
+        bells.notify_everybody();
+        Ok(Self { sender, style: Style::default(), bells })
     }
 
     /// Sends a copy of `message` if there is room now.
@@ -50,6 +61,16 @@ impl<K: Kind> BytesProducer<K> {
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
     pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<(), SendError> {
         let mut claim = self.claim_timeout(message.len(), timeout)?;
+        claim.copy_from_slice(message);
+        claim.commit()
+    }
+
+    /// Sends a copy of `message`, waiting for room until `deadline`.
+    ///
+    /// # Errors
+    /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
+    pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> Result<(), SendError> {
+        let mut claim = self.claim_deadline(message.len(), deadline)?;
         claim.copy_from_slice(message);
         claim.commit()
     }
@@ -130,9 +151,17 @@ impl<K: Kind> BytesProducer<K> {
         self.claim_until(len, Some(Until::after(timeout)))
     }
 
+    /// Reserves a frame, waiting for room until `deadline`.
+    ///
+    /// # Errors
+    /// As [`try_claim`](Self::try_claim), with `Timeout` instead of `Full`.
+    pub fn claim_deadline(&mut self, len: usize, deadline: Instant) -> Result<Claim<'_, K>, SendError> {
+        self.claim_until(len, Some(Until::Deadline(deadline)))
+    }
+
     #[inline(always)]
     fn claim_until(&mut self, len: usize, until: Option<Until>) -> Result<Claim<'_, K>, SendError> {
-        self.check_process()?;
+        self.check()?;
         let slot = self.reserve_until(len, until)?;
         Ok(Claim::new(self, slot, len, until))
     }
@@ -158,11 +187,25 @@ impl<K: Kind> BytesProducer<K> {
         until: Option<Until>,
     ) -> Result<(), SendError> {
         match (self.sender.commit(slot, len), until) {
-            (Ok(()), _) => Ok(()),
+            (Ok(()), _) => {}
             (Err(Refusal::Full), Some(until)) => {
-                self.wait(len, until, move |sender, looks| sender.commit_patiently(slot, len, looks))
+                self.wait(len, until, move |sender, looks| sender.commit_patiently(slot, len, looks))?;
             }
-            (Err(refusal), _) => Err(self.refused(refusal, len)),
+            (Err(refusal), _) => return Err(self.refused(refusal, len)),
+        }
+        self.bells.messages.notify(1);
+        Ok(())
+    }
+
+    /// Commits what is staged, all of it or as much as can be. Returns how many frames.
+    #[inline(always)]
+    pub(crate) fn publish(&mut self, staged: StagedOf<K>, whole: bool) -> Result<usize, SendError> {
+        match self.sender.publish(staged, whole) {
+            Ok(count) => {
+                self.bells.messages.notify(count as u32);
+                Ok(count)
+            }
+            Err(refusal) => Err(self.refused(refusal, 0)),
         }
     }
 
@@ -175,13 +218,18 @@ impl<K: Kind> BytesProducer<K> {
         until: Until,
         mut attempt: impl FnMut(&mut K::Sender, u64) -> Result<R, Refusal>,
     ) -> Result<R, SendError> {
-        let found =
-            wait::wait(until, self.sender.pause(), |looks| match attempt(&mut self.sender, looks + 1) {
+        let Self { sender, style, bells } = self;
+        let parking = Parking { bell: &bells.room, style, most_slice: MOST_SLICE };
+        let done = wait::wait(until, sender.pause(), &parking, |looks| {
+            if bells.messages.is_closed() {
+                return Some(Err(Refusal::Closed));
+            }
+            match attempt(sender, looks.saturating_add(1)) {
                 Err(Refusal::Full) => None,
-                Err(refusal) => Some(Err(self.refused(refusal, len))),
-                Ok(done) => Some(Ok(done)),
-            });
-        found.unwrap_or(Err(SendError::Timeout))
+                done => Some(done),
+            }
+        })?;
+        done.map_err(|refusal| self.refused(refusal, len))
     }
 
     /// Begins a batch: several frames that are committed at once.
@@ -203,7 +251,7 @@ impl<K: Kind> BytesProducer<K> {
     /// ```
     #[inline]
     pub fn batch(&mut self) -> Result<BytesBatch<'_, K>, SendError> {
-        self.check_process()?;
+        self.check()?;
         let staged = self.sender.begin();
         Ok(BytesBatch::new(self, staged))
     }
@@ -221,6 +269,30 @@ impl<K: Kind> BytesProducer<K> {
         self.sender.shared().geometry().max_payload as usize
     }
 
+    /// How this producer waits for room.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.style.set(wait);
+    }
+
+    /// Whether a signal handler that runs while this producer sleeps ends its call with
+    /// [`SendError::Interrupted`]; if not, which is the default, the call goes on waiting. Signals are noticed asleep
+    /// only, not while it spins.
+    pub fn set_interruptible(&mut self, interruptible: bool) {
+        self.style.set_interruptible(interruptible);
+    }
+
+    /// Ends this producer's waits from elsewhere.
+    pub fn canceller(&self) -> Canceller {
+        self.style.canceller(&self.bells.room)
+    }
+
+    /// Refuses to begin a message in a forked child, or on a closed queue.
+    #[inline(always)]
+    pub(crate) fn check(&self) -> Result<(), SendError> {
+        self.check_process()?;
+        if self.bells.messages.is_closed() { Err(SendError::Closed) } else { Ok(()) }
+    }
+
     #[inline(always)]
     pub(crate) fn check_process(&self) -> Result<(), SendError> {
         if self.sender.is_own_process() { Ok(()) } else { Err(SendError::Forked) }
@@ -236,6 +308,7 @@ impl<K: Kind> BytesProducer<K> {
                 SendError::WrongLength { len, expected: expected as usize }
             }
             (Refusal::Exhausted, _) => SendError::Exhausted,
+            (Refusal::Closed, _) => SendError::Closed,
             (Refusal::Damaged(damage), _) => SendError::Damaged(self.sender.shared().damaged(damage)),
         }
     }

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io;
+use std::mem::offset_of;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
@@ -15,7 +16,8 @@ use super::options::Resolved;
 use super::schema::Mismatch;
 use crate::error::{AttachError, CreateError, Damaged, OpenError, UnlinkError};
 use crate::lane::{Damage, Ref};
-use crate::layout::{self, Geometry, Rare};
+use crate::layout::{self, Doorbells, Geometry, Rare};
+use crate::park::{Bell, barrier};
 use crate::shm::fork::ForkGuard;
 use crate::shm::{self, Access, AttachLock, AttachLockError, Mapping, Size};
 use crate::sync::Ordering;
@@ -32,6 +34,38 @@ pub(crate) struct Shared {
     guard: ForkGuard,
     uuid: [u8; 16],
     schema: Schema,
+    bells: Bells,
+}
+
+/// Where a queue's participants sleep.
+#[derive(Clone)]
+pub(crate) struct Bells {
+    /// For messages: consumers.
+    pub(crate) messages: Bell,
+    /// For room: producers.
+    pub(crate) room: Bell,
+}
+
+impl Bells {
+    /// Makes this process known to those who sleep; before its first change to the queue.
+    fn take_part(&self) {
+        if !barrier::register() {
+            self.messages.need_fence();
+            self.room.need_fence();
+        }
+    }
+
+    /// Wakes whoever is asleep or about to be, whatever the words say.
+    pub(crate) fn wake_everybody(&self) {
+        self.messages.ring_for_all();
+        self.room.ring_for_all();
+    }
+
+    /// Wakes whoever sleeps: much may have changed.
+    pub(crate) fn notify_everybody(&self) {
+        self.messages.notify_all();
+        self.room.notify_all();
+    }
 }
 
 impl Shared {
@@ -130,7 +164,21 @@ impl Shared {
         schema: &Schema,
     ) -> io::Result<Self> {
         let header = Arc::new(Mapping::new(&file, 0, geometry.lane_offset, Access::ReadWrite)?);
-        Ok(Self { path, file, header, geometry, guard: ForkGuard::new()?, uuid, schema: schema.clone() })
+        let bell = |which| Bell::new(words(&header, layout::DOORBELLS_OFFSET + which));
+        let bells = Bells {
+            messages: bell(offset_of!(Doorbells, messages)),
+            room: bell(offset_of!(Doorbells, room)),
+        };
+        Ok(Self {
+            path,
+            file,
+            header,
+            geometry,
+            guard: ForkGuard::new()?,
+            uuid,
+            schema: schema.clone(),
+            bells,
+        })
     }
 
     /// Keeps others from attaching and unlinking. The queue is not unlinked then.
@@ -138,6 +186,7 @@ impl Shared {
         if !self.guard.is_intact() {
             return Err(AttachError::Forked);
         }
+        self.bells.take_part();
         let lock = AttachLock::take(&self.file).map_err(|error| match error {
             AttachLockError::Busy => AttachError::Busy { path: self.path.clone() },
             AttachLockError::Io(source) => self.attach_failed("locking the file")(source),
@@ -165,12 +214,7 @@ impl Shared {
 
     /// Shared words in the header, which stays mapped for as long as the reference lives.
     pub(super) fn words<T: Send + Sync + 'static>(&self, offset: usize) -> Ref<T> {
-        let words: NonNull<T> = self.header.at(offset, size_of::<T>()).cast();
-        assert!(words.is_aligned(), "header sections are aligned");
-        let keep: Arc<Mapping> = Arc::clone(&self.header);
-        // SAFETY: in bounds (`at` checks) and aligned (checked above); the types placed here consist of atomics
-        // only, for which any bytes are valid; the mapping lives as long as `keep`.
-        unsafe { Ref::new(words, keep) }
+        words(&self.header, offset)
     }
 
     /// The same, several of a kind.
@@ -189,6 +233,10 @@ impl Shared {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(crate) fn bells(&self) -> &Bells {
+        &self.bells
     }
 
     pub(super) fn file(&self) -> &File {
@@ -210,4 +258,13 @@ impl Shared {
     pub(crate) fn guard(&self) -> ForkGuard {
         self.guard
     }
+}
+
+fn words<T: Send + Sync + 'static>(header: &Arc<Mapping>, offset: usize) -> Ref<T> {
+    let words: NonNull<T> = header.at(offset, size_of::<T>()).cast();
+    assert!(words.is_aligned(), "header sections are aligned");
+    let keep: Arc<Mapping> = Arc::clone(header);
+    // SAFETY: in bounds (`at` checks) and aligned (checked above); the types placed here consist of atomics only, for
+    // which any bytes are valid; the mapping lives as long as `keep`.
+    unsafe { Ref::new(words, keep) }
 }

@@ -2,11 +2,13 @@
 #![allow(unsafe_code, reason = "unchecked reading is an unsafe opt-in")]
 
 use std::marker::PhantomData;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Frame, Frames, Payload};
 use crate::error::RecvError;
+use crate::park::Canceller;
 use crate::queue::{BytesConsumer, Kind};
+use crate::wait::Wait;
 
 /// The consumer of a [`Queue`](super::Queue). Messages are validated, then lent from the file. Dropping it makes
 /// room for another consumer.
@@ -34,8 +36,8 @@ impl<T: Payload, K: Kind> Consumer<T, K> {
 
     /// The next message, waiting for it as long as it takes.
     ///
-    /// It waits by looking, and offers the processor to others after a while. If the producer may end without
-    /// another word, use [`recv_timeout`](Self::recv_timeout) and [`has_producer`](Self::has_producer).
+    /// How it waits, [`set_wait`](Self::set_wait) says. If producers may end without another word, see
+    /// [`end_with_producers`](Self::end_with_producers).
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), but never `Empty`.
@@ -50,6 +52,20 @@ impl<T: Payload, K: Kind> Consumer<T, K> {
     /// As [`try_recv`](Self::try_recv), with `Timeout` instead of `Empty`.
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Frame<'_, T, K>, RecvError> {
         Frame::checked(self.bytes.recv_timeout(timeout)?)
+    }
+
+    /// The next message, waiting for it until `deadline`.
+    ///
+    /// # Errors
+    /// As [`try_recv`](Self::try_recv), with `Timeout` instead of `Empty`.
+    pub fn recv_deadline(&self, deadline: Instant) -> Result<Frame<'_, T, K>, RecvError> {
+        Frame::checked(self.bytes.recv_deadline(deadline)?)
+    }
+
+    /// All messages from now on, waiting for each, until the queue is closed. Errors other than `Closed` are handed out and
+    /// do not end it.
+    pub fn iter(&self) -> impl Iterator<Item = Result<Frame<'_, T, K>, RecvError>> {
+        self.bytes.iter().map(|frame| Frame::checked(frame?))
     }
 
     /// The next message without validation, if one is there now.
@@ -110,6 +126,45 @@ impl<T: Payload, K: Kind> Consumer<T, K> {
     /// If `max` is 0.
     pub fn recv_many_timeout(&self, max: usize, timeout: Duration) -> Result<Frames<'_, T, K>, RecvError> {
         self.bytes.recv_many_timeout(max, timeout).map(Frames::new)
+    }
+
+    /// Up to `max` messages, waiting for the first until `deadline`.
+    ///
+    /// # Errors
+    /// As [`try_recv_many`](Self::try_recv_many), with `Timeout` instead of `Empty`.
+    ///
+    /// # Panics
+    /// If `max` is 0.
+    pub fn recv_many_deadline(&self, max: usize, deadline: Instant) -> Result<Frames<'_, T, K>, RecvError> {
+        self.bytes.recv_many_deadline(max, deadline).map(Frames::new)
+    }
+
+    /// As [`BytesConsumer::set_wait`].
+    pub fn set_wait(&self, wait: Wait) {
+        self.bytes.set_wait(wait);
+    }
+
+    /// As [`BytesConsumer::set_interruptible`].
+    pub fn set_interruptible(&self, interruptible: bool) {
+        self.bytes.set_interruptible(interruptible);
+    }
+
+    /// As [`BytesConsumer::end_with_producers`].
+    pub fn end_with_producers(&self, ends: bool) {
+        self.bytes.end_with_producers(ends);
+    }
+
+    /// Ends this consumer's waits from elsewhere.
+    pub fn canceller(&self) -> Canceller {
+        self.bytes.canceller()
+    }
+
+    /// As [`BytesConsumer::wait_for_producer`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn wait_for_producer(&self, timeout: Duration) -> Result<(), RecvError> {
+        self.bytes.wait_for_producer(timeout)
     }
 
     /// Whether a live process produces into this queue.

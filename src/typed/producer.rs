@@ -3,7 +3,7 @@
 
 use std::marker::PhantomData;
 use std::mem::size_of;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rkyv::ser::allocator::Arena;
 
@@ -11,8 +11,9 @@ use super::Payload;
 use super::payload::{Attempt, count, serialize_into};
 use crate::error::{SendError, SerializeError, SerializeErrorKind};
 use crate::lane::{Room, Slot};
+use crate::park::Canceller;
 use crate::queue::{BytesProducer, Kind, Sender, StagedOf};
-use crate::wait::Until;
+use crate::wait::{Until, Wait};
 
 /// A value whose archive has another length each time it is asked for is given up after so many attempts.
 const MOST_COUNTS: usize = 4;
@@ -77,6 +78,14 @@ impl<T: Payload, K: Kind> Producer<T, K> {
         }
     }
 
+    /// Sends `value`, waiting for room until `deadline`.
+    ///
+    /// # Errors
+    /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
+    pub fn send_deadline(&mut self, value: &T, deadline: Instant) -> Result<(), SendError> {
+        self.send_until(value, Some(Until::Deadline(deadline)))
+    }
+
     /// Sends as many of `values` as there is room for, in order and in one commit: after a crash either all of them
     /// exist or none (MPMC: the first few; and no more than 255 in one call). Returns how many.
     ///
@@ -84,7 +93,7 @@ impl<T: Payload, K: Kind> Producer<T, K> {
     /// [`SendError::Full`] if there is no room for the first one; as [`try_send`](Self::try_send) if the first one
     /// can never be sent. A later one that cannot ends the batch before it.
     pub fn try_send_many(&mut self, values: &[T]) -> Result<usize, SendError> {
-        self.bytes.check_process()?;
+        self.bytes.check()?;
         let mut staged = self.bytes.sender().begin();
         for value in values {
             match self.write(value, Place::Behind(&staged)) {
@@ -93,7 +102,7 @@ impl<T: Payload, K: Kind> Producer<T, K> {
                 Err(_) => break,
             }
         }
-        self.bytes.sender().publish(staged, false).map_err(|refusal| self.bytes.refused(refusal, 0))
+        self.bytes.publish(staged, false)
     }
 
     /// Sends all of `values` in order, in as few commits as the room allows, waiting as long as it takes.
@@ -122,9 +131,24 @@ impl<T: Payload, K: Kind> Producer<T, K> {
         self.bytes.has_consumer()
     }
 
+    /// As [`BytesProducer::set_wait`].
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.bytes.set_wait(wait);
+    }
+
+    /// As [`BytesProducer::set_interruptible`].
+    pub fn set_interruptible(&mut self, interruptible: bool) {
+        self.bytes.set_interruptible(interruptible);
+    }
+
+    /// Ends this producer's waits from elsewhere.
+    pub fn canceller(&self) -> Canceller {
+        self.bytes.canceller()
+    }
+
     #[inline(always)]
     fn send_until(&mut self, value: &T, until: Option<Until>) -> Result<(), SendError> {
-        self.bytes.check_process()?;
+        self.bytes.check()?;
         let (slot, len) = self.write(value, Place::AtTail(until))?;
         self.bytes.commit_until(slot, len, until)
     }

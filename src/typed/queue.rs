@@ -149,6 +149,16 @@ impl<T: Payload, K: Kind> Queue<T, K> {
         BytesConsumer::attach(Arc::clone(&self.shared)).map(Consumer::new)
     }
 
+    /// Closes the queue, for good: as [`BytesQueue::close`].
+    pub fn close(&self) {
+        self.bytes().close();
+    }
+
+    /// Whether the queue was closed.
+    pub fn is_closed(&self) -> bool {
+        self.bytes().is_closed()
+    }
+
     /// The file of this queue.
     pub fn path(&self) -> &Path {
         self.shared.path()

@@ -35,4 +35,8 @@ impl Engine for Mpmc {
     fn attach_receiver(shared: Arc<Shared>) -> Result<MpmcReceiver, AttachError> {
         MpmcReceiver::attach(shared)
     }
+
+    fn close(shared: &Shared) {
+        shared.links().close();
+    }
 }

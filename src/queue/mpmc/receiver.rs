@@ -12,12 +12,14 @@ use crate::error::AttachError;
 use crate::lane::Damage;
 use crate::layout::order::{EntryRole, MAX_BATCH};
 use crate::links::{FrameRef, Held, Links, Nothing, Origin, RedoScan};
-use crate::queue::Shared;
 use crate::queue::kind::{Keeper, Receiver};
+use crate::queue::shared::{Bells, Shared};
 use crate::sync::Ordering;
+use crate::wait::BEFORE_SLEEP;
 
 /// One look in so many tells a position that is not committed from none, while waiting: it takes the line from producers.
 const LOOKS_PER_EXACT: u64 = 32;
+const _: () = assert!(BEFORE_SLEEP % LOOKS_PER_EXACT == LOOKS_PER_EXACT - 1);
 /// A claim is committed within nanoseconds, unless its producer is interrupted or dead: so many looks before it is asked.
 const PENDING_LOOKS: u32 = 64;
 /// Times that nothing was there before it is looked, now and then, whether somebody has died.
@@ -42,6 +44,7 @@ pub(crate) struct MpmcKeeper {
     spans: Mutex<Vec<Vec<Taken>>>,
     max_payload: u64,
     granule: u64,
+    bells: Bells,
     member: Member,
 }
 
@@ -77,6 +80,7 @@ impl MpmcReceiver {
                 spans: Mutex::default(),
                 max_payload: geometry.max_payload,
                 granule: geometry.align,
+                bells: shared.bells().clone(),
                 member,
             },
         })
@@ -90,6 +94,15 @@ impl MpmcReceiver {
     #[inline(always)]
     fn me(&self) -> usize {
         self.keeper.member.me
+    }
+
+    #[inline(always)]
+    fn is_closer_look(&self, looks: u64) -> bool {
+        if looks == BEFORE_SLEEP {
+            // Also look around: it may be long before the next look.
+            self.idle.set(IDLE_LOOKS - 1);
+        }
+        looks % LOOKS_PER_EXACT == LOOKS_PER_EXACT - 1
     }
 
     #[inline(always)]
@@ -262,7 +275,7 @@ unsafe impl Receiver for MpmcReceiver {
 
     #[inline(always)]
     fn take_patiently(&self, looks: u64) -> Result<Option<Taken>, Damage> {
-        self.look(looks % LOOKS_PER_EXACT == LOOKS_PER_EXACT - 1)
+        self.look(self.is_closer_look(looks))
     }
 
     #[inline(always)]
@@ -277,7 +290,16 @@ unsafe impl Receiver for MpmcReceiver {
         spans: &mut Vec<Taken>,
         looks: u64,
     ) -> Result<Option<Run>, Damage> {
-        self.look_for_many(max, spans, looks % LOOKS_PER_EXACT == LOOKS_PER_EXACT - 1)
+        self.look_for_many(max, spans, self.is_closer_look(looks))
+    }
+
+    /// From now on nothing is claimed, should whoever closes have died before it said so.
+    fn finish_close(&self) {
+        self.links().close();
+    }
+
+    fn is_drained(&self) -> bool {
+        self.links().is_drained()
     }
 
     fn position(&self) -> u64 {
@@ -307,6 +329,11 @@ unsafe impl Keeper for MpmcKeeper {
     #[inline(always)]
     fn shared(&self) -> &Shared {
         self.member.shared()
+    }
+
+    #[inline(always)]
+    fn bells(&self) -> &Bells {
+        &self.bells
     }
 
     #[inline(always)]

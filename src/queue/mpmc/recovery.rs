@@ -57,7 +57,11 @@ impl Shared {
     /// One pass, unless somebody else is at it.
     #[cold]
     pub(super) fn recover(&self, links: &Links) -> io::Result<Option<Recovered>> {
-        with_recovery_lock(self.file(), || links.recover(&KernelLeases(self)))
+        let done = with_recovery_lock(self.file(), || links.recover(&KernelLeases(self)))?;
+        if done.is_some_and(|done| done.deaths > 0) {
+            self.bells().notify_everybody();
+        }
+        Ok(done)
     }
 
     /// Looks whether a few participants are still alive, if nobody has done so for a while; recovers if one is not.

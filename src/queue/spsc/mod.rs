@@ -26,4 +26,7 @@ impl Engine for Spsc {
     fn attach_receiver(shared: Arc<Shared>) -> Result<SpscReceiver, AttachError> {
         SpscReceiver::attach(shared)
     }
+
+    /// The flag beside the bell is all there is: the producer looks at it before each message.
+    fn close(_shared: &Shared) {}
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::attach::Attached;
 use crate::error::{AttachError, Role};
 use crate::lane::{Damage, Reader, Span, TakenFrame, TakenRun};
-use crate::queue::Shared;
+use crate::park::barrier;
 use crate::queue::kind::{Keeper, Receiver};
+use crate::queue::shared::{Bells, Shared};
 use crate::shm::Lease;
 use crate::shm::fork::ForkGuard;
 
@@ -18,6 +19,7 @@ pub(crate) struct SpscReceiver {
     guard: ForkGuard,
     /// Kept between batches, so that steady traffic allocates nothing.
     spans: Cell<Vec<Span>>,
+    bells: Bells,
     shared: Arc<Shared>,
     /// Last, so that everything above is gone when a successor may attach.
     _lease: Lease,
@@ -28,7 +30,8 @@ impl SpscReceiver {
         let Attached { memory, cursors, lease } = shared.attach(Role::Consumer)?;
         let reader = Reader::attach(memory, cursors, shared.geometry())
             .map_err(|damage| AttachError::Damaged(shared.damaged(damage)))?;
-        Ok(Self { reader, guard: shared.guard(), spans: Cell::default(), shared, _lease: lease })
+        let (guard, bells) = (shared.guard(), shared.bells().clone());
+        Ok(Self { reader, guard, spans: Cell::default(), bells, shared, _lease: lease })
     }
 }
 
@@ -71,6 +74,16 @@ unsafe impl Receiver for SpscReceiver {
         self.reader.position()
     }
 
+    /// What was committed before the close is seen by the next look.
+    fn finish_close(&self) {
+        // Should it fail, a message that was committed just now comes to the next consumer.
+        let _ = barrier::heavy();
+    }
+
+    fn is_drained(&self) -> bool {
+        true
+    }
+
     fn has_producer(&self) -> std::io::Result<bool> {
         self.shared.is_role_taken(Role::Producer)
     }
@@ -86,6 +99,11 @@ unsafe impl Keeper for SpscReceiver {
     #[inline(always)]
     fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    #[inline(always)]
+    fn bells(&self) -> &Bells {
+        &self.bells
     }
 
     #[inline(always)]

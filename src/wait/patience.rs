@@ -1,4 +1,4 @@
-//! Waiting by looking again. Knows nothing of rings: the caller says how to look.
+//! How a consumer spins: at once, or after staying away for a while.
 //!
 //! Dense traffic and ping-pong want opposite things. When messages keep coming, a consumer that looks again at once
 //! takes the cache line away from the producer for every single message; one that stays away for a microsecond or two
@@ -10,7 +10,8 @@
 //! the next one rarer, so that in ping-pong hardly any message meets one.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+
+use super::{Ended, Parking, Until, spin, wait};
 
 /// A wait of at most this many looks is shorter than a round trip between two close cores.
 const SHORT_WAIT: u64 = 3;
@@ -24,83 +25,6 @@ const TRY_AFTER_MOST: u32 = 1 << 14;
 const DENSE_BURST: u64 = 4;
 /// How long to stay away, in spin hints.
 const NAP: u32 = 160;
-/// Spin hints before the processor is offered to others for the first time, some microseconds ...
-const HINTS_BEFORE_OFFER: u64 = 512;
-/// ... and at most between two offers that nobody takes.
-const MOST_LOOKS_BETWEEN_OFFERS: u64 = 20_000;
-/// An offer that took longer than this was taken: somebody else has run.
-const TAKEN: Duration = Duration::from_micros(2);
-/// The clock is read once in so many looks; when the processor is offered to others, each time.
-const LOOKS_PER_CLOCK: u64 = 64;
-
-/// When to give up.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Until {
-    Forever,
-    /// So long after the wait begins: nobody looks at the clock who need not wait.
-    Within(Duration),
-    Deadline(Instant),
-}
-
-impl Until {
-    /// The deadline `timeout` from now; one too far away to be represented counts as never.
-    pub(crate) fn after(timeout: Duration) -> Self {
-        Instant::now().checked_add(timeout).map_or(Self::Forever, Self::Deadline)
-    }
-
-    /// The wait begins now.
-    fn fixed(self) -> Self {
-        match self {
-            Self::Within(timeout) => Self::after(timeout),
-            other => other,
-        }
-    }
-
-    fn has_come(self) -> bool {
-        match self {
-            Self::Forever | Self::Within(_) => false,
-            Self::Deadline(deadline) => Instant::now() >= deadline,
-        }
-    }
-}
-
-/// Looks until `look` finds something, or the time is up (`None`); `pause` spin hints between two looks.
-pub(crate) fn wait<R>(until: Until, pause: u32, mut look: impl FnMut(u64) -> Option<R>) -> Option<R> {
-    let until = until.fixed();
-    let mut looks = 0_u64;
-    let first = (HINTS_BEFORE_OFFER / u64::from(pause)).max(2);
-    let mut offers = Offers { next: first, gap: first };
-    loop {
-        if let Some(found) = look(looks) {
-            return Some(found);
-        }
-        looks += 1;
-        let is_offer = looks == offers.next;
-        if (is_offer || looks.is_multiple_of(LOOKS_PER_CLOCK)) && until.has_come() {
-            return None;
-        }
-        if is_offer { offers.make(looks) } else { spin(pause) }
-    }
-}
-
-/// When to offer the processor to others. Where there are more threads than processors, whoever is waited for may need
-/// it: that shows when an offer is taken, and then it is offered after each look. Else offers become rare.
-struct Offers {
-    /// Looks until the next one, from the beginning.
-    next: u64,
-    gap: u64,
-}
-
-impl Offers {
-    #[cold]
-    fn make(&mut self, looks: u64) {
-        let start = Instant::now();
-        std::thread::yield_now();
-        let is_taken = start.elapsed() > TAKEN;
-        self.gap = if is_taken { 1 } else { (self.gap * 2).min(MOST_LOOKS_BETWEEN_OFFERS) };
-        self.next = looks + self.gap;
-    }
-}
 
 /// How a consumer waits; it learns from the waits before.
 pub(crate) struct Patience {
@@ -138,25 +62,26 @@ impl Patience {
     pub(crate) fn wait<R>(
         &self,
         until: Until,
+        parking: &Parking<'_>,
         position: u64,
         mut look: impl FnMut(u64) -> Option<(R, u64)>,
-    ) -> Option<R> {
+    ) -> Result<R, Ended> {
         let until = until.fixed();
         self.decide(position);
         if self.dense.get() {
             spin(NAP);
         }
         let mut looked = 0;
-        let (found, size) = wait(until, 1, |looks| {
+        let (found, size) = wait(until, 1, parking, |looks| {
             looked = looks;
-            look(looks + 1)
+            look(looks.saturating_add(1))
         })?;
         self.found_at.set(position);
         self.found_size.set(size);
         if !self.dense.get() {
             self.short_waits.set(if looked <= SHORT_WAIT { self.short_waits.get() + 1 } else { 0 });
         }
-        Some(found)
+        Ok(found)
     }
 
     /// Whether to stay away before the next look.
@@ -180,25 +105,12 @@ impl Patience {
     }
 }
 
-fn spin(hints: u32) {
-    for _ in 0..hints {
-        std::hint::spin_loop();
-    }
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_deadline_is_never_early_and_comes() {
-        let start = Instant::now();
-        let timeout = Duration::from_millis(20);
-        assert!(wait::<()>(Until::after(timeout), 1, |_| None).is_none());
-        assert!(start.elapsed() >= timeout);
-        assert_eq!(wait(Until::Forever, 1, |looks| (looks == 30_000).then_some(7)), Some(7));
-        assert_eq!(wait(Until::after(Duration::MAX), 1, |looks| (looks == 100).then_some(7)), Some(7));
-    }
+    use crate::lane::Ref;
+    use crate::park::Bell;
+    use crate::wait::{Style, Wait};
 
     /// A consumer whose waits are given: how many messages come while it stays away or drains, how many looks it takes.
     struct Consumer {
@@ -214,10 +126,14 @@ mod tests {
         /// Waits once; returns whether it stayed away before.
         fn wait(&mut self, burst: impl Fn(bool) -> u64, looks: u32) -> bool {
             let mut left = looks;
-            self.patience.wait(Until::Forever, self.position, |_| {
+            let (bell, style) = (Bell::new(Ref::on_heap(std::sync::Arc::default())), Style::default());
+            style.set(Wait::Spin);
+            let parking = Parking { bell: &bell, style: &style, most_slice: std::time::Duration::MAX };
+            let found = self.patience.wait(Until::Forever, &parking, self.position, |_| {
                 left = left.wrapping_sub(1);
                 (left == u32::MAX).then_some(((), 1))
             });
+            assert_eq!(found, Ok(()));
             let stayed_away = self.patience.dense.get();
             self.position += burst(stayed_away);
             stayed_away

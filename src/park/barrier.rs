@@ -1,0 +1,57 @@
+//! An asymmetric barrier: one side orders only the compiler, the other makes every processor that runs the first side
+//! execute a fence (Linux `membarrier(2)`, the GLOBAL_EXPEDITED pair of commands, which reaches registered processes).
+
+#[cfg(not(loom))]
+mod kernel {
+    #![allow(unsafe_code, reason = "membarrier has no wrapper")]
+
+    use crate::sync::{Ordering, compiler_fence};
+
+    // From linux/membarrier.h.
+    const GLOBAL_EXPEDITED: libc::c_long = 1 << 1;
+    const REGISTER_GLOBAL_EXPEDITED: libc::c_long = 1 << 2;
+
+    fn membarrier(command: libc::c_long) -> bool {
+        const NO_FLAGS: libc::c_long = 0;
+        // SAFETY: membarrier reads and writes no memory of the caller.
+        let done = unsafe { libc::syscall(libc::SYS_membarrier, command, NO_FLAGS, NO_FLAGS) };
+        done == 0
+    }
+
+    /// The side that must not pay: nothing is reordered across it by the compiler.
+    #[inline(always)]
+    pub(crate) fn light() {
+        compiler_fence(Ordering::SeqCst);
+    }
+
+    /// The side that pays. False if the kernel refuses: then this is no barrier for anybody else.
+    pub(crate) fn heavy() -> bool {
+        membarrier(GLOBAL_EXPEDITED)
+    }
+
+    /// Lets others' heavy barriers reach this process. Again and again is cheap.
+    pub(crate) fn register() -> bool {
+        membarrier(REGISTER_GLOBAL_EXPEDITED)
+    }
+}
+
+/// loom knows no asymmetric barriers: both sides fence there. That the light side need not is the matter of `model/`.
+#[cfg(loom)]
+mod kernel {
+    use crate::sync::{Ordering, fence};
+
+    pub(crate) fn light() {
+        fence(Ordering::SeqCst);
+    }
+
+    pub(crate) fn heavy() -> bool {
+        fence(Ordering::SeqCst);
+        true
+    }
+
+    pub(crate) fn register() -> bool {
+        true
+    }
+}
+
+pub(crate) use kernel::{heavy, light, register};

@@ -1,0 +1,62 @@
+//! Ending somebody's blocked call from outside.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Bell;
+use crate::sync::{Ordering, PrivateWord};
+
+/// Ends blocked calls of one handle, from another thread or from a signal handler.
+///
+/// [`cancel`](Self::cancel) makes the handle's blocked call, and all that would block from then on, return `Cancelled`
+/// until [`reset`](Self::reset). Calls that need not wait go on as ever.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+/// let consumer = queue.consumer()?;
+/// let canceller = consumer.canceller();
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| canceller.cancel());
+///     assert!(matches!(consumer.recv(), Err(ringway::RecvError::Cancelled)));
+/// });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Canceller {
+    cancelled: Cancelled,
+    bell: Bell,
+}
+
+/// Whether calls are cancelled: what the handle looks at.
+pub(crate) type Cancelled = Arc<PrivateWord>;
+
+impl Canceller {
+    pub(crate) fn new(cancelled: Cancelled, bell: Bell) -> Self {
+        Self { cancelled, bell }
+    }
+
+    /// Ends the blocked call. May be called from a signal handler: it allocates nothing, takes no lock, and changes
+    /// `errno` only if the system call that it makes fails.
+    pub fn cancel(&self) {
+        self.cancelled.store(1, Ordering::SeqCst);
+        // Others who sleep there look once and sleep again.
+        self.bell.ring_for_all();
+    }
+
+    /// Lets calls block again.
+    pub fn reset(&self) {
+        self.cancelled.store(0, Ordering::SeqCst);
+    }
+
+    /// Whether calls that would block return `Cancelled`.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::SeqCst) != 0
+    }
+}
+
+impl fmt::Debug for Canceller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Canceller").field("is_cancelled", &self.is_cancelled()).finish()
+    }
+}

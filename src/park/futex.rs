@@ -1,0 +1,74 @@
+//! The futex calls, on words that several processes share (no FUTEX_PRIVATE_FLAG).
+
+/// How a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// The bell was rung, or had been.
+    Rung,
+    /// The slice is over.
+    SliceEnded,
+    /// A signal handler ran.
+    Interrupted,
+}
+
+#[cfg(not(loom))]
+mod kernel {
+    #![allow(unsafe_code, reason = "futexes have no wrapper")]
+
+    use std::ptr;
+    use std::time::Duration;
+
+    use nix::errno::Errno;
+
+    use super::Woken;
+    use crate::sync::AtomicU32;
+
+    /// Sleeps as long as `word` is `expected`, for `slice` at most (CLOCK_MONOTONIC).
+    pub(crate) fn wait(word: &AtomicU32, expected: u32, slice: Duration) -> Woken {
+        let slice = libc::timespec {
+            tv_sec: slice.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+            tv_nsec: slice.subsec_nanos().into(),
+        };
+        // SAFETY: `word` is a live, aligned 32-bit word and `slice` outlives the call; the kernel only reads them.
+        let woken = unsafe {
+            libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, ptr::from_ref(&slice))
+        };
+        match Errno::result(woken) {
+            Err(Errno::ETIMEDOUT) => Woken::SliceEnded,
+            Err(Errno::EINTR) => Woken::Interrupted,
+            // EAGAIN: it is something else already.
+            _ => Woken::Rung,
+        }
+    }
+
+    /// Wakes up to `count` of those who sleep on `word`; returns how many.
+    pub(crate) fn wake(word: &AtomicU32, count: u32) -> u32 {
+        let count = count.min(i32::MAX as u32);
+        // SAFETY: the kernel uses the address of `word` to find sleepers, and does not touch it.
+        let woken = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count) };
+        woken.max(0) as u32
+    }
+}
+
+/// Sleepers of a model give the processor to others.
+#[cfg(loom)]
+mod kernel {
+    use std::time::Duration;
+
+    use super::Woken;
+    use crate::sync::{AtomicU32, Ordering};
+
+    pub(crate) fn wait(word: &AtomicU32, expected: u32, _slice: Duration) -> Woken {
+        while word.load(Ordering::Acquire) == expected {
+            loom::thread::yield_now();
+        }
+        Woken::Rung
+    }
+
+    /// As if everybody had been awake.
+    pub(crate) fn wake(_word: &AtomicU32, _count: u32) -> u32 {
+        0
+    }
+}
+
+pub(crate) use kernel::{wait, wake};

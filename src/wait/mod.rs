@@ -1,0 +1,237 @@
+//! Waiting: by looking again for a while, then asleep. Knows nothing of rings: the caller says how to look.
+
+mod patience;
+mod style;
+
+pub(crate) use patience::Patience;
+pub use style::Wait;
+pub(crate) use style::{Parking, Style};
+
+use std::time::{Duration, Instant};
+
+use crate::park::Woken;
+
+/// Spin hints before the processor is offered to others for the first time, some microseconds ...
+const HINTS_BEFORE_OFFER: u64 = 512;
+/// ... and at most between two offers that nobody takes.
+const MOST_LOOKS_BETWEEN_OFFERS: u64 = 20_000;
+/// An offer that took longer than this was taken: somebody else has run.
+const TAKEN: Duration = Duration::from_micros(2);
+/// So many offers may be taken before whoever waits sleeps. While others run, there is nothing to be won by sleeping; but
+/// they may have nothing to do with this queue.
+const MOST_TAKEN: u32 = 64;
+/// The clock is read once in so many looks; when the processor is offered to others, each time.
+const LOOKS_PER_CLOCK: u64 = 64;
+/// The first slice of a sleep; each one after is twice as long, up to what the waiter allows. Short ones first: somebody may
+/// have died who should have rung.
+const FIRST_SLICE: Duration = Duration::from_millis(2);
+
+/// What `look` is told before a sleep, instead of the number of looks before: to look as closely as it can.
+pub(crate) const BEFORE_SLEEP: u64 = u64::MAX;
+
+/// When to give up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Until {
+    Forever,
+    /// So long after the wait begins: nobody looks at the clock who need not wait.
+    Within(Duration),
+    Deadline(Instant),
+}
+
+impl Until {
+    /// The deadline `timeout` from now; one too far away to be represented counts as never.
+    pub(crate) fn after(timeout: Duration) -> Self {
+        Instant::now().checked_add(timeout).map_or(Self::Forever, Self::Deadline)
+    }
+
+    /// The wait begins now.
+    fn fixed(self) -> Self {
+        match self {
+            Self::Within(timeout) => Self::after(timeout),
+            other => other,
+        }
+    }
+
+    /// What is left of the time; none if it is up.
+    fn left(self) -> Option<Duration> {
+        match self {
+            Self::Forever | Self::Within(_) => Some(Duration::MAX),
+            Self::Deadline(deadline) => {
+                deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+            }
+        }
+    }
+}
+
+/// Why a wait ended without what was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The time is up.
+    Timeout,
+    /// A signal handler ran, and the waiter wants to know.
+    Interrupted,
+    /// Somebody ended it.
+    Cancelled,
+}
+
+/// Looks until `look` finds something; `pause` spin hints between two looks. How it waits, `parking` says.
+pub(crate) fn wait<R>(
+    until: Until,
+    pause: u32,
+    parking: &Parking<'_>,
+    mut look: impl FnMut(u64) -> Option<R>,
+) -> Result<R, Ended> {
+    let until = until.fixed();
+    if parking.style.spins()
+        && let Some(done) = look_for_a_while(until, pause, parking.style, &mut look)
+    {
+        return done;
+    }
+    look_and_sleep(until, parking, &mut look)
+}
+
+/// None if that was long enough.
+fn look_for_a_while<R>(
+    until: Until,
+    pause: u32,
+    style: &Style,
+    look: &mut impl FnMut(u64) -> Option<R>,
+) -> Option<Result<R, Ended>> {
+    let mut looks = 0_u64;
+    let first = (HINTS_BEFORE_OFFER / u64::from(pause)).max(2);
+    let mut offers = Offers { next: first, gap: first, taken: 0, away: Duration::ZERO };
+    let mut began = None;
+    loop {
+        if let Some(found) = look(looks) {
+            return Some(Ok(found));
+        }
+        looks += 1;
+        let is_offer = looks == offers.next;
+        if is_offer || looks.is_multiple_of(LOOKS_PER_CLOCK) {
+            if let Some(ended) = style.has_ended(until) {
+                return Some(Err(ended));
+            }
+            if let Some(most) = style.spin_for() {
+                let spun = began.get_or_insert_with(Instant::now).elapsed().saturating_sub(offers.away);
+                if spun >= most || offers.taken >= MOST_TAKEN {
+                    return None;
+                }
+            }
+        }
+        if is_offer { offers.make(looks) } else { spin(pause) }
+    }
+}
+
+/// Every sleep is a slice: whoever should have rung may be dead.
+#[cold]
+fn look_and_sleep<R>(
+    until: Until,
+    parking: &Parking<'_>,
+    look: &mut impl FnMut(u64) -> Option<R>,
+) -> Result<R, Ended> {
+    let Parking { bell, style, most_slice } = *parking;
+    let began = Instant::now();
+    let mut slice = FIRST_SLICE;
+    loop {
+        // The first look spares whoever was woken the price of arming.
+        if let Some(found) = look(BEFORE_SLEEP) {
+            style.learn(began.elapsed());
+            return Ok(found);
+        }
+        let ticket = bell.arm();
+        if let Some(found) = look(BEFORE_SLEEP) {
+            return Ok(found);
+        }
+        if let Some(ended) = style.has_ended(until) {
+            return Err(ended);
+        }
+        match bell.sleep(ticket, slice.min(until.left().unwrap_or_default())) {
+            Woken::Interrupted if style.is_interruptible() => return Err(Ended::Interrupted),
+            Woken::SliceEnded => slice = (slice * 2).min(most_slice),
+            Woken::Rung | Woken::Interrupted => {}
+        }
+    }
+}
+
+/// When to offer the processor to others. Where there are more threads than processors, whoever is waited for may need
+/// it: that shows when an offer is taken, and then it is offered after each look. Else offers become rare.
+struct Offers {
+    /// Looks until the next one, from the beginning.
+    next: u64,
+    gap: u64,
+    /// How many were taken ...
+    taken: u32,
+    /// ... and for how long.
+    away: Duration,
+}
+
+impl Offers {
+    #[cold]
+    fn make(&mut self, looks: u64) {
+        let start = Instant::now();
+        std::thread::yield_now();
+        let away = start.elapsed();
+        if away > TAKEN {
+            self.gap = 1;
+            self.taken += 1;
+            self.away += away;
+        } else {
+            self.gap = (self.gap * 2).min(MOST_LOOKS_BETWEEN_OFFERS);
+        }
+        self.next = looks + self.gap;
+    }
+}
+
+fn spin(hints: u32) {
+    for _ in 0..hints {
+        std::hint::spin_loop();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::lane::Ref;
+    use crate::park::Bell;
+
+    #[test]
+    fn a_deadline_is_never_early_and_comes() {
+        for wait_style in [Wait::Spin, Wait::SpinThenPark, Wait::Park] {
+            let (bell, style) = (Bell::new(Ref::on_heap(std::sync::Arc::default())), Style::default());
+            style.set(wait_style);
+            let parking = Parking { bell: &bell, style: &style, most_slice: Duration::from_millis(100) };
+            let timeout = Duration::from_millis(20);
+            let start = Instant::now();
+            assert_eq!(wait::<()>(Until::after(timeout), 1, &parking, |_| None), Err(Ended::Timeout));
+            assert!(start.elapsed() >= timeout);
+            let mut looks = 0;
+            let mut after = |most: u32| {
+                looks = 0;
+                move |_: u64| {
+                    looks += 1;
+                    (looks >= most).then_some(7)
+                }
+            };
+            assert_eq!(wait(Until::Forever, 1, &parking, after(5)), Ok(7));
+            assert_eq!(wait(Until::after(Duration::MAX), 1, &parking, after(5)), Ok(7));
+        }
+    }
+
+    #[test]
+    fn whoever_is_cancelled_stops_waiting_and_nothing_else() {
+        for wait_style in [Wait::Spin, Wait::SpinThenPark, Wait::Park] {
+            let (bell, style) = (Bell::new(Ref::on_heap(std::sync::Arc::default())), Style::default());
+            style.set(wait_style);
+            let parking = Parking { bell: &bell, style: &style, most_slice: Duration::from_millis(100) };
+            let canceller = style.canceller(&bell);
+            canceller.cancel();
+            assert_eq!(wait::<()>(Until::Forever, 1, &parking, |_| None), Err(Ended::Cancelled));
+            assert_eq!(wait(Until::Forever, 1, &parking, |_| Some(7)), Ok(7));
+            canceller.reset();
+            std::thread::scope(|scope| {
+                scope.spawn(|| canceller.cancel());
+                assert_eq!(wait::<()>(Until::Forever, 1, &parking, |_| None), Err(Ended::Cancelled));
+            });
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What a handle wishes of its waits.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Ended, Until};
+use crate::park::{Bell, Cancelled, Canceller};
+use crate::sync::Ordering;
+
+/// How a handle waits.
+///
+/// | | latency of the wake | costs |
+/// |---|---|---|
+/// | `Spin` | that of a cache line, some 100 ns | a whole core |
+/// | `SpinThenPark` | as `Spin` while messages are less than some 100 µs apart, else as `Park` | up to 200 µs of a core for each wait |
+/// | `Park` | that of a system call and a scheduler, 5 to 100 µs | two system calls a wait, and one for whoever wakes it |
+///
+/// While nobody sleeps, nobody makes a system call for a message, however others wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Wait {
+    /// Looks again and again, and offers the processor to others now and then.
+    Spin,
+    /// Looks for about as long as a sleep would cost (it learns how much that is), then sleeps.
+    #[default]
+    SpinThenPark,
+    /// Sleeps at once.
+    Park,
+}
+
+/// About what it costs to be put to sleep and woken, at first ...
+const SPIN_FOR: Duration = Duration::from_micros(50);
+/// ... at least, where messages come seldom ...
+const LEAST_SPIN: Duration = Duration::from_micros(10);
+/// ... and at most, where looking a little longer would have spared the sleep.
+const MOST_SPIN: Duration = Duration::from_micros(200);
+
+/// A handle's wishes.
+pub(crate) struct Style {
+    wait: Cell<Wait>,
+    spin_for: Cell<Duration>,
+    interruptible: Cell<bool>,
+    cancelled: Cancelled,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self {
+            wait: Cell::default(),
+            spin_for: Cell::new(SPIN_FOR),
+            interruptible: Cell::default(),
+            cancelled: Arc::default(),
+        }
+    }
+}
+
+impl Style {
+    pub(crate) fn set(&self, wait: Wait) {
+        self.wait.set(wait);
+    }
+
+    pub(crate) fn set_interruptible(&self, interruptible: bool) {
+        self.interruptible.set(interruptible);
+    }
+
+    pub(super) fn is_interruptible(&self) -> bool {
+        self.interruptible.get()
+    }
+
+    /// For whoever sleeps at `bell` with these wishes.
+    pub(crate) fn canceller(&self, bell: &Bell) -> Canceller {
+        Canceller::new(Arc::clone(&self.cancelled), bell.clone())
+    }
+
+    pub(super) fn spins(&self) -> bool {
+        self.wait.get() != Wait::Park
+    }
+
+    /// How long to look before sleeping; none: for ever.
+    pub(super) fn spin_for(&self) -> Option<Duration> {
+        (self.wait.get() == Wait::SpinThenPark).then(|| self.spin_for.get())
+    }
+
+    /// A sleep took so long.
+    pub(super) fn learn(&self, slept: Duration) {
+        let spin_for = self.spin_for.get();
+        if slept < MOST_SPIN {
+            self.spin_for.set((spin_for * 2).min(MOST_SPIN));
+        } else if slept > 5 * MOST_SPIN {
+            self.spin_for.set((spin_for / 2).max(LEAST_SPIN));
+        }
+    }
+
+    /// Whether to give up.
+    pub(super) fn has_ended(&self, until: Until) -> Option<Ended> {
+        if self.cancelled.load(Ordering::SeqCst) != 0 {
+            return Some(Ended::Cancelled);
+        }
+        until.left().is_none().then_some(Ended::Timeout)
+    }
+}
+
+/// Where and how a handle sleeps.
+#[derive(Clone, Copy)]
+pub(crate) struct Parking<'a> {
+    pub(crate) bell: &'a Bell,
+    pub(crate) style: &'a Style,
+    /// The longest sleep without another look.
+    pub(crate) most_slice: Duration,
+}

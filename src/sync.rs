@@ -16,7 +16,7 @@ pub(crate) use std::sync::atomic::AtomicPtr;
 pub(crate) use std::sync::atomic::AtomicU64 as PrivateWord;
 
 /// Orders nothing between processors.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) use std::sync::atomic::compiler_fence;
 
 /// Loads with Acquire in a form that is defined on a read-only mapping too: the standard library promises

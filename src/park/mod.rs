@@ -93,8 +93,7 @@ impl Bell {
     /// Wakes up to `count` sleepers, after a change.
     #[inline(always)]
     pub(crate) fn notify(&self, count: u32) {
-        barrier::light();
-        let seen = self.words.waiting.load(Ordering::Relaxed);
+        let seen = barrier::light(&self.words.waiting).load(Ordering::Relaxed);
         if seen & (ARMED | NEED_FENCE) != 0 {
             self.notify_slowly(count);
         }

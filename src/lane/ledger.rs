@@ -111,24 +111,26 @@ impl Ledger {
         self.cursors.consumer.taken.store(end, Ordering::Release);
     }
 
-    /// Gives back the frame's room, and that of frames after it that were given back before.
+    /// Gives back the frame's room, and that of frames after it that were given back before. True if `head` was stored.
     #[inline(always)]
-    pub(crate) fn release(&self, start: u64, end: u64) {
+    pub(crate) fn release(&self, start: u64, end: u64) -> bool {
         if start == self.next_release.get() {
             self.next_release.set(end);
-            self.publish_released(end);
+            self.publish_released(end)
         } else {
-            self.release_aside(start, end);
+            self.release_aside(start, end)
         }
     }
 
     #[inline(always)]
-    fn publish_released(&self, released: u64) {
+    fn publish_released(&self, released: u64) -> bool {
         // SYNC release: the guard's reads come before it.
         self.cursors.consumer.released.store(released, Ordering::Release);
-        if released >= self.head_due.get() {
+        let is_due = released >= self.head_due.get();
+        if is_due {
             self.publish_head(released);
         }
+        is_due
     }
 
     #[inline]
@@ -138,13 +140,15 @@ impl Ledger {
         self.cursors.head.store(released, Ordering::Release);
     }
 
-    /// Lets the producer see all room that was given back. Called when there is nothing to take.
+    /// Lets the producer see all room that was given back, when there is nothing to take. True if `head` was stored.
     #[inline(always)]
-    pub(crate) fn idle(&self) {
+    pub(crate) fn idle(&self) -> bool {
         let released = self.released();
-        if released + self.head_step != self.head_due.get() {
+        let is_behind = released + self.head_step != self.head_due.get();
+        if is_behind {
             self.publish_head(released);
         }
+        is_behind
     }
 
     #[inline(always)]
@@ -156,7 +160,7 @@ impl Ledger {
     }
 
     #[cold]
-    fn release_aside(&self, start: u64, end: u64) {
+    fn release_aside(&self, start: u64, end: u64) -> bool {
         let released = self.released();
         let mut aside = self.aside.borrow_mut();
         aside.rejections.remove(&start);
@@ -168,9 +172,7 @@ impl Ledger {
         aside.released = now;
         self.next_release.set(if aside.is_empty() { now } else { ASK_ASIDE });
         drop(aside);
-        if now != released {
-            self.publish_released(now);
-        }
+        now != released && self.publish_released(now)
     }
 
     /// Puts a frame back: it is handed out again before any new one.

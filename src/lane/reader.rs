@@ -93,7 +93,6 @@ impl Reader {
             return Ok(Some(frame));
         }
         let Some(step) = self.look(start)? else {
-            self.ledger.idle();
             return Ok(None);
         };
         self.ledger.take(step.end);
@@ -125,7 +124,6 @@ impl Reader {
             Scan::Fixed(scan) => self.run_of_messages(scan, start, max)?,
         };
         if run.count == 0 {
-            self.ledger.idle();
             return Ok(None);
         }
         self.ledger.take(run.end);
@@ -236,10 +234,17 @@ impl Reader {
         })
     }
 
-    /// Gives the room of a whole run back to the producer.
-    pub(crate) fn release_run(&self, run: TakenRun) {
+    /// To be called when there was nothing to take: lets the producer see all room that was given back. True if it had not
+    /// seen all of it.
+    #[inline(always)]
+    pub(crate) fn idle(&self) -> bool {
+        self.ledger.idle()
+    }
+
+    /// Gives the room of a whole run back to the producer. As [`release`](Self::release).
+    pub(crate) fn release_run(&self, run: TakenRun) -> bool {
         self.note_run(run);
-        self.ledger.release(run.start, run.end);
+        self.ledger.release(run.start, run.end)
     }
 
     /// Tells a model that the payloads of the run are read now.
@@ -250,11 +255,12 @@ impl Reader {
         }
     }
 
-    /// Gives the room of a frame back to the producer.
+    /// Gives the room of a frame back to the producer. True if that is worth waking it: a sixteenth of the ring has come
+    /// together, and while the rest is still to be read nobody is in a hurry for less.
     #[inline(always)]
-    pub(crate) fn release(&self, frame: TakenFrame) {
+    pub(crate) fn release(&self, frame: TakenFrame) -> bool {
         self.memory.note_read(frame.offset, frame.len);
-        self.ledger.release(frame.start, frame.end);
+        self.ledger.release(frame.start, frame.end)
     }
 
     /// Puts a frame back, to be handed out again.

@@ -2,6 +2,7 @@
 
 use super::{Damage, LaneMemory, Ref, Refusal, Room, Slot, Staged, fixed, variable};
 use crate::layout::{Cursors, Framing, Geometry};
+use crate::wait::is_closer_look;
 
 /// While a producer waits for room, it reads the consumer's exact cursor once in so many looks: each read takes the
 /// line away from the consumer, which stores there for every message.
@@ -106,7 +107,7 @@ impl Writer {
     /// Finds room for one frame while waiting for it: most looks leave the consumer's hot line alone, and see room
     /// that was given back a little later.
     pub(crate) fn reserve_patiently(&mut self, len: usize, looks: u64) -> Result<Slot, Refusal> {
-        self.set_lazy(!looks.is_multiple_of(LOOKS_PER_EXACT));
+        self.set_lazy(!is_closer_look(looks, LOOKS_PER_EXACT));
         let found = self.reserve(len);
         self.set_lazy(false);
         found

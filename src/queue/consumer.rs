@@ -203,7 +203,7 @@ impl<K: Kind> BytesConsumer<K> {
             if self.bells.messages.is_closed() {
                 return Some(Err(RecvError::Closed));
             }
-            let is_asked = looks == BEFORE_SLEEP || looks.is_multiple_of(LOOKS_PER_QUESTION);
+            let is_asked = wait::is_closer_look(looks, LOOKS_PER_QUESTION);
             (is_asked && self.has_producer().unwrap_or(false)).then_some(Ok(()))
         })?
     }
@@ -310,7 +310,7 @@ impl<K: Kind> BytesConsumer<K> {
         mut look: impl FnMut() -> Result<Option<R>, Damage>,
     ) -> Result<R, RecvError> {
         let is_closed = self.bells.messages.is_closed();
-        let is_asked = looks == BEFORE_SLEEP || looks.is_multiple_of(LOOKS_PER_QUESTION);
+        let is_asked = wait::is_closer_look(looks, LOOKS_PER_QUESTION);
         let is_over = is_closed || (is_asked && !self.has_producer().unwrap_or(true));
         if !is_over {
             return Err(RecvError::Empty);

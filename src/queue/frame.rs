@@ -69,7 +69,6 @@ impl<K: Kind> Drop for BytesFrame<'_, K> {
             put_back(self.keeper, self.taken);
         } else if self.keeper.is_own_process() {
             self.keeper.release(self.taken);
-            self.keeper.bells().room.notify_all();
         }
     }
 }
@@ -155,7 +154,6 @@ impl<K: Kind> Drop for BytesFrames<'_, K> {
             put_run_back(self.keeper, self.run, &self.spans);
         } else if self.keeper.is_own_process() {
             self.keeper.release_run(self.run, &self.spans);
-            self.keeper.bells().room.notify_all();
         }
         self.keeper.return_spans(std::mem::take(&mut self.spans));
     }

@@ -196,7 +196,7 @@ pub(crate) unsafe trait Keeper {
     /// How many positions the frame takes.
     fn size(taken: Self::Taken) -> u64;
 
-    /// Gives a frame's room back.
+    /// Gives a frame's room back, and wakes who sleeps for it.
     fn release(&self, taken: Self::Taken);
 
     /// Puts a frame back, to be taken again.
@@ -218,7 +218,7 @@ pub(crate) unsafe trait Keeper {
         spans: &'a [Self::Span],
     ) -> impl Iterator<Item = (*const u8, usize)> + 'a;
 
-    /// Gives the room of a run back.
+    /// Gives the room of a run back, and wakes who sleeps for it.
     fn release_run(&self, run: Self::Run, spans: &[Self::Span]);
 
     /// Puts all frames of a run back.

@@ -29,6 +29,11 @@ const FIRST_SLICE: Duration = Duration::from_millis(2);
 /// What `look` is told before a sleep, instead of the number of looks before: to look as closely as it can.
 pub(crate) const BEFORE_SLEEP: u64 = u64::MAX;
 
+/// Whether a look is one of those, one `in_so_many`, that are closer than the others.
+pub(crate) fn is_closer_look(looks: u64, in_so_many: u64) -> bool {
+    looks == BEFORE_SLEEP || looks.is_multiple_of(in_so_many)
+}
+
 /// When to give up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Until {

@@ -354,6 +354,7 @@ unsafe impl Keeper for MpmcKeeper {
     #[inline(always)]
     fn release(&self, taken: Taken) {
         self.member.links.release(Held { position: taken.position, redeliveries: 0 });
+        self.bells.room.notify_all();
     }
 
     fn reject(&self, taken: Taken) {
@@ -388,7 +389,10 @@ unsafe impl Keeper for MpmcKeeper {
 
     #[inline(always)]
     fn release_run(&self, _run: Run, spans: &[Taken]) {
-        spans.iter().for_each(|taken| self.release(*taken));
+        for taken in spans {
+            self.member.links.release(Held { position: taken.position, redeliveries: 0 });
+        }
+        self.bells.room.notify_all();
     }
 
     fn reject_run(&self, _run: Run, spans: &[Taken]) {

@@ -13,14 +13,10 @@ use crate::layout::order::{EntryRole, MAX_BATCH};
 use crate::links::{FrameRef, Links, NotClaimed, Origin};
 use crate::queue::Shared;
 use crate::queue::kind::Sender;
-use crate::wait::BEFORE_SLEEP;
+use crate::wait::is_closer_look;
 
 /// A sender that waits looks so seldom who is in its way that its looks are cheap.
 const LOOKS_PER_BLOCKAGE: u64 = 8;
-
-fn is_closer_look(looks: u64) -> bool {
-    looks == BEFORE_SLEEP || looks.is_multiple_of(LOOKS_PER_BLOCKAGE)
-}
 
 /// Most spin hints between two looks for room: some microseconds.
 const MOST_PAUSE: u64 = 512;
@@ -154,7 +150,7 @@ unsafe impl Sender for MpmcSender {
 
     fn reserve_patiently(&mut self, len: usize, looks: u64) -> Result<Slot, Refusal> {
         match self.reserve_at(self.writer.tail(), len) {
-            Err(Refusal::Full) if is_closer_look(looks) && self.lane_is_full() => {
+            Err(Refusal::Full) if is_closer_look(looks, LOOKS_PER_BLOCKAGE) && self.lane_is_full() => {
                 self.reserve_at(self.writer.tail(), len)
             }
             found => found,
@@ -172,7 +168,7 @@ unsafe impl Sender for MpmcSender {
     }
 
     fn commit_patiently(&mut self, slot: Slot, len: usize, looks: u64) -> Result<(), Refusal> {
-        if !is_closer_look(looks) && !self.links().has_free() {
+        if !is_closer_look(looks, LOOKS_PER_BLOCKAGE) && !self.links().has_free() {
             return Err(Refusal::Full);
         }
         self.commit(slot, len)

@@ -35,6 +35,17 @@ impl SpscReceiver {
     }
 }
 
+impl SpscReceiver {
+    /// Sees to it that a producer that waits for room knows of all there is, when there is nothing to take.
+    #[inline(always)]
+    fn or_idle<R>(&self, found: Result<Option<R>, Damage>) -> Result<Option<R>, Damage> {
+        if matches!(found, Ok(None)) && self.reader.idle() {
+            self.bells.room.notify_all();
+        }
+        found
+    }
+}
+
 // SAFETY: the reader steps over each frame that it hands out, and hands one out again only after it was rejected; the
 // lease keeps every other reader away.
 unsafe impl Receiver for SpscReceiver {
@@ -47,17 +58,17 @@ unsafe impl Receiver for SpscReceiver {
 
     #[inline(always)]
     fn take(&self) -> Result<Option<TakenFrame>, Damage> {
-        self.reader.take()
+        self.or_idle(self.reader.take())
     }
 
     #[inline(always)]
     fn take_patiently(&self, _looks: u64) -> Result<Option<TakenFrame>, Damage> {
-        self.reader.take()
+        self.take()
     }
 
     #[inline(always)]
     fn take_many(&self, max: usize, spans: &mut Vec<Span>) -> Result<Option<TakenRun>, Damage> {
-        self.reader.take_many(max, spans)
+        self.or_idle(self.reader.take_many(max, spans))
     }
 
     #[inline(always)]
@@ -67,7 +78,7 @@ unsafe impl Receiver for SpscReceiver {
         spans: &mut Vec<Span>,
         _looks: u64,
     ) -> Result<Option<TakenRun>, Damage> {
-        self.reader.take_many(max, spans)
+        self.take_many(max, spans)
     }
 
     fn position(&self) -> u64 {
@@ -123,7 +134,9 @@ unsafe impl Keeper for SpscReceiver {
 
     #[inline(always)]
     fn release(&self, taken: TakenFrame) {
-        self.reader.release(taken);
+        if self.reader.release(taken) {
+            self.bells.room.notify_all();
+        }
     }
 
     fn reject(&self, taken: TakenFrame) {
@@ -155,7 +168,9 @@ unsafe impl Keeper for SpscReceiver {
 
     #[inline(always)]
     fn release_run(&self, run: TakenRun, _spans: &[Span]) {
-        self.reader.release_run(run);
+        if self.reader.release_run(run) {
+            self.bells.room.notify_all();
+        }
     }
 
     fn reject_run(&self, run: TakenRun, _spans: &[Span]) {

@@ -5,10 +5,11 @@
 //! # In two processes
 //!
 //! ```no_run
+//! use ringway::Message;
 //! use ringway::spsc::Queue;
 //! use rkyv::{Archive, Serialize};
 //!
-//! #[derive(Archive, Serialize)]
+//! #[derive(Archive, Serialize, Message)]
 //! struct Tick {
 //!     symbol: String,
 //!     prices: Vec<f64>,
@@ -64,6 +65,7 @@
 //! Power loss is outside of all promises: nothing is synced to a disk.
 #![deny(unsafe_code)]
 
+mod describe;
 mod error;
 mod lane;
 mod layout;
@@ -71,6 +73,7 @@ mod links;
 pub mod mpmc;
 mod prefetch;
 mod queue;
+pub mod schema;
 mod shm;
 pub mod spsc;
 mod sync;
@@ -78,13 +81,16 @@ mod typed;
 mod wait;
 
 pub use error::{
-    AttachError, CreateError, Damaged, InvalidFrame, OpenError, RecoverError, RecvError, Role, SendError,
-    SerializeError, UnlinkError,
+    AttachError, CreateError, Damaged, InvalidFrame, OpenError, RecoverError, RecvError, Role,
+    SchemaMismatch, SendError, SerializeError, UnlinkError,
 };
 pub use queue::{
     BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesProducer, BytesQueue, Claim, DeadLetter,
     Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, Spsc, Stats, unlink,
 };
-pub use typed::{Consumer, Frame, Frames, Payload, Producer, Queue};
+/// Makes a type fit to be a message. See the [trait](trait@Message) of the same name.
+#[cfg(feature = "derive")]
+pub use ringway_derive::Message;
+pub use typed::{Consumer, Frame, Frames, Message, Producer, Queue};
 #[doc(hidden)]
 pub use typed::{FrameSerializer, FrameWriter, Scratch};

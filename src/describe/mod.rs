@@ -1,0 +1,44 @@
+//! What messages look like, in words. A queue's file carries the description of its message type, so that a program with
+//! another type is told in which field it differs. Words and numbers only: no files, and nobody here knows rkyv.
+
+mod describer;
+mod difference;
+mod format;
+mod sha256;
+
+pub use describer::{Describer, Fields, Structure, Variants};
+
+pub(crate) use describer::{Described, describe};
+pub(crate) use difference::Difference;
+pub(crate) use format::Format;
+pub(crate) use sha256::sha256;
+
+/// Whether these bytes can be a description: lines of text without anything that a terminal would obey.
+pub(crate) fn as_text(bytes: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let printable = text.chars().all(|character| character == '\n' || !character.is_control());
+    (printable && (text.is_empty() || text.ends_with('\n'))).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_lines_of_text_are_descriptions() {
+        for good in ["", "\n", "message u64\n", "message Größe\n  8 bytes, alignment 8\n"] {
+            assert_eq!(as_text(good.as_bytes()), Some(good));
+        }
+        for bad in [
+            &b"\xff\n"[..],
+            b"message",
+            b"a\0b\n",
+            b"\x1b[2J\n",
+            b"tab\there\n",
+            b"\r\n",
+            "\u{9b}\n".as_bytes(),
+        ] {
+            assert_eq!(as_text(bad), None, "{bad:?}");
+        }
+    }
+}

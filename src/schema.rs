@@ -36,9 +36,9 @@
 //!       enum Side
 //!         variant Buy = 0
 //!         variant Sell = 1
-//!         1 bytes, alignment 1
-//!     16 bytes, alignment 8
-//!   16 bytes, alignment 8
+//!         size 1, alignment 1
+//!     size 16, alignment 8
+//!   size 16, alignment 8
 //! "
 //! );
 //! ```

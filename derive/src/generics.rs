@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Data, DeriveInput, Error, Field, GenericParam, Generics, parse_quote};
+use syn::{Data, DeriveInput, Error, Field, GenericParam, Generics, WherePredicate, parse_quote};
 
 use crate::attributes::{FieldAttributes, TypeAttributes};
 
@@ -30,14 +30,23 @@ pub(crate) fn with_bounds(input: &DeriveInput, attributes: &TypeAttributes) -> R
     clause.predicates.extend(attributes.bounds.iter().cloned());
     clause.predicates.extend(attributes.archive_bounds.iter().cloned());
     if !attributes.is_archived {
-        // rkyv puts these before the archive itself.
+        // rkyv puts the first of each pair before the archive itself; the compiler then knows no more of a field's archive
+        // than what is said here.
         for field in fields(&input.data) {
             let found = FieldAttributes::of(field)?;
+            if found.omit_bounds {
+                continue;
+            }
             let ty = &field.ty;
-            match &found.with {
-                _ if found.omit_bounds => {}
-                Some(with) => clause.predicates.push(parse_quote!(#with: #archive_with<#ty>)),
-                None => clause.predicates.push(parse_quote!(#ty: #archive)),
+            let (archived, condition): (_, WherePredicate) = match &found.with {
+                Some(with) => {
+                    (quote!(<#with as #archive_with<#ty>>::Archived), parse_quote!(#with: #archive_with<#ty>))
+                }
+                None => (quote!(<#ty as #archive>::Archived), parse_quote!(#ty: #archive)),
+            };
+            clause.predicates.push(condition);
+            if found.opaque.is_none() {
+                clause.predicates.push(parse_quote!(#archived: #structure));
             }
         }
     }

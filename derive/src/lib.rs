@@ -23,7 +23,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// assert_eq!(
 ///     ringway::schema::Description::of::<Tick>().text(),
 ///     "message Tick\n  struct Tick\n    symbol: String at offset 0\n    prices: Vec<f64> at offset 8\n    \
-///      16 bytes, alignment 4\n  16 bytes, alignment 4\n"
+///      size 16, alignment 4\n  size 16, alignment 4\n"
 /// );
 /// ```
 ///

@@ -9,9 +9,9 @@
 //!         variant Buy = 0
 //!         variant Limit = 1
 //!           0: u64 at offset 8
-//!         16 bytes, alignment 8
-//!     24 bytes, alignment 8
-//!   8 bytes, alignment 4
+//!         size 16, alignment 8
+//!     size 24, alignment 8
+//!   size 8, alignment 4
 //! ```
 //!
 //! Each struct and enum is described once, below the line that first mentions it, so that types may contain themselves,
@@ -95,7 +95,7 @@ impl Describer {
 
     fn mention_opaque<T>(&mut self, name: &str) {
         self.line.extend(name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }));
-        let _ = write!(self.line, " ({} bytes, alignment {})", size_of::<T>(), align_of::<T>());
+        let _ = write!(self.line, " (size {}, alignment {})", size_of::<T>(), align_of::<T>());
     }
 
     /// A type that everybody knows.
@@ -219,7 +219,7 @@ impl Describer {
     }
 
     fn put_size<T>(&mut self) {
-        self.put(&format!("{} bytes, alignment {}", size_of::<T>(), align_of::<T>()));
+        self.put(&format!("size {}, alignment {}", size_of::<T>(), align_of::<T>()));
     }
 
     fn put(&mut self, line: &str) {
@@ -405,8 +405,8 @@ mod tests {
             described.text,
             "message List<Node>\n  struct Node version 3\n    value: Eight at offset 0\n    kind: Kind at offset 8\n      \
              enum Kind\n        variant Leaf = 7\n        variant Branch = 8\n          0: One at offset 1\n          1: \
-             Four at offset 4\n        8 bytes, alignment 4\n    children: List<Node> at offset 16\n    24 bytes, \
-             alignment 8\n  8 bytes, alignment 4\n"
+             Four at offset 4\n        size 8, alignment 4\n    children: List<Node> at offset 16\n    size 24, \
+             alignment 8\n  size 8, alignment 4\n"
         );
         assert!(describe::<Kind>().is_inline);
     }
@@ -460,7 +460,7 @@ mod tests {
     #[test]
     fn no_name_breaks_out_of_its_line() {
         let described = describe::<Rude>();
-        assert!(described.text.starts_with("message \u{fffd}[2J\u{fffd} (8 bytes, alignment 8)\n"));
+        assert!(described.text.starts_with("message \u{fffd}[2J\u{fffd} (size 8, alignment 8)\n"));
         assert!(!described.is_inline && crate::describe::as_text(described.text.as_bytes()).is_some());
     }
 }

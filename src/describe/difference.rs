@@ -112,7 +112,7 @@ impl<'t> Line<'t> {
                 let (name, discriminant) = rest.split_once(" = ").unwrap_or((rest, ""));
                 Self::Variant { name, discriminant }
             }
-            _ if rest.starts_with("bytes, alignment ") => Self::End { size: text },
+            "size" => Self::End { size: rest },
             _ => match first.strip_suffix(':') {
                 Some(name) => Self::Field { name, ty: rest },
                 None => Self::Other { text },
@@ -150,7 +150,7 @@ impl<'t> Line<'t> {
             Self::Type { what, name, .. } => format!("{what} `{name}`"),
             Self::Field { name, ty } => format!("field `{name}` ({ty})"),
             Self::Variant { name, discriminant } => format!("variant `{name}` = {discriminant}"),
-            Self::End { size } => format!("the end ({size})"),
+            Self::End { size } => format!("the end (size {size})"),
             Self::Other { text } => format!("{text:?}"),
         }
     }
@@ -161,8 +161,7 @@ mod tests {
     use super::*;
 
     const BASE: &str = "message Order\n  struct Order\n    price: u64 at offset 0\n    side: Side at offset 8\n      enum \
-                        Side\n        variant Buy = 0\n        variant Sell = 1\n        1 bytes, alignment 1\n    16 \
-                        bytes, alignment 8\n  16 bytes, alignment 8\n";
+                        Side\n        variant Buy = 0\n        variant Sell = 1\n        size 1, alignment 1\n    size 16, alignment 8\n  size 16, alignment 8\n";
 
     #[track_caller]
     fn differs(from: &str, to: &str, expected: &str) {
@@ -194,12 +193,12 @@ mod tests {
         differs(
             "        variant Sell = 1\n",
             "",
-            "the file has variant `Sell` = 1 of `Side`, this program has the end (1 bytes, alignment 1) of `Side`",
+            "the file has variant `Sell` = 1 of `Side`, this program has the end (size 1, alignment 1) of `Side`",
         );
         differs(
-            "    16 bytes",
-            "    24 bytes",
-            "the size of `Order`: the file has 16 bytes, alignment 8, this program has 24 bytes, alignment 8",
+            "    size 16",
+            "    size 24",
+            "the size of `Order`: the file has 16, alignment 8, this program has 24, alignment 8",
         );
         differs(
             "struct Order",
@@ -207,9 +206,9 @@ mod tests {
             "struct `Order`: the file has no version, this program has version 2",
         );
         differs(
-            "    16 bytes",
-            "    note: u8 at offset 9\n    16 bytes",
-            "the file has the end (16 bytes, alignment 8) of `Order`, this program has field `note` (u8 at offset 9) of \
+            "    size 16",
+            "    note: u8 at offset 9\n    size 16",
+            "the file has the end (size 16, alignment 8) of `Order`, this program has field `note` (u8 at offset 9) of \
              `Order`",
         );
         differs(
@@ -218,9 +217,9 @@ mod tests {
             "the file has enum `Side` of `Order`, this program has struct `Side` of `Order`",
         );
         differs(
-            "  16 bytes, alignment 8\n  16 bytes, alignment 8\n",
-            "  16 bytes, alignment 8\n",
-            "the file has the end (16 bytes, alignment 8), this program has nothing more",
+            "  size 16, alignment 8\n  size 16, alignment 8\n",
+            "  size 16, alignment 8\n",
+            "the file has the end (size 16, alignment 8), this program has nothing more",
         );
     }
 

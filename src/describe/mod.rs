@@ -26,7 +26,7 @@ mod tests {
 
     #[test]
     fn only_lines_of_text_are_descriptions() {
-        for good in ["", "\n", "message u64\n", "message Größe\n  8 bytes, alignment 8\n"] {
+        for good in ["", "\n", "message u64\n", "message Größe\n  size 8, alignment 8\n"] {
             assert_eq!(as_text(good.as_bytes()), Some(good));
         }
         for bad in [

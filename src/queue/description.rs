@@ -20,7 +20,7 @@ use crate::error::OpenError;
 /// // SAFETY: every process that can write this file uses ringway.
 /// let queue = unsafe { ringway::spsc::Queue::<(u32, String)>::create(&name)? };
 /// let description = Description::recorded(&name)?;
-/// assert_eq!(description.text(), "message (u32, String)\n  12 bytes, alignment 4\n");
+/// assert_eq!(description.text(), "message (u32, String)\n  size 12, alignment 4\n");
 /// assert_eq!(description, Description::of::<(u32, String)>());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

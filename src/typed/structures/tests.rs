@@ -14,7 +14,7 @@ fn is<T: Message>(name: &str) {
     let description = Description::of::<T>();
     assert_eq!(description.name(), name);
     let (size, align) = (description.size(), description.align());
-    assert_eq!(description.text(), format!("message {name}\n  {size} bytes, alignment {align}\n"));
+    assert_eq!(description.text(), format!("message {name}\n  size {size}, alignment {align}\n"));
 }
 
 #[test]

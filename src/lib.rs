@@ -88,7 +88,6 @@ pub use queue::{
     BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesProducer, BytesQueue, Claim, DeadLetter,
     Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, Spsc, Stats, unlink,
 };
-/// Makes a type fit to be a message. See the [trait](trait@Message) of the same name.
 #[cfg(feature = "derive")]
 pub use ringway_derive::Message;
 pub use typed::{Consumer, Frame, Frames, Message, Producer, Queue};

@@ -43,8 +43,11 @@
 //!   second one of a role is refused while the first is alive. [`mpmc`]: many of both, one order for all messages, each
 //!   to one consumer. The same API: switch by that one word. The types at the root are written for every [`Kind`]; the
 //!   modules name them for their own.
-//! - **Sizes.** Messages of any size, up to half of the ring; or of one size only ([`Options::fixed_size`],
-//!   [`Options::fixed_len`]), which is faster for small ones. The default ring of 1 MiB suits most machines'
+//! - **Types.** `#[derive(Message)]` beside rkyv's derives. A queue's file says what its messages look like; a program with
+//!   another type, another version of it or other settings of rkyv is refused when it opens the queue, and told in which
+//!   field they differ: see [`schema`].
+//! - **Sizes.** Messages of any size, up to half of the ring; or of one size only, which is faster for small ones: types
+//!   without out-of-line data (no `String`, `Vec` or `Box`), and bytes if [`Options::fixed_len`] says so. The default ring of 1 MiB suits most machines'
 //!   caches; much more is not faster, unless the consumer pauses for long.
 //! - **Guards.** Frames are released when they are dropped, in any order; room comes back up to the oldest one held (MPMC:
 //!   up to each producer's oldest one, and frames may go to other threads). A frame that is dropped by a panic, or

@@ -158,6 +158,8 @@ impl<'t> Line<'t> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const BASE: &str = "message Order\n  struct Order\n    price: u64 at offset 0\n    side: Side at offset 8\n      enum \
@@ -221,6 +223,40 @@ mod tests {
             "  size 16, alignment 8\n",
             "the file has the end (size 16, alignment 8), this program has nothing more",
         );
+    }
+
+    /// Lines that are nearly those of a description.
+    fn lines() -> impl Strategy<Value = String> {
+        let word = prop_oneof![
+            Just("message"),
+            Just("struct"),
+            Just("enum"),
+            Just("variant"),
+            Just("size"),
+            Just(" version "),
+            Just(" = "),
+            Just(": "),
+            Just(" "),
+            Just("\u{e9}"),
+            Just("Order"),
+            Just("u64 at offset 8"),
+        ];
+        let line = (0..6_usize, prop::collection::vec(word, 0..6))
+            .prop_map(|(depth, words)| format!("{}{}\n", "  ".repeat(depth), words.concat()));
+        prop::collection::vec(line, 0..12).prop_map(|lines| lines.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn texts_differ_or_are_the_same(one in lines(), two in lines()) {
+            prop_assert_eq!(Difference::between(&one, &one), None);
+            let difference = Difference::between(&one, &two);
+            prop_assert_eq!(difference.is_none(), one == two);
+            if let Some(difference) = difference {
+                let other = Difference::between(&two, &one).expect("the same the other way round");
+                prop_assert_eq!((&difference.found, &difference.at), (&other.expected, &other.at));
+            }
+        }
     }
 
     #[test]

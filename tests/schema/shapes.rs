@@ -22,17 +22,19 @@ impl Shape {
 
 fn create<T: Message>(path: &Path, many: bool) -> Result<(), CreateError> {
     let options = Options::new().capacity(4096);
-    // SAFETY: nobody else knows the file.
     match many {
+        // SAFETY: nobody else knows the file.
         false => unsafe { spsc::Queue::<T>::create_with(path, &options) }.map(drop),
+        // SAFETY: as above.
         true => unsafe { mpmc::Queue::<T>::create_with(path, &options.links(8).participants(3)) }.map(drop),
     }
 }
 
 fn open<T: Message>(path: &Path, many: bool) -> Result<(), OpenError> {
-    // SAFETY: as in `create`.
     match many {
+        // SAFETY: as in `create`.
         false => unsafe { spsc::Queue::<T>::open(path) }.map(drop),
+        // SAFETY: as above.
         true => unsafe { mpmc::Queue::<T>::open(path) }.map(drop),
     }
 }

@@ -20,9 +20,21 @@ pub(crate) fn as_text(bytes: &[u8]) -> Option<&str> {
     (printable && (text.is_empty() || text.ends_with('\n'))).then_some(text)
 }
 
+/// The name of the messages in a description.
+pub(crate) fn name_in(text: &str) -> Option<&str> {
+    text.lines().next()?.strip_prefix("message ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_line_has_the_name() {
+        assert_eq!(name_in("message Vec<u8>\n  size 8, alignment 4\n"), Some("Vec<u8>"));
+        assert_eq!(name_in("  size 8, alignment 4\n"), None);
+        assert_eq!(name_in(""), None);
+    }
 
     #[test]
     fn only_lines_of_text_are_descriptions() {

@@ -1,14 +1,16 @@
 //! Descriptions of message types, for people.
 
 use std::fmt;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::Schema;
 use super::opening::open_any;
 use super::schema::recorded_text;
-use crate::describe::{Difference, Format};
+use crate::describe::{Difference, Format, name_in};
 use crate::error::OpenError;
+use crate::layout::{Geometry, Preamble};
 
 /// What a queue's messages look like: as its file says, or as this program's type does.
 ///
@@ -54,9 +56,20 @@ impl Description {
     /// [`OpenError`] says what the file is instead of a queue.
     pub fn recorded(name: impl AsRef<Path>) -> Result<Self, OpenError> {
         let (path, file, preamble, geometry) = open_any(name.as_ref())?;
-        let text = recorded_text(&path, &file, &preamble, &geometry)?;
+        Self::read(&path, &file, &preamble, &geometry)
+    }
+
+    /// The same, of a file whose preamble and length have been checked.
+    pub(crate) fn read(
+        path: &Path,
+        file: &File,
+        preamble: &Preamble,
+        geometry: &Geometry,
+    ) -> Result<Self, OpenError> {
+        let text = recorded_text(path, file, preamble, geometry)?;
         Ok(Self {
-            name: preamble.schema_name().to_owned(),
+            // The preamble has room for short ones only.
+            name: name_in(&text).unwrap_or(preamble.schema_name()).to_owned(),
             version: preamble.type_version,
             text: text.into(),
             format: Format(preamble.rkyv_format),
@@ -66,7 +79,7 @@ impl Description {
         })
     }
 
-    /// The type's name; `bytes` for a queue of bytes. A recorded name ends after 192 bytes.
+    /// The type's name; `bytes` for a queue of bytes.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -34,6 +34,9 @@ use crate::error::{SendError, SerializeError, SerializeErrorKind};
 /// Implemented for all types that have these properties; there is nothing to implement by hand. Numbers, `char`, `bool`,
 /// arrays, tuples, `Option`, `Result`, `String`, `Vec`, `Box`, `Rc`, `Arc`, maps, sets, ranges, `Duration`, addresses and what
 /// else rkyv archives of std are messages as they are, if what they hold is.
+///
+/// A type of another crate, which rkyv can archive and which does not derive `Message`, is sent in a struct of one's own, as
+/// a field marked `#[ringway(opaque = "name")]`. Then only that name, its size and its alignment are compared.
 pub trait Message:
     Archive<Archived: Portable + Structure + for<'a> CheckBytes<HighValidator<'a, rancor::Error>>>
     + for<'a> Serialize<FrameSerializer<'a>>

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ringway::schema::{Describer, Description, Structure};
-use ringway::{CreateError, Message, OpenError, spsc};
+use ringway::{CreateError, Message, OpenError, Options, RecvError, mpmc, spsc};
 use rkyv::{Archive, Serialize};
 
 use crate::common::{Image, at, directory};
@@ -101,22 +101,13 @@ fn lengths_and_offsets_are_checked() {
     assert!(error.contains("version 18446744073709551615 of `Tick`, this program has no version"), "{error}");
 }
 
-/// A type whose description is long: its fields are `LEVELS` levels of a hundred each.
-struct Long;
-
-impl Structure for Long {
-    fn describe(describer: &mut Describer) {
-        describer.inline::<u8>(&"x".repeat(1 << 21));
-    }
-}
-
+/// A type whose description takes some `N` bytes.
 #[derive(Archive, Serialize)]
-#[rkyv(archived = ArchivedHuge)]
-struct Huge(u8);
+struct Named<const N: usize>(u8);
 
-impl Structure for ArchivedHuge {
+impl<const N: usize> Structure for ArchivedNamed<N> {
     fn describe(describer: &mut Describer) {
-        Long::describe(describer);
+        describer.inline::<Self>(&"x".repeat(N));
     }
 }
 
@@ -125,11 +116,60 @@ fn descriptions_without_end_are_refused() {
     let dir = directory();
     let path = dir.path().join("queue");
     // SAFETY: nobody else knows the file.
-    let error = unsafe { spsc::Queue::<Huge>::create(&path) }.unwrap_err();
+    let error = unsafe { spsc::Queue::<Named<{ (1 << 20) - REST + 1 }>>::create(&path) }.unwrap_err();
     assert!(matches!(error, CreateError::BadOptions { .. }), "{error:?}");
     assert!(error.to_string().contains("has room for 1048576"), "{error}");
-    assert!(!path.exists());
     // SAFETY: as above.
-    let queue = unsafe { spsc::Queue::<Huge>::open_or_create(&path) };
-    assert!(queue.is_err() && Huge(1).0 == 1);
+    let error = unsafe { mpmc::Queue::<Named<{ (1 << 20) - REST + 1 }>>::open_or_create(&path) }.unwrap_err();
+    assert!(matches!(error, OpenError::Create(CreateError::BadOptions { .. })), "{error:?}");
+    assert!(!path.exists());
+}
+
+/// What a description has beside the name.
+const REST: usize = "message  (size 1, alignment 1)\n  size 1, alignment 1\n".len();
+
+/// What stands behind the description begins on a page of its own, however long that is.
+fn works_with<const N: usize>() {
+    let dir = directory();
+    let options = || Options::new().capacity(4096);
+    let path = dir.path().join("one");
+    // SAFETY: nobody else knows the file.
+    let queue = unsafe { spsc::Queue::create_with(&path, &options()) }.unwrap();
+    let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    for i in 0..=255 {
+        producer.try_send(&Named::<N>(i)).unwrap();
+        assert_eq!(consumer.try_recv().unwrap().0, i);
+    }
+    let text = Description::of::<Named<N>>();
+    assert!(text.text().len() == N + REST && Description::recorded(&path).unwrap() == text);
+    // SAFETY: as above.
+    unsafe { spsc::Queue::<Named<N>>::open(&path) }.unwrap();
+
+    let path = dir.path().join("many");
+    let many = options().participants(5).links(8).max_redeliveries(1);
+    // SAFETY: as above.
+    let queue = unsafe { mpmc::Queue::create_with(&path, &many) }.unwrap();
+    let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    for i in 0..=255 {
+        producer.try_send(&Named::<N>(i)).unwrap();
+        assert_eq!(consumer.try_recv().unwrap().0, i);
+    }
+    assert!(Description::recorded(&path).unwrap() == text);
+    // Dead letters are of the same type.
+    producer.send(&Named(7)).unwrap();
+    consumer.recv().unwrap().reject();
+    consumer.recv().unwrap().reject();
+    assert!(matches!(consumer.try_recv(), Err(RecvError::Empty)));
+    assert_eq!(queue.dead_letters().unwrap().consumer().unwrap().try_recv().unwrap().0, 7);
+}
+
+#[test]
+fn descriptions_of_any_length_have_room() {
+    works_with::<1>();
+    // Up to the end of the page that the registry ends in, and beyond it.
+    works_with::<{ 0xe00 - REST - 1 }>();
+    works_with::<{ 0xe00 - REST }>();
+    works_with::<{ 0xe00 - REST + 1 }>();
+    works_with::<100_000>();
+    works_with::<{ (1 << 20) - REST }>();
 }

@@ -21,6 +21,8 @@ use std::any::TypeId;
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use super::is_plain;
+
 /// What an archived type looks like.
 ///
 /// `#[derive(ringway::Message)]` on a message type implements it for that type's archive, and the library does for what
@@ -94,8 +96,13 @@ impl Describer {
     }
 
     fn mention_opaque<T>(&mut self, name: &str) {
-        self.line.extend(name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }));
+        self.put_name(name);
         let _ = write!(self.line, " (size {}, alignment {})", size_of::<T>(), align_of::<T>());
+    }
+
+    /// A name that somebody chose. What would make the description unreadable is replaced.
+    fn put_name(&mut self, name: &str) {
+        self.line.extend(name.chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' }));
     }
 
     /// A type that everybody knows.
@@ -111,7 +118,7 @@ impl Describer {
 
     /// A known type of which all is known once its arguments are.
     pub(crate) fn generic(&mut self, name: &str, arguments: &[Mention]) {
-        self.line.push_str(name);
+        self.put_name(name);
         if !arguments.is_empty() {
             self.list(["<", ">"], arguments);
         }
@@ -453,14 +460,14 @@ mod tests {
 
     impl Structure for Rude {
         fn describe(describer: &mut Describer) {
-            describer.out_of_line::<u64>("\x1b[2J\n");
+            describer.out_of_line::<u64>("\x1b[2J\n\u{202e}");
         }
     }
 
     #[test]
     fn no_name_breaks_out_of_its_line() {
         let described = describe::<Rude>();
-        assert!(described.text.starts_with("message \u{fffd}[2J\u{fffd} (size 8, alignment 8)\n"));
+        assert!(described.text.starts_with("message \u{fffd}[2J\u{fffd}\u{fffd} (size 8, alignment 8)\n"));
         assert!(!described.is_inline && crate::describe::as_text(described.text.as_bytes()).is_some());
     }
 }

@@ -16,8 +16,17 @@ pub(crate) use sha256::sha256;
 /// Whether these bytes can be a description: lines of text without anything that a terminal would obey.
 pub(crate) fn as_text(bytes: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(bytes).ok()?;
-    let printable = text.chars().all(|character| character == '\n' || !character.is_control());
+    let printable = text.chars().all(|character| character == '\n' || is_plain(character));
     (printable && (text.is_empty() || text.ends_with('\n'))).then_some(text)
+}
+
+/// Whether a terminal shows the character for what it is: it neither obeys it nor hides it, nor turns around what follows.
+fn is_plain(character: char) -> bool {
+    let is_format = matches!(
+        character,
+        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    !character.is_control() && !is_format
 }
 
 /// The name of the messages in a description.
@@ -49,6 +58,7 @@ mod tests {
             b"tab\there\n",
             b"\r\n",
             "\u{9b}\n".as_bytes(),
+            "struct \u{202e}Order\n".as_bytes(),
         ] {
             assert_eq!(as_text(bad), None, "{bad:?}");
         }

@@ -75,7 +75,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The defaults: 1 MiB of ring, messages of any size.
+    /// The defaults: 1 MiB of ring, messages of any size; of one size, if the type has one.
     pub fn new() -> Self {
         Self {
             capacity: None,

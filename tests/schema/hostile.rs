@@ -1,6 +1,8 @@
 //! A description is bytes of a file, and no more believed than others.
 
+use std::io::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ringway::schema::{Describer, Description, Structure};
@@ -58,6 +60,59 @@ fn every_changed_byte_is_noticed() {
                     "{place:#x} ^ {flip:#x}: {error:?}"
                 );
             }
+        }
+    }
+}
+
+/// A file that says this of its messages, and whose fingerprint is right.
+fn forge(good: &Image, text: &[u8]) -> Image {
+    let mut child =
+        Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("coreutils");
+    child.stdin.take().unwrap().write_all(text).unwrap();
+    let hex = child.wait_with_output().unwrap().stdout;
+    let digit = |digit: u8| (digit as char).to_digit(16).unwrap() as u8;
+    let fingerprint: Vec<u8> = hex[..64].chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect();
+    let mut image = good.clone();
+    image.put(at::DESCRIPTION, text);
+    image.put_u64(at::DESCRIPTION_LEN, text.len() as u64);
+    image.put(at::FINGERPRINT, &fingerprint);
+    image.seal();
+    image
+}
+
+#[test]
+fn whatever_a_description_says_is_compared_and_shown_and_nothing_else() {
+    let dir = directory();
+    let path = dir.path().join("queue");
+    let good = image(&path);
+    let own = Description::of::<Tick>();
+    forge(&good, own.text().as_bytes()).write(&path);
+    open(&path).unwrap();
+    let long = format!("message Tick\n  struct Tick\n    {}: u8 at offset 0\n", "x".repeat(3000));
+    let deep: String = (0..70).map(|depth| format!("{}struct a\n", " ".repeat(depth))).collect();
+    for text in [
+        "\n",
+        "message Tick\n",
+        "message Tock\n",
+        "  struct Tick\n",
+        ":::\nstruct\nvariant\nsize\n",
+        &long,
+        &deep,
+        &own.text().repeat(20),
+        &own.text().replace("u64 at offset 8", "u64 at offset 18446744073709551615"),
+    ] {
+        forge(&good, text.as_bytes()).write(&path);
+        let error = open(&path).unwrap_err();
+        assert!(matches!(error, OpenError::WrongSchema { .. }), "{text:?}: {error:?}");
+        assert!(error.to_string().len() < 1500, "{error}");
+        assert_eq!(Description::recorded(&path).unwrap().text(), text);
+    }
+    for bytes in
+        [&b"message Tick"[..], b"message \xff\n", b"message \x1b[2J\n", b"\0\n", "\u{202e}\n".as_bytes()]
+    {
+        forge(&good, bytes).write(&path);
+        for error in [open(&path).unwrap_err(), Description::recorded(&path).unwrap_err()] {
+            assert!(matches!(error, OpenError::Damaged { .. }), "{bytes:?}: {error:?}");
         }
     }
 }

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use ringway::Message;
 use ringway::RecvError;
 use ringway::mpmc::{Consumer, Queue};
 use rkyv::{Archive, Serialize};
@@ -23,7 +24,7 @@ mod options;
 use options::number_option;
 
 /// One line of the log.
-#[derive(Archive, Serialize)]
+#[derive(Archive, Serialize, Message)]
 struct Line {
     producer: u32,
     /// Counts from 0 in each producer.

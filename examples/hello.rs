@@ -8,12 +8,12 @@ use std::error::Error;
 use std::thread;
 use std::time::Duration;
 
-use ringway::SendError;
 use ringway::spsc::{Consumer, Producer, Queue};
+use ringway::{Message, SendError};
 use rkyv::{Archive, Serialize};
 
-/// Whatever rkyv can archive can be sent.
-#[derive(Archive, Serialize)]
+/// Whatever rkyv can archive can be sent, once it says what it looks like.
+#[derive(Archive, Serialize, Message)]
 struct Greeting {
     text: String,
     lucky_numbers: Vec<u32>,

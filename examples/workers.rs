@@ -12,6 +12,7 @@ use std::error::Error;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use ringway::Message;
 use ringway::RecvError;
 use ringway::mpmc::{Consumer, Producer, Queue};
 use rkyv::{Archive, Serialize};
@@ -21,14 +22,14 @@ mod options;
 use options::number_option;
 
 /// What a worker is to do.
-#[derive(Archive, Serialize)]
+#[derive(Archive, Serialize, Message)]
 struct Job {
     number: u64,
     text: String,
 }
 
 /// What a worker says when it has done a job.
-#[derive(Archive, Serialize)]
+#[derive(Archive, Serialize, Message)]
 struct Done {
     job: u64,
     letters: u64,

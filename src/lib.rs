@@ -5,10 +5,11 @@
 //! # In two processes
 //!
 //! ```no_run
+//! use ringway::Message;
 //! use ringway::spsc::Queue;
 //! use rkyv::{Archive, Serialize};
 //!
-//! #[derive(Archive, Serialize)]
+//! #[derive(Archive, Serialize, Message)]
 //! struct Tick {
 //!     symbol: String,
 //!     prices: Vec<f64>,
@@ -42,8 +43,11 @@
 //!   second one of a role is refused while the first is alive. [`mpmc`]: many of both, one order for all messages, each
 //!   to one consumer. The same API: switch by that one word. The types at the root are written for every [`Kind`]; the
 //!   modules name them for their own.
-//! - **Sizes.** Messages of any size, up to half of the ring; or of one size only ([`Options::fixed_size`],
-//!   [`Options::fixed_len`]), which is faster for small ones. The default ring of 1 MiB suits most machines'
+//! - **Types.** `#[derive(Message)]` beside rkyv's derives. A queue's file says what its messages look like; a program with
+//!   another type, another version of it or other settings of rkyv is refused when it opens the queue, and told in which
+//!   field they differ: see [`schema`].
+//! - **Sizes.** Messages of any size, up to half of the ring; or of one size only, which is faster for small ones: types
+//!   without out-of-line data (no `String`, `Vec` or `Box`), and bytes if [`Options::fixed_len`] says so. The default ring of 1 MiB suits most machines'
 //!   caches; much more is not faster, unless the consumer pauses for long.
 //! - **Guards.** Frames are released when they are dropped, in any order; room comes back up to the oldest one held (MPMC:
 //!   up to each producer's oldest one, and frames may go to other threads). A frame that is dropped by a panic, or
@@ -66,6 +70,7 @@
 //! Power loss is outside of all promises: nothing is synced to a disk.
 #![deny(unsafe_code)]
 
+mod describe;
 mod error;
 mod lane;
 mod layout;
@@ -74,6 +79,7 @@ pub mod mpmc;
 mod park;
 mod prefetch;
 mod queue;
+pub mod schema;
 mod shm;
 pub mod spsc;
 mod sync;
@@ -81,15 +87,17 @@ mod typed;
 mod wait;
 
 pub use error::{
-    AttachError, CreateError, Damaged, InvalidFrame, OpenError, RecoverError, RecvError, Role, SendError,
-    SerializeError, UnlinkError,
+    AttachError, CreateError, Damaged, InvalidFrame, OpenError, RecoverError, RecvError, Role,
+    SchemaMismatch, SendError, SerializeError, UnlinkError,
 };
 pub use park::Canceller;
 pub use queue::{
     BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesProducer, BytesQueue, Claim, DeadLetter,
     Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, Spsc, Stats, unlink,
 };
-pub use typed::{Consumer, Frame, Frames, Payload, Producer, Queue};
+#[cfg(feature = "derive")]
+pub use ringway_derive::Message;
+pub use typed::{Consumer, Frame, Frames, Message, Producer, Queue};
 #[doc(hidden)]
 pub use typed::{FrameSerializer, FrameWriter, Scratch};
 pub use wait::Wait;

@@ -4,7 +4,7 @@
 
 use crate::Spsc;
 
-pub use crate::Payload;
+pub use crate::Message;
 
 /// A queue of messages of type `T`.
 pub type Queue<T> = crate::Queue<T, Spsc>;

@@ -10,21 +10,22 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::{Image, Running, at, child_argument, child_of, directory, in_child, names_in};
-use ringway::spsc::{BytesQueue, Payload, Queue};
+use ringway::spsc::{BytesQueue, Message, Queue};
 use ringway::{
-    AttachError, CreateError, OpenError, Options, RecvError, Role, SendError, UnlinkError, unlink,
+    AttachError, CreateError, OpenError, Options, RecvError, Role, SchemaMismatch, SendError, UnlinkError,
+    unlink,
 };
 use rkyv::{Archive, Serialize};
 
 /// A message with out-of-line data.
-#[derive(Archive, Serialize)]
+#[derive(Archive, Serialize, ringway::Message)]
 struct Tick {
     symbol: String,
     prices: Vec<f64>,
 }
 
 /// A message without.
-#[derive(Archive, Serialize)]
+#[derive(Archive, Serialize, ringway::Message)]
 struct Point {
     x: u64,
     y: u64,
@@ -39,7 +40,7 @@ fn create_bytes(name: impl AsRef<Path>, options: &Options) -> Result<BytesQueue,
     unsafe { BytesQueue::create_with(name, options) }
 }
 
-fn create_typed<T: Payload>(name: impl AsRef<Path>, options: &Options) -> Result<Queue<T>, CreateError> {
+fn create_typed<T: Message>(name: impl AsRef<Path>, options: &Options) -> Result<Queue<T>, CreateError> {
     // SAFETY: as in `create_bytes`.
     unsafe { Queue::create_with(name, options) }
 }
@@ -49,7 +50,7 @@ fn open_bytes(name: impl AsRef<Path>) -> Result<BytesQueue, OpenError> {
     unsafe { BytesQueue::open(name) }
 }
 
-fn open_typed<T: Payload>(name: impl AsRef<Path>) -> Result<Queue<T>, OpenError> {
+fn open_typed<T: Message>(name: impl AsRef<Path>) -> Result<Queue<T>, OpenError> {
     // SAFETY: as in `create_bytes`.
     unsafe { Queue::open(name) }
 }
@@ -59,7 +60,7 @@ fn open_or_create_bytes(name: impl AsRef<Path>) -> Result<BytesQueue, OpenError>
     unsafe { BytesQueue::open_or_create(name) }
 }
 
-fn open_or_create_typed<T: Payload>(name: impl AsRef<Path>) -> Result<Queue<T>, OpenError> {
+fn open_or_create_typed<T: Message>(name: impl AsRef<Path>) -> Result<Queue<T>, OpenError> {
     // SAFETY: as in `create_bytes`.
     unsafe { Queue::open_or_create(name) }
 }
@@ -245,17 +246,17 @@ fn a_file_that_is_too_long() {
 
 #[test]
 fn another_version() {
-    for version in [0, 2, 77, u32::MAX] {
+    for version in [0, 1, 3, 77, u32::MAX] {
         let change = |image: &mut Image| {
             image.put_u32(at::VERSION, version);
             image.seal();
         };
         for (_, _, error) in refused_images(change) {
             assert!(
-                matches!(error, OpenError::WrongVersion { found, expected: 1, .. } if found == version),
+                matches!(error, OpenError::WrongVersion { found, expected: 2, .. } if found == version),
                 "{error:?}"
             );
-            assert_says(&error, &[&format!("version {version}"), "version 1", "use the same version"]);
+            assert_says(&error, &[&format!("version {version}"), "version 2", "use the same version"]);
         }
     }
 }
@@ -494,7 +495,7 @@ fn a_header_that_promises_more_than_the_file_has() {
 #[test]
 fn messages_less_aligned_than_their_type() {
     // Consistent headers, but rkyv would write roots to addresses that do not suit the type.
-    fn check<T: Payload>(mut image: Image, align: u64) {
+    fn check<T: Message>(mut image: Image, align: u64) {
         let dir = directory();
         let path = dir.path().join("queue");
         if image.u32_at(at::FRAMING) == 1 {
@@ -509,7 +510,7 @@ fn messages_less_aligned_than_their_type() {
         assert_eq!(std::fs::read(&path).unwrap(), image.0);
     }
     let dir = directory();
-    create_typed::<u128>(dir.path().join("variable"), &small()).unwrap();
+    create_typed::<u128>(dir.path().join("variable"), &small().any_size()).unwrap();
     check::<u128>(Image::of(&dir.path().join("variable")), 8);
     create_typed::<Point>(dir.path().join("fixed"), &small().fixed_size()).unwrap();
     for align in [1, 2, 4] {
@@ -570,7 +571,7 @@ fn another_kind_of_queue() {
 mod other {
     use rkyv::{Archive, Serialize};
 
-    #[derive(Archive, Serialize)]
+    #[derive(Archive, Serialize, ringway::Message)]
     pub(crate) struct Tick {
         pub(crate) symbol: String,
         pub(crate) price: f64,
@@ -578,7 +579,7 @@ mod other {
     }
 
     /// Archived as its namesake, and called differently.
-    #[derive(Archive, Serialize)]
+    #[derive(Archive, Serialize, ringway::Message)]
     pub(crate) struct Pair {
         pub(crate) x: u64,
         pub(crate) y: u64,
@@ -604,9 +605,16 @@ fn another_type_of_message() {
     };
 
     let ticks = write("typed");
-    // The same name, another size.
+    // The same name, and other fields.
     let error = open_typed::<other::Tick>(&ticks.0).unwrap_err();
-    check(&ticks, error, "`Tick` (archived: 16 bytes", "`Tick` (archived: 24 bytes");
+    let OpenError::WrongSchema { mismatch: SchemaMismatch::Shape { at: None, found, expected }, .. } = &error
+    else {
+        panic!("{error:?}")
+    };
+    assert_eq!(found, "field `prices` (Vec<f64> at offset 8) of `Tick`");
+    assert_eq!(expected, "field `price` (f64 at offset 8) of `Tick`");
+    assert_says(&error, &[ticks.0.to_str().unwrap(), found, expected, "must use the same type"]);
+    assert_eq!(std::fs::read(&ticks.0).unwrap(), ticks.1);
     // Another name and size, and no type at all.
     check(&ticks, open_typed::<String>(&ticks.0).unwrap_err(), "`Tick`", "`String`");
     check(&ticks, open_or_create_typed::<String>(&ticks.0).unwrap_err(), "`Tick`", "`String`");
@@ -662,7 +670,7 @@ fn another_rkyv_format() {
             };
             let OpenError::WrongFormat { found, expected, .. } = &error else { panic!("{name}: {error:?}") };
             assert_ne!(found, expected, "{bits:#x}");
-            assert_says(&error, &[path.to_str().unwrap(), found, expected, "same rkyv features"]);
+            assert_says(&error, &[path.to_str().unwrap(), found, expected, "same rkyv version and features"]);
             assert_eq!(std::fs::read(&path).unwrap(), image.0);
         }
         if name == "typed" {
@@ -671,7 +679,7 @@ fn another_rkyv_format() {
             image.seal();
             image.write(&path);
             let error = open_typed::<Tick>(&path).unwrap_err();
-            assert_says(&error, &["big-endian, aligned", "little-endian, aligned"]);
+            assert_says(&error, &["big-endian, aligned", "little-endian, aligned", "rkyv 0.8"]);
         }
     }
 }
@@ -829,6 +837,11 @@ fn options_that_cannot_be() {
             create_typed::<()>(&path, &small().fixed_size()).unwrap_err(),
             "`fixed_size` needs a type",
             "has none",
+        ),
+        (
+            typed(small().fixed_size()),
+            "`fixed_size` needs a type without out-of-line data",
+            "`Tick` has some",
         ),
         (bytes(Options::new().capacity(usize::MAX)), &usize::MAX.to_string(), "at most 17592186044416"),
         (typed(Options::new().capacity((1 << 44) + 1)), "17592186044417", "at most 17592186044416"),
@@ -1231,15 +1244,17 @@ fn a_message_of_another_length() {
     assert!(matches!(consumer.try_recv(), Err(RecvError::Empty)));
 
     // A type that has out-of-line data only sometimes: rkyv keeps short strings inline.
-    let queue = create_typed::<String>(dir.path().join("typed"), &small().fixed_size()).unwrap();
+    #[derive(Archive, Serialize, ringway::Message)]
+    struct Text(#[ringway(opaque = "Text", inline)] String);
+    let queue = create_typed::<Text>(dir.path().join("typed"), &small()).unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
-    let long = "longer than eight".to_owned();
-    let (len, expected) = (long.len().next_multiple_of(4) + 8, 8);
+    let long = Text("longer than eight".to_owned());
+    let (len, expected) = (long.0.len().next_multiple_of(4) + 8, 8);
     check(producer.try_send(&long).unwrap_err(), (len, expected));
     check(producer.send(&long).unwrap_err(), (len, expected));
     check(producer.try_send_many(std::slice::from_ref(&long)).unwrap_err(), (len, expected));
-    producer.send(&"short".to_owned()).unwrap();
-    assert_eq!(*consumer.try_recv().unwrap(), *"short");
+    producer.send(&Text("short".to_owned())).unwrap();
+    assert_eq!(consumer.try_recv().unwrap().0, *"short");
     assert!(matches!(consumer.try_recv(), Err(RecvError::Empty)));
 }
 

@@ -173,7 +173,7 @@ fn many_producers_and_consumers() {
 }
 
 /// No archive of it has padding, whose bytes would be nobody's promise.
-#[derive(Archive, Serialize)]
+#[derive(Archive, Serialize, ringway::Message)]
 struct Reading {
     sensor: String,
     values: Vec<u32>,
@@ -212,7 +212,7 @@ fn typed_messages() {
 fn fields_stand_where_the_format_says() {
     let image = Image::of(&golden("fixed"));
     assert_eq!(&image.0[..8], b"RINGWAY\x1a");
-    assert_eq!(image.u32_at(at::VERSION), 1);
+    assert_eq!(image.u32_at(at::VERSION), 2);
     assert_eq!(image.0[at::ENDIAN..at::ENDIAN + 4], [4, 3, 2, 1]);
     assert_eq!((image.u64_at(at::COMPAT), image.u64_at(at::INCOMPAT)), (0, 0));
     assert_eq!((image.u32_at(at::KIND), image.u32_at(at::FRAMING)), (1, 2));
@@ -227,6 +227,16 @@ fn fields_stand_where_the_format_says() {
     assert_eq!((image.u64_at(at::RELEASED), image.u64_at(at::TAKEN)), (start + 1, start + 1));
     // The third message is the first of its lap, right behind the lane's lead.
     assert_eq!(image.0[at::LANE + 128..at::LANE + 152], [3; 24]);
+    // Behind the registry, what typed messages look like.
+    let typed = Image::of(&golden("typed"));
+    let text = "message Reading\n  struct Reading\n    sensor: String at offset 0\n    values: Vec<u32> at offset 8\n    \
+                time: u64 at offset 16\n    size 24, alignment 8\n  size 24, alignment 8\n";
+    let (offset, len) =
+        (typed.u64_at(at::DESCRIPTION_OFFSET) as usize, typed.u64_at(at::DESCRIPTION_LEN) as usize);
+    assert_eq!((offset, std::str::from_utf8(&typed.0[offset..offset + len])), (0x1200, Ok(text)));
+    assert_eq!((typed.u64_at(at::RKYV_FORMAT), typed.u64_at(at::TYPE_VERSION)), (8 << 16 | 4 << 8 | 1, 0));
+    assert_eq!((image.u64_at(at::DESCRIPTION_LEN), image.u64_at(at::RKYV_FORMAT)), (0, 0));
+    assert_eq!(image.0[at::FINGERPRINT..at::FINGERPRINT + 32], [0; 32]);
     // A frame's commit word: its length above two bits that say "message". Index 0 holds 100 bytes there.
     assert_eq!(Image::of(&golden("bytes")).u64_at(at::FIRST_WORD), 100 << 2 | 1);
 }

@@ -72,21 +72,21 @@ fn assert_allocates_nothing(what: &str, mut round: impl FnMut(u64)) {
 }
 
 /// A message with out-of-line data that has out-of-line data.
-#[derive(Archive, Serialize)]
+#[derive(Archive, Serialize, ringway::Message)]
 struct Book {
     sequence: u64,
     symbol: String,
     orders: Vec<Order>,
 }
 
-#[derive(Archive, Serialize)]
+#[derive(Archive, Serialize, ringway::Message)]
 struct Order {
     trader: String,
     price: f64,
 }
 
 /// A message of a fixed size.
-#[derive(Archive, Serialize)]
+#[derive(Archive, Serialize, ringway::Message)]
 struct Point {
     x: u64,
     y: u64,

@@ -208,6 +208,15 @@ fn the_layout_only_says_what_is_where() {
 }
 
 #[test]
+fn descriptions_are_words_only() {
+    let imports = |code: &str| without_tests(code).0.contains("crate::");
+    let named =
+        offenders(|path, code| path.starts_with("describe") && (names(code, "unsafe") || imports(code)));
+    assert_eq!(named, NOBODY.map(Path::new), "`describe` has no unsafe code and imports nothing");
+    assert!(offenders(|_, code| imports(code)).iter().any(|path| path.starts_with("queue")));
+}
+
+#[test]
 fn files_are_short() {
     let files = library();
     let test_files: Vec<PathBuf> = files

@@ -1,18 +1,18 @@
 //! Typed queues: values of all shapes arrive as they were sent, and what cannot be sent or read is an error.
 
-use ringway::spsc::{BytesQueue, Payload, Queue};
+use ringway::spsc::{BytesQueue, Message, Queue};
 use ringway::{Options, RecvError, SendError};
 use rkyv::{Archive, Deserialize, Serialize};
 
 /// A queue on a file of its own.
-fn queue<T: Payload>(options: &Options) -> (tempfile::TempDir, Queue<T>) {
+fn queue<T: Message>(options: &Options) -> (tempfile::TempDir, Queue<T>) {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     // SAFETY: nobody else knows the file.
     let queue = unsafe { Queue::create_with(dir.path().join("q"), options) }.unwrap();
     (dir, queue)
 }
 
-#[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Archive, Serialize, ringway::Message, Deserialize, Clone, Debug, PartialEq)]
 struct Order {
     id: u64,
     symbol: String,
@@ -20,7 +20,7 @@ struct Order {
     note: Option<Box<str>>,
 }
 
-#[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Archive, Serialize, ringway::Message, Deserialize, Clone, Debug, PartialEq)]
 struct Leg {
     price: f64,
     venues: Vec<String>,
@@ -115,14 +115,14 @@ fn messages_without_content_fill_the_ring_too() {
     assert_eq!(rx.recv_many(20).unwrap().len(), 10);
 }
 
-#[derive(Archive, Serialize, Clone, Copy)]
+#[derive(Archive, Serialize, ringway::Message, Clone, Copy)]
 #[repr(C, align(32))]
 #[rkyv(attr(repr(C, align(32))))]
 struct Wide {
     lanes: [u32; 8],
 }
 
-#[derive(Archive, Serialize, Clone, Copy)]
+#[derive(Archive, Serialize, ringway::Message, Clone, Copy)]
 #[rkyv(attr(repr(align(128))))]
 struct Widest {
     lanes: [u32; 4],
@@ -142,7 +142,7 @@ fn types_of_large_alignment_stand_aligned_in_every_frame() {
         assert!(frame.as_ptr().addr().is_multiple_of(32) || frame.is_empty());
         assert!(frame.iter().all(|wide| wide.lanes.iter().all(|lane| lane.to_native() == i)));
     }
-    for options in [Options::new().fixed_size(), Options::new()] {
+    for options in [Options::new().fixed_size(), Options::new().any_size()] {
         let (_dir, queue) = self::queue::<Widest>(&options);
         let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
         tx.send_many(&[Widest { lanes: [7; 4] }; 3]).unwrap();
@@ -180,20 +180,23 @@ fn values_that_cannot_be_sent_are_refused_and_change_nothing() {
     assert_eq!(rx.recv().unwrap().as_slice(), [1]);
     assert!(matches!(rx.try_recv(), Err(RecvError::Empty)));
 
-    let (_dir, queue) = self::queue::<String>(&Options::new().fixed_size());
+    /// It says that all of it stands in its root, which is not true of every text.
+    #[derive(Archive, Serialize, ringway::Message)]
+    struct Text(#[ringway(opaque = "Text", inline)] String);
+    let (_dir, queue) = self::queue::<Text>(&Options::new());
     let mut tx = queue.producer().unwrap();
-    tx.send(&"short".into()).unwrap();
-    match tx.send(&"too long to be stored within the string itself".into()) {
+    tx.send(&Text("short".into())).unwrap();
+    match tx.send(&Text("too long to be stored within the string itself".into())) {
         Err(SendError::WrongLength { len, expected: 8 }) => assert!(len > 8),
         other => panic!("{other:?}"),
     }
-    assert_eq!(&*queue.consumer().unwrap().recv().unwrap(), "short");
+    assert_eq!(&queue.consumer().unwrap().recv().unwrap().0, "short");
 }
 
 /// A value that panics while it is serialised, or fails, leaves the queue as it was.
 #[test]
 fn a_serializer_that_fails_leaves_nothing_behind() {
-    #[derive(Archive, Serialize)]
+    #[derive(Archive, Serialize, ringway::Message)]
     struct Fragile {
         #[rkyv(with = rkyv::with::Lock)]
         poisoned: std::sync::Mutex<u32>,

@@ -31,7 +31,7 @@ pub(crate) fn calls(mut group: criterion::BenchmarkGroup<'_, criterion::measurem
             });
         });
     }
-    for (name, options) in [("fixed", Options::new().fixed_size()), ("variable", Options::new())] {
+    for (name, options) in [("fixed", Options::new().fixed_size()), ("variable", Options::new().any_size())] {
         let path = name_of_queue();
         // SAFETY: only this benchmark knows the file.
         let queue = Temp(unsafe { Queue::<Message<8>>::create_with(&path, &options) }.unwrap(), path);

@@ -15,5 +15,6 @@ fuzz_target!(|bytes: &[u8]| {
     }
     // SAFETY: as above.
     let _ = unsafe { Queue::<(u32, String)>::open(&path) }.map(|queue| queue.producer().is_ok());
+    let _ = ringway::schema::Description::recorded(&path).map(|description| description.to_string());
     std::fs::remove_file(&path).expect("removing the file");
 });

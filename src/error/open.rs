@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::Damaged;
+use super::{Damaged, Role, SchemaMismatch};
 
 /// Why a queue was not created. Nothing is left behind.
 #[derive(Debug)]
@@ -190,7 +190,14 @@ pub enum OpenError {
         /// The type that was asked for.
         expected: String,
     },
-    /// Its archives were written with other rkyv format features.
+    /// It holds messages of a type of the same name that is not the same.
+    WrongSchema {
+        /// The file.
+        path: PathBuf,
+        /// In what they differ.
+        mismatch: SchemaMismatch,
+    },
+    /// Its archives were written with other rkyv format features, or another version of rkyv.
     WrongFormat {
         /// The file.
         path: PathBuf,
@@ -284,10 +291,13 @@ impl fmt::Display for OpenError {
                  or the queue be created anew",
                 path.display()
             ),
+            Self::WrongSchema { path, mismatch } => {
+                write!(f, "{}: its messages are not those of this program: {mismatch}", path.display())
+            }
             Self::WrongFormat { path, found, expected } => write!(
                 f,
                 "{}: its archives have the rkyv format {found}, this program uses {expected}; build all programs \
-                 with the same rkyv features",
+                 with the same rkyv version and features",
                 path.display()
             ),
             Self::Unlinked { path } => {
@@ -306,24 +316,6 @@ impl Error for OpenError {
             Self::Io { source, .. } => Some(source),
             _ => None,
         }
-    }
-}
-
-/// The two ways to take part in a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Sends.
-    Producer,
-    /// Receives.
-    Consumer,
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Producer => "producer",
-            Self::Consumer => "consumer",
-        })
     }
 }
 

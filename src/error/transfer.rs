@@ -159,7 +159,7 @@ impl fmt::Display for SendError {
             Self::WrongLength { len, expected } => write!(
                 f,
                 "the message has {len} bytes, and this queue holds messages of exactly {expected} bytes; create it \
-                 without the fixed-size option for messages of different sizes"
+                 without the fixed-size option, or with `Options::any_size`, for messages of different sizes"
             ),
             Self::Serialize(error) => write!(f, "the message could not be serialised: {error}"),
             Self::Exhausted => f.write_str("the queue's positions are used up; create it anew"),

@@ -21,7 +21,9 @@ struct Lane {
 impl Lane {
     /// Eight granules of eight bytes, or so many slots of eight bytes.
     fn new(framing: Framing, capacity: u64) -> Self {
-        let geometry = Geometry::new(GeometryRequest { framing, capacity, align: 8, order: None }).unwrap();
+        let geometry =
+            Geometry::new(GeometryRequest { framing, capacity, align: 8, description_len: 0, order: None })
+                .unwrap();
         let cursors = Ref::on_heap(Arc::new(Cursors::default()));
         Self { memory: LaneMemory::on_heap(geometry.ring_bytes() as usize), cursors, geometry }
     }

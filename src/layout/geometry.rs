@@ -27,6 +27,8 @@ pub(crate) struct GeometryRequest {
     pub(crate) capacity: u64,
     /// Alignment of payloads, a power of two up to [`LEAD`].
     pub(crate) align: u64,
+    /// Bytes of the description of the message type.
+    pub(crate) description_len: u64,
     /// MPMC.
     pub(crate) order: Option<OrderRequest>,
 }
@@ -67,6 +69,8 @@ pub(crate) struct Geometry {
     pub(crate) lane_offset: u64,
     /// Bytes of one lane's section, a multiple of the page size.
     pub(crate) lane_len: u64,
+    /// Bytes of the description of the message type, behind the registry; 0 for bytes.
+    pub(crate) description_len: u64,
     /// MPMC; an SPSC queue is its one lane.
     pub(crate) order: Option<Order>,
 }
@@ -84,13 +88,12 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    fn new(links: u64, participants: u64, policy: Policy) -> Self {
-        let registry = REGISTRY_OFFSET as u64;
-        let links_offset = (registry + participants * ENTRY_LEN).next_multiple_of(PAGE);
+    fn new(links: u64, participants: u64, description_len: u64, policy: Policy) -> Self {
+        let links_offset = (registry_end(participants) + description_len).next_multiple_of(PAGE);
         Self { links, participants, links_offset, policy }
     }
 
-    fn check(&self) -> Result<(), (&'static str, u64)> {
+    fn check(&self, description_len: u64) -> Result<(), (&'static str, u64)> {
         if !self.links.is_power_of_two() || !(MIN_LINKS..=MAX_LINKS).contains(&self.links) {
             return Err(("number of links", self.links));
         }
@@ -100,7 +103,7 @@ impl Order {
         if self.policy.max_redeliveries >= MAX_REDO {
             return Err(("most redeliveries", self.policy.max_redeliveries));
         }
-        let expected = Self::new(self.links, self.participants, self.policy).links_offset;
+        let expected = Self::new(self.links, self.participants, description_len, self.policy).links_offset;
         if self.links_offset == expected { Ok(()) } else { Err(("links offset", self.links_offset)) }
     }
 
@@ -114,7 +117,14 @@ impl Order {
     }
 }
 
+/// Where the registry ends, and the description begins.
+fn registry_end(participants: u64) -> u64 {
+    REGISTRY_OFFSET as u64 + participants * ENTRY_LEN
+}
+
 const PAGE: u64 = 4096;
+/// The longest description of a message type: some twenty thousand fields.
+const MAX_DESCRIPTION: u64 = 1 << 20;
 const SPSC_ENTRIES: u64 = 2;
 const ENTRY_LEN: u64 = size_of::<Participant>() as u64;
 const MIN_LINKS: u64 = 2;
@@ -131,48 +141,62 @@ const MIN_GRANULES: u64 = 4;
 impl Geometry {
     /// Turns a request into a geometry.
     pub(crate) fn new(request: GeometryRequest) -> Result<Self, GeometryError> {
-        let GeometryRequest { framing, capacity, align, order } = request;
+        let GeometryRequest { framing, capacity, align, description_len, order } = request;
         if !align.is_power_of_two() || !(1..=LEAD as u64).contains(&align) {
             return Err(GeometryError::Align { align });
         }
         if capacity > MAX_CAPACITY {
             return Err(GeometryError::CapacityTooLarge { capacity, limit: MAX_CAPACITY });
         }
+        if description_len > MAX_DESCRIPTION {
+            return Err(GeometryError::Description { len: description_len });
+        }
         if let Some(order) = order {
-            return Self::mpmc(framing, capacity, align, order);
+            return Self::mpmc(framing, capacity, align, description_len, order);
         }
         match framing {
             Framing::Variable => {
                 let align = align.max(WORD);
                 let ring = capacity.max(MIN_CAPACITY).max(MIN_GRANULES * align).next_power_of_two();
-                Ok(Self::with(framing, align, ring, 1))
+                Ok(Self::with(framing, align, ring, 1, description_len))
             }
             Framing::Fixed { len } => {
                 if len == 0 || len > MAX_CAPACITY {
                     return Err(GeometryError::FixedLen { len });
                 }
                 let stride = len.next_multiple_of(align);
-                Ok(Self::with(framing, align, (capacity / stride).max(2), stride))
+                Ok(Self::with(framing, align, (capacity / stride).max(2), stride, description_len))
             }
         }
     }
 
-    /// All else follows from these four.
-    fn with(framing: Framing, align: u64, capacity: u64, stride: u64) -> Self {
+    /// All else follows from these.
+    fn with(framing: Framing, align: u64, capacity: u64, stride: u64, description_len: u64) -> Self {
         // Half the ring less one granule always fits an empty ring, wherever its cursor stands.
         let max_payload = match framing {
             Framing::Variable => capacity / 2 - align - WORD,
             Framing::Fixed { len } => len,
         };
-        let lane_offset = (REGISTRY_OFFSET as u64 + SPSC_ENTRIES * ENTRY_LEN).next_multiple_of(PAGE);
+        let lane_offset = (registry_end(SPSC_ENTRIES) + description_len).next_multiple_of(PAGE);
         let lane_len = (LEAD as u64 + capacity * stride).next_multiple_of(PAGE);
-        Self { framing, align, capacity, stride, max_payload, lane_offset, lane_len, order: None }
+        Self {
+            framing,
+            align,
+            capacity,
+            stride,
+            max_payload,
+            lane_offset,
+            lane_len,
+            description_len,
+            order: None,
+        }
     }
 
     fn mpmc(
         framing: Framing,
         capacity: u64,
         align: u64,
+        description_len: u64,
         request: OrderRequest,
     ) -> Result<Self, GeometryError> {
         let OrderRequest { links, participants, policy } = request;
@@ -197,11 +221,12 @@ impl Geometry {
             return Err(GeometryError::CapacityTooLarge { capacity: lane, limit: Place::MAX_LANE });
         }
         let links = links.max(MIN_LINKS).next_power_of_two();
-        Ok(Self::mpmc_with(framing, align, lane, Order::new(links, participants, policy)))
+        let order = Order::new(links, participants, description_len, policy);
+        Ok(Self::mpmc_with(framing, align, lane, description_len, order))
     }
 
     /// All else follows from these. A frame is a payload and nothing else, in whole granules of `align`.
-    fn mpmc_with(framing: Framing, align: u64, lane: u64, order: Order) -> Self {
+    fn mpmc_with(framing: Framing, align: u64, lane: u64, description_len: u64, order: Order) -> Self {
         let max_payload = match framing {
             Framing::Variable => lane / 2 - align,
             Framing::Fixed { len } => len,
@@ -216,6 +241,7 @@ impl Geometry {
             max_payload,
             lane_offset,
             lane_len: lane,
+            description_len,
             order: Some(order),
         }
     }
@@ -223,7 +249,18 @@ impl Geometry {
     /// The same shape with another policy.
     pub(crate) fn with_policy(&self, policy: Policy) -> Self {
         let Some(order) = self.order else { return *self };
-        Self::mpmc_with(self.framing, self.align, self.capacity, Order { policy, ..order })
+        Self::mpmc_with(
+            self.framing,
+            self.align,
+            self.capacity,
+            self.description_len,
+            Order { policy, ..order },
+        )
+    }
+
+    /// Where the description of the message type begins.
+    pub(crate) fn description_offset(&self) -> u64 {
+        registry_end(self.order.map_or(SPSC_ENTRIES, |order| order.participants))
     }
 
     /// Bytes of the whole file.
@@ -247,18 +284,21 @@ impl Geometry {
         if !self.align.is_power_of_two() || self.align > LEAD as u64 {
             return Err(("payload alignment", self.align));
         }
+        if self.description_len > MAX_DESCRIPTION {
+            return Err(("description length", self.description_len));
+        }
         let expected = match (self.order, self.framing) {
             (Some(order), _) => {
                 self.check_mpmc(&order)?;
-                Self::mpmc_with(self.framing, self.align, self.capacity, order)
+                Self::mpmc_with(self.framing, self.align, self.capacity, self.description_len, order)
             }
             (None, Framing::Variable) => {
                 self.check_variable()?;
-                Self::with(self.framing, self.align, self.capacity, self.stride)
+                Self::with(self.framing, self.align, self.capacity, self.stride, self.description_len)
             }
             (None, Framing::Fixed { len }) => {
                 self.check_fixed(len)?;
-                Self::with(self.framing, self.align, self.capacity, self.stride)
+                Self::with(self.framing, self.align, self.capacity, self.stride, self.description_len)
             }
         };
         for (field, found, expected) in [
@@ -274,7 +314,7 @@ impl Geometry {
     }
 
     fn check_mpmc(&self, order: &Order) -> Result<(), (&'static str, u64)> {
-        order.check()?;
+        order.check(self.description_len)?;
         let fixed_len = match self.framing {
             Framing::Variable => 0,
             Framing::Fixed { len } if (1..=MAX_CAPACITY / 4).contains(&len) => len,
@@ -337,6 +377,7 @@ pub(crate) enum GeometryError {
     Align { align: u64 },
     CapacityTooLarge { capacity: u64, limit: u64 },
     FixedLen { len: u64 },
+    Description { len: u64 },
     Links { links: u64 },
     Participants { participants: u64 },
     Redeliveries { most: u64 },
@@ -354,6 +395,11 @@ impl fmt::Display for GeometryError {
             Self::FixedLen { len } => {
                 write!(f, "the fixed message length is {len} bytes; it must be from 1 to {MAX_CAPACITY}")
             }
+            Self::Description { len } => write!(
+                f,
+                "the description of the message type takes {len} bytes, and a queue has room for {MAX_DESCRIPTION}; make \
+                 it of fewer fields, or mark some `#[ringway(opaque = \"name\")]`"
+            ),
             Self::Links { links } => {
                 write!(f, "{links} links are asked for; at most {MAX_LINKS} are possible")
             }
@@ -384,8 +430,10 @@ mod tests {
                     Framing::Fixed { len: 24 },
                     Framing::Fixed { len: 1 << 21 },
                 ] {
-                    let geometry =
-                        Geometry::new(GeometryRequest { framing, capacity, align, order: None }).unwrap();
+                    let description_len = 2000 + 3000 * (capacity % 2);
+                    let request = GeometryRequest { framing, capacity, align, description_len, order: None };
+                    let geometry = Geometry::new(request).unwrap();
+                    assert!(geometry.description_offset() + description_len <= geometry.lane_offset);
                     assert_eq!(geometry.check(), Ok(()), "{geometry:?}");
                     assert!(
                         geometry.ring_bytes() >= capacity.min(capacity / geometry.stride * geometry.stride)
@@ -399,7 +447,13 @@ mod tests {
     #[test]
     fn the_largest_frame_fits_an_empty_ring_at_every_index() {
         for (capacity, align) in [(0, 8), (0, 128), (1024, 16), (1 << 20, 64)] {
-            let request = GeometryRequest { framing: Framing::Variable, capacity, align, order: None };
+            let request = GeometryRequest {
+                framing: Framing::Variable,
+                capacity,
+                align,
+                description_len: 0,
+                order: None,
+            };
             let geometry = Geometry::new(request).unwrap();
             assert!(geometry.max_payload > 0);
             let size = (geometry.max_payload + WORD).next_multiple_of(geometry.align);
@@ -413,7 +467,7 @@ mod tests {
     #[test]
     fn impossible_requests_are_refused() {
         let with = |framing, capacity, align| {
-            Geometry::new(GeometryRequest { framing, capacity, align, order: None })
+            Geometry::new(GeometryRequest { framing, capacity, align, description_len: 0, order: None })
         };
         assert!(matches!(with(Framing::Variable, 4096, 3), Err(GeometryError::Align { align: 3 })));
         assert!(matches!(with(Framing::Variable, 4096, 256), Err(GeometryError::Align { align: 256 })));

@@ -9,6 +9,7 @@
 //! 0x600  consumer   released, taken, redo: the consumer's exact words, a line nobody else writes
 //! 0x680  Doorbells  where consumers (0x680) and producers (0x700) sleep
 //! 0x1000 registry   256 bytes a participant
+//!        (schema)   description of the message type, if there is one
 //!        (links)    MPMC only: 16 bytes a position
 //!        (letters)  dead-letter queues only: 32 bytes a position
 //!        lanes      page-aligned; SPSC: one, LEAD bytes, then the ring; MPMC: one for each registry entry
@@ -31,7 +32,7 @@ pub(crate) use words::{
 /// First bytes of every queue file.
 pub(crate) const MAGIC: [u8; 8] = *b"RINGWAY\x1a";
 /// Version of the format that this library writes and reads.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
 /// Written in native byte order; a reader of the other endianness sees it reversed.
 pub(crate) const ENDIAN_TAG: u32 = 0x0102_0304;
 /// Value of the `ready` word of a complete file.

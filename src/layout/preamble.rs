@@ -97,12 +97,12 @@ preamble! {
     /// Nanoseconds since 1970, for people.
     created_ns: u64 = 0x060,
     uuid: [u8; 16] = 0x068,
-    /// 0: bytes; else the bits of `typed::format`.
+    /// 0: bytes; else the bits of `describe::Format`.
     rkyv_format: u64 = 0x078,
     /// Size and alignment of the archived type; 0 for bytes.
     type_size: u64 = 0x080,
     type_align: u64 = 0x088,
-    /// Structural fingerprint of the archived type; all 0: none recorded.
+    /// SHA-256 of the description of the type; all 0: there is none.
     fingerprint: [u8; 32] = 0x090,
     name_len: u64 = 0x0b0,
     name: [u8; NAME_LEN] = 0x0b8,
@@ -114,6 +114,12 @@ preamble! {
     delivery: u32 = 0x190,
     /// More redeliveries than this make a dead letter; 0: never.
     max_redeliveries: u32 = 0x194,
+    // Typed queues only, else 0:
+    /// The version that the type's author gave it.
+    type_version: u64 = 0x1c0,
+    /// Where the description of the type stands, and its length.
+    description_offset: u64 = 0x1c8,
+    description_len: u64 = 0x1d0,
 }
 
 pub(crate) const KIND_SPSC: u32 = 1;
@@ -178,6 +184,9 @@ impl Preamble {
                 Some(_) => AT_LEAST_ONCE,
             },
             max_redeliveries: geometry.order.map_or(0, |order| order.policy.max_redeliveries as u32),
+            type_version: 0,
+            description_offset: geometry.description_offset(),
+            description_len: geometry.description_len,
         }
     }
 
@@ -263,9 +272,13 @@ impl Preamble {
             max_payload: self.max_payload,
             lane_offset: self.lane_offset,
             lane_len: self.lane_len,
+            description_len: self.description_len,
             order,
         };
         match geometry.check() {
+            Ok(()) if self.description_offset != geometry.description_offset() => {
+                field("description offset", self.description_offset)
+            }
             Ok(()) => Ok(geometry),
             Err((name, found)) => field(name, found),
         }
@@ -317,7 +330,13 @@ mod tests {
     use super::*;
 
     fn sample() -> Preamble {
-        let request = GeometryRequest { framing: Framing::Variable, capacity: 4096, align: 16, order: None };
+        let request = GeometryRequest {
+            framing: Framing::Variable,
+            capacity: 4096,
+            align: 16,
+            description_len: 100,
+            order: None,
+        };
         let mut preamble = Preamble::new(&Geometry::new(request).unwrap());
         preamble.set_name("Tick");
         preamble
@@ -343,7 +362,7 @@ mod tests {
         use PreambleError as E;
         assert!(matches!(refused(|p| p.magic = *b"notmagic"), E::Magic { .. }));
         assert_eq!(refused(|p| p.endian = ENDIAN_TAG.swap_bytes()), E::Endianness);
-        assert_eq!(refused(|p| p.version = 2), E::Version { found: 2 });
+        assert_eq!(refused(|p| p.version = 1), E::Version { found: 1 });
         assert_eq!(refused(|p| p.incompat = 4), E::Incompatible { bits: 4 });
         assert!(matches!(refused(|p| p.framing = 3), E::Field { name: "framing", .. }));
         assert!(matches!(refused(|p| p.fixed_len = 3), E::Field { name: "fixed_len", .. }));
@@ -354,6 +373,12 @@ mod tests {
         assert_eq!(refused(|p| p.lane_len = u64::MAX), E::Field { name: "lane length", found: u64::MAX });
         assert_eq!(refused(|p| p.max_payload = 7), E::Field { name: "largest payload", found: 7 });
         assert!(matches!(refused(|p| p.name_len = 1000), E::Field { name: "name_len", .. }));
+        assert!(matches!(
+            refused(|p| p.description_len = 1 << 21),
+            E::Field { name: "description length", .. }
+        ));
+        assert!(matches!(refused(|p| p.description_len = 4000), E::Field { name: "lane offset", .. }));
+        assert!(matches!(refused(|p| p.description_offset = 0), E::Field { name: "description offset", .. }));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod attached;
 mod claim;
 mod consumer;
+mod description;
 mod frame;
 mod kind;
 mod mpmc;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 pub use claim::{BytesBatch, Claim};
 pub use consumer::BytesConsumer;
+pub use description::Description;
 pub use frame::{BytesFrame, BytesFrames};
 pub use kind::{Kind, Mpmc, Spsc};
 pub use mpmc::{DeadLetter, ParticipantStats, Recovery, Stats};

@@ -38,8 +38,13 @@ pub(super) fn new_preamble(options: &Resolved, schema: &Schema) -> io::Result<Pr
 }
 
 /// What stands in a new file besides zeros.
-pub(super) fn initial_contents(options: &Resolved, preamble: &Preamble) -> Vec<(u64, Vec<u8>)> {
+pub(super) fn initial_contents(
+    options: &Resolved,
+    preamble: &Preamble,
+    schema: &Schema,
+) -> Vec<(u64, Vec<u8>)> {
     let mut contents = vec![(0, preamble.encode().to_vec())];
+    contents.push((options.geometry.description_offset(), schema.text.as_bytes().to_vec()));
     if let Some(order) = options.geometry.order {
         contents.extend(start_order(order, options.start_position));
     } else if options.start_position != 0 {

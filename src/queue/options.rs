@@ -1,5 +1,6 @@
 //! What a user may choose when a queue is created.
 
+use super::Schema;
 use crate::error::CreateError;
 use crate::layout::order::position_limit;
 use crate::layout::{
@@ -52,6 +53,8 @@ pub enum Delivery {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fixed {
+    /// Nothing is said: what the type is made for.
+    Auto,
     No,
     Len(usize),
     OfType,
@@ -72,12 +75,12 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The defaults: 1 MiB of ring, messages of any size.
+    /// The defaults: 1 MiB of ring, messages of any size; of one size, if the type has one.
     pub fn new() -> Self {
         Self {
             capacity: None,
             align: None,
-            fixed: Fixed::No,
+            fixed: Fixed::Auto,
             start_position: 0,
             uuid: None,
             links: None,
@@ -116,11 +119,18 @@ impl Options {
     }
 
     /// Every message of a typed queue is just its archived root, without out-of-line data (no `String`, `Vec`,
-    /// `Box`); such messages are stored without headers, which is faster for small ones. Sending a value that has
-    /// out-of-line data all the same is an error.
+    /// `Box`); such messages are stored without headers, which is faster for small ones. They are anyway, if nothing is
+    /// said: this makes sure, and creating a queue for another type is an error.
     #[must_use]
     pub fn fixed_size(mut self) -> Self {
         self.fixed = Fixed::OfType;
+        self
+    }
+
+    /// Messages are stored with headers, although all of this type may have the same size.
+    #[must_use]
+    pub fn any_size(mut self) -> Self {
+        self.fixed = Fixed::No;
         self
     }
 
@@ -174,15 +184,18 @@ impl Options {
     /// Options for messages without a type.
     pub(crate) fn for_bytes(&self, kind: u32) -> Result<Resolved, CreateError> {
         let default = if kind == KIND_MPMC { DEFAULT_MPMC_ALIGN } else { DEFAULT_ALIGN };
+        let schema = Schema::bytes();
         match self.fixed {
-            Fixed::No => self.resolve(kind, Framing::Variable, self.align.unwrap_or(default)),
+            Fixed::Auto | Fixed::No => {
+                self.resolve(kind, Framing::Variable, self.align.unwrap_or(default), &schema)
+            }
             // A length need not be a multiple of the default alignment: then the messages are less aligned.
             Fixed::Len(len) if kind == KIND_SPSC => {
                 let natural = 1 << len.trailing_zeros().min(3);
-                self.resolve(kind, Framing::Fixed { len: len as u64 }, self.align.unwrap_or(natural))
+                self.resolve(kind, Framing::Fixed { len: len as u64 }, self.align.unwrap_or(natural), &schema)
             }
             Fixed::Len(len) => {
-                self.resolve(kind, Framing::Fixed { len: len as u64 }, self.align.unwrap_or(default))
+                self.resolve(kind, Framing::Fixed { len: len as u64 }, self.align.unwrap_or(default), &schema)
             }
             Fixed::OfType => {
                 bad("`fixed_size` is for typed queues; say `fixed_len(bytes)` for a queue of bytes".into())
@@ -191,20 +204,25 @@ impl Options {
     }
 
     /// Options for an archived type.
-    pub(crate) fn for_type(&self, kind: u32, size: usize, align: usize) -> Result<Resolved, CreateError> {
+    pub(crate) fn for_type(&self, kind: u32, schema: &Schema) -> Result<Resolved, CreateError> {
         let default = if kind == KIND_MPMC { DEFAULT_MPMC_ALIGN } else { 1 };
+        let (size, align) = (schema.size, schema.align as usize);
         match self.fixed {
-            Fixed::No => {
-                // Out-of-line data may need more than the root; beyond this the serialiser pads.
-                let align = self.align.unwrap_or(default).max(align).max(16);
-                self.resolve(kind, Framing::Variable, align)
-            }
             Fixed::OfType if size == 0 => {
                 bad("`fixed_size` needs a type whose archive has bytes, and this one's has none".into())
             }
-            Fixed::OfType => {
+            Fixed::OfType if !schema.is_inline => bad(format!(
+                "`fixed_size` needs a type without out-of-line data, and `{}` has some (a `String`, `Vec` or `Box`)",
+                schema.name
+            )),
+            Fixed::Auto | Fixed::OfType if schema.is_inline && size != 0 => {
                 let align = self.align.unwrap_or(default).max(align);
-                self.resolve(kind, Framing::Fixed { len: size as u64 }, align)
+                self.resolve(kind, Framing::Fixed { len: size }, align, schema)
+            }
+            Fixed::Auto | Fixed::No | Fixed::OfType => {
+                // Out-of-line data may need more than the root; beyond this the serialiser pads.
+                let align = self.align.unwrap_or(default).max(align).max(16);
+                self.resolve(kind, Framing::Variable, align, schema)
             }
             Fixed::Len(_) => {
                 bad("`fixed_len` is for queues of bytes; say `fixed_size` for a typed queue".into())
@@ -212,11 +230,18 @@ impl Options {
         }
     }
 
-    fn resolve(&self, kind: u32, framing: Framing, align: usize) -> Result<Resolved, CreateError> {
+    fn resolve(
+        &self,
+        kind: u32,
+        framing: Framing,
+        align: usize,
+        schema: &Schema,
+    ) -> Result<Resolved, CreateError> {
         let order = self.order(kind)?;
         let default = if order.is_some() { DEFAULT_LANE } else { DEFAULT_CAPACITY };
         let capacity = self.capacity.unwrap_or(default) as u64;
-        let request = GeometryRequest { framing, capacity, align: align as u64, order };
+        let description_len = schema.text.len() as u64;
+        let request = GeometryRequest { framing, capacity, align: align as u64, description_len, order };
         let geometry = match Geometry::new(request) {
             Ok(geometry) => geometry,
             Err(error) => return bad(error.to_string()),

@@ -1,37 +1,31 @@
-//! What a queue's messages are, as recorded in its header. Plain numbers: only the typed layer knows rkyv.
+//! What a queue's messages are, as recorded in its file. Words and numbers: only the typed layer knows rkyv.
 
-use crate::layout::{Framing, Geometry, Preamble};
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::describe::{Difference, Format, as_text, sha256};
+use crate::error::{OpenError, SchemaMismatch};
+use crate::layout::{Framing, Geometry, NAME_LEN, Preamble};
+use crate::shm;
 
 /// The identity of a message type.
 #[derive(Clone, Debug)]
 pub(crate) struct Schema {
-    /// Name for people; for typed queues also compared.
+    /// Name of the type, without modules.
     pub(crate) name: String,
+    /// The version that the type's author gave it; 0 for none.
+    pub(crate) version: u32,
+    /// What it looks like; nothing for bytes.
+    pub(crate) text: Arc<str>,
     /// Size of the archived type; 0 for bytes.
     pub(crate) size: u64,
     /// Alignment of the archived type; 0 for bytes.
     pub(crate) align: u64,
-    /// The rkyv format in force; 0 for bytes.
-    pub(crate) format: u64,
-    /// Puts a format into words.
-    pub(crate) describe_format: fn(u64) -> String,
-}
-
-/// How a recorded schema differs from the expected one.
-pub(crate) enum Mismatch {
-    Type {
-        found: String,
-        expected: String,
-    },
-    Format {
-        found: String,
-        expected: String,
-    },
-    /// The geometry cannot hold such messages.
-    Geometry {
-        field: &'static str,
-        found: u64,
-    },
+    /// Whether an archive is its root and nothing else.
+    pub(crate) is_inline: bool,
+    /// The rkyv format in force; none for bytes.
+    pub(crate) format: Format,
 }
 
 impl Schema {
@@ -39,57 +33,141 @@ impl Schema {
     pub(crate) fn bytes() -> Self {
         Self {
             name: String::from("bytes"),
+            version: 0,
+            text: "".into(),
             size: 0,
             align: 0,
-            format: 0,
-            describe_format: |bits| if bits == 0 { "none".into() } else { format!("rkyv ({bits:#x})") },
+            is_inline: false,
+            format: Format::NONE,
         }
+    }
+
+    /// Identifies the description; all zeros if there is none.
+    pub(crate) fn fingerprint(&self) -> [u8; 32] {
+        fingerprint(&self.text)
     }
 
     pub(crate) fn record(&self, preamble: &mut Preamble) {
         preamble.set_name(&self.name);
+        preamble.type_version = self.version.into();
         preamble.type_size = self.size;
         preamble.type_align = self.align;
-        preamble.rkyv_format = self.format;
+        preamble.rkyv_format = self.format.0;
+        preamble.fingerprint = self.fingerprint();
     }
 
     /// Compares with what a file says.
-    pub(crate) fn check(&self, preamble: &Preamble, geometry: &Geometry) -> Result<(), Mismatch> {
-        let recorded = (preamble.schema_name(), preamble.type_size, preamble.type_align);
+    pub(crate) fn check(
+        &self,
+        path: &Path,
+        file: &File,
+        preamble: &Preamble,
+        geometry: &Geometry,
+    ) -> Result<(), OpenError> {
+        let found = Format(preamble.rkyv_format);
+        // Other settings change sizes and names as well: they are the cause. But bytes have no settings to be wrong.
+        if found.is_some() && self.format.is_some() {
+            self.check_format(path, found)?;
+        }
+        self.check_name(path, preamble)?;
+        self.check_format(path, found)?;
+        let text = recorded_text(path, file, preamble, geometry)?;
+        self.check_version(path, preamble)?;
+        if let Some(difference) = Difference::between(&text, &self.text) {
+            let Difference { at, found, expected } = difference;
+            let mismatch = SchemaMismatch::Shape { at, found, expected };
+            return Err(OpenError::WrongSchema { path: path.to_path_buf(), mismatch });
+        }
+        if (self.size, self.align) != (preamble.type_size, preamble.type_align) {
+            return Err(self.wrong_type(path, preamble));
+        }
+        self.check_geometry(path, geometry)
+    }
+
+    fn check_format(&self, path: &Path, found: Format) -> Result<(), OpenError> {
+        if found == self.format {
+            return Ok(());
+        }
+        let (found, expected) = (found.to_string(), self.format.to_string());
+        Err(OpenError::WrongFormat { path: path.to_path_buf(), found, expected })
+    }
+
+    fn check_name(&self, path: &Path, preamble: &Preamble) -> Result<(), OpenError> {
+        let recorded = preamble.schema_name();
         // A recorded name may have been cut.
-        let name_fits = self.name == recorded.0
-            || (recorded.0.len() + 3 >= crate::layout::NAME_LEN && self.name.starts_with(recorded.0));
-        if !name_fits || (self.size, self.align) != (recorded.1, recorded.2) {
-            let describe = |name: &str, size, align| {
-                if size == 0 && align == 0 {
-                    format!("`{name}`")
-                } else {
-                    format!("`{name}` (archived: {size} bytes, alignment {align})")
-                }
-            };
-            return Err(Mismatch::Type {
-                found: describe(recorded.0, recorded.1, recorded.2),
-                expected: describe(&self.name, self.size, self.align),
-            });
+        let is_cut = recorded.len() + 3 >= NAME_LEN && self.name.starts_with(recorded);
+        if self.name == recorded || is_cut { Ok(()) } else { Err(self.wrong_type(path, preamble)) }
+    }
+
+    fn wrong_type(&self, path: &Path, preamble: &Preamble) -> OpenError {
+        let describe = |name: &str, size, align| {
+            if size == 0 && align == 0 {
+                format!("`{name}`")
+            } else {
+                format!("`{name}` (archived: {size} bytes, alignment {align})")
+            }
+        };
+        OpenError::WrongType {
+            path: path.to_path_buf(),
+            found: describe(preamble.schema_name(), preamble.type_size, preamble.type_align),
+            expected: describe(&self.name, self.size, self.align),
         }
-        if self.format != preamble.rkyv_format {
-            return Err(Mismatch::Format {
-                found: (self.describe_format)(preamble.rkyv_format),
-                expected: (self.describe_format)(self.format),
-            });
+    }
+
+    fn check_version(&self, path: &Path, preamble: &Preamble) -> Result<(), OpenError> {
+        let (found, expected) = (preamble.type_version, u64::from(self.version));
+        if found == expected {
+            return Ok(());
         }
+        let mismatch = SchemaMismatch::Version { name: self.name.clone(), found, expected };
+        Err(OpenError::WrongSchema { path: path.to_path_buf(), mismatch })
+    }
+
+    /// Whether the queue can hold such messages.
+    fn check_geometry(&self, path: &Path, geometry: &Geometry) -> Result<(), OpenError> {
+        let damaged = |field, found| Err(OpenError::Damaged { path: path.to_path_buf(), field, found });
         // Out-of-line data of archives may need more than their root.
-        let is_archive = self.format != 0;
+        let is_archive = self.format.is_some();
         let needed =
             if is_archive && geometry.framing == Framing::Variable { self.align.max(16) } else { self.align };
         if geometry.align < needed {
-            return Err(Mismatch::Geometry { field: "payload alignment", found: geometry.align });
+            return damaged("payload alignment", geometry.align);
         }
         match geometry.framing {
             Framing::Fixed { len } if self.size != 0 && len != self.size => {
-                Err(Mismatch::Geometry { field: "fixed message length", found: len })
+                damaged("fixed message length", len)
             }
             _ => Ok(()),
+        }
+    }
+}
+
+fn fingerprint(text: &str) -> [u8; 32] {
+    if text.is_empty() { [0; 32] } else { sha256(text.as_bytes()) }
+}
+
+/// Reads the description from a file whose preamble and length have been checked. What it says is not believed, only
+/// compared and shown: it is text of bounded length, and its fingerprint is the recorded one.
+pub(super) fn recorded_text(
+    path: &Path,
+    file: &File,
+    preamble: &Preamble,
+    geometry: &Geometry,
+) -> Result<String, OpenError> {
+    let mut bytes = vec![0; geometry.description_len as usize];
+    let whole = shm::read_exact_at(file, &mut bytes, geometry.description_offset())
+        .map_err(|source| OpenError::Io { path: path.to_path_buf(), step: "reading the schema", source })?;
+    if !whole {
+        let expected = geometry.file_len();
+        let found = geometry.description_offset();
+        return Err(OpenError::Truncated { path: path.to_path_buf(), found, expected });
+    }
+    match as_text(&bytes) {
+        Some(text) if fingerprint(text) == preamble.fingerprint => Ok(text.to_owned()),
+        _ => {
+            let [first, ..] = preamble.fingerprint.as_chunks::<8>().0 else { unreachable!("32 bytes") };
+            let found = u64::from_be_bytes(*first);
+            Err(OpenError::Damaged { path: path.to_path_buf(), field: "schema fingerprint", found })
         }
     }
 }

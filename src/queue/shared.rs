@@ -13,7 +13,6 @@ use super::Schema;
 use super::kind::Engine;
 use super::opening::{check_kind, create_error, initial_contents, new_preamble, open_any, resolve};
 use super::options::Resolved;
-use super::schema::Mismatch;
 use crate::error::{AttachError, CreateError, Damaged, OpenError, UnlinkError};
 use crate::lane::{Damage, Ref};
 use crate::layout::{self, Doorbells, Geometry, Rare};
@@ -82,7 +81,7 @@ impl Shared {
         };
         let preamble = new_preamble(options, schema).map_err(failed("reading random bytes"))?;
         let size = Size { len: geometry.file_len(), allocated: geometry.allocated_len() };
-        let file = shm::create(&path, size, &initial_contents(options, &preamble))
+        let file = shm::create(&path, size, &initial_contents(options, &preamble, schema))
             .map_err(failed("creating the file"))?;
         let created = file.try_clone();
         Self::map(path.clone(), file, geometry, preamble.uuid, schema).map(Arc::new).map_err(|source| {
@@ -95,15 +94,7 @@ impl Shared {
     pub(crate) fn open<K: Engine>(name: &Path, schema: &Schema) -> Result<Arc<Self>, OpenError> {
         let (path, file, preamble, geometry) = open_any(name)?;
         check_kind::<K>(&path, &preamble)?;
-        schema.check(&preamble, &geometry).map_err(|mismatch| match mismatch {
-            Mismatch::Geometry { field, found } => OpenError::Damaged { path: path.clone(), field, found },
-            Mismatch::Type { found, expected } => {
-                OpenError::WrongType { path: path.clone(), found, expected }
-            }
-            Mismatch::Format { found, expected } => {
-                OpenError::WrongFormat { path: path.clone(), found, expected }
-            }
-        })?;
+        schema.check(&path, &file, &preamble, &geometry)?;
         let shared = Self::map(path.clone(), file, geometry, preamble.uuid, schema)
             .map_err(|source| OpenError::Io { path, step: "mapping the header", source })?;
         match shared.is_unlinked() {

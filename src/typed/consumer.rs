@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-use super::{Frame, Frames, Payload};
+use super::{Frame, Frames, Message};
 use crate::error::RecvError;
 use crate::park::Canceller;
 use crate::queue::{BytesConsumer, Kind};
@@ -19,7 +19,7 @@ pub struct Consumer<T, K: Kind> {
     message: PhantomData<fn() -> T>,
 }
 
-impl<T: Payload, K: Kind> Consumer<T, K> {
+impl<T: Message, K: Kind> Consumer<T, K> {
     pub(super) fn new(bytes: BytesConsumer<K>) -> Self {
         Self { bytes, message: PhantomData }
     }

@@ -1,65 +1,44 @@
-//! Identity of archived types: a name, and rkyv's format settings, which change how the same type is archived.
+//! Identity of archived types: what they look like, and rkyv's settings, which change how the same type is archived.
 
 use std::mem::{align_of, size_of};
 
 use rkyv::Archived;
 
-use crate::queue::Schema;
+use super::Message;
+use crate::describe::{Described, Format, Structure, describe};
+use crate::queue::{Description, Schema};
 
-const PRESENT: u64 = 1 << 0;
-const BIG_ENDIAN: u64 = 1 << 1;
-const UNALIGNED: u64 = 1 << 2;
-/// Bytes of an archived `usize`, from bit 8.
-const POINTER_SHIFT: u32 = 8;
+/// Versions of rkyv with the same first two numbers promise the same format. rkyv does not say its version to programs;
+/// this is the one that `Cargo.toml` asks for.
+const SERIES: (u8, u8) = (0, 8);
 
-/// The rkyv format features in force, probed from what rkyv makes of them.
-pub(super) fn format_bits() -> u64 {
+/// The rkyv format in force, probed from what rkyv makes of it.
+fn format() -> Format {
     // Archiving two bytes cannot fail.
     let big_endian = rkyv::to_bytes::<rkyv::rancor::Error>(&1_u16).is_ok_and(|bytes| bytes[..] == [0, 1]);
     let unaligned = align_of::<Archived<u64>>() == 1;
-    let pointer = size_of::<Archived<usize>>() as u64;
-    PRESENT
-        | if big_endian { BIG_ENDIAN } else { 0 }
-        | if unaligned { UNALIGNED } else { 0 }
-        | pointer << POINTER_SHIFT
-}
-
-fn describe(bits: u64) -> String {
-    if bits & PRESENT == 0 {
-        return "none".into();
-    }
-    let endian = if bits & BIG_ENDIAN != 0 { "big" } else { "little" };
-    let aligned = if bits & UNALIGNED != 0 { "unaligned" } else { "aligned" };
-    format!("{endian}-endian, {aligned}, {}-bit pointers", (bits >> POINTER_SHIFT) * 8)
+    Format::new(SERIES, big_endian, unaligned, size_of::<Archived<usize>>() as u8)
 }
 
 /// What is recorded for messages of type `T`.
-pub(super) fn schema<T: rkyv::Archive>() -> Schema {
+pub(super) fn schema<T: Message>() -> Schema {
+    let Described { name, text, is_inline } = describe::<T::Archived>();
     Schema {
-        name: without_paths(std::any::type_name::<T>()),
+        name,
+        version: <T::Archived as Structure>::VERSION,
+        text: text.into(),
         size: size_of::<T::Archived>() as u64,
         align: align_of::<T::Archived>() as u64,
-        format: format_bits(),
-        describe_format: describe,
+        is_inline,
+        format: format(),
     }
 }
 
-/// `a::b::C<d::E>` becomes `C<E>`: the same type may live at different paths in different programs.
-fn without_paths(name: &str) -> String {
-    let mut short = String::new();
-    let mut word = String::new();
-    for character in name.chars() {
-        if character.is_alphanumeric() || character == '_' {
-            word.push(character);
-        } else if character == ':' {
-            word.clear();
-        } else {
-            short.push_str(&word);
-            word.clear();
-            short.push(character);
-        }
+impl Description {
+    /// What messages of type `T` look like in this program.
+    pub fn of<T: Message>() -> Self {
+        Self::from_schema(&schema::<T>())
     }
-    short + &word
 }
 
 #[cfg(test)]
@@ -67,18 +46,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_do_not_count() {
-        assert_eq!(without_paths("producer::Tick"), "Tick");
-        assert_eq!(
-            without_paths("std::collections::HashMap<alloc::string::String, (a::B, [c::D; 4])>"),
-            "HashMap<String, (B, [D; 4])>"
-        );
-        assert_eq!(without_paths("&'static str"), "&'static str");
-        assert_eq!(without_paths("u64"), "u64");
+    fn the_format_in_force_is_described() {
+        assert_eq!(format().to_string(), "rkyv 0.8, little-endian, aligned, 32-bit pointers");
     }
 
     #[test]
-    fn the_format_in_force_is_described() {
-        assert_eq!(describe(format_bits()), "little-endian, aligned, 32-bit pointers");
+    fn the_series_is_the_one_that_is_built_with() {
+        let manifest = include_str!("../../Cargo.toml");
+        assert!(manifest.contains(&format!("\nrkyv = \"{}.{}.", SERIES.0, SERIES.1)));
     }
 }

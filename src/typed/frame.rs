@@ -15,7 +15,7 @@ use rkyv::validation::archive::ArchiveValidator;
 use rkyv::validation::shared::SharedValidator;
 use rkyv::{access_unchecked, rancor};
 
-use super::Payload;
+use super::Message;
 use crate::error::{InvalidFrame, RecvError};
 use crate::queue::{BytesFrame, BytesFrames, Keeper, KeeperOf, Kind, TakenBy};
 
@@ -25,7 +25,7 @@ const MAX_DEPTH: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
 
 /// Validates an archive of `T` in place.
 #[inline(always)]
-fn access<T: Payload>(bytes: &[u8]) -> Result<&T::Archived, rancor::Error> {
+fn access<T: Message>(bytes: &[u8]) -> Result<&T::Archived, rancor::Error> {
     let archive = ArchiveValidator::with_max_depth(bytes, Some(MAX_DEPTH));
     access_with_context::<T::Archived, _, rancor::Error>(
         bytes,
@@ -51,7 +51,7 @@ fn skip<K: Kind>(keeper: &KeeperOf<K>, taken: TakenBy<K::Receiver>, reason: ranc
 ///
 /// Dropped by a panic, the message comes again: panicking is no way to finish with it. A frame that is forgotten
 /// (`mem::forget`) keeps its room, and that of everything behind it, until the consumer is gone.
-pub struct Frame<'c, T: Payload, K: Kind> {
+pub struct Frame<'c, T: Message, K: Kind> {
     /// Points into the bytes that `bytes` guards.
     archived: NonNull<T::Archived>,
     bytes: BytesFrame<'c, K>,
@@ -60,12 +60,12 @@ pub struct Frame<'c, T: Payload, K: Kind> {
 // SAFETY: a frame is its two fields. `archived` is only ever used as a shared reference to a `T::Archived` (`deref`), which
 // may be sent to another thread if a `T::Archived` may be shared between threads; the archive itself stays in the file and
 // is never dropped. The other field may be sent by the condition.
-unsafe impl<'c, T: Payload<Archived: Sync>, K: Kind> Send for Frame<'c, T, K> where BytesFrame<'c, K>: Send {}
+unsafe impl<'c, T: Message<Archived: Sync>, K: Kind> Send for Frame<'c, T, K> where BytesFrame<'c, K>: Send {}
 // SAFETY: a shared frame gives out what a shared reference to each field gives out: `&T::Archived`, which several threads
 // may have if a `T::Archived` may be shared between them, and `&BytesFrame`, which they may have by the condition.
-unsafe impl<'c, T: Payload<Archived: Sync>, K: Kind> Sync for Frame<'c, T, K> where BytesFrame<'c, K>: Sync {}
+unsafe impl<'c, T: Message<Archived: Sync>, K: Kind> Sync for Frame<'c, T, K> where BytesFrame<'c, K>: Sync {}
 
-impl<'c, T: Payload, K: Kind> Frame<'c, T, K> {
+impl<'c, T: Message, K: Kind> Frame<'c, T, K> {
     #[inline(always)]
     pub(super) fn checked(bytes: BytesFrame<'c, K>) -> Result<Self, RecvError> {
         match access::<T>(&bytes) {
@@ -111,7 +111,7 @@ impl<'c, T: Payload, K: Kind> Frame<'c, T, K> {
     }
 }
 
-impl<T: Payload, K: Kind> Deref for Frame<'_, T, K> {
+impl<T: Message, K: Kind> Deref for Frame<'_, T, K> {
     type Target = T::Archived;
 
     #[inline(always)]
@@ -122,7 +122,7 @@ impl<T: Payload, K: Kind> Deref for Frame<'_, T, K> {
     }
 }
 
-impl<T: Payload<Archived: fmt::Debug>, K: Kind> fmt::Debug for Frame<'_, T, K> {
+impl<T: Message<Archived: fmt::Debug>, K: Kind> fmt::Debug for Frame<'_, T, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
@@ -135,7 +135,7 @@ pub struct Frames<'c, T, K: Kind> {
     message: PhantomData<fn() -> T>,
 }
 
-impl<'c, T: Payload, K: Kind> Frames<'c, T, K> {
+impl<'c, T: Message, K: Kind> Frames<'c, T, K> {
     #[inline(always)]
     pub(super) fn new(bytes: BytesFrames<'c, K>) -> Self {
         Self { bytes, message: PhantomData }

@@ -7,9 +7,12 @@ mod mpmc;
 mod payload;
 mod producer;
 mod queue;
+mod structures;
 
 pub use consumer::Consumer;
 pub use frame::{Frame, Frames};
-pub use payload::{FrameSerializer, FrameWriter, Payload, Scratch};
+pub use payload::{FrameSerializer, FrameWriter, Message, Scratch};
 pub use producer::Producer;
 pub use queue::Queue;
+/// For the code that the derive macro writes.
+pub use rkyv::{Archive, with::ArchiveWith};

@@ -1,10 +1,10 @@
 //! What only MPMC queues have, for typed ones.
 
-use super::{Frame, Payload, Queue};
+use super::{Frame, Message, Queue};
 use crate::error::{OpenError, RecoverError};
 use crate::queue::{DeadLetter, Mpmc, Recovery, Stats};
 
-impl<T: Payload> Queue<T, Mpmc> {
+impl<T: Message> Queue<T, Mpmc> {
     /// Looks for dead participants and gives back what they have left, now: see
     /// [`BytesQueue::recover`](crate::BytesQueue::recover).
     ///
@@ -29,7 +29,7 @@ impl<T: Payload> Queue<T, Mpmc> {
     }
 }
 
-impl<T: Payload> Frame<'_, T, Mpmc> {
+impl<T: Message> Frame<'_, T, Mpmc> {
     /// Where the message comes from, in a dead-letter queue; else none.
     pub fn dead_letter(&self) -> Option<DeadLetter> {
         self.bytes().dead_letter()

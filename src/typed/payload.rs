@@ -17,20 +17,36 @@ use rkyv::ser::sharing::Share;
 use rkyv::ser::{Allocator, Positional, Serializer, Writer};
 use rkyv::{Archive, Place, Portable, Serialize};
 
+use crate::describe::Structure;
 use crate::error::{SendError, SerializeError, SerializeErrorKind};
 
-/// A type whose archives can be sent: whatever derives rkyv's `Archive` and `Serialize`, with bytecheck on (rkyv's
-/// default). Implemented for all of them; there is nothing to implement by hand.
-pub trait Payload:
-    Archive<Archived: Portable + for<'a> CheckBytes<HighValidator<'a, rancor::Error>>>
+/// A type whose archives can be sent: one that derives rkyv's `Archive` and `Serialize`, with bytecheck on (rkyv's
+/// default), and `Message`, which says what the archive looks like.
+///
+/// ```
+/// #[derive(rkyv::Archive, rkyv::Serialize, ringway::Message)]
+/// struct Tick {
+///     symbol: String,
+///     prices: Vec<f64>,
+/// }
+/// ```
+///
+/// Implemented for all types that have these properties; there is nothing to implement by hand. Numbers, `char`, `bool`,
+/// arrays, tuples, `Option`, `Result`, `String`, `Vec`, `Box`, `Rc`, `Arc`, maps, sets, ranges, `Duration`, addresses and what
+/// else rkyv archives of std are messages as they are, if what they hold is.
+///
+/// A type of another crate, which rkyv can archive and which does not derive `Message`, is sent in a struct of one's own, as
+/// a field marked `#[ringway(opaque = "name")]`. Then only that name, its size and its alignment are compared.
+pub trait Message:
+    Archive<Archived: Portable + Structure + for<'a> CheckBytes<HighValidator<'a, rancor::Error>>>
     + for<'a> Serialize<FrameSerializer<'a>>
 {
 }
 
-impl<T> Payload for T
+impl<T> Message for T
 where
     T: Archive + for<'a> Serialize<FrameSerializer<'a>>,
-    T::Archived: Portable + for<'a> CheckBytes<HighValidator<'a, rancor::Error>>,
+    T::Archived: Portable + Structure + for<'a> CheckBytes<HighValidator<'a, rancor::Error>>,
 {
 }
 
@@ -169,7 +185,7 @@ impl From<SerializeError> for Attempt {
 
 /// Serialises `value` into `frame`, which must be aligned for it; the root stands at the end. Returns the length.
 #[inline(always)]
-pub(super) fn serialize_into<T: Payload>(
+pub(super) fn serialize_into<T: Message>(
     value: &T,
     frame: &mut [u8],
     arena: &mut Arena,
@@ -179,7 +195,7 @@ pub(super) fn serialize_into<T: Payload>(
 
 /// The length of `value`'s archive in a frame at this address.
 #[cold]
-pub(super) fn count<T: Payload>(value: &T, frame: *const u8, arena: &mut Arena) -> Result<usize, SendError> {
+pub(super) fn count<T: Message>(value: &T, frame: *const u8, arena: &mut Arena) -> Result<usize, SendError> {
     serialize(value, FrameWriter::counter(origin(frame)), arena).map_err(SendError::Serialize)
 }
 
@@ -190,7 +206,7 @@ fn origin(frame: *const u8) -> usize {
 }
 
 #[inline(always)]
-fn serialize<T: Payload>(
+fn serialize<T: Message>(
     value: &T,
     writer: FrameWriter<'_>,
     arena: &mut Arena,

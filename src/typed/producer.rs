@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rkyv::ser::allocator::Arena;
 
-use super::Payload;
+use super::Message;
 use super::payload::{Attempt, count, serialize_into};
 use crate::error::{SendError, SerializeError, SerializeErrorKind};
 use crate::lane::{Room, Slot};
@@ -44,7 +44,7 @@ pub struct Producer<T, K: Kind> {
     message: PhantomData<fn(T)>,
 }
 
-impl<T: Payload, K: Kind> Producer<T, K> {
+impl<T: Message, K: Kind> Producer<T, K> {
     pub(super) fn new(bytes: BytesProducer<K>) -> Self {
         Self { bytes, arena: Arena::new(), message: PhantomData }
     }

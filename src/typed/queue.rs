@@ -1,12 +1,11 @@
 //! The typed queue.
 
 use std::marker::PhantomData;
-use std::mem::{align_of, size_of};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::format::schema;
-use super::{Consumer, Payload, Producer};
+use super::{Consumer, Message, Producer};
 use crate::error::{AttachError, CreateError, OpenError};
 use crate::queue::{BytesConsumer, BytesProducer, BytesQueue, Kind, Options, Shared, Spsc};
 
@@ -17,10 +16,11 @@ use crate::queue::{BytesConsumer, BytesProducer, BytesQueue, Kind, Options, Shar
 /// [`unlink`](crate::unlink) removes it.
 ///
 /// ```
+/// use ringway::Message;
 /// use ringway::spsc::Queue;
 /// use rkyv::{Archive, Serialize};
 ///
-/// #[derive(Archive, Serialize)]
+/// #[derive(Archive, Serialize, Message)]
 /// struct Tick {
 ///     symbol: String,
 ///     prices: Vec<f64>,
@@ -45,7 +45,7 @@ pub struct Queue<T, K: Kind = Spsc> {
     message: PhantomData<fn(T) -> T>,
 }
 
-impl<T: Payload, K: Kind> Queue<T, K> {
+impl<T: Message, K: Kind> Queue<T, K> {
     /// Creates a queue with default [`Options`] and opens it. A bare name lives in `/dev/shm`, anything with a
     /// slash is a path.
     ///
@@ -72,8 +72,9 @@ impl<T: Payload, K: Kind> Queue<T, K> {
     /// As [`create`](Self::create).
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, CreateError> {
-        let resolved = options.for_type(K::NUMBER, size_of::<T::Archived>(), align_of::<T::Archived>())?;
-        Shared::create::<K>(name.as_ref(), &resolved, &schema::<T>()).map(Self::from_shared)
+        let schema = schema::<T>();
+        let resolved = options.for_type(K::NUMBER, &schema)?;
+        Shared::create::<K>(name.as_ref(), &resolved, &schema).map(Self::from_shared)
     }
 
     /// Opens an existing queue.
@@ -112,10 +113,9 @@ impl<T: Payload, K: Kind> Queue<T, K> {
     /// As [`create`](Self::create).
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open_or_create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, OpenError> {
-        let resolved = options
-            .for_type(K::NUMBER, size_of::<T::Archived>(), align_of::<T::Archived>())
-            .map_err(OpenError::Create)?;
-        Shared::open_or_create::<K>(name.as_ref(), &resolved, &schema::<T>()).map(Self::from_shared)
+        let schema = schema::<T>();
+        let resolved = options.for_type(K::NUMBER, &schema).map_err(OpenError::Create)?;
+        Shared::open_or_create::<K>(name.as_ref(), &resolved, &schema).map(Self::from_shared)
     }
 
     fn from_shared(shared: Arc<Shared>) -> Self {

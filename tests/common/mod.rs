@@ -46,8 +46,12 @@ pub(crate) mod at {
     pub(crate) const LANE_LEN: usize = 0x058;
     pub(crate) const RKYV_FORMAT: usize = 0x078;
     pub(crate) const TYPE_SIZE: usize = 0x080;
+    pub(crate) const FINGERPRINT: usize = 0x090;
     pub(crate) const NAME_LEN: usize = 0x0b0;
     pub(crate) const NAME: usize = 0x0b8;
+    pub(crate) const TYPE_VERSION: usize = 0x1c0;
+    pub(crate) const DESCRIPTION_OFFSET: usize = 0x1c8;
+    pub(crate) const DESCRIPTION_LEN: usize = 0x1d0;
     pub(crate) const CHECKSUM: usize = 0x3f0;
     pub(crate) const READY: usize = 0x3f8;
     pub(crate) const PREAMBLE_END: usize = 0x400;
@@ -59,7 +63,9 @@ pub(crate) mod at {
     pub(crate) const REDO_COUNT: usize = 0x618;
     pub(crate) const REGISTRY: usize = 0x1000;
     pub(crate) const ENTRY_LEN: usize = 0x100;
-    /// The lane starts here in every SPSC file.
+    /// The description starts here in every SPSC file: behind a registry of two.
+    pub(crate) const DESCRIPTION: usize = REGISTRY + 2 * ENTRY_LEN;
+    /// The lane starts here in every SPSC file whose description is shorter than 3.5 KiB.
     pub(crate) const LANE: usize = 0x2000;
     /// The commit word of the frame at index 0: the last eight of the 128 bytes before the ring.
     pub(crate) const FIRST_WORD: usize = LANE + 128 - 8;

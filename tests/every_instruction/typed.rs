@@ -10,7 +10,7 @@ use super::tracer::Gate;
 use crate::process::{Outcome, Place, Test, ensure};
 
 /// Its archive has the text first and then the root, 32 bytes together: frames of 48.
-#[derive(Archive, Serialize)]
+#[derive(Archive, Serialize, ringway::Message)]
 struct Note {
     number: u64,
     text: String,

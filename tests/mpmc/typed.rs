@@ -1,17 +1,17 @@
 //! Queues of values.
 
-use ringway::mpmc::{Payload, Queue};
+use ringway::mpmc::{Message, Queue};
 use ringway::{OpenError, Options, RecvError, SendError};
 use rkyv::{Archive, Deserialize, Serialize};
 
-#[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Archive, Serialize, ringway::Message, Deserialize, Clone, Debug, PartialEq)]
 struct Order {
     id: u64,
     symbol: String,
     legs: Vec<Vec<u128>>,
 }
 
-#[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
+#[derive(Archive, Serialize, ringway::Message, Deserialize, Clone, Copy, Debug, PartialEq)]
 struct Tick {
     id: u64,
     price: u32,
@@ -22,7 +22,7 @@ fn order(id: u64) -> Order {
     Order { id, symbol: "S".repeat(id as usize % 40), legs }
 }
 
-fn typed<T: Payload>(options: &Options) -> (tempfile::TempDir, Queue<T>) {
+fn typed<T: Message>(options: &Options) -> (tempfile::TempDir, Queue<T>) {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     // SAFETY: nobody else knows the file.
     let queue = unsafe { Queue::create_with(dir.path().join("q"), options) }.unwrap();
@@ -69,9 +69,12 @@ fn values_of_one_size_arrive() {
         let frame = consumer.try_recv().unwrap();
         assert!(frame.id == id && frame.price == price);
     }
-    let (_dir, queue) = typed::<String>(&Options::new().fixed_size());
+    /// It says that all of it stands in its root, which is not true of every text.
+    #[derive(Archive, Serialize, ringway::Message)]
+    struct Text(#[ringway(opaque = "Text", inline)] String);
+    let (_dir, queue) = typed::<Text>(&Options::new());
     let mut producer = queue.producer().unwrap();
-    let error = producer.try_send(&"longer than what fits into the root".to_owned());
+    let error = producer.try_send(&Text("longer than what fits into the root".to_owned()));
     assert!(matches!(error, Err(SendError::WrongLength { .. })), "{error:?}");
 }
 

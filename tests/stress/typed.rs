@@ -1,12 +1,12 @@
 //! Messages of types, serialised into the file and validated there.
 
-use ringway::spsc::{Consumer, Payload, Queue};
+use ringway::spsc::{Consumer, Message, Queue};
 use ringway::{Options, RecvError};
 use rkyv::{Archive, Serialize};
 
 use crate::process::{Child, Outcome, Place, Random, ensure, progress};
 
-#[derive(Archive, Serialize)]
+#[derive(Archive, Serialize, ringway::Message)]
 struct Report {
     number: u64,
     name: String,
@@ -38,7 +38,7 @@ impl ArchivedReport {
     }
 }
 
-#[derive(Archive, Serialize)]
+#[derive(Archive, Serialize, ringway::Message)]
 struct Sample {
     number: u64,
     square: u128,
@@ -78,7 +78,7 @@ pub(crate) fn fixed_size(count: u64) -> Outcome {
 
 /// A child sends `count` messages, alone and in batches; this process takes them alone, in runs, and some guards out
 /// of order.
-fn all_arrive<T: Payload>(
+fn all_arrive<T: Message>(
     options: &Options,
     count: u64,
     make: impl Fn(u64) -> T,
@@ -118,7 +118,7 @@ fn all_arrive<T: Payload>(
     place.leave()
 }
 
-fn is_empty<T: Payload>(consumer: &Consumer<T>) -> bool {
+fn is_empty<T: Message>(consumer: &Consumer<T>) -> bool {
     matches!(consumer.try_recv(), Err(RecvError::Empty))
 }
 
@@ -129,7 +129,7 @@ fn check(is_right: bool, next: &mut u64) -> Outcome {
 }
 
 /// Two messages, if they are there; the younger one is released first.
-fn take_two<T: Payload>(
+fn take_two<T: Message>(
     consumer: &Consumer<T>,
     next: &mut u64,
     is: impl Fn(&T::Archived, u64) -> bool,
@@ -143,7 +143,7 @@ fn take_two<T: Payload>(
     Ok(())
 }
 
-fn take_run<T: Payload>(
+fn take_run<T: Message>(
     consumer: &Consumer<T>,
     max: usize,
     next: &mut u64,
@@ -157,7 +157,7 @@ fn take_run<T: Payload>(
     Ok(())
 }
 
-fn send<T: Payload>(place: &Place, count: u64, make: impl Fn(u64) -> T) -> Outcome {
+fn send<T: Message>(place: &Place, count: u64, make: impl Fn(u64) -> T) -> Outcome {
     // SAFETY: as in `all_arrive`.
     let mut producer = unsafe { Queue::<T>::open(place.path()) }?.producer()?;
     let mut random = Random::new(6);

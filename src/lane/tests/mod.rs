@@ -17,7 +17,9 @@ struct Lane {
 
 impl Lane {
     fn new(framing: Framing, capacity: u64, align: u64, start: u64) -> Self {
-        let geometry = Geometry::new(GeometryRequest { framing, capacity, align, order: None }).unwrap();
+        let geometry =
+            Geometry::new(GeometryRequest { framing, capacity, align, description_len: 0, order: None })
+                .unwrap();
         let cursors = Ref::on_heap(Arc::new(Cursors::default()));
         for word in [&*cursors.tail, &*cursors.head, &cursors.consumer.released, &cursors.consumer.taken] {
             word.store(start, Ordering::Relaxed);

@@ -93,6 +93,7 @@ impl World {
             max_payload: shape.max_payload,
             lane_offset: 0,
             lane_len: shape.lane,
+            description_len: 0,
             order: None,
         };
         Self {

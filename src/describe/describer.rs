@@ -1,0 +1,473 @@
+//! Writes the description of a type.
+//!
+//! ```text
+//! message Vec<Order>
+//!   struct Order version 2
+//!     price: u64 at offset 0
+//!     side: Side at offset 8
+//!       enum Side
+//!         variant Buy = 0
+//!         variant Limit = 1
+//!           0: u64 at offset 8
+//!         size 16, alignment 8
+//!     size 24, alignment 8
+//!   size 8, alignment 4
+//! ```
+//!
+//! Each struct and enum is described once, below the line that first mentions it, so that types may contain themselves,
+//! and so that the first line in which two descriptions differ is the cause of the difference: sizes come last.
+
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use super::is_plain;
+
+/// What an archived type looks like.
+///
+/// `#[derive(ringway::Message)]` on a message type implements it for that type's archive, and the library does for what
+/// rkyv makes of std's types. It is safe to implement, and a wrong description endangers no memory: it only lets programs
+/// with different types share a queue, as far as validation lets them.
+///
+/// By hand it is needed only for archived types that are neither: call [`inline`](Describer::inline) or
+/// [`out_of_line`](Describer::out_of_line) once, with a name that changes whenever the archive does.
+///
+/// ```
+/// use ringway::schema::{Describer, Structure};
+///
+/// /// Hundredths, archived as they are.
+/// #[repr(transparent)]
+/// struct Cents([u8; 8]);
+///
+/// impl Structure for Cents {
+///     fn describe(describer: &mut Describer) {
+///         describer.inline::<Self>("Cents");
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "ringway does not know what `{Self}` looks like in an archive",
+    note = "add `#[derive(ringway::Message)]` to the type whose archive it is",
+    note = "a field of a foreign type can be marked `#[ringway(opaque = \"name\")]`"
+)]
+pub trait Structure {
+    /// The version that the type's author gave it, by `#[ringway(version = ..)]`; else 0.
+    const VERSION: u32 = 0;
+
+    /// Says what the type looks like.
+    fn describe(describer: &mut Describer);
+}
+
+/// A function that writes what is mentioned of a type.
+type Mention = fn(&mut Describer);
+
+/// Takes down what [`Structure`]s say.
+#[derive(Default)]
+pub struct Describer {
+    text: String,
+    depth: usize,
+    /// What the line at hand says of the types that it mentions.
+    line: String,
+    /// Whether the next struct or enum is to be described, instead of mentioned.
+    defining: bool,
+    /// Types mentioned in the line at hand and not described before: they follow below it.
+    owed: Vec<fn(&mut Describer)>,
+    /// Names as they are mentioned. Different types of one name are told apart by numbers.
+    names: HashMap<(TypeId, String), String>,
+    namesakes: HashMap<String, u32>,
+    out_of_line: bool,
+}
+
+impl Describer {
+    /// The type has no parts worth naming, and its archive is its own bytes only: no `String`, `Vec` or `Box` in it.
+    ///
+    /// The name must say all that there is to know about the archive; size and alignment are added. Control characters in
+    /// it are replaced.
+    pub fn inline<T>(&mut self, name: &str) {
+        self.mention_opaque::<T>(name);
+    }
+
+    /// The type has no parts worth naming, and its archive may refer to bytes elsewhere in the message.
+    ///
+    /// As [`inline`](Self::inline) in all else.
+    pub fn out_of_line<T>(&mut self, name: &str) {
+        self.out_of_line = true;
+        self.mention_opaque::<T>(name);
+    }
+
+    fn mention_opaque<T>(&mut self, name: &str) {
+        self.put_name(name);
+        let _ = write!(self.line, " (size {}, alignment {})", size_of::<T>(), align_of::<T>());
+    }
+
+    /// A name that somebody chose. What would make the description unreadable is replaced.
+    fn put_name(&mut self, name: &str) {
+        self.line.extend(name.chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' }));
+    }
+
+    /// A type that everybody knows.
+    pub(crate) fn known(&mut self, name: &str) {
+        self.line.push_str(name);
+    }
+
+    /// A known type that refers to bytes elsewhere.
+    pub(crate) fn pointer(&mut self, name: &str, arguments: &[Mention]) {
+        self.out_of_line = true;
+        self.generic(name, arguments);
+    }
+
+    /// A known type of which all is known once its arguments are.
+    pub(crate) fn generic(&mut self, name: &str, arguments: &[Mention]) {
+        self.put_name(name);
+        if !arguments.is_empty() {
+            self.list(["<", ">"], arguments);
+        }
+    }
+
+    pub(crate) fn list(&mut self, brackets: [&str; 2], arguments: &[Mention]) {
+        self.line.push_str(brackets[0]);
+        for (i, argument) in arguments.iter().enumerate() {
+            if i > 0 {
+                self.line.push_str(", ");
+            }
+            argument(self);
+        }
+        self.line.push_str(brackets[1]);
+    }
+
+    /// Writes what a line says of `T`, without describing it.
+    #[doc(hidden)]
+    pub fn mention<T: Structure + ?Sized>(&mut self) {
+        let defining = std::mem::replace(&mut self.defining, false);
+        T::describe(self);
+        self.defining = defining;
+    }
+
+    /// The value of a constant parameter.
+    #[doc(hidden)]
+    pub fn constant(&mut self, value: impl std::fmt::Display) {
+        let _ = write!(self.line, "{value}");
+    }
+
+    /// A struct. `I` tells types apart that have the same name and the same arguments.
+    #[doc(hidden)]
+    pub fn structure<T: Structure, I: 'static>(
+        &mut self,
+        name: &str,
+        arguments: &[Mention],
+        fields: impl FnOnce(&mut Fields<'_>),
+    ) {
+        self.named::<T, I>("struct", name, arguments, |describer| {
+            fields(&mut Fields { describer, end: None })
+        });
+    }
+
+    /// An enum with a tag of one byte.
+    #[doc(hidden)]
+    pub fn enumeration<T: Structure, I: 'static>(
+        &mut self,
+        name: &str,
+        arguments: &[Mention],
+        variants: impl FnOnce(&mut Variants<'_>),
+    ) {
+        self.named::<T, I>("enum", name, arguments, |describer| variants(&mut Variants { describer }));
+    }
+
+    fn named<T: Structure, I: 'static>(
+        &mut self,
+        what: &str,
+        name: &str,
+        arguments: &[Mention],
+        body: impl FnOnce(&mut Self),
+    ) {
+        let defining = std::mem::replace(&mut self.defining, false);
+        let outer = std::mem::take(&mut self.line);
+        self.generic(name, arguments);
+        let name = std::mem::replace(&mut self.line, outer);
+        let key = (TypeId::of::<I>(), name);
+        if !defining {
+            self.mention_named(key, T::describe);
+            return;
+        }
+        let mut heading = format!("{what} {}", self.names[&key]);
+        if T::VERSION != 0 {
+            let _ = write!(heading, " version {}", T::VERSION);
+        }
+        self.put(&heading);
+        self.indented(|describer| {
+            body(describer);
+            describer.put_size::<T>();
+        });
+    }
+
+    fn mention_named(&mut self, key: (TypeId, String), define: fn(&mut Self)) {
+        if let Some(name) = self.names.get(&key) {
+            self.line.push_str(name);
+            return;
+        }
+        let namesakes = self.namesakes.entry(key.1.clone()).or_default();
+        *namesakes += 1;
+        let name = if *namesakes == 1 { key.1.clone() } else { format!("{}#{namesakes}", key.1) };
+        self.line.push_str(&name);
+        self.names.insert(key, name);
+        self.owed.push(define);
+    }
+
+    /// Writes a line with what is mentioned of `T` in it, and describes below it what that has not been described before.
+    fn put_mention(&mut self, before: &str, mention: impl FnOnce(&mut Self), after: &str) {
+        mention(self);
+        let mentioned = std::mem::take(&mut self.line);
+        self.put(&format!("{before}{mentioned}{after}"));
+        for define in std::mem::take(&mut self.owed) {
+            self.defining = true;
+            self.indented(define);
+            self.defining = false;
+        }
+    }
+
+    fn put_size<T>(&mut self) {
+        self.put(&format!("size {}, alignment {}", size_of::<T>(), align_of::<T>()));
+    }
+
+    fn put(&mut self, line: &str) {
+        self.text.extend(std::iter::repeat_n("  ", self.depth));
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+
+    fn indented(&mut self, write: impl FnOnce(&mut Self)) {
+        self.depth += 1;
+        write(self);
+        self.depth -= 1;
+    }
+}
+
+/// Takes down the fields of a struct, or of a variant of an enum.
+#[doc(hidden)]
+pub struct Fields<'d> {
+    describer: &'d mut Describer,
+    /// Where the next field of a variant could begin.
+    end: Option<usize>,
+}
+
+impl Fields<'_> {
+    /// A field of a struct.
+    pub fn field<T, F: Structure>(&mut self, name: &str, offset: usize, _: impl Fn(&T) -> &F) {
+        self.put(name, offset, Describer::mention::<F>);
+    }
+
+    /// A field of a struct, of a type that does not describe itself.
+    pub fn opaque<T, F>(
+        &mut self,
+        name: &str,
+        offset: usize,
+        ty: &str,
+        is_inline: bool,
+        _: impl Fn(&T) -> &F,
+    ) {
+        self.put(name, offset, |describer| match is_inline {
+            true => describer.inline::<F>(ty),
+            false => describer.out_of_line::<F>(ty),
+        });
+    }
+
+    /// The next field of a variant.
+    pub fn next<T, F: Structure>(&mut self, name: &str, _: impl Fn(&T) -> &F) {
+        let offset = self.place::<F>();
+        self.put(name, offset, Describer::mention::<F>);
+    }
+
+    /// The next field of a variant, of a type that does not describe itself.
+    pub fn next_opaque<T, F>(&mut self, name: &str, ty: &str, is_inline: bool, access: impl Fn(&T) -> &F) {
+        let offset = self.place::<F>();
+        self.opaque(name, offset, ty, is_inline, access);
+    }
+
+    /// A variant of an enum with `repr(u8)` lies as a `repr(C)` struct whose first field is the tag does (Rust reference,
+    /// "Primitive representation of enums with fields").
+    fn place<F>(&mut self) -> usize {
+        let offset = self.end.unwrap_or(0).next_multiple_of(align_of::<F>());
+        self.end = Some(offset + size_of::<F>());
+        offset
+    }
+
+    fn put(&mut self, name: &str, offset: usize, mention: impl FnOnce(&mut Describer)) {
+        self.describer.put_mention(&format!("{name}: "), mention, &format!(" at offset {offset}"));
+    }
+}
+
+/// Takes down the variants of an enum.
+#[doc(hidden)]
+pub struct Variants<'d> {
+    describer: &'d mut Describer,
+}
+
+impl Variants<'_> {
+    /// A variant. Its fields follow a tag of one byte.
+    pub fn variant(&mut self, name: &str, discriminant: i16, fields: impl FnOnce(&mut Fields<'_>)) {
+        self.describer.put(&format!("variant {name} = {discriminant}"));
+        self.describer.indented(|describer| fields(&mut Fields { describer, end: Some(1) }));
+    }
+}
+
+/// A type in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Described {
+    pub(crate) name: String,
+    pub(crate) text: String,
+    /// Whether an archive is its root and nothing else.
+    pub(crate) is_inline: bool,
+}
+
+/// Describes `T`.
+pub(crate) fn describe<T: Structure>() -> Described {
+    let mut describer = Describer::default();
+    describer.mention::<T>();
+    let name = std::mem::take(&mut describer.line);
+    // The name again: what it owes is owed by now.
+    describer.put_mention("message ", |describer| describer.line.push_str(&name), "");
+    describer.indented(Describer::put_size::<T>);
+    let Describer { text, out_of_line, .. } = describer;
+    Described { name, text, is_inline: !out_of_line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Bytes and such are described elsewhere; these stand in for them, in size and alignment.
+    macro_rules! known {
+        ($($name:ident = $ty:ty;)*) => {$(
+            #[allow(dead_code)]
+            struct $name($ty);
+
+            impl Structure for $name {
+                fn describe(describer: &mut Describer) {
+                    describer.known(stringify!($name));
+                }
+            }
+        )*};
+    }
+    known!(One = u8; Four = u32; Eight = u64;);
+
+    struct List<T>(#[allow(dead_code)] [u32; 2], std::marker::PhantomData<T>);
+
+    impl<T: Structure> Structure for List<T> {
+        fn describe(describer: &mut Describer) {
+            describer.pointer("List", &[Describer::mention::<T>]);
+        }
+    }
+
+    #[repr(C)]
+    struct Node {
+        value: Eight,
+        kind: Kind,
+        children: List<Node>,
+    }
+
+    impl Structure for Node {
+        const VERSION: u32 = 3;
+        fn describe(describer: &mut Describer) {
+            struct Identity;
+            describer.structure::<Self, Identity>("Node", &[], |fields| {
+                fields.field("value", std::mem::offset_of!(Self, value), |it: &Self| &it.value);
+                fields.field("kind", std::mem::offset_of!(Self, kind), |it: &Self| &it.kind);
+                fields.field("children", std::mem::offset_of!(Self, children), |it: &Self| &it.children);
+            });
+        }
+    }
+
+    #[repr(u8)]
+    #[allow(dead_code)]
+    enum Kind {
+        Leaf = 7,
+        Branch(One, Four),
+    }
+
+    impl Structure for Kind {
+        fn describe(describer: &mut Describer) {
+            struct Identity;
+            describer.enumeration::<Self, Identity>("Kind", &[], |variants| {
+                variants.variant("Leaf", 7, |_| {});
+                variants.variant("Branch", 8, |fields| {
+                    fields.next("0", |it: &Self| match it {
+                        Self::Branch(a, _) => a,
+                        Self::Leaf => unreachable!(),
+                    });
+                    fields.next("1", |it: &Self| match it {
+                        Self::Branch(_, b) => b,
+                        Self::Leaf => unreachable!(),
+                    });
+                });
+            });
+        }
+    }
+
+    #[test]
+    fn a_type_that_contains_itself() {
+        let described = describe::<List<Node>>();
+        assert_eq!(described.name, "List<Node>");
+        assert!(!described.is_inline);
+        assert_eq!(
+            described.text,
+            "message List<Node>\n  struct Node version 3\n    value: Eight at offset 0\n    kind: Kind at offset 8\n      \
+             enum Kind\n        variant Leaf = 7\n        variant Branch = 8\n          0: One at offset 1\n          1: \
+             Four at offset 4\n        size 8, alignment 4\n    children: List<Node> at offset 16\n    size 24, \
+             alignment 8\n  size 8, alignment 4\n"
+        );
+        assert!(describe::<Kind>().is_inline);
+    }
+
+    /// Two types of one name.
+    struct Twins;
+
+    impl Structure for Twins {
+        fn describe(describer: &mut Describer) {
+            struct Here;
+            struct There;
+            fn twin<T: Structure, I: 'static>(describer: &mut Describer) {
+                describer.structure::<T, I>("Twin", &[], |_| {});
+            }
+            struct First;
+            struct Second;
+            impl Structure for First {
+                fn describe(describer: &mut Describer) {
+                    twin::<Self, Here>(describer);
+                }
+            }
+            impl Structure for Second {
+                fn describe(describer: &mut Describer) {
+                    twin::<Self, There>(describer);
+                }
+            }
+            describer.list(
+                ["(", ")"],
+                &[Describer::mention::<First>, Describer::mention::<Second>, Describer::mention::<First>],
+            );
+        }
+    }
+
+    #[test]
+    fn namesakes_are_told_apart() {
+        let text = describe::<Twins>().text;
+        assert!(text.starts_with("message (Twin, Twin#2, Twin)\n  struct Twin\n"), "{text}");
+        assert_eq!(text.matches("struct Twin#2\n").count(), 1, "{text}");
+        assert_eq!(text.matches("struct Twin\n").count(), 1, "{text}");
+    }
+
+    /// Names are printed to terminals.
+    struct Rude;
+
+    impl Structure for Rude {
+        fn describe(describer: &mut Describer) {
+            describer.out_of_line::<u64>("\x1b[2J\n\u{202e}");
+        }
+    }
+
+    #[test]
+    fn no_name_breaks_out_of_its_line() {
+        let described = describe::<Rude>();
+        assert!(described.text.starts_with("message \u{fffd}[2J\u{fffd}\u{fffd} (size 8, alignment 8)\n"));
+        assert!(!described.is_inline && crate::describe::as_text(described.text.as_bytes()).is_some());
+    }
+}

@@ -1,0 +1,66 @@
+//! What messages look like, in words. A queue's file carries the description of its message type, so that a program with
+//! another type is told in which field it differs. Words and numbers only: no files, and nobody here knows rkyv.
+
+mod describer;
+mod difference;
+mod format;
+mod sha256;
+
+pub use describer::{Describer, Fields, Structure, Variants};
+
+pub(crate) use describer::{Described, describe};
+pub(crate) use difference::Difference;
+pub(crate) use format::Format;
+pub(crate) use sha256::sha256;
+
+/// Whether these bytes can be a description: lines of text without anything that a terminal would obey.
+pub(crate) fn as_text(bytes: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let printable = text.chars().all(|character| character == '\n' || is_plain(character));
+    (printable && (text.is_empty() || text.ends_with('\n'))).then_some(text)
+}
+
+/// Whether a terminal shows the character for what it is: it neither obeys it nor hides it, nor turns around what follows.
+fn is_plain(character: char) -> bool {
+    let is_format = matches!(
+        character,
+        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    !character.is_control() && !is_format
+}
+
+/// The name of the messages in a description.
+pub(crate) fn name_in(text: &str) -> Option<&str> {
+    text.lines().next()?.strip_prefix("message ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_has_the_name() {
+        assert_eq!(name_in("message Vec<u8>\n  size 8, alignment 4\n"), Some("Vec<u8>"));
+        assert_eq!(name_in("  size 8, alignment 4\n"), None);
+        assert_eq!(name_in(""), None);
+    }
+
+    #[test]
+    fn only_lines_of_text_are_descriptions() {
+        for good in ["", "\n", "message u64\n", "message Größe\n  size 8, alignment 8\n"] {
+            assert_eq!(as_text(good.as_bytes()), Some(good));
+        }
+        for bad in [
+            &b"\xff\n"[..],
+            b"message",
+            b"a\0b\n",
+            b"\x1b[2J\n",
+            b"tab\there\n",
+            b"\r\n",
+            "\u{9b}\n".as_bytes(),
+            "struct \u{202e}Order\n".as_bytes(),
+        ] {
+            assert_eq!(as_text(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! How types of one name may differ.
+
+use std::error::Error;
+use std::fmt;
+
+/// How a queue's messages differ from those of this program, whose type has the same name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SchemaMismatch {
+    /// They look different.
+    Shape {
+        /// Where the first difference is, if both have such a place.
+        at: Option<String>,
+        /// What the file has there.
+        found: String,
+        /// What this program has there.
+        expected: String,
+    },
+    /// The type's author says that they are different (`#[ringway(version = ..)]`).
+    Version {
+        /// The type.
+        name: String,
+        /// The file's version; 0 if it has none.
+        found: u64,
+        /// The version of this program; 0 if it has none.
+        expected: u64,
+    },
+}
+
+impl fmt::Display for SchemaMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shape { at, found, expected } => {
+                if let Some(at) = at {
+                    write!(f, "{at}: ")?;
+                }
+                write!(
+                    f,
+                    "the file has {found}, this program has {expected}; all programs must use the same type, or the queue \
+                     be created anew"
+                )
+            }
+            Self::Version { name, found, expected } => write!(
+                f,
+                "the file has {} of `{name}`, this program has {}; build all programs with the same version of the type, \
+                 or create the queue anew",
+                version(*found),
+                version(*expected)
+            ),
+        }
+    }
+}
+
+fn version(number: u64) -> String {
+    if number == 0 { "no version".into() } else { format!("version {number}") }
+}
+
+impl Error for SchemaMismatch {}

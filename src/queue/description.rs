@@ -1,0 +1,129 @@
+//! Descriptions of message types, for people.
+
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Schema;
+use super::opening::open_any;
+use super::schema::recorded_text;
+use crate::describe::{Difference, Format, name_in};
+use crate::error::OpenError;
+use crate::layout::{Geometry, Preamble};
+
+/// What a queue's messages look like: as its file says, or as this program's type does.
+///
+/// ```
+/// use ringway::schema::Description;
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let name = dir.path().join("numbers");
+/// // SAFETY: every process that can write this file uses ringway.
+/// let queue = unsafe { ringway::spsc::Queue::<(u32, String)>::create(&name)? };
+/// let description = Description::recorded(&name)?;
+/// assert_eq!(description.text(), "message (u32, String)\n  size 12, alignment 4\n");
+/// assert_eq!(description, Description::of::<(u32, String)>());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    name: String,
+    version: u64,
+    text: Arc<str>,
+    format: Format,
+    size: u64,
+    align: u64,
+    fingerprint: [u8; 32],
+}
+
+impl Description {
+    pub(crate) fn from_schema(schema: &Schema) -> Self {
+        Self {
+            name: schema.name.clone(),
+            version: schema.version.into(),
+            text: Arc::clone(&schema.text),
+            format: schema.format,
+            size: schema.size,
+            align: schema.align,
+            fingerprint: schema.fingerprint(),
+        }
+    }
+
+    /// What a queue's file says. Takes no part in the queue, and maps nothing: it is safe with any file.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what the file is instead of a queue.
+    pub fn recorded(name: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let (path, file, preamble, geometry) = open_any(name.as_ref())?;
+        Self::read(&path, &file, &preamble, &geometry)
+    }
+
+    /// The same, of a file whose preamble and length have been checked.
+    pub(crate) fn read(
+        path: &Path,
+        file: &File,
+        preamble: &Preamble,
+        geometry: &Geometry,
+    ) -> Result<Self, OpenError> {
+        let text = recorded_text(path, file, preamble, geometry)?;
+        Ok(Self {
+            // The preamble has room for short ones only.
+            name: name_in(&text).unwrap_or(preamble.schema_name()).to_owned(),
+            version: preamble.type_version,
+            text: text.into(),
+            format: Format(preamble.rkyv_format),
+            size: preamble.type_size,
+            align: preamble.type_align,
+            fingerprint: preamble.fingerprint,
+        })
+    }
+
+    /// The type's name; `bytes` for a queue of bytes.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The version that the type's author gave it; 0 if none.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The whole description, in lines; empty for a queue of bytes.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The settings of rkyv that messages are archived with, in words; `none` for a queue of bytes.
+    pub fn format(&self) -> String {
+        self.format.to_string()
+    }
+
+    /// Bytes of a message's root, which is all of it if it has no out-of-line data; 0 for a queue of bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Alignment of a message's root; 0 for a queue of bytes.
+    pub fn align(&self) -> u64 {
+        self.align
+    }
+
+    /// SHA-256 of the text; zeros for a queue of bytes. Types with the same one, and the same format, are the same.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.fingerprint
+    }
+
+    /// The first difference between this description, of a file, and that of a program's type, in words; none if the texts
+    /// are the same.
+    pub fn difference(&self, program: &Self) -> Option<String> {
+        Difference::between(&self.text, &program.text).map(|difference| difference.to_string())
+    }
+}
+
+/// The text.
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}

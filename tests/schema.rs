@@ -1,0 +1,14 @@
+//! Programs whose message types differ find out when they open the queue, and are told in what.
+
+mod common;
+
+#[path = "schema/description.rs"]
+mod description;
+#[path = "schema/hostile.rs"]
+mod hostile;
+#[path = "schema/matrix.rs"]
+mod matrix;
+#[path = "schema/shapes.rs"]
+mod shapes;
+#[path = "schema/sizes.rs"]
+mod sizes;

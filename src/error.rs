@@ -2,11 +2,15 @@
 //!
 //! Messages are for the person who reads them: what happened, to which file, what was expected, what to do.
 
+mod attach;
 mod open;
 mod recover;
+mod remove;
 mod transfer;
 
-pub use open::{AttachError, CreateError, OpenError, Role, UnlinkError};
+pub use attach::{AttachError, Role};
+pub use open::{CreateError, OpenError};
 pub use recover::RecoverError;
+pub use remove::{HandOverError, UnlinkError};
 pub(crate) use transfer::SerializeErrorKind;
 pub use transfer::{Damaged, InvalidFrame, RecvError, SendError, SerializeError};

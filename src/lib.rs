@@ -78,13 +78,15 @@ mod typed;
 mod wait;
 
 pub use error::{
-    AttachError, CreateError, Damaged, InvalidFrame, OpenError, RecoverError, RecvError, Role, SendError,
-    SerializeError, UnlinkError,
+    AttachError, CreateError, Damaged, HandOverError, InvalidFrame, OpenError, RecoverError, RecvError, Role,
+    SendError, SerializeError, UnlinkError,
 };
 pub use queue::{
     BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesProducer, BytesQueue, Claim, DeadLetter,
-    Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, Spsc, Stats, unlink,
+    Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, Spsc, Stats, is_in_use, unlink,
+    unlink_if_unused,
 };
+pub use shm::{Notice, Sharing};
 pub use typed::{Consumer, Frame, Frames, Payload, Producer, Queue};
 #[doc(hidden)]
 pub use typed::{FrameSerializer, FrameWriter, Scratch};

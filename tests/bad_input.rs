@@ -1020,6 +1020,7 @@ fn no_permission() {
         let unlinked = unlink(&path).unwrap_err();
         assert!(!is_root || become_user(0));
         mode(dir.path(), 0o755);
+        mode(&path, 0o600);
         assert!(matches!(&unlinked, UnlinkError::Io { step: "removing the file", .. }), "{unlinked:?}");
         assert_says(&unlinked, &[path.to_str().unwrap(), "removing the file", "denied"]);
         let queue = open_bytes(&path).unwrap();

@@ -2,10 +2,19 @@
 
 use std::error::Error;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(super) const FORKED: &str = "this handle was made before a fork, and this is the child process; open the queue \
                                  again here and attach anew";
+
+/// What a guarded queue says once its file was cut off.
+pub(super) fn write_truncated(f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::Result {
+    write!(
+        f,
+        "{}: somebody truncated the file while it was open here; what was in it is lost: remove it and create it anew",
+        path.display()
+    )
+}
 
 /// A shared word that no participant who keeps to the protocol could have stored: the file was written to by
 /// something else, or truncated and extended.
@@ -133,6 +142,11 @@ pub enum SendError {
     Damaged(Box<Damaged>),
     /// The handle was made before a fork, and this is the child.
     Forked,
+    /// The file was cut off while it was open here ([`Options::guard_truncation`](crate::Options::guard_truncation)).
+    Truncated {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 impl fmt::Display for SendError {
@@ -154,6 +168,7 @@ impl fmt::Display for SendError {
             Self::Exhausted => f.write_str("the queue's positions are used up; create it anew"),
             Self::Damaged(damaged) => damaged.fmt(f),
             Self::Forked => f.write_str(FORKED),
+            Self::Truncated { path } => write_truncated(f, path),
         }
     }
 }
@@ -182,6 +197,11 @@ pub enum RecvError {
     Damaged(Box<Damaged>),
     /// The handle was made before a fork, and this is the child.
     Forked,
+    /// The file was cut off while it was open here ([`Options::guard_truncation`](crate::Options::guard_truncation)).
+    Truncated {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 impl fmt::Display for RecvError {
@@ -192,6 +212,7 @@ impl fmt::Display for RecvError {
             Self::Invalid(invalid) => invalid.fmt(f),
             Self::Damaged(damaged) => damaged.fmt(f),
             Self::Forked => f.write_str(FORKED),
+            Self::Truncated { path } => write_truncated(f, path),
         }
     }
 }

@@ -193,7 +193,17 @@ impl<K: Kind> BytesConsumer<K> {
 
     #[inline(always)]
     fn check_process(&self) -> Result<(), RecvError> {
-        if self.receiver.keeper().is_own_process() { Ok(()) } else { Err(RecvError::Forked) }
+        if self.receiver.keeper().is_own_process() { Ok(()) } else { Err(self.lost()) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn lost(&self) -> RecvError {
+        let shared = self.receiver.keeper().shared();
+        match shared.is_truncated() {
+            true => RecvError::Truncated { path: shared.path().to_path_buf() },
+            false => RecvError::Forked,
+        }
     }
 
     #[inline(always)]

@@ -177,7 +177,7 @@ impl<K: Kind> BytesProducer<K> {
     ) -> Result<R, SendError> {
         let found =
             wait::wait(until, self.sender.pause(), |looks| match attempt(&mut self.sender, looks + 1) {
-                Err(Refusal::Full) => None,
+                Err(Refusal::Full) => self.check_process().err().map(Err),
                 Err(refusal) => Some(Err(self.refused(refusal, len))),
                 Ok(done) => Some(Ok(done)),
             });
@@ -223,7 +223,17 @@ impl<K: Kind> BytesProducer<K> {
 
     #[inline(always)]
     pub(crate) fn check_process(&self) -> Result<(), SendError> {
-        if self.sender.is_own_process() { Ok(()) } else { Err(SendError::Forked) }
+        if self.sender.is_own_process() { Ok(()) } else { Err(self.lost()) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn lost(&self) -> SendError {
+        let shared = self.sender.shared();
+        match shared.is_truncated() {
+            true => SendError::Truncated { path: shared.path().to_path_buf() },
+            false => SendError::Forked,
+        }
     }
 
     #[cold]

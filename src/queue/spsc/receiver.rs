@@ -18,9 +18,10 @@ pub(crate) struct SpscReceiver {
     guard: ForkGuard,
     /// Kept between batches, so that steady traffic allocates nothing.
     spans: Cell<Vec<Span>>,
-    shared: Arc<Shared>,
-    /// Last, so that everything above is gone when a successor may attach.
+    /// So late that everything above is gone when a successor may attach ...
     _lease: Lease,
+    /// ... and before the queue, whose last owner removes it if no lease is left.
+    shared: Arc<Shared>,
 }
 
 impl SpscReceiver {

@@ -100,6 +100,8 @@ impl Shared {
                     return Err(error);
                 }
                 (Err(CreateError::AlreadyExists { .. }), _) => tries += 1,
+                // Another owner has come and gone, before this one could say that it is one.
+                (Ok(shared), _) if tries < MOST_TRIES && shared.is_taken_away() => tries += 1,
                 (other, _) => return other.map_err(OpenError::Create),
             }
         }

@@ -139,6 +139,11 @@ impl Shared {
         Ok(self)
     }
 
+    /// Whether a queue that is removed with its last handle has been, already.
+    pub(super) fn is_taken_away(&self) -> bool {
+        self.handling().unlink_with_last && self.is_unlinked().unwrap_or(false)
+    }
+
     /// Gives the share back, and removes the queue if it was the last and nobody takes part.
     fn leave(&mut self) -> io::Result<()> {
         let Some(share) = self.take_owner() else { return Ok(()) };

@@ -10,6 +10,7 @@ use memmap2::{Advice, MmapOptions, MmapRaw};
 
 use super::fork::ForkGuard;
 use super::notice::{Notice, Notices};
+use super::pages::Pages;
 use super::truncation::{Tripwire, Watch};
 
 /// How a section is mapped.
@@ -32,9 +33,9 @@ pub(crate) struct Manner {
 
 /// A mapped section; unmapped when dropped.
 pub(crate) struct Mapping {
-    /// Before `raw`, so that it ends before the mapping goes.
+    /// Before the pages, so that it ends before the mapping goes.
     _watch: Option<Watch>,
-    raw: MmapRaw,
+    pages: Pages,
     access: Access,
     manner: Manner,
 }
@@ -50,7 +51,7 @@ impl Mapping {
         manner: &Manner,
     ) -> io::Result<Self> {
         let mapping = Self::sparse(file, offset, len, access, manner)?;
-        mapping.prepare(0, mapping.raw.len());
+        mapping.prepare(0, mapping.pages.len());
         Ok(mapping)
     }
 
@@ -63,16 +64,11 @@ impl Mapping {
         manner: &Manner,
     ) -> io::Result<Self> {
         let len = usize::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        let mut options = MmapOptions::new();
-        options.offset(offset).len(len);
-        let raw = match access {
-            Access::Read => options.map_raw_read_only(file)?,
-            Access::ReadWrite => options.map_raw(file)?,
-        };
-        let start = NonNull::new(raw.as_mut_ptr()).expect("a mapping is not at address 0");
+        let pages = Pages::map(file, offset, len, access, manner.huge_pages)?;
+        let start = pages.start();
         let watch = |tripwire: &Arc<Tripwire>| tripwire.watch(start, len, access == Access::ReadWrite);
         let watch = manner.tripwire.as_ref().map(watch).transpose()?;
-        Ok(Self { _watch: watch, raw, access, manner: manner.clone() })
+        Ok(Self { _watch: watch, pages, access, manner: manner.clone() })
     }
 
     /// Makes a part ready that is no hole any more. What does not work is noted: then its pages are mapped as they are
@@ -88,10 +84,10 @@ impl Mapping {
             return;
         }
         let advice = match self.access {
-            Access::Read => Advice::PopulateRead,
-            Access::ReadWrite => Advice::PopulateWrite,
+            Access::Read => libc::MADV_POPULATE_READ,
+            Access::ReadWrite => libc::MADV_POPULATE_WRITE,
         };
-        if let Err(error) = self.raw.advise_range(advice, offset, len) {
+        if let Err(error) = self.pages.advise(advice, offset, len) {
             notices.add(Notice::NotPrefaulted { reason: error.to_string() });
         }
     }
@@ -100,11 +96,8 @@ impl Mapping {
     fn join_pages(&self, offset: usize, len: usize) -> io::Result<()> {
         /// Since Linux 6.1. Other than MADV_HUGEPAGE, which says yes and does it later, if ever, this says what came of it.
         const MADV_COLLAPSE: libc::c_int = 25;
-        self.raw.advise_range(Advice::HugePage, offset, len)?;
-        let start = self.at(offset, len).as_ptr();
-        // SAFETY: the range is mapped; which pages are behind it does not change what is in it.
-        let refused = unsafe { libc::madvise(start.cast(), len, MADV_COLLAPSE) };
-        if refused == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        self.pages.advise(libc::MADV_HUGEPAGE, offset, len)?;
+        self.pages.advise(MADV_COLLAPSE, offset, len)
     }
 
     /// The address of byte `offset`, with at least `len` bytes mapped behind it.
@@ -112,10 +105,10 @@ impl Mapping {
     /// # Panics
     /// If the section is shorter than that: the callers' offsets are constants or checked geometry.
     pub(crate) fn at(&self, offset: usize, len: usize) -> NonNull<u8> {
-        assert!(offset.checked_add(len).is_some_and(|end| end <= self.raw.len()), "outside the mapping");
+        let is_within = offset.checked_add(len).is_some_and(|end| end <= self.pages.len());
+        assert!(is_within, "outside the mapping");
         // SAFETY: offset is at most the length of the mapping.
-        let address = unsafe { self.raw.as_mut_ptr().add(offset) };
-        NonNull::new(address).expect("a mapping is not at address 0")
+        unsafe { self.pages.start().add(offset) }
     }
 }
 

@@ -11,6 +11,7 @@ mod memfd;
 mod name;
 mod notice;
 mod owner;
+mod pages;
 mod pass;
 mod step;
 mod truncation;

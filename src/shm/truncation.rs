@@ -14,6 +14,7 @@ use std::ptr::NonNull;
 use memmap2::{MmapOptions, MmapRaw};
 
 use super::fork::{ForkGuard, wipe_in_children, without_forks};
+use super::pages::page_size;
 use crate::sync::{AtomicPtr, Ordering, PrivateWord};
 
 /// A queue's own fork guard, which a truncation trips too.
@@ -210,9 +211,7 @@ fn install_once() -> io::Result<()> {
         if !BEFORE.load(Ordering::Acquire).is_null() {
             return Ok(());
         }
-        // SAFETY: it takes no pointers.
-        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-        PAGE.store(u64::try_from(page).map_err(|_| io::Error::last_os_error())?, Ordering::Relaxed);
+        PAGE.store(page_size() as u64, Ordering::Relaxed);
         // SAFETY: all zeros is a valid sigaction.
         let mut before: Box<libc::sigaction> = Box::new(unsafe { std::mem::zeroed() });
         // SAFETY: reads the present one into the box.

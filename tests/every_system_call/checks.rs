@@ -36,7 +36,7 @@ impl Holdings {
     }
 
     /// Everything was given back.
-    pub(crate) fn is_all(self) -> Outcome {
+    pub(crate) fn all_given_back(self) -> Outcome {
         let now = Self::now()?;
         ensure!(now == self, "leaked: {self:?} before, {now:?} after");
         Ok(())

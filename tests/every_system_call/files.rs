@@ -56,7 +56,7 @@ fn tried<R, E: std::error::Error + 'static>(
     }
     let is_done = result.is_ok();
     drop(result);
-    before.is_all()?;
+    before.all_given_back()?;
     Ok(is_done)
 }
 
@@ -116,7 +116,7 @@ fn close_last(place: &Place, gate: &Gate) -> Outcome {
     // SAFETY: as above.
     let queue = unsafe { BytesQueue::open_with(place.path(), &spsc().unlink_with_last(true)) }?;
     gate.around(|| drop(queue))?;
-    before.is_all()
+    before.all_given_back()
 }
 
 fn unlink(place: &Place, gate: &Gate) -> Outcome {
@@ -147,5 +147,5 @@ fn is_orphaned(place: &Place, gate: &Gate) -> Outcome {
     let before = Holdings::now()?;
     let said = gate.around(|| queue.is_orphaned())?;
     ensure!(!matches!(said, Ok(true)), "it is where it was");
-    before.is_all()
+    before.all_given_back()
 }

@@ -48,7 +48,7 @@ fn tried<R, E: std::error::Error + 'static>(
         explains(error, name)?;
     }
     drop(result);
-    before.is_all()
+    before.all_given_back()
 }
 
 fn create(_: &Place, gate: &Gate) -> Outcome {

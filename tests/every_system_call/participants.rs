@@ -56,7 +56,7 @@ fn attached<P, E: std::error::Error + 'static>(
         explains(error, &place.path().display().to_string())?;
     }
     drop(result);
-    before.is_all()
+    before.all_given_back()
 }
 
 fn attach_producer(place: &Place, gate: &Gate) -> Outcome {
@@ -76,7 +76,7 @@ fn detach(place: &Place, gate: &Gate) -> Outcome {
     let before = Holdings::now()?;
     let both = (queue.producer()?, queue.consumer()?);
     gate.around(|| drop(both))?;
-    before.is_all()?;
+    before.all_given_back()?;
     passes(&queue)
 }
 
@@ -99,7 +99,7 @@ fn detach_many(place: &Place, gate: &Gate) -> Outcome {
     let before = Holdings::now()?;
     let both = (queue.producer()?, queue.consumer()?);
     gate.around(|| drop(both))?;
-    before.is_all()?;
+    before.all_given_back()?;
     many_passes(&queue)
 }
 

@@ -50,6 +50,8 @@ pub(crate) const POSITION_LIMIT: u64 = 1 << 62;
 
 /// Lock bytes lie far above any data, so that they never meet a byte-range lock on the contents.
 pub(crate) const LOCK_BASE: i64 = 1 << 62;
+/// Held by whoever makes a file under a temporary name.
+pub(crate) const LOCK_MAKING: i64 = LOCK_BASE - 2;
 /// Shared by those handles that remove the queue with the last of them.
 pub(crate) const LOCK_OWNERS: i64 = LOCK_BASE - 1;
 /// Held while somebody recovers what the dead have left.

@@ -36,7 +36,6 @@ impl Shared {
         let plan = Plan { size, contents: &contents, sharing: handling.sharing };
         let Created { file, notice } =
             shm::create(&path, plan).map_err(|error| not_created(&path, error, needed))?;
-        let file = Arc::new(file);
         let uuid = preamble.uuid;
         let checked = Checked { path: path.clone(), is_memfd: false, geometry, uuid, notice };
         let made = Self::new(&file, checked, schema, handling)

@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::io;
 use std::mem::offset_of;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::opening::{Found, find};
+use super::opening::{Found, find, open_error, resolve};
 use super::shared::{Checked, Shared};
 use crate::error::{OpenError, UnlinkError};
 use crate::layout::{self, Geometry, Rare};
@@ -37,6 +37,9 @@ pub fn unlink(name: impl AsRef<Path>) -> Result<(), UnlinkError> {
 /// [`Options::unlink_with_last`](crate::Options::unlink_with_last). Others that have merely opened the queue do not count:
 /// when they attach, they are told that it is gone. Nobody can attach between the look and the removal.
 ///
+/// Where files cannot be made without a name, one that is not complete yet is called `.ringway-<16 digits>.tmp`; a process
+/// that is killed meanwhile leaves it. Such a name may be given too: the file is removed if nobody alive is making it.
+///
 /// # Errors
 /// As [`unlink`].
 ///
@@ -52,12 +55,21 @@ pub fn unlink(name: impl AsRef<Path>) -> Result<(), UnlinkError> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn unlink_if_unused(name: impl AsRef<Path>) -> Result<bool, UnlinkError> {
+    if let Some(path) = temporary(name.as_ref()) {
+        return shm::remove_leftover(&path).map_err(|source| UnlinkError::Open(open_error(&path, source)));
+    }
     remove(name.as_ref(), |file, geometry| Ok(!has_participants(file, geometry)?))
+}
+
+/// The path, if the name is that of a file which is being made, or was to be.
+fn temporary(name: &Path) -> Option<PathBuf> {
+    resolve(name).ok().filter(|path| shm::is_temporary(path))
 }
 
 /// Whether a live process takes part in a queue: has a producer or a consumer, or a handle that was opened with
 /// [`Options::unlink_with_last`](crate::Options::unlink_with_last). The kernel says so, at this moment; to remove a queue
-/// that nobody needs, use [`unlink_if_unused`], which lets nobody in meanwhile.
+/// that nobody needs, use [`unlink_if_unused`], which lets nobody in meanwhile. Of a file called `.ringway-<16 digits>.tmp`
+/// this says whether somebody alive is making it.
 ///
 /// # Errors
 /// [`OpenError`] if it is no queue, or cannot be looked at.
@@ -72,6 +84,9 @@ pub fn unlink_if_unused(name: impl AsRef<Path>) -> Result<bool, UnlinkError> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn is_in_use(name: impl AsRef<Path>) -> Result<bool, OpenError> {
+    if let Some(path) = temporary(name.as_ref()) {
+        return shm::is_being_made(&path).map_err(|source| open_error(&path, source));
+    }
     let Found { file, checked, .. } = find(name.as_ref(), None)?;
     has_participants(&file, &checked.geometry).map_err(|source| OpenError::Io {
         path: checked.path,

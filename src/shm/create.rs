@@ -4,16 +4,18 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags, posix_fallocate, renameat2};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, posix_fallocate};
 use nix::unistd::linkat;
 
 use super::filesystem::{Unsuitable, check_directory, check_file};
 use super::notice::Notice;
 use super::owner::Sharing;
 use super::step::{StepError, at};
+use super::temporary::Temporary;
 
 /// How long a file is, and how much of it takes space on the disk from the beginning.
 #[derive(Clone, Copy)]
@@ -34,7 +36,7 @@ pub(crate) struct Plan<'a> {
 /// A new file, and what is to be noted about where it is.
 #[derive(Debug)]
 pub(crate) struct Created {
-    pub(crate) file: File,
+    pub(crate) file: Arc<File>,
     pub(crate) notice: Option<Notice>,
 }
 
@@ -69,7 +71,7 @@ pub(crate) fn create(path: &Path, plan: Plan<'_>) -> Result<Created, NotCreated>
                 Err(error) if error.kind() == io::ErrorKind::NotFound => named(path, directory, plan),
                 other => {
                     other.map_err(at("giving the file its name"))?;
-                    Ok(Created { file, notice })
+                    Ok(Created { file: Arc::new(file), notice })
                 }
             }
         }
@@ -132,42 +134,10 @@ fn link(file: &File, path: &Path) -> io::Result<()> {
     linkat(AT_FDCWD, unnamed.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW).map_err(io::Error::from)
 }
 
-/// Removes a temporary name unless it was renamed.
-struct Temporary(Option<PathBuf>);
-
-impl Temporary {
-    /// The name is gone, and nothing is to be removed.
-    fn keep(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if let Some(path) = &self.0 {
-            // Nothing can be done about a failure here; `gc` looks for leftovers.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
 fn named(path: &Path, directory: &Path, plan: Plan<'_>) -> Result<Created, NotCreated> {
-    let uuid = random_uuid().map_err(at("reading random bytes"))?;
-    let suffix = u64::from_ne_bytes(uuid[..8].try_into().expect("eight bytes"));
-    let first_name = directory.join(format!(".ringway-{suffix:016x}.tmp"));
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(Sharing::FIRST_MODE)
-        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits())
-        .open(&first_name)
-        .map_err(at("creating the file"))?;
-    let temporary = Temporary(Some(first_name.clone()));
-    let notice = fill(&file, plan)?;
-    renameat2(AT_FDCWD, &first_name, AT_FDCWD, path, RenameFlags::RENAME_NOREPLACE)
-        .map_err(at("giving the file its name"))?;
-    temporary.keep();
+    let temporary = Temporary::new(directory)?;
+    let notice = fill(&temporary.file, plan)?;
+    let file = temporary.rename(path).map_err(at("giving the file its name"))?;
     Ok(Created { file, notice })
 }
 

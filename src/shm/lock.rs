@@ -47,6 +47,11 @@ pub(super) fn try_lock(file: &File, at: i64, hold: Hold) -> io::Result<bool> {
     }
 }
 
+/// Gives the lock back. Should this fail, the close of the descriptor does it.
+pub(super) fn unlock(file: &File, at: i64) {
+    let _ = fcntl(file, FcntlArg::F_OFD_SETLK(&byte(libc::F_UNLCK, at)));
+}
+
 /// Whether some other description holds the lock. Ask through a description that holds no lock itself.
 pub(crate) fn is_locked(file: &File, at: i64) -> io::Result<bool> {
     is_any_locked(file, at, 1)
@@ -77,9 +82,8 @@ pub(crate) struct AttachLock {
 
 impl Drop for AttachLock {
     fn drop(&mut self) {
-        // Not left to the close of the descriptor: a child that was forked meanwhile has it too. Should this fail, the
-        // close does it.
-        let _ = fcntl(&self.description, FcntlArg::F_OFD_SETLK(&byte(libc::F_UNLCK, LOCK_ATTACH)));
+        // Not left to the close of the descriptor: a child that was forked meanwhile has it too.
+        unlock(&self.description, LOCK_ATTACH);
     }
 }
 

@@ -14,6 +14,7 @@ mod owner;
 mod pages;
 mod pass;
 mod step;
+mod temporary;
 mod truncation;
 
 pub(crate) use create::{Created, NotCreated, Plan, Size, allocate, create, random_uuid};
@@ -32,4 +33,5 @@ pub use owner::Sharing;
 pub(crate) use owner::Stranger;
 pub(crate) use pass::{NotReceived, receive_descriptor, send_descriptor};
 pub(crate) use step::StepError;
+pub(crate) use temporary::{is_being_made, is_temporary, remove_leftover};
 pub(crate) use truncation::Tripwire;

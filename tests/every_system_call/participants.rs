@@ -1,6 +1,7 @@
 //! Attaching, detaching and recovering.
 
-use ringway::mpmc;
+use ringway::spsc::BytesConsumer;
+use ringway::{RecvError, mpmc};
 
 use super::checks::{Holdings, explains, many, many_passes, many_works, passes, spsc, spsc_works};
 use super::injector::{Gate, Operation, each_call_fails};
@@ -44,16 +45,18 @@ fn make_dead(place: &Place) -> Outcome {
     .bury()
 }
 
-/// Attaches with a failure; nothing leaks, whether it worked or not.
+/// Attaches with a failure; what is attached in spite of that works, and nothing leaks.
 fn attached<P, E: std::error::Error + 'static>(
     place: &Place,
     gate: &Gate,
     attach: impl FnOnce() -> Result<P, E>,
+    works: impl FnOnce(&mut P) -> Outcome,
 ) -> Outcome {
     let before = Holdings::now()?;
-    let result = gate.around(attach)?;
-    if let Err(error) = &result {
-        explains(error, &place.path().display().to_string())?;
+    let mut result = gate.around(attach)?;
+    match &mut result {
+        Ok(attached) => works(attached)?,
+        Err(error) => explains(error, &place.path().display().to_string())?,
     }
     drop(result);
     before.all_given_back()
@@ -61,13 +64,20 @@ fn attached<P, E: std::error::Error + 'static>(
 
 fn attach_producer(place: &Place, gate: &Gate) -> Outcome {
     let queue = place.open()?;
-    attached(place, gate, || queue.producer())?;
+    attached(place, gate, || queue.producer(), |producer| Ok(producer.try_send(b"after all")?))?;
+    let consumer = queue.consumer()?;
+    while consumer.try_recv().is_ok() {}
+    drop(consumer);
     passes(&queue)
 }
 
 fn attach_consumer(place: &Place, gate: &Gate) -> Outcome {
     let queue = place.open()?;
-    attached(place, gate, || queue.consumer())?;
+    let finds_nothing = |consumer: &mut BytesConsumer| {
+        ensure!(matches!(consumer.try_recv(), Err(RecvError::Empty)), "something came");
+        Ok(())
+    };
+    attached(place, gate, || queue.consumer(), finds_nothing)?;
     passes(&queue)
 }
 
@@ -82,14 +92,23 @@ fn detach(place: &Place, gate: &Gate) -> Outcome {
 
 fn attach_many_producer(place: &Place, gate: &Gate) -> Outcome {
     let queue = place.open_mpmc()?;
-    attached(place, gate, || queue.producer())?;
+    attached(place, gate, || queue.producer(), |producer| Ok(producer.try_send(b"after all")?))?;
+    let consumer = queue.consumer()?;
+    while consumer.try_recv().is_ok() {}
+    drop(consumer);
     many_passes(&queue)
 }
 
 /// There may be a message of the dead; it is not lost, whatever fails.
 fn attach_many_consumer(place: &Place, gate: &Gate) -> Outcome {
     let queue = place.open_mpmc()?;
-    attached(place, gate, || queue.consumer())?;
+    let was_sent = queue.stats().sent != 0;
+    // A message of the dead is not taken here: it is looked at below.
+    let finds_nothing = |consumer: &mut mpmc::BytesConsumer| {
+        ensure!(was_sent || matches!(consumer.try_recv(), Err(RecvError::Empty)), "something came");
+        Ok(())
+    };
+    attached(place, gate, || queue.consumer(), finds_nothing)?;
     comes_if_it_was_sent(&queue)?;
     many_passes(&queue)
 }
@@ -105,7 +124,7 @@ fn detach_many(place: &Place, gate: &Gate) -> Outcome {
 
 fn recover(place: &Place, gate: &Gate) -> Outcome {
     let queue = place.open_mpmc()?;
-    attached(place, gate, || queue.recover())?;
+    attached(place, gate, || queue.recover(), |_| Ok(()))?;
     queue.recover()?;
     comes_if_it_was_sent(&queue)?;
     many_passes(&queue)

@@ -12,7 +12,7 @@ use super::options::{Handling, Options, Resolved};
 use super::shared::{Checked, Shared};
 use super::{BytesQueue, Kind, Schema};
 use crate::error::{CreateError, HandOverError, OpenError};
-use crate::shm::{self, NotReceived, Plan, Size, StepError};
+use crate::shm::{self, Ground, NotReceived, Plan, Size, StepError};
 
 impl<K: Kind> BytesQueue<K> {
     /// Creates a queue that has no name: a memfd, whose size is sealed, so that nobody can truncate it. Others get it from
@@ -140,7 +140,7 @@ impl Shared {
         let file = shm::create_memfd(shown, plan)
             .map_err(|StepError { step, source }| failed(&path, step, source))?;
         let uuid = preamble.uuid;
-        let checked = Checked { path: path.clone(), is_memfd: true, geometry, uuid, notice: None };
+        let checked = Checked { path: path.clone(), is_memfd: true, geometry, uuid, ground: Ground::MEMORY };
         let shared = Self::new(&Arc::new(file), checked, schema, handling)
             .map_err(|source| failed(&path, "mapping the header", source))?;
         Ok(Arc::new(shared))

@@ -34,10 +34,10 @@ impl Shared {
         let contents = initial_contents(options, &preamble);
         let size = Size { len: needed, allocated: geometry.allocated_len() };
         let plan = Plan { size, contents: &contents, sharing: handling.sharing };
-        let Created { file, notice } =
+        let Created { file, ground } =
             shm::create(&path, plan).map_err(|error| not_created(&path, error, needed))?;
         let uuid = preamble.uuid;
-        let checked = Checked { path: path.clone(), is_memfd: false, geometry, uuid, notice };
+        let checked = Checked { path: path.clone(), is_memfd: false, geometry, uuid, ground };
         let made = Self::new(&file, checked, schema, handling)
             .map_err(failed("mapping the header"))
             .and_then(|shared| shared.owned().map_err(failed("taking a share of the queue")));

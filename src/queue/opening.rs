@@ -17,7 +17,7 @@ use crate::layout::order::{Head, LinkState, Tail};
 use crate::layout::{
     self, ConsumerWords, Cursors, Geometry, Link, Order, OrderCursors, PREAMBLE_LEN, Preamble, PreambleError,
 };
-use crate::shm::{self, NotCreated, Notice, Sharing, StepError, Stranger, Unsealed, Unsuitable};
+use crate::shm::{self, Ground, NotCreated, Sharing, StepError, Stranger, Unsealed, Unsuitable};
 
 /// Turns a name into a path; the error is a sentence.
 pub(super) fn resolve(name: &Path) -> Result<PathBuf, String> {
@@ -132,11 +132,11 @@ pub(super) fn examine(
     is_memfd: bool,
     sharing: Option<Sharing>,
 ) -> Result<Found, OpenError> {
-    let notice = check_place(&path, &file, is_memfd, sharing)?;
+    let ground = check_place(&path, &file, is_memfd, sharing)?;
     let (preamble, geometry) = read_preamble(&path, &file)?;
     let uuid = preamble.uuid;
     let path = if is_memfd { memfd_name(&uuid).into() } else { path };
-    let checked = Checked { path, is_memfd, geometry, uuid, notice };
+    let checked = Checked { path, is_memfd, geometry, uuid, ground };
     Ok(Found { file, preamble, checked })
 }
 
@@ -151,7 +151,7 @@ fn check_place(
     file: &File,
     is_memfd: bool,
     sharing: Option<Sharing>,
-) -> Result<Option<Notice>, OpenError> {
+) -> Result<Ground, OpenError> {
     let path = path.to_path_buf();
     let io = |step| {
         let path = path.clone();
@@ -168,7 +168,7 @@ fn check_place(
         sealed.map_err(not_sealed)?;
     }
     let suitable = shm::check_file(file, false).map_err(io("looking at the filesystem"))?;
-    let notice = suitable.map_err(|Unsuitable { filesystem, reason }| OpenError::WrongFilesystem {
+    let ground = suitable.map_err(|Unsuitable { filesystem, reason }| OpenError::WrongFilesystem {
         path: path.clone(),
         filesystem,
         reason,
@@ -177,7 +177,7 @@ fn check_place(
         let meant = sharing.check(&metadata).map_err(io("looking at the groups of this process"))?;
         meant.map_err(|Stranger { owner, own, mode }| OpenError::NotOurs { path, owner, own, mode })?;
     }
-    Ok(notice)
+    Ok(ground)
 }
 
 fn read_preamble(path: &Path, file: &File) -> Result<(Preamble, Geometry), OpenError> {

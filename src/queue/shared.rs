@@ -15,7 +15,8 @@ use crate::lane::{Damage, Ref};
 use crate::layout::{self, Geometry, Rare};
 use crate::shm::fork::ForkGuard;
 use crate::shm::{
-    self, Access, AttachLock, AttachLockError, Lease, Manner, Mapping, Named, Notice, Notices, Tripwire,
+    self, Access, AttachLock, AttachLockError, Ground, Lease, Manner, Mapping, Named, Notice, Notices,
+    Tripwire,
 };
 use crate::sync::Ordering;
 
@@ -51,7 +52,7 @@ pub(super) struct Checked {
     pub(super) is_memfd: bool,
     pub(super) geometry: Geometry,
     pub(super) uuid: [u8; 16],
-    pub(super) notice: Option<Notice>,
+    pub(super) ground: Ground,
 }
 
 impl Shared {
@@ -62,7 +63,7 @@ impl Shared {
         schema: &Schema,
         handling: Handling,
     ) -> io::Result<Self> {
-        let Checked { path, is_memfd, geometry, uuid, notice } = checked;
+        let Checked { path, is_memfd, geometry, uuid, ground } = checked;
         // Nobody can truncate a memfd.
         let is_guarded = handling.guard_truncation && !is_memfd;
         let tripwire = if is_guarded { Some(Arc::new(Tripwire::new()?)) } else { None };
@@ -71,9 +72,9 @@ impl Shared {
             None => ForkGuard::new()?,
         };
         let notices = Notices::default();
-        notice.into_iter().for_each(|notice| notices.add(notice));
+        ground.notice.into_iter().for_each(|notice| notices.add(notice));
         let Handling { prefault, huge_pages, .. } = handling;
-        let manner = Manner { prefault, huge_pages, tripwire, notices };
+        let manner = Manner { prefault, huge_pages, in_memory: ground.is_memory, tripwire, notices };
         // Words that are read one by one gain nothing from huge pages.
         let small_pages = Manner { huge_pages: false, ..manner.clone() };
         let header = Mapping::new(file, 0, geometry.lane_offset, Access::ReadWrite, &small_pages)?;

@@ -11,8 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, posix_fallocate};
 use nix::unistd::linkat;
 
-use super::filesystem::{Unsuitable, check_directory, check_file};
-use super::notice::Notice;
+use super::filesystem::{Ground, Unsuitable, check_directory, check_file};
 use super::owner::Sharing;
 use super::step::{StepError, at};
 use super::temporary::Temporary;
@@ -33,11 +32,11 @@ pub(crate) struct Plan<'a> {
     pub(crate) sharing: Sharing,
 }
 
-/// A new file, and what is to be noted about where it is.
+/// A new file, and where it is.
 #[derive(Debug)]
 pub(crate) struct Created {
     pub(crate) file: Arc<File>,
-    pub(crate) notice: Option<Notice>,
+    pub(crate) ground: Ground,
 }
 
 /// Why there is no new file.
@@ -65,13 +64,13 @@ pub(crate) fn create(path: &Path, plan: Plan<'_>) -> Result<Created, NotCreated>
     checked.map_err(NotCreated::Unsuitable)?;
     match unnamed(directory) {
         Ok(file) => {
-            let notice = fill(&file, plan)?;
+            let ground = fill(&file, plan)?;
             match link(&file, path) {
                 // No /proc, or a kernel without this way to link: make it again under a temporary name.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => named(path, directory, plan),
                 other => {
                     other.map_err(at("giving the file its name"))?;
-                    Ok(Created { file: Arc::new(file), notice })
+                    Ok(Created { file: Arc::new(file), ground })
                 }
             }
         }
@@ -94,15 +93,15 @@ fn lacks_tmpfile(error: &io::Error) -> bool {
     )
 }
 
-fn fill(file: &File, plan: Plan<'_>) -> Result<Option<Notice>, NotCreated> {
+fn fill(file: &File, plan: Plan<'_>) -> Result<Ground, NotCreated> {
     // First, because it may only be settled while the file is empty.
     let checked = check_file(file, true).map_err(at("looking at the filesystem"))?;
-    let notice = checked.map_err(NotCreated::Unsuitable)?;
+    let ground = checked.map_err(NotCreated::Unsuitable)?;
     write(file, plan)?;
     if plan.sharing != Sharing::Owner {
         plan.sharing.apply(file).map_err(at("setting the mode of the file"))?;
     }
-    Ok(notice)
+    Ok(ground)
 }
 
 /// Gives an empty file its size, space and contents.
@@ -136,9 +135,9 @@ fn link(file: &File, path: &Path) -> io::Result<()> {
 
 fn named(path: &Path, directory: &Path, plan: Plan<'_>) -> Result<Created, NotCreated> {
     let temporary = Temporary::new(directory)?;
-    let notice = fill(&temporary.file, plan)?;
+    let ground = fill(&temporary.file, plan)?;
     let file = temporary.rename(path).map_err(at("giving the file its name"))?;
-    Ok(Created { file, notice })
+    Ok(Created { file, ground })
 }
 
 /// Sixteen random bytes from the kernel.

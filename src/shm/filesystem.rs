@@ -23,6 +23,18 @@ pub(crate) struct Unsuitable {
     pub(crate) reason: &'static str,
 }
 
+/// What a file stands on that can be a queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ground {
+    pub(crate) notice: Option<Notice>,
+    /// No disk is behind it, so that nothing has to be done when a page is first written to.
+    pub(crate) is_memory: bool,
+}
+
+impl Ground {
+    pub(crate) const MEMORY: Self = Self { notice: None, is_memory: true };
+}
+
 const NETWORK: &str =
     "other machines can write to it, and their memory and their locks are not this machine's";
 const SERVED: &str = "a process serves it, so that neither its locks nor its mappings need be the kernel's";
@@ -60,10 +72,11 @@ const fn refused(number: u32, filesystem: &'static str, reason: &'static str) ->
     (number, Unsuitable { filesystem, reason })
 }
 
+const TMPFS: u32 = 0x0102_1994;
 const BTRFS: u32 = 0x9123_683e;
 
 /// tmpfs, ramfs, ext2 to ext4, XFS, F2FS, overlayfs (which drops locks when a file is closed: `lease` finds out).
-const GOOD: [u32; 6] = [0x0102_1994, 0x8584_58f6, 0xef53, 0x5846_5342, 0xf2f5_2010, 0x794c_7630];
+const GOOD: [u32; 6] = [TMPFS, 0x8584_58f6, 0xef53, 0x5846_5342, 0xf2f5_2010, 0x794c_7630];
 
 /// Good, but for what happens when the disk gets full.
 const COPYING: [(u32, &str); 3] = [(0x2fc1_2fc1, "ZFS"), (0xca45_1a4e, "bcachefs"), (0x3434, "NILFS2")];
@@ -101,15 +114,20 @@ pub(super) fn check_directory(directory: &Path) -> io::Result<Result<(), Unsuita
 }
 
 /// Whether this file, new and empty or a queue already, can be one; with what is to be noted.
-pub(crate) fn check_file(file: &File, is_new: bool) -> io::Result<Result<Option<Notice>, Unsuitable>> {
+pub(crate) fn check_file(file: &File, is_new: bool) -> io::Result<Result<Ground, Unsuitable>> {
     let number = fstatfs(file)?.filesystem_type().0 as u32;
     Ok(match judge(number) {
-        Verdict::Good => Ok(None),
-        Verdict::Noted(notice) => Ok(Some(notice)),
+        Verdict::Good if number == TMPFS => Ok(Ground::MEMORY),
+        Verdict::Good => Ok(Ground::default()),
+        Verdict::Noted(notice) => Ok(Ground { notice: Some(notice), is_memory: false }),
         Verdict::Refused(unsuitable) => Err(unsuitable),
         Verdict::Btrfs => {
             let is_in_place = if is_new { stop_copying(file)? } else { flags(file)? & NO_COPY != 0 };
-            if is_in_place { Ok(None) } else { Err(Unsuitable { filesystem: "btrfs", reason: COPIES }) }
+            if is_in_place {
+                Ok(Ground::default())
+            } else {
+                Err(Unsuitable { filesystem: "btrfs", reason: COPIES })
+            }
         }
     })
 }
@@ -162,7 +180,7 @@ mod tests {
     #[test]
     fn local_filesystems_are_taken_and_unknown_ones_noted() {
         let shared_memory = tempfile::tempfile_in("/dev/shm").unwrap();
-        assert_eq!(check_file(&shared_memory, true).unwrap(), Ok(None));
+        assert_eq!(check_file(&shared_memory, true).unwrap(), Ok(Ground::MEMORY));
         assert_eq!(check_directory(Path::new("/dev/shm")).unwrap(), Ok(()));
         assert_eq!(judge(0xef53), Verdict::Good);
         assert_eq!(judge(0x1234_5678), Verdict::Noted(Notice::UnknownFilesystem { number: 0x1234_5678 }));

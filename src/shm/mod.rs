@@ -19,7 +19,7 @@ mod truncation;
 
 pub(crate) use create::{Created, NotCreated, Plan, Size, allocate, create, random_uuid};
 pub(crate) use file::{Named, named_by, open, read_exact_at, reopen, unlink_if_same, write_word};
-pub(crate) use filesystem::{Unsuitable, check_file};
+pub(crate) use filesystem::{Ground, Unsuitable, check_file};
 pub(crate) use lease::Lease;
 pub(crate) use lock::{AttachLock, AttachLockError, is_any_locked, is_locked, with_recovery_lock};
 pub(crate) use map::{Access, Manner, Mapping};

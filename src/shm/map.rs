@@ -86,7 +86,7 @@ impl Mapping {
             return;
         }
         let advice = match self.access {
-            // In memory, as good as the other, and twice as fast.
+            // In memory that is as good: the pages can be written to then without another fault.
             Access::ReadWrite if !self.manner.in_memory => libc::MADV_POPULATE_WRITE,
             Access::Read | Access::ReadWrite => libc::MADV_POPULATE_READ,
         };

@@ -11,7 +11,8 @@ pub(super) const FORKED: &str = "this handle was made before a fork, and this is
 pub(super) fn write_truncated(f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::Result {
     write!(
         f,
-        "{}: somebody truncated the file while it was open here; what was in it is lost: remove it and create it anew",
+        "{}: somebody truncated the file while it was open here (or its disk is full, where that copies what is written \
+         again); what was in it is lost: remove it and create it anew",
         path.display()
     )
 }

@@ -242,7 +242,8 @@ impl Options {
     }
 
     /// Removes the queue when the last handle that was opened with this option is dropped, with whatever is in it, unless a
-    /// producer or consumer is still there. Handles opened without it do not count.
+    /// producer or consumer is still there. Handles opened without it do not count. (A memfd queue goes with the last process
+    /// that has it, in any case.)
     ///
     /// A process that is killed drops nothing: then the next one to drop such a handle removes the queue, or
     /// [`unlink_if_unused`](crate::unlink_if_unused).

@@ -2,14 +2,18 @@
 //!
 //! Messages are for the person who reads them: what happened, to which file, what was expected, what to do.
 
+mod attach;
 mod open;
 mod recover;
+mod remove;
 mod role;
 mod schema;
 mod transfer;
 
-pub use open::{AttachError, CreateError, OpenError, UnlinkError};
+pub use attach::AttachError;
+pub use open::{CreateError, OpenError};
 pub use recover::RecoverError;
+pub use remove::{HandOverError, UnlinkError};
 pub use role::Role;
 pub use schema::SchemaMismatch;
 pub(crate) use transfer::SerializeErrorKind;

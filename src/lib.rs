@@ -64,7 +64,10 @@
 //! - **Trust.** Reading in place is sound only if every process that can write the file keeps to the protocol, so making
 //!   and opening a queue is `unsafe`, with that contract and nothing else in it. Typed frames are validated all the
 //!   same.
-//! - **Clean-up.** The file is the only resource. It stays until [`unlink`]; whoever has it open keeps it until then.
+//! - **Files.** In `/dev/shm` or on a local disk, of this user unless [`Options::sharing`] says otherwise. Or without a name:
+//!   [`BytesQueue::create_memfd`] and [`send_to`](BytesQueue::send_to).
+//! - **Clean-up.** The file is the only resource. It stays until [`unlink`], [`unlink_if_unused`], or the last handle goes that
+//!   was to take it along ([`Options::unlink_with_last`]); whoever has it open keeps it until then.
 //! - **fork.** A child that does not exec must not use its parent's handles; every operation then says so.
 //!
 //! Power loss is outside of all promises: nothing is synced to a disk.
@@ -87,16 +90,18 @@ mod typed;
 mod wait;
 
 pub use error::{
-    AttachError, CreateError, Damaged, InvalidFrame, OpenError, RecoverError, RecvError, Role,
+    AttachError, CreateError, Damaged, HandOverError, InvalidFrame, OpenError, RecoverError, RecvError, Role,
     SchemaMismatch, SendError, SerializeError, UnlinkError,
 };
 pub use park::Canceller;
 pub use queue::{
     BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesProducer, BytesQueue, Claim, DeadLetter,
-    Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, Spsc, Stats, unlink,
+    Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, Spsc, Stats, is_in_use, unlink,
+    unlink_if_unused,
 };
 #[cfg(feature = "derive")]
 pub use ringway_derive::Message;
+pub use shm::{Notice, Sharing};
 pub use typed::{Consumer, Frame, Frames, Message, Producer, Queue};
 #[doc(hidden)]
 pub use typed::{FrameSerializer, FrameWriter, Scratch};

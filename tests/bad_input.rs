@@ -200,7 +200,7 @@ fn a_file_that_is_no_queue() {
     .take(1 << 16)
     .collect();
     for contents in [&text[..], &text[..100], b"hi", &noise, &noise[..1000], &[0; 1 << 14]] {
-        std::fs::write(&path, contents).unwrap();
+        common::write_own(&path, contents);
         let error = refused(&path);
         let OpenError::NotAQueue { found, .. } = &error else { panic!("{error:?}") };
         let begin = &contents[..contents.len().min(8)];
@@ -1033,6 +1033,7 @@ fn no_permission() {
         let unlinked = unlink(&path).unwrap_err();
         assert!(!is_root || become_user(0));
         mode(dir.path(), 0o755);
+        mode(&path, 0o600);
         assert!(matches!(&unlinked, UnlinkError::Io { step: "removing the file", .. }), "{unlinked:?}");
         assert_says(&unlinked, &[path.to_str().unwrap(), "removing the file", "denied"]);
         let queue = open_bytes(&path).unwrap();
@@ -1065,7 +1066,7 @@ fn become_user(id: u32) -> bool {
 fn only_queues_are_unlinked() {
     let dir = directory();
     let path = dir.path().join("file");
-    std::fs::write(&path, b"a letter that somebody wants to keep").unwrap();
+    common::write_own(&path, b"a letter that somebody wants to keep");
     let error = unlink(&path).unwrap_err();
     assert!(matches!(error, UnlinkError::Open(OpenError::NotAQueue { .. })), "{error:?}");
     assert_says(&error, &[path.to_str().unwrap(), "not a ringway queue"]);

@@ -7,6 +7,7 @@ mod process;
 mod crash {
     pub(crate) mod attach;
     pub(crate) mod both;
+    pub(crate) mod clean_up;
     pub(crate) mod consumer;
     pub(crate) mod forks;
     pub(crate) mod mpmc;
@@ -17,7 +18,7 @@ mod crash {
 
 use std::process::ExitCode;
 
-use crash::{attach, both, consumer, forks, mpmc, producer, roles, waiting};
+use crash::{attach, both, clean_up, consumer, forks, mpmc, producer, roles, waiting};
 use process::{Kind, Outcome, Place, Shape, Test, ensure, kills_so_far, number_from, run};
 
 /// Small rings are full, empty and wrapping all the time; a large one holds much when somebody dies.
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
     tests.push(Test::new("fork: the child takes part anew", forks::child_takes_part_anew));
     tests.push(Test::new("fork: a child does not keep its parent's roles", forks::child_does_not_keep_roles));
     tests.extend(mpmc::tests());
+    tests.extend(clean_up::tests());
     tests.push(Test::new("nothing is left in /dev/shm", nothing_is_left));
     run(tests)
 }

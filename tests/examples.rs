@@ -159,7 +159,23 @@ fn fan_in() {
 }
 
 #[test]
+fn handover() {
+    let output = Running::start(example("handover").arg("5000")).finish().succeeded();
+    let mut lines: Vec<&str> = output.lines().collect();
+    // Two processes print them.
+    lines.sort();
+    // 0 + 1 + … + 4999, and half of that again.
+    assert_eq!(lines[0], format!("received 5000 readings, sum {}", 4999.0 * 5000.0 / 2.0 * 1.5));
+    assert!(lines[1].starts_with("sent 5000 readings through memfd:ringway-"), "{output}");
+    let names = names_in(Path::new("/dev/shm"));
+    assert!(!names.iter().any(|left| left.contains("memfd")), "{names:?}");
+}
+
+#[test]
 fn bad_arguments_of_the_examples_are_explained() {
+    let output = Running::start(example("handover").arg("many")).finish();
+    assert!(!output.status.success());
+    assert!(output.errors.contains("many is no number of messages"), "{}", output.errors);
     for (name, argument) in [("workers", "--jobs"), ("fan_in", "--lines")] {
         let output = Running::start(example(name).args([argument, "many"])).finish();
         assert!(!output.status.success());

@@ -7,6 +7,9 @@ use ringway::spsc::{BytesQueue, Queue};
 fuzz_target!(|bytes: &[u8]| {
     let path = std::path::PathBuf::from(format!("/dev/shm/ringway-fuzz-open-{}", std::process::id()));
     std::fs::write(&path, bytes).expect("writing the file");
+    // Whatever the umask says: what others can write to is refused without another look.
+    let own = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&path, own).expect("setting the mode");
     // SAFETY: only this process knows the file.
     if let Ok(queue) = unsafe { BytesQueue::open(&path) } {
         if let Ok(consumer) = queue.consumer() {

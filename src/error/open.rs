@@ -1,11 +1,11 @@
-//! Errors of making, opening, attaching to and removing queues.
+//! Errors of making and opening queues.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{Damaged, Role, SchemaMismatch};
+use super::SchemaMismatch;
 
 /// Why a queue was not created. Nothing is left behind.
 #[derive(Debug)]
@@ -42,6 +42,15 @@ pub enum CreateError {
     PermissionDenied {
         /// The file.
         path: PathBuf,
+    },
+    /// The filesystem cannot hold a queue.
+    WrongFilesystem {
+        /// The file.
+        path: PathBuf,
+        /// What filesystem it is.
+        filesystem: &'static str,
+        /// Why it cannot.
+        reason: &'static str,
     },
     /// The system refused a step.
     Io {
@@ -81,9 +90,21 @@ impl fmt::Display for CreateError {
                 "{}: no permission to create a file there; choose another directory or change its mode",
                 path.display()
             ),
+            Self::WrongFilesystem { path, filesystem, reason } => {
+                wrong_filesystem(f, path, filesystem, reason)
+            }
             Self::Io { path, step, source } => write!(f, "{}: {step} failed: {source}", path.display()),
         }
     }
+}
+
+fn wrong_filesystem(f: &mut fmt::Formatter<'_>, path: &Path, filesystem: &str, reason: &str) -> fmt::Result {
+    write!(
+        f,
+        "{}: the filesystem there is {filesystem}, which cannot hold a queue: {reason}; put it into /dev/shm, or on a \
+         local disk",
+        path.display()
+    )
 }
 
 impl Error for CreateError {
@@ -120,6 +141,38 @@ pub enum OpenError {
         path: PathBuf,
         /// What is there.
         found: &'static str,
+    },
+    /// The filesystem cannot hold a queue.
+    WrongFilesystem {
+        /// The file.
+        path: PathBuf,
+        /// What filesystem it is.
+        filesystem: &'static str,
+        /// Why it cannot.
+        reason: &'static str,
+    },
+    /// More can write to it than was said ([`Options::sharing`](crate::Options::sharing)).
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+        /// The user that it belongs to.
+        owner: u32,
+        /// The user that this process runs as.
+        own: u32,
+        /// Its mode.
+        mode: u32,
+    },
+    /// A descriptor that is no sealed memfd.
+    NotSealed {
+        /// What it is called.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
+    /// The other end of a socket handed no queue over.
+    NotReceived {
+        /// What it did instead.
+        reason: String,
     },
     /// It does not begin as a queue file does.
     NotAQueue {
@@ -239,6 +292,26 @@ impl fmt::Display for OpenError {
             Self::NotAFile { path, found } => {
                 write!(f, "{}: expected a queue file, found {found}; choose another name", path.display())
             }
+            Self::WrongFilesystem { path, filesystem, reason } => {
+                wrong_filesystem(f, path, filesystem, reason)
+            }
+            Self::NotOurs { path, owner, own, mode } => write!(
+                f,
+                "{}: more can write to it than this process trusts: expected a file of user {own} with mode 600, found one \
+                 of user {owner} with mode {mode:o}; whoever can write to a queue is trusted: create it anew, change its \
+                 mode, or say `Options::sharing` if it is meant so",
+                path.display()
+            ),
+            Self::NotSealed { path, found } => write!(
+                f,
+                "{}: expected a sealed memfd, found {found}; hand over a queue made by `create_memfd`, or open the file \
+                 by its name",
+                path.display()
+            ),
+            Self::NotReceived { reason } => write!(
+                f,
+                "no queue was received: {reason}; the other end has to call `send_to` on this socket"
+            ),
             Self::NotAQueue { path, found } => write!(
                 f,
                 "{}: not a ringway queue: expected it to begin with \"{}\", found \"{}\"; choose another \
@@ -315,152 +388,6 @@ impl Error for OpenError {
             Self::Create(error) => error.source(),
             Self::Io { source, .. } => Some(source),
             _ => None,
-        }
-    }
-}
-
-/// Why no producer or consumer was attached. The queue is as it was.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum AttachError {
-    /// An SPSC queue has one producer and one consumer, and that one is alive.
-    RoleTaken {
-        /// The file.
-        path: PathBuf,
-        /// Which role.
-        role: Role,
-        /// The process that holds it, as it recorded itself: its pid is meaningful in its own pid namespace.
-        pid: u32,
-        /// That process's name, if this process can see it.
-        name: Option<String>,
-    },
-    /// Every registry entry of an MPMC queue belongs to a live participant.
-    NoEntry {
-        /// The file.
-        path: PathBuf,
-        /// How many entries there are.
-        participants: usize,
-    },
-    /// There is no space for one more producer's lane.
-    NoSpace {
-        /// The file.
-        path: PathBuf,
-        /// Bytes that it takes.
-        needed: u64,
-    },
-    /// The queue was unlinked.
-    Unlinked {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Somebody else has been attaching or unlinking for seconds: that process must be stopped or swapped out.
-    Busy {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A cursor in the file makes no sense.
-    Damaged(Box<Damaged>),
-    /// The handle was made before a fork, and this is the child.
-    Forked,
-    /// The system refused a step.
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What was being done.
-        step: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl fmt::Display for AttachError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::RoleTaken { path, role, pid, name } => {
-                write!(f, "{}: the queue has a live {role} already: process {pid}", path.display())?;
-                if let Some(name) = name {
-                    write!(f, " ({name})")?;
-                }
-                write!(f, "; an SPSC queue takes one, so stop that one first")
-            }
-            Self::NoEntry { path, participants } => write!(
-                f,
-                "{}: all {participants} places for producers and consumers are taken; stop one, or create the queue \
-                 with more participants",
-                path.display()
-            ),
-            Self::NoSpace { path, needed } => write!(
-                f,
-                "{}: no space for one more producer's lane of {needed} bytes; free some, or create the queue with \
-                 less capacity",
-                path.display()
-            ),
-            Self::Unlinked { path } => {
-                write!(f, "{}: the queue was unlinked; create it anew", path.display())
-            }
-            Self::Busy { path } => write!(
-                f,
-                "{}: another process has been attaching to it for seconds; it may be stopped: continue or kill it",
-                path.display()
-            ),
-            Self::Damaged(damaged) => damaged.fmt(f),
-            Self::Forked => f.write_str(super::transfer::FORKED),
-            Self::Io { path, step, source } => write!(f, "{}: {step} failed: {source}", path.display()),
-        }
-    }
-}
-
-impl Error for AttachError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Io { source, .. } => Some(source),
-            _ => None,
-        }
-    }
-}
-
-/// Why a queue was not unlinked.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum UnlinkError {
-    /// What is there could not be opened as a queue, and is left alone.
-    Open(OpenError),
-    /// Somebody has been attaching or unlinking for seconds.
-    Busy {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The system refused a step.
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What was being done.
-        step: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl fmt::Display for UnlinkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Open(error) => error.fmt(f),
-            Self::Busy { path } => write!(
-                f,
-                "{}: another process has been attaching to it for seconds; it may be stopped: continue or kill it",
-                path.display()
-            ),
-            Self::Io { path, step, source } => write!(f, "{}: {step} failed: {source}", path.display()),
-        }
-    }
-}
-
-impl Error for UnlinkError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Open(error) => error.source(),
-            Self::Busy { .. } => None,
-            Self::Io { source, .. } => Some(source),
         }
     }
 }

@@ -16,6 +16,11 @@ pub enum RecoverError {
     },
     /// The handle was made before a fork, and this is the child.
     Forked,
+    /// The file was cut off while it was open here ([`Options::guard_truncation`](crate::Options::guard_truncation)).
+    Truncated {
+        /// The file.
+        path: PathBuf,
+    },
     /// The system refused to lock the file.
     Io {
         /// The file.
@@ -35,6 +40,7 @@ impl fmt::Display for RecoverError {
                 path.display()
             ),
             Self::Forked => f.write_str(super::transfer::FORKED),
+            Self::Truncated { path } => super::transfer::write_truncated(f, path),
             Self::Io { path, source } => {
                 write!(f, "{}: the recovery lock could not be taken: {source}", path.display())
             }

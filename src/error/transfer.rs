@@ -2,12 +2,22 @@
 
 use std::error::Error;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::wait::Ended;
 
 pub(super) const FORKED: &str = "this handle was made before a fork, and this is the child process; open the queue \
                                  again here and attach anew";
+
+/// What a guarded queue says once its file was cut off.
+pub(super) fn write_truncated(f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::Result {
+    write!(
+        f,
+        "{}: somebody truncated the file while it was open here (or its disk is full, where that copies what is written \
+         again); what was in it is lost: remove it and create it anew",
+        path.display()
+    )
+}
 
 /// A shared word that no participant who keeps to the protocol could have stored: the file was written to by
 /// something else, or truncated and extended.
@@ -141,6 +151,11 @@ pub enum SendError {
     Damaged(Box<Damaged>),
     /// The handle was made before a fork, and this is the child.
     Forked,
+    /// The file was cut off while it was open here ([`Options::guard_truncation`](crate::Options::guard_truncation)).
+    Truncated {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 impl fmt::Display for SendError {
@@ -165,6 +180,7 @@ impl fmt::Display for SendError {
             Self::Exhausted => f.write_str("the queue's positions are used up; create it anew"),
             Self::Damaged(damaged) => damaged.fmt(f),
             Self::Forked => f.write_str(FORKED),
+            Self::Truncated { path } => write_truncated(f, path),
         }
     }
 }
@@ -210,6 +226,11 @@ pub enum RecvError {
     Damaged(Box<Damaged>),
     /// The handle was made before a fork, and this is the child.
     Forked,
+    /// The file was cut off while it was open here ([`Options::guard_truncation`](crate::Options::guard_truncation)).
+    Truncated {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 impl fmt::Display for RecvError {
@@ -223,6 +244,7 @@ impl fmt::Display for RecvError {
             Self::Invalid(invalid) => invalid.fmt(f),
             Self::Damaged(damaged) => damaged.fmt(f),
             Self::Forked => f.write_str(FORKED),
+            Self::Truncated { path } => write_truncated(f, path),
         }
     }
 }

@@ -56,6 +56,10 @@ pub(crate) const POSITION_LIMIT: u64 = 1 << 62;
 
 /// Lock bytes lie far above any data, so that they never meet a byte-range lock on the contents.
 pub(crate) const LOCK_BASE: i64 = 1 << 62;
+/// Held by whoever makes a file under a temporary name.
+pub(crate) const LOCK_MAKING: i64 = LOCK_BASE - 2;
+/// Shared by those handles that remove the queue with the last of them.
+pub(crate) const LOCK_OWNERS: i64 = LOCK_BASE - 1;
 /// Held while somebody recovers what the dead have left.
 pub(crate) const LOCK_RECOVERY: i64 = LOCK_BASE;
 /// Serialises attach, detach and unlink.
@@ -63,6 +67,8 @@ pub(crate) const LOCK_ATTACH: i64 = LOCK_BASE + 1;
 /// Lease of registry entry 0; entry `i` has `LOCK_ENTRY + i`.
 pub(crate) const LOCK_ENTRY: i64 = LOCK_BASE + 2;
 
+/// Registry entries of an SPSC queue.
+pub(crate) const SPSC_ENTRIES: u64 = 2;
 /// Registry entry of the SPSC producer.
 pub(crate) const ENTRY_PRODUCER: usize = 0;
 /// Registry entry of the SPSC consumer.

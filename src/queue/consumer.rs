@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Shared;
-use super::attached::Attached;
+use super::bells::Attached;
 use super::frame::{BytesFrame, BytesFrames};
 use super::kind::{Keeper, KeeperOf, Kind, Receiver, RunBy, SpansOf, TakenBy};
 use crate::error::{AttachError, RecvError};
@@ -342,7 +342,17 @@ impl<K: Kind> BytesConsumer<K> {
 
     #[inline(always)]
     fn check_process(&self) -> Result<(), RecvError> {
-        if self.receiver.keeper().is_own_process() { Ok(()) } else { Err(RecvError::Forked) }
+        if self.receiver.keeper().is_own_process() { Ok(()) } else { Err(self.lost()) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn lost(&self) -> RecvError {
+        let shared = self.receiver.keeper().shared();
+        match shared.is_truncated() {
+            true => RecvError::Truncated { path: shared.path().to_path_buf() },
+            false => RecvError::Forked,
+        }
     }
 
     #[inline(always)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Schema;
-use super::opening::open_any;
+use super::opening::find;
 use super::schema::recorded_text;
 use crate::describe::{Difference, Format, name_in};
 use crate::error::OpenError;
@@ -55,8 +55,8 @@ impl Description {
     /// # Errors
     /// [`OpenError`] says what the file is instead of a queue.
     pub fn recorded(name: impl AsRef<Path>) -> Result<Self, OpenError> {
-        let (path, file, preamble, geometry) = open_any(name.as_ref())?;
-        Self::read(&path, &file, &preamble, &geometry)
+        let found = find(name.as_ref(), None)?;
+        Self::read(&found.checked.path, &found.file, &found.preamble, &found.checked.geometry)
     }
 
     /// The same, of a file whose preamble and length have been checked.

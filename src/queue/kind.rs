@@ -7,7 +7,8 @@
 
 use std::sync::Arc;
 
-use super::shared::{Bells, Shared};
+use super::Shared;
+use super::bells::Bells;
 use crate::error::AttachError;
 use crate::lane::{Damage, Refusal, Room, Slot};
 

@@ -1,15 +1,18 @@
 //! The queue of bytes: everything but types. Composes file, lease and lane.
 
-mod attached;
+mod bells;
 mod claim;
 mod consumer;
 mod description;
 mod frame;
+mod handing;
 mod kind;
+mod making;
 mod mpmc;
 mod opening;
 mod options;
 mod producer;
+mod removing;
 mod schema;
 mod shared;
 mod spsc;
@@ -26,12 +29,14 @@ pub use kind::{Kind, Mpmc, Spsc};
 pub use mpmc::{DeadLetter, ParticipantStats, Recovery, Stats};
 pub use options::{Delivery, Options};
 pub use producer::BytesProducer;
+pub use removing::{is_in_use, unlink, unlink_if_unused};
 
 pub(crate) use kind::{Keeper, KeeperOf, Sender, StagedOf, TakenBy};
 pub(crate) use schema::Schema;
 pub(crate) use shared::Shared;
 
-use crate::error::{AttachError, CreateError, OpenError, UnlinkError};
+use crate::error::{AttachError, CreateError, OpenError};
+use crate::shm::Notice;
 
 /// A queue of byte messages: for data that is not an rkyv archive. `K` says who may send and receive.
 ///
@@ -98,7 +103,20 @@ impl<K: Kind> BytesQueue<K> {
     /// As [`create`](Self::create).
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open(name: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Shared::open::<K>(name.as_ref(), &Schema::bytes()).map(Self::from_shared)
+        // SAFETY: the caller's promise is the same.
+        unsafe { Self::open_with(name, &Options::new()) }
+    }
+
+    /// Opens an existing queue, and deals with its file as the options say that are not about new queues.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    ///
+    /// # Safety
+    /// As [`create`](Self::create).
+    #[allow(unsafe_code, reason = "the trust contract of the file")]
+    pub unsafe fn open_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, OpenError> {
+        Shared::open::<K>(name.as_ref(), &Schema::bytes(), options.handling()).map(Self::from_shared)
     }
 
     /// Opens the queue, or creates it with default options if there is none. When several processes do this at
@@ -189,7 +207,23 @@ impl<K: Kind> BytesQueue<K> {
         self.shared.bells().messages.is_closed()
     }
 
-    /// The file of this queue.
+    /// What was asked for and could not be had, and what is good to know about where the file is: of this handle, its
+    /// clones, and who takes part through them.
+    pub fn notices(&self) -> Vec<Notice> {
+        self.shared.notices()
+    }
+
+    /// Whether nobody finds this queue any more by its name: it was unlinked, or renamed, or another file is in its place.
+    /// Whoever takes part in it already can go on; a long-lived process may want to open it again. A memfd queue has no
+    /// name to lose.
+    ///
+    /// # Errors
+    /// If the system does not say what is there.
+    pub fn is_orphaned(&self) -> std::io::Result<bool> {
+        self.shared.is_orphaned()
+    }
+
+    /// The file of this queue. That of a memfd queue is none: then it is what messages call it.
     pub fn path(&self) -> &Path {
         self.shared.path()
     }
@@ -215,24 +249,4 @@ impl<K: Kind> std::fmt::Debug for BytesQueue<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BytesQueue").field("path", &self.path()).field("capacity", &self.capacity()).finish()
     }
-}
-
-/// Removes a queue's file. Whoever has it open keeps it until they close it, and nobody attaches any more.
-///
-/// Only a file that is a ringway queue is removed; anything else is an error and stays. A queue's dead letters are a queue
-/// of their own, called `<name>.dead`, and stay until that is unlinked.
-///
-/// # Errors
-/// [`UnlinkError`]; the file stays.
-///
-/// ```
-/// # let dir = tempfile::tempdir()?;
-/// # let name = dir.path().join("queue");
-/// # drop(unsafe { ringway::spsc::BytesQueue::create(&name)? });
-/// ringway::unlink(&name)?;
-/// assert!(!name.exists());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub fn unlink(name: impl AsRef<Path>) -> Result<(), UnlinkError> {
-    Shared::unlink(name.as_ref())
 }

@@ -10,12 +10,13 @@ use nix::errno::Errno;
 use super::Schema;
 use super::kind::{self, Engine, Mpmc, Spsc};
 use super::options::Resolved;
+use super::shared::Checked;
 use crate::error::{CreateError, OpenError};
 use crate::layout::order::{Head, LinkState, Tail};
 use crate::layout::{
     self, ConsumerWords, Cursors, Geometry, Link, Order, OrderCursors, PREAMBLE_LEN, Preamble, PreambleError,
 };
-use crate::shm;
+use crate::shm::{self, Ground, NotCreated, Sharing, StepError, Stranger, Unsealed, Unsuitable};
 
 /// Turns a name into a path; the error is a sentence.
 pub(super) fn resolve(name: &Path) -> Result<PathBuf, String> {
@@ -94,10 +95,68 @@ pub(super) fn create_error(path: PathBuf, step: &'static str, source: io::Error,
     }
 }
 
-/// Opens a file and checks that it is a whole queue, of whatever kind and type.
-pub(super) fn open_any(name: &Path) -> Result<(PathBuf, File, Preamble, Geometry), OpenError> {
-    let path = resolve(name).map_err(|reason| OpenError::BadName { reason })?;
-    let file = shm::open(&path).map_err(|error| open_error(&path, error))?;
+/// What kept a file from being made, for people.
+pub(super) fn not_created(path: &Path, error: NotCreated, needed: u64) -> CreateError {
+    let path = path.to_path_buf();
+    match error {
+        NotCreated::Unsuitable(Unsuitable { filesystem, reason }) => {
+            CreateError::WrongFilesystem { path, filesystem, reason }
+        }
+        NotCreated::Failed(StepError { step, source }) => create_error(path, step, source, needed),
+    }
+}
+
+/// The same path from wherever this process goes.
+pub(super) fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+/// A file that is a whole queue, of whatever kind and type.
+pub(super) struct Found {
+    pub(super) file: File,
+    pub(super) preamble: Preamble,
+    pub(super) checked: Checked,
+}
+
+/// Opens a file and checks that it is a whole queue; if it is said who may write to it: that nobody else can.
+pub(super) fn find(name: &Path, sharing: Option<Sharing>) -> Result<Found, OpenError> {
+    let path = absolute(resolve(name).map_err(|reason| OpenError::BadName { reason })?);
+    let (file, is_memfd) = match shm::process_descriptor(&path) {
+        Some((directory, number)) => (shm::open_process_descriptor(directory, number), true),
+        None => (shm::open(&path), false),
+    };
+    let file = file.map_err(|error| open_error(&path, error))?;
+    examine(path, file, is_memfd, sharing)
+}
+
+/// Checks that an open file is a whole queue. A memfd has to be sealed, and gets its queue's name.
+pub(super) fn examine(
+    path: PathBuf,
+    file: File,
+    is_memfd: bool,
+    sharing: Option<Sharing>,
+) -> Result<Found, OpenError> {
+    let ground = check_place(&path, &file, is_memfd, sharing)?;
+    let (preamble, geometry) = read_preamble(&path, &file)?;
+    let uuid = preamble.uuid;
+    let path = if is_memfd { memfd_name(&uuid).into() } else { path };
+    let checked = Checked { path, is_memfd, geometry, uuid, ground };
+    Ok(Found { file, preamble, checked })
+}
+
+/// What a memfd queue is called, in messages: it has no name by which it could be found.
+pub(super) fn memfd_name(uuid: &[u8; 16]) -> String {
+    format!("memfd:ringway-{:08x}", u32::from_be_bytes(uuid[..4].try_into().expect("four bytes")))
+}
+
+/// Whether the file is one, where a queue can be, and nobody else's.
+fn check_place(
+    path: &Path,
+    file: &File,
+    is_memfd: bool,
+    sharing: Option<Sharing>,
+) -> Result<Ground, OpenError> {
+    let path = path.to_path_buf();
     let io = |step| {
         let path = path.clone();
         move |source| OpenError::Io { path, step, source }
@@ -106,9 +165,34 @@ pub(super) fn open_any(name: &Path) -> Result<(PathBuf, File, Preamble, Geometry
     if !metadata.is_file() {
         return Err(OpenError::NotAFile { path, found: kind_of_file(metadata.file_type()) });
     }
-    let found = metadata.len();
+    if is_memfd {
+        let sealed = shm::check_seals(file).map_err(io("looking at the seals"))?;
+        let not_sealed =
+            |unsealed: Unsealed| OpenError::NotSealed { path: path.clone(), found: unsealed.in_words() };
+        sealed.map_err(not_sealed)?;
+    }
+    let suitable = shm::check_file(file, false).map_err(io("looking at the filesystem"))?;
+    let ground = suitable.map_err(|Unsuitable { filesystem, reason }| OpenError::WrongFilesystem {
+        path: path.clone(),
+        filesystem,
+        reason,
+    })?;
+    if let Some(sharing) = sharing {
+        let meant = sharing.check(&metadata).map_err(io("looking at the groups of this process"))?;
+        meant.map_err(|Stranger { owner, own, mode }| OpenError::NotOurs { path, owner, own, mode })?;
+    }
+    Ok(ground)
+}
+
+fn read_preamble(path: &Path, file: &File) -> Result<(Preamble, Geometry), OpenError> {
+    let path = path.to_path_buf();
+    let io = |step| {
+        let path = path.clone();
+        move |source| OpenError::Io { path, step, source }
+    };
+    let found = file.metadata().map_err(io("looking at the file"))?.len();
     let mut bytes = [0; PREAMBLE_LEN];
-    let whole = shm::read_exact_at(&file, &mut bytes, 0).map_err(io("reading the header"))?;
+    let whole = shm::read_exact_at(file, &mut bytes, 0).map_err(io("reading the header"))?;
     if !whole {
         // A short file that does not even begin like a queue is something else altogether.
         let magic: [u8; 8] = bytes[..8].try_into().expect("eight bytes");
@@ -125,7 +209,7 @@ pub(super) fn open_any(name: &Path) -> Result<(PathBuf, File, Preamble, Geometry
     if found > expected {
         return Err(OpenError::Damaged { path, field: "file length", found });
     }
-    Ok((path, file, preamble, geometry))
+    Ok((preamble, geometry))
 }
 
 /// Checks that the file is a queue of this kind.
@@ -137,7 +221,7 @@ pub(super) fn check_kind<K: Engine>(path: &Path, preamble: &Preamble) -> Result<
     Err(OpenError::WrongKind { path: path.to_path_buf(), found, expected: K::NAME.into() })
 }
 
-fn open_error(path: &Path, source: io::Error) -> OpenError {
+pub(super) fn open_error(path: &Path, source: io::Error) -> OpenError {
     let path = path.to_path_buf();
     // `ErrorKind` has no stable names for these.
     match source.raw_os_error().map(Errno::from_raw) {

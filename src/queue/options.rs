@@ -6,6 +6,7 @@ use crate::layout::order::position_limit;
 use crate::layout::{
     Framing, Geometry, GeometryRequest, KIND_MPMC, KIND_SPSC, OrderRequest, POSITION_LIMIT, Policy,
 };
+use crate::shm::Sharing;
 
 /// Bytes of ring when nothing is said. Measured on cores with 1 and 2 MiB of L2: 64-byte messages are as fast from 256 KiB
 /// up, larger ones need 1 MiB, and far more than the L2 holds is slower again where the L3 is far.
@@ -22,7 +23,12 @@ const DEFAULT_MPMC_ALIGN: usize = 64;
 /// Alignment of byte messages when nothing is said: that of the commit word before them.
 const DEFAULT_ALIGN: usize = 8;
 
-/// Options of a new queue.
+/// Options of a new queue, and of a handle.
+///
+/// Most say what a new queue is like; an existing one stays as it was made. [`sharing`](Self::sharing),
+/// [`prefault`](Self::prefault), [`huge_pages`](Self::huge_pages), [`guard_truncation`](Self::guard_truncation) and
+/// [`unlink_with_last`](Self::unlink_with_last) say how this process deals with the file, and are not recorded in it: each
+/// process says for itself, also when it opens a queue that there is.
 ///
 /// ```
 /// let options = ringway::Options::new().capacity(1 << 20).fixed_len(64);
@@ -38,6 +44,29 @@ pub struct Options {
     participants: Option<usize>,
     delivery: Option<Delivery>,
     max_redeliveries: Option<u32>,
+    handling: Handling,
+}
+
+/// What the options say about the file and this process's part in it; nothing of this is recorded in the queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Handling {
+    pub(crate) sharing: Sharing,
+    pub(crate) prefault: bool,
+    pub(crate) huge_pages: bool,
+    pub(crate) guard_truncation: bool,
+    pub(crate) unlink_with_last: bool,
+}
+
+impl Default for Handling {
+    fn default() -> Self {
+        Self {
+            sharing: Sharing::Owner,
+            prefault: true,
+            huge_pages: false,
+            guard_truncation: false,
+            unlink_with_last: false,
+        }
+    }
 }
 
 /// What becomes of a message whose consumer dies, panics or [rejects](crate::Frame::reject) it.
@@ -66,6 +95,7 @@ pub(crate) struct Resolved {
     pub(crate) geometry: Geometry,
     pub(crate) start_position: u64,
     pub(crate) uuid: Option<[u8; 16]>,
+    pub(crate) handling: Handling,
 }
 
 impl Default for Options {
@@ -87,6 +117,7 @@ impl Options {
             participants: None,
             delivery: None,
             max_redeliveries: None,
+            handling: Handling::default(),
         }
     }
 
@@ -165,6 +196,73 @@ impl Options {
         self
     }
 
+    /// Who may take part: the processes of this user, if nothing is said. A new file gets its mode by this, whatever the
+    /// umask says; one that more can write to is refused when it is opened, because everybody who can write to a queue is
+    /// trusted.
+    ///
+    /// ```
+    /// use ringway::{Options, Sharing, mpmc::BytesQueue};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// // For all users of the group that owns the file; each of them says so.
+    /// let options = Options::new().sharing(Sharing::Group);
+    /// // SAFETY: all programs of the group's users that write to this file use ringway.
+    /// let queue = unsafe { BytesQueue::open_or_create_with(&name, &options)? };
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn sharing(mut self, sharing: Sharing) -> Self {
+        self.handling.sharing = sharing;
+        self
+    }
+
+    /// Whether all pages of the ring (MPMC: of a lane) are mapped when a producer or consumer attaches. They are if nothing
+    /// is said: that takes some milliseconds for 16 MiB, and later no first use of a page takes microseconds. Without it, a
+    /// queue of any size is opened and attached to within 0.1 ms. What the kernel refuses is a [`Notice`](crate::Notice).
+    #[must_use]
+    pub fn prefault(mut self, prefault: bool) -> Self {
+        self.handling.prefault = prefault;
+        self
+    }
+
+    /// Asks the kernel for huge pages behind the ring (MPMC: behind lanes), which large rings read and write at random gain
+    /// from. Only /dev/shm and memfd queues can have them, in multiples of 2 MiB; what cannot be had is a
+    /// [`Notice`](crate::Notice). It is done when a producer or consumer attaches, and copies the ring once.
+    #[must_use]
+    pub fn huge_pages(mut self, huge_pages: bool) -> Self {
+        self.handling.huge_pages = huge_pages;
+        self
+    }
+
+    /// Guards this process against somebody truncating the file while it is mapped, which else ends it with SIGBUS.
+    ///
+    /// The first such queue of a process installs a handler for SIGBUS. When the file is found to be cut off, that puts zeros
+    /// in the place of the missing page, and every operation of the queue fails from then on with `Truncated`. Every other
+    /// SIGBUS goes to the handler that was there before, or ends the process as it would have.
+    ///
+    /// It is there to fail in order, not to make truncation legal: what is read at that moment may turn to zeros under the
+    /// reader, so that a message being read may be wrong, and one that is being sent is lost. A file that is cut off and
+    /// extended again at once is not noticed by this. A program that installs a handler of its own later must call the one
+    /// that it finds. At most 1,024 mappings of a process are guarded. memfd queues need no guard: nobody can truncate
+    /// them.
+    #[must_use]
+    pub fn guard_truncation(mut self, guard: bool) -> Self {
+        self.handling.guard_truncation = guard;
+        self
+    }
+
+    /// Removes the queue when the last handle that was opened with this option is dropped, with whatever is in it, unless a
+    /// producer or consumer is still there. Handles opened without it do not count. (A memfd queue goes with the last process
+    /// that has it, in any case.)
+    ///
+    /// A process that is killed drops nothing: then the next one to drop such a handle removes the queue, or
+    /// [`unlink_if_unused`](crate::unlink_if_unused).
+    #[must_use]
+    pub fn unlink_with_last(mut self, unlink: bool) -> Self {
+        self.handling.unlink_with_last = unlink;
+        self
+    }
+
     /// Cursors begin here instead of at 0. For tests of what happens near the limits.
     #[doc(hidden)]
     #[must_use]
@@ -179,6 +277,11 @@ impl Options {
     pub fn uuid(mut self, uuid: [u8; 16]) -> Self {
         self.uuid = Some(uuid);
         self
+    }
+
+    /// How this process deals with the file.
+    pub(crate) fn handling(&self) -> Handling {
+        self.handling
     }
 
     /// Options for messages without a type.
@@ -254,7 +357,12 @@ impl Options {
                 self.start_position
             ));
         }
-        Ok(Resolved { geometry, start_position: self.start_position, uuid: self.uuid })
+        Ok(Resolved {
+            geometry,
+            start_position: self.start_position,
+            uuid: self.uuid,
+            handling: self.handling,
+        })
     }
 
     /// What only an MPMC queue has.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Shared;
-use super::attached::Attached;
+use super::bells::Attached;
 use super::claim::{BytesBatch, Claim};
 use super::kind::{Kind, Sender, StagedOf};
 use crate::error::{AttachError, SendError};
@@ -221,15 +221,17 @@ impl<K: Kind> BytesProducer<K> {
         let Self { sender, style, bells } = self;
         let parking = Parking { bell: &bells.room, style, most_slice: MOST_SLICE };
         let done = wait::wait(until, sender.pause(), &parking, |looks| {
-            if bells.messages.is_closed() {
-                return Some(Err(Refusal::Closed));
-            }
             match attempt(sender, looks.saturating_add(1)) {
-                Err(Refusal::Full) => None,
+                Err(Refusal::Full) if bells.messages.is_closed() => Some(Err(Refusal::Closed)),
+                // A file that is cut off ends this process's part in it.
+                Err(Refusal::Full) if sender.is_own_process() => None,
                 done => Some(done),
             }
         })?;
-        done.map_err(|refusal| self.refused(refusal, len))
+        done.map_err(|refusal| match refusal {
+            Refusal::Full => self.check_process().err().unwrap_or(SendError::Full),
+            refusal => self.refused(refusal, len),
+        })
     }
 
     /// Begins a batch: several frames that are committed at once.
@@ -295,7 +297,17 @@ impl<K: Kind> BytesProducer<K> {
 
     #[inline(always)]
     pub(crate) fn check_process(&self) -> Result<(), SendError> {
-        if self.sender.is_own_process() { Ok(()) } else { Err(SendError::Forked) }
+        if self.sender.is_own_process() { Ok(()) } else { Err(self.lost()) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn lost(&self) -> SendError {
+        let shared = self.sender.shared();
+        match shared.is_truncated() {
+            true => SendError::Truncated { path: shared.path().to_path_buf() },
+            false => SendError::Forked,
+        }
     }
 
     #[cold]

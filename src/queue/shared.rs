@@ -10,182 +10,129 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::Schema;
-use super::kind::Engine;
-use super::opening::{check_kind, create_error, initial_contents, new_preamble, open_any, resolve};
-use super::options::Resolved;
-use crate::error::{AttachError, CreateError, Damaged, OpenError, UnlinkError};
+use super::bells::Bells;
+use super::options::Handling;
+use crate::error::{AttachError, Damaged};
 use crate::lane::{Damage, Ref};
 use crate::layout::{self, Doorbells, Geometry, Rare};
-use crate::park::{Bell, barrier};
+use crate::park::Bell;
 use crate::shm::fork::ForkGuard;
-use crate::shm::{self, Access, AttachLock, AttachLockError, Mapping, Size};
+use crate::shm::{
+    self, Access, AttachLock, AttachLockError, Ground, Lease, Manner, Mapping, Named, Notice, Notices,
+    Tripwire,
+};
 use crate::sync::Ordering;
-
-/// `open_or_create` takes a file for dead after finding it unlinked and in its way so often.
-const MOST_TRIES: u32 = 100;
 
 /// An open queue file with its mapped header.
 pub(crate) struct Shared {
     path: PathBuf,
-    file: File,
+    is_memfd: bool,
+    file: Arc<File>,
     header: Arc<Mapping>,
     geometry: Geometry,
     guard: ForkGuard,
     uuid: [u8; 16],
     schema: Schema,
+    handling: Handling,
+    manner: Manner,
+    /// Of those who remove the queue with the last of them.
+    owner: Option<Lease>,
     bells: Bells,
 }
 
-/// Where a queue's participants sleep.
-#[derive(Clone)]
-pub(crate) struct Bells {
-    /// For messages: consumers.
-    pub(crate) messages: Bell,
-    /// For room: producers.
-    pub(crate) room: Bell,
+/// What has become of a queue's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Current,
+    /// Something else has it.
+    Replaced,
+    /// Nothing has it.
+    Unlinked,
 }
 
-impl Bells {
-    /// Makes this process known to those who sleep; before its first change to the queue.
-    fn take_part(&self) {
-        if !barrier::register() {
-            self.messages.need_fence();
-            self.room.need_fence();
-        }
-    }
-
-    /// Wakes whoever is asleep or about to be, whatever the words say.
-    pub(crate) fn wake_everybody(&self) {
-        self.messages.ring_for_all();
-        self.room.ring_for_all();
-    }
-
-    /// Wakes whoever sleeps: much may have changed.
-    pub(crate) fn notify_everybody(&self) {
-        self.messages.notify_all();
-        self.room.notify_all();
-    }
+/// What is known of a file that was checked.
+pub(super) struct Checked {
+    pub(super) path: PathBuf,
+    pub(super) is_memfd: bool,
+    pub(super) geometry: Geometry,
+    pub(super) uuid: [u8; 16],
+    pub(super) ground: Ground,
 }
 
 impl Shared {
-    pub(crate) fn create<K: Engine>(
-        name: &Path,
-        options: &Resolved,
+    /// Maps the header.
+    pub(super) fn new(
+        file: &Arc<File>,
+        checked: Checked,
         schema: &Schema,
-    ) -> Result<Arc<Self>, CreateError> {
-        let path = resolve(name).map_err(|reason| CreateError::BadName { reason })?;
-        let geometry = options.geometry;
-        let failed = |step| {
-            let path = path.clone();
-            move |source| create_error(path, step, source, geometry.file_len())
-        };
-        let preamble = new_preamble(options, schema).map_err(failed("reading random bytes"))?;
-        let size = Size { len: geometry.file_len(), allocated: geometry.allocated_len() };
-        let file = shm::create(&path, size, &initial_contents(options, &preamble, schema))
-            .map_err(failed("creating the file"))?;
-        let created = file.try_clone();
-        Self::map(path.clone(), file, geometry, preamble.uuid, schema).map(Arc::new).map_err(|source| {
-            // Nothing is left behind: the file has its name already.
-            let _ = created.and_then(|file| shm::unlink_if_same(&path, &file));
-            failed("mapping the header")(source)
-        })
-    }
-
-    pub(crate) fn open<K: Engine>(name: &Path, schema: &Schema) -> Result<Arc<Self>, OpenError> {
-        let (path, file, preamble, geometry) = open_any(name)?;
-        check_kind::<K>(&path, &preamble)?;
-        schema.check(&path, &file, &preamble, &geometry)?;
-        let shared = Self::map(path.clone(), file, geometry, preamble.uuid, schema)
-            .map_err(|source| OpenError::Io { path, step: "mapping the header", source })?;
-        match shared.is_unlinked() {
-            Ok(false) => Ok(Arc::new(shared)),
-            Ok(true) => Err(OpenError::Unlinked { path: shared.path }),
-            Err(source) => Err(OpenError::Io { path: shared.path, step: "looking at the file", source }),
-        }
-    }
-
-    pub(crate) fn open_or_create<K: Engine>(
-        name: &Path,
-        options: &Resolved,
-        schema: &Schema,
-    ) -> Result<Arc<Self>, OpenError> {
-        // Somebody may create it between our look and our creation, or unlink it just after; but not for ever. What
-        // stays there and stays unlinked has a second name.
-        let mut tries = 0;
-        loop {
-            let unlinked = match Self::open::<K>(name, schema) {
-                Err(OpenError::NotFound { .. }) => None,
-                Err(error @ OpenError::Unlinked { .. }) => Some(error),
-                other => return other,
-            };
-            match (Self::create::<K>(name, options, schema), unlinked) {
-                (Err(CreateError::AlreadyExists { .. }), Some(error)) if tries >= MOST_TRIES => {
-                    return Err(error);
-                }
-                (Err(CreateError::AlreadyExists { .. }), _) => tries += 1,
-                (other, _) => return other.map_err(OpenError::Create),
-            }
-        }
-    }
-
-    pub(crate) fn unlink(name: &Path) -> Result<(), UnlinkError> {
-        let (path, file, preamble, geometry) = open_any(name).map_err(UnlinkError::Open)?;
-        let io = |step| {
-            let path = path.clone();
-            move |source| UnlinkError::Io { path, step, source }
-        };
-        let shared = Self::map(path.clone(), file, geometry, preamble.uuid, &Schema::bytes())
-            .map_err(io("mapping the header"))?;
-        let _lock = AttachLock::take(&shared.file).map_err(|error| match error {
-            AttachLockError::Busy => UnlinkError::Busy { path: path.clone() },
-            AttachLockError::Io(source) => io("locking the file")(source),
-        })?;
-        // The name first: were we killed in between, the file would have no name and no links, which attaching looks
-        // at as well; the other way round, a dead queue would keep its name.
-        shm::unlink_if_same(&path, &shared.file).map_err(io("removing the file"))?;
-        shared.rare().dead.store(1, Ordering::Release);
-        Ok(())
-    }
-
-    fn map(
-        path: PathBuf,
-        file: File,
-        geometry: Geometry,
-        uuid: [u8; 16],
-        schema: &Schema,
+        handling: Handling,
     ) -> io::Result<Self> {
-        let header = Arc::new(Mapping::new(&file, 0, geometry.lane_offset, Access::ReadWrite)?);
-        let bell = |which| Bell::new(words(&header, layout::DOORBELLS_OFFSET + which));
+        let Checked { path, is_memfd, geometry, uuid, ground } = checked;
+        // Nobody can truncate a memfd.
+        let is_guarded = handling.guard_truncation && !is_memfd;
+        let tripwire = if is_guarded { Some(Arc::new(Tripwire::new()?)) } else { None };
+        let guard = match &tripwire {
+            Some(tripwire) => tripwire.guard(),
+            None => ForkGuard::new()?,
+        };
+        let notices = Notices::default();
+        ground.notice.into_iter().for_each(|notice| notices.add(notice));
+        let Handling { prefault, huge_pages, .. } = handling;
+        let manner = Manner { prefault, huge_pages, in_memory: ground.is_memory, tripwire, notices };
+        // Words that are read one by one gain nothing from huge pages.
+        let small_pages = Manner { huge_pages: false, ..manner.clone() };
+        let header = Mapping::new(file, 0, geometry.lane_offset, Access::ReadWrite, &small_pages)?;
+        let header = Arc::new(header);
+        let bell = |offset| Bell::new(words(&header, layout::DOORBELLS_OFFSET + offset));
         let bells = Bells {
             messages: bell(offset_of!(Doorbells, messages)),
             room: bell(offset_of!(Doorbells, room)),
         };
         Ok(Self {
             path,
-            file,
+            is_memfd,
+            file: Arc::clone(file),
             header,
             geometry,
-            guard: ForkGuard::new()?,
+            guard,
             uuid,
             schema: schema.clone(),
+            handling,
+            manner,
+            owner: None,
             bells,
         })
+    }
+
+    /// Maps a section, as the options of this handle say.
+    pub(super) fn map_section(&self, offset: u64, len: u64, access: Access) -> io::Result<Mapping> {
+        Mapping::new(&self.file, offset, len, access, &self.manner)
+    }
+
+    /// The same, of a section with holes.
+    pub(super) fn map_sparse(&self, offset: u64, len: u64, access: Access) -> io::Result<Mapping> {
+        Mapping::sparse(&self.file, offset, len, access, &self.manner)
     }
 
     /// Keeps others from attaching and unlinking. The queue is not unlinked then.
     pub(super) fn lock_for_attach(&self) -> Result<AttachLock, AttachError> {
         if !self.guard.is_intact() {
-            return Err(AttachError::Forked);
+            return Err(match self.is_truncated() {
+                true => AttachError::Truncated { path: self.path.clone() },
+                false => AttachError::Forked,
+            });
         }
         self.bells.take_part();
         let lock = AttachLock::take(&self.file).map_err(|error| match error {
             AttachLockError::Busy => AttachError::Busy { path: self.path.clone() },
             AttachLockError::Io(source) => self.attach_failed("locking the file")(source),
         })?;
-        if self.is_unlinked().map_err(self.attach_failed("looking at the file"))? {
-            return Err(AttachError::Unlinked { path: self.path.clone() });
+        let failed = |source| self.attach_failed("looking at the file")(source);
+        match self.standing().map_err(failed)? {
+            Standing::Current => Ok(lock),
+            Standing::Replaced => Err(AttachError::Orphaned { path: self.path.clone() }),
+            Standing::Unlinked => Err(AttachError::Unlinked { path: self.path.clone() }),
         }
-        Ok(lock)
     }
 
     /// Turns what the system said into an error for people.
@@ -194,9 +141,39 @@ impl Shared {
         move |source| AttachError::Io { path, step, source }
     }
 
-    /// Whether the file was removed, by `unlink` or otherwise.
-    fn is_unlinked(&self) -> io::Result<bool> {
-        Ok(self.rare().dead.load(Ordering::Acquire) != 0 || self.file.metadata()?.nlink() == 0)
+    /// Whether the queue was removed, by `unlink` or otherwise.
+    pub(super) fn is_unlinked(&self) -> io::Result<bool> {
+        let is_dead = self.rare().dead.load(Ordering::Acquire) != 0;
+        Ok(is_dead || !self.is_memfd && self.file.metadata()?.nlink() == 0)
+    }
+
+    /// Whether peers that look for the queue by its name find this one. A name that is gone though the file still has one
+    /// (it was renamed, or this process sees another root) is no reason not to take part.
+    fn standing(&self) -> io::Result<Standing> {
+        let named =
+            || if self.is_memfd { Ok(Named::ThisFile) } else { shm::named_by(&self.path, &self.file) };
+        Ok(match named() {
+            Ok(Named::AnotherFile) => Standing::Replaced,
+            _ if self.is_unlinked()? => Standing::Unlinked,
+            _ => Standing::Current,
+        })
+    }
+
+    /// Whether nobody finds this queue any more by its name.
+    pub(crate) fn is_orphaned(&self) -> io::Result<bool> {
+        if self.is_unlinked()? {
+            return Ok(true);
+        }
+        Ok(!self.is_memfd && shm::named_by(&self.path, &self.file)? != Named::ThisFile)
+    }
+
+    /// Whether a part of the file was found to be cut off: only if it is guarded against that.
+    pub(crate) fn is_truncated(&self) -> bool {
+        self.manner.tripwire.as_ref().is_some_and(|tripwire| tripwire.is_tripped())
+    }
+
+    pub(crate) fn notices(&self) -> Vec<Notice> {
+        self.manner.notices.list()
     }
 
     fn rare(&self) -> Ref<Rare> {
@@ -222,16 +199,37 @@ impl Shared {
         Box::new(Damaged { path: self.path.clone(), word, position, found })
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub(crate) fn bells(&self) -> &Bells {
         &self.bells
     }
 
-    pub(super) fn file(&self) -> &File {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn file(&self) -> &File {
         &self.file
+    }
+
+    pub(super) fn is_memfd(&self) -> bool {
+        self.is_memfd
+    }
+
+    pub(super) fn handling(&self) -> Handling {
+        self.handling
+    }
+
+    /// How a queue is dealt with that belongs to this one.
+    pub(super) fn handling_beside(&self) -> Handling {
+        Handling { unlink_with_last: false, ..self.handling }
+    }
+
+    pub(super) fn set_owner(&mut self, owner: Lease) {
+        self.owner = Some(owner);
+    }
+
+    pub(super) fn take_owner(&mut self) -> Option<Lease> {
+        self.owner.take()
     }
 
     pub(super) fn uuid(&self) -> [u8; 16] {

@@ -4,14 +4,17 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags, posix_fallocate, renameat2};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, posix_fallocate};
 use nix::unistd::linkat;
 
-/// Only the owner's processes may take part, unless the owner says otherwise with chmod.
-const MODE: u32 = 0o600;
+use super::filesystem::{Ground, Unsuitable, check_directory, check_file};
+use super::owner::Sharing;
+use super::step::{StepError, at};
+use super::temporary::Temporary;
 
 /// How long a file is, and how much of it takes space on the disk from the beginning.
 #[derive(Clone, Copy)]
@@ -20,31 +23,66 @@ pub(crate) struct Size {
     pub(crate) allocated: u64,
 }
 
-/// Creates `path` with that size, writes `contents` (offset, bytes), and only then gives it its name. Fails with `AlreadyExists` if the name is taken, and leaves nothing behind when it fails.
-pub(crate) fn create(path: &Path, size: Size, contents: &[(u64, Vec<u8>)]) -> io::Result<File> {
+/// What a new file is to be.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan<'a> {
+    pub(crate) size: Size,
+    /// Offsets and bytes; the rest is zero.
+    pub(crate) contents: &'a [(u64, Vec<u8>)],
+    pub(crate) sharing: Sharing,
+}
+
+/// A new file, and where it is.
+#[derive(Debug)]
+pub(crate) struct Created {
+    pub(crate) file: Arc<File>,
+    pub(crate) ground: Ground,
+}
+
+/// Why there is no new file.
+#[derive(Debug)]
+pub(crate) enum NotCreated {
+    Unsuitable(Unsuitable),
+    Failed(StepError),
+}
+
+impl From<StepError> for NotCreated {
+    fn from(failed: StepError) -> Self {
+        Self::Failed(failed)
+    }
+}
+
+/// Creates `path` by plan, and only then gives it its name. Fails with `AlreadyExists` if the name is taken, and leaves nothing
+/// behind when it fails.
+pub(crate) fn create(path: &Path, plan: Plan<'_>) -> Result<Created, NotCreated> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    // Before anything is made there; a filesystem without real files could not even say why.
+    let checked = check_directory(directory).map_err(at("looking at the filesystem"))?;
+    checked.map_err(NotCreated::Unsuitable)?;
     match unnamed(directory) {
         Ok(file) => {
-            fill(&file, size, contents)?;
+            let ground = fill(&file, plan)?;
             match link(&file, path) {
                 // No /proc, or a kernel without this way to link: make it again under a temporary name.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    named(path, directory, size, contents)
+                Err(error) if error.kind() == io::ErrorKind::NotFound => named(path, directory, plan),
+                other => {
+                    other.map_err(at("giving the file its name"))?;
+                    Ok(Created { file: Arc::new(file), ground })
                 }
-                other => other.map(|()| file),
             }
         }
-        Err(error) if lacks_tmpfile(&error) => named(path, directory, size, contents),
-        Err(error) => Err(error),
+        Err(error) if lacks_tmpfile(&error) => named(path, directory, plan),
+        Err(error) => Err(at("creating the file")(error).into()),
     }
 }
 
 fn unnamed(directory: &Path) -> io::Result<File> {
     let flags = OFlag::O_TMPFILE | OFlag::O_CLOEXEC;
-    OpenOptions::new().read(true).write(true).mode(MODE).custom_flags(flags.bits()).open(directory)
+    let mode = Sharing::FIRST_MODE;
+    OpenOptions::new().read(true).write(true).mode(mode).custom_flags(flags.bits()).open(directory)
 }
 
 /// Filesystems without O_TMPFILE say EOPNOTSUPP; kernels without it say EISDIR.
@@ -55,12 +93,26 @@ fn lacks_tmpfile(error: &io::Error) -> bool {
     )
 }
 
-fn fill(file: &File, size: Size, contents: &[(u64, Vec<u8>)]) -> io::Result<()> {
-    allocate(file, 0, size.allocated)?;
-    if size.len > size.allocated {
-        file.set_len(size.len)?;
+fn fill(file: &File, plan: Plan<'_>) -> Result<Ground, NotCreated> {
+    // First, because it may only be settled while the file is empty.
+    let checked = check_file(file, true).map_err(at("looking at the filesystem"))?;
+    let ground = checked.map_err(NotCreated::Unsuitable)?;
+    write(file, plan)?;
+    if plan.sharing != Sharing::Owner {
+        plan.sharing.apply(file).map_err(at("setting the mode of the file"))?;
     }
-    contents.iter().try_for_each(|(offset, bytes)| file.write_all_at(bytes, *offset))
+    Ok(ground)
+}
+
+/// Gives an empty file its size, space and contents.
+pub(super) fn write(file: &File, plan: Plan<'_>) -> Result<(), StepError> {
+    let Plan { size, contents, .. } = plan;
+    allocate(file, 0, size.allocated).map_err(at("allocating space for the file"))?;
+    if size.len > size.allocated {
+        file.set_len(size.len).map_err(at("setting the length of the file"))?;
+    }
+    let written = contents.iter().try_for_each(|(offset, bytes)| file.write_all_at(bytes, *offset));
+    written.map_err(at("writing the header"))
 }
 
 /// Gives these bytes their space on the disk now: a full disk is an error here, not a SIGBUS at some later store.
@@ -81,30 +133,11 @@ fn link(file: &File, path: &Path) -> io::Result<()> {
     linkat(AT_FDCWD, unnamed.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW).map_err(io::Error::from)
 }
 
-/// Removes a temporary name unless it was renamed.
-struct Temporary(PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // Nothing can be done about a failure here; `gc` looks for leftovers.
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-fn named(path: &Path, directory: &Path, size: Size, contents: &[(u64, Vec<u8>)]) -> io::Result<File> {
-    let suffix = u64::from_ne_bytes(random_uuid()?[..8].try_into().expect("eight bytes"));
-    let temporary = Temporary(directory.join(format!(".ringway-{suffix:016x}.tmp")));
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(MODE)
-        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits())
-        .open(&temporary.0)?;
-    fill(&file, size, contents)?;
-    renameat2(AT_FDCWD, &temporary.0, AT_FDCWD, path, RenameFlags::RENAME_NOREPLACE)?;
-    std::mem::forget(temporary);
-    Ok(file)
+fn named(path: &Path, directory: &Path, plan: Plan<'_>) -> Result<Created, NotCreated> {
+    let temporary = Temporary::new(directory)?;
+    let ground = fill(&temporary.file, plan)?;
+    let file = temporary.rename(path).map_err(at("giving the file its name"))?;
+    Ok(Created { file, ground })
 }
 
 /// Sixteen random bytes from the kernel.
@@ -128,9 +161,10 @@ mod tests {
         let contents = &[(0, b"head".to_vec()), (4096, b"body".to_vec())];
         let one = directory.path().join("one");
         let size = Size { len: 8192, allocated: 8192 };
-        create(&one, size, contents).unwrap();
+        let plan = Plan { size, contents, sharing: Sharing::Owner };
+        create(&one, plan).unwrap();
         let two = directory.path().join("two");
-        named(&two, directory.path(), size, contents).unwrap();
+        named(&two, directory.path(), plan).unwrap();
         let bytes = std::fs::read(&one).unwrap();
         assert_eq!(bytes.len(), 8192);
         assert_eq!(&bytes[4096..4100], b"body");
@@ -144,8 +178,10 @@ mod tests {
         let path = directory.path().join("queue");
         std::fs::write(&path, b"precious").unwrap();
         let size = Size { len: 4096, allocated: 4096 };
-        for result in [create(&path, size, &[]), named(&path, directory.path(), size, &[])] {
-            assert_eq!(result.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        let plan = Plan { size, contents: &[], sharing: Sharing::Group };
+        for result in [create(&path, plan), named(&path, directory.path(), plan)] {
+            let NotCreated::Failed(failed) = result.unwrap_err() else { panic!("the filesystem is good") };
+            assert_eq!(failed.source.kind(), io::ErrorKind::AlreadyExists);
         }
         assert_eq!(std::fs::read(&path).unwrap(), b"precious");
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);

@@ -38,6 +38,11 @@ pub(crate) fn reopen(file: &File) -> io::Result<File> {
     Ok(again)
 }
 
+/// Stores one word in the file: for those who do not map it.
+pub(crate) fn write_word(file: &File, word: u64, offset: u64) -> io::Result<()> {
+    file.write_all_at(&word.to_ne_bytes(), offset)
+}
+
 /// Fills `buffer` from `offset`; false if the file ends before.
 pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
     match file.read_exact_at(buffer, offset) {
@@ -47,17 +52,32 @@ pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::
     }
 }
 
+/// What a path names now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    ThisFile,
+    AnotherFile,
+    Nothing,
+}
+
+/// What `path` names, beside `file`. A symbolic link is another file.
+pub(crate) fn named_by(path: &Path, file: &File) -> io::Result<Named> {
+    let there = match std::fs::symlink_metadata(path) {
+        Ok(metadata) => FileIdentity { device: metadata.dev(), inode: metadata.ino() },
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Named::Nothing);
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(if there == FileIdentity::of(file)? { Named::ThisFile } else { Named::AnotherFile })
+}
+
 /// Removes `path` if it still names `file`; false if it names another file or nothing.
 ///
 /// Between the look and the removal somebody could put another file there; the caller holds the attach lock of
 /// this queue, so nobody who keeps to the protocol does.
 pub(crate) fn unlink_if_same(path: &Path, file: &File) -> io::Result<bool> {
-    let there = match std::fs::symlink_metadata(path) {
-        Ok(metadata) => FileIdentity { device: metadata.dev(), inode: metadata.ino() },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    if there != FileIdentity::of(file)? {
+    if named_by(path, file)? != Named::ThisFile {
         return Ok(false);
     }
     std::fs::remove_file(path)?;

@@ -89,7 +89,8 @@ pub(super) fn keep_in_children(descriptor: i32) {
 /// Remembers in which process it was made.
 #[derive(Clone, Copy)]
 pub(crate) struct ForkGuard {
-    /// 1 in the process that mapped its page, 0 in forked children. Never unmapped.
+    /// 1 in the process that mapped its page, 0 in forked children. Never unmapped. (A queue that is guarded against
+    /// truncation has a word of its own, which that clears too.)
     word: &'static PrivateWord,
 }
 
@@ -114,21 +115,29 @@ impl ForkGuard {
         })
     }
 
-    /// False in a forked child of the process that made this.
+    /// With a word of its own: 1 while it is intact, in a page that is wiped in children and never unmapped.
+    pub(super) fn of(word: &'static PrivateWord) -> Self {
+        Self { word }
+    }
+
+    /// False in a forked child of the process that made this, and when its word was cleared.
     #[inline(always)]
     pub(crate) fn is_intact(&self) -> bool {
         self.word.load(Ordering::Relaxed) != 0
     }
 }
 
+/// Has the kernel wipe an anonymous page in forked children.
+pub(super) fn wipe_in_children(page: &MmapRaw) -> io::Result<()> {
+    // SAFETY: the page is ours, private and anonymous; wiping it in children is what it is for.
+    let refused = unsafe { libc::madvise(page.as_mut_ptr().cast(), page.len(), libc::MADV_WIPEONFORK) };
+    if refused == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Maps a page with a word that is 1 here and 0 in forked children.
 fn map_sentinel() -> io::Result<&'static PrivateWord> {
     let page = MmapRaw::from(MmapOptions::new().len(4096).map_anon()?);
-    // SAFETY: the page is ours, private and anonymous; wiping it in children is what it is for.
-    let refused = unsafe { libc::madvise(page.as_mut_ptr().cast(), page.len(), libc::MADV_WIPEONFORK) };
-    if refused != 0 {
-        return Err(io::Error::last_os_error());
-    }
+    wipe_in_children(&page)?;
     // SAFETY: a page is larger than a word, page-aligned, and never unmapped, since its owner is forgotten below.
     let word: &'static PrivateWord = unsafe { &*page.as_mut_ptr().cast::<PrivateWord>() };
     std::mem::forget(page);

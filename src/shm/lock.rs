@@ -25,18 +25,42 @@ fn byte(kind: libc::c_int, byte: i64) -> libc::flock {
     }
 }
 
+/// Whether others may hold the same lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    Alone,
+    /// With others that hold it together.
+    Together,
+}
+
 /// Takes the lock for this description; false if another description has it.
-pub(super) fn try_lock(file: &File, at: i64) -> io::Result<bool> {
-    match fcntl(file, FcntlArg::F_OFD_SETLK(&byte(libc::F_WRLCK, at))) {
+pub(super) fn try_lock(file: &File, at: i64, hold: Hold) -> io::Result<bool> {
+    let kind = match hold {
+        Hold::Alone => libc::F_WRLCK,
+        Hold::Together => libc::F_RDLCK,
+    };
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&byte(kind, at))) {
         Ok(_) => Ok(true),
-        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        // Linux says EACCES only for other reasons.
+        Err(Errno::EAGAIN) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
 
+/// Gives the lock back. Should this fail, the close of the descriptor does it.
+pub(super) fn unlock(file: &File, at: i64) {
+    let _ = fcntl(file, FcntlArg::F_OFD_SETLK(&byte(libc::F_UNLCK, at)));
+}
+
 /// Whether some other description holds the lock. Ask through a description that holds no lock itself.
 pub(crate) fn is_locked(file: &File, at: i64) -> io::Result<bool> {
+    is_any_locked(file, at, 1)
+}
+
+/// The same, of so many bytes from there.
+pub(crate) fn is_any_locked(file: &File, at: i64, count: i64) -> io::Result<bool> {
     let mut lock = byte(libc::F_WRLCK, at);
+    lock.l_len = count;
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock))?;
     Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
 }
@@ -47,7 +71,7 @@ pub(crate) fn is_locked(file: &File, at: i64) -> io::Result<bool> {
 pub(crate) fn with_recovery_lock<R>(file: &File, critical: impl FnOnce() -> R) -> io::Result<Option<R>> {
     without_forks(|| {
         let description = reopen(file)?;
-        Ok(try_lock(&description, LOCK_RECOVERY)?.then(critical))
+        Ok(try_lock(&description, LOCK_RECOVERY, Hold::Alone)?.then(critical))
     })
 }
 
@@ -58,9 +82,8 @@ pub(crate) struct AttachLock {
 
 impl Drop for AttachLock {
     fn drop(&mut self) {
-        // Not left to the close of the descriptor: a child that was forked meanwhile has it too. Should this fail, the
-        // close does it.
-        let _ = fcntl(&self.description, FcntlArg::F_OFD_SETLK(&byte(libc::F_UNLCK, LOCK_ATTACH)));
+        // Not left to the close of the descriptor: a child that was forked meanwhile has it too.
+        unlock(&self.description, LOCK_ATTACH);
     }
 }
 
@@ -79,7 +102,7 @@ impl AttachLock {
     pub(crate) fn take(file: &File) -> Result<Self, AttachLockError> {
         let description = reopen(file).map_err(AttachLockError::Io)?;
         let start = Instant::now();
-        while !try_lock(&description, LOCK_ATTACH).map_err(AttachLockError::Io)? {
+        while !try_lock(&description, LOCK_ATTACH, Hold::Alone).map_err(AttachLockError::Io)? {
             if start.elapsed() > Self::PATIENCE {
                 return Err(AttachLockError::Busy);
             }

@@ -2,15 +2,36 @@
 
 mod create;
 mod file;
+mod filesystem;
 pub(crate) mod fork;
 mod lease;
 mod lock;
 mod map;
+mod memfd;
 mod name;
+mod notice;
+mod owner;
+mod pages;
+mod pass;
+mod step;
+mod temporary;
+mod truncation;
 
-pub(crate) use create::{Size, allocate, create, random_uuid};
-pub(crate) use file::{open, read_exact_at, unlink_if_same};
+pub(crate) use create::{Created, NotCreated, Plan, Size, allocate, create, random_uuid};
+pub(crate) use file::{Named, named_by, open, read_exact_at, reopen, unlink_if_same, write_word};
+pub(crate) use filesystem::{Ground, Unsuitable, check_file};
 pub(crate) use lease::Lease;
-pub(crate) use lock::{AttachLock, AttachLockError, is_locked, with_recovery_lock};
-pub(crate) use map::{Access, Mapping};
+pub(crate) use lock::{AttachLock, AttachLockError, is_any_locked, is_locked, with_recovery_lock};
+pub(crate) use map::{Access, Manner, Mapping};
+pub(crate) use memfd::{
+    Unsealed, check_seals, create_memfd, inheritable, open_process_descriptor, process_descriptor,
+};
 pub(crate) use name::resolve;
+pub use notice::Notice;
+pub(crate) use notice::Notices;
+pub use owner::Sharing;
+pub(crate) use owner::Stranger;
+pub(crate) use pass::{NotReceived, receive_descriptor, send_descriptor};
+pub(crate) use step::StepError;
+pub(crate) use temporary::{is_being_made, is_temporary, remove_leftover};
+pub(crate) use truncation::Tripwire;

@@ -3,6 +3,7 @@
 mod consumer;
 mod format;
 mod frame;
+mod handing;
 mod mpmc;
 mod payload;
 mod producer;

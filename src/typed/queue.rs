@@ -86,7 +86,20 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// As [`create`](Self::create).
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open(name: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Shared::open::<K>(name.as_ref(), &schema::<T>()).map(Self::from_shared)
+        // SAFETY: the caller's promise is the same.
+        unsafe { Self::open_with(name, &Options::new()) }
+    }
+
+    /// Opens an existing queue, and deals with its file as the options say that are not about new queues.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    ///
+    /// # Safety
+    /// As [`create`](Self::create).
+    #[allow(unsafe_code, reason = "the trust contract of the file")]
+    pub unsafe fn open_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, OpenError> {
+        Shared::open::<K>(name.as_ref(), &schema::<T>(), options.handling()).map(Self::from_shared)
     }
 
     /// Opens the queue, or creates it with default options if there is none. When several processes do this at
@@ -118,8 +131,12 @@ impl<T: Message, K: Kind> Queue<T, K> {
         Shared::open_or_create::<K>(name.as_ref(), &resolved, &schema).map(Self::from_shared)
     }
 
-    fn from_shared(shared: Arc<Shared>) -> Self {
+    pub(super) fn from_shared(shared: Arc<Shared>) -> Self {
         Self { shared, kind: PhantomData, message: PhantomData }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The same queue, as one of bytes.
@@ -159,7 +176,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
         self.bytes().is_closed()
     }
 
-    /// The file of this queue.
+    /// The file of this queue. That of a memfd queue is none: then it is what messages call it.
     pub fn path(&self) -> &Path {
         self.shared.path()
     }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -16,6 +17,12 @@ pub(crate) const HANGS: Duration = Duration::from_secs(60);
 /// An empty directory where queues live by default.
 pub(crate) fn directory() -> TempDir {
     tempfile::Builder::new().prefix("ringway-test-").tempdir_in("/dev/shm").unwrap()
+}
+
+/// Writes a file that nobody else can write to, whatever the umask says: others' are refused.
+pub(crate) fn write_own(path: &Path, bytes: &[u8]) {
+    std::fs::write(path, bytes).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
 }
 
 /// The names in a directory, hidden ones included, in order.
@@ -81,7 +88,7 @@ impl Image {
     }
 
     pub(crate) fn write(&self, path: &Path) {
-        std::fs::write(path, &self.0).unwrap();
+        write_own(path, &self.0);
     }
 
     pub(crate) fn u64_at(&self, at: usize) -> u64 {

@@ -44,11 +44,15 @@ fn words_of(uuid: [u8; 16]) -> [u64; 2] {
 
 impl Shared {
     fn dead_letters(&self, create: bool) -> Result<Arc<Shared>, OpenError> {
+        if self.is_memfd() {
+            let reason = format!("{} has no name, and so none for its dead letters", self.path().display());
+            return Err(OpenError::BadName { reason });
+        }
         let mut name = self.path().as_os_str().to_owned();
         name.push(".dead");
         let name = PathBuf::from(name);
         if !create {
-            return Self::open::<Mpmc>(&name, self.schema());
+            return Self::open::<Mpmc>(&name, self.schema(), self.handling_beside());
         }
         let policy = Policy { at_most_once: false, max_redeliveries: 0, has_letters: true };
         Self::open_or_create::<Mpmc>(&name, &self.options_with(policy), self.schema())

@@ -21,24 +21,26 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub(super) fn map(file: &File, geometry: &Geometry) -> io::Result<Self> {
+    pub(super) fn map(shared: &Shared) -> io::Result<Self> {
+        let geometry = shared.geometry();
         let lane_len = geometry.lane_len;
         let len = geometry.file_len() - geometry.lane_offset;
-        let mapping = Arc::new(Mapping::sparse(file, geometry.lane_offset, len, Access::Read)?);
+        let mapping = Arc::new(shared.map_sparse(geometry.lane_offset, len, Access::Read)?);
         let memory = memory(&mapping, len as usize);
         Ok(Self { mapping, memory, lane_len })
     }
 
     /// Makes the first look at each page of a lane that has become ready cheap.
-    pub(super) fn populate(&self, lane: usize) {
-        self.mapping.populate(lane * self.lane_len as usize, self.lane_len as usize);
+    pub(super) fn prepare(&self, lane: usize) {
+        self.mapping.prepare(lane * self.lane_len as usize, self.lane_len as usize);
     }
 }
 
 /// One lane, for its producer: first given its space on the disk.
-pub(super) fn map_own_lane(file: &File, geometry: &Geometry, lane: usize) -> io::Result<LaneMemory> {
+pub(super) fn map_own_lane(shared: &Shared, lane: usize) -> io::Result<LaneMemory> {
+    let geometry = shared.geometry();
     let len = geometry.lane_len;
-    let mapping = Mapping::new(file, lane_offset(geometry, lane), len, Access::ReadWrite)?;
+    let mapping = shared.map_section(lane_offset(geometry, lane), len, Access::ReadWrite)?;
     Ok(memory(&Arc::new(mapping), len as usize))
 }
 
@@ -71,7 +73,12 @@ impl Shared {
 
     /// Options of a queue of the same shape, but for its policy.
     pub(super) fn options_with(&self, policy: Policy) -> Resolved {
-        Resolved { geometry: self.geometry().with_policy(policy), start_position: 0, uuid: None }
+        Resolved {
+            geometry: self.geometry().with_policy(policy),
+            start_position: 0,
+            uuid: None,
+            handling: self.handling_beside(),
+        }
     }
 
     /// The words of an MPMC queue.

@@ -32,9 +32,10 @@ pub(super) struct Member {
     pub(super) links: Links,
     pub(super) me: usize,
     guard: ForkGuard,
-    shared: Arc<Shared>,
-    /// Last, so that the entry is clean when it goes.
+    /// So late that the entry is clean when it goes ...
     _lease: Lease,
+    /// ... and before the queue, whose last owner removes it if no lease is left.
+    shared: Arc<Shared>,
 }
 
 impl Member {

@@ -12,8 +12,9 @@ use crate::error::AttachError;
 use crate::lane::Damage;
 use crate::layout::order::{EntryRole, MAX_BATCH};
 use crate::links::{FrameRef, Held, Links, Nothing, Origin, RedoScan};
+use crate::queue::Shared;
+use crate::queue::bells::Bells;
 use crate::queue::kind::{Keeper, Receiver};
-use crate::queue::shared::{Bells, Shared};
 use crate::sync::Ordering;
 use crate::wait::BEFORE_SLEEP;
 
@@ -66,8 +67,7 @@ pub(crate) struct Run {
 impl MpmcReceiver {
     pub(super) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
         let member = Member::attach(Arc::clone(&shared), EntryRole::Consumer)?;
-        let lanes = Lanes::map(shared.file(), shared.geometry())
-            .map_err(shared.attach_failed("mapping the lanes"))?;
+        let lanes = Lanes::map(&shared).map_err(shared.attach_failed("mapping the lanes"))?;
         let geometry = shared.geometry();
         Ok(Self {
             redo: RedoScan::new(&member.links),
@@ -154,7 +154,7 @@ impl MpmcReceiver {
     fn is_lane_ready(&self, lane: usize) -> bool {
         let is_ready = lane < self.ready.len() && self.links().is_lane_ready(lane);
         if is_ready {
-            self.keeper.lanes.populate(lane);
+            self.keeper.lanes.prepare(lane);
             self.ready[lane].set(true);
         }
         is_ready

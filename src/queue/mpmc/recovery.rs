@@ -43,7 +43,10 @@ impl BytesQueue<Mpmc> {
     pub fn recover(&self) -> Result<Recovery, RecoverError> {
         let shared = self.shared();
         if !shared.guard().is_intact() {
-            return Err(RecoverError::Forked);
+            return Err(match shared.is_truncated() {
+                true => RecoverError::Truncated { path: shared.path().to_path_buf() },
+                false => RecoverError::Forked,
+            });
         }
         match shared.recover(&shared.links()) {
             Ok(Some(done)) => Ok(done.into()),

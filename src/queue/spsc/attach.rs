@@ -8,7 +8,7 @@ use crate::error::{AttachError, Role};
 use crate::lane::{LaneMemory, Ref};
 use crate::layout::{self, Cursors, Entry, Geometry};
 use crate::queue::Shared;
-use crate::shm::{self, Access, Lease, Mapping};
+use crate::shm::{self, Access, Lease};
 use crate::sync::Ordering;
 
 /// A role that was taken, with all that its holder needs.
@@ -42,7 +42,7 @@ impl Shared {
 
     fn map_lane(&self, access: Access) -> io::Result<LaneMemory> {
         let Geometry { lane_offset, lane_len, .. } = *self.geometry();
-        let lane = Mapping::new(self.file(), lane_offset, lane_len, access)?;
+        let lane = self.map_section(lane_offset, lane_len, access)?;
         let len = self.geometry().ring_bytes() as usize;
         let ring = lane.at(layout::LEAD, len);
         // SAFETY: the section holds LEAD >= 8 bytes before the ring and `len` bytes of it; the mapping lives as

@@ -8,8 +8,9 @@ use super::attach::Attached;
 use crate::error::{AttachError, Role};
 use crate::lane::{Damage, Reader, Span, TakenFrame, TakenRun};
 use crate::park::barrier;
+use crate::queue::Shared;
+use crate::queue::bells::Bells;
 use crate::queue::kind::{Keeper, Receiver};
-use crate::queue::shared::{Bells, Shared};
 use crate::shm::Lease;
 use crate::shm::fork::ForkGuard;
 
@@ -20,9 +21,10 @@ pub(crate) struct SpscReceiver {
     /// Kept between batches, so that steady traffic allocates nothing.
     spans: Cell<Vec<Span>>,
     bells: Bells,
-    shared: Arc<Shared>,
-    /// Last, so that everything above is gone when a successor may attach.
+    /// So late that everything above is gone when a successor may attach ...
     _lease: Lease,
+    /// ... and before the queue, whose last owner removes it if no lease is left.
+    shared: Arc<Shared>,
 }
 
 impl SpscReceiver {

@@ -14,9 +14,10 @@ use crate::shm::fork::ForkGuard;
 pub(crate) struct SpscSender {
     writer: Writer,
     guard: ForkGuard,
-    shared: Arc<Shared>,
-    /// Last, so that everything above is gone when a successor may attach.
+    /// So late that everything above is gone when a successor may attach ...
     _lease: Lease,
+    /// ... and before the queue, whose last owner removes it if no lease is left.
+    shared: Arc<Shared>,
 }
 
 /// Staged frames, counted.

@@ -1,0 +1,126 @@
+//! Errors of taking part in a queue.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use super::{Damaged, Role};
+
+/// Why no producer or consumer was attached. The queue is as it was.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// An SPSC queue has one producer and one consumer, and that one is alive.
+    RoleTaken {
+        /// The file.
+        path: PathBuf,
+        /// Which role.
+        role: Role,
+        /// The process that holds it, as it recorded itself: its pid is meaningful in its own pid namespace.
+        pid: u32,
+        /// That process's name, if this process can see it.
+        name: Option<String>,
+    },
+    /// Every registry entry of an MPMC queue belongs to a live participant.
+    NoEntry {
+        /// The file.
+        path: PathBuf,
+        /// How many entries there are.
+        participants: usize,
+    },
+    /// There is no space for one more producer's lane.
+    NoSpace {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that it takes.
+        needed: u64,
+    },
+    /// The queue was unlinked.
+    Unlinked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The queue was unlinked or renamed, and something else has its name: whoever opens that now takes part in another
+    /// queue than this handle's.
+    Orphaned {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file was cut off while it was open here ([`Options::guard_truncation`](crate::Options::guard_truncation)).
+    Truncated {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Somebody else has been attaching or unlinking for seconds: that process must be stopped or swapped out.
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A cursor in the file makes no sense.
+    Damaged(Box<Damaged>),
+    /// The handle was made before a fork, and this is the child.
+    Forked,
+    /// The system refused a step.
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was being done.
+        step: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for AttachError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RoleTaken { path, role, pid, name } => {
+                write!(f, "{}: the queue has a live {role} already: process {pid}", path.display())?;
+                if let Some(name) = name {
+                    write!(f, " ({name})")?;
+                }
+                write!(f, "; an SPSC queue takes one, so stop that one first")
+            }
+            Self::NoEntry { path, participants } => write!(
+                f,
+                "{}: all {participants} places for producers and consumers are taken; stop one, or create the queue \
+                 with more participants",
+                path.display()
+            ),
+            Self::NoSpace { path, needed } => write!(
+                f,
+                "{}: no space for one more producer's lane of {needed} bytes; free some, or create the queue with \
+                 less capacity",
+                path.display()
+            ),
+            Self::Unlinked { path } => {
+                write!(f, "{}: the queue was unlinked; create it anew", path.display())
+            }
+            Self::Orphaned { path } => write!(
+                f,
+                "{}: the queue that was opened is no longer the one of this name: it was unlinked or renamed, and another \
+                 file is in its place; open it again",
+                path.display()
+            ),
+            Self::Truncated { path } => super::transfer::write_truncated(f, path),
+            Self::Busy { path } => write!(
+                f,
+                "{}: another process has been attaching to it for seconds; it may be stopped: continue or kill it",
+                path.display()
+            ),
+            Self::Damaged(damaged) => damaged.fmt(f),
+            Self::Forked => f.write_str(super::transfer::FORKED),
+            Self::Io { path, step, source } => write!(f, "{}: {step} failed: {source}", path.display()),
+        }
+    }
+}
+
+impl Error for AttachError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Errors of removing queues, and of handing them over.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use super::OpenError;
+
+/// Why a queue was not unlinked.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum UnlinkError {
+    /// What is there could not be opened as a queue, and is left alone.
+    Open(OpenError),
+    /// Somebody has been attaching or unlinking for seconds.
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system refused a step.
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was being done.
+        step: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for UnlinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(error) => error.fmt(f),
+            Self::Busy { path } => write!(
+                f,
+                "{}: another process has been attaching to it for seconds; it may be stopped: continue or kill it",
+                path.display()
+            ),
+            Self::Io { path, step, source } => write!(f, "{}: {step} failed: {source}", path.display()),
+        }
+    }
+}
+
+impl Error for UnlinkError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Open(error) => error.source(),
+            Self::Busy { .. } => None,
+            Self::Io { source, .. } => Some(source),
+        }
+    }
+}
+
+/// Why a queue was not handed over.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum HandOverError {
+    /// Only memfd queues are handed over; this one has a name.
+    HasName {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system refused a step.
+    Io {
+        /// What the queue is called.
+        path: PathBuf,
+        /// What was being done.
+        step: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for HandOverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HasName { path } => write!(
+                f,
+                "{}: only memfd queues are handed over, and this one has a name; have the other process open it by that",
+                path.display()
+            ),
+            Self::Io { path, step, source } => write!(f, "{}: {step} failed: {source}", path.display()),
+        }
+    }
+}
+
+impl Error for HandOverError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::HasName { .. } => None,
+            Self::Io { source, .. } => Some(source),
+        }
+    }
+}

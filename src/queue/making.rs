@@ -1,0 +1,107 @@
+//! Creating and opening queues, by name.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::kind::Engine;
+use super::opening::{
+    absolute, check_kind, create_error, find, initial_contents, new_preamble, not_created, resolve,
+};
+use super::options::{Handling, Resolved};
+use super::shared::{Checked, Shared};
+use super::{Schema, opening};
+use crate::error::{CreateError, OpenError};
+use crate::shm::{self, Created, Plan, Size};
+
+/// `open_or_create` takes a file for dead after finding it unlinked and in its way so often.
+const MOST_TRIES: u32 = 100;
+
+impl Shared {
+    pub(crate) fn create<K: Engine>(
+        name: &Path,
+        options: &Resolved,
+        schema: &Schema,
+    ) -> Result<Arc<Self>, CreateError> {
+        let path = absolute(resolve(name).map_err(|reason| CreateError::BadName { reason })?);
+        let Resolved { geometry, handling, .. } = *options;
+        let needed = geometry.file_len();
+        let failed = |step| {
+            let path = path.clone();
+            move |source| create_error(path, step, source, needed)
+        };
+        let preamble = new_preamble(options, schema).map_err(failed("reading random bytes"))?;
+        let contents = initial_contents(options, &preamble, schema);
+        let size = Size { len: needed, allocated: geometry.allocated_len() };
+        let plan = Plan { size, contents: &contents, sharing: handling.sharing };
+        let Created { file, ground } =
+            shm::create(&path, plan).map_err(|error| not_created(&path, error, needed))?;
+        let uuid = preamble.uuid;
+        let checked = Checked { path: path.clone(), is_memfd: false, geometry, uuid, ground };
+        let made = Self::new(&file, checked, schema, handling)
+            .map_err(failed("mapping the header"))
+            .and_then(|shared| shared.owned().map_err(failed("taking a share of the queue")));
+        made.map(Arc::new).inspect_err(|_| {
+            // Nothing is left behind: the file has its name already.
+            let _ = shm::unlink_if_same(&path, &file);
+        })
+    }
+
+    pub(crate) fn open<K: Engine>(
+        name: &Path,
+        schema: &Schema,
+        handling: Handling,
+    ) -> Result<Arc<Self>, OpenError> {
+        Self::open_found::<K>(find(name, Some(handling.sharing))?, schema, handling)
+    }
+
+    /// Opens a file that was found to be a queue, of whatever kind and type.
+    pub(super) fn open_found<K: Engine>(
+        found: opening::Found,
+        schema: &Schema,
+        handling: Handling,
+    ) -> Result<Arc<Self>, OpenError> {
+        let opening::Found { checked, preamble, file } = found;
+        let path = checked.path.clone();
+        check_kind::<K>(&path, &preamble)?;
+        schema.check(&path, &file, &preamble, &checked.geometry)?;
+        let failed = |step| {
+            let path = path.clone();
+            move |source| OpenError::Io { path, step, source }
+        };
+        let shared = Self::new(&Arc::new(file), checked, schema, handling)
+            .map_err(failed("mapping the header"))?
+            .owned()
+            .map_err(failed("taking a share of the queue"))?;
+        // After the share was taken: whoever removes the queue looks for that first.
+        match shared.is_unlinked().map_err(failed("looking at the file"))? {
+            false => Ok(Arc::new(shared)),
+            true => Err(OpenError::Unlinked { path }),
+        }
+    }
+
+    pub(crate) fn open_or_create<K: Engine>(
+        name: &Path,
+        options: &Resolved,
+        schema: &Schema,
+    ) -> Result<Arc<Self>, OpenError> {
+        // Somebody may create it between our look and our creation, or unlink it just after; but not for ever. What
+        // stays there and stays unlinked has a second name.
+        let mut tries = 0;
+        loop {
+            let unlinked = match Self::open::<K>(name, schema, options.handling) {
+                Err(OpenError::NotFound { .. }) => None,
+                Err(error @ OpenError::Unlinked { .. }) => Some(error),
+                other => return other,
+            };
+            match (Self::create::<K>(name, options, schema), unlinked) {
+                (Err(CreateError::AlreadyExists { .. }), Some(error)) if tries >= MOST_TRIES => {
+                    return Err(error);
+                }
+                (Err(CreateError::AlreadyExists { .. }), _) => tries += 1,
+                // Another owner has come and gone, before this one could say that it is one.
+                (Ok(shared), _) if tries < MOST_TRIES && shared.is_taken_away() => tries += 1,
+                (other, _) => return other.map_err(OpenError::Create),
+            }
+        }
+    }
+}

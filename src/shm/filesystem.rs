@@ -1,0 +1,195 @@
+//! Which filesystems can hold a queue.
+//!
+//! A queue needs three things of a file: that all who map it see the same memory, that locks on it tell who is alive, and
+//! that space once given is there when it is written to. Local filesystems have the first two from the kernel's page cache
+//! and its file locks. What is served over a network, or by a process, may not; there a participant could be taken for
+//! dead while it lives, so that those are refused. Unknown filesystems are taken for local ones, with a notice: there are
+//! many of these, and few others, which are all listed here.
+#![allow(unsafe_code, reason = "the ioctl for file flags")]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+use nix::sys::statfs::{fstatfs, statfs};
+
+use super::notice::Notice;
+
+/// Why a filesystem cannot hold a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unsuitable {
+    pub(crate) filesystem: &'static str,
+    pub(crate) reason: &'static str,
+}
+
+/// What a file stands on that can be a queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ground {
+    pub(crate) notice: Option<Notice>,
+    /// No disk is behind it, so that nothing has to be done when a page is first written to.
+    pub(crate) is_memory: bool,
+}
+
+impl Ground {
+    pub(crate) const MEMORY: Self = Self { notice: None, is_memory: true };
+}
+
+const NETWORK: &str =
+    "other machines can write to it, and their memory and their locks are not this machine's";
+const SERVED: &str = "a process serves it, so that neither its locks nor its mappings need be the kernel's";
+const PLAIN: &str = "it holds no files that can be written and mapped";
+const COPIES: &str = "it copies what is written again, which could not be switched off for the file, so that a full disk \
+                      would end the process that writes";
+
+/// What `statfs` says of those that are refused.
+const REFUSED: [(u32, Unsuitable); 22] = [
+    refused(0x6969, "NFS", NETWORK),
+    refused(0x517b, "SMB", NETWORK),
+    refused(0xff53_4d42, "CIFS", NETWORK),
+    refused(0xfe53_4d42, "SMB2", NETWORK),
+    refused(0x564c, "NCP", NETWORK),
+    refused(0x5346_414f, "AFS", NETWORK),
+    refused(0x6b41_4653, "AFS", NETWORK),
+    refused(0x7375_7245, "Coda", NETWORK),
+    refused(0x00c3_6400, "Ceph", NETWORK),
+    refused(0x0bd0_0bd0, "Lustre", NETWORK),
+    refused(0x7461_636f, "OCFS2", NETWORK),
+    refused(0x0116_1970, "GFS2", NETWORK),
+    refused(0x1983_0326, "BeeGFS", NETWORK),
+    refused(0x4750_4653, "GPFS", NETWORK),
+    refused(0x6573_5546, "FUSE", SERVED),
+    refused(0x0102_1997, "9p", SERVED),
+    refused(0x786f_4256, "vboxsf", SERVED),
+    refused(0x00c0_ffee, "hostfs", SERVED),
+    refused(0x9fa0, "procfs", PLAIN),
+    refused(0x6265_6572, "sysfs", PLAIN),
+    refused(0x9584_58f6, "hugetlbfs", PLAIN),
+    refused(0x9660, "ISO 9660", PLAIN),
+];
+
+const fn refused(number: u32, filesystem: &'static str, reason: &'static str) -> (u32, Unsuitable) {
+    (number, Unsuitable { filesystem, reason })
+}
+
+const TMPFS: u32 = 0x0102_1994;
+const BTRFS: u32 = 0x9123_683e;
+
+/// tmpfs, ramfs, ext2 to ext4, XFS, F2FS, overlayfs (which drops locks when a file is closed: `lease` finds out).
+const GOOD: [u32; 6] = [TMPFS, 0x8584_58f6, 0xef53, 0x5846_5342, 0xf2f5_2010, 0x794c_7630];
+
+/// Good, but for what happens when the disk gets full.
+const COPYING: [(u32, &str); 3] = [(0x2fc1_2fc1, "ZFS"), (0xca45_1a4e, "bcachefs"), (0x3434, "NILFS2")];
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Verdict {
+    Good,
+    Btrfs,
+    Noted(Notice),
+    Refused(Unsuitable),
+}
+
+fn judge(number: u32) -> Verdict {
+    if let Some((_, unsuitable)) = REFUSED.iter().find(|(refused, _)| *refused == number) {
+        return Verdict::Refused(*unsuitable);
+    }
+    if let Some((_, filesystem)) = COPYING.iter().find(|(copying, _)| *copying == number) {
+        return Verdict::Noted(Notice::CopyOnWrite { filesystem });
+    }
+    match number {
+        BTRFS => Verdict::Btrfs,
+        _ if GOOD.contains(&number) => Verdict::Good,
+        _ => Verdict::Noted(Notice::UnknownFilesystem { number: number.into() }),
+    }
+}
+
+/// Whether queues can be made in this directory.
+pub(super) fn check_directory(directory: &Path) -> io::Result<Result<(), Unsuitable>> {
+    // The numbers have 32 bits; the type that carries them depends on the machine.
+    let number = statfs(directory)?.filesystem_type().0 as u32;
+    Ok(match judge(number) {
+        Verdict::Refused(unsuitable) => Err(unsuitable),
+        _ => Ok(()),
+    })
+}
+
+/// Whether this file, new and empty or a queue already, can be one; with what is to be noted.
+pub(crate) fn check_file(file: &File, is_new: bool) -> io::Result<Result<Ground, Unsuitable>> {
+    let number = fstatfs(file)?.filesystem_type().0 as u32;
+    Ok(match judge(number) {
+        Verdict::Good if number == TMPFS => Ok(Ground::MEMORY),
+        Verdict::Good => Ok(Ground::default()),
+        Verdict::Noted(notice) => Ok(Ground { notice: Some(notice), is_memory: false }),
+        Verdict::Refused(unsuitable) => Err(unsuitable),
+        Verdict::Btrfs => {
+            let is_in_place = if is_new { stop_copying(file)? } else { flags(file)? & NO_COPY != 0 };
+            if is_in_place {
+                Ok(Ground::default())
+            } else {
+                Err(Unsuitable { filesystem: "btrfs", reason: COPIES })
+            }
+        }
+    })
+}
+
+/// FS_NOCOW_FL
+const NO_COPY: libc::c_int = 0x0080_0000;
+
+fn flags(file: &File) -> io::Result<libc::c_int> {
+    let mut flags: libc::c_int = 0;
+    // SAFETY: in spite of its name, this ioctl stores an int, which there is.
+    let result = unsafe { libc::ioctl(file.as_raw_fd(), libc::FS_IOC_GETFLAGS, &raw mut flags) };
+    if result == 0 { Ok(flags) } else { Err(io::Error::last_os_error()) }
+}
+
+/// btrfs: has rewrites go in place, which only an empty file can be told. False if it does not.
+fn stop_copying(file: &File) -> io::Result<bool> {
+    let flags_then = flags(file)? | NO_COPY;
+    // SAFETY: as above, it reads an int.
+    let result = unsafe { libc::ioctl(file.as_raw_fd(), libc::FS_IOC_SETFLAGS, &raw const flags_then) };
+    Ok(result == 0 && flags(file)? & NO_COPY != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filesystems_of_other_machines_and_of_processes_are_refused() {
+        for (number, name) in
+            [(0x6969, "NFS"), (0xff53_4d42, "CIFS"), (0x6573_5546, "FUSE"), (0x0102_1997, "9p")]
+        {
+            assert!(
+                matches!(judge(number), Verdict::Refused(Unsuitable { filesystem, .. }) if filesystem == name)
+            );
+        }
+    }
+
+    #[test]
+    fn each_number_is_listed_once() {
+        let mut numbers: Vec<u32> = REFUSED.iter().map(|(number, _)| *number).collect();
+        numbers.extend(GOOD);
+        numbers.extend(COPYING.map(|(number, _)| number));
+        numbers.push(BTRFS);
+        let count = numbers.len();
+        numbers.sort();
+        numbers.dedup();
+        assert_eq!(numbers.len(), count);
+    }
+
+    #[test]
+    fn local_filesystems_are_taken_and_unknown_ones_noted() {
+        let shared_memory = tempfile::tempfile_in("/dev/shm").unwrap();
+        assert_eq!(check_file(&shared_memory, true).unwrap(), Ok(Ground::MEMORY));
+        assert_eq!(check_directory(Path::new("/dev/shm")).unwrap(), Ok(()));
+        assert_eq!(judge(0xef53), Verdict::Good);
+        assert_eq!(judge(0x1234_5678), Verdict::Noted(Notice::UnknownFilesystem { number: 0x1234_5678 }));
+    }
+
+    #[test]
+    fn procfs_is_refused_for_what_it_is() {
+        let file = File::open("/proc/self/maps").unwrap();
+        assert_eq!(check_file(&file, false).unwrap().unwrap_err().filesystem, "procfs");
+        assert_eq!(check_directory(Path::new("/proc")).unwrap().unwrap_err().filesystem, "procfs");
+    }
+}

@@ -1,0 +1,75 @@
+//! What did not go as it was asked for, and does no harm: a library does not print.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Something that was asked for and could not be had, or that is good to know. The queue works all the same.
+///
+/// [`Queue::notices`](crate::Queue::notices) lists those of one handle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The filesystem is none that ringway knows. It is taken for a local one, with coherent mappings and file locks.
+    UnknownFilesystem {
+        /// What `statfs` calls it (`f_type`).
+        number: u64,
+    },
+    /// The filesystem writes elsewhere what is written again, so that a disk that gets full later ends the process that
+    /// writes with SIGBUS.
+    CopyOnWrite {
+        /// Its name.
+        filesystem: &'static str,
+    },
+    /// A section of the file has no huge pages, though they were asked for
+    /// ([`Options::huge_pages`](crate::Options::huge_pages)).
+    NoHugePages {
+        /// What the kernel said.
+        reason: String,
+    },
+    /// Pages of the file are mapped one by one, when they are first used, though they were to be mapped in advance
+    /// ([`Options::prefault`](crate::Options::prefault)).
+    NotPrefaulted {
+        /// What the kernel said.
+        reason: String,
+    },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownFilesystem { number } => write!(
+                f,
+                "the filesystem (number {number:#x}) is unknown to ringway and taken for a local one; if other machines \
+                 can write to it, move the queue to /dev/shm"
+            ),
+            Self::CopyOnWrite { filesystem } => write!(
+                f,
+                "{filesystem} copies what is written again, so that a disk that gets full ends the process that writes; \
+                 /dev/shm does not"
+            ),
+            Self::NoHugePages { reason } => {
+                write!(f, "no huge pages: {reason}; /dev/shm and memfd queues of some MiB can have them")
+            }
+            Self::NotPrefaulted { reason } => {
+                write!(f, "the pages were not mapped in advance: {reason}; each is at its first use")
+            }
+        }
+    }
+}
+
+/// The notices of one handle and of whoever takes part through it; each is kept once.
+#[derive(Clone, Default)]
+pub(crate) struct Notices(Arc<Mutex<Vec<Notice>>>);
+
+impl Notices {
+    pub(crate) fn add(&self, notice: Notice) {
+        let mut notices = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !notices.contains(&notice) {
+            notices.push(notice);
+        }
+    }
+
+    pub(crate) fn list(&self) -> Vec<Notice> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

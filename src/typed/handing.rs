@@ -1,0 +1,90 @@
+//! What typed queues have as queues of bytes do: memfds, and what becomes of files.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use super::format::schema;
+use super::{Message, Queue};
+use crate::error::{CreateError, HandOverError, OpenError};
+use crate::queue::{Kind, Options, Shared};
+use crate::shm::Notice;
+
+impl<T: Message, K: Kind> Queue<T, K> {
+    /// Creates a queue that has no name: see [`BytesQueue::create_memfd`](crate::BytesQueue::create_memfd).
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Safety
+    /// As [`create`](Self::create), for whoever gets it.
+    #[allow(unsafe_code, reason = "the trust contract of the file")]
+    pub unsafe fn create_memfd(options: &Options) -> Result<Self, CreateError> {
+        let schema = schema::<T>();
+        Shared::create_memfd::<K>(&options.for_type(K::NUMBER, &schema)?, &schema).map(Self::from_shared)
+    }
+
+    /// Receives a memfd queue that another process [sends](Self::send_to), waiting for it as the socket does: see
+    /// [`BytesQueue::receive_from`](crate::BytesQueue::receive_from).
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Safety
+    /// As [`create`](Self::create): of all who have the memfd.
+    #[allow(unsafe_code, reason = "the trust contract of the file")]
+    pub unsafe fn receive_from(socket: &UnixStream, options: &Options) -> Result<Self, OpenError> {
+        Shared::receive::<K>(socket, &schema::<T>(), options.handling()).map(Self::from_shared)
+    }
+
+    /// Opens a memfd queue by a descriptor, such as one that this process inherited: see
+    /// [`BytesQueue::open_fd`](crate::BytesQueue::open_fd).
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Safety
+    /// As [`create`](Self::create): of all who have the memfd.
+    #[allow(unsafe_code, reason = "the trust contract of the file")]
+    pub unsafe fn open_fd(descriptor: impl AsFd, options: &Options) -> Result<Self, OpenError> {
+        Shared::open_fd::<K>(descriptor.as_fd(), &schema::<T>(), options.handling()).map(Self::from_shared)
+    }
+
+    /// Hands a memfd queue to the process at the other end of a socket, which [receives](Self::receive_from) it.
+    ///
+    /// # Errors
+    /// [`HandOverError`].
+    pub fn send_to(&self, socket: &UnixStream) -> Result<(), HandOverError> {
+        self.bytes().send_to(socket)
+    }
+
+    /// A descriptor that programs started by this process inherit, until it is dropped: see
+    /// [`BytesQueue::inheritable`](crate::BytesQueue::inheritable).
+    ///
+    /// # Errors
+    /// [`HandOverError`].
+    pub fn inheritable(&self) -> Result<OwnedFd, HandOverError> {
+        self.bytes().inheritable()
+    }
+
+    /// What was asked for and could not be had, and what is good to know about where the file is: of this handle, its
+    /// clones, and who takes part through them.
+    pub fn notices(&self) -> Vec<Notice> {
+        self.bytes().notices()
+    }
+
+    /// Whether nobody finds this queue any more by its name: see
+    /// [`BytesQueue::is_orphaned`](crate::BytesQueue::is_orphaned).
+    ///
+    /// # Errors
+    /// If the system does not say what is there.
+    pub fn is_orphaned(&self) -> std::io::Result<bool> {
+        self.bytes().is_orphaned()
+    }
+}
+
+/// The descriptor of the queue's file, for handing it over in other ways.
+impl<T: Message, K: Kind> AsFd for Queue<T, K> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.shared().file().as_fd()
+    }
+}

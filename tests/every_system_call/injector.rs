@@ -1,0 +1,158 @@
+//! Runs an operation in a child, and lets one of its system calls fail.
+
+use std::sync::atomic::Ordering;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
+use nix::unistd::Pid;
+
+use super::registers::{fail, number, skip, trace};
+use crate::process::{Child, Outcome, Place, Words, ensure, progress};
+
+/// What each call fails with, in turn.
+const ERRORS: [Errno; 6] =
+    [Errno::ENOSPC, Errno::EIO, Errno::EMFILE, Errno::ENOMEM, Errno::EINTR, Errno::EACCES];
+
+/// These never fail.
+const INFALLIBLE: [i64; 8] = [
+    libc::SYS_getpid,
+    libc::SYS_getppid,
+    libc::SYS_gettid,
+    libc::SYS_getuid,
+    libc::SYS_geteuid,
+    libc::SYS_getgid,
+    libc::SYS_getegid,
+    libc::SYS_sched_yield,
+];
+
+/// These do what they are asked for, whatever they say.
+const DONE_ALL_THE_SAME: [i64; 2] = [libc::SYS_close, libc::SYS_munmap];
+
+const BEGUN: usize = 0;
+const DONE: usize = 1;
+
+/// The way between a child and its tracer.
+pub(crate) struct Gate(Words);
+
+impl Gate {
+    fn new() -> Self {
+        Self(Words::new(2))
+    }
+
+    /// In the child: runs what is to fail.
+    pub(crate) fn around<R>(&self, operation: impl FnOnce() -> R) -> Outcome<R> {
+        // The allocator asks the kernel for memory now, if it has to; its failures are not this library's.
+        drop(std::hint::black_box(vec![1_u8; 100_000]));
+        trace(libc::PTRACE_TRACEME, Pid::from_raw(0), 0)?;
+        nix::sys::signal::raise(Signal::SIGSTOP)?;
+        self.0[BEGUN].store(1, Ordering::SeqCst);
+        let result = operation();
+        self.0[DONE].store(1, Ordering::SeqCst);
+        // Any call: there the tracer lets go.
+        nix::unistd::getppid();
+        Ok(result)
+    }
+
+    fn is_open(&self) -> bool {
+        self.0[BEGUN].load(Ordering::SeqCst) != 0 && !self.is_done()
+    }
+
+    fn is_done(&self) -> bool {
+        self.0[DONE].load(Ordering::SeqCst) != 0
+    }
+}
+
+/// One operation: what a child does in a fresh place, and what its parent finds then.
+#[derive(Clone, Copy)]
+pub(crate) struct Operation {
+    pub(crate) name: &'static str,
+    pub(crate) prepare: fn(&Place) -> Outcome,
+    /// In the child; it calls [`Gate::around`] once.
+    pub(crate) body: fn(&Place, &Gate) -> Outcome,
+    pub(crate) check: fn(&Place) -> Outcome,
+    /// A call that is made to fail each time, so that the operation has to find another way.
+    pub(crate) without: Option<(i64, Errno)>,
+}
+
+/// Lets each call of the operation fail with each error.
+pub(crate) fn each_call_fails(operation: Operation) -> Outcome {
+    let calls =
+        run(operation, None).map_err(|error| format!("{}, without any failure: {error}", operation.name))?;
+    ensure!(!calls.is_empty(), "{} makes no system call", operation.name);
+    let mut failures = 0;
+    for (index, call) in calls.iter().enumerate().filter(|(_, call)| !INFALLIBLE.contains(call)) {
+        for error in ERRORS {
+            progress();
+            run(operation, Some((index, error))).map_err(|problem| {
+                let name = operation.name;
+                format!("{name}, call {} of {} (number {call}), {error:?}: {problem}", index + 1, calls.len())
+            })?;
+            failures += 1;
+        }
+    }
+    println!("     {}: {} system calls, {failures} failures", operation.name, calls.len());
+    Ok(())
+}
+
+/// Runs it once; returns the numbers of its calls.
+fn run(operation: Operation, failure: Option<(usize, Errno)>) -> Outcome<Vec<i64>> {
+    let place = Place::new()?;
+    (operation.prepare)(&place)?;
+    let gate = Gate::new();
+    let mut child = Child::fork(|| (operation.body)(&place, &gate));
+    let calls = follow(&mut child, &gate, operation.without, failure)?;
+    child.join()?;
+    (operation.check)(&place)?;
+    Ok(calls)
+}
+
+/// Steps the child through its operation, and lets it go.
+fn follow(
+    child: &mut Child,
+    gate: &Gate,
+    without: Option<(i64, Errno)>,
+    failure: Option<(usize, Errno)>,
+) -> Outcome<Vec<i64>> {
+    let pid = child.pid();
+    let status = child.wait()?;
+    ensure!(matches!(status, WaitStatus::Stopped(_, Signal::SIGSTOP)), "before the operation: {status:?}");
+    trace(libc::PTRACE_SETOPTIONS, pid, libc::PTRACE_O_TRACESYSGOOD as usize)?;
+    let mut calls = Vec::new();
+    loop {
+        next_stop(child)?;
+        if gate.is_done() {
+            return trace(libc::PTRACE_DETACH, pid, 0).map(|()| calls);
+        }
+        let call = number(pid)?;
+        let mut error = None;
+        if gate.is_open() {
+            let injected = failure.filter(|(index, _)| *index == calls.len() && !INFALLIBLE.contains(&call));
+            error = injected.or(without.filter(|(other, _)| *other == call).map(|(_, error)| (0, error)));
+            calls.push(call);
+        }
+        if error.is_some() && !DONE_ALL_THE_SAME.contains(&call) {
+            skip(pid)?;
+        }
+        next_stop(child)?;
+        if let Some((_, error)) = error {
+            fail(pid, error as i32)?;
+        }
+    }
+}
+
+/// The next beginning or end of a system call.
+fn next_stop(child: &mut Child) -> Outcome {
+    let mut signal = 0;
+    loop {
+        trace(libc::PTRACE_SYSCALL, child.pid(), signal as usize)?;
+        match child.wait()? {
+            WaitStatus::PtraceSyscall(_) => return Ok(()),
+            // Somebody stopped the whole test, or continued it.
+            WaitStatus::Stopped(_, Signal::SIGSTOP | Signal::SIGCONT) => signal = 0,
+            WaitStatus::Stopped(_, other) => signal = other as i32,
+            status => return Err(format!("in the middle of the operation: {status:?}").into()),
+        }
+    }
+}

@@ -65,12 +65,14 @@
 #![deny(unsafe_code)]
 
 mod error;
+pub mod inspect;
 mod lane;
 mod layout;
 mod links;
 pub mod mpmc;
 mod prefetch;
 mod queue;
+pub mod repair;
 mod shm;
 pub mod spsc;
 mod sync;
@@ -78,8 +80,8 @@ mod typed;
 mod wait;
 
 pub use error::{
-    AttachError, CreateError, Damaged, InvalidFrame, OpenError, RecoverError, RecvError, Role, SendError,
-    SerializeError, UnlinkError,
+    AttachError, CreateError, Damaged, InspectError, InvalidFrame, OpenError, RecoverError, RecvError, Role,
+    SendError, SerializeError, UnlinkError,
 };
 pub use queue::{
     BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesProducer, BytesQueue, Claim, DeadLetter,

@@ -23,7 +23,7 @@ mod words;
 
 pub(crate) use geometry::{Framing, Geometry, GeometryRequest, Order, OrderRequest, Policy};
 pub(crate) use preamble::{KIND_MPMC, KIND_SPSC, NAME_LEN, PREAMBLE_LEN, Preamble, PreambleError};
-pub(crate) use words::{ConsumerWords, Cursors, Entry, Link, OrderCursors, Participant, Rare};
+pub(crate) use words::{ConsumerWords, Cursors, Entry, Link, OrderCursors, OwnWords, Participant, Rare};
 
 /// First bytes of every queue file.
 pub(crate) const MAGIC: [u8; 8] = *b"RINGWAY\x1a";

@@ -25,6 +25,7 @@ pub use options::{Delivery, Options};
 pub use producer::BytesProducer;
 
 pub(crate) use kind::{Keeper, KeeperOf, Sender, StagedOf, TakenBy};
+pub(crate) use opening::{kind_of_file, open_error, preamble_error, resolve};
 pub(crate) use schema::Schema;
 pub(crate) use shared::Shared;
 

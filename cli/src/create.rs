@@ -89,8 +89,8 @@ impl Arguments {
 
     fn create(&self) -> Result<(), CreateError> {
         let options = self.options();
-        // SAFETY: the file is new, and this process does nothing with it but close it.
         match self.kind {
+            // SAFETY: the file is new, and this process does nothing with it but close it.
             Kind::Spsc => unsafe { spsc::BytesQueue::create_with(&self.queue, &options) }.map(drop),
             // SAFETY: as above.
             Kind::Mpmc => unsafe { mpmc::BytesQueue::create_with(&self.queue, &options) }.map(drop),

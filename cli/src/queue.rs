@@ -15,9 +15,9 @@ pub(crate) enum BytesQueue {
 /// Opens a queue of bytes.
 pub(crate) fn open(name: &Path) -> Result<BytesQueue> {
     let kind = Inspector::open(name)?.header().kind;
-    // SAFETY: who runs this command on a queue vouches for it: only programs that use ringway write to the file. Nothing
-    // in here forks, or writes to the file in any other way.
     let queue = match kind {
+        // SAFETY: who runs this command on a queue vouches for it: only programs that use ringway write to the file.
+        // Nothing in here forks, or writes to the file in any other way.
         QueueKind::Spsc => unsafe { spsc::BytesQueue::open(name) }.map(BytesQueue::Spsc),
         // SAFETY: as above.
         QueueKind::Mpmc => unsafe { mpmc::BytesQueue::open(name) }.map(BytesQueue::Mpmc),

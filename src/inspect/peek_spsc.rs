@@ -1,17 +1,10 @@
-//! Messages of an SPSC queue: the commit word, the payload, the commit word again, and then whether it is released.
-
-use std::collections::VecDeque;
+//! Messages of an SPSC queue: where they begin, the commit word, the payload, and then whether that is released.
 
 use super::peek::{FrameState, Peek, Peeked, PeekedFrame, Start, copy};
 use super::source::Source;
-use super::spsc::{At, RingFrame, Step, Walk, cursor_damage, in_file, released};
+use super::spsc::{At, RingFrame, Step, Walk, chain, cursor_damage, in_file, released};
 use crate::error::InspectError;
-use crate::layout::{Framing, commit};
-
-/// Frames that are passed on the way to the newest ones.
-const MOST_PASSED: u64 = 1 << 24;
-/// Bytes of ring that are read at one go on the way.
-const WINDOW: usize = 1 << 16;
+use crate::layout::Framing;
 
 pub(super) fn peek(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {
     let (at, damage) = cursor_damage(source)?;
@@ -19,7 +12,7 @@ pub(super) fn peek(source: &Source, what: &Peek) -> Result<Peeked, InspectError>
         return Ok(Peeked { damage, next: at.tail, ..Peeked::default() });
     }
     match source.geometry.framing {
-        Framing::Variable => variable(source, what, at),
+        Framing::Variable => variable(source, what),
         Framing::Fixed { len } => fixed(source, what, at, len),
     }
 }
@@ -54,68 +47,45 @@ fn fixed(source: &Source, what: &Peek, at: At, len: u64) -> Result<Peeked, Inspe
     Ok(peeked)
 }
 
-fn variable(source: &Source, what: &Peek, at: At) -> Result<Peeked, InspectError> {
-    let from = first(what, at);
-    let mut peeked = Peeked { next: from, ..Peeked::default() };
-    let start = if what.start == Start::Newest { newest(source, from, what.most)? } else { from };
-    let mut walk = Walk::new(source, start, 8);
-    while peeked.frames.len() < what.most {
-        match walk.step(source)? {
-            Step::Frame(frame) => {
-                look(source, what, at, frame, &mut peeked)?;
-                peeked.next = frame.end;
-            }
-            Step::End => break,
-            Step::Overtaken(released) => {
-                // Whole frames passed that were never seen.
-                peeked.gone += 1;
-                peeked.next = released;
-                break;
-            }
-            Step::Damaged(damage) => {
-                peeked.damage = Some(damage);
-                break;
-            }
+fn variable(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {
+    let chain = chain(source)?;
+    let from = first(what, chain.at);
+    let wanted = &chain.starts[chain.starts.partition_point(|start| *start < from)..];
+    let wanted = match what.start {
+        Start::Newest => &wanted[wanted.len().saturating_sub(what.most)..],
+        Start::Oldest | Start::From(_) => &wanted[..wanted.len().min(what.most)],
+    };
+    let is_to_the_end = wanted.last() == chain.starts.last();
+    // Damage behind what is wanted is not looked at.
+    let damage = chain.damage.filter(|_| is_to_the_end && wanted.len() < what.most);
+    let mut peeked = Peeked { damage, next: from.max(chain.end), ..Peeked::default() };
+    for (at, start) in wanted.iter().enumerate() {
+        match Walk::new(source, *start, 8).step(source)? {
+            Step::Frame(frame) if is_copied(source, what, chain.at, frame, &mut peeked)? => {}
+            _ => peeked.gone += 1,
+        }
+        if at + 1 == wanted.len() && !is_to_the_end {
+            peeked.next = start.saturating_add(1);
         }
     }
     Ok(peeked)
 }
 
-fn look(
+/// Copies a frame; false if it was released before that was done.
+fn is_copied(
     source: &Source,
     what: &Peek,
     at: At,
     found: RingFrame,
     peeked: &mut Peeked,
-) -> Result<(), InspectError> {
+) -> Result<bool, InspectError> {
     let offset = in_file(&source.geometry, found.offset);
     let payload = copy(source, offset, found.len, what.bytes)?;
-    let is_same = source.word(offset - commit::WORD)? == found.word;
-    if is_same && released(source)? <= found.position {
-        peeked.frames.push(frame(at, found.position, found.len, payload));
-    } else {
-        peeked.gone += 1;
+    if released(source)? > found.position {
+        return Ok(false);
     }
-    Ok(())
-}
-
-/// Where the last `count` frames begin.
-fn newest(source: &Source, from: u64, count: usize) -> Result<u64, InspectError> {
-    let mut starts = VecDeque::new();
-    let mut walk = Walk::new(source, from, WINDOW);
-    for _ in 0..MOST_PASSED {
-        match walk.step(source)? {
-            Step::Frame(frame) => {
-                starts.push_back(frame.position);
-                if starts.len() > count {
-                    starts.pop_front();
-                }
-            }
-            Step::Overtaken(released) => return Ok(released),
-            Step::End | Step::Damaged(_) => break,
-        }
-    }
-    Ok(starts.front().copied().unwrap_or(from))
+    peeked.frames.push(frame(at, found.position, found.len, payload));
+    Ok(true)
 }
 
 fn frame(at: At, position: u64, len: u64, payload: Vec<u8>) -> PeekedFrame {

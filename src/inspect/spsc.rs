@@ -3,6 +3,10 @@
 //! The reader's proof (`src/lane/mod.rs`) holds for whoever looks, as long as what is looked at is not released: the
 //! writer stores nothing at positions from `released` on that it has committed. So whoever has read something looks at
 //! `released` again; what lies before it may have been anything.
+//!
+//! A walk that was overtaken may have followed payload bytes that it took for commit words. It is told apart by this:
+//! `released` is where a frame begins. If the walk came by there, then it was right from there on, however it got there,
+//! because what it read there and behind had not been released when it did.
 
 use std::mem::offset_of;
 
@@ -14,10 +18,10 @@ use crate::layout::{
     CURSORS_OFFSET, ConsumerWords, Cursors as SpscWords, Framing, Geometry, LEAD, POSITION_LIMIT, commit,
 };
 
-/// Frames that are counted; more than that would keep people waiting.
-const MOST_COUNTED: u64 = 1 << 22;
+/// Frames that are walked over; more than that would keep people waiting.
+const MOST_WALKED: usize = 1 << 20;
 /// A walk that was overtaken by the traffic begins anew, so often.
-const MOST_TRIES: usize = 4;
+const MOST_TRIES: usize = 8;
 /// Bytes of ring that are read at one go.
 const WINDOW: usize = 1 << 16;
 
@@ -93,46 +97,66 @@ pub(super) fn scan(source: &Source) -> Result<Found, InspectError> {
         backlog.waiting = Some(at.tail.saturating_sub(taken));
         return Ok(Found { backlog, damage: Vec::new() });
     }
-    for _ in 0..MOST_TRIES {
-        let at = At::read(source)?;
-        backlog.used = at.tail.saturating_sub(at.released).min(source.geometry.capacity);
-        backlog.bytes = backlog.used;
-        match count(source, at)? {
-            Count::Overtaken => {}
-            Count::TooMany => break,
-            Count::Damaged(damage) => return Ok(Found { backlog, damage: vec![damage] }),
-            Count::Done { held, waiting } => {
-                (backlog.held, backlog.waiting) = (Some(held), Some(waiting));
-                break;
-            }
-        }
+    backlog.used = at.tail.saturating_sub(at.released);
+    backlog.bytes = backlog.used;
+    let chain = chain(source)?;
+    if chain.is_whole && chain.damage.is_none() {
+        let held = chain.starts.partition_point(|start| *start < chain.at.taken);
+        backlog.held = Some(held as u64);
+        backlog.waiting = Some((chain.starts.len() - held) as u64);
     }
-    Ok(Found { backlog, damage: Vec::new() })
+    Ok(Found { backlog, damage: chain.damage.into_iter().collect() })
 }
 
-enum Count {
-    Done {
-        held: u64,
-        waiting: u64,
-    },
-    /// The traffic came round to where the walk was.
-    Overtaken,
-    TooMany,
-    Damaged(Damaged),
+/// The frames in a ring of frames of any size.
+pub(super) struct Chain {
+    /// The cursors from before the walk.
+    pub(super) at: At,
+    /// Where the frames' ranges start: real ones.
+    pub(super) starts: Vec<u64>,
+    /// Behind the last of them.
+    pub(super) end: u64,
+    /// Whether these are all.
+    pub(super) is_whole: bool,
+    pub(super) damage: Option<Damaged>,
 }
 
-fn count(source: &Source, at: At) -> Result<Count, InspectError> {
-    let (mut held, mut waiting) = (0, 0);
+/// Walks over all frames.
+pub(super) fn chain(source: &Source) -> Result<Chain, InspectError> {
+    let mut from = At::read(source)?;
+    for _ in 0..MOST_TRIES {
+        let mut chain = walk(source, from)?;
+        let now = At::read(source)?;
+        // Behind the last frame is a place as good as where one begins.
+        let known = chain.starts.partition_point(|start| *start < now.released);
+        let came_by = chain.starts.get(known) == Some(&now.released) || chain.end == now.released;
+        if came_by {
+            chain.starts.drain(..known);
+            return Ok(chain);
+        }
+        from = now;
+    }
+    Ok(Chain { at: from, starts: Vec::new(), end: from.released, is_whole: false, damage: None })
+}
+
+fn walk(source: &Source, at: At) -> Result<Chain, InspectError> {
+    let mut chain = Chain { at, starts: Vec::new(), end: at.released, is_whole: true, damage: None };
     let mut walk = Walk::new(source, at.released, WINDOW);
     loop {
         match walk.step(source)? {
-            Step::Frame(frame) if held + waiting < MOST_COUNTED => {
-                *(if frame.position < at.taken { &mut held } else { &mut waiting }) += 1;
+            Step::End => return Ok(chain),
+            Step::Frame(_) if chain.starts.len() == MOST_WALKED => {
+                chain.is_whole = false;
+                return Ok(chain);
             }
-            Step::Frame(_) => return Ok(Count::TooMany),
-            Step::End => return Ok(Count::Done { held, waiting }),
-            Step::Overtaken(_) => return Ok(Count::Overtaken),
-            Step::Damaged(damage) => return Ok(Count::Damaged(damage)),
+            Step::Frame(frame) => {
+                chain.starts.push(frame.position);
+                chain.end = frame.end;
+            }
+            Step::Damaged(damage) => {
+                chain.damage = Some(damage);
+                return Ok(chain);
+            }
         }
     }
 }
@@ -154,8 +178,7 @@ pub(super) struct RingFrame {
 pub(super) enum Step {
     Frame(RingFrame),
     End,
-    /// What stood here was released meanwhile; `released` is now this.
-    Overtaken(u64),
+    /// A word that cannot stand there, if this really is where a frame begins.
     Damaged(Damaged),
 }
 
@@ -190,13 +213,7 @@ impl Walk {
             Err(_) => match self.look(source, true)? {
                 Ok(Some(frame)) => Ok(self.advance(frame)),
                 Ok(None) => Ok(Step::End),
-                Err((position, found)) => {
-                    let released = released(source)?;
-                    Ok(match released > self.position {
-                        true => Step::Overtaken(released),
-                        false => Step::Damaged(source.damaged("commit word", position, found)),
-                    })
-                }
+                Err((position, found)) => Ok(Step::Damaged(source.damaged("commit word", position, found))),
             },
         }
     }

@@ -2,7 +2,7 @@
 
 use super::peek::{FrameState, Peek, Peeked, PeekedFrame, Start, copy};
 use super::source::Source;
-use super::spsc::{At, RingFrame, Step, Walk, chain, cursor_damage, in_file, released};
+use super::spsc::{At, RingFrame, Step, Walk, chain, cursor_damage, handed_out, in_file, released};
 use crate::error::InspectError;
 use crate::layout::Framing;
 
@@ -18,8 +18,8 @@ pub(super) fn peek(source: &Source, what: &Peek) -> Result<Peeked, InspectError>
 }
 
 /// Where messages that are wanted begin.
-fn first(what: &Peek, at: At) -> u64 {
-    let oldest = if what.held { at.released } else { at.taken.clamp(at.released, at.tail.max(at.released)) };
+fn first(what: &Peek, at: At, held_until: u64) -> u64 {
+    let oldest = if what.held { at.released } else { held_until };
     match what.start {
         Start::From(position) => position.clamp(oldest, at.tail.max(oldest)),
         Start::Oldest | Start::Newest => oldest,
@@ -27,7 +27,8 @@ fn first(what: &Peek, at: At) -> u64 {
 }
 
 fn fixed(source: &Source, what: &Peek, at: At, len: u64) -> Result<Peeked, InspectError> {
-    let mut from = first(what, at);
+    let held_until = handed_out(source, at);
+    let mut from = first(what, at, held_until);
     let most = what.most as u64;
     if what.start == Start::Newest {
         from = from.max(at.tail.saturating_sub(most));
@@ -41,7 +42,7 @@ fn fixed(source: &Source, what: &Peek, at: At, len: u64) -> Result<Peeked, Inspe
         if released(source)? > position {
             peeked.gone += 1;
         } else {
-            peeked.frames.push(frame(at, position, len, payload));
+            peeked.frames.push(frame(at, held_until, (position, len), payload));
         }
     }
     Ok(peeked)
@@ -49,7 +50,8 @@ fn fixed(source: &Source, what: &Peek, at: At, len: u64) -> Result<Peeked, Inspe
 
 fn variable(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {
     let chain = chain(source)?;
-    let from = first(what, chain.at);
+    let held_until = handed_out(source, chain.at);
+    let from = first(what, chain.at, held_until);
     let wanted = &chain.starts[chain.starts.partition_point(|start| *start < from)..];
     let wanted = match what.start {
         Start::Newest => &wanted[wanted.len().saturating_sub(what.most)..],
@@ -61,8 +63,13 @@ fn variable(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {
     let mut peeked = Peeked { damage, next: from.max(chain.end), ..Peeked::default() };
     for (at, start) in wanted.iter().enumerate() {
         match Walk::new(source, *start, 8).step(source)? {
-            Step::Frame(frame) if is_copied(source, what, chain.at, frame, &mut peeked)? => {}
-            _ => peeked.gone += 1,
+            Step::Frame(found) => match copied(source, what, found)? {
+                Some(payload) => {
+                    peeked.frames.push(frame(chain.at, held_until, (found.position, found.len), payload));
+                }
+                None => peeked.gone += 1,
+            },
+            Step::End | Step::Damaged(_) => peeked.gone += 1,
         }
         if at + 1 == wanted.len() && !is_to_the_end {
             peeked.next = start.saturating_add(1);
@@ -71,30 +78,23 @@ fn variable(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {
     Ok(peeked)
 }
 
-/// Copies a frame; false if it was released before that was done.
-fn is_copied(
-    source: &Source,
-    what: &Peek,
-    at: At,
-    found: RingFrame,
-    peeked: &mut Peeked,
-) -> Result<bool, InspectError> {
-    let offset = in_file(&source.geometry, found.offset);
-    let payload = copy(source, offset, found.len, what.bytes)?;
-    if released(source)? > found.position {
-        return Ok(false);
-    }
-    peeked.frames.push(frame(at, found.position, found.len, payload));
-    Ok(true)
+/// Copies a frame; none if it was released before that was done.
+fn copied(source: &Source, what: &Peek, found: RingFrame) -> Result<Option<Vec<u8>>, InspectError> {
+    let payload = copy(source, in_file(&source.geometry, found.offset), found.len, what.bytes)?;
+    Ok((released(source)? <= found.position).then_some(payload))
 }
 
-fn frame(at: At, position: u64, len: u64, payload: Vec<u8>) -> PeekedFrame {
+fn frame(at: At, held_until: u64, (position, len): (u64, u64), payload: Vec<u8>) -> PeekedFrame {
     let (redo_until, redo_count) = at.redo;
-    let redeliveries = if position < redo_until { redo_count.max(1) } else { 0 };
+    let redeliveries = match position {
+        earlier if earlier < redo_until => redo_count.max(1),
+        last if held_until <= last && last < at.taken => 1,
+        _ => 0,
+    };
     PeekedFrame {
         position,
         state: match () {
-            () if position < at.taken => FrameState::Held(None),
+            () if position < held_until => FrameState::Held(None),
             () if redeliveries > 0 => FrameState::Again,
             () => FrameState::Waiting,
         },

@@ -110,7 +110,7 @@ pub struct Backlog {
     pub waiting: Option<u64>,
     /// Messages that somebody holds. As above.
     pub held: Option<u64>,
-    /// MPMC: waiting messages that had been handed out before.
+    /// Waiting messages that had been handed out before.
     pub again: u64,
     /// MPMC: positions that were claimed and not committed yet.
     pub pending: u64,

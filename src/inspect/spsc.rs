@@ -10,13 +10,16 @@
 
 use std::mem::offset_of;
 
+use super::members::FileLeases;
 use super::snapshot::{Backlog, Cursors, cursors};
 use super::source::Source;
 use crate::error::{Damaged, InspectError};
 use crate::lane::ring::Ring;
 use crate::layout::{
-    CURSORS_OFFSET, ConsumerWords, Cursors as SpscWords, Framing, Geometry, LEAD, POSITION_LIMIT, commit,
+    CURSORS_OFFSET, ConsumerWords, Cursors as SpscWords, ENTRY_CONSUMER, Framing, Geometry, LEAD,
+    POSITION_LIMIT, commit,
 };
+use crate::links::Leases;
 
 /// Frames that are walked over; more than that would keep people waiting.
 const MOST_WALKED: usize = 1 << 20;
@@ -43,6 +46,14 @@ impl At {
             }
             Cursors::Mpmc { .. } => unreachable!("asked for the cursors of the other kind"),
         }
+    }
+}
+
+/// Messages before this were handed out to a consumer that lives. What a dead one held, or one that left, waits again.
+pub(super) fn handed_out(source: &Source, at: At) -> u64 {
+    match FileLeases(&source.file).is_held(ENTRY_CONSUMER) {
+        true => at.taken.clamp(at.released, at.tail.max(at.released)),
+        false => at.released,
     }
 }
 
@@ -92,17 +103,21 @@ pub(super) fn scan(source: &Source) -> Result<Found, InspectError> {
         backlog.used = at.tail.saturating_sub(at.released);
         backlog.bytes = backlog.used.saturating_mul(len);
         // Slots count messages: nothing needs to be counted.
-        let taken = at.taken.clamp(at.released, at.tail.max(at.released));
-        backlog.held = Some(taken - at.released);
-        backlog.waiting = Some(at.tail.saturating_sub(taken));
+        let held_until = handed_out(source, at);
+        backlog.held = Some(held_until - at.released);
+        backlog.waiting = Some(at.tail.saturating_sub(held_until));
+        backlog.again = at.taken.min(at.tail).saturating_sub(held_until);
         return Ok(Found { backlog, damage: Vec::new() });
     }
     backlog.used = at.tail.saturating_sub(at.released);
     backlog.bytes = backlog.used;
     let chain = chain(source)?;
     if chain.is_whole && chain.damage.is_none() {
-        let held = chain.starts.partition_point(|start| *start < chain.at.taken);
+        let held_until = handed_out(source, chain.at);
+        let before = |position: u64| chain.starts.partition_point(|start| *start < position);
+        let held = before(held_until);
         backlog.held = Some(held as u64);
+        backlog.again = before(chain.at.taken).saturating_sub(held) as u64;
         backlog.waiting = Some((chain.starts.len() - held) as u64);
     }
     Ok(Found { backlog, damage: chain.damage.into_iter().collect() })

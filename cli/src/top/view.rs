@@ -56,7 +56,7 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, model: &Model, palette: Palette)
     let header = TableRow::new(header).style(Style::new().add_modifier(Modifier::DIM));
     let rows = model.rows.iter().map(|row| list_row(row, palette));
     let widths = [
-        Constraint::Min(16),
+        Constraint::Min(20),
         Constraint::Length(4),
         Constraint::Length(3),
         Constraint::Length(3),
@@ -79,8 +79,8 @@ fn list_row(row: &Row, palette: Palette) -> TableRow<'static> {
     let (snapshot, rates) = match &row.state {
         State::Seen { snapshot, rates } => (snapshot, rates),
         State::Broken(_) => {
-            let what = Cell::new("damaged: select it to see why").style(palette.with(Color::Red));
-            return TableRow::new([Cell::new(name), Cell::new("?"), what]);
+            let cells = [Cell::new(format!("{name} (damaged)")), Cell::new("?")];
+            return TableRow::new(cells).style(palette.with(Color::Red));
         }
     };
     let style = match () {

@@ -59,6 +59,7 @@
 //!   and opening a queue is `unsafe`, with that contract and nothing else in it. Typed frames are validated all the
 //!   same.
 //! - **Clean-up.** The file is the only resource. It stays until [`unlink`]; whoever has it open keeps it until then.
+//! - **Looking.** [`inspect`] sees into a queue of any type without taking part; the `ringway` command is made of it.
 //! - **fork.** A child that does not exec must not use its parent's handles; every operation then says so.
 //!
 //! Power loss is outside of all promises: nothing is synced to a disk.

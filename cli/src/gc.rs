@@ -1,11 +1,10 @@
 //! `ringway gc`: queues that no live participant holds.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressDrawTarget};
 use ringway::inspect::Snapshot;
 use ringway::repair;
 use serde::Serialize;
@@ -13,7 +12,7 @@ use serde::Serialize;
 use crate::Ending;
 use crate::directory::{self, DEFAULT};
 use crate::interrupt;
-use crate::output::{Common, Paint, print_json, say};
+use crate::output::{Common, FILES, Paint, Progress, print_json, say};
 use crate::text::{bytes, counted, duration, parse_duration};
 
 /// What may be said on the command line.
@@ -92,9 +91,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
 
 /// Removes them; true if somebody asked for the end meanwhile.
 fn remove(arguments: &Arguments, candidates: &mut [Candidate]) -> bool {
-    let is_shown = !arguments.common.quiet && !arguments.json && io::stderr().is_terminal();
-    let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let progress = ProgressBar::with_draw_target(Some(candidates.len() as u64), target);
+    let mut progress = Progress::new(candidates.len() as u64, FILES, arguments.common.quiet);
     for candidate in candidates {
         if interrupt::is_requested() {
             return true;
@@ -112,14 +109,16 @@ fn remove(arguments: &Arguments, candidates: &mut [Candidate]) -> bool {
         }
         progress.inc(1);
     }
-    progress.finish_and_clear();
     false
 }
 
 /// The queues of a directory that nobody alive takes part in.
 fn unused(arguments: &Arguments, directory: &Path) -> Result<Vec<Candidate>> {
     let mut candidates = Vec::new();
-    for (path, inspector) in directory::queues(directory)? {
+    let queues = directory::queues(directory)?;
+    let mut progress = Progress::new(queues.len() as u64, FILES, arguments.common.quiet);
+    for (path, inspector) in queues {
+        progress.inc(1);
         // What is damaged is for the doctor, and for a person to decide.
         let Ok(snapshot) = inspector.and_then(|inspector| inspector.snapshot()) else { continue };
         if snapshot.is_in_use() || snapshot.age().is_some_and(|age| age < arguments.min_age) {

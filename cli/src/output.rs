@@ -1,10 +1,12 @@
 //! Standard output, colours, and what to keep to oneself.
 
 use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 /// What every command takes that prints.
@@ -108,6 +110,49 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     };
     error.chain().any(is_broken)
 }
+
+/// A bar on standard error for what takes longer than a second, if somebody may be looking.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    start: Instant,
+    is_wanted: bool,
+}
+
+impl Progress {
+    /// `template` as indicatif has it.
+    pub(crate) fn new(length: u64, template: &'static str, is_quiet: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::hidden());
+        bar.set_style(ProgressStyle::with_template(template).expect("a valid template"));
+        Self { bar, start: Instant::now(), is_wanted: !is_quiet && io::stderr().is_terminal() }
+    }
+
+    pub(crate) fn inc(&mut self, amount: u64) {
+        if self.is_wanted && self.start.elapsed() > Duration::from_secs(1) {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+            self.is_wanted = false;
+        }
+        self.bar.inc(amount);
+    }
+
+    /// Says something above the bar.
+    pub(crate) fn suspend<R>(&self, say: impl FnOnce() -> R) -> R {
+        self.bar.suspend(say)
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// For files, one by one.
+pub(crate) const FILES: &str = "{bar:40} {pos}/{len} files";
+/// For bytes of input.
+pub(crate) const BYTES: &str = "{bar:40} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
+
+/// For bytes of input that nobody knows the end of.
+pub(crate) const STREAM: &str = "{spinner} {bytes}, {bytes_per_sec}";
 
 /// `write!` into standard output, with the error of a person's.
 macro_rules! say {

@@ -1,7 +1,7 @@
 //! `ringway send`: a stream becomes messages. They go out in batches, and no later than when there is no more to read.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use ringway::{BytesProducer, Kind, SendError};
 use crate::Ending;
 use crate::framing::{Format, Next};
 use crate::interrupt;
-use crate::output::Common;
+use crate::output::{BYTES, Common, Progress, STREAM};
 use crate::queue::{self, BytesQueue};
 use crate::text::{counted, parse_duration};
 
@@ -61,7 +61,14 @@ fn send<K: Kind>(arguments: &Arguments, producer: BytesProducer<K>, path: &Path)
         timeout: arguments.timeout,
     };
     let ending = match arguments.messages.as_slice() {
-        [] => pump.send_stream(&io::stdin(), arguments.format)?,
+        [] => {
+            let length = length_of_input();
+            let template = if length > 0 { BYTES } else { STREAM };
+            // Somebody who types is not to be disturbed.
+            let is_quiet = arguments.common.quiet || io::stdin().is_terminal();
+            let mut progress = Progress::new(length, template, is_quiet);
+            pump.send_stream(&io::stdin(), arguments.format, &mut progress)?
+        }
         messages => {
             let messages: Vec<&[u8]> = messages.iter().map(|message| message.as_bytes()).collect();
             pump.send_all(&messages)?
@@ -77,6 +84,15 @@ fn send<K: Kind>(arguments: &Arguments, producer: BytesProducer<K>, path: &Path)
     Ok(ending)
 }
 
+/// Bytes of standard input, if it is a file; else 0, and nobody can tell how much is left.
+fn length_of_input() -> u64 {
+    let file = std::fs::File::from(match io::stdin().as_fd().try_clone_to_owned() {
+        Ok(descriptor) => descriptor,
+        Err(_) => return 0,
+    });
+    file.metadata().ok().filter(std::fs::Metadata::is_file).map_or(0, |metadata| metadata.len())
+}
+
 struct Pump<'a, K: Kind> {
     producer: BytesProducer<K>,
     path: &'a Path,
@@ -86,7 +102,7 @@ struct Pump<'a, K: Kind> {
 }
 
 impl<K: Kind> Pump<'_, K> {
-    fn send_stream(&mut self, input: &impl AsFd, format: Format) -> Result<Ending> {
+    fn send_stream(&mut self, input: &impl AsFd, format: Format, progress: &mut Progress) -> Result<Ending> {
         // A pipe takes more at a time then; if not, it goes on as it is.
         let _ = fcntl(input, FcntlArg::F_SETPIPE_SZ(BUFFER as i32));
         let mut buffer = vec![0; BUFFER];
@@ -101,6 +117,7 @@ impl<K: Kind> Pump<'_, K> {
                 Err(error) => return Err(error).context("reading standard input"),
             };
             filled += read;
+            progress.inc(read as u64);
             let is_end = read == 0;
             let (used, ending) = self.send_complete(&buffer[..filled], format, is_end)?;
             if ending != Ending::Well || is_end || self.sent >= self.limit {

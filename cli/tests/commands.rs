@@ -171,8 +171,71 @@ fn help_documents_the_exit_codes() {
 }
 
 #[test]
-fn top_draws_on_a_terminal_only() {
+fn top_needs_a_terminal() {
     let place = Place::new();
     place.create("orders", &[]);
     ringway("top").arg(place.path()).run().fails(&["needs a terminal", "stat --json"]);
+}
+
+/// Runs `top` on a terminal of its own until the screen shows `text`, then presses `key`; its exit code.
+fn top_until(place: &Place, arguments: &[&str], text: &str, key: &[u8]) -> (Option<i32>, String) {
+    use std::io::{Read, Write};
+    use std::process::Stdio;
+    let size = nix::pty::Winsize { ws_row: 30, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+    let pty = nix::pty::openpty(&size, None).unwrap();
+    let mut command = ringway("top").args(arguments).arg(place.path()).command();
+    let end = || Stdio::from(pty.slave.try_clone().unwrap());
+    let mut child = command.env("TERM", "xterm").stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+    // From now on the terminal is closed when the child is gone.
+    drop((command, pty.slave));
+    let mut terminal = std::fs::File::from(pty.master);
+    let mut screen = String::new();
+    let mut is_pressed = false;
+    let mut piece = [0; 4096];
+    while let Ok(read @ 1..) = terminal.read(&mut piece) {
+        screen.push_str(&String::from_utf8_lossy(&piece[..read]));
+        if !is_pressed && screen.contains(text) {
+            terminal.write_all(key).unwrap();
+            is_pressed = true;
+        }
+    }
+    (child.wait().unwrap().code(), screen)
+}
+
+#[test]
+fn top_draws_the_queues_of_a_directory_until_a_key_is_pressed() {
+    let place = Place::new();
+    let path = place.create("orders", &["-k", "mpmc"]);
+    ringway("send").arg(&path).args(["one", "two"]).run().well();
+    for key in [b"q".as_slice(), b"\x1b[Bjks\x03"] {
+        let (code, screen) = top_until(&place, &["--interval", "50ms"], "orders", key);
+        assert_eq!(code, Some(0), "{screen}");
+        assert!(
+            screen.contains("MPMC") && screen.contains("\x1b[?1049l"),
+            "the screen is given back: {screen}"
+        );
+    }
+    let (code, screen) = top_until(&place, &["--count", "1", "--color", "never"], "no such text", b"");
+    assert_eq!(code, Some(0), "{screen}");
+}
+
+#[test]
+fn dead_letters_are_counted_where_they_come_from() {
+    let place = Place::new();
+    let path = place.create("queue", &["-k", "mpmc", "--max-redeliveries", "1"]);
+    ringway("send").arg(&path).arg("bad").run().well();
+    // SAFETY: only this test uses the file.
+    let queue = unsafe { ringway::mpmc::BytesQueue::open(&path) }.unwrap();
+    let consumer = queue.consumer().unwrap();
+    while let Ok(frame) = consumer.try_recv() {
+        frame.reject();
+    }
+    let seen = stat(&path);
+    assert_eq!(
+        (seen["counters"]["dead_letters"].as_u64(), seen["dead_letters"]["messages"].as_u64()),
+        (Some(1), Some(1))
+    );
+    ringway("stat").arg(&path).run().well().says(&["1 waiting in", "queue.dead"]);
+    ringway("doctor").arg(&path).run().well().says(&["dead letters wait", "queue.dead: 1 message"]);
+    ringway("peek").arg(place.at("queue.dead")).run().well().says(&["dead letter: position 0 of", "|bad|"]);
 }

@@ -1,13 +1,13 @@
 //! What can be wrong with a queue that can be read.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ringway::Role;
-use ringway::inspect::{Inspector, Liveness, Participant, QueueKind, Snapshot};
+use ringway::inspect::{Liveness, Participant, QueueKind, Snapshot};
 
 use super::Still;
 use super::finding::{Finding, Remedy};
+use crate::stat::dead_letters;
 use crate::text::{bytes, counted, duration};
 
 pub(super) fn check(snapshot: &Snapshot, still: &Still) -> Vec<Finding> {
@@ -169,10 +169,7 @@ fn letters(snapshot: &Snapshot) -> Vec<Finding> {
             .advice("drain the dead-letter queue, or check the space and the mode of its directory"),
         );
     }
-    let mut name = snapshot.path.clone().into_os_string();
-    name.push(".dead");
-    let dead = Inspector::open(PathBuf::from(&name)).and_then(|inspector| inspector.snapshot());
-    if let Ok(dead) = dead
+    if let Some(dead) = dead_letters(snapshot)
         && dead.backlog.waiting != Some(0)
     {
         let number = dead.backlog.waiting.map_or("some".into(), |number| counted(number, "message"));

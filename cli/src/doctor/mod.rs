@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::Ending;
 use crate::directory::{self, DEFAULT, is_broken_queue};
 use crate::interrupt;
-use crate::output::{Common, Paint, print_json, say};
+use crate::output::{Common, FILES, Paint, Progress, print_json, say};
 use crate::text::counted;
 
 use finding::{Finding, Remedy, Severity};
@@ -55,17 +55,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
     let mut is_all_well = true;
     let mut seen = 0;
     for target in &arguments.queues {
-        for (path, inspector) in targets(target)? {
+        let targets = targets(target)?;
+        let mut progress = Progress::new(targets.len() as u64, FILES, arguments.common.quiet);
+        for (path, inspector) in targets {
             if interrupt::is_requested() {
                 return Ok(Ending::Interrupted);
             }
             let diagnosis = diagnose(arguments, path, inspector)?;
             is_all_well &= diagnosis.healthy;
             seen += 1;
-            match arguments.json {
-                true => print_json(&mut out, &diagnosis, true)?,
-                false => diagnosis.show(&mut out, paint, arguments)?,
-            }
+            progress.inc(1);
+            progress.suspend(|| match arguments.json {
+                true => print_json(&mut out, &diagnosis, true),
+                false => diagnosis.show(&mut out, paint, arguments),
+            })?;
         }
     }
     if seen == 0 && !arguments.json && !arguments.common.quiet {

@@ -154,6 +154,10 @@ fn show_traffic(
             count(counters.dead_letters_failed)
         )?;
     }
+    if let Some(dead) = super::dead_letters(snapshot) {
+        let number = or_unknown(dead.backlog.waiting);
+        say!(out, "  letters  {} waiting in {}", paint.warning(number), dead.path.display())?;
+    }
     let locks = [(snapshot.locks.attach, "attaching or unlinking"), (snapshot.locks.recovery, "recovering")];
     for (_, what) in locks.iter().filter(|(is_held, _)| *is_held) {
         say!(out, "  {}", paint.warning(format!("somebody is {what} just now")))?;

@@ -30,6 +30,8 @@ pub(crate) struct Queue {
     held: Vec<Held>,
     pending: Vec<Pending>,
     counters: Option<CountersJson>,
+    /// The queue `<name>.dead`, if there is one.
+    dead_letters: Option<DeadLetters>,
     locks: Locks,
     damage: Vec<String>,
     rates: Option<RatesJson>,
@@ -141,6 +143,12 @@ struct CountersJson {
 }
 
 #[derive(Serialize)]
+struct DeadLetters {
+    path: String,
+    messages: Option<u64>,
+}
+
+#[derive(Serialize)]
 struct Locks {
     attach: bool,
     recovery: bool,
@@ -180,6 +188,10 @@ impl Queue {
             held: snapshot.held.iter().map(|frame| Held::new(snapshot, frame, rates)).collect(),
             pending: snapshot.pending.iter().map(Pending::new).collect(),
             counters: snapshot.counters.as_ref().map(CountersJson::new),
+            dead_letters: super::dead_letters(snapshot).map(|dead| DeadLetters {
+                path: dead.path.display().to_string(),
+                messages: dead.backlog.waiting,
+            }),
             locks: Locks { attach: snapshot.locks.attach, recovery: snapshot.locks.recovery },
             damage: snapshot.damage.iter().map(ToString::to_string).collect(),
             rates: rates.map(|rates| RatesJson {

@@ -75,6 +75,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
     Ok(Ending::Well)
 }
 
+/// The queue of a queue's dead letters, if there is one.
+pub(crate) fn dead_letters(snapshot: &Snapshot) -> Option<Snapshot> {
+    let mut name = snapshot.path.clone().into_os_string();
+    name.push(".dead");
+    Snapshot::read(PathBuf::from(name)).ok()
+}
+
 fn show(arguments: &Arguments, watched: &mut [Watched]) -> Result<()> {
     let mut looks: Vec<(Snapshot, Option<Rates>)> = Vec::new();
     for one in watched.iter_mut() {

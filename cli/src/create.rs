@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     /// MPMC: messages whose consumer dies or rejects them are dropped instead of coming again
     #[arg(long)]
     at_most_once: bool,
-    /// MPMC: a message that came again so often goes to the queue <name>.dead instead
+    /// MPMC: a message that came again so often goes to the queue NAME.dead instead
     #[arg(long, value_name = "N")]
     max_redeliveries: Option<u32>,
     /// It is well if the queue exists already; it stays as it is

@@ -28,7 +28,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    fn new(words: &Words, slot: u64, order: Order) -> Self {
+    fn new(words: &Words<impl AsRef<[u8]>>, slot: u64, order: Order) -> Self {
         let state = LinkState(words.at(offset_of!(LinkWords, state)));
         let uuid = offset_of!(LinkWords, uuid);
         let origin = u128::from(words.at(uuid + 8)) << 64 | u128::from(words.at(uuid));

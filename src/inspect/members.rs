@@ -120,7 +120,7 @@ pub(super) fn mpmc(source: &Source, participants: u64) -> Result<Registry, Inspe
     Ok(found)
 }
 
-fn participant(source: &Source, index: usize, words: &Words) -> Result<Participant, InspectError> {
+fn participant(source: &Source, index: usize, words: &Words<&[u8]>) -> Result<Participant, InspectError> {
     let own = |offset| words.at(offset_of!(EntryWords, own) + offset);
     let intent = |offset| Some(Intent(own(offset)).positions()).filter(|positions| !positions.is_empty());
     let word = EntryWord(words.at(offset_of!(EntryWords, word)));

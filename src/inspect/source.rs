@@ -70,20 +70,20 @@ impl Source {
 }
 
 /// Bytes of the file, read at one go.
-pub(super) struct Words(Vec<u8>);
+pub(super) struct Words<B = Vec<u8>>(B);
 
-impl Words {
+impl<B: AsRef<[u8]>> Words<B> {
     /// The word at byte `at`.
     ///
     /// # Panics
     /// If it lies outside of what was read: the callers' offsets are constants.
     pub(super) fn at(&self, at: usize) -> u64 {
-        u64::from_ne_bytes(self.0[at..at + 8].try_into().expect("eight bytes"))
+        u64::from_ne_bytes(self.0.as_ref()[at..at + 8].try_into().expect("eight bytes"))
     }
 
     /// Pieces of so many bytes each.
-    pub(super) fn pieces(&self, len: usize) -> impl Iterator<Item = Words> {
-        self.0.chunks_exact(len).map(|piece| Words(piece.to_vec()))
+    pub(super) fn pieces(&self, len: usize) -> impl Iterator<Item = Words<&[u8]>> {
+        self.0.as_ref().chunks_exact(len).map(Words)
     }
 }
 

@@ -73,7 +73,7 @@ fn standing(snapshot: &Snapshot, still: &Still) -> Vec<Finding> {
             Some(owner) if owner.liveness == Liveness::Alive => Finding::warning(format!(
                 "position {position} is {what}, and stands still: the {} lives{}",
                 who(snapshot, owner),
-                if is_stopped(owner.pid) { " but is stopped" } else { "" }
+                if is_stopped(snapshot, owner.pid) { " but is stopped" } else { "" }
             ))
             .advice("consumers cannot pass it; continue that process (SIGCONT) or kill it"),
             _ => Finding::warning(format!("position {position} is {what}, by somebody who is gone"))
@@ -84,11 +84,17 @@ fn standing(snapshot: &Snapshot, still: &Still) -> Vec<Finding> {
     stands.take(16).map(describe).collect()
 }
 
-/// Whether the process of that pid, if this process can see it, is stopped.
-fn is_stopped(pid: u32) -> bool {
+/// Whether the process of that pid is stopped, as far as this process can see it. In another pid namespace the pid may be
+/// somebody else's: who takes part has the file mapped.
+fn is_stopped(snapshot: &Snapshot, pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The state stands behind the name, which may hold anything.
-    stat.rsplit_once(')').is_some_and(|(_, rest)| matches!(rest.trim_start().chars().next(), Some('T' | 't')))
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    let Ok(metadata) = std::fs::metadata(&snapshot.path) else { return false };
+    let inode = std::os::unix::fs::MetadataExt::ino(&metadata).to_string();
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    let has_mapped = || maps.lines().any(|line| line.split_whitespace().nth(4) == Some(&*inode));
+    matches!(state, Some('T' | 't')) && has_mapped()
 }
 
 fn locks(still: &Still) -> Vec<Finding> {
@@ -116,7 +122,7 @@ fn roles(snapshot: &Snapshot) -> Vec<Finding> {
         findings.push(Finding::note(format!("nobody receives, and there is something to: {number}")));
     }
     let stopped = snapshot.participants.iter().filter(|one| one.liveness == Liveness::Alive);
-    for one in stopped.filter(|one| is_stopped(one.pid)) {
+    for one in stopped.filter(|one| is_stopped(snapshot, one.pid)) {
         findings.push(
             Finding::warning(format!(
                 "the {} is stopped; it keeps what it holds: {}",
@@ -142,17 +148,15 @@ fn fullness(snapshot: &Snapshot) -> Option<Finding> {
     let backlog = &snapshot.backlog;
     // Fifteen sixteenths.
     let is_full = backlog.used > backlog.places - backlog.places / 16;
+    let what =
+        format!("it is full: {} of {} places are in use, so producers wait", backlog.used, backlog.places);
+    // Somebody receives: that is how a queue slows producers down.
     let has_consumer = alive(snapshot, Role::Consumer).next().is_some();
-    let advice = match has_consumer {
-        true => "consumers are too slow, or hold messages for long: add some, or look at who holds what",
-        false => "nobody receives: start a consumer",
-    };
-    is_full.then(|| {
-        Finding::warning(format!(
-            "it is full: {} of {} places are in use, so producers wait",
-            backlog.used, backlog.places
-        ))
-        .advice(advice)
+    is_full.then(|| match has_consumer {
+        true => Finding::note(what).advice(
+            "if it stays so, consumers are too slow, or hold messages for long: add some, or see who holds what",
+        ),
+        false => Finding::warning(what).advice("nobody receives: start a consumer"),
     })
 }
 

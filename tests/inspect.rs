@@ -174,6 +174,18 @@ fn looking_changes_nothing() {
 }
 
 #[test]
+fn a_queue_without_a_name_is_seen_through_a_descriptor() {
+    use std::os::fd::AsRawFd;
+    let dir = directory();
+    let path = dir.path().join("queue");
+    create_spsc(&path, &Options::new()).producer().unwrap().send(b"message").unwrap();
+    let file = std::fs::File::open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let snapshot = Snapshot::read(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap();
+    assert_eq!((snapshot.is_unlinked, snapshot.backlog.waiting), (true, Some(1)));
+}
+
+#[test]
 fn what_is_no_queue_is_an_error_that_says_so() {
     let dir = directory();
     let path = dir.path().join("file");

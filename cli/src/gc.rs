@@ -61,9 +61,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
         candidates.extend(unused(arguments, directory)?);
         candidates.extend(leftovers(directory)?);
     }
-    if arguments.remove && remove(arguments, &mut candidates) {
-        return Ok(Ending::Interrupted);
-    }
+    let ending = match arguments.remove && remove(arguments, &mut candidates) {
+        true => Ending::Interrupted,
+        false => Ending::Well,
+    };
     let mut out = io::BufWriter::new(io::stdout().lock());
     for candidate in &candidates {
         if arguments.json {
@@ -86,7 +87,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
     out.flush()?;
     let failed = candidates.iter().filter(|candidate| candidate.error.is_some()).count();
     anyhow::ensure!(failed == 0, "{} could not be removed, see above", counted(failed as u64, "file"));
-    Ok(Ending::Well)
+    Ok(ending)
 }
 
 /// Removes them; true if somebody asked for the end meanwhile.

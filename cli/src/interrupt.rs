@@ -27,7 +27,12 @@ pub(crate) fn watch() -> Result<()> {
     let action = SigAction::new(SigHandler::Handler(requested), SaFlags::empty(), SigSet::empty());
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         // SAFETY: the handler touches an atomic and nothing else.
-        unsafe { sigaction(signal, &action) }.context("registering a signal handler")?;
+        let before = unsafe { sigaction(signal, &action) }.context("registering a signal handler")?;
+        // nohup: whoever started this wants it to survive the terminal.
+        if signal == Signal::SIGHUP && before.handler() == SigHandler::SigIgn {
+            // SAFETY: the disposition that was there.
+            unsafe { sigaction(signal, &before) }.context("registering a signal handler")?;
+        }
     }
     Ok(())
 }

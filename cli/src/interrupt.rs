@@ -29,7 +29,7 @@ pub(crate) fn watch() -> Result<()> {
         // SAFETY: the handler touches an atomic and nothing else.
         let before = unsafe { sigaction(signal, &action) }.context("registering a signal handler")?;
         // nohup: whoever started this wants it to survive the terminal.
-        if signal == Signal::SIGHUP && before.handler() == SigHandler::SigIgn {
+        if signal == Signal::SIGHUP && matches!(before.handler(), SigHandler::SigIgn) {
             // SAFETY: the disposition that was there.
             unsafe { sigaction(signal, &before) }.context("registering a signal handler")?;
         }

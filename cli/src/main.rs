@@ -50,7 +50,7 @@ Exit codes:
   2    the arguments cannot be understood
   3    doctor: something is wrong with a queue, and still is
   4    send, recv: the time was up, or there were fewer messages than --count asked for
-  130  interrupted (Ctrl-C)";
+  130  interrupted (Ctrl-C, SIGTERM)";
 
 #[derive(Subcommand)]
 enum Command {

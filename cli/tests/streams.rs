@@ -113,6 +113,26 @@ fn a_follower_gets_what_comes_and_ends_cleanly_on_ctrl_c() {
 }
 
 #[test]
+fn nohup_keeps_its_meaning() {
+    let place = Place::new();
+    let path = place.create("queue", &[]);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$0\" recv --follow \"$1\"", env!("CARGO_BIN_EXE_ringway")]);
+    let mut child = command.arg(&path).stdout(Stdio::piped()).spawn().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    for message in ["one", "two"] {
+        ringway("send").arg(&path).arg(message).run().well();
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        assert_eq!(line.trim_end(), message);
+        // It runs by now, and goes on.
+        kill(Pid::from_raw(child.id() as i32), Signal::SIGHUP).unwrap();
+    }
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
 fn a_sender_that_waits_for_input_or_for_room_ends_on_ctrl_c() {
     let place = Place::new();
     let path = place.create("queue", &["--capacity", "4K", "-k", "mpmc", "--links", "4"]);

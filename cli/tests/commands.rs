@@ -177,15 +177,16 @@ fn top_needs_a_terminal() {
     ringway("top").arg(place.path()).run().fails(&["needs a terminal", "stat --json"]);
 }
 
-/// Runs `top` on a terminal of its own until the screen shows `text`, then presses `key`; its exit code.
-fn top_until(place: &Place, arguments: &[&str], text: &str, key: &[u8]) -> (Option<i32>, String) {
+/// Runs a command on a terminal of its own, presses `key` when the screen shows `text`, and returns its exit code and what
+/// it printed.
+fn on_terminal(command: support::Run, text: &str, key: &[u8]) -> (Option<i32>, String) {
     use std::io::{Read, Write};
     use std::process::Stdio;
     let size = nix::pty::Winsize { ws_row: 30, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
     let pty = nix::pty::openpty(&size, None).unwrap();
-    let mut command = ringway("top").args(arguments).arg(place.path()).command();
+    let mut command = command.env("TERM", "xterm").command();
     let end = || Stdio::from(pty.slave.try_clone().unwrap());
-    let mut child = command.env("TERM", "xterm").stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+    let mut child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
     // From now on the terminal is closed when the child is gone.
     drop((command, pty.slave));
     let mut terminal = std::fs::File::from(pty.master);
@@ -200,6 +201,27 @@ fn top_until(place: &Place, arguments: &[&str], text: &str, key: &[u8]) -> (Opti
         }
     }
     (child.wait().unwrap().code(), screen)
+}
+
+fn top_until(place: &Place, arguments: &[&str], text: &str, key: &[u8]) -> (Option<i32>, String) {
+    on_terminal(ringway("top").args(arguments).arg(place.path()), text, key)
+}
+
+#[test]
+fn colours_are_for_terminals_whose_user_wants_them() {
+    let place = Place::new();
+    let path = place.create("queue", &[]);
+    let on = |run: support::Run| on_terminal(run.arg(&path), "never shown", b"").1;
+    for command in ["stat", "doctor", "schema"] {
+        assert!(on(ringway(command)).contains("\x1b["), "{command}: colours on a terminal");
+        for plain in [ringway(command).env("NO_COLOR", "1"), ringway(command).args(["--color", "never"])] {
+            assert!(!on(plain).contains('\x1b'), "{command}: no colours if they are not wanted");
+        }
+        assert!(
+            on(ringway(command).env("NO_COLOR", "")).contains("\x1b["),
+            "{command}: an empty NO_COLOR is none"
+        );
+    }
 }
 
 #[test]

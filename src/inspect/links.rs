@@ -211,8 +211,10 @@ fn damage(
     for seen in suspects {
         let slot = seen.position & (order.links - 1);
         let again = Seen::read(source, order, slot)?;
+        // Its fields may be those of the link's next position: then this shows that it has moved on.
+        let last = Seen::read(source, order, slot)?;
         let (_, after) = head_and_tail(source)?;
-        if again.state == seen.state
+        if (seen.state, again.state) == (again.state, last.state)
             && let Some((word, found)) = again.impossible(&source.geometry, order, tail, after)
         {
             damage.push(source.damaged(word, again.position, found));

@@ -19,7 +19,8 @@ pub struct Peek {
 pub enum Start {
     /// With the oldest one.
     Oldest,
-    /// With as many of the newest ones as are asked for.
+    /// With as many of the newest ones as are asked for. (SPSC queues with messages of any size: no more than a million of
+    /// the oldest ones are looked through for that.)
     Newest,
     /// With the first one from this position on: [`Peeked::next`] of an earlier look.
     From(u64),

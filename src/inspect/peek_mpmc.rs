@@ -56,6 +56,15 @@ fn candidates(source: &Source, order: Order, what: &Peek, tail: u64) -> Result<V
         Start::From(position) => position,
         Start::Oldest | Start::Newest => 0,
     };
+    // The links stand in no order of positions, and there may be millions: no more are kept than are wanted.
+    let keep = |found: &mut Vec<Seen>| {
+        found.sort_unstable_by_key(|seen| seen.position);
+        match what.start {
+            Start::Newest => drop(found.drain(..found.len().saturating_sub(what.most))),
+            Start::Oldest | Start::From(_) => found.truncate(what.most),
+        }
+    };
+    let most_at_once = what.most.saturating_mul(2).saturating_add(1024);
     let mut found = Vec::new();
     for_each(source, order, |seen| {
         let is_wanted = match seen.state.kind() {
@@ -65,14 +74,13 @@ fn candidates(source: &Source, order: Order, what: &Peek, tail: u64) -> Result<V
         };
         if is_wanted && seen.position >= from && seen.position < tail {
             found.push(seen);
+            if found.len() >= most_at_once {
+                keep(&mut found);
+            }
         }
         Ok(())
     })?;
-    found.sort_unstable_by_key(|seen| seen.position);
-    match what.start {
-        Start::Newest => drop(found.drain(..found.len().saturating_sub(what.most))),
-        Start::Oldest | Start::From(_) => found.truncate(what.most),
-    }
+    keep(&mut found);
     Ok(found)
 }
 

@@ -42,9 +42,9 @@ pub struct Snapshot {
     pub backlog: Backlog,
     /// Who takes part, or has died and was not cleaned up after. SPSC: also who was there last.
     pub participants: Vec<Participant>,
-    /// MPMC: messages that somebody holds; the first 1,024 by position. [`Backlog::held`] counts all.
+    /// MPMC: messages that somebody holds, by position; no more than 1,024 of them. [`Backlog::held`] counts all.
     pub held: Vec<HeldFrame>,
-    /// MPMC: positions that were claimed and not committed, or taken and not marked so; the first 1,024.
+    /// MPMC: positions that were claimed and not committed, or taken and not marked so; no more than 1,024 of them.
     pub pending: Vec<PendingPosition>,
     /// MPMC: what has happened since the queue was created.
     pub counters: Option<Counters>,

@@ -99,6 +99,11 @@ fn a_queue_whose_words_are_damaged() {
         ringway("doctor").arg(&path).run().code(3).says(&["error", "damaged", "create it anew"]);
         let repaired = ringway("doctor").arg("--repair").arg(&path).run().code(3);
         assert!(repaired.stdout().contains("damaged") && path.exists());
+        assert!(
+            !repaired.stdout().contains("repaired"),
+            "no repair of what is damaged: {}",
+            repaired.stdout()
+        );
         if kind == "spsc" {
             ringway("peek").arg(&path).run().fails(&["damaged", path.to_str().unwrap()]);
         } else {

@@ -13,6 +13,11 @@ use crate::text::{bytes, counted, duration};
 pub(super) fn check(snapshot: &Snapshot, still: &Still) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(damage(snapshot));
+    if !findings.is_empty() {
+        // What else its words say cannot be trusted, and no repair is safe.
+        findings.extend(file(snapshot));
+        return findings;
+    }
     findings.extend(unlinked(snapshot));
     findings.extend(dead(snapshot));
     findings.extend(standing(snapshot, still));

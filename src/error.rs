@@ -3,6 +3,7 @@
 //! Messages are for the person who reads them: what happened, to which file, what was expected, what to do.
 
 mod attach;
+mod inspect;
 mod open;
 mod recover;
 mod remove;
@@ -11,6 +12,7 @@ mod schema;
 mod transfer;
 
 pub use attach::AttachError;
+pub use inspect::InspectError;
 pub use open::{CreateError, OpenError};
 pub use recover::RecoverError;
 pub use remove::{HandOverError, UnlinkError};

@@ -68,6 +68,7 @@
 //!   [`BytesQueue::create_memfd`] and [`send_to`](BytesQueue::send_to).
 //! - **Clean-up.** The file is the only resource. It stays until [`unlink`], [`unlink_if_unused`], or the last handle goes that
 //!   was to take it along ([`Options::unlink_with_last`]); whoever has it open keeps it until then.
+//! - **Looking.** [`inspect`] sees into a queue of any type without taking part; the `ringway` command is made of it.
 //! - **fork.** A child that does not exec must not use its parent's handles; every operation then says so.
 //!
 //! Power loss is outside of all promises: nothing is synced to a disk.
@@ -75,6 +76,7 @@
 
 mod describe;
 mod error;
+pub mod inspect;
 mod lane;
 mod layout;
 mod links;
@@ -90,13 +92,13 @@ mod typed;
 mod wait;
 
 pub use error::{
-    AttachError, CreateError, Damaged, HandOverError, InvalidFrame, OpenError, RecoverError, RecvError, Role,
-    SchemaMismatch, SendError, SerializeError, UnlinkError,
+    AttachError, CreateError, Damaged, HandOverError, InspectError, InvalidFrame, OpenError, RecoverError,
+    RecvError, Role, SchemaMismatch, SendError, SerializeError, UnlinkError,
 };
 pub use park::Canceller;
 pub use queue::{
     BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesProducer, BytesQueue, Claim, DeadLetter,
-    Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, Spsc, Stats, is_in_use, unlink,
+    Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, Spsc, Stats, is_in_use, recover, unlink,
     unlink_if_unused,
 };
 #[cfg(feature = "derive")]

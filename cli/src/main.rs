@@ -1,14 +1,43 @@
 //! The `ringway` command.
+//!
+//! ```text
+//! bench/                                  measures
+//! stat/  top/  peek.rs  schema.rs         look: through `ringway::inspect`, so that no live queue notices
+//! doctor/  gc.rs                          look, and put in order if they are told to: `ringway::repair`
+//! create.rs  send.rs  recv.rs             take part
+//! completions.rs                          shell completions and man pages, from the same definitions
+//! directory.rs  queue.rs  framing.rs      what several of them need: finding and opening queues, messages in streams,
+//! interrupt.rs  output.rs  text.rs        Ctrl-C, standard output and colours, numbers for people
+//! ```
 
 mod bench;
+mod completions;
+mod create;
+mod directory;
+mod doctor;
+mod framing;
+mod gc;
+mod interrupt;
+mod output;
+mod peek;
+mod queue;
+mod recv;
+mod schema;
+mod send;
+mod stat;
+mod text;
+mod top;
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-/// Message queues between processes, in mapped files.
+/// Message queues between processes, in mapped files: make them, see into them, take part, measure.
+///
+/// A queue is named by its file: a bare name lives in /dev/shm, anything with a slash is a path.
 #[derive(Parser)]
-#[command(name = "ringway", version, about, after_help = EXIT_CODES)]
+#[command(name = "ringway", version, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -16,15 +45,41 @@ struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    all went well
+  0    all went well (also: whoever reads the output went away)
   1    it failed: the message on standard error says what, where, and what to do
   2    the arguments cannot be understood
-  130  interrupted (Ctrl-C)";
+  3    doctor: something is wrong with a queue, and still is
+  4    send, recv: the time was up, or there were fewer messages than --count asked for
+  130  interrupted (Ctrl-C, SIGTERM)";
 
 #[derive(Subcommand)]
 enum Command {
+    /// Create a queue of bytes.
+    Create(create::Arguments),
+    /// Show a queue: shape, backlog, participants, what they hold, counters, rates.
+    Stat(stat::Arguments),
+    /// Watch all queues of a directory.
+    Top(top::Arguments),
+    /// Send messages: lines, or length-prefixed, from standard input.
+    Send(send::Arguments),
+    /// Receive messages: lines, or length-prefixed, to standard output.
+    Recv(recv::Arguments),
+    /// Look at the oldest messages without consuming them.
+    Peek(peek::Peek),
+    /// Look at the newest messages without consuming them, and at those that come.
+    Tail(peek::Tail),
+    /// Show what a queue's messages are.
+    Schema(schema::Arguments),
+    /// Say what is wrong with queues, who holds what, and which repair is safe; or do it.
+    Doctor(doctor::Arguments),
+    /// Find queues that no live participant holds, and remove them if told to.
+    Gc(gc::Arguments),
     /// Measure throughput and latency between two real processes, beside this machine's own limits.
     Bench(bench::Arguments),
+    /// Print a completion script for a shell.
+    Completions(completions::Completions),
+    /// Print the man page, or write those of all commands into a directory.
+    Man(completions::Man),
     /// One side of a measurement; started by `bench`.
     #[command(hide = true)]
     BenchWorker {
@@ -33,13 +88,44 @@ enum Command {
     },
 }
 
+/// How a command ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Well,
+    /// `doctor` found something that is still wrong.
+    Findings,
+    /// The time was up, or there was less than was asked for.
+    Short,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+fn run(command: Command) -> Result<Ending> {
+    match command {
+        Command::Create(arguments) => create::run(&arguments),
+        Command::Stat(arguments) => stat::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
+        Command::Send(arguments) => send::run(&arguments),
+        Command::Recv(arguments) => recv::run(&arguments),
+        Command::Peek(arguments) => peek::peek(&arguments),
+        Command::Tail(arguments) => peek::tail(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Gc(arguments) => gc::run(&arguments),
+        Command::Completions(arguments) => completions::completions(&arguments),
+        Command::Man(arguments) => completions::man(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments).map(|()| Ending::Well),
+        Command::BenchWorker { task } => bench::work(&task).map(|()| Ending::Well),
+    }
+}
+
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Bench(arguments) => bench::run(&arguments),
-        Command::BenchWorker { task } => bench::work(&task),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(Cli::parse().command) {
+        Ok(Ending::Well) => ExitCode::SUCCESS,
+        Ok(Ending::Findings) => ExitCode::from(3),
+        Ok(Ending::Short) => ExitCode::from(4),
+        Ok(Ending::Interrupted) => ExitCode::from(130),
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => match error.downcast_ref::<bench::Interrupted>() {
             // Where it was interrupted is of no interest.
             Some(interrupted) => {

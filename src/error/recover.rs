@@ -9,6 +9,8 @@ use std::path::PathBuf;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RecoverError {
+    /// What is there could not be opened as a queue ([`recover`](crate::recover) only).
+    Open(super::OpenError),
     /// Another process is just recovering this queue.
     Busy {
         /// The file.
@@ -33,6 +35,7 @@ pub enum RecoverError {
 impl fmt::Display for RecoverError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Open(error) => error.fmt(f),
             Self::Busy { path } => write!(
                 f,
                 "{}: another process is just recovering it; if that goes on for seconds, it may be stopped: continue or \
@@ -51,6 +54,7 @@ impl fmt::Display for RecoverError {
 impl Error for RecoverError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
+            Self::Open(error) => error.source(),
             Self::Io { source, .. } => Some(source),
             _ => None,
         }

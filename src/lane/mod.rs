@@ -51,7 +51,7 @@ pub(crate) mod ledger;
 pub(crate) mod linked;
 mod memory;
 mod reader;
-mod ring;
+pub(crate) mod ring;
 pub(crate) mod variable;
 mod writer;
 

@@ -26,12 +26,13 @@ pub use consumer::BytesConsumer;
 pub use description::Description;
 pub use frame::{BytesFrame, BytesFrames};
 pub use kind::{Kind, Mpmc, Spsc};
-pub use mpmc::{DeadLetter, ParticipantStats, Recovery, Stats};
+pub use mpmc::{DeadLetter, ParticipantStats, Recovery, Stats, recover};
 pub use options::{Delivery, Options};
 pub use producer::BytesProducer;
 pub use removing::{is_in_use, unlink, unlink_if_unused};
 
 pub(crate) use kind::{Keeper, KeeperOf, Sender, StagedOf, TakenBy};
+pub(crate) use opening::{kind_of_file, open_error, preamble_error, resolve};
 pub(crate) use schema::Schema;
 pub(crate) use shared::Shared;
 

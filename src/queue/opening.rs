@@ -19,7 +19,7 @@ use crate::layout::{
 use crate::shm::{self, Ground, NotCreated, Sharing, StepError, Stranger, Unsealed, Unsuitable};
 
 /// Turns a name into a path; the error is a sentence.
-pub(super) fn resolve(name: &Path) -> Result<PathBuf, String> {
+pub(crate) fn resolve(name: &Path) -> Result<PathBuf, String> {
     shm::resolve(name).map_err(|error| error.to_string())
 }
 
@@ -221,7 +221,7 @@ pub(super) fn check_kind<K: Engine>(path: &Path, preamble: &Preamble) -> Result<
     Err(OpenError::WrongKind { path: path.to_path_buf(), found, expected: K::NAME.into() })
 }
 
-pub(super) fn open_error(path: &Path, source: io::Error) -> OpenError {
+pub(crate) fn open_error(path: &Path, source: io::Error) -> OpenError {
     let path = path.to_path_buf();
     // `ErrorKind` has no stable names for these.
     match source.raw_os_error().map(Errno::from_raw) {
@@ -239,7 +239,7 @@ pub(super) fn open_error(path: &Path, source: io::Error) -> OpenError {
     }
 }
 
-fn kind_of_file(kind: std::fs::FileType) -> &'static str {
+pub(crate) fn kind_of_file(kind: std::fs::FileType) -> &'static str {
     use std::os::unix::fs::FileTypeExt;
     if kind.is_dir() {
         "a directory"
@@ -252,7 +252,7 @@ fn kind_of_file(kind: std::fs::FileType) -> &'static str {
     }
 }
 
-fn preamble_error(path: &Path, error: PreambleError) -> OpenError {
+pub(crate) fn preamble_error(path: &Path, error: PreambleError) -> OpenError {
     let path = path.to_path_buf();
     match error {
         PreambleError::Magic { found } => OpenError::NotAQueue { path, found },

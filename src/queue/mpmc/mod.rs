@@ -19,7 +19,7 @@ use crate::error::AttachError;
 use crate::layout;
 
 pub use self::letters::DeadLetter;
-pub use self::recovery::Recovery;
+pub use self::recovery::{Recovery, recover};
 pub use self::stats::{ParticipantStats, Stats};
 
 impl Engine for Mpmc {

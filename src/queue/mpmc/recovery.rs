@@ -1,13 +1,17 @@
 //! Giving back what dead participants have left.
 
 use std::io;
+use std::path::Path;
+use std::sync::Arc;
 
 use super::member::KernelLeases;
 use crate::error::RecoverError;
 use crate::links::{Leases, Links, Recovered};
 use crate::queue::BytesQueue;
-use crate::queue::Shared;
 use crate::queue::kind::Mpmc;
+use crate::queue::opening::{Found, find};
+use crate::queue::options::Handling;
+use crate::queue::{Schema, Shared};
 use crate::shm::with_recovery_lock;
 use crate::sync::Ordering;
 
@@ -54,6 +58,33 @@ impl BytesQueue<Mpmc> {
             Err(source) => Err(RecoverError::Io { path: shared.path().to_path_buf(), source }),
         }
     }
+}
+
+/// Looks for dead participants of a queue of any type, and gives back what they have left: as
+/// [`BytesQueue::recover`], for who looks after a machine and does not know the type.
+///
+/// An SPSC queue has nothing to recover: whoever attaches next goes on where the dead one stopped.
+///
+/// # Errors
+/// [`RecoverError`]; the queue is as it was.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let name = dir.path().join("orders");
+/// # let queue = unsafe { ringway::mpmc::BytesQueue::create(&name)? };
+/// assert_eq!(ringway::recover(&name)?.deaths, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn recover(name: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
+    let Found { file, checked, .. } = find(name.as_ref(), None).map_err(RecoverError::Open)?;
+    if checked.geometry.order.is_none() {
+        return Ok(Recovery::default());
+    }
+    let path = checked.path.clone();
+    let handling = Handling { prefault: false, ..Handling::default() };
+    let shared = Shared::new(&Arc::new(file), checked, &Schema::bytes(), handling)
+        .map_err(|source| RecoverError::Io { path, source })?;
+    BytesQueue::<Mpmc>::from_shared(Arc::new(shared)).recover()
 }
 
 impl Shared {

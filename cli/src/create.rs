@@ -1,0 +1,127 @@
+//! `ringway create`.
+
+use std::io;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use ringway::inspect::{Inspector, QueueKind};
+use ringway::{CreateError, Delivery, Options, mpmc, spsc};
+
+use crate::Ending;
+use crate::output::{Common, print_json, say};
+use crate::stat::{describe, json};
+use crate::text::parse_bytes;
+
+/// What may be said on the command line.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Its name: a bare one lives in /dev/shm, anything with a slash is a path
+    queue: PathBuf,
+    /// Who may send and receive
+    #[arg(long, short, value_enum, default_value_t = Kind::Spsc)]
+    kind: Kind,
+    /// Bytes of ring (MPMC: of each producer's lane), such as 64K or 1MiB [default: 1MiB, MPMC 512KiB]
+    #[arg(long, short, value_name = "BYTES", value_parser = parse_bytes)]
+    capacity: Option<usize>,
+    /// All messages have exactly this many bytes, which is faster for small ones
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    fixed: Option<usize>,
+    /// Alignment of messages: a power of two up to 128
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    align: Option<usize>,
+    /// MPMC: most messages in the queue at a time [default: 8192]
+    #[arg(long, value_name = "N")]
+    links: Option<usize>,
+    /// MPMC: most producers and consumers at a time, together [default: 64]
+    #[arg(long, value_name = "N")]
+    participants: Option<usize>,
+    /// MPMC: messages whose consumer dies or rejects them are dropped instead of coming again
+    #[arg(long)]
+    at_most_once: bool,
+    /// MPMC: a message that came again so often goes to the queue NAME.dead instead
+    #[arg(long, value_name = "N")]
+    max_redeliveries: Option<u32>,
+    /// It is well if the queue exists already; it stays as it is
+    #[arg(long)]
+    if_missing: bool,
+    /// Print the queue as JSON, as `stat --json` does
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// One producer, one consumer
+    Spsc,
+    /// Many of both
+    Mpmc,
+}
+
+impl Arguments {
+    fn options(&self) -> Options {
+        let mut options = Options::new();
+        if let Some(bytes) = self.capacity {
+            options = options.capacity(bytes);
+        }
+        if let Some(bytes) = self.fixed {
+            options = options.fixed_len(bytes);
+        }
+        if let Some(bytes) = self.align {
+            options = options.align(bytes);
+        }
+        if let Some(links) = self.links {
+            options = options.links(links);
+        }
+        if let Some(participants) = self.participants {
+            options = options.participants(participants);
+        }
+        if self.at_most_once {
+            options = options.delivery(Delivery::AtMostOnce);
+        }
+        if let Some(most) = self.max_redeliveries {
+            options = options.max_redeliveries(most);
+        }
+        options
+    }
+
+    fn create(&self) -> Result<(), CreateError> {
+        let options = self.options();
+        match self.kind {
+            // SAFETY: the file is new, and this process does nothing with it but close it.
+            Kind::Spsc => unsafe { spsc::BytesQueue::create_with(&self.queue, &options) }.map(drop),
+            // SAFETY: as above.
+            Kind::Mpmc => unsafe { mpmc::BytesQueue::create_with(&self.queue, &options) }.map(drop),
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
+    let was_there = match arguments.create() {
+        Ok(()) => false,
+        Err(CreateError::AlreadyExists { .. }) if arguments.if_missing => true,
+        Err(error) => return Err(error.into()),
+    };
+    let inspector = Inspector::open(&arguments.queue)?;
+    let kind = match arguments.kind {
+        Kind::Spsc => QueueKind::Spsc,
+        Kind::Mpmc => QueueKind::Mpmc,
+    };
+    let header = inspector.header();
+    anyhow::ensure!(
+        header.kind == kind && (header.schema.size, header.schema.format) == (0, 0),
+        "{}: it exists, and is {}; choose another name",
+        inspector.path().display(),
+        describe(header)
+    );
+    let mut out = io::stdout().lock();
+    if arguments.json {
+        print_json(&mut out, &json::Queue::new(&inspector.snapshot()?, None), false)?;
+    } else if !arguments.common.quiet {
+        let done = if was_there { "exists" } else { "created" };
+        say!(&mut out, "{}: {done}: {}", inspector.path().display(), describe(header))?;
+    }
+    Ok(Ending::Well)
+}

@@ -1,0 +1,61 @@
+//! The queues of a directory.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use ringway::inspect::Inspector;
+use ringway::{InspectError, OpenError};
+
+/// Where queues with bare names live.
+pub(crate) const DEFAULT: &str = "/dev/shm";
+
+/// A file that is a queue, or was meant to be one.
+pub(crate) type Found = (PathBuf, Result<Inspector, InspectError>);
+
+/// All of them, by name. Files that are something else, or that may not be read, are none of our business.
+pub(crate) fn queues(directory: &Path) -> Result<Vec<Found>> {
+    let mut found = Vec::new();
+    for path in files(directory)? {
+        let inspector = Inspector::open(&path);
+        let is_queue = match &inspector {
+            Ok(_) => true,
+            Err(InspectError::Open(error)) => is_broken_queue(error),
+            Err(_) => false,
+        };
+        if is_queue {
+            found.push((path, inspector));
+        }
+    }
+    found.sort_by(|one, other| one.0.cmp(&other.0));
+    Ok(found)
+}
+
+/// Whether what could not be opened begins as a queue does.
+pub(crate) fn is_broken_queue(error: &OpenError) -> bool {
+    match error {
+        OpenError::Truncated { found, .. } => *found > 0,
+        OpenError::WrongEndianness { .. }
+        | OpenError::WrongVersion { .. }
+        | OpenError::UnknownFeatures { .. }
+        | OpenError::Unfinished { .. }
+        | OpenError::WrongKind { .. }
+        | OpenError::Damaged { .. } => true,
+        _ => false,
+    }
+}
+
+/// The regular files of a directory.
+pub(crate) fn files(directory: &Path) -> Result<Vec<PathBuf>> {
+    let failed = || {
+        format!("{}: this directory cannot be read; give another one, or check its mode", directory.display())
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).with_context(failed)? {
+        let entry = entry.with_context(failed)?;
+        // One that is gone by now is none.
+        if entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            files.push(entry.path());
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,237 @@
+//! What can be wrong with a queue that can be read.
+
+use std::time::Duration;
+
+use ringway::Role;
+use ringway::inspect::{Liveness, Participant, QueueKind, Snapshot};
+
+use super::Still;
+use super::finding::{Finding, Remedy};
+use crate::stat::dead_letters;
+use crate::text::{bytes, counted, duration};
+
+pub(super) fn check(snapshot: &Snapshot, still: &Still) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.extend(damage(snapshot));
+    if !findings.is_empty() {
+        // What else its words say cannot be trusted, and no repair is safe.
+        findings.extend(file(snapshot));
+        return findings;
+    }
+    findings.extend(unlinked(snapshot));
+    findings.extend(dead(snapshot));
+    findings.extend(standing(snapshot, still));
+    findings.extend(locks(still));
+    findings.extend(roles(snapshot));
+    findings.extend(fullness(snapshot));
+    findings.extend(letters(snapshot));
+    findings.extend(file(snapshot));
+    findings.extend(holders(snapshot));
+    findings
+}
+
+fn damage(snapshot: &Snapshot) -> Vec<Finding> {
+    let describe = |damage: &ringway::Damaged| {
+        Finding::error(damage.to_string())
+            .advice("stop whoever uses it; no repair can know what stood there, so --repair leaves it alone")
+    };
+    snapshot.damage.iter().map(describe).collect()
+}
+
+fn unlinked(snapshot: &Snapshot) -> Option<Finding> {
+    snapshot.is_unlinked.then(|| {
+        Finding::warning("it was unlinked, but the file is still here: nobody attaches any more".into())
+            .advice("--repair removes it if nobody takes part")
+            .remedy(Remedy::Remove)
+    })
+}
+
+/// Who: `consumer in entry 63 (process 123, attached 5m ago)`.
+fn who(snapshot: &Snapshot, one: &Participant) -> String {
+    let since = one.since.and_then(|since| snapshot.at.duration_since(since).ok());
+    let since = since.map_or(String::new(), |since| format!(", attached {} ago", duration(since)));
+    format!("{} in entry {} (process {}{since})", one.role, one.entry, one.pid)
+}
+
+fn dead(snapshot: &Snapshot) -> Vec<Finding> {
+    let is_dead = |one: &&Participant| one.liveness == Liveness::Dead;
+    let describe = |one: &Participant| {
+        let left = match one.holds {
+            0 => String::from("it holds no message"),
+            held => format!("it held {}", counted(held, "message")),
+        };
+        Finding::warning(format!("the {} died; {left}", who(snapshot, one)))
+            .advice("--repair recovers it now; else whoever meets it does, or looks around next")
+            .remedy(Remedy::Recover)
+    };
+    snapshot.participants.iter().filter(is_dead).map(describe).collect()
+}
+
+/// Positions that stand between two states, and have for as long as the doctor looked.
+fn standing(snapshot: &Snapshot, still: &Still) -> Vec<Finding> {
+    let stands = snapshot.pending.iter().filter(|one| still.pending.contains(&one.position));
+    let describe = |one: &ringway::inspect::PendingPosition| {
+        let what = if one.is_take { "taken but not marked" } else { "claimed but not committed" };
+        let owner = one.entry.and_then(|entry| snapshot.participants.iter().find(|it| it.entry == entry));
+        let position = one.position;
+        match owner {
+            Some(owner) if owner.liveness == Liveness::Alive => Finding::warning(format!(
+                "position {position} is {what}, and stands still: the {} lives{}",
+                who(snapshot, owner),
+                if is_stopped(snapshot, owner.pid) { " but is stopped" } else { "" }
+            ))
+            .advice("consumers cannot pass it; continue that process (SIGCONT) or kill it"),
+            _ => Finding::warning(format!("position {position} is {what}, by somebody who is gone"))
+                .advice("--repair recovers it now; else whoever is held up by it does")
+                .remedy(Remedy::Recover),
+        }
+    };
+    stands.take(16).map(describe).collect()
+}
+
+/// Whether the process of that pid is stopped, as far as this process can see it. In another pid namespace the pid may be
+/// somebody else's: who takes part has the file mapped.
+fn is_stopped(snapshot: &Snapshot, pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state stands behind the name, which may hold anything.
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    let Ok(metadata) = std::fs::metadata(&snapshot.path) else { return false };
+    let inode = std::os::unix::fs::MetadataExt::ino(&metadata).to_string();
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    let has_mapped = || maps.lines().any(|line| line.split_whitespace().nth(4) == Some(&*inode));
+    matches!(state, Some('T' | 't')) && has_mapped()
+}
+
+fn locks(still: &Still) -> Vec<Finding> {
+    let locks = [
+        (still.attach, "the attach lock", "nobody can attach or unlink"),
+        (still.recovery, "the recovery lock", "nobody can recover what the dead left"),
+    ];
+    let held = locks.into_iter().filter(|(is_held, ..)| *is_held);
+    held.map(|(_, lock, effect)| {
+        Finding::warning(format!("somebody holds {lock} all the time: {effect}"))
+            .advice("whoever holds it is stopped or swapped out: continue or kill that process")
+    })
+    .collect()
+}
+
+fn alive(snapshot: &Snapshot, role: Role) -> impl Iterator<Item = &Participant> {
+    snapshot.participants.iter().filter(move |one| one.role == role && one.liveness == Liveness::Alive)
+}
+
+fn roles(snapshot: &Snapshot) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let waiting = snapshot.backlog.waiting;
+    if alive(snapshot, Role::Consumer).next().is_none() && waiting != Some(0) {
+        let number = waiting.map_or("messages".into(), |number| counted(number, "message"));
+        findings.push(Finding::note(format!("nobody receives, and there is something to: {number}")));
+    }
+    let stopped = snapshot.participants.iter().filter(|one| one.liveness == Liveness::Alive);
+    for one in stopped.filter(|one| is_stopped(snapshot, one.pid)) {
+        findings.push(
+            Finding::warning(format!(
+                "the {} is stopped; it keeps what it holds: {}",
+                who(snapshot, one),
+                counted(one.holds, "message")
+            ))
+            .advice("continue it (SIGCONT), or kill it: then what it holds goes to others"),
+        );
+    }
+    if let Some(order) = snapshot.header.order {
+        let free = order.participants.saturating_sub(snapshot.participants.len() as u64);
+        if free == 0 {
+            findings.push(
+                Finding::warning(format!("all {} places for participants are taken", order.participants))
+                    .advice("stop one, or create the queue anew with more participants"),
+            );
+        }
+    }
+    findings
+}
+
+fn fullness(snapshot: &Snapshot) -> Option<Finding> {
+    let backlog = &snapshot.backlog;
+    // Fifteen sixteenths.
+    let is_full = backlog.used > backlog.places - backlog.places / 16;
+    let what =
+        format!("it is full: {} of {} places are in use, so producers wait", backlog.used, backlog.places);
+    // Somebody receives: that is how a queue slows producers down.
+    let has_consumer = alive(snapshot, Role::Consumer).next().is_some();
+    is_full.then(|| match has_consumer {
+        true => Finding::note(what).advice(
+            "if it stays so, consumers are too slow, or hold messages for long: add some, or see who holds what",
+        ),
+        false => Finding::warning(what).advice("nobody receives: start a consumer"),
+    })
+}
+
+fn letters(snapshot: &Snapshot) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(counters) = snapshot.counters
+        && counters.dead_letters_failed > 0
+    {
+        findings.push(
+            Finding::warning(format!(
+                "{} should have become dead letters and could not: they were delivered once more instead",
+                counted(counters.dead_letters_failed, "message")
+            ))
+            .advice("drain the dead-letter queue, or check the space and the mode of its directory"),
+        );
+    }
+    if let Some(dead) = dead_letters(snapshot)
+        && dead.backlog.waiting != Some(0)
+    {
+        let number = dead.backlog.waiting.map_or("some".into(), |number| counted(number, "message"));
+        let path = dead.path.display();
+        findings.push(Finding::note(format!("dead letters wait in {path}: {number}")));
+    }
+    findings
+}
+
+fn file(snapshot: &Snapshot) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let file = &snapshot.file;
+    if file.allocated < file.needed {
+        findings.push(
+            Finding::warning(format!(
+                "the file has holes: {} of at least {} are on the filesystem; a full disk would end processes with \
+                 SIGBUS",
+                bytes(file.allocated),
+                bytes(file.needed)
+            ))
+            .advice("it was copied, or its filesystem compresses or copies on write: create it anew on another one"),
+        );
+    }
+    if file.mode & 0o022 != 0 {
+        findings
+            .push(Finding::warning(format!("others may write to the file (mode {:04o})", file.mode)).advice(
+                "every process that can write it must be trusted: chmod it, if that is not intended",
+            ));
+    }
+    findings
+}
+
+/// Who holds what, since when: no fault in itself.
+fn holders(snapshot: &Snapshot) -> Vec<Finding> {
+    /// Shorter than this, nobody holds anything for long.
+    const LONG: Duration = Duration::from_secs(1);
+    let is_holder = |one: &&Participant| one.holds > 0 && one.liveness == Liveness::Alive;
+    let holders = snapshot.participants.iter().filter(is_holder).filter(|one| {
+        let there = one.since.and_then(|since| snapshot.at.duration_since(since).ok());
+        there.is_none_or(|there| there >= LONG)
+    });
+    holders
+        .map(|one| {
+            let oldest = snapshot.held.iter().find(|frame| frame.entry == one.entry);
+            let oldest = match (oldest, snapshot.header.kind) {
+                (Some(frame), QueueKind::Mpmc) => format!(", the oldest at position {}", frame.position),
+                _ => String::new(),
+            };
+            Finding::note(format!(
+                "the {} holds {}{oldest}",
+                who(snapshot, one),
+                counted(one.holds, "message")
+            ))
+        })
+        .collect()
+}

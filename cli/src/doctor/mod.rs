@@ -1,0 +1,218 @@
+//! `ringway doctor`: what is wrong, who holds what since when, which repair is safe.
+
+mod checks;
+mod finding;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use ringway::inspect::{Inspector, Snapshot};
+use ringway::{InspectError, OpenError};
+use serde::Serialize;
+
+use crate::Ending;
+use crate::directory::{self, DEFAULT, is_broken_queue};
+use crate::interrupt;
+use crate::output::{Common, FILES, Paint, Progress, print_json, say};
+use crate::text::counted;
+
+use finding::{Finding, Remedy, Severity};
+
+/// What may be said on the command line.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Queues, or directories of queues
+    #[arg(default_value = DEFAULT)]
+    queues: Vec<PathBuf>,
+    /// Do the repairs that are safe: recover what the dead left, remove what was unlinked already
+    #[arg(long)]
+    repair: bool,
+    /// Print an object for each queue, on a line of its own
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Somebody who holds a lock that is held for microseconds is looked at again for so long.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// One queue's findings.
+#[derive(Serialize)]
+struct Diagnosis {
+    path: PathBuf,
+    /// None is wrong, or no more than notes.
+    healthy: bool,
+    findings: Vec<Finding>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
+    interrupt::watch()?;
+    let mut out = io::stdout().lock();
+    let paint = Paint::new(arguments.common.color);
+    let mut is_all_well = true;
+    let mut seen = 0;
+    for target in &arguments.queues {
+        let targets = targets(target)?;
+        let mut progress = Progress::new(targets.len() as u64, FILES, arguments.common.quiet);
+        for (path, inspector) in targets {
+            if interrupt::is_requested() {
+                return Ok(Ending::Interrupted);
+            }
+            let diagnosis = diagnose(arguments, path, inspector)?;
+            is_all_well &= diagnosis.healthy;
+            seen += 1;
+            progress.inc(1);
+            progress.suspend(|| match arguments.json {
+                true => print_json(&mut out, &diagnosis, true),
+                false => diagnosis.show(&mut out, paint, arguments),
+            })?;
+        }
+    }
+    if seen == 0 && !arguments.json && !arguments.common.quiet {
+        say!(&mut out, "no queues")?;
+    }
+    Ok(if is_all_well { Ending::Well } else { Ending::Findings })
+}
+
+/// The queues that are meant.
+fn targets(target: &Path) -> Result<Vec<directory::Found>> {
+    // A bare name is a queue in /dev/shm, even if there is a directory of that name here.
+    let is_path = target.as_os_str().to_string_lossy().contains('/');
+    if (is_path || target == Path::new(".")) && target.is_dir() {
+        return directory::queues(target);
+    }
+    let inspector = Inspector::open(target);
+    match &inspector {
+        Ok(opened) => Ok(vec![(opened.path().to_path_buf(), inspector)]),
+        Err(InspectError::Open(error)) if is_broken(error) => Ok(vec![(target.to_path_buf(), inspector)]),
+        // There is nothing to find anything wrong with.
+        Err(_) => Err(inspector.expect_err("just matched").into()),
+    }
+}
+
+fn is_broken(error: &OpenError) -> bool {
+    is_broken_queue(error) || matches!(error, OpenError::Truncated { .. })
+}
+
+fn diagnose(
+    arguments: &Arguments,
+    path: PathBuf,
+    inspector: Result<Inspector, InspectError>,
+) -> Result<Diagnosis> {
+    let inspector = match inspector {
+        Ok(inspector) => inspector,
+        Err(error) => return Ok(Diagnosis::new(path, vec![Finding::broken(&error)])),
+    };
+    let mut findings = look(&inspector)?;
+    if arguments.repair {
+        let mut done = Vec::new();
+        for remedy in findings.iter().filter_map(|finding| finding.remedy) {
+            if !done.contains(&remedy) {
+                done.push(remedy);
+            }
+        }
+        if !done.is_empty() {
+            let outcomes: Vec<Finding> = done.into_iter().map(|remedy| apply(&path, remedy)).collect();
+            // What is still wrong is found again; what is gone is gone.
+            findings = if path.exists() { look(&inspector)? } else { Vec::new() };
+            findings.splice(0..0, outcomes);
+        }
+    }
+    Ok(Diagnosis::new(path, findings))
+}
+
+fn look(inspector: &Inspector) -> Result<Vec<Finding>> {
+    let mut snapshot = inspector.snapshot()?;
+    // What is between two states now is somewhere else in a moment, unless somebody stands still.
+    let mut still = Still::new(&snapshot);
+    let start = Instant::now();
+    while !still.is_nothing() && start.elapsed() < PATIENCE && !interrupt::is_requested() {
+        std::thread::sleep(Duration::from_millis(10));
+        snapshot = inspector.snapshot()?;
+        still.keep(&snapshot);
+    }
+    Ok(checks::check(&snapshot, &still))
+}
+
+/// What has not moved from look to look.
+struct Still {
+    attach: bool,
+    recovery: bool,
+    /// Positions between two states.
+    pending: Vec<u64>,
+}
+
+impl Still {
+    fn new(snapshot: &Snapshot) -> Self {
+        Self {
+            attach: snapshot.locks.attach,
+            recovery: snapshot.locks.recovery,
+            pending: snapshot.pending.iter().map(|one| one.position).collect(),
+        }
+    }
+
+    fn keep(&mut self, snapshot: &Snapshot) {
+        let now = Self::new(snapshot);
+        self.attach &= now.attach;
+        self.recovery &= now.recovery;
+        self.pending.retain(|position| now.pending.contains(position));
+    }
+
+    fn is_nothing(&self) -> bool {
+        !self.attach && !self.recovery && self.pending.is_empty()
+    }
+}
+
+fn apply(path: &Path, remedy: Remedy) -> Finding {
+    match remedy {
+        Remedy::Recover => match ringway::recover(path) {
+            Ok(done) => Finding::done(format!(
+                "recovered: {} dead, {} returned, {} of uncommitted positions, {} free again",
+                done.deaths,
+                counted(done.returned, "message"),
+                counted(done.tombstones, "tombstone"),
+                counted(done.entries_freed, "registry place")
+            )),
+            Err(error) => Finding::new(Severity::Error, format!("recovering failed: {error}")),
+        },
+        Remedy::Remove => match ringway::unlink_if_unused(path) {
+            Ok(true) => Finding::done("removed".into()),
+            Ok(false) => Finding::new(Severity::Warning, "not removed: somebody takes part".into()),
+            Err(error) => Finding::new(Severity::Error, format!("removing it failed: {error}")),
+        },
+    }
+}
+
+impl Diagnosis {
+    fn new(path: PathBuf, findings: Vec<Finding>) -> Self {
+        let healthy = findings.iter().all(|finding| finding.severity == Severity::Note);
+        Self { path, healthy, findings }
+    }
+
+    fn show(&self, out: &mut impl Write, paint: Paint, arguments: &Arguments) -> Result<()> {
+        let is_quiet = arguments.common.quiet;
+        if self.healthy && is_quiet {
+            return Ok(());
+        }
+        let verdict = if self.healthy { paint.good("well") } else { paint.bad("needs attention") };
+        say!(out, "{}: {verdict}", paint.bold(self.path.display()))?;
+        for finding in &self.findings {
+            if is_quiet && finding.severity == Severity::Note {
+                continue;
+            }
+            let label = match finding.severity {
+                Severity::Note => paint.dim("note   "),
+                Severity::Warning => paint.warning("warning"),
+                Severity::Error => paint.bad("error  "),
+            };
+            say!(out, "  {label} {}", finding.what)?;
+            if let Some(advice) = &finding.advice {
+                say!(out, "          {}", paint.dim(advice))?;
+            }
+        }
+        Ok(())
+    }
+}

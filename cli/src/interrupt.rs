@@ -1,0 +1,68 @@
+//! Ctrl-C and its like: the first asks a command to end, the second ends it.
+
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+
+static REQUESTED: AtomicBool = AtomicBool::new(false);
+
+/// How long nobody notices.
+pub(crate) const SLICE: Duration = Duration::from_millis(100);
+
+extern "C" fn requested(signal: libc::c_int) {
+    if REQUESTED.swap(true, Ordering::Relaxed) {
+        // SAFETY: _exit may be called in a signal handler; the kernel releases what the process holds.
+        unsafe { libc::_exit(128 + signal) };
+    }
+}
+
+/// From now on SIGINT, SIGTERM and SIGHUP are noted, and cut a blocking read or write short.
+pub(crate) fn watch() -> Result<()> {
+    let action = SigAction::new(SigHandler::Handler(requested), SaFlags::empty(), SigSet::empty());
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        // SAFETY: the handler touches an atomic and nothing else.
+        let before = unsafe { sigaction(signal, &action) }.context("registering a signal handler")?;
+        // nohup: whoever started this wants it to survive the terminal.
+        if signal == Signal::SIGHUP && matches!(before.handler(), SigHandler::SigIgn) {
+            // SAFETY: the disposition that was there.
+            unsafe { sigaction(signal, &before) }.context("registering a signal handler")?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether somebody asked this command to end.
+pub(crate) fn is_requested() -> bool {
+    REQUESTED.load(Ordering::Relaxed)
+}
+
+/// Sleeps until then, or until somebody asks for the end; true if that is so.
+pub(crate) fn sleep_until(then: Instant) -> bool {
+    while !is_requested() {
+        let left = then.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        std::thread::sleep(left.min(SLICE));
+    }
+    true
+}
+
+/// Waits until there is something to read (or the end of it); false if somebody asks for the end first.
+pub(crate) fn wait_readable(input: &impl AsFd) -> Result<bool> {
+    while !is_requested() {
+        let mut polled = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut polled, PollTimeout::from(SLICE.as_millis() as u16)) {
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(true),
+            Err(error) => return Err(error).context("waiting for input"),
+        }
+    }
+    Ok(false)
+}

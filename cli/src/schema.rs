@@ -1,0 +1,83 @@
+//! `ringway schema`.
+
+use std::io;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use ringway::inspect::{Inspector, SchemaHeader};
+
+use crate::Ending;
+use crate::output::{Common, Paint, print_json, say};
+use crate::stat::{json, shape};
+use crate::text::{counted, hex};
+
+/// What may be said on the command line.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The queue
+    queue: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
+    let inspector = Inspector::open(&arguments.queue)?;
+    let header = inspector.header();
+    let mut out = io::stdout().lock();
+    if arguments.json {
+        print_json(&mut out, &json::Schema::new(&header.schema), false)?;
+        return Ok(Ending::Well);
+    }
+    let paint = Paint::new(arguments.common.color);
+    if !arguments.common.quiet {
+        say!(&mut out, "{}", paint.bold(inspector.path().display()))?;
+    }
+    for (name, value) in rows(&header.schema) {
+        say!(&mut out, "  {name:<12} {value}")?;
+    }
+    say!(&mut out, "  {:<12} {}", "messages", shape(header))?;
+    Ok(Ending::Well)
+}
+
+/// What a header says about its messages.
+fn rows(schema: &SchemaHeader) -> Vec<(&'static str, String)> {
+    let mut rows = vec![("type", format!("`{}`", schema.name))];
+    if (schema.size, schema.align) != (0, 0) {
+        rows.push(("archive", format!("{}, alignment {}", counted(schema.size, "byte"), schema.align)));
+    }
+    rows.push(("format", format(schema.format)));
+    rows.push(match schema.fingerprint {
+        Some(bytes) => ("fingerprint", hex(&bytes)),
+        None => ("fingerprint", "none recorded".into()),
+    });
+    rows
+}
+
+/// rkyv's format, in words.
+fn format(bits: u64) -> String {
+    if bits & 1 == 0 {
+        return match bits {
+            0 => "bytes, no archive".into(),
+            other => format!("unknown ({other:#x})"),
+        };
+    }
+    let endianness = if bits & 2 != 0 { "big-endian" } else { "little-endian" };
+    let alignment = if bits & 4 != 0 { "unaligned" } else { "aligned" };
+    format!("rkyv, {endianness}, {alignment}, {}-bit pointers", (bits >> 8 & 0xff) * 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::format;
+
+    #[test]
+    fn formats_are_put_into_words() {
+        assert_eq!(format(0), "bytes, no archive");
+        assert_eq!(format(1 | 4 << 8), "rkyv, little-endian, aligned, 32-bit pointers");
+        assert_eq!(format(1 | 2 | 4 | 8 << 8), "rkyv, big-endian, unaligned, 64-bit pointers");
+        assert_eq!(format(8), "unknown (0x8)");
+    }
+}

@@ -1,0 +1,228 @@
+//! `ringway send`: a stream becomes messages. They go out in batches, and no later than when there is no more to read.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use ringway::{BytesProducer, Kind, SendError};
+
+use crate::Ending;
+use crate::framing::{Format, Next};
+use crate::interrupt;
+use crate::output::{BYTES, Common, Progress, STREAM};
+use crate::queue::{self, BytesQueue};
+use crate::text::{counted, parse_duration};
+
+/// What may be said on the command line.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The queue
+    queue: PathBuf,
+    /// Messages; if there are none, they come from standard input
+    messages: Vec<OsString>,
+    /// How messages follow one another in the input
+    #[arg(long, short, value_enum, default_value_t = Format::Lines)]
+    format: Format,
+    /// Send so many messages, then end
+    #[arg(long, short = 'n', value_name = "N")]
+    count: Option<u64>,
+    /// Give up if there is no room for so long; exit code 4 then
+    #[arg(long, short, value_name = "TIME", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Bytes that are read at one go, and asked for in a pipe.
+const BUFFER: usize = 1 << 20;
+/// Messages that go out together.
+const BATCH: usize = 255;
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
+    interrupt::watch()?;
+    match queue::open(&arguments.queue)? {
+        BytesQueue::Spsc(queue) => send(arguments, queue.producer()?, queue.path()),
+        BytesQueue::Mpmc(queue) => send(arguments, queue.producer()?, queue.path()),
+    }
+}
+
+fn send<K: Kind>(arguments: &Arguments, producer: BytesProducer<K>, path: &Path) -> Result<Ending> {
+    let mut pump = Pump {
+        producer,
+        path,
+        sent: 0,
+        limit: arguments.count.unwrap_or(u64::MAX),
+        timeout: arguments.timeout,
+    };
+    let ending = match arguments.messages.as_slice() {
+        [] => {
+            let length = length_of_input();
+            let template = if length > 0 { BYTES } else { STREAM };
+            // Somebody who types is not to be disturbed.
+            let is_quiet = arguments.common.quiet || io::stdin().is_terminal();
+            let mut progress = Progress::new(length, template, is_quiet);
+            pump.send_stream(&io::stdin(), arguments.format, &mut progress)?
+        }
+        messages => {
+            let messages: Vec<&[u8]> = messages.iter().map(|message| message.as_bytes()).collect();
+            pump.send_all(&messages)?
+        }
+    };
+    if ending == Ending::Short && !arguments.common.quiet {
+        eprintln!(
+            "ringway: {}: there was no room until the time was up; {} sent before. Is a consumer running?",
+            path.display(),
+            counted(pump.sent, "message")
+        );
+    }
+    Ok(ending)
+}
+
+/// Bytes of standard input, if it is a file; else 0, and nobody can tell how much is left.
+fn length_of_input() -> u64 {
+    let file = std::fs::File::from(match io::stdin().as_fd().try_clone_to_owned() {
+        Ok(descriptor) => descriptor,
+        Err(_) => return 0,
+    });
+    file.metadata().ok().filter(std::fs::Metadata::is_file).map_or(0, |metadata| metadata.len())
+}
+
+struct Pump<'a, K: Kind> {
+    producer: BytesProducer<K>,
+    path: &'a Path,
+    sent: u64,
+    limit: u64,
+    timeout: Option<Duration>,
+}
+
+impl<K: Kind> Pump<'_, K> {
+    fn send_stream(&mut self, input: &impl AsFd, format: Format, progress: &mut Progress) -> Result<Ending> {
+        // A pipe takes more at a time then; if not, it goes on as it is.
+        let _ = fcntl(input, FcntlArg::F_SETPIPE_SZ(BUFFER as i32));
+        let mut buffer = vec![0; BUFFER];
+        let mut filled = 0;
+        loop {
+            if !interrupt::wait_readable(input)? {
+                return Ok(Ending::Interrupted);
+            }
+            let read = match nix::unistd::read(input, &mut buffer[filled..]) {
+                Ok(read) => read,
+                Err(Errno::EINTR | Errno::EAGAIN) => continue,
+                Err(error) => return Err(error).context("reading standard input"),
+            };
+            filled += read;
+            progress.inc(read as u64);
+            let is_end = read == 0;
+            let (used, ending) = self.send_complete(&buffer[..filled], format, is_end)?;
+            if ending != Ending::Well || is_end || self.sent >= self.limit {
+                return Ok(ending);
+            }
+            buffer.copy_within(used..filled, 0);
+            filled -= used;
+            self.make_room(&mut buffer, filled, format)?;
+        }
+    }
+
+    /// Sends the messages that are complete; returns how much of the stream they took.
+    fn send_complete(&mut self, stream: &[u8], format: Format, is_end: bool) -> Result<(usize, Ending)> {
+        let mut used = 0;
+        loop {
+            let mut batch: [&[u8]; BATCH] = [&[]; BATCH];
+            let most = (self.limit - self.sent).min(BATCH as u64) as usize;
+            let mut count = 0;
+            while count < most {
+                let rest = &stream[used..];
+                match format.next(rest) {
+                    Next::Message { start, len, size } => {
+                        batch[count] = &rest[start..start + len];
+                        used += size;
+                    }
+                    Next::Partial { .. } if is_end && !rest.is_empty() => {
+                        if !format.allows_open_end() {
+                            bail!(self.at("the input ends within a message; the ones before are sent"));
+                        }
+                        batch[count] = rest;
+                        used = stream.len();
+                    }
+                    Next::Partial { .. } => break,
+                }
+                count += 1;
+            }
+            if count == 0 {
+                return Ok((used, Ending::Well));
+            }
+            let ending = self.send_all(&batch[..count])?;
+            if ending != Ending::Well {
+                return Ok((used, ending));
+            }
+        }
+    }
+
+    /// The buffer holds the beginning of a message that is larger than it: it must grow, if such a message can be sent.
+    fn make_room(&self, buffer: &mut Vec<u8>, filled: usize, format: Format) -> Result<()> {
+        let Next::Partial { least } = format.next(&buffer[..filled]) else { return Ok(()) };
+        let largest = self.producer.max_message() + 4;
+        if least > largest {
+            bail!(self.at(&format!(
+                "it has more than {} bytes, the largest message that the queue takes; create the queue with more \
+                 capacity, or check --format",
+                self.producer.max_message()
+            )));
+        }
+        if filled == buffer.len() || least > buffer.len() {
+            buffer.resize((buffer.len() * 2).max(least), 0);
+        }
+        Ok(())
+    }
+
+    /// Sends messages in order, waiting for room.
+    fn send_all(&mut self, mut messages: &[&[u8]]) -> Result<Ending> {
+        while !messages.is_empty() && self.sent < self.limit {
+            let most = (self.limit - self.sent).min(messages.len() as u64) as usize;
+            match self.producer.try_send_many(&messages[..most]) {
+                Ok(sent) => {
+                    self.sent += sent as u64;
+                    messages = &messages[sent..];
+                }
+                Err(SendError::Full) => {
+                    let ending = self.send_patiently(messages[0])?;
+                    if ending != Ending::Well {
+                        return Ok(ending);
+                    }
+                    messages = &messages[1..];
+                }
+                Err(error) => return Err(error).with_context(|| self.at("it cannot be sent")),
+            }
+        }
+        Ok(Ending::Well)
+    }
+
+    fn send_patiently(&mut self, message: &[u8]) -> Result<Ending> {
+        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        loop {
+            let left =
+                deadline.map_or(interrupt::SLICE, |then| then.saturating_duration_since(Instant::now()));
+            match self.producer.send_timeout(message, left.min(interrupt::SLICE)) {
+                Ok(()) => {
+                    self.sent += 1;
+                    return Ok(Ending::Well);
+                }
+                Err(SendError::Timeout) if interrupt::is_requested() => return Ok(Ending::Interrupted),
+                Err(SendError::Timeout) if left.is_zero() => return Ok(Ending::Short),
+                Err(SendError::Timeout) => {}
+                Err(error) => return Err(error).with_context(|| self.at("it cannot be sent")),
+            }
+        }
+    }
+
+    /// What went wrong, with the next message.
+    fn at(&self, what: &str) -> String {
+        format!("{}: message {}: {what}", self.path.display(), self.sent + 1)
+    }
+}

@@ -1,0 +1,267 @@
+//! A queue, for a person.
+
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::Result;
+use ringway::Delivery;
+use ringway::inspect::{Cursors, FrameShape, Header, Liveness, Participant, QueueKind, Snapshot};
+
+use super::Rates;
+use crate::output::{Paint, print_table, say, table};
+use crate::text::{ago, bytes, count, counted, duration, rate, time, uuid};
+
+/// No more held messages than this are listed.
+const MOST_HELD: usize = 10;
+
+/// `SPSC`, `MPMC`.
+pub(crate) fn kind(header: &Header) -> &'static str {
+    match header.kind {
+        QueueKind::Spsc => "SPSC",
+        QueueKind::Mpmc => "MPMC",
+    }
+}
+
+/// `any size up to 1 MiB`, `64 bytes each`.
+pub(crate) fn shape(header: &Header) -> String {
+    match header.shape {
+        FrameShape::Variable => format!("any size up to {}", bytes(header.max_message)),
+        FrameShape::Fixed(len) => format!("{} each", counted(len, "byte")),
+    }
+}
+
+/// A queue in one line.
+pub(crate) fn describe(header: &Header) -> String {
+    let ring = match header.order {
+        None => format!("{} of ring", bytes(header.ring_bytes)),
+        Some(order) => format!(
+            "{} a producer, {}, {}",
+            bytes(header.ring_bytes),
+            counted(order.links, "link"),
+            counted(order.participants, "participant")
+        ),
+    };
+    format!("{} queue of `{}`, {ring}, messages: {}", kind(header), header.schema.name, shape(header))
+}
+
+pub(super) fn show(
+    out: &mut impl Write,
+    paint: Paint,
+    snapshot: &Snapshot,
+    rates: Option<&Rates>,
+) -> Result<()> {
+    let header = &snapshot.header;
+    say!(out, "{}", paint.bold(snapshot.path.display()))?;
+    say!(out, "  {}", describe(header))?;
+    let created = match header.created {
+        Some(created) => format!("{} ({})", time(created), ago(created, snapshot.at)),
+        None => "at an unknown time".into(),
+    };
+    say!(out, "  {} created {created}", paint.dim(uuid(header.uuid)))?;
+    let file = &snapshot.file;
+    say!(
+        out,
+        "  file     {}, {} of it on the filesystem; mode {:04o}, owner {}",
+        bytes(file.len),
+        bytes(file.allocated),
+        file.mode,
+        file.uid
+    )?;
+    if let Some(order) = header.order {
+        let delivery = match (order.delivery, order.max_redeliveries) {
+            (Delivery::AtMostOnce, _) => "at most once".into(),
+            (_, None) => String::from("at least once"),
+            (_, Some(most)) => {
+                format!(
+                    "at least once; dead letter after {}",
+                    if most == 1 { "1 redelivery".into() } else { format!("{most} redeliveries") }
+                )
+            }
+        };
+        say!(out, "  delivery {delivery}")?;
+    }
+    if snapshot.is_unlinked {
+        say!(out, "  {}", paint.bad("unlinked: nobody attaches any more"))?;
+    }
+    show_traffic(out, paint, snapshot, rates)?;
+    show_participants(out, paint, snapshot)?;
+    show_held(out, paint, snapshot, rates)?;
+    for damage in &snapshot.damage {
+        say!(out, "  {} {damage}", paint.bad("damaged:"))?;
+    }
+    Ok(())
+}
+
+fn or_unknown(number: Option<u64>) -> String {
+    number.map_or("?".into(), count)
+}
+
+fn show_traffic(
+    out: &mut impl Write,
+    paint: Paint,
+    snapshot: &Snapshot,
+    rates: Option<&Rates>,
+) -> Result<()> {
+    let backlog = &snapshot.backlog;
+    let percent = backlog.used as f64 * 100.0 / backlog.places.max(1) as f64;
+    let used = format!("{percent:.0} % used");
+    let used = if percent >= 90.0 { paint.warning(used) } else { used };
+    say!(
+        out,
+        "  backlog  {} waiting ({} come again), {} held, {} pending; {}, {used}",
+        paint.bold(or_unknown(backlog.waiting)),
+        count(backlog.again),
+        or_unknown(backlog.held),
+        count(backlog.pending),
+        bytes(backlog.bytes)
+    )?;
+    match snapshot.cursors {
+        Cursors::Spsc { tail, head, released, taken, redo_until, .. } => say!(
+            out,
+            "  cursors  tail {tail}, taken {taken}, released {released}, head {head}, come again below {redo_until}"
+        )?,
+        Cursors::Mpmc { tail, head, .. } => say!(out, "  cursors  tail {tail}, head {head}")?,
+        _ => {}
+    }
+    if let Some(rates) = rates {
+        let unit = if rates.is_bytes { "bytes of ring/s" } else { "messages/s" };
+        say!(
+            out,
+            "  rates    {} in, {} out ({unit}, over {})",
+            paint.bold(rate(rates.sent)),
+            paint.bold(rate(rates.taken)),
+            duration(rates.over)
+        )?;
+    }
+    if let Some(counters) = &snapshot.counters {
+        say!(
+            out,
+            "  counters sent {}, received {}, redelivered {}, rejected {}, no room {}",
+            count(counters.sent),
+            count(counters.received),
+            count(counters.redelivered),
+            count(counters.rejected),
+            count(counters.full)
+        )?;
+        say!(
+            out,
+            "           deaths {}, recoveries {}, tombstones {}, returned {}, dead letters {} (failed {})",
+            count(counters.deaths),
+            count(counters.recoveries),
+            count(counters.tombstones),
+            count(counters.returned),
+            count(counters.dead_letters),
+            count(counters.dead_letters_failed)
+        )?;
+    }
+    if let Some(dead) = super::dead_letters(snapshot) {
+        let number = or_unknown(dead.backlog.waiting);
+        say!(out, "  letters  {} waiting in {}", paint.warning(number), dead.path.display())?;
+    }
+    let locks = [(snapshot.locks.attach, "attaching or unlinking"), (snapshot.locks.recovery, "recovering")];
+    for (_, what) in locks.iter().filter(|(is_held, _)| *is_held) {
+        say!(out, "  {}", paint.warning(format!("somebody is {what} just now")))?;
+    }
+    Ok(())
+}
+
+fn show_participants(out: &mut impl Write, paint: Paint, snapshot: &Snapshot) -> Result<()> {
+    if snapshot.participants.is_empty() {
+        return say!(out, "  nobody takes part");
+    }
+    let is_mpmc = snapshot.header.kind == QueueKind::Mpmc;
+    let mut header = vec!["entry", "role", "", "process", "holds"];
+    if is_mpmc {
+        header.extend(["sent", "received", "again", "no room", "since"]);
+    }
+    let mut rows = table(&header);
+    for one in &snapshot.participants {
+        let mut row = vec![
+            one.entry.to_string(),
+            one.role.to_string(),
+            liveness(one).into(),
+            process(one),
+            count(one.holds),
+        ];
+        if is_mpmc {
+            let since = one.since.map_or("?".into(), |since| ago(since, snapshot.at));
+            row.extend([
+                count(one.sent),
+                count(one.received),
+                count(one.redelivered),
+                count(one.full),
+                since,
+            ]);
+        }
+        rows.add_row(row);
+    }
+    for (at, line) in rows.lines().enumerate() {
+        let line = format!("  {}", line.trim_end());
+        let one = at.checked_sub(1).and_then(|at| snapshot.participants.get(at));
+        match one.map(|one| one.liveness) {
+            None => say!(out, "{}", paint.dim(line))?,
+            Some(Liveness::Alive) => say!(out, "{line}")?,
+            Some(Liveness::Dead) => say!(out, "{}", paint.bad(line))?,
+            Some(Liveness::Gone) => say!(out, "{}", paint.dim(line))?,
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn liveness(one: &Participant) -> &'static str {
+    match one.liveness {
+        Liveness::Alive => "alive",
+        Liveness::Dead => "DEAD",
+        Liveness::Gone => "gone",
+    }
+}
+
+/// Its pid, and its name if this process can see one of that pid: it may be another's, in another pid namespace.
+pub(crate) fn process(one: &Participant) -> String {
+    let name = std::fs::read_to_string(format!("/proc/{}/comm", one.pid)).unwrap_or_default();
+    match name.trim_end() {
+        name if !name.is_empty() && one.liveness == Liveness::Alive => format!("{} ({name})", one.pid),
+        _ => one.pid.to_string(),
+    }
+}
+
+fn show_held(out: &mut impl Write, paint: Paint, snapshot: &Snapshot, rates: Option<&Rates>) -> Result<()> {
+    if snapshot.held.is_empty() {
+        return Ok(());
+    }
+    say!(out, "  {}", paint.dim("held messages, oldest first"))?;
+    let mut rows = table(&["position", "by entry", "bytes", "handed out before", "for"]);
+    for frame in snapshot.held.iter().take(MOST_HELD) {
+        rows.add_row([
+            frame.position.to_string(),
+            frame.entry.to_string(),
+            count(frame.len),
+            count(frame.redeliveries),
+            held_for(snapshot, frame.position, frame.entry, rates),
+        ]);
+    }
+    print_table(out, &rows)?;
+    let more = snapshot.backlog.held.unwrap_or(0).saturating_sub(MOST_HELD as u64);
+    if more > 0 {
+        say!(out, "  and {} more", count(more))?;
+    }
+    Ok(())
+}
+
+/// How long a message has been held: no shorter than it was seen, no longer than its holder is there.
+pub(crate) fn held_for(snapshot: &Snapshot, position: u64, entry: usize, rates: Option<&Rates>) -> String {
+    let least = rates.and_then(|rates| rates.held.get(&(position, entry))).copied();
+    let most = most_held(snapshot, entry);
+    match (least, most) {
+        (Some(least), Some(most)) => format!("{} to {}", duration(least), duration(most)),
+        (None, Some(most)) => format!("at most {}", duration(most)),
+        (Some(least), None) => format!("at least {}", duration(least)),
+        (None, None) => "?".into(),
+    }
+}
+
+/// How long its holder has been there.
+pub(crate) fn most_held(snapshot: &Snapshot, entry: usize) -> Option<Duration> {
+    let holder = snapshot.participants.iter().find(|one| one.entry == entry)?;
+    snapshot.at.duration_since(holder.since?).ok()
+}

@@ -1,0 +1,111 @@
+//! `ringway stat`.
+
+mod human;
+pub(crate) mod json;
+mod prometheus;
+mod rates;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use ringway::inspect::{Inspector, Snapshot};
+
+use crate::Ending;
+use crate::interrupt;
+use crate::output::{Common, Paint, print, print_json, say};
+use crate::text::parse_duration;
+
+pub(crate) use human::{describe, liveness, process, shape};
+pub(crate) use rates::{Rates, Tracker};
+
+/// What may be said on the command line.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The queues
+    #[arg(required = true)]
+    queues: Vec<PathBuf>,
+    /// Print JSON: an object for each queue, on one line if there are several or with --interval
+    #[arg(long, conflicts_with = "prometheus")]
+    json: bool,
+    /// Print metrics in the text format of Prometheus
+    #[arg(long)]
+    prometheus: bool,
+    /// Go on, once in so long, with rates over that time
+    #[arg(long, short, value_name = "TIME", value_parser = parse_duration)]
+    interval: Option<Duration>,
+    /// With --interval: end after so many times
+    #[arg(long, short = 'n', value_name = "N", requires = "interval")]
+    count: Option<u64>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// A queue that is looked at again and again.
+struct Watched {
+    inspector: Inspector,
+    tracker: Tracker,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
+    interrupt::watch()?;
+    let mut watched = Vec::new();
+    for queue in &arguments.queues {
+        watched.push(Watched { inspector: Inspector::open(queue)?, tracker: Tracker::default() });
+    }
+    let Some(interval) = arguments.interval else {
+        show(arguments, &mut watched)?;
+        return Ok(Ending::Well);
+    };
+    // So that there is something to compare the first ones with.
+    for one in &mut watched {
+        one.tracker.note(&one.inspector.snapshot()?, &one.inspector.progress()?);
+    }
+    let mut then = Instant::now();
+    let mut shown = 0;
+    while arguments.count.is_none_or(|count| shown < count) {
+        then += interval;
+        if interrupt::sleep_until(then) {
+            return Ok(Ending::Interrupted);
+        }
+        show(arguments, &mut watched)?;
+        shown += 1;
+    }
+    Ok(Ending::Well)
+}
+
+/// The queue of a queue's dead letters, if there is one.
+pub(crate) fn dead_letters(snapshot: &Snapshot) -> Option<Snapshot> {
+    let mut name = snapshot.path.clone().into_os_string();
+    name.push(".dead");
+    Snapshot::read(PathBuf::from(name)).ok()
+}
+
+fn show(arguments: &Arguments, watched: &mut [Watched]) -> Result<()> {
+    let mut looks: Vec<(Snapshot, Option<Rates>)> = Vec::new();
+    for one in watched.iter_mut() {
+        let snapshot = one.inspector.snapshot()?;
+        let rates = one.tracker.note(&snapshot, &one.inspector.progress()?);
+        looks.push((snapshot, rates));
+    }
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    if arguments.prometheus {
+        print(&mut out, format_args!("{}", prometheus::text(&looks)))?;
+    } else if arguments.json {
+        let is_one_line = arguments.interval.is_some() || looks.len() > 1;
+        for (snapshot, rates) in &looks {
+            print_json(&mut out, &json::Queue::new(snapshot, rates.as_ref()), is_one_line)?;
+        }
+    } else {
+        let paint = Paint::new(arguments.common.color);
+        for (at, (snapshot, rates)) in looks.iter().enumerate() {
+            if at > 0 || (arguments.interval.is_some() && !arguments.common.quiet) {
+                say!(&mut out, "")?;
+            }
+            human::show(&mut out, paint, snapshot, rates.as_ref())?;
+        }
+    }
+    io::Write::flush(&mut out)?;
+    Ok(())
+}

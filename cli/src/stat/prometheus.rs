@@ -1,0 +1,114 @@
+//! Queues in the text format of Prometheus (version 0.0.4): for a file of the node exporter, or a tiny server.
+
+use std::fmt::Write;
+
+use ringway::inspect::{Counters, Liveness, Snapshot};
+use ringway::{Role, inspect::Cursors};
+
+use super::Rates;
+use super::json::kind;
+
+/// A metric: name, type, help, and what it is for a queue, if it has it.
+type Metric = (&'static str, &'static str, &'static str, fn(&Snapshot) -> Option<f64>);
+
+const METRICS: &[Metric] = &[
+    ("ringway_messages", "gauge", "Messages that wait for a consumer.", |it| {
+        it.backlog.waiting.map(|n| n as f64)
+    }),
+    ("ringway_messages_held", "gauge", "Messages that consumers hold.", |it| {
+        it.backlog.held.map(|n| n as f64)
+    }),
+    ("ringway_messages_again", "gauge", "Waiting messages that were handed out before.", |it| {
+        Some(it.backlog.again as f64)
+    }),
+    ("ringway_positions_pending", "gauge", "Positions claimed and not committed.", |it| {
+        Some(it.backlog.pending as f64)
+    }),
+    ("ringway_backlog_bytes", "gauge", "Bytes of what waits or is held.", |it| Some(it.backlog.bytes as f64)),
+    ("ringway_used_ratio", "gauge", "Part of the ring or of the links that is in use.", |it| {
+        Some(it.backlog.used as f64 / it.backlog.places.max(1) as f64)
+    }),
+    ("ringway_file_bytes", "gauge", "Bytes that the file takes up.", |it| Some(it.file.allocated as f64)),
+    ("ringway_created_seconds", "gauge", "When the queue was created, since 1970.", |it| {
+        it.header.created.map(|time| crate::text::nanoseconds(time) as f64 / 1e9)
+    }),
+    ("ringway_damaged", "gauge", "1 if impossible words were found.", |it| {
+        Some(f64::from(u8::from(!it.damage.is_empty())))
+    }),
+    ("ringway_tail_position", "counter", "Next position to write.", |it| match it.cursors {
+        Cursors::Spsc { tail, .. } | Cursors::Mpmc { tail, .. } => Some(tail as f64),
+        _ => None,
+    }),
+    ("ringway_taken_position", "counter", "Next position to take.", |it| match it.cursors {
+        Cursors::Spsc { taken, .. } => Some(taken as f64),
+        Cursors::Mpmc { head, .. } => Some(head as f64),
+        _ => None,
+    }),
+    ("ringway_sent_total", "counter", "Messages committed.", |it| counter(it, |of| of.sent)),
+    ("ringway_received_total", "counter", "Messages handed out.", |it| counter(it, |of| of.received)),
+    ("ringway_redelivered_total", "counter", "Messages handed out again.", |it| {
+        counter(it, |of| of.redelivered)
+    }),
+    ("ringway_rejected_total", "counter", "Messages put back.", |it| counter(it, |of| of.rejected)),
+    ("ringway_full_total", "counter", "How often a producer found no room.", |it| counter(it, |of| of.full)),
+    ("ringway_recoveries_total", "counter", "Recoveries that found somebody dead.", |it| {
+        counter(it, |of| of.recoveries)
+    }),
+    ("ringway_deaths_total", "counter", "Participants that died.", |it| counter(it, |of| of.deaths)),
+    (
+        "ringway_tombstones_total",
+        "counter",
+        "Positions of producers that died before they committed.",
+        |it| counter(it, |of| of.tombstones),
+    ),
+    ("ringway_returned_total", "counter", "Messages taken from dead consumers.", |it| {
+        counter(it, |of| of.returned)
+    }),
+    ("ringway_dead_letters_total", "counter", "Messages moved to the dead-letter queue.", |it| {
+        counter(it, |of| of.dead_letters)
+    }),
+    ("ringway_dead_letters_failed_total", "counter", "Messages that should have been.", |it| {
+        counter(it, |of| of.dead_letters_failed)
+    }),
+];
+
+fn counter(snapshot: &Snapshot, which: fn(&Counters) -> u64) -> Option<f64> {
+    snapshot.counters.as_ref().map(|counters| which(counters) as f64)
+}
+
+pub(super) fn text(looks: &[(Snapshot, Option<Rates>)]) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    for (name, sort, help, value) in METRICS {
+        let values: Vec<_> =
+            looks.iter().filter_map(|(snapshot, _)| Some((snapshot, value(snapshot)?))).collect();
+        if values.is_empty() {
+            continue;
+        }
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {sort}");
+        for (snapshot, value) in values {
+            let _ = writeln!(text, "{name}{{{}}} {value}", labels(snapshot));
+        }
+    }
+    let name = "ringway_participants";
+    let _ = writeln!(text, "# HELP {name} Producers and consumers.\n# TYPE {name} gauge");
+    for (snapshot, _) in looks {
+        for role in [Role::Producer, Role::Consumer] {
+            for (liveness, label) in [(Liveness::Alive, "alive"), (Liveness::Dead, "dead")] {
+                let is_it =
+                    |one: &&ringway::inspect::Participant| one.role == role && one.liveness == liveness;
+                let count = snapshot.participants.iter().filter(is_it).count();
+                let labels = labels(snapshot);
+                let _ = writeln!(text, "{name}{{{labels},role=\"{role}\",liveness=\"{label}\"}} {count}");
+            }
+        }
+    }
+    text
+}
+
+/// What tells a queue from the others.
+fn labels(snapshot: &Snapshot) -> String {
+    let path = snapshot.path.display().to_string();
+    let path = path.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    format!("queue=\"{path}\",kind=\"{}\"", kind(snapshot.header.kind))
+}

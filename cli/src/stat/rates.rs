@@ -1,0 +1,52 @@
+//! What two looks at a queue tell that one does not: rates, and how long frames have been held at least.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use ringway::inspect::{FrameShape, Progress, QueueKind, Snapshot};
+
+/// How fast a queue goes, over the time between two looks.
+#[derive(Clone, Debug)]
+pub(crate) struct Rates {
+    pub(crate) over: Duration,
+    /// Per second: messages, or bytes of ring.
+    pub(crate) sent: f64,
+    pub(crate) taken: f64,
+    /// SPSC queues with messages of any size do not count them.
+    pub(crate) is_bytes: bool,
+    /// How long each position has been held, by whom, at least.
+    pub(crate) held: HashMap<(u64, usize), Duration>,
+}
+
+/// Remembers the look before.
+#[derive(Default)]
+pub(crate) struct Tracker {
+    before: Option<Progress>,
+    /// When a position was first seen held by that entry.
+    held: HashMap<(u64, usize), Instant>,
+}
+
+impl Tracker {
+    /// Notes a look; none for the first one.
+    pub(crate) fn note(&mut self, snapshot: &Snapshot, now: &Progress) -> Option<Rates> {
+        let seen = snapshot.held.iter().map(|frame| (frame.position, frame.entry));
+        self.held = seen.map(|key| (key, self.held.get(&key).copied().unwrap_or(now.at))).collect();
+        let before = self.before.replace(*now)?;
+        let over = now.at.duration_since(before.at);
+        let seconds = over.as_secs_f64().max(1e-9);
+        let per_second = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
+        Some(Rates {
+            over,
+            sent: per_second(now.sent, before.sent),
+            taken: per_second(now.taken, before.taken),
+            is_bytes: counts_bytes(snapshot),
+            held: self.held.iter().map(|(key, since)| (*key, now.at.duration_since(*since))).collect(),
+        })
+    }
+}
+
+/// Whether positions are bytes of ring rather than messages.
+pub(crate) fn counts_bytes(snapshot: &Snapshot) -> bool {
+    let header = &snapshot.header;
+    header.kind == QueueKind::Spsc && header.shape == FrameShape::Variable
+}

@@ -1,0 +1,190 @@
+//! Running the command, and looking at what it says.
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Far above what anything here takes: reaching it means that something hangs.
+pub(crate) const HANGS: Duration = Duration::from_secs(60);
+
+/// A directory for queues; it goes when this is dropped.
+pub(crate) struct Place(tempfile::TempDir);
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::Builder::new().prefix("ringway-cli-").tempdir_in("/dev/shm").unwrap())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// A file in it.
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.0.path()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// A queue of bytes in it, made by the command.
+    pub(crate) fn create(&self, name: &str, options: &[&str]) -> PathBuf {
+        let path = self.at(name);
+        ringway("create").args(options).arg(&path).run().well();
+        path
+    }
+}
+
+/// A command, to be given arguments and input.
+pub(crate) struct Run {
+    command: Command,
+    input: Vec<u8>,
+}
+
+pub(crate) fn ringway(command: &str) -> Run {
+    let mut run = Command::new(env!("CARGO_BIN_EXE_ringway"));
+    run.arg(command).env_remove("NO_COLOR").stdin(Stdio::null());
+    Run { command: run, input: Vec::new() }
+}
+
+impl Run {
+    pub(crate) fn args<A: AsRef<std::ffi::OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    pub(crate) fn arg(mut self, argument: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
+        self.input = input.into();
+        self
+    }
+
+    /// The command, for who wants to run it in another way.
+    pub(crate) fn command(self) -> Command {
+        self.command
+    }
+
+    #[track_caller]
+    pub(crate) fn run(mut self) -> Done {
+        let about = format!("{:?}", self.command);
+        let mut child =
+            self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let input = self.input;
+        let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
+        let output = child.wait_with_output().unwrap();
+        writer.join().unwrap();
+        Done { output, about }
+    }
+}
+
+/// How a command ended, and what it said.
+pub(crate) struct Done {
+    pub(crate) output: Output,
+    about: String,
+}
+
+impl Done {
+    pub(crate) fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.output.stdout).into_owned()
+    }
+
+    pub(crate) fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+
+    /// The exit code must be this.
+    #[track_caller]
+    pub(crate) fn code(self, code: i32) -> Self {
+        let found = self.output.status.code();
+        assert_eq!(found, Some(code), "{}\n{}\n{}", self.about, self.stdout(), self.stderr());
+        self
+    }
+
+    /// It succeeded, and had nothing to complain about.
+    #[track_caller]
+    pub(crate) fn well(self) -> Self {
+        let done = self.code(0);
+        assert_eq!(done.stderr(), "", "{}", done.about);
+        done
+    }
+
+    /// It failed, with an error that says all of this.
+    #[track_caller]
+    pub(crate) fn fails(self, says: &[&str]) -> Self {
+        let done = self.code(1);
+        done.complains(says)
+    }
+
+    /// Standard error says all of this.
+    #[track_caller]
+    pub(crate) fn complains(self, says: &[&str]) -> Self {
+        let stderr = self.stderr();
+        for text in says {
+            assert!(stderr.contains(text), "{}\nexpected {text:?} in: {stderr}", self.about);
+        }
+        self
+    }
+
+    /// Standard output says all of this.
+    #[track_caller]
+    pub(crate) fn says(self, says: &[&str]) -> Self {
+        let stdout = self.stdout();
+        for text in says {
+            assert!(stdout.contains(text), "{}\nexpected {text:?} in: {stdout}", self.about);
+        }
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.output.stdout)
+            .unwrap_or_else(|error| panic!("{}: {error}\n{}", self.about, self.stdout()))
+    }
+
+    /// An object on each line.
+    #[track_caller]
+    pub(crate) fn json_lines(&self) -> Vec<Value> {
+        self.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// Waits until `ready` says so.
+#[track_caller]
+pub(crate) fn until(what: &str, mut ready: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !ready() {
+        assert!(start.elapsed() < HANGS, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// What `stat --json` says.
+#[track_caller]
+pub(crate) fn stat(queue: &Path) -> Value {
+    ringway("stat").arg("--json").arg(queue).run().well().json()
+}
+
+/// Sets the bytes of a file.
+pub(crate) fn overwrite(path: &Path, at: u64, bytes: &[u8]) {
+    use std::os::unix::fs::FileExt;
+    std::fs::OpenOptions::new().write(true).open(path).unwrap().write_all_at(bytes, at).unwrap();
+}

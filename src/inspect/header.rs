@@ -1,0 +1,132 @@
+//! What a queue was made as, for people and tools.
+
+use std::time::{Duration, SystemTime};
+
+use crate::layout::{Framing, Geometry, Preamble};
+use crate::queue::Delivery;
+
+/// Who may send and receive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueKind {
+    /// One producer, one consumer.
+    Spsc,
+    /// Many of both.
+    Mpmc,
+}
+
+/// What its messages are like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameShape {
+    /// Messages of any size.
+    Variable,
+    /// All messages have this many bytes.
+    Fixed(u64),
+}
+
+/// What was fixed when the queue was created.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Header {
+    /// Who may send and receive.
+    pub kind: QueueKind,
+    /// What its messages are like.
+    pub shape: FrameShape,
+    /// Version of the file's format.
+    pub version: u32,
+    /// Feature bits that a reader may ignore.
+    pub compat: u64,
+    /// Feature bits that a reader must know.
+    pub incompat: u64,
+    /// Tells this queue from all others.
+    pub uuid: [u8; 16],
+    /// When it was created, by its creator's clock; none if that was not recorded.
+    pub created: Option<SystemTime>,
+    /// Bytes of ring; MPMC: of each producer's lane.
+    pub ring_bytes: u64,
+    /// Alignment of messages in bytes.
+    pub align: u64,
+    /// Bytes of the largest message.
+    pub max_message: u64,
+    /// Bytes of the whole file.
+    pub file_bytes: u64,
+    /// MPMC only.
+    pub order: Option<OrderHeader>,
+    /// What its messages are.
+    pub schema: SchemaHeader,
+}
+
+/// What only an MPMC queue has.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct OrderHeader {
+    /// Most messages in the queue at a time.
+    pub links: u64,
+    /// Most producers and consumers at a time, together.
+    pub participants: u64,
+    /// Whether messages come again whose consumer dies.
+    pub delivery: Delivery,
+    /// A message that came again so often becomes a dead letter; none: never.
+    pub max_redeliveries: Option<u32>,
+}
+
+/// What the messages of a queue are, as its header says.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SchemaHeader {
+    /// Name of the type; `bytes` for messages without one.
+    pub name: String,
+    /// Bytes of the archived type; 0 for messages without one.
+    pub size: u64,
+    /// Its alignment; 0 for messages without one.
+    pub align: u64,
+    /// rkyv's format: bit 0 present, bit 1 big-endian, bit 2 unaligned, from bit 8 on bytes of a pointer.
+    pub format: u64,
+    /// Structural fingerprint of the type, if one was recorded.
+    pub fingerprint: Option<[u8; 32]>,
+}
+
+impl Header {
+    pub(super) fn new(preamble: &Preamble, geometry: &Geometry) -> Self {
+        Self {
+            kind: if geometry.order.is_some() { QueueKind::Mpmc } else { QueueKind::Spsc },
+            shape: match geometry.framing {
+                Framing::Variable => FrameShape::Variable,
+                Framing::Fixed { len } => FrameShape::Fixed(len),
+            },
+            version: preamble.version,
+            compat: preamble.compat,
+            incompat: preamble.incompat,
+            uuid: preamble.uuid,
+            created: time(preamble.created_ns),
+            ring_bytes: geometry.ring_bytes(),
+            align: geometry.align,
+            max_message: geometry.max_payload,
+            file_bytes: geometry.file_len(),
+            order: geometry.order.map(|order| OrderHeader {
+                links: order.links,
+                participants: order.participants,
+                delivery: match order.policy.at_most_once {
+                    true => Delivery::AtMostOnce,
+                    false => Delivery::AtLeastOnce,
+                },
+                max_redeliveries: match order.policy.max_redeliveries {
+                    0 => None,
+                    // The geometry's check keeps it small.
+                    most => Some(most as u32),
+                },
+            }),
+            schema: SchemaHeader {
+                name: preamble.schema_name().to_owned(),
+                size: preamble.type_size,
+                align: preamble.type_align,
+                format: preamble.rkyv_format,
+                fingerprint: (preamble.fingerprint != [0; 32]).then_some(preamble.fingerprint),
+            },
+        }
+    }
+}
+
+/// A time in the file; 0 is none.
+pub(super) fn time(ns: u64) -> Option<SystemTime> {
+    if ns == 0 { None } else { SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(ns)) }
+}

@@ -1,0 +1,196 @@
+//! Who takes part: registry entries, and what the kernel says about who lives.
+
+use std::fs::File;
+use std::mem::offset_of;
+use std::ops::Range;
+use std::time::SystemTime;
+
+use super::header::time;
+use super::source::{Source, Words};
+use crate::error::{InspectError, Role};
+use crate::layout::order::{EntryRole, EntryWord, Intent};
+use crate::layout::{
+    ENTRY_CONSUMER, ENTRY_PRODUCER, Entry, LOCK_ENTRY, OwnWords, Participant as EntryWords, REGISTRY_OFFSET,
+};
+use crate::links::Leases;
+use crate::shm::is_locked;
+
+const ENTRY_LEN: usize = size_of::<EntryWords>();
+
+/// Whether somebody is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Liveness {
+    /// Its lease is held: the process lives, though it may be stopped.
+    Alive,
+    /// Its lease is free, and it did not detach: it died. Nobody has put in order yet what it left.
+    Dead,
+    /// Nobody is there. SPSC: the last one left or died, and nothing needs to be done either way.
+    Gone,
+}
+
+/// One producer or consumer. The counters are those of its registry entry: its earlier owners' are in them.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Participant {
+    /// Number of its registry entry.
+    pub entry: usize,
+    /// What it does.
+    pub role: Role,
+    /// Whether it lives.
+    pub liveness: Liveness,
+    /// How many owners the entry has had.
+    pub generation: u64,
+    /// Its process, in that process's own pid namespace. For people only.
+    pub pid: u32,
+    /// When it attached, by its clock. SPSC queues do not record that.
+    pub since: Option<SystemTime>,
+    /// Messages that it holds; in an SPSC queue that cannot be told for sure: see [`Backlog::held`](super::Backlog::held).
+    pub holds: u64,
+    /// MPMC: counters.
+    pub sent: u64,
+    /// Messages handed out to it, redeliveries included.
+    pub received: u64,
+    /// Messages handed out to it that others had had before.
+    pub redelivered: u64,
+    /// How often it found no room.
+    pub full: u64,
+    /// Messages that it put back.
+    pub rejected: u64,
+    /// The positions that it claimed last, or is about to claim.
+    pub claim: Option<Range<u64>>,
+    /// The positions that it took last, or is about to take.
+    pub take: Option<Range<u64>>,
+    /// Whether its lane takes up space.
+    pub has_lane: bool,
+}
+
+/// What the kernel says about who lives, asked through a descriptor that holds no lock.
+pub(super) struct FileLeases<'a>(pub(super) &'a File);
+
+impl Leases for FileLeases<'_> {
+    fn is_held(&self, index: usize) -> bool {
+        // False-dead corrupts, false-alive only delays.
+        is_locked(self.0, LOCK_ENTRY + index as i64).unwrap_or(true)
+    }
+}
+
+/// All entries of the registry: the participants, and the sums of all counters, also of those that have left.
+pub(super) struct Registry {
+    pub(super) participants: Vec<Participant>,
+    pub(super) sums: Sums,
+    /// Lanes that take up space.
+    pub(super) lanes: u64,
+    /// Intents to claim and to take of every entry.
+    pub(super) intents: Vec<[Range<u64>; 2]>,
+}
+
+#[derive(Default)]
+pub(super) struct Sums {
+    pub(super) sent: u64,
+    pub(super) received: u64,
+    pub(super) redelivered: u64,
+    pub(super) full: u64,
+    pub(super) rejected: u64,
+}
+
+/// An MPMC queue's.
+pub(super) fn mpmc(source: &Source, participants: u64) -> Result<Registry, InspectError> {
+    let all = source.words(REGISTRY_OFFSET as u64, participants as usize * ENTRY_LEN)?;
+    let mut found =
+        Registry { participants: Vec::new(), sums: Sums::default(), lanes: 0, intents: Vec::new() };
+    for (index, words) in all.pieces(ENTRY_LEN).enumerate() {
+        let one = participant(source, index, &words)?;
+        let sums = &mut found.sums;
+        for (sum, amount) in [
+            (&mut sums.sent, one.sent),
+            (&mut sums.received, one.received),
+            (&mut sums.redelivered, one.redelivered),
+            (&mut sums.full, one.full),
+            (&mut sums.rejected, one.rejected),
+        ] {
+            // Wrapping: whatever stands in a file must not make anybody panic.
+            *sum = sum.wrapping_add(amount);
+        }
+        found.lanes += u64::from(one.has_lane);
+        found.intents.push([one.claim.clone().unwrap_or(0..0), one.take.clone().unwrap_or(0..0)]);
+        if one.liveness != Liveness::Gone {
+            found.participants.push(one);
+        }
+    }
+    Ok(found)
+}
+
+fn participant(source: &Source, index: usize, words: &Words<&[u8]>) -> Result<Participant, InspectError> {
+    let own = |offset| words.at(offset_of!(EntryWords, own) + offset);
+    let intent = |offset| Some(Intent(own(offset)).positions()).filter(|positions| !positions.is_empty());
+    let word = EntryWord(words.at(offset_of!(EntryWords, word)));
+    Ok(Participant {
+        entry: index,
+        role: match word.role() {
+            EntryRole::Producer => Role::Producer,
+            EntryRole::Consumer => Role::Consumer,
+        },
+        liveness: liveness(source, index, word)?,
+        generation: word.generation(),
+        pid: words.at(offset_of!(EntryWords, pid)) as u32,
+        since: time(words.at(offset_of!(EntryWords, since_ns))),
+        holds: 0,
+        sent: own(offset_of!(OwnWords, sent)),
+        received: own(offset_of!(OwnWords, received)),
+        redelivered: own(offset_of!(OwnWords, redelivered)),
+        full: own(offset_of!(OwnWords, full)),
+        rejected: own(offset_of!(OwnWords, rejected)),
+        claim: intent(offset_of!(OwnWords, enq)),
+        take: intent(offset_of!(OwnWords, deq)),
+        has_lane: words.at(offset_of!(EntryWords, lane_ready)) != 0,
+    })
+}
+
+/// The word, then the lease, then the same word again, as recovery does it: in between the owner might have left.
+fn liveness(source: &Source, index: usize, word: EntryWord) -> Result<Liveness, InspectError> {
+    if !word.is_dirty() {
+        return Ok(Liveness::Gone);
+    }
+    if FileLeases(&source.file).is_held(index) {
+        return Ok(Liveness::Alive);
+    }
+    let at = REGISTRY_OFFSET + index * ENTRY_LEN + offset_of!(EntryWords, word);
+    let again = EntryWord(source.word(at as u64)?);
+    Ok(match again == word {
+        true => Liveness::Dead,
+        false if again.is_dirty() => Liveness::Alive,
+        false => Liveness::Gone,
+    })
+}
+
+/// An SPSC queue's: those that were ever there.
+pub(super) fn spsc(source: &Source) -> Result<Vec<Participant>, InspectError> {
+    let all = source.words(REGISTRY_OFFSET as u64, 2 * size_of::<Entry>())?;
+    let mut found = Vec::new();
+    for (entry, role) in [(ENTRY_PRODUCER, Role::Producer), (ENTRY_CONSUMER, Role::Consumer)] {
+        let at = entry * size_of::<Entry>();
+        let generation = all.at(at + offset_of!(Entry, generation));
+        let is_held = FileLeases(&source.file).is_held(entry);
+        if generation == 0 && !is_held {
+            continue;
+        }
+        found.push(Participant {
+            entry,
+            role,
+            liveness: if is_held { Liveness::Alive } else { Liveness::Gone },
+            generation,
+            pid: all.at(at + offset_of!(Entry, pid)) as u32,
+            since: None,
+            holds: 0,
+            sent: 0,
+            received: 0,
+            redelivered: 0,
+            full: 0,
+            rejected: 0,
+            claim: None,
+            take: None,
+            has_lane: role == Role::Producer,
+        });
+    }
+    Ok(found)
+}

@@ -1,0 +1,110 @@
+//! Looking into a queue from outside: shape, traffic, who takes part, who holds what, and the messages themselves.
+//!
+//! Nothing here takes part. A queue is read with `pread`, through a descriptor that is open for reading only: no lease and
+//! no lock is taken, nothing is written or mapped, nobody waits for whoever looks, and a file that is damaged, hostile or
+//! truncated meanwhile gives errors or findings, never a crash, an endless loop or a read outside of the file. That is why
+//! none of it is `unsafe`, and why it may be done to a queue of any kind and type, by whoever may read the file.
+//!
+//! What is seen is a moment of something that moves: numbers that belong together may be a moment apart. What a look can
+//! be sure of it says; a message that changed while it was copied is reported as gone.
+//!
+//! ```
+//! use ringway::inspect::{Inspector, Peek};
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # let name = dir.path().join("orders");
+//! let queue = unsafe { ringway::mpmc::BytesQueue::create(&name)? };
+//! let mut producer = queue.producer()?;
+//! producer.send(b"one")?;
+//!
+//! let inspector = Inspector::open(&name)?;
+//! let snapshot = inspector.snapshot()?;
+//! assert_eq!(snapshot.backlog.waiting, Some(1));
+//! assert_eq!(snapshot.participants.len(), 1);
+//! let peeked = inspector.peek(&Peek::new())?;
+//! assert_eq!(peeked.frames[0].payload, b"one");
+//!
+//! assert_eq!(&*queue.consumer()?.recv()?, b"one"); // it is still there
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`recover`](crate::recover) and [`unlink_if_unused`](crate::unlink_if_unused) do something about what was
+//! found.
+
+mod header;
+mod links;
+mod members;
+mod peek;
+mod peek_mpmc;
+mod peek_spsc;
+mod snapshot;
+mod source;
+mod spsc;
+
+use std::path::Path;
+
+use crate::error::InspectError;
+
+pub use header::{FrameShape, Header, OrderHeader, QueueKind, SchemaHeader};
+pub use members::{Liveness, Participant};
+pub use peek::{FrameState, Peek, Peeked, PeekedFrame, Start};
+pub use snapshot::{
+    Backlog, Counters, Cursors, FileUse, HeldFrame, Locks, PendingPosition, Progress, Snapshot,
+};
+
+use source::Source;
+
+/// A queue file, open for looking.
+#[derive(Debug)]
+pub struct Inspector {
+    source: Source,
+    header: Header,
+}
+
+impl Inspector {
+    /// Opens a queue of any kind and type for looking. A bare name lives in `/dev/shm`, anything with a slash is a path;
+    /// `/proc/<pid>/fd/<n>` is another process's descriptor.
+    ///
+    /// # Errors
+    /// [`InspectError::Open`] says what the file is instead.
+    pub fn open(name: impl AsRef<Path>) -> Result<Self, InspectError> {
+        let (source, preamble) = Source::open(name.as_ref())?;
+        let header = Header::new(&preamble, &source.geometry);
+        Ok(Self { source, header })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.source.path
+    }
+
+    /// What the queue was made as. Does not change.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Everything but the messages. Reads all registry entries and links (MPMC), or walks over the frames in the ring
+    /// (SPSC): some hundred microseconds for a queue with default options.
+    ///
+    /// # Errors
+    /// [`InspectError::Io`] if the file cannot be read any more. Impossible words are no error: see [`Snapshot::damage`].
+    pub fn snapshot(&self) -> Result<Snapshot, InspectError> {
+        Snapshot::take(&self.source, &self.header)
+    }
+
+    /// How far the queue has come: a single read, for rates.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot).
+    pub fn progress(&self) -> Result<Progress, InspectError> {
+        Progress::take(&self.source)
+    }
+
+    /// Copies messages without consuming them.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot).
+    pub fn peek(&self, what: &Peek) -> Result<Peeked, InspectError> {
+        peek::peek(&self.source, what)
+    }
+}

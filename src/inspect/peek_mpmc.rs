@@ -1,0 +1,108 @@
+//! Messages of an MPMC queue: what the link says, the payload, and the link again.
+
+use super::links::{Seen, for_each, head_and_tail};
+use super::peek::{FrameState, Peek, Peeked, PeekedFrame, Start, copy};
+use super::source::Source;
+use crate::error::InspectError;
+use crate::layout::Order;
+use crate::layout::order::LinkKind;
+use crate::queue::DeadLetter;
+
+pub(super) fn peek(source: &Source, order: Order, what: &Peek) -> Result<Peeked, InspectError> {
+    let (_, tail) = head_and_tail(source)?;
+    let mut peeked = Peeked { next: tail, ..Peeked::default() };
+    let candidates = candidates(source, order, what, tail)?;
+    for seen in candidates {
+        let slot = seen.position & (order.links - 1);
+        // Only now: between the first look and this one it may have changed.
+        let before = Seen::read(source, order, slot)?;
+        if before.state.lap() != seen.state.lap() || before.state.kind() == LinkKind::Free {
+            peeked.gone += 1;
+            continue;
+        }
+        if before.state.kind() == LinkKind::Held && !what.held {
+            peeked.gone += 1;
+            continue;
+        }
+        let payload = match before.payload(&source.geometry, order) {
+            Some(at) => Some(copy(source, at, before.len, what.bytes)?),
+            None => None,
+        };
+        let letter = before.letter(source, order)?;
+        let after = Seen::read(source, order, slot)?;
+        match payload {
+            // Taken meanwhile is no matter: the bytes are the message's until its link is released.
+            Some(payload) if is_same(&before, &after) => peeked.frames.push(frame(&after, payload, letter)),
+            None if is_same(&before, &after) => {
+                peeked.damage = Some(source.damaged("place of the frame", before.position, before.place.0));
+                break;
+            }
+            _ => peeked.gone += 1,
+        }
+    }
+    // Positions before `tail` may be committed only later: whoever goes on looks at them again.
+    peeked.next = match peeked.frames.last() {
+        Some(last) => last.position.saturating_add(1),
+        None => match what.start {
+            Start::From(position) => position.max(tail.saturating_sub(order.links)).min(tail),
+            Start::Oldest | Start::Newest => tail,
+        },
+    };
+    Ok(peeked)
+}
+
+/// The messages that are looked at, in order.
+fn candidates(source: &Source, order: Order, what: &Peek, tail: u64) -> Result<Vec<Seen>, InspectError> {
+    let from = match what.start {
+        Start::From(position) => position,
+        Start::Oldest | Start::Newest => 0,
+    };
+    // The links stand in no order of positions, and there may be millions: no more are kept than are wanted.
+    let keep = |found: &mut Vec<Seen>| {
+        found.sort_unstable_by_key(|seen| seen.position);
+        match what.start {
+            Start::Newest => drop(found.drain(..found.len().saturating_sub(what.most))),
+            Start::Oldest | Start::From(_) => found.truncate(what.most),
+        }
+    };
+    let most_at_once = what.most.saturating_mul(2).saturating_add(1024);
+    let mut found = Vec::new();
+    for_each(source, order, |seen| {
+        let is_wanted = match seen.state.kind() {
+            LinkKind::Free => false,
+            LinkKind::Held => what.held,
+            LinkKind::Full | LinkKind::Redo => true,
+        };
+        if is_wanted && seen.position >= from && seen.position < tail {
+            found.push(seen);
+            if found.len() >= most_at_once {
+                keep(&mut found);
+            }
+        }
+        Ok(())
+    })?;
+    keep(&mut found);
+    Ok(found)
+}
+
+/// Whether the link was about the same message all the time.
+fn is_same(before: &Seen, after: &Seen) -> bool {
+    after.state.lap() == before.state.lap()
+        && after.state.kind() != LinkKind::Free
+        && (after.place, after.len) == (before.place, before.len)
+}
+
+fn frame(seen: &Seen, payload: Vec<u8>, dead_letter: Option<DeadLetter>) -> PeekedFrame {
+    PeekedFrame {
+        position: seen.position,
+        state: match seen.state.kind() {
+            LinkKind::Held => FrameState::Held(Some(seen.state.owner())),
+            LinkKind::Redo => FrameState::Again,
+            LinkKind::Full | LinkKind::Free => FrameState::Waiting,
+        },
+        redeliveries: seen.state.redeliveries(),
+        len: seen.len,
+        payload,
+        dead_letter,
+    }
+}

@@ -1,0 +1,106 @@
+//! Messages of an SPSC queue: where they begin, the commit word, the payload, and then whether that is released.
+
+use super::peek::{FrameState, Peek, Peeked, PeekedFrame, Start, copy};
+use super::source::Source;
+use super::spsc::{At, RingFrame, Step, Walk, chain, cursor_damage, handed_out, in_file, released};
+use crate::error::InspectError;
+use crate::layout::Framing;
+
+pub(super) fn peek(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {
+    let (at, damage) = cursor_damage(source)?;
+    if damage.is_some() {
+        return Ok(Peeked { damage, next: at.tail, ..Peeked::default() });
+    }
+    match source.geometry.framing {
+        Framing::Variable => variable(source, what),
+        Framing::Fixed { len } => fixed(source, what, at, len),
+    }
+}
+
+/// Where messages that are wanted begin.
+fn first(what: &Peek, at: At, held_until: u64) -> u64 {
+    let oldest = if what.held { at.released } else { held_until };
+    match what.start {
+        Start::From(position) => position.clamp(oldest, at.tail.max(oldest)),
+        Start::Oldest | Start::Newest => oldest,
+    }
+}
+
+fn fixed(source: &Source, what: &Peek, at: At, len: u64) -> Result<Peeked, InspectError> {
+    let held_until = handed_out(source, at);
+    let mut from = first(what, at, held_until);
+    let most = what.most as u64;
+    if what.start == Start::Newest {
+        from = from.max(at.tail.saturating_sub(most));
+    }
+    let to = at.tail.min(from.saturating_add(most));
+    let mut peeked = Peeked { next: to.max(from), ..Peeked::default() };
+    let geometry = &source.geometry;
+    for position in from..to {
+        let offset = position % geometry.capacity * geometry.stride;
+        let payload = copy(source, in_file(geometry, offset), len, what.bytes)?;
+        if released(source)? > position {
+            peeked.gone += 1;
+        } else {
+            peeked.frames.push(frame(at, held_until, (position, len), payload));
+        }
+    }
+    Ok(peeked)
+}
+
+fn variable(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {
+    let chain = chain(source)?;
+    let held_until = handed_out(source, chain.at);
+    let from = first(what, chain.at, held_until);
+    let wanted = &chain.starts[chain.starts.partition_point(|start| *start < from)..];
+    let wanted = match what.start {
+        Start::Newest => &wanted[wanted.len().saturating_sub(what.most)..],
+        Start::Oldest | Start::From(_) => &wanted[..wanted.len().min(what.most)],
+    };
+    let is_to_the_end = wanted.last() == chain.starts.last();
+    // Damage behind what is wanted is not looked at.
+    let damage = chain.damage.filter(|_| is_to_the_end && wanted.len() < what.most);
+    let mut peeked = Peeked { damage, next: from.max(chain.end), ..Peeked::default() };
+    for (at, start) in wanted.iter().enumerate() {
+        match Walk::new(source, *start, 8).step(source)? {
+            Step::Frame(found) => match copied(source, what, found)? {
+                Some(payload) => {
+                    peeked.frames.push(frame(chain.at, held_until, (found.position, found.len), payload));
+                }
+                None => peeked.gone += 1,
+            },
+            Step::End | Step::Damaged(_) => peeked.gone += 1,
+        }
+        if at + 1 == wanted.len() && !is_to_the_end {
+            peeked.next = start.saturating_add(1);
+        }
+    }
+    Ok(peeked)
+}
+
+/// Copies a frame; none if it was released before that was done.
+fn copied(source: &Source, what: &Peek, found: RingFrame) -> Result<Option<Vec<u8>>, InspectError> {
+    let payload = copy(source, in_file(&source.geometry, found.offset), found.len, what.bytes)?;
+    Ok((released(source)? <= found.position).then_some(payload))
+}
+
+fn frame(at: At, held_until: u64, (position, len): (u64, u64), payload: Vec<u8>) -> PeekedFrame {
+    let (redo_until, redo_count) = at.redo;
+    let redeliveries = match position {
+        earlier if earlier < redo_until => redo_count.max(1),
+        last if held_until <= last && last < at.taken => 1,
+        _ => 0,
+    };
+    PeekedFrame {
+        position,
+        state: match () {
+            () if position < held_until => FrameState::Held(None),
+            () if redeliveries > 0 => FrameState::Again,
+            () => FrameState::Waiting,
+        },
+        redeliveries,
+        len,
+        payload,
+        dead_letter: None,
+    }
+}

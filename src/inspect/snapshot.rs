@@ -1,0 +1,334 @@
+//! A queue at one moment.
+
+use std::mem::offset_of;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::header::Header;
+use super::members::{self, Participant, Registry};
+use super::source::{Source, Words};
+use super::{Inspector, links, spsc};
+use crate::error::{Damaged, InspectError};
+use crate::layout::order::{Head, Tail};
+use crate::layout::{
+    CURSORS_OFFSET, ConsumerWords, Cursors as SpscWords, LOCK_ATTACH, LOCK_RECOVERY, Order, OrderCursors,
+    RARE_OFFSET, Rare,
+};
+use crate::shm::is_locked;
+
+/// No more impossible words than this are listed.
+const MOST_DAMAGE: usize = 16;
+/// No more held frames, or positions that stand still, than this are listed.
+pub(super) const MOST_LISTED: usize = 1024;
+
+/// A queue at one moment, as [`Inspector::snapshot`] found it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The file.
+    pub path: PathBuf,
+    /// When.
+    pub at: SystemTime,
+    /// What the queue was made as.
+    pub header: Header,
+    /// What the file takes up.
+    pub file: FileUse,
+    /// Whether it was unlinked: nobody attaches any more.
+    pub is_unlinked: bool,
+    /// How far everybody is.
+    pub cursors: Cursors,
+    /// What is in the queue.
+    pub backlog: Backlog,
+    /// Who takes part, or has died and was not cleaned up after. SPSC: also who was there last.
+    pub participants: Vec<Participant>,
+    /// MPMC: messages that somebody holds, by position; no more than 1,024 of them. [`Backlog::held`] counts all.
+    pub held: Vec<HeldFrame>,
+    /// MPMC: positions that were claimed and not committed, or taken and not marked so; no more than 1,024 of them.
+    pub pending: Vec<PendingPosition>,
+    /// MPMC: what has happened since the queue was created.
+    pub counters: Option<Counters>,
+    /// Locks that are held for moments only.
+    pub locks: Locks,
+    /// Words that no participant who keeps to the protocol could have stored; the first few.
+    pub damage: Vec<Damaged>,
+}
+
+/// What the file takes up.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct FileUse {
+    /// Its length in bytes.
+    pub len: u64,
+    /// Bytes that it takes up on its filesystem.
+    pub allocated: u64,
+    /// Bytes that it must take up so that nobody is hit by a full disk: what was given its space when it was made, and
+    /// the lanes in use.
+    pub needed: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Its owner.
+    pub uid: u32,
+}
+
+/// How far everybody is. Positions count messages; SPSC queues with messages of any size count bytes of the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cursors {
+    /// One producer, one consumer.
+    #[non_exhaustive]
+    Spsc {
+        /// Next position to write.
+        tail: u64,
+        /// Room given back, as the producer was told.
+        head: u64,
+        /// Start of the oldest message that is still held or waits.
+        released: u64,
+        /// End of the newest message that was handed out.
+        taken: u64,
+        /// Messages before this had been handed out by an earlier consumer ...
+        redo_until: u64,
+        /// ... so many times.
+        redo_count: u64,
+    },
+    /// Many of both.
+    #[non_exhaustive]
+    Mpmc {
+        /// Next position to claim.
+        tail: u64,
+        /// Next position to take.
+        head: u64,
+    },
+}
+
+/// What is in the queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Backlog {
+    /// Messages that wait for a consumer, those that come again included. None if they could not be counted: too many,
+    /// or too fast (SPSC).
+    pub waiting: Option<u64>,
+    /// Messages that somebody holds. As above.
+    pub held: Option<u64>,
+    /// Waiting messages that had been handed out before.
+    pub again: u64,
+    /// MPMC: positions that were claimed and not committed yet.
+    pub pending: u64,
+    /// Bytes of the messages that wait or are held; SPSC: of the ring that they take up.
+    pub bytes: u64,
+    /// Places of the queue that are in use, of `places`: bytes or slots of ring (SPSC), links (MPMC).
+    pub used: u64,
+    /// All places.
+    pub places: u64,
+}
+
+/// A message that somebody holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeldFrame {
+    /// Its position in the order.
+    pub position: u64,
+    /// Registry entry of its holder.
+    pub entry: usize,
+    /// How often it was handed out before.
+    pub redeliveries: u64,
+    /// Its bytes.
+    pub len: u64,
+}
+
+/// A position that stands between two states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PendingPosition {
+    /// Which.
+    pub position: u64,
+    /// True: taken, but not yet marked so. False: claimed, but not committed.
+    pub is_take: bool,
+    /// Registry entry of the one that did, if that can be told.
+    pub entry: Option<usize>,
+}
+
+/// What has happened in an MPMC queue since it was created.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Messages committed.
+    pub sent: u64,
+    /// Messages handed out, redeliveries included.
+    pub received: u64,
+    /// Messages handed out again.
+    pub redelivered: u64,
+    /// Messages that were put back.
+    pub rejected: u64,
+    /// How often a producer found no room.
+    pub full: u64,
+    /// Recoveries that found somebody dead.
+    pub recoveries: u64,
+    /// Participants that died without detaching.
+    pub deaths: u64,
+    /// Positions claimed by participants that died before they committed.
+    pub tombstones: u64,
+    /// Messages that recoveries took from dead participants.
+    pub returned: u64,
+    /// Messages moved to the dead-letter queue.
+    pub dead_letters: u64,
+    /// Messages that should have been, and were delivered once more instead.
+    pub dead_letters_failed: u64,
+}
+
+/// Locks that are held for moments only; one that is held for long belongs to somebody who is stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Locks {
+    /// Somebody is attaching or unlinking.
+    pub attach: bool,
+    /// Somebody is recovering.
+    pub recovery: bool,
+}
+
+/// How far a queue has come, for rates. Counts messages; for SPSC queues with messages of any size, bytes of ring.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Progress {
+    /// When.
+    pub at: Instant,
+    /// What was sent since the queue was created.
+    pub sent: u64,
+    /// What was handed out.
+    pub taken: u64,
+}
+
+impl Snapshot {
+    /// Looks into a queue once.
+    ///
+    /// # Errors
+    /// As [`Inspector::open`] and [`Inspector::snapshot`].
+    pub fn read(name: impl AsRef<Path>) -> Result<Self, InspectError> {
+        Inspector::open(name)?.snapshot()
+    }
+
+    pub(super) fn take(source: &Source, header: &Header) -> Result<Self, InspectError> {
+        let metadata = source.file.metadata().map_err(source.failed("looking at the file"))?;
+        let page = source.head_page()?;
+        let mut snapshot = Self {
+            path: source.path.clone(),
+            at: SystemTime::now(),
+            header: header.clone(),
+            file: FileUse {
+                len: metadata.len(),
+                allocated: metadata.blocks() * 512,
+                needed: source.geometry.allocated_len(),
+                mode: metadata.mode() & 0o7777,
+                uid: metadata.uid(),
+            },
+            is_unlinked: metadata.nlink() == 0 || page.at(RARE_OFFSET + offset_of!(Rare, dead)) != 0,
+            cursors: cursors(&page, source.geometry.order.is_some()),
+            backlog: Backlog::default(),
+            participants: Vec::new(),
+            held: Vec::new(),
+            pending: Vec::new(),
+            counters: None,
+            locks: Locks {
+                attach: is_locked(&source.file, LOCK_ATTACH).unwrap_or(false),
+                recovery: is_locked(&source.file, LOCK_RECOVERY).unwrap_or(false),
+            },
+            damage: Vec::new(),
+        };
+        match source.geometry.order {
+            Some(order) => snapshot.take_mpmc(source, order, &page)?,
+            None => snapshot.take_spsc(source)?,
+        }
+        snapshot.damage.truncate(MOST_DAMAGE);
+        Ok(snapshot)
+    }
+
+    fn take_mpmc(&mut self, source: &Source, order: Order, page: &Words) -> Result<(), InspectError> {
+        let registry = members::mpmc(source, order.participants)?;
+        let found = links::scan(source, order, &registry)?;
+        self.counters = Some(counters(page, &registry));
+        // Saturating: the check of the geometry bounds both, and this costs nothing.
+        let lanes = registry.lanes.saturating_mul(source.geometry.lane_len);
+        self.file.needed = self.file.needed.saturating_add(lanes);
+        self.participants = registry.participants;
+        for one in &mut self.participants {
+            one.holds = found.holds.get(one.entry).copied().unwrap_or(0);
+        }
+        self.backlog = found.backlog;
+        self.held = found.held;
+        self.pending = found.pending;
+        self.damage = found.damage;
+        Ok(())
+    }
+
+    fn take_spsc(&mut self, source: &Source) -> Result<(), InspectError> {
+        self.participants = members::spsc(source)?;
+        let found = spsc::scan(source)?;
+        self.backlog = found.backlog;
+        self.damage = found.damage;
+        let held = self.backlog.held.unwrap_or(0);
+        for one in &mut self.participants {
+            if one.role == crate::Role::Consumer {
+                one.holds = held;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether somebody alive takes part.
+    pub fn is_in_use(&self) -> bool {
+        self.participants.iter().any(|one| one.liveness == super::Liveness::Alive)
+    }
+
+    /// How long ago the queue was created, if that is known and not in the future.
+    pub fn age(&self) -> Option<Duration> {
+        self.at.duration_since(self.header.created?).ok()
+    }
+}
+
+impl Progress {
+    pub(super) fn take(source: &Source) -> Result<Self, InspectError> {
+        let page = source.head_page()?;
+        let at = Instant::now();
+        Ok(match cursors(&page, source.geometry.order.is_some()) {
+            Cursors::Spsc { tail, taken, .. } => Self { at, sent: tail, taken },
+            Cursors::Mpmc { tail, head } => Self { at, sent: tail, taken: head },
+        })
+    }
+}
+
+pub(super) fn cursors(page: &Words, is_mpmc: bool) -> Cursors {
+    let at = |offset| page.at(CURSORS_OFFSET + offset);
+    if is_mpmc {
+        return Cursors::Mpmc {
+            tail: Tail(at(offset_of!(OrderCursors, tail))).position(),
+            head: Head(at(offset_of!(OrderCursors, head))).position(),
+        };
+    }
+    let consumer = |offset| at(offset_of!(SpscWords, consumer) + offset);
+    Cursors::Spsc {
+        tail: at(offset_of!(SpscWords, tail)),
+        head: at(offset_of!(SpscWords, head)),
+        released: consumer(offset_of!(ConsumerWords, released)),
+        taken: consumer(offset_of!(ConsumerWords, taken)),
+        redo_until: consumer(offset_of!(ConsumerWords, redo_until)),
+        redo_count: consumer(offset_of!(ConsumerWords, redo_count)),
+    }
+}
+
+fn counters(page: &Words, registry: &Registry) -> Counters {
+    let rare = |offset| page.at(RARE_OFFSET + offset);
+    let sums = &registry.sums;
+    Counters {
+        sent: sums.sent,
+        received: sums.received,
+        redelivered: sums.redelivered,
+        rejected: sums.rejected,
+        full: sums.full,
+        recoveries: rare(offset_of!(Rare, recoveries)),
+        deaths: rare(offset_of!(Rare, deaths)),
+        tombstones: rare(offset_of!(Rare, tombstones)),
+        returned: rare(offset_of!(Rare, returned)),
+        dead_letters: rare(offset_of!(Rare, dead_letters)),
+        dead_letters_failed: rare(offset_of!(Rare, dead_letters_failed)),
+    }
+}

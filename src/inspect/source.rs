@@ -1,0 +1,128 @@
+//! Reading a queue file without taking part.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+
+use crate::error::{Damaged, InspectError, OpenError};
+use crate::layout::{Geometry, MAGIC, PREAMBLE_LEN, Preamble, REGISTRY_OFFSET};
+use crate::queue::{kind_of_file, open_error, preamble_error, resolve};
+use crate::shm;
+use crate::sync::{Ordering, fence};
+
+/// A queue file, open for reading only, whose geometry was checked.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    pub(super) geometry: Geometry,
+}
+
+impl Source {
+    pub(super) fn open(name: &Path) -> Result<(Self, Preamble), InspectError> {
+        let path = resolve(name).map_err(|reason| InspectError::Open(OpenError::BadName { reason }))?;
+        let file = open_for_reading(&path).map_err(|error| InspectError::Open(open_error(&path, error)))?;
+        let (preamble, geometry) = check(&path, &file).map_err(InspectError::Open)?;
+        Ok((Self { path, file, geometry }, preamble))
+    }
+
+    /// Fills `buffer` from `offset` of the file.
+    pub(super) fn read(&self, buffer: &mut [u8], offset: u64) -> Result<(), InspectError> {
+        let result = match shm::read_exact_at(&self.file, buffer, offset) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+            Err(source) => Err(source),
+        };
+        // What is read next is no older than this.
+        fence(Ordering::Acquire);
+        result.map_err(self.failed("reading the queue"))
+    }
+
+    /// A word of its own: eight aligned bytes, which the kernel copies in one piece.
+    pub(super) fn word(&self, offset: u64) -> Result<u64, InspectError> {
+        let mut bytes = [0; 8];
+        self.read(&mut bytes, offset)?;
+        Ok(u64::from_ne_bytes(bytes))
+    }
+
+    /// Everything before the registry: preamble, rare words, cursors.
+    pub(super) fn head_page(&self) -> Result<Words, InspectError> {
+        self.words(0, REGISTRY_OFFSET)
+    }
+
+    pub(super) fn words(&self, offset: u64, len: usize) -> Result<Words, InspectError> {
+        let mut bytes = vec![0; len];
+        self.read(&mut bytes, offset)?;
+        Ok(Words(bytes))
+    }
+
+    pub(super) fn failed(&self, step: &'static str) -> impl FnOnce(io::Error) -> InspectError {
+        let path = self.path.clone();
+        move |source| InspectError::Io { path, step, source }
+    }
+
+    pub(super) fn damaged(&self, word: &'static str, position: u64, found: u64) -> Damaged {
+        Damaged { path: self.path.clone(), word, position, found }
+    }
+}
+
+/// Bytes of the file, read at one go.
+pub(super) struct Words<B = Vec<u8>>(B);
+
+impl<B: AsRef<[u8]>> Words<B> {
+    /// The word at byte `at`.
+    ///
+    /// # Panics
+    /// If it lies outside of what was read: the callers' offsets are constants.
+    pub(super) fn at(&self, at: usize) -> u64 {
+        u64::from_ne_bytes(self.0.as_ref()[at..at + 8].try_into().expect("eight bytes"))
+    }
+
+    /// Pieces of so many bytes each.
+    pub(super) fn pieces(&self, len: usize) -> impl Iterator<Item = Words<&[u8]>> {
+        self.0.as_ref().chunks_exact(len).map(Words)
+    }
+}
+
+/// Follows no symbolic link, waits for no FIFO, gets no terminal. What stands below /proc is a link by nature: another
+/// process's descriptor.
+fn open_for_reading(path: &Path) -> io::Result<File> {
+    let mut flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    if !path.starts_with("/proc") {
+        flags |= OFlag::O_NOFOLLOW;
+    }
+    OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
+}
+
+/// Checks that it is a whole queue, of whatever kind and type.
+fn check(path: &Path, file: &File) -> Result<(Preamble, Geometry), OpenError> {
+    let io = |step| {
+        let path = path.to_path_buf();
+        move |source| OpenError::Io { path, step, source }
+    };
+    let metadata = file.metadata().map_err(io("looking at the file"))?;
+    let path = path.to_path_buf();
+    if !metadata.is_file() {
+        return Err(OpenError::NotAFile { path, found: kind_of_file(metadata.file_type()) });
+    }
+    let found = metadata.len();
+    let mut bytes = [0; PREAMBLE_LEN];
+    if !shm::read_exact_at(file, &mut bytes, 0).map_err(io("reading the header"))? {
+        let magic: [u8; 8] = bytes[..8].try_into().expect("eight bytes");
+        return Err(if found == 0 || magic == MAGIC {
+            OpenError::Truncated { path, found, expected: PREAMBLE_LEN as u64 }
+        } else {
+            OpenError::NotAQueue { path, found: magic }
+        });
+    }
+    let (preamble, geometry) = Preamble::decode(&bytes).map_err(|error| preamble_error(&path, error))?;
+    let expected = geometry.file_len();
+    match found {
+        _ if found < expected => Err(OpenError::Truncated { path, found, expected }),
+        _ if found > expected => Err(OpenError::Damaged { path, field: "file length", found }),
+        _ => Ok((preamble, geometry)),
+    }
+}

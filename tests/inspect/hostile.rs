@@ -1,0 +1,185 @@
+//! Damaged and hostile files: an error or a finding, never a panic, a hang or a read outside of the file.
+
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use ringway::inspect::{Inspector, Peek, Start};
+use ringway::{InspectError, Options};
+
+use super::common::{Image, at, directory};
+use super::{create_mpmc, create_spsc};
+
+/// Looks at everything in every way; what comes of it does not matter, but that it comes.
+fn look_at_all(path: &Path) {
+    let Ok(inspector) = Inspector::open(path) else { return };
+    let _ = inspector.snapshot();
+    let _ = inspector.progress();
+    for start in [Start::Oldest, Start::Newest, Start::From(0), Start::From(33), Start::From(u64::MAX)] {
+        for held in [false, true] {
+            let what = Peek::new().most(100).bytes(100).held(held).start(start);
+            if let Ok(peeked) = inspector.peek(&what) {
+                assert!(peeked.frames.len() <= 100);
+                assert!(peeked.frames.iter().all(|frame| frame.payload.len() <= 100));
+                // Where it says to go on, it does.
+                let _ = inspector.peek(&what.start(Start::From(peeked.next)));
+            }
+        }
+    }
+}
+
+/// Queues of all shapes with messages in them, some held, and what they are in bytes.
+fn images() -> Vec<Image> {
+    let dir = directory();
+    let path = |name: &str| -> PathBuf { dir.path().join(name) };
+    let spsc = create_spsc(&path("spsc"), &Options::new().capacity(1024));
+    let fixed = create_spsc(&path("fixed"), &Options::new().capacity(1024).fixed_len(24));
+    let mut images = Vec::new();
+    for (queue, name) in [(spsc, "spsc"), (fixed, "fixed")] {
+        let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        for _ in 0..3 {
+            (0..12).for_each(|number| producer.send(&[number; 24]).unwrap());
+            (0..10).for_each(|_| drop(consumer.recv().unwrap()));
+        }
+        let held = consumer.recv().unwrap();
+        images.push(Image::of(&path(name)));
+        drop(held);
+    }
+    let queue = create_mpmc(&path("mpmc"), &Options::new().capacity(4096).links(8).participants(3));
+    let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    (0..8).for_each(|number| producer.send(&[number; 24]).unwrap());
+    consumer.recv().unwrap().reject();
+    let held = (consumer.recv().unwrap(), consumer.recv().unwrap());
+    images.push(Image::of(&path("mpmc")));
+    drop(held);
+    images
+}
+
+/// Words that are likely to lead somewhere: small, large, and of both kinds of cursors and states.
+fn word() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        any::<u64>(),
+        (0..64_u32, 0..8_u64).prop_map(|(shift, low)| (1_u64 << shift).wrapping_sub(4).wrapping_add(low)),
+        0..4096_u64,
+        (0..8_u64, 0..16_u64, 0..16_u64, 0..4_u64)
+            .prop_map(|(lap, owner, redo, kind)| { lap << 18 | owner << 6 | redo << 2 | kind }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 12, ..ProptestConfig::default() })]
+
+    /// Shared words: 100 files a case, each with a few words of nonsense where words are.
+    #[test]
+    fn words(changes in prop::collection::vec(prop::collection::vec((any::<u16>(), word()), 1..6), 100)) {
+        let dir = directory();
+        let path = dir.path().join("queue");
+        let images = images();
+        for (number, changes) in changes.iter().enumerate() {
+            let mut image = images[number % images.len()].clone();
+            let mpmc_words = (image.0.len() / 8).min(0x2400 / 8);
+            for (place, value) in changes {
+                // Everything behind the preamble, cursors most of all.
+                let cursors = [at::TAIL, at::HEAD, at::RELEASED, at::TAKEN, at::REDO_UNTIL];
+                let at = match usize::from(*place) {
+                    place if place % 4 == 0 => cursors[place / 4 % cursors.len()],
+                    place => at::PREAMBLE_END + place % (mpmc_words - at::PREAMBLE_END / 8) * 8,
+                };
+                image.put_u64(at, *value);
+            }
+            image.write(&path);
+            look_at_all(&path);
+        }
+    }
+
+    /// The header, with a checksum that fits again.
+    #[test]
+    fn headers(changes in prop::collection::vec((0..0x1a0_usize / 4, any::<u32>(), any::<bool>()), 100)) {
+        let dir = directory();
+        let path = dir.path().join("queue");
+        let images = images();
+        for (number, (place, value, is_small)) in changes.iter().enumerate() {
+            let mut image = images[number % images.len()].clone();
+            image.put_u32(place * 4, if *is_small { value % 17 } else { *value });
+            image.seal();
+            image.write(&path);
+            look_at_all(&path);
+        }
+    }
+
+    /// Any length at all.
+    #[test]
+    fn lengths(lengths in prop::collection::vec(0..0x3000_usize, 100)) {
+        let dir = directory();
+        let path = dir.path().join("queue");
+        let images = images();
+        for (number, len) in lengths.iter().enumerate() {
+            let mut image = images[number % images.len()].clone();
+            image.0.truncate(*len);
+            image.write(&path);
+            look_at_all(&path);
+        }
+    }
+}
+
+#[test]
+fn impossible_words_are_found() {
+    let dir = directory();
+    let path = dir.path().join("queue");
+    let [spsc, fixed, mpmc] = <[Image; 3]>::try_from(images()).map_err(drop).unwrap();
+    // 5 is odd, and no frame boundary; the rest is far from what the other cursors say.
+    for (image, at, word, name) in [
+        (&spsc, at::TAIL, 5, "tail"),
+        (&spsc, at::TAIL, 1 << 40, "tail"),
+        (&spsc, at::RELEASED, 1 << 40, "tail"),
+        (&spsc, at::HEAD, 1 << 40, "head"),
+        (&fixed, at::TAIL, u64::MAX, "tail"),
+        (&fixed, at::RELEASED, 1 << 63, "tail"),
+        (&mpmc, at::HEAD, 1 << 40, "head"),
+        (&mpmc, at::TAIL, u64::MAX - 3, "tail"),
+        // The state of link 3: FULL of a lap that is far ahead; HELD by a participant that cannot be; and its place.
+        (&mpmc, 0x2000 + 3 * 16, 1 << 30 | 1, "state of the link"),
+        (&mpmc, 0x2000 + 3 * 16, 4000 << 6 | 2, "owner in the link"),
+        (&mpmc, 0x2000 + 3 * 16 + 8, u64::MAX, "place of the frame"),
+    ] {
+        let mut image = image.clone();
+        image.put_u64(at, word);
+        image.write(&path);
+        let damage = Inspector::open(&path).unwrap().snapshot().unwrap().damage;
+        let text = damage.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        assert!(text.contains(name) || name == "tail" && text.contains("released"), "{name}: {text}");
+        assert!(text.contains(path.to_str().unwrap()), "{text}");
+    }
+}
+
+#[test]
+fn a_damaged_commit_word_is_found_and_stops_the_look_there() {
+    let dir = directory();
+    let path = dir.path().join("queue");
+    let queue = create_spsc(&path, &Options::new().capacity(4096));
+    queue.producer().unwrap().send_many(&[[1; 8], [2; 8], [3; 8]]).unwrap();
+    let mut image = Image::of(&path);
+    image.put_u64(at::FIRST_WORD + 16, u64::MAX);
+    image.write(&path);
+    let inspector = Inspector::open(&path).unwrap();
+    let peeked = inspector.peek(&Peek::new()).unwrap();
+    assert_eq!(peeked.frames.len(), 1);
+    assert!(peeked.damage.unwrap().to_string().contains("commit word at position 16"));
+    let snapshot = inspector.snapshot().unwrap();
+    assert_eq!((snapshot.damage.len(), snapshot.backlog.waiting), (1, None));
+}
+
+#[test]
+fn a_file_that_becomes_shorter_is_an_error() {
+    let dir = directory();
+    let path = dir.path().join("queue");
+    for len in [0, 0x1000, 0x1100, 0x2010] {
+        let _ = std::fs::remove_file(&path);
+        drop(create_mpmc(&path, &Options::new().links(1024)).producer().unwrap().send(b"message"));
+        let inspector = Inspector::open(&path).unwrap();
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(len).unwrap();
+        let error = inspector.snapshot().unwrap_err();
+        assert!(matches!(&error, InspectError::Io { .. }), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains(path.to_str().unwrap()) && text.contains("shorter"), "{text}");
+    }
+}

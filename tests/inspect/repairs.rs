@@ -1,0 +1,109 @@
+//! Recovering and removing from outside.
+
+use ringway::inspect::{Liveness, Snapshot};
+use ringway::{OpenError, Options, RecoverError, RecvError, UnlinkError, mpmc};
+use ringway::{recover, unlink_if_unused};
+
+use super::common::{Image, directory};
+use super::{create_mpmc, create_spsc};
+
+#[test]
+fn what_the_dead_left_is_given_back() {
+    let dir = directory();
+    let (path, copy) = (dir.path().join("queue"), dir.path().join("copy"));
+    let queue = create_mpmc(&path, &Options::new().links(16).participants(4));
+    queue.producer().unwrap().send_many(&[b"one", b"two"]).unwrap();
+    let consumer = queue.consumer().unwrap();
+    let held = consumer.recv().unwrap();
+    // A copy has the entry, but not the lease: as after a death.
+    Image::of(&path).write(&copy);
+    drop(held);
+
+    let snapshot = Snapshot::read(&copy).unwrap();
+    assert_eq!(snapshot.participants.len(), 1);
+    assert_eq!((snapshot.participants[0].liveness, snapshot.participants[0].holds), (Liveness::Dead, 1));
+    assert!(!snapshot.is_in_use());
+    let done = recover(&copy).unwrap();
+    assert_eq!((done.deaths, done.returned, done.entries_freed), (1, 1, 1));
+    assert_eq!(recover(&copy).unwrap().deaths, 0, "once is enough");
+    let snapshot = Snapshot::read(&copy).unwrap();
+    assert_eq!((snapshot.backlog.waiting, snapshot.backlog.again), (Some(2), 1));
+    assert!(snapshot.participants.is_empty());
+
+    // The living one is left alone.
+    assert_eq!(recover(&path).unwrap().deaths, 0);
+    drop(consumer);
+    // SAFETY: only this test knows the file.
+    let queue = unsafe { mpmc::BytesQueue::open(&copy) }.unwrap();
+    let consumer = queue.consumer().unwrap();
+    let (first, second) = (consumer.recv().unwrap(), consumer.recv().unwrap());
+    assert_eq!((&*first, first.redeliveries(), &*second), (&b"one"[..], 1, &b"two"[..]));
+    assert!(matches!(consumer.try_recv(), Err(RecvError::Empty)));
+}
+
+#[test]
+fn queues_of_any_type_are_recovered() {
+    let dir = directory();
+    let (path, copy) = (dir.path().join("typed"), dir.path().join("copy"));
+    // SAFETY: only this test knows the file.
+    let queue = unsafe { mpmc::Queue::<(u32, String)>::create(&path) }.unwrap();
+    let _producer = queue.producer().unwrap();
+    Image::of(&path).write(&copy);
+    assert_eq!(recover(&copy).unwrap().deaths, 1);
+    let spsc = dir.path().join("spsc");
+    drop(create_spsc(&spsc, &Options::new()));
+    assert_eq!(recover(&spsc).unwrap(), Default::default());
+}
+
+#[test]
+fn only_what_nobody_uses_is_removed() {
+    let dir = directory();
+    let path = dir.path().join("queue");
+    let spsc = create_spsc(&path, &Options::new());
+    let producer = spsc.producer().unwrap();
+    assert!(!unlink_if_unused(&path).unwrap() && path.exists());
+    drop(producer);
+    let consumer = spsc.consumer().unwrap();
+    assert!(!unlink_if_unused(&path).unwrap() && path.exists());
+    drop(consumer);
+    assert!(unlink_if_unused(&path).unwrap() && !path.exists());
+    assert!(matches!(spsc.producer(), Err(ringway::AttachError::Unlinked { .. })), "it is dead for all");
+
+    let mpmc = create_mpmc(&path, &Options::new());
+    let consumer = mpmc.consumer().unwrap();
+    assert!(!unlink_if_unused(&path).unwrap() && path.exists());
+    drop(consumer);
+    assert!(unlink_if_unused(&path).unwrap() && !path.exists());
+}
+
+#[test]
+fn what_is_no_queue_is_left_alone() {
+    let dir = directory();
+    let path = dir.path().join("file");
+    assert!(matches!(unlink_if_unused(&path), Err(UnlinkError::Open(OpenError::NotFound { .. }))));
+    assert!(matches!(recover(&path), Err(RecoverError::Open(OpenError::NotFound { .. }))));
+    std::fs::write(&path, b"precious text").unwrap();
+    assert!(matches!(unlink_if_unused(&path), Err(UnlinkError::Open(OpenError::NotAQueue { .. }))));
+    assert!(matches!(recover(&path), Err(RecoverError::Open(OpenError::NotAQueue { .. }))));
+    assert_eq!(std::fs::read(&path).unwrap(), b"precious text");
+}
+
+/// Whoever attaches while others remove either takes part in a queue that stays, or is told that it is gone.
+#[test]
+fn removing_and_attaching_exclude_each_other() {
+    let dir = directory();
+    let path = dir.path().join("queue");
+    for round in 0..200 {
+        let queue = create_spsc(&path, &Options::new().capacity(4096));
+        let remover = std::thread::spawn({
+            let path = path.clone();
+            move || unlink_if_unused(&path).unwrap()
+        });
+        let producer = queue.producer();
+        let was_removed = remover.join().unwrap();
+        assert_eq!(producer.is_ok(), !was_removed, "round {round}");
+        assert_eq!(path.exists(), !was_removed, "round {round}");
+        drop(producer);
+        let _ = unlink_if_unused(&path);
+    }
+}

@@ -1,0 +1,5 @@
+//! What people look at.
+
+pub(crate) mod markdown;
+pub(crate) mod plots;
+pub(crate) mod table;

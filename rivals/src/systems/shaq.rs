@@ -1,0 +1,193 @@
+//! shaq: its queue for one of each, or for many of both; slots filled and read in place.
+#![allow(unsafe_code, reason = "messages in shared memory")]
+
+use std::fs::{File, OpenOptions};
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use shaq::{mpmc, spsc};
+
+use super::{Family, Receiver, Sender, Setup, System};
+use crate::check::Sink;
+use crate::message::{Message, fill};
+use crate::wait::{Waiter, Way, until};
+
+/// One wait in the kernel.
+const SLICE: Duration = Duration::from_secs(1);
+
+pub(super) struct Shaq<const W: usize> {
+    file: File,
+    is_pair: bool,
+    way: Way,
+    batch: usize,
+}
+
+impl<const W: usize> System for Shaq<W> {
+    fn new(setup: &Setup) -> Result<Self> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).open(setup.path("shaq"))?;
+        let is_pair = setup.is_pair();
+        if is_pair {
+            let bytes = spsc::minimum_file_size::<Message<W>>(setup.capacity);
+            // SAFETY: the one initialisation; this producer is gone before another one joins. Words mean the same everywhere.
+            drop(unsafe { spsc::Producer::<Message<W>>::create(&file, bytes) }.map_err(readable)?);
+        } else {
+            let bytes = mpmc::minimum_file_size::<Message<W>>(setup.capacity);
+            // SAFETY: the one initialisation. Words mean the same everywhere.
+            drop(unsafe { mpmc::Producer::<Message<W>>::create(&file, bytes) }.map_err(readable)?);
+        }
+        Ok(Self { file, is_pair, way: setup.way, batch: setup.batch })
+    }
+
+    fn sender(&self, _: usize) -> Result<impl Sender> {
+        Ok(if self.is_pair {
+            // SAFETY: the only producer now, of the type that the file was made for.
+            let tx = unsafe { spsc::Producer::join(&self.file) }.map_err(readable)?;
+            Tx::<W>::One(Side(tx, self.way, self.batch))
+        } else {
+            // SAFETY: of the type that the file was made for.
+            let tx = unsafe { mpmc::Producer::join(&self.file) }.map_err(readable)?;
+            Tx::<W>::Many(Side(tx, self.way, self.batch))
+        })
+    }
+
+    fn receiver(&self, _: usize) -> Result<impl Receiver> {
+        Ok(if self.is_pair {
+            // SAFETY: the only consumer now, of the type that the file was made for.
+            let rx = unsafe { spsc::Consumer::join(&self.file) }.map_err(readable)?;
+            Rx::<W>::One(Side(rx, self.way, self.batch))
+        } else {
+            // SAFETY: of the type that the file was made for.
+            let rx = unsafe { mpmc::Consumer::join(&self.file) }.map_err(readable)?;
+            Rx::<W>::Many(Side(rx, self.way, self.batch))
+        })
+    }
+}
+
+fn readable(error: shaq::error::Error) -> anyhow::Error {
+    anyhow!("{error:?}")
+}
+
+struct Side<H>(H, Way, usize);
+
+enum Tx<const W: usize> {
+    One(Side<spsc::Producer<Message<W>>>),
+    Many(Side<mpmc::Producer<Message<W>>>),
+}
+
+enum Rx<const W: usize> {
+    One(Side<spsc::Consumer<Message<W>>>),
+    Many(Side<mpmc::Consumer<Message<W>>>),
+}
+
+/// Fills a message in place.
+#[inline(always)]
+fn write<const W: usize>(slot: &mut std::mem::MaybeUninit<Message<W>>, first: u64) {
+    // SAFETY: slots lie in a shared mapping, where every byte has some value from the start, and any value is a u64; the
+    // borrow of `slot` is exclusive.
+    fill(first, unsafe { &mut *slot.as_mut_ptr() });
+}
+
+impl<const W: usize> Sender for Tx<W> {
+    #[inline(always)]
+    fn send(&mut self, first: u64, count: u64) {
+        match self {
+            Self::One(side) => side.send(first, count),
+            Self::Many(side) => side.send(first, count),
+        }
+    }
+}
+
+impl<const W: usize> Side<spsc::Producer<Message<W>>> {
+    #[inline(always)]
+    fn send(&mut self, first: u64, count: u64) {
+        let (mut next, end) = (first, first + count);
+        let mut waiter = Waiter::new(self.1);
+        while next < end {
+            let stop = end.min(next + self.2 as u64);
+            let start = next;
+            // What is written is published when the batch is dropped.
+            let mut batch = self.0.write_batch();
+            while next < stop {
+                // SAFETY: the slot is filled at once.
+                match unsafe { batch.try_as_mut() } {
+                    Some(slot) => write(slot, next),
+                    None => break,
+                }
+                next += 1;
+            }
+            drop(batch);
+            if next == start {
+                waiter.wait();
+            }
+        }
+    }
+}
+
+impl<const W: usize> Side<mpmc::Producer<Message<W>>> {
+    #[inline(always)]
+    fn send(&mut self, first: u64, count: u64) {
+        if self.2 == 1 {
+            for word in first..first + count {
+                // SAFETY: the slot is filled at once.
+                let mut guard = until(self.1, || unsafe { self.0.try_reserve_write() });
+                write(guard.as_mut(), word);
+            }
+            return;
+        }
+        for start in (first..first + count).step_by(self.2) {
+            let rest = (first + count - start).min(self.2 as u64) as usize;
+            let rest = NonZeroUsize::new(rest).expect("not an empty batch");
+            // SAFETY: all slots are filled at once.
+            let mut batch = until(self.1, || unsafe { self.0.try_reserve_write_batch(rest) });
+            for number in 0..rest.get() {
+                // SAFETY: one of the batch's.
+                write(unsafe { batch.as_mut(number) }, start + number as u64);
+            }
+        }
+    }
+}
+
+impl<const W: usize> Receiver for Rx<W> {
+    #[inline(always)]
+    fn receive(&mut self, sink: &mut impl Sink) {
+        match self {
+            Self::One(Side(rx, way, max)) => {
+                let max = NonZeroUsize::new(*max).expect("a batch has room");
+                let batch = if *way == Way::Own {
+                    // Waits until one is there; what it waited for is reserved below.
+                    while rx.wait_readable_timeout(SLICE).is_err() {}
+                    rx.try_reserve_read_batch(max).expect("what was there is there")
+                } else {
+                    let mut waiter = Waiter::new(*way);
+                    while rx.is_empty() {
+                        waiter.wait();
+                    }
+                    rx.try_reserve_read_batch(max).expect("what was there is there")
+                };
+                (0..batch.len()).for_each(|number| sink.words(batch[number].iter().copied()));
+            }
+            Self::Many(Side(rx, way, max)) => {
+                let max = NonZeroUsize::new(*max).expect("a batch has room");
+                let batch = if *way == Way::Own {
+                    loop {
+                        if let Ok(batch) = rx.reserve_read_batch_timeout(max, SLICE) {
+                            break batch;
+                        }
+                    }
+                } else {
+                    until(*way, || rx.try_reserve_read_batch(max))
+                };
+                (0..batch.len()).for_each(|number| sink.words(batch[number].iter().copied()));
+            }
+        }
+    }
+}
+
+pub(super) struct Shaqs;
+
+impl Family for Shaqs {
+    type Small<const W: usize> = Shaq<W>;
+    type Large<const W: usize> = Shaq<W>;
+}

@@ -108,14 +108,6 @@ impl Record {
         self.max = sorted.last().copied();
         self.median = median(&sorted);
     }
-
-    /// Name and scope, as shown.
-    pub(crate) fn label(&self) -> String {
-        match self.scope {
-            Scope::Threads => format!("{} (threads)", self.system),
-            Scope::Processes | Scope::Limit => self.system.clone(),
-        }
-    }
 }
 
 /// Of sorted figures.

@@ -113,7 +113,6 @@ impl<E: Event> System for Disruptor<E> {
 
 struct Side<H>(H, Way, usize);
 
-#[inline(always)]
 fn publish<E: Event>(tx: &mut impl Producer<E>, first: u64, count: u64, batch: usize) {
     if batch == 1 {
         for word in first..first + count {
@@ -132,7 +131,6 @@ fn publish<E: Event>(tx: &mut impl Producer<E>, first: u64, count: u64, batch: u
 }
 
 impl<E: Event> Sender for Side<Tx<E>> {
-    #[inline(always)]
     fn send(&mut self, first: u64, count: u64) {
         match &mut self.0 {
             Tx::One(tx) => publish(tx, first, count, self.2),

@@ -117,7 +117,6 @@ struct Tx<const W: usize> {
 }
 
 impl<const W: usize> Sender for Tx<W> {
-    #[inline(always)]
     fn send(&mut self, first: u64, count: u64) {
         for word in first..first + count {
             let mut sample = self.publisher.loan_uninit().expect("a loan");

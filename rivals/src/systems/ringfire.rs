@@ -82,7 +82,6 @@ enum Tx<const W: usize> {
 }
 
 impl<const W: usize> Sender for Tx<W> {
-    #[inline(always)]
     fn send(&mut self, first: u64, count: u64) {
         match self {
             Self::One { tx, way: Way::Own, most: 1, .. } => {

@@ -91,7 +91,6 @@ enum Rx<const W: usize> {
 }
 
 impl<const W: usize> Sender for Tx<W> {
-    #[inline(always)]
     fn send(&mut self, first: u64, count: u64) {
         match self {
             Self::One(side) => send::<_, W>(side, first, count),
@@ -110,7 +109,6 @@ impl<const W: usize> Receiver for Rx<W> {
     }
 }
 
-#[inline(always)]
 fn send<K: Kind, const W: usize>(side: &mut Side<BytesProducer<K>>, first: u64, count: u64) {
     let Side(producer, way, batch) = side;
     if *batch > 1 {

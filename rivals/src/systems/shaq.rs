@@ -90,7 +90,6 @@ fn write<const W: usize>(slot: &mut std::mem::MaybeUninit<Message<W>>, first: u6
 }
 
 impl<const W: usize> Sender for Tx<W> {
-    #[inline(always)]
     fn send(&mut self, first: u64, count: u64) {
         match self {
             Self::One(side) => side.send(first, count),
@@ -100,7 +99,6 @@ impl<const W: usize> Sender for Tx<W> {
 }
 
 impl<const W: usize> Side<spsc::Producer<Message<W>>> {
-    #[inline(always)]
     fn send(&mut self, first: u64, count: u64) {
         let (mut next, end) = (first, first + count);
         let mut waiter = Waiter::new(self.1);
@@ -126,7 +124,6 @@ impl<const W: usize> Side<spsc::Producer<Message<W>>> {
 }
 
 impl<const W: usize> Side<mpmc::Producer<Message<W>>> {
-    #[inline(always)]
     fn send(&mut self, first: u64, count: u64) {
         if self.2 == 1 {
             for word in first..first + count {

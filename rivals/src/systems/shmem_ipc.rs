@@ -66,7 +66,6 @@ unsafe fn fill_all<const W: usize>(slots: *mut Message<W>, count: usize, first: 
 }
 
 impl<const W: usize> Sender for Side<sharedring::Sender<Message<W>>> {
-    #[inline(always)]
     fn send(&mut self, first: u64, count: u64) {
         let (mut next, end) = (first, first + count);
         let mut waiter = Waiter::new(self.1);

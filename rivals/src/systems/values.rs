@@ -137,7 +137,6 @@ struct SmallSide<H, const W: usize> {
 }
 
 impl<H: Push<Message<W>>, const W: usize> Sender for SmallSide<H, W> {
-    #[inline(always)]
     fn send(&mut self, first: u64, count: u64) {
         if self.batch == 1 {
             for word in first..first + count {

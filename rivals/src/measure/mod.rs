@@ -106,18 +106,25 @@ pub(crate) fn run(task: &Task) -> Result<Answer> {
 
 /// Measures one family of systems.
 pub(crate) fn measure<F: Family>(task: &Task) -> Result<Answer> {
-    match task.case.bytes() {
-        8 => measure_size::<F::Small<1>>(task),
-        64 => measure_size::<F::Small<8>>(task),
-        256 => measure_size::<F::Small<32>>(task),
-        1024 => measure_size::<F::Small<128>>(task),
-        CRASH_BYTES => match task.case {
-            Case::Crash(victim) => crash::run::<F::Small<{ CRASH_BYTES / 8 }>>(task, victim),
-            _ => bail!("messages of {CRASH_BYTES} bytes are for the crash cases only"),
+    match task.case {
+        Case::Throughput { bytes, .. } | Case::Latency { bytes, .. } => match bytes {
+            8 => measure_size::<F::Small<1>>(task),
+            64 => measure_size::<F::Small<8>>(task),
+            256 => measure_size::<F::Small<32>>(task),
+            1024 => measure_size::<F::Small<128>>(task),
+            65_536 => measure_size::<F::Large<8192>>(task),
+            1_048_576 => measure_size::<F::Large<131_072>>(task),
+            other => bail!("there are no cases with messages of {other} bytes"),
         },
-        65_536 => measure_size::<F::Large<8192>>(task),
-        1_048_576 => measure_size::<F::Large<131_072>>(task),
-        other => bail!("there are no cases with messages of {other} bytes"),
+        Case::Crash(_) | Case::Limit(_) => bail!("`{}` is not for threads", task.case),
+    }
+}
+
+/// The same, of systems that live between processes, and so can lose one.
+pub(crate) fn measure_processes<F: Family>(task: &Task) -> Result<Answer> {
+    match task.case {
+        Case::Crash(victim) => crash::run::<F::Small<{ CRASH_BYTES / 8 }>>(task, victim),
+        _ => measure::<F>(task),
     }
 }
 

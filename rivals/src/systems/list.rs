@@ -15,7 +15,7 @@ use super::shmem_ipc::ShmemIpcs;
 use super::streams::{Pipe, Streams, UnixStream};
 use super::values::{Array, Channel, Flume, Kanal, Nexus, NexusPair, Of, Rtrb};
 use crate::case::{Case, Shape};
-use crate::measure::{Answer, Scope, Task, measure};
+use crate::measure::{Answer, Scope, Task, measure, measure_processes};
 use crate::wait::Way;
 
 /// As many as anybody wants.
@@ -92,7 +92,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: RINGWAY_SLEEPS,
         except: nothing,
-        measure: measure::<Ringways>,
+        measure: measure_processes::<Ringways>,
     },
     Rival {
         name: "ringway",
@@ -183,7 +183,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: false,
         sleeps: true,
         except: nothing,
-        measure: measure::<Iceoryxes>,
+        measure: measure_processes::<Iceoryxes>,
     },
     Rival {
         name: "ringfire",
@@ -195,7 +195,7 @@ pub(crate) static ALL: &[Rival] = &[
             Case::Latency { bytes: 65_536.., parked: true } => Some("its blobs have no call that sleeps"),
             _ => None,
         },
-        measure: measure::<Ringfires>,
+        measure: measure_processes::<Ringfires>,
     },
     Rival {
         name: "shaq",
@@ -204,7 +204,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: true,
         except: nothing,
-        measure: measure::<Shaqs>,
+        measure: measure_processes::<Shaqs>,
     },
     Rival {
         name: "shmem-ipc",
@@ -213,7 +213,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: true,
         except: nothing,
-        measure: measure::<ShmemIpcs>,
+        measure: measure_processes::<ShmemIpcs>,
     },
     Rival {
         name: "ipc-channel",
@@ -222,7 +222,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: true,
         except: nothing,
-        measure: measure::<IpcChannels>,
+        measure: measure_processes::<IpcChannels>,
     },
     Rival {
         name: "ipmpsc",
@@ -231,7 +231,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: true,
         except: nothing,
-        measure: measure::<Ipmpscs>,
+        measure: measure_processes::<Ipmpscs>,
     },
     Rival {
         name: "pipe",
@@ -240,7 +240,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: true,
         except: nothing,
-        measure: measure::<Streams<Pipe>>,
+        measure: measure_processes::<Streams<Pipe>>,
     },
     Rival {
         name: "unix-stream",
@@ -249,7 +249,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: true,
         except: nothing,
-        measure: measure::<Streams<UnixStream>>,
+        measure: measure_processes::<Streams<UnixStream>>,
     },
     Rival {
         name: "unix-seqpacket",
@@ -258,7 +258,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: true,
         except: nothing,
-        measure: measure::<Seqpackets>,
+        measure: measure_processes::<Seqpackets>,
     },
     Rival {
         name: "posix-mq",
@@ -267,6 +267,6 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: true,
         except: nothing,
-        measure: measure::<PosixMqs>,
+        measure: measure_processes::<PosixMqs>,
     },
 ];

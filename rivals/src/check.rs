@@ -70,12 +70,13 @@ pub(crate) struct Check {
     /// The least that may come next from each producer.
     next: [u64; MOST],
     pub(crate) tally: Tally,
-    pub(crate) ended: bool,
+    /// How often it was said that no more will come.
+    pub(crate) ends: usize,
 }
 
 impl Check {
     pub(crate) fn new() -> Self {
-        Self { next: std::array::from_fn(first_of), tally: Tally::default(), ended: false }
+        Self { next: std::array::from_fn(first_of), tally: Tally::default(), ends: 0 }
     }
 }
 
@@ -85,7 +86,7 @@ impl Sink for Check {
         let (word, wrong) = look_at(words);
         assert_eq!(wrong, 0, "a message arrived with wrong content");
         if word == END {
-            self.ended = true;
+            self.ends += 1;
             return;
         }
         let next = &mut self.next[(word >> PRODUCER_SHIFT) as usize % MOST];
@@ -114,9 +115,9 @@ mod tests {
             check.bytes::<8>(&bytes);
         }
         assert_eq!(check.tally, Tally::sent_by(0, 1).and(Tally::sent_by(1, 2)));
-        assert!(!check.ended);
+        assert_eq!(check.ends, 0);
         check.words(make::<8>(END).into_iter());
-        assert!(check.ended);
+        assert_eq!(check.ends, 1);
         assert_eq!(origin(first_of(3) + 7), (3, 7));
     }
 

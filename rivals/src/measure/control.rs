@@ -22,8 +22,9 @@ pub(super) struct Worker {
 
 #[derive(Default)]
 pub(super) struct Control {
-    pub(super) ready: CachePadded<AtomicU64>,
+    ready: CachePadded<AtomicU64>,
     go: CachePadded<AtomicU64>,
+    begun: CachePadded<AtomicU64>,
     stop: CachePadded<AtomicU64>,
     pub(super) producers_done: CachePadded<AtomicU64>,
     pub(super) consumers_done: CachePadded<AtomicU64>,
@@ -49,21 +50,18 @@ impl Control {
         while self.go.load(Ordering::Acquire) == 0 {
             std::thread::yield_now();
         }
+        self.begun.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Begins as soon as so many workers are ready.
-    pub(super) fn begin(&self, workers: usize) -> Result<()> {
-        let start = Instant::now();
-        while self.ready.load(Ordering::Acquire) < workers as u64 {
-            ensure!(start.elapsed() < PATIENCE, "stuck: the workers could not all attach");
-            std::thread::sleep(Duration::from_micros(100));
-        }
+    /// Has so many workers begin as soon as all are ready, and stop after that time.
+    pub(super) fn conduct(&self, workers: usize, length: Duration) -> Result<()> {
+        wait_for("attach", workers, &self.ready)?;
         self.go.store(1, Ordering::Release);
-        Ok(())
-    }
-
-    pub(super) fn stop(&self) {
+        // Where there are more workers than cores, or others have them, one may get none for long.
+        wait_for("begin", workers, &self.begun)?;
+        std::thread::sleep(length);
         self.stop.store(1, Ordering::Relaxed);
+        Ok(())
     }
 
     #[inline(always)]
@@ -78,6 +76,15 @@ impl Control {
             std::thread::yield_now();
         }
     }
+}
+
+fn wait_for(what: &str, workers: usize, count: &AtomicU64) -> Result<()> {
+    let start = Instant::now();
+    while count.load(Ordering::Acquire) < workers as u64 {
+        ensure!(start.elapsed() < PATIENCE, "stuck: the workers could not all {what}");
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    Ok(())
 }
 
 impl Worker {

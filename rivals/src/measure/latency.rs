@@ -16,8 +16,10 @@ use crate::systems::{Receiver, Sender, System};
 const LONGEST_NS: u64 = 10_000_000_000;
 /// Before a message to one who is to sleep: longer than anybody looks before that.
 const REST: Duration = Duration::from_micros(200);
-/// Round trips that do not count yet.
+/// Round trips that do not count yet ...
 const WARM_UP: u64 = 64;
+/// ... where each takes long.
+const PARKED_WARM_UP: u64 = 4;
 
 pub(super) fn run<S: System>(task: &Task) -> Result<Answer> {
     let (there, back) = (S::new(&task.setup(0))?, S::new(&task.setup(1))?);
@@ -31,12 +33,7 @@ pub(super) fn run<S: System>(task: &Task) -> Result<Answer> {
             _ => ask(&there, &back, &control, parked),
         }
     };
-    crew::run(task.scope, 2, work, || {
-        control.begin(2)?;
-        std::thread::sleep(task.length);
-        control.stop();
-        Ok(())
-    })?;
+    crew::run(task.scope, 2, work, || control.conduct(2, task.length))?;
     let [median, p99] = [&control.consumers[0].at_ns, &control.consumers[1].at_ns]
         .map(|word| word.load(std::sync::atomic::Ordering::Relaxed) as f64);
     Ok(Answer::Figure { value: median, p99: Some(p99) })
@@ -51,7 +48,7 @@ fn echo<S: System>(there: &S, back: &S, control: &Control) -> Result<()> {
     let mut echoed = 0;
     loop {
         requests.receive(&mut check);
-        if check.ended {
+        if check.ends > 0 {
             break;
         }
         while echoed < check.tally.count {
@@ -69,8 +66,9 @@ fn ask<S: System>(there: &S, back: &S, control: &Control, parked: bool) -> Resul
     let mut histogram = Histogram::<u64>::new_with_max(LONGEST_NS, 3).context("making a histogram")?;
     let mut check = Check::new();
     control.wait_for_go();
+    let warm_up = if parked { PARKED_WARM_UP } else { WARM_UP };
     let mut asked = 0;
-    while !control.is_over() || asked <= WARM_UP {
+    while !control.is_over() || asked <= warm_up {
         if parked {
             rest();
         }
@@ -80,7 +78,7 @@ fn ask<S: System>(there: &S, back: &S, control: &Control, parked: bool) -> Resul
             replies.receive(&mut check);
         }
         asked += 1;
-        if asked > WARM_UP {
+        if asked > warm_up {
             histogram.saturating_record(start.elapsed().as_nanos() as u64);
         }
     }

@@ -89,12 +89,7 @@ fn pingpong(task: &Task) -> Result<Answer> {
 }
 
 fn conduct(task: &Task, control: &Control, work: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
-    crew::run(Scope::Processes, 2, work, || {
-        control.begin(2)?;
-        std::thread::sleep(task.length);
-        control.stop();
-        Ok(())
-    })
+    crew::run(Scope::Processes, 2, work, || control.conduct(2, task.length))
 }
 
 #[repr(align(64))]

@@ -36,12 +36,8 @@ pub(super) fn run<S: System>(task: &Task) -> Result<Answer> {
             consume(&system, &setup, consumer, &control)
         }
     };
-    crew::run(task.scope, producers + consumers, work, || {
-        control.begin(producers + consumers)?;
-        std::thread::sleep(task.length);
-        control.stop();
-        Ok(())
-    })?;
+    let workers = producers + consumers;
+    crew::run(task.scope, workers, work, || control.conduct(workers, task.length))?;
     Ok(Answer::Figure { value: rate(&control, setup.shape)?, p99: None })
 }
 
@@ -57,29 +53,38 @@ fn produce<S: System>(system: &S, setup: &Setup, index: usize, control: &Control
         count += chunk;
     }
     control.producers[index].say(start, Tally { count, sum: 0 });
-    // The last one tells the consumers, until each of them has heard it.
-    if control.producers_done.fetch_add(1, Ordering::AcqRel) + 1 == producers as u64 {
-        loop {
-            let heard = control.consumers_done.load(Ordering::Acquire);
-            if heard == consumers as u64 {
-                break;
-            }
-            sender.send(END, 1);
-            let said = Instant::now();
-            while control.consumers_done.load(Ordering::Acquire) == heard && said.elapsed() < BETWEEN_ENDS {
-                std::thread::yield_now();
-            }
-        }
+    let last = control.producers_done.fetch_add(1, Ordering::AcqRel) + 1 == producers as u64;
+    if consumers == 1 {
+        // Behind all that this one has sent: not every system has one order for all producers.
+        sender.send(END, 1);
+    } else if last {
+        tell_all(&mut sender, consumers, control);
     }
     control.wait_for_all(producers + consumers);
     Ok(())
 }
 
+/// Says that there are no more until each consumer has heard it. (There is one order where consumers share messages.)
+fn tell_all(sender: &mut impl Sender, consumers: usize, control: &Control) {
+    loop {
+        let heard = control.consumers_done.load(Ordering::Acquire);
+        if heard == consumers as u64 {
+            return;
+        }
+        sender.send(END, 1);
+        let said = Instant::now();
+        while control.consumers_done.load(Ordering::Acquire) == heard && said.elapsed() < BETWEEN_ENDS {
+            std::thread::yield_now();
+        }
+    }
+}
+
 fn consume<S: System>(system: &S, setup: &Setup, index: usize, control: &Control) -> Result<()> {
     let mut receiver = system.receiver(index)?;
     let mut check = Check::new();
+    let ends = if setup.shape.consumers == 1 { setup.shape.producers } else { 1 };
     control.wait_for_go();
-    while !check.ended {
+    while check.ends < ends {
         receiver.receive(&mut check);
     }
     control.consumers[index].say(now_ns(), check.tally);

@@ -13,6 +13,8 @@ use crate::check::Sink;
 use crate::message::{Message, fill};
 use crate::wait::{Waiter, Way};
 
+const LEAST_OF_MANY: usize = 64;
+
 /// An event that can be filled.
 pub(super) trait Event: Send + Sync + 'static {
     fn new(bytes: usize) -> Self;
@@ -74,7 +76,9 @@ pub(super) struct Disruptor<E> {
 }
 
 fn make<E: Event>(setup: &Setup) -> Sides<E> {
-    let slots = setup.capacity.next_power_of_two();
+    // Several producers need so many.
+    let least = if setup.is_pair() { 1 } else { LEAST_OF_MANY };
+    let slots = setup.capacity.max(least).next_power_of_two();
     let bytes = setup.bytes;
     let factory = move || E::new(bytes);
     if setup.is_pair() {

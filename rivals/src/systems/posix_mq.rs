@@ -13,9 +13,15 @@ use crate::check::Sink;
 use crate::message::fill_bytes;
 use crate::wait::{Waiter, Way};
 
-/// As many as there may be, if the one who starts this may have more than ten.
+/// More are not asked for ...
 const MOST: usize = 8192;
-const WITHOUT_PRIVILEGES: usize = 10;
+/// ... and if that is too much, so many as this file says.
+const MOST_WITHOUT_PRIVILEGES: &str = "/proc/sys/fs/mqueue/msg_max";
+const LONGEST: &str = "/proc/sys/fs/mqueue/msgsize_max";
+
+fn allowed(file: &str) -> usize {
+    std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(10)
+}
 
 /// The workers are forked from the process that has the descriptor, and inherit it.
 pub(super) struct PosixMq<const W: usize> {
@@ -33,9 +39,10 @@ impl<const W: usize> System for PosixMq<W> {
             let flags = MQ_OFlag::O_CREAT | MQ_OFlag::O_EXCL | MQ_OFlag::O_RDWR;
             mq_open(name.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR, Some(&attributes))
         };
-        let queue = open(setup.capacity.min(MOST)).or_else(|_| open(WITHOUT_PRIVILEGES));
-        let queue =
-            queue.with_context(|| format!("a message queue for messages of {} bytes", setup.bytes))?;
+        let queue = open(setup.capacity.min(MOST)).or_else(|_| open(allowed(MOST_WITHOUT_PRIVILEGES)));
+        let queue = queue.with_context(|| {
+            format!("no queue for messages of {} bytes: {LONGEST} allows {}", setup.bytes, allowed(LONGEST))
+        })?;
         // Whoever has it open keeps it; nothing is left behind.
         mq_unlink(name.as_str()).context("removing the message queue's name")?;
         if setup.way != Way::Own {

@@ -152,18 +152,13 @@ impl<const W: usize> Receiver for Rx<W> {
         match self {
             Self::One(Side(rx, way, max)) => {
                 let max = NonZeroUsize::new(*max).expect("a batch has room");
-                let batch = if *way == Way::Own {
-                    // Waits until one is there; what it waited for is reserved below.
-                    while rx.wait_readable_timeout(SLICE).is_err() {}
-                    rx.try_reserve_read_batch(max).expect("what was there is there")
-                } else {
-                    let mut waiter = Waiter::new(*way);
-                    while rx.is_empty() {
-                        waiter.wait();
-                    }
-                    rx.try_reserve_read_batch(max).expect("what was there is there")
-                };
-                (0..batch.len()).for_each(|number| sink.words(batch[number].iter().copied()));
+                // What it waited for is reserved below.
+                while *way == Way::Own && rx.wait_readable_timeout(SLICE).is_err() {}
+                until(*way, || {
+                    let batch = rx.try_reserve_read_batch(max)?;
+                    (0..batch.len()).for_each(|number| sink.words(batch[number].iter().copied()));
+                    Some(())
+                });
             }
             Self::Many(Side(rx, way, max)) => {
                 let max = NonZeroUsize::new(*max).expect("a batch has room");

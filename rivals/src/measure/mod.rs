@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::crash::Toll;
 pub(crate) use self::crew::CAUGHT;
 use crate::case::{CRASH_BYTES, Case, Shape};
-use crate::systems::{Family, Setup, System, list};
+use crate::systems::{Family, Setup, list};
 use crate::wait::Way;
 
 /// Bytes of messages that a queue has room for ...
@@ -104,34 +104,42 @@ pub(crate) fn run(task: &Task) -> Result<Answer> {
     (list::find(&task.system, task.scope)?.measure)(task)
 }
 
-/// Measures one family of systems.
-pub(crate) fn measure<F: Family>(task: &Task) -> Result<Answer> {
+/// Measures systems of one process: one family for one of each, another one (or the same) for more.
+pub(crate) fn threads<P: Family, M: Family>(task: &Task) -> Result<Answer> {
     match task.case {
-        Case::Throughput { bytes, .. } | Case::Latency { bytes, .. } => match bytes {
-            8 => measure_size::<F::Small<1>>(task),
-            64 => measure_size::<F::Small<8>>(task),
-            256 => measure_size::<F::Small<32>>(task),
-            1024 => measure_size::<F::Small<128>>(task),
-            65_536 => measure_size::<F::Large<8192>>(task),
-            1_048_576 => measure_size::<F::Large<131_072>>(task),
-            other => bail!("there are no cases with messages of {other} bytes"),
-        },
+        Case::Throughput { shape: Shape::PAIR, .. } => throughput::<P>(task),
+        Case::Throughput { .. } => throughput::<M>(task),
+        Case::Latency { .. } => latency::<P>(task),
         Case::Crash(_) | Case::Limit(_) => bail!("`{}` is not for threads", task.case),
     }
 }
 
-/// The same, of systems that live between processes, and so can lose one.
-pub(crate) fn measure_processes<F: Family>(task: &Task) -> Result<Answer> {
+/// The same of systems that live between processes, and so can lose one.
+pub(crate) fn processes<P: Family, M: Family>(task: &Task) -> Result<Answer> {
     match task.case {
-        Case::Crash(victim) => crash::run::<F::Small<{ CRASH_BYTES / 8 }>>(task, victim),
-        _ => measure::<F>(task),
+        Case::Crash(victim) => crash::run::<M::Small<{ CRASH_BYTES / 8 }>>(task, victim),
+        _ => threads::<P, M>(task),
     }
 }
 
-fn measure_size<S: System>(task: &Task) -> Result<Answer> {
-    match task.case {
-        Case::Throughput { .. } => throughput::run::<S>(task),
-        Case::Latency { .. } => latency::run::<S>(task),
-        Case::Crash(_) | Case::Limit(_) => bail!("`{}` has no such size", task.case),
+fn throughput<F: Family>(task: &Task) -> Result<Answer> {
+    match task.case.bytes() {
+        8 => throughput::run::<F::Small<1>>(task),
+        64 => throughput::run::<F::Small<8>>(task),
+        256 => throughput::run::<F::Small<32>>(task),
+        1024 => throughput::run::<F::Small<128>>(task),
+        65_536 => throughput::run::<F::Large<8192>>(task),
+        1_048_576 => throughput::run::<F::Large<131_072>>(task),
+        other => bail!("there are no cases with messages of {other} bytes"),
+    }
+}
+
+fn latency<F: Family>(task: &Task) -> Result<Answer> {
+    match task.case.bytes() {
+        8 => latency::run::<F::Small<1>>(task),
+        64 => latency::run::<F::Small<8>>(task),
+        1024 => latency::run::<F::Small<128>>(task),
+        65_536 => latency::run::<F::Large<8192>>(task),
+        other => bail!("there are no round trips of {other} bytes"),
     }
 }

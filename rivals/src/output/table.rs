@@ -7,7 +7,7 @@ use crate::record::{Record, readable};
 
 pub(crate) fn print(case: Case, records: &[Record]) {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header([&case.to_string(), "scope", "median", "least", "most", "remarks"]);
     for record in sorted(records) {
         let figure = |figure: Option<f64>| figure.map_or("-".into(), |figure| readable(&record.unit, figure));

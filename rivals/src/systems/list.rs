@@ -1,5 +1,6 @@
 //! All systems: what each takes part in, and how it may wait.
 
+use ::ringway::{Mpmc, Spsc};
 use anyhow::{Context, Result};
 
 use super::disruptor::Disruptors;
@@ -7,15 +8,14 @@ use super::iceoryx::Iceoryxes;
 use super::ipc_channel::IpcChannels;
 use super::ipmpsc::Ipmpscs;
 use super::posix_mq::PosixMqs;
-use super::ringfire::Ringfires;
 use super::ringway::Ringways;
 use super::seqpacket::Seqpackets;
-use super::shaq::Shaqs;
 use super::shmem_ipc::ShmemIpcs;
 use super::streams::{Pipe, Streams, UnixStream};
 use super::values::{Array, Channel, Flume, Kanal, Nexus, NexusPair, Of, Rtrb};
+use super::{ringfire, shaq};
 use crate::case::{Case, Shape};
-use crate::measure::{Answer, Scope, Task, measure, measure_processes};
+use crate::measure::{Answer, Scope, Task, processes, threads};
 use crate::wait::Way;
 
 /// As many as anybody wants.
@@ -92,7 +92,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: RINGWAY_SLEEPS,
         except: nothing,
-        measure: measure_processes::<Ringways>,
+        measure: processes::<Ringways<Spsc>, Ringways<Mpmc>>,
     },
     Rival {
         name: "ringway",
@@ -101,7 +101,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: RINGWAY_SLEEPS,
         except: nothing,
-        measure: measure::<Ringways>,
+        measure: threads::<Ringways<Spsc>, Ringways<Mpmc>>,
     },
     Rival {
         name: "rtrb",
@@ -110,7 +110,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: false,
         sleeps: false,
         except: nothing,
-        measure: measure::<Of<Rtrb>>,
+        measure: threads::<Of<Rtrb>, Of<Rtrb>>,
     },
     Rival {
         name: "nexus-queue",
@@ -124,12 +124,7 @@ pub(crate) static ALL: &[Rival] = &[
             }
             _ => None,
         },
-        measure: |task| match task.case {
-            Case::Throughput { shape: Shape::PAIR, .. } | Case::Latency { .. } => {
-                measure::<Of<NexusPair>>(task)
-            }
-            _ => measure::<Of<Nexus>>(task),
-        },
+        measure: threads::<Of<NexusPair>, Of<Nexus>>,
     },
     Rival {
         name: "disruptor",
@@ -138,7 +133,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: false,
         sleeps: false,
         except: nothing,
-        measure: measure::<Disruptors>,
+        measure: threads::<Disruptors, Disruptors>,
     },
     Rival {
         name: "crossbeam-queue",
@@ -147,7 +142,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: false,
         sleeps: false,
         except: nothing,
-        measure: measure::<Of<Array>>,
+        measure: threads::<Of<Array>, Of<Array>>,
     },
     Rival {
         name: "crossbeam-channel",
@@ -156,7 +151,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: true,
         except: nothing,
-        measure: measure::<Of<Channel>>,
+        measure: threads::<Of<Channel>, Of<Channel>>,
     },
     Rival {
         name: "flume",
@@ -165,7 +160,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: true,
         except: nothing,
-        measure: measure::<Of<Flume>>,
+        measure: threads::<Of<Flume>, Of<Flume>>,
     },
     Rival {
         name: "kanal",
@@ -174,7 +169,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: true,
         except: nothing,
-        measure: measure::<Of<Kanal>>,
+        measure: threads::<Of<Kanal>, Of<Kanal>>,
     },
     Rival {
         name: "iceoryx2",
@@ -183,7 +178,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: false,
         sleeps: true,
         except: nothing,
-        measure: measure_processes::<Iceoryxes>,
+        measure: processes::<Iceoryxes, Iceoryxes>,
     },
     Rival {
         name: "ringfire",
@@ -195,7 +190,7 @@ pub(crate) static ALL: &[Rival] = &[
             Case::Latency { bytes: 65_536.., parked: true } => Some("its blobs have no call that sleeps"),
             _ => None,
         },
-        measure: measure_processes::<Ringfires>,
+        measure: processes::<ringfire::Pairs, ringfire::Manys>,
     },
     Rival {
         name: "shaq",
@@ -204,7 +199,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: true,
         except: nothing,
-        measure: measure_processes::<Shaqs>,
+        measure: processes::<shaq::Pairs, shaq::Manys>,
     },
     Rival {
         name: "shmem-ipc",
@@ -213,7 +208,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: true,
         except: nothing,
-        measure: measure_processes::<ShmemIpcs>,
+        measure: processes::<ShmemIpcs, ShmemIpcs>,
     },
     Rival {
         name: "ipc-channel",
@@ -222,7 +217,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: true,
         except: nothing,
-        measure: measure_processes::<IpcChannels>,
+        measure: processes::<IpcChannels, IpcChannels>,
     },
     Rival {
         name: "ipmpsc",
@@ -231,7 +226,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: true,
         except: nothing,
-        measure: measure_processes::<Ipmpscs>,
+        measure: processes::<Ipmpscs, Ipmpscs>,
     },
     Rival {
         name: "pipe",
@@ -240,7 +235,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: true,
         except: nothing,
-        measure: measure_processes::<Streams<Pipe>>,
+        measure: processes::<Streams<Pipe>, Streams<Pipe>>,
     },
     Rival {
         name: "unix-stream",
@@ -249,7 +244,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: true,
         except: nothing,
-        measure: measure_processes::<Streams<UnixStream>>,
+        measure: processes::<Streams<UnixStream>, Streams<UnixStream>>,
     },
     Rival {
         name: "unix-seqpacket",
@@ -258,7 +253,7 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: true,
         except: nothing,
-        measure: measure_processes::<Seqpackets>,
+        measure: processes::<Seqpackets, Seqpackets>,
     },
     Rival {
         name: "posix-mq",
@@ -267,6 +262,6 @@ pub(crate) static ALL: &[Rival] = &[
         waits: true,
         sleeps: true,
         except: nothing,
-        measure: measure_processes::<PosixMqs>,
+        measure: processes::<PosixMqs, PosixMqs>,
     },
 ];

@@ -2,6 +2,7 @@
 //! one size; MPMC queues else.
 #![allow(unsafe_code, reason = "queue files that only this program's processes know")]
 
+use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -14,57 +15,52 @@ use crate::check::Sink;
 use crate::message::fill_bytes;
 use crate::wait::{Way, until};
 
-/// The links of a queue that nobody says anything about: more messages than that are never in an MPMC queue here.
-const LINKS: usize = 8192;
 /// Bytes of the smallest lane.
 const LANE: usize = 1 << 19;
 
-pub(super) struct Ringway<const W: usize> {
-    path: PathBuf,
-    is_pair: bool,
-    way: Way,
-    batch: usize,
+/// What differs.
+pub(super) trait Made: Kind + Sync {
+    fn options(setup: &Setup) -> Options;
 }
 
-impl<const W: usize> System for Ringway<W> {
+impl Made for Spsc {
+    fn options(setup: &Setup) -> Options {
+        Options::new().capacity(setup.capacity * setup.bytes).fixed_len(setup.bytes)
+    }
+}
+
+impl Made for Mpmc {
+    fn options(setup: &Setup) -> Options {
+        let lane = (setup.capacity * setup.bytes).max(LANE);
+        Options::new().links(setup.capacity).capacity(lane)
+    }
+}
+
+pub(super) struct Ringway<K, const W: usize> {
+    path: PathBuf,
+    way: Way,
+    batch: usize,
+    kind: PhantomData<K>,
+}
+
+impl<K: Made, const W: usize> System for Ringway<K, W> {
     fn new(setup: &Setup) -> Result<Self> {
         let path = setup.path("ringway");
-        let is_pair = setup.is_pair();
-        if is_pair {
-            let options = Options::new().capacity(setup.capacity * setup.bytes).fixed_len(setup.bytes);
-            // SAFETY: only this program's own processes know the file, and they use ringway.
-            unsafe { BytesQueue::<Spsc>::create_with(&path, &options) }?;
-        } else {
-            let lane = (setup.capacity * setup.bytes).max(LANE);
-            let options = Options::new().links(setup.capacity.min(LINKS)).capacity(lane);
-            // SAFETY: as above.
-            unsafe { BytesQueue::<Mpmc>::create_with(&path, &options) }?;
-        }
-        Ok(Self { path, is_pair, way: setup.way, batch: setup.batch })
+        // SAFETY: only this program's own processes know the file, and they use ringway.
+        drop(unsafe { BytesQueue::<K>::create_with(&path, &K::options(setup)) }?);
+        Ok(Self { path, way: setup.way, batch: setup.batch, kind: PhantomData })
     }
 
     fn sender(&self, _: usize) -> Result<impl Sender> {
-        Ok(if self.is_pair {
-            // SAFETY: as in `new`.
-            let queue = unsafe { BytesQueue::<Spsc>::open(&self.path) }?;
-            Tx::<W>::One(Side(when_free(|| queue.producer())?, self.way, self.batch))
-        } else {
-            // SAFETY: as in `new`.
-            let queue = unsafe { BytesQueue::<Mpmc>::open(&self.path) }?;
-            Tx::<W>::Many(Side(queue.producer()?, self.way, self.batch))
-        })
+        // SAFETY: as in `new`.
+        let queue = unsafe { BytesQueue::<K>::open(&self.path) }?;
+        Ok(Side::<_, W>(when_free(|| queue.producer())?, self.way, self.batch))
     }
 
     fn receiver(&self, _: usize) -> Result<impl Receiver> {
-        Ok(if self.is_pair {
-            // SAFETY: as in `new`.
-            let queue = unsafe { BytesQueue::<Spsc>::open(&self.path) }?;
-            Rx::<W>::One(Side(when_free(|| queue.consumer())?, self.way, self.batch))
-        } else {
-            // SAFETY: as in `new`.
-            let queue = unsafe { BytesQueue::<Mpmc>::open(&self.path) }?;
-            Rx::<W>::Many(Side(queue.consumer()?, self.way, self.batch))
-        })
+        // SAFETY: as in `new`.
+        let queue = unsafe { BytesQueue::<K>::open(&self.path) }?;
+        Ok(Side::<_, W>(when_free(|| queue.consumer())?, self.way, self.batch))
     }
 }
 
@@ -78,56 +74,29 @@ fn when_free<R>(mut attach: impl FnMut() -> Result<R, AttachError>) -> Result<R>
     }
 }
 
-struct Side<H>(H, Way, usize);
+struct Side<H, const W: usize>(H, Way, usize);
 
-enum Tx<const W: usize> {
-    One(Side<BytesProducer<Spsc>>),
-    Many(Side<BytesProducer<Mpmc>>),
-}
-
-enum Rx<const W: usize> {
-    One(Side<BytesConsumer<Spsc>>),
-    Many(Side<BytesConsumer<Mpmc>>),
-}
-
-impl<const W: usize> Sender for Tx<W> {
+impl<K: Kind, const W: usize> Sender for Side<BytesProducer<K>, W> {
     fn send(&mut self, first: u64, count: u64) {
-        match self {
-            Self::One(side) => send::<_, W>(side, first, count),
-            Self::Many(side) => send::<_, W>(side, first, count),
-        }
-    }
-}
-
-impl<const W: usize> Receiver for Rx<W> {
-    #[inline(always)]
-    fn receive(&mut self, sink: &mut impl Sink) {
-        match self {
-            Self::One(side) => receive::<_, W>(side, sink),
-            Self::Many(side) => receive::<_, W>(side, sink),
-        }
-    }
-}
-
-fn send<K: Kind, const W: usize>(side: &mut Side<BytesProducer<K>>, first: u64, count: u64) {
-    let Side(producer, way, batch) = side;
-    if *batch > 1 {
-        // Batches have no call that waits.
-        let way = if *way == Way::Own { Way::Yield } else { *way };
-        let (mut next, end) = (first, first + count);
-        while next < end {
-            let most = (end - next).min(*batch as u64);
-            next += until(way, || sent(try_batch::<K, W>(producer, next, most)));
-        }
-    } else if *way == Way::Own {
-        for word in first..first + count {
-            let mut claim = producer.claim(W * 8).expect("room");
-            fill_bytes::<W>(word, &mut claim);
-            claim.commit().expect("a commit");
-        }
-    } else {
-        for word in first..first + count {
-            until(*way, || sent(try_single::<K, W>(producer, word)));
+        let Self(producer, way, batch) = self;
+        if *batch > 1 {
+            // Batches have no call that waits.
+            let way = if *way == Way::Own { Way::Yield } else { *way };
+            let (mut next, end) = (first, first + count);
+            while next < end {
+                let most = (end - next).min(*batch as u64);
+                next += until(way, || sent(try_batch::<K, W>(producer, next, most)));
+            }
+        } else if *way == Way::Own {
+            for word in first..first + count {
+                let mut claim = producer.claim(W * 8).expect("room");
+                fill_bytes::<W>(word, &mut claim);
+                claim.commit().expect("a commit");
+            }
+        } else {
+            for word in first..first + count {
+                until(*way, || sent(try_single::<K, W>(producer, word)));
+            }
         }
     }
 }
@@ -166,25 +135,27 @@ fn sent<R>(result: Result<R, SendError>) -> Option<R> {
     }
 }
 
-#[inline(always)]
-fn receive<K: Kind, const W: usize>(side: &mut Side<BytesConsumer<K>>, sink: &mut impl Sink) {
-    let Side(consumer, way, batch) = side;
-    match (*way, *batch) {
-        (Way::Own, 1) => sink.bytes::<W>(&consumer.recv().expect("a message")),
-        (Way::Own, batch) => {
-            let frames = consumer.recv_many(batch).expect("messages");
-            frames.iter().for_each(|message| sink.bytes::<W>(message));
+impl<K: Kind, const W: usize> Receiver for Side<BytesConsumer<K>, W> {
+    #[inline(always)]
+    fn receive(&mut self, sink: &mut impl Sink) {
+        let Self(consumer, way, batch) = self;
+        match (*way, *batch) {
+            (Way::Own, 1) => sink.bytes::<W>(&consumer.recv().expect("a message")),
+            (Way::Own, batch) => {
+                let frames = consumer.recv_many(batch).expect("messages");
+                frames.iter().for_each(|message| sink.bytes::<W>(message));
+            }
+            // A guard that is read where it is received stays in registers.
+            (way, 1) => until(way, || {
+                sink.bytes::<W>(&received(consumer.try_recv())?);
+                Some(())
+            }),
+            (way, batch) => until(way, || {
+                let frames = received(consumer.try_recv_many(batch))?;
+                frames.iter().for_each(|message| sink.bytes::<W>(message));
+                Some(())
+            }),
         }
-        // A guard that is read where it is received stays in registers.
-        (way, 1) => until(way, || {
-            sink.bytes::<W>(&received(consumer.try_recv())?);
-            Some(())
-        }),
-        (way, batch) => until(way, || {
-            let frames = received(consumer.try_recv_many(batch))?;
-            frames.iter().for_each(|message| sink.bytes::<W>(message));
-            Some(())
-        }),
     }
 }
 
@@ -197,9 +168,9 @@ fn received<R>(result: Result<R, RecvError>) -> Option<R> {
     }
 }
 
-pub(super) struct Ringways;
+pub(super) struct Ringways<K>(K);
 
-impl Family for Ringways {
-    type Small<const W: usize> = Ringway<W>;
-    type Large<const W: usize> = Ringway<W>;
+impl<K: Made> Family for Ringways<K> {
+    type Small<const W: usize> = Ringway<K, W>;
+    type Large<const W: usize> = Ringway<K, W>;
 }

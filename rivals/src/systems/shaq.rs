@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use shaq::{mpmc, spsc};
 
 use super::{Family, Receiver, Sender, Setup, System};
@@ -16,52 +16,66 @@ use crate::wait::{Waiter, Way, until};
 /// One wait in the kernel.
 const SLICE: Duration = Duration::from_secs(1);
 
-pub(super) struct Shaq<const W: usize> {
+/// A file in memory.
+fn file(setup: &Setup) -> Result<File> {
+    let mut options = OpenOptions::new();
+    let path = setup.path("shaq");
+    options.read(true).write(true).create_new(true).open(&path).with_context(|| path.display().to_string())
+}
+
+pub(super) struct Pair<const W: usize> {
     file: File,
-    is_pair: bool,
     way: Way,
     batch: usize,
 }
 
-impl<const W: usize> System for Shaq<W> {
+impl<const W: usize> System for Pair<W> {
     fn new(setup: &Setup) -> Result<Self> {
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create_new(true).open(setup.path("shaq"))?;
-        let is_pair = setup.is_pair();
-        if is_pair {
-            let bytes = spsc::minimum_file_size::<Message<W>>(setup.capacity);
-            // SAFETY: the one initialisation; this producer is gone before another one joins. Words mean the same everywhere.
-            drop(unsafe { spsc::Producer::<Message<W>>::create(&file, bytes) }.map_err(readable)?);
-        } else {
-            let bytes = mpmc::minimum_file_size::<Message<W>>(setup.capacity);
-            // SAFETY: the one initialisation. Words mean the same everywhere.
-            drop(unsafe { mpmc::Producer::<Message<W>>::create(&file, bytes) }.map_err(readable)?);
-        }
-        Ok(Self { file, is_pair, way: setup.way, batch: setup.batch })
+        let file = file(setup)?;
+        let bytes = spsc::minimum_file_size::<Message<W>>(setup.capacity);
+        // SAFETY: the one initialisation; this producer is gone before another one joins. Words mean the same everywhere.
+        drop(unsafe { spsc::Producer::<Message<W>>::create(&file, bytes) }.map_err(readable)?);
+        Ok(Self { file, way: setup.way, batch: setup.batch })
     }
 
     fn sender(&self, _: usize) -> Result<impl Sender> {
-        Ok(if self.is_pair {
-            // SAFETY: the only producer now, of the type that the file was made for.
-            let tx = unsafe { spsc::Producer::join(&self.file) }.map_err(readable)?;
-            Tx::<W>::One(Side(tx, self.way, self.batch))
-        } else {
-            // SAFETY: of the type that the file was made for.
-            let tx = unsafe { mpmc::Producer::join(&self.file) }.map_err(readable)?;
-            Tx::<W>::Many(Side(tx, self.way, self.batch))
-        })
+        // SAFETY: the only producer now, of the type that the file was made for.
+        let tx = unsafe { spsc::Producer::<Message<W>>::join(&self.file) }.map_err(readable)?;
+        Ok(Side(tx, self.way, self.batch))
     }
 
     fn receiver(&self, _: usize) -> Result<impl Receiver> {
-        Ok(if self.is_pair {
-            // SAFETY: the only consumer now, of the type that the file was made for.
-            let rx = unsafe { spsc::Consumer::join(&self.file) }.map_err(readable)?;
-            Rx::<W>::One(Side(rx, self.way, self.batch))
-        } else {
-            // SAFETY: of the type that the file was made for.
-            let rx = unsafe { mpmc::Consumer::join(&self.file) }.map_err(readable)?;
-            Rx::<W>::Many(Side(rx, self.way, self.batch))
-        })
+        // SAFETY: the only consumer now, of the type that the file was made for.
+        let rx = unsafe { spsc::Consumer::<Message<W>>::join(&self.file) }.map_err(readable)?;
+        Ok(Side(rx, self.way, self.batch))
+    }
+}
+
+pub(super) struct Many<const W: usize> {
+    file: File,
+    way: Way,
+    batch: usize,
+}
+
+impl<const W: usize> System for Many<W> {
+    fn new(setup: &Setup) -> Result<Self> {
+        let file = file(setup)?;
+        let bytes = mpmc::minimum_file_size::<Message<W>>(setup.capacity);
+        // SAFETY: the one initialisation. Words mean the same everywhere.
+        drop(unsafe { mpmc::Producer::<Message<W>>::create(&file, bytes) }.map_err(readable)?);
+        Ok(Self { file, way: setup.way, batch: setup.batch })
+    }
+
+    fn sender(&self, _: usize) -> Result<impl Sender> {
+        // SAFETY: of the type that the file was made for.
+        let tx = unsafe { mpmc::Producer::<Message<W>>::join(&self.file) }.map_err(readable)?;
+        Ok(Side(tx, self.way, self.batch))
+    }
+
+    fn receiver(&self, _: usize) -> Result<impl Receiver> {
+        // SAFETY: of the type that the file was made for.
+        let rx = unsafe { mpmc::Consumer::<Message<W>>::join(&self.file) }.map_err(readable)?;
+        Ok(Side(rx, self.way, self.batch))
     }
 }
 
@@ -71,16 +85,6 @@ fn readable(error: shaq::error::Error) -> anyhow::Error {
 
 struct Side<H>(H, Way, usize);
 
-enum Tx<const W: usize> {
-    One(Side<spsc::Producer<Message<W>>>),
-    Many(Side<mpmc::Producer<Message<W>>>),
-}
-
-enum Rx<const W: usize> {
-    One(Side<spsc::Consumer<Message<W>>>),
-    Many(Side<mpmc::Consumer<Message<W>>>),
-}
-
 /// Fills a message in place.
 #[inline(always)]
 fn write<const W: usize>(slot: &mut std::mem::MaybeUninit<Message<W>>, first: u64) {
@@ -89,16 +93,7 @@ fn write<const W: usize>(slot: &mut std::mem::MaybeUninit<Message<W>>, first: u6
     fill(first, unsafe { &mut *slot.as_mut_ptr() });
 }
 
-impl<const W: usize> Sender for Tx<W> {
-    fn send(&mut self, first: u64, count: u64) {
-        match self {
-            Self::One(side) => side.send(first, count),
-            Self::Many(side) => side.send(first, count),
-        }
-    }
-}
-
-impl<const W: usize> Side<spsc::Producer<Message<W>>> {
+impl<const W: usize> Sender for Side<spsc::Producer<Message<W>>> {
     fn send(&mut self, first: u64, count: u64) {
         let (mut next, end) = (first, first + count);
         let mut waiter = Waiter::new(self.1);
@@ -123,7 +118,7 @@ impl<const W: usize> Side<spsc::Producer<Message<W>>> {
     }
 }
 
-impl<const W: usize> Side<mpmc::Producer<Message<W>>> {
+impl<const W: usize> Sender for Side<mpmc::Producer<Message<W>>> {
     fn send(&mut self, first: u64, count: u64) {
         if self.2 == 1 {
             for word in first..first + count {
@@ -146,40 +141,47 @@ impl<const W: usize> Side<mpmc::Producer<Message<W>>> {
     }
 }
 
-impl<const W: usize> Receiver for Rx<W> {
+impl<const W: usize> Receiver for Side<spsc::Consumer<Message<W>>> {
     #[inline(always)]
     fn receive(&mut self, sink: &mut impl Sink) {
-        match self {
-            Self::One(Side(rx, way, max)) => {
-                let max = NonZeroUsize::new(*max).expect("a batch has room");
-                // What it waited for is reserved below.
-                while *way == Way::Own && rx.wait_readable_timeout(SLICE).is_err() {}
-                until(*way, || {
-                    let batch = rx.try_reserve_read_batch(max)?;
-                    (0..batch.len()).for_each(|number| sink.words(batch[number].iter().copied()));
-                    Some(())
-                });
-            }
-            Self::Many(Side(rx, way, max)) => {
-                let max = NonZeroUsize::new(*max).expect("a batch has room");
-                let batch = if *way == Way::Own {
-                    loop {
-                        if let Ok(batch) = rx.reserve_read_batch_timeout(max, SLICE) {
-                            break batch;
-                        }
-                    }
-                } else {
-                    until(*way, || rx.try_reserve_read_batch(max))
-                };
-                (0..batch.len()).for_each(|number| sink.words(batch[number].iter().copied()));
-            }
-        }
+        let Self(rx, way, most) = self;
+        let most = NonZeroUsize::new(*most).expect("a batch has room");
+        // What it waited for is reserved below.
+        while *way == Way::Own && rx.wait_readable_timeout(SLICE).is_err() {}
+        until(*way, || {
+            let batch = rx.try_reserve_read_batch(most)?;
+            (0..batch.len()).for_each(|number| sink.words(batch[number].iter().copied()));
+            Some(())
+        });
     }
 }
 
-pub(super) struct Shaqs;
+impl<const W: usize> Receiver for Side<mpmc::Consumer<Message<W>>> {
+    #[inline(always)]
+    fn receive(&mut self, sink: &mut impl Sink) {
+        let Self(rx, way, most) = self;
+        let most = NonZeroUsize::new(*most).expect("a batch has room");
+        until(*way, || {
+            let batch = if *way == Way::Own {
+                rx.reserve_read_batch_timeout(most, SLICE).ok()?
+            } else {
+                rx.try_reserve_read_batch(most)?
+            };
+            (0..batch.len()).for_each(|number| sink.words(batch[number].iter().copied()));
+            Some(())
+        });
+    }
+}
 
-impl Family for Shaqs {
-    type Small<const W: usize> = Shaq<W>;
-    type Large<const W: usize> = Shaq<W>;
+pub(super) struct Pairs;
+pub(super) struct Manys;
+
+impl Family for Pairs {
+    type Small<const W: usize> = Pair<W>;
+    type Large<const W: usize> = Pair<W>;
+}
+
+impl Family for Manys {
+    type Small<const W: usize> = Many<W>;
+    type Large<const W: usize> = Many<W>;
 }

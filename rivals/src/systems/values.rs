@@ -164,10 +164,13 @@ impl<H: Pop<Message<W>>, const W: usize> Receiver for SmallSide<H, W> {
 
 type Picture = Box<[u64]>;
 
+/// Both ends of a queue of boxes.
+type Ends<Q> = (Handles<<Q as Values>::Tx<Picture>>, Handles<<Q as Values>::Rx<Picture>>);
+
 /// Boxes from a pool.
 pub(super) struct Large<Q: Values> {
-    full: (Handles<Q::Tx<Picture>>, Handles<Q::Rx<Picture>>),
-    empty: (Handles<Q::Tx<Picture>>, Handles<Q::Rx<Picture>>),
+    full: Ends<Q>,
+    empty: Ends<Q>,
     way: Way,
     batch: usize,
 }

@@ -123,7 +123,7 @@ pub(crate) fn median(sorted: &[f64]) -> Option<f64> {
 /// A figure as people read it: millions of messages, or nanoseconds and more.
 pub(crate) fn readable(unit: &str, figure: f64) -> String {
     let (scaled, unit) = match unit {
-        "msg/s" if figure >= 1e5 => (figure / 1e6, "M/s"),
+        "msg/s" if figure >= 1e6 => (figure / 1e6, "M/s"),
         "msg/s" if figure >= 1e3 => (figure / 1e3, "k/s"),
         "msg/s" => (figure, "/s"),
         _ if figure >= 1e6 => (figure / 1e6, "ms"),

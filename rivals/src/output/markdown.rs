@@ -249,7 +249,7 @@ mod tests {
             "| ringway | **61.0** (60.0 – 62.0) |",
             "- shaq: does not build",
             "![spsc-single](plots/spsc-single.svg)",
-            "| shaq | stuck | 500 µs (500 µs – 500 µs) | stuck: stuck 1 of 4 trials |",
+            "| shaq | stuck | 500 µs (500 µs – 500 µs) | stuck in 1 of 4 trials |",
         ] {
             assert!(text.contains(part), "{part:?} in {text}");
         }

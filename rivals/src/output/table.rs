@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::case::Case;
-use crate::record::{Record, readable};
+use crate::record::{Counts, Record, readable};
 
 pub(crate) fn print(case: Case, records: &[Record]) {
     let mut table = Table::new();
@@ -39,28 +39,28 @@ pub(crate) fn sorted(records: &[Record]) -> Vec<&Record> {
 /// What a figure alone does not say.
 pub(crate) fn remarks(record: &Record) -> String {
     let mut remarks = Vec::new();
-    if let (Some(outcome), Some(counts)) = (&record.outcome, &record.toll) {
-        let mut what = Vec::new();
-        let mut count = |number: usize, text: &str| {
-            if number > 0 {
-                what.push(format!("{text} {number}"));
-            }
-        };
-        count(counts.stuck, "stuck");
-        count(counts.torn, "torn");
-        count(counts.lost, "lost something");
-        let what = if what.is_empty() { String::new() } else { format!(": {} ", what.join(", ")) };
-        remarks.push(format!("{outcome}{what} of {} trials", counts.trials).replace("  ", " "));
-        if counts.lost_messages > 0 {
-            remarks.push(format!("{} messages lost", counts.lost_messages));
-        }
-        if counts.again > 0 {
-            remarks.push(format!("{} came again", counts.again));
-        }
-    }
+    remarks.extend(record.toll.as_ref().map(count));
     remarks.extend(record.way.iter().map(|way| format!("waits: {way}")));
     remarks.extend(record.p99.map(|p99| format!("p99 {}", readable("ns", p99))));
     remarks.extend(record.error.iter().cloned());
     remarks.extend(record.note.iter().cloned());
     remarks.join("; ")
+}
+
+/// How often what happened.
+fn count(counts: &Counts) -> String {
+    let often = [(counts.stuck, "stuck in"), (counts.torn, "torn in"), (counts.lost, "lost something in")];
+    let often: Vec<_> = often.iter().filter(|(times, _)| *times > 0).collect();
+    let often: Vec<_> = often.iter().map(|(times, what)| format!("{what} {times}")).collect();
+    let mut text = if often.is_empty() {
+        format!("went on in all {} trials", counts.trials)
+    } else {
+        format!("{} of {} trials", often.join(", "), counts.trials)
+    };
+    for (number, what) in [(counts.lost_messages, "lost"), (counts.again, "came again")] {
+        if number > 0 {
+            text += &format!("; {number} messages {what}");
+        }
+    }
+    text
 }

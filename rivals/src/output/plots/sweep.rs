@@ -85,7 +85,7 @@ pub(super) fn draw(path: &Path, group: &Group<'_>, scope: Scope) -> Result<bool>
 
 /// In the order of their last points, as they stand at the right end.
 fn lines<'r>(group: &'r Group<'r>, scope: Scope) -> Vec<Line<'r>> {
-    let shown = |row: &&Row<'_>| row.scope == scope || is_ours(row);
+    let shown = |row: &&Row<'_>| row.scope == scope || (is_ours(row) && row.scope == Scope::Processes);
     let mut others = OTHERS.into_iter().cycle();
     let line = |row: &'r Row<'r>| {
         let dashed = row.scope == Scope::Threads && is_ours(row);
@@ -98,8 +98,8 @@ fn lines<'r>(group: &'r Group<'r>, scope: Scope) -> Vec<Line<'r>> {
     };
     let mut lines: Vec<_> = group.rows.iter().filter(shown).map(line).collect();
     lines.retain(|line| !line.points().is_empty());
-    let last = |line: &Line<'_>| line.points().last().map_or(0.0, |(_, figure)| *figure);
-    lines.sort_by(|one, other| last(other).total_cmp(&last(one)));
+    let last = |line: &Line<'_>| line.points().last().copied().unwrap_or_default();
+    lines.sort_by(|one, other| last(other).partial_cmp(&last(one)).unwrap_or(std::cmp::Ordering::Equal));
     lines
 }
 

@@ -4,13 +4,14 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::case::{Case, Limit};
+use crate::interrupt;
 use crate::measure::{Answer, Scope, Task};
 use crate::record::{Record, median};
 use crate::scratch::Scratch;
@@ -19,6 +20,10 @@ use crate::wait::Way;
 
 /// A measurement may take so much longer than it should; then it is stuck.
 const PATIENCE: Duration = Duration::from_secs(12);
+/// Between two looks whether the user has had enough.
+const SLICE: Duration = Duration::from_millis(100);
+/// Large messages get so many times as long: the first round through their memory takes more of it.
+const LARGE: u32 = 3;
 const PINGPONG: Duration = Duration::from_millis(20);
 
 /// How much is measured, and what of it.
@@ -49,7 +54,11 @@ impl Plan {
     }
 
     fn task(&self, case: Case, system: &str, scope: Scope, way: Way) -> Task {
-        let length = if matches!(case, Case::Crash(_)) { self.trials_length } else { self.length };
+        let length = match case {
+            Case::Crash(_) => self.trials_length,
+            Case::Throughput { bytes: 65_536.., .. } => LARGE * self.length,
+            _ => self.length,
+        };
         Task {
             case,
             system: system.to_owned(),
@@ -214,13 +223,18 @@ fn measure(mut task: Task) -> Result<Answer> {
             }
         }
     });
-    let answer = match hears.recv_timeout(task.length + PATIENCE) {
-        Ok(answer) => answer,
-        Err(mpsc::RecvTimeoutError::Timeout) => {
-            Answer::Error(format!("stuck: nothing came for {} s", PATIENCE.as_secs()))
-        }
-        Err(mpsc::RecvTimeoutError::Disconnected) => {
-            Answer::Error(format!("the process that measured ended: {}", group.0.wait()?))
+    let start = Instant::now();
+    let answer = loop {
+        interrupt::check()?;
+        match hears.recv_timeout(SLICE) {
+            Ok(answer) => break answer,
+            Err(mpsc::RecvTimeoutError::Timeout) if start.elapsed() < task.length + PATIENCE => {}
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                break Answer::Error(format!("stuck: nothing came for {} s", PATIENCE.as_secs()));
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                break Answer::Error(format!("the process that measured ended: {}", group.0.wait()?));
+            }
         }
     };
     drop(group);

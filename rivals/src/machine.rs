@@ -14,10 +14,11 @@ pub(crate) fn describe() -> String {
         read_to_string(path).map_or_else(|_| "?".into(), |size| size.trim().to_owned())
     };
     format!(
-        "{}, {cores} cores, L2 {} each, L3 {}, Linux {}",
+        "{}, {cores} cores, L2 {} each, L3 {}, Linux {}; ringway {}",
         model.unwrap_or("an unknown processor"),
         cache(2),
         cache(3),
-        kernel.trim()
+        kernel.trim(),
+        env!("CARGO_PKG_VERSION")
     )
 }

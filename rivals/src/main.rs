@@ -3,6 +3,7 @@
 mod case;
 mod check;
 mod conduct;
+mod interrupt;
 mod machine;
 mod measure;
 mod message;
@@ -110,13 +111,15 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("rivals: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<interrupt::Interrupted>() { ExitCode::from(130) } else { ExitCode::FAILURE }
         }
     }
 }
 
 /// Measures in this process, and prints what came of it.
 fn answer(task: &str) -> ExitCode {
+    // Nobody would hear it any more if that one were gone.
+    let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
     // Whoever panics, here or in a worker, answers with that: the first answer counts.
     std::panic::set_hook(Box::new(|info| {
         if !CAUGHT.load(Ordering::Relaxed) {
@@ -168,6 +171,7 @@ impl Run {
 
     fn run(&self) -> Result<()> {
         let plan = self.plan()?;
+        interrupt::watch()?;
         let mut save = self.save.as_ref().map(|path| create(path)).transpose()?;
         let mut all = Vec::new();
         for case in &plan.cases {

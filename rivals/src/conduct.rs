@@ -230,7 +230,10 @@ fn measure(mut task: Task) -> Result<Answer> {
             Ok(answer) => break answer,
             Err(mpsc::RecvTimeoutError::Timeout) if start.elapsed() < task.length + PATIENCE => {}
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                break Answer::Error(format!("stuck: nothing came for {} s", PATIENCE.as_secs()));
+                break Answer::Error(format!(
+                    "stuck: not done {} s after the time was up",
+                    PATIENCE.as_secs()
+                ));
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => {
                 break Answer::Error(format!("the process that measured ended: {}", group.0.wait()?));

@@ -1,5 +1,7 @@
 //! Ringway beside what users would pick instead, on the same work: `cargo run --release -p rivals`. See README.md.
 
+#![deny(unsafe_code)]
+
 mod case;
 mod check;
 mod conduct;

@@ -119,9 +119,12 @@ struct Tx<const W: usize> {
 impl<const W: usize> Sender for Tx<W> {
     fn send(&mut self, first: u64, count: u64) {
         for word in first..first + count {
-            let mut sample = self.publisher.loan_uninit().expect("a loan");
-            write(sample.payload_mut(), word);
-            initialised(sample).send().expect("delivered");
+            // Again if it was delivered to nobody: it retries only for subscribers that it has noticed.
+            until(Way::Yield, || {
+                let mut sample = self.publisher.loan_uninit().expect("a loan");
+                write(sample.payload_mut(), word);
+                Some(initialised(sample).send().expect("delivered")).filter(|receivers| *receivers > 0)
+            });
             if let Some(notifier) = &self.notifier {
                 notifier.notify().expect("notified");
             }

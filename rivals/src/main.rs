@@ -69,13 +69,13 @@ struct Run {
     /// Only these systems, by their whole names.
     #[arg(long, value_delimiter = ',')]
     system: Vec<String>,
-    /// Runs of each case, interleaved [5, with --quick 1].
+    /// Runs of each case, interleaved (default 5, with --quick 1).
     #[arg(long)]
     runs: Option<u64>,
-    /// Milliseconds of a run [100, with --quick 20].
+    /// Milliseconds of a run (default 100, with --quick 20).
     #[arg(long)]
     millis: Option<u64>,
-    /// Kills of each crash case [200, with --quick 10].
+    /// Kills of each crash case (default 200, with --quick 10).
     #[arg(long)]
     trials: Option<u64>,
     /// The producers' core and the consumers'.

@@ -3,7 +3,7 @@
 //! Two producers and two consumers where a system takes so many; else the second one of the victim's role comes when the
 //! victim is dead, in its place. All send and receive as fast as they can; at a random moment one gets SIGKILL. Then
 //! - a message that was sent after the death must be received: the time until then is the figure, and if none is within
-//!   [`PATIENCE`], the others are stuck;
+//!   a second, the others are stuck;
 //! - everything whose sending was done must have been received by somebody, or it is lost;
 //! - no message may have wrong content, or it is torn.
 

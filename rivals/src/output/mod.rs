@@ -1,0 +1,6 @@
+//! What people look at.
+
+pub(crate) mod groups;
+pub(crate) mod markdown;
+pub(crate) mod plots;
+pub(crate) mod table;

@@ -169,6 +169,8 @@ impl Shared {
             messages: bell(offset_of!(Doorbells, messages)),
             room: bell(offset_of!(Doorbells, room)),
         };
+        // Also whoever never attaches: recovering is a change.
+        bells.take_part();
         Ok(Self {
             path,
             file,
@@ -186,7 +188,6 @@ impl Shared {
         if !self.guard.is_intact() {
             return Err(AttachError::Forked);
         }
-        self.bells.take_part();
         let lock = AttachLock::take(&self.file).map_err(|error| match error {
             AttachLockError::Busy => AttachError::Busy { path: self.path.clone() },
             AttachLockError::Io(source) => self.attach_failed("locking the file")(source),

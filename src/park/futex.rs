@@ -58,24 +58,51 @@ mod kernel {
     }
 }
 
-/// Sleepers of a model give the processor to others.
+/// Sleepers of a model really sleep, for ever if nobody wakes them: loom calls that a deadlock. What the kernel's lock on a
+/// futex orders, this one does.
 #[cfg(loom)]
 mod kernel {
+    use std::collections::VecDeque;
+    use std::sync::Arc;
     use std::time::Duration;
+
+    use loom::sync::{Condvar, Mutex};
 
     use super::Woken;
     use crate::sync::{AtomicU32, Ordering};
 
+    loom::lazy_static! {
+        /// Who sleeps, by the address of the word, longest first.
+        static ref SLEEPERS: Mutex<VecDeque<(usize, Arc<Condvar>)>> = Mutex::new(VecDeque::new());
+    }
+
+    fn address(word: &AtomicU32) -> usize {
+        std::ptr::from_ref(word).addr()
+    }
+
     pub(crate) fn wait(word: &AtomicU32, expected: u32, _slice: Duration) -> Woken {
-        while word.load(Ordering::Acquire) == expected {
-            loom::thread::yield_now();
+        let mut sleepers = SLEEPERS.lock().unwrap();
+        if word.load(Ordering::Relaxed) == expected {
+            let me = Arc::new(Condvar::new());
+            sleepers.push_back((address(word), Arc::clone(&me)));
+            while sleepers.iter().any(|(_, sleeper)| Arc::ptr_eq(sleeper, &me)) {
+                sleepers = me.wait(sleepers).unwrap();
+            }
         }
         Woken::Rung
     }
 
-    /// As if everybody had been awake.
-    pub(crate) fn wake(_word: &AtomicU32, _count: u32) -> u32 {
-        0
+    pub(crate) fn wake(word: &AtomicU32, count: u32) -> u32 {
+        let mut sleepers = SLEEPERS.lock().unwrap();
+        let mut woken = 0;
+        while woken < count
+            && let Some(at) = sleepers.iter().position(|(sleeps_on, _)| *sleeps_on == address(word))
+            && let Some((_, sleeper)) = sleepers.remove(at)
+        {
+            sleeper.notify_one();
+            woken += 1;
+        }
+        woken
     }
 }
 

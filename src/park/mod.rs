@@ -85,6 +85,8 @@
 pub(crate) mod barrier;
 mod cancel;
 mod futex;
+#[cfg(all(test, loom))]
+mod loom_tests;
 
 use std::time::Duration;
 

@@ -79,8 +79,8 @@ impl Queue {
             return None;
         }
         barrier::heavy();
-        let is_drained = |_: &Self| self.head.load(Ordering::Acquire) == self.slots.len() as u64;
-        self.take().or_else(|| is_drained(self).then_some(Found::Closed))
+        let is_drained = || self.head.load(Ordering::Acquire) == self.slots.len() as u64;
+        self.take().or_else(|| is_drained().then_some(Found::Closed))
     }
 
     /// As a consumer that sleeps at once.
@@ -196,7 +196,7 @@ fn whoever_arms_meanwhile_stays_armed() {
     });
 }
 
-/// Three wakes for one sleeper after the other: none may disarm the others.
+/// A wake that has woken as many as it wanted may have left some.
 #[test]
 fn a_wake_leaves_the_others_armed() {
     explore(Some(2), || {
@@ -237,7 +237,7 @@ fn closing_wakes_who_sleeps_and_loses_nothing() {
 /// The queue is closed while its last message is claimed and not committed.
 #[test]
 fn whoever_takes_the_last_message_tells_the_others() {
-    explore(Some(2), || {
+    explore(Some(1), || {
         let queue = Queue::new(1);
         let consumers = receive_in_threads(&queue, 2);
         queue.close();

@@ -203,6 +203,12 @@ impl Bell {
         futex::wait(&self.words.bell, ticket.0, slice)
     }
 
+    /// How often it was rung.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn rings(&self) -> u32 {
+        self.words.bell.load(Ordering::Acquire)
+    }
+
     /// Says that the queue is closed.
     pub(crate) fn close(&self) {
         self.words.waiting.fetch_or(CLOSED, Ordering::AcqRel);

@@ -65,7 +65,6 @@ mistakes=(
     'waker-fence-dropped|src/park/mod.rs|fence(Ordering::SeqCst); let seen =|let seen ='
     'sleeper-fence-dropped|src/park/mod.rs|self.need_fence(); fence(Ordering::SeqCst);|self.need_fence();'
     'ring-does-not-release|src/park/mod.rs|self.words.bell.fetch_add(1, Ordering::AcqRel);|self.words.bell.fetch_add(1, Ordering::Acquire);'
-    'bell-load-relaxed|src/park/mod.rs|Ticket(self.words.bell.load(Ordering::Acquire))|Ticket(self.words.bell.load(Ordering::Relaxed))'
     'close-does-not-release|src/park/mod.rs|self.words.waiting.fetch_or(CLOSED, Ordering::AcqRel);|self.words.waiting.fetch_or(CLOSED, Ordering::Acquire);'
     'bell-read-after-arm|src/park/mod.rs|ticket }|Ticket(self.words.bell.load(Ordering::Acquire)) }'
     'arrivals-not-counted|src/park/mod.rs|seen.wrapping_add(ARRIVAL) \| ARMED,|seen \| ARMED,'
@@ -99,8 +98,10 @@ mistakes=(
 # - The words of `enter` and `leave` Relaxed: the lease, which is taken before the one and given back after the other, orders
 #   them. The intents that `enter` clears: they are cleared under the lease, too; seen late they only delay a recovery.
 # - The doorbell's read-modify-writes of `waiting` (arm, clear, NEED_FENCE) Relaxed: what a waker must see of an arming, or a
-#   sleeper of a change, the fences order, or the heavy barrier for both sides; clearing orders nothing, for whoever finds ARMED
+#   sleeper of a change, the fences order, or the heavy barrier for both sides (for the load before an arming see below); clearing orders nothing, for whoever finds ARMED
 #   gone and a sleeper that does not find the bell rung meet at the kernel's lock on the futex. NEED_FENCE may be late by a slice.
+# - The load of the bell before arming Relaxed: the barrier behind it, heavy or a fence, acquires what the ring released; and the
+#   arming releases, so that it does not come before that load.
 # - The ring without Acquire: whoever rings reads nothing because of it.
 # - The ring without Release has a second half that loom cannot show: the load of `waiting` before it must not come after it, or
 #   the clearing would count a sleeper that has read the new bell. loom runs each thread's accesses in program order.

@@ -21,12 +21,13 @@ fn create(directory: &Path, options: &Options) -> BytesQueue<Mpmc> {
     unsafe { BytesQueue::create_with(directory.join("q"), options) }.unwrap()
 }
 
-/// Receives once, asleep, and holds the message until all have one.
-fn receive(consumer: BytesConsumer<Mpmc>, threads: &Sender<Pid>, until: &Barrier) {
+/// Receives once, asleep, and holds the message until all have one and the rings were counted: whoever leaves rings as well.
+fn receive(consumer: BytesConsumer<Mpmc>, threads: &Sender<Pid>, taken: &Barrier) {
     consumer.set_wait(Wait::Park);
     threads.send(gettid()).unwrap();
     let _frame = consumer.recv().unwrap();
-    until.wait();
+    taken.wait();
+    taken.wait();
 }
 
 /// Waits until the threads sleep at `bell` as it is now.
@@ -68,7 +69,9 @@ fn rings_for_two() -> u32 {
         claimer.links.commit(first, FrameRef { lane: claimer.me, offset: 0, len: 0 });
         bell.notify(1);
         taken.wait();
-        bell.rings() - before
+        let rings = bell.rings() - before;
+        taken.wait();
+        rings
     })
 }
 
@@ -101,6 +104,8 @@ fn letters_ring_for_who_waits_for_them() {
         let before = bell.rings();
         bury();
         taken.wait();
-        assert_eq!(bell.rings() - before, 1);
+        let rings = bell.rings() - before;
+        taken.wait();
+        assert_eq!(rings, 1);
     });
 }

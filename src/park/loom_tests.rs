@@ -234,13 +234,38 @@ fn closing_wakes_who_sleeps_and_loses_nothing() {
     });
 }
 
-/// The queue is closed while its last message is claimed and not committed.
+/// The one consumer of a queue whose producer closes it.
+#[test]
+fn what_was_sent_before_the_close_is_received() {
+    explore(None, || {
+        let queue = Queue::new(1);
+        let producer = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || {
+                queue.commit(0);
+                queue.close();
+            }
+        });
+        let style = sleeper();
+        let found = wait(Until::Forever, 1, &parking(&queue.messages, &style), |_| {
+            let after_the_end = || {
+                barrier::heavy();
+                queue.take().unwrap_or(Found::Closed)
+            };
+            queue.take().or_else(|| queue.messages.is_closed().then(after_the_end))
+        });
+        assert_eq!(found, Ok(Found::Message(0)));
+        producer.join().unwrap();
+    });
+}
+
+/// The queue was closed while its last message was claimed and not committed.
 #[test]
 fn whoever_takes_the_last_message_tells_the_others() {
-    explore(Some(1), || {
+    explore(Some(2), || {
         let queue = Queue::new(1);
-        let consumers = receive_in_threads(&queue, 2);
         queue.close();
+        let consumers = receive_in_threads(&queue, 2);
         queue.send(0);
         assert_eq!(found(consumers), [Found::Message(0), Found::Closed]);
     });

@@ -48,7 +48,7 @@ pub(crate) struct Bells {
 
 impl Bells {
     /// Makes this process known to those who sleep; before its first change to the queue.
-    fn take_part(&self) {
+    pub(super) fn take_part(&self) {
         if !barrier::register() {
             self.messages.need_fence();
             self.room.need_fence();
@@ -169,8 +169,6 @@ impl Shared {
             messages: bell(offset_of!(Doorbells, messages)),
             room: bell(offset_of!(Doorbells, room)),
         };
-        // Also whoever never attaches: recovering is a change.
-        bells.take_part();
         Ok(Self {
             path,
             file,
@@ -188,6 +186,7 @@ impl Shared {
         if !self.guard.is_intact() {
             return Err(AttachError::Forked);
         }
+        self.bells.take_part();
         let lock = AttachLock::take(&self.file).map_err(|error| match error {
             AttachLockError::Busy => AttachError::Busy { path: self.path.clone() },
             AttachLockError::Io(source) => self.attach_failed("locking the file")(source),

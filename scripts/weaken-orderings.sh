@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Weakens one ordering, or drops one rule, of the lane protocol or of that of links at a time, in a copy of the sources,
+# Weakens one ordering, or drops one rule, of the lane protocol, of that of links or of the doorbell at a time, in a copy of the sources,
 # and runs the loom models of that part on it: every mistake must be caught. Takes half an hour, most of it for links.
 # Usage: scripts/weaken-orderings.sh [NAME ...]
 set -euo pipefail
@@ -57,6 +57,24 @@ mistakes=(
     'leave-keeps-frames|src/links/entry.rs|if word.role() == EntryRole::Consumer {|if false {'
     'lane-given-back-out-of-order|src/lane/linked.rs|let over = some.take_while(\|extent\| is_over(extent.position)).count();|let over = some.filter(\|extent\| is_over(extent.position)).count();'
     'adopted-lane-empty|src/lane/linked.rs|extents.push_back(Extent { position: frame.position, end: tail });|'
+
+    # The doorbell.
+    'light-dropped|src/park/mod.rs|barrier::light(&self.words.waiting).load(|self.words.waiting.load('
+    'heavy-dropped|src/park/mod.rs|if !barrier::heavy() {|if false {'
+    'need-fence-ignored|src/park/mod.rs|if seen & (ARMED \| NEED_FENCE) != 0 {|if seen & ARMED != 0 {'
+    'waker-fence-dropped|src/park/mod.rs|fence(Ordering::SeqCst); let seen =|let seen ='
+    'sleeper-fence-dropped|src/park/mod.rs|self.need_fence(); fence(Ordering::SeqCst);|self.need_fence();'
+    'ring-does-not-release|src/park/mod.rs|self.words.bell.fetch_add(1, Ordering::AcqRel);|self.words.bell.fetch_add(1, Ordering::Acquire);'
+    'close-does-not-release|src/park/mod.rs|self.words.waiting.fetch_or(CLOSED, Ordering::AcqRel);|self.words.waiting.fetch_or(CLOSED, Ordering::Acquire);'
+    'bell-read-after-arm|src/park/mod.rs|ticket }|Ticket(self.words.bell.load(Ordering::Acquire)) }'
+    'arrivals-not-counted|src/park/mod.rs|seen.wrapping_add(ARRIVAL) \| ARMED,|seen \| ARMED,'
+    'cleared-whatever-it-is|src/park/mod.rs|self.words.waiting.compare_exchange(seen, seen & !ARMED, Ordering::AcqRel, Ordering::Relaxed);|self.words.waiting.fetch_and(!ARMED, Ordering::AcqRel);'
+    'cleared-always|src/park/mod.rs|if self.ring(count) < count {|self.ring(count); {'
+    'wake-before-ring|src/park/mod.rs|self.words.bell.fetch_add(1, Ordering::AcqRel); futex::wake(&self.words.bell, count)|let woken = futex::wake(&self.words.bell, count); self.words.bell.fetch_add(1, Ordering::AcqRel); woken'
+    'nothing-passed-on|src/park/mod.rs|self.notify(1);|'
+    'end-not-passed-on|src/park/mod.rs|if self.is_closed() { self.notify_all(); }|if self.is_closed() { }'
+    'no-look-behind-the-arming|src/wait/mod.rs|let ticket = bell.arm(); if let Some(found) = look(BEFORE_SLEEP) {|let ticket = bell.arm(); if let Some(found) = None {'
+    'cancel-does-not-ring|src/park/cancel.rs|self.bell.ring_for_all();|'
 )
 
 # Not in the list, for no loom model can tell them from what they replace. loom runs each thread's stores in program order, and
@@ -79,6 +97,17 @@ mistakes=(
 # - The intents that `clean` reads, Relaxed: their owner is dead, and its lease was acquired.
 # - The words of `enter` and `leave` Relaxed: the lease, which is taken before the one and given back after the other, orders
 #   them. The intents that `enter` clears: they are cleared under the lease, too; seen late they only delay a recovery.
+# - The doorbell's read-modify-writes of `waiting` (arm, clear, NEED_FENCE) Relaxed: what a waker must see of an arming, or a
+#   sleeper of a change, the fences order, or the heavy barrier for both sides (for the load before an arming see below); clearing orders nothing, for whoever finds ARMED
+#   gone and a sleeper that does not find the bell rung meet at the kernel's lock on the futex. NEED_FENCE may be late by a slice.
+# - The load of the bell before arming Relaxed: the barrier behind it, heavy or a fence, acquires what the ring released; and the
+#   arming releases, so that it does not come before that load.
+# - The ring without Acquire: whoever rings reads nothing because of it.
+# - The ring without Release has a second half that loom cannot show: the load of `waiting` before it must not come after it, or
+#   the clearing would count a sleeper that has read the new bell. loom runs each thread's accesses in program order.
+# - The canceller's flag Relaxed: the ring releases it. It is no word of a queue, so loom does not see it.
+# - That the light barrier is none for the processor: loom knows no asymmetric barriers. `model/`, `waiting` and `room`, has the
+#   waker's store buffer, and catches NoMembarrier.
 # - `frames_in` without its fence: the fields are stored with Release, but loaded Relaxed, so it is needed in C++; see below.
 
 missed=0
@@ -102,6 +131,7 @@ open(path, "w").write(changed)
 PY
     case "$file" in
         src/links/* | src/lane/linked.rs) models=links::loom_tests ;;
+        src/park/* | src/wait/*) models=park::loom_tests ;;
         *) models=loom_tests ;;
     esac
     # The first model that fails is enough.
@@ -109,7 +139,7 @@ PY
     timeout 1200 cargo test --profile optimized --lib "$models" 2>&1 | tee "$copy/log" \
         | grep -m 1 -E '^test .* FAILED' >"$copy/caught" || status=${PIPESTATUS[0]}
     if [ -s "$copy/caught" ]; then
-        echo "caught $name: $(sed -E 's/^test (lane|links)::loom_tests::([a-z_:]+) .*/\2/' "$copy/caught")"
+        echo "caught $name: $(sed -E 's/^test (lane|links|park)::loom_tests::([a-z_:]+) .*/\2/' "$copy/caught")"
         continue
     fi
     missed=$((missed + 1))

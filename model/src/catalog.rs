@@ -176,34 +176,56 @@ fn add_waiting(all: &mut Vec<Scenario>) {
     let mut add = |effort, mistake, bounds: Bounds| {
         all.push(Scenario::new("waiting", effort, mistake, &bounds, Waiting { bounds, mistake }));
     };
-    let base = Bounds { producers: 2, consumers: 2, k: 1, rejects: 0, kills: 0, asleep: false };
-    let asleep = Bounds { consumers: 3, asleep: true, ..base };
+    let base = Bounds {
+        producers: 2,
+        consumers: 2,
+        k: 1,
+        rejects: 0,
+        kills: 0,
+        visits: 0,
+        closes: false,
+        unregistered: false,
+        asleep: false,
+    };
+    let asleep = Bounds { asleep: true, ..base };
     let alone = Bounds { producers: 1, consumers: 1, ..base };
+    let three = Bounds { producers: 3, ..base };
+    let pair = Bounds { producers: 1, k: 2, ..base };
 
+    add(Small, None, alone);
     add(Small, None, base);
-    add(Small, None, Bounds { producers: 3, ..asleep });
-    add(Small, None, Bounds { consumers: 4, k: 2, ..asleep });
-    add(Small, None, Bounds { k: 2, rejects: 1, ..asleep });
+    add(Small, None, pair);
+    add(Small, None, Bounds { closes: true, ..alone });
+    add(Quick, None, Bounds { unregistered: true, visits: 1, ..base });
+    add(Quick, None, Bounds { rejects: 1, visits: 1, ..pair });
+    add(Quick, None, Bounds { closes: true, ..base });
+    add(Quick, None, Bounds { kills: 1, closes: true, ..Bounds { consumers: 2, ..alone } });
     add(Quick, None, Bounds { kills: 1, ..base });
-    add(Quick, None, Bounds { rejects: 1, kills: 1, ..base });
-    add(Quick, None, Bounds { consumers: 3, k: 2, ..base });
-    add(Full, None, Bounds { producers: 3, consumers: 4, rejects: 1, ..asleep });
-    add(Quick, None, Bounds { producers: 3, consumers: 4, k: 2, ..asleep });
-    add(Full, None, Bounds { producers: 1, consumers: 4, k: 2, rejects: 2, ..base });
-    add(Full, None, Bounds { consumers: 3, rejects: 1, ..base });
-    add(Full, None, Bounds { consumers: 3, k: 2, rejects: 1, ..base });
-    add(Full, None, Bounds { producers: 3, consumers: 3, ..base });
+    add(Quick, None, Bounds { consumers: 3, k: 2, ..asleep });
+    add(Full, None, Bounds { visits: 1, ..three });
+    add(Full, None, Bounds { producers: 3, consumers: 3, ..asleep });
+    add(Full, None, Bounds { consumers: 4, k: 2, visits: 1, ..asleep });
+    add(Full, None, Bounds { consumers: 3, k: 2, ..base });
+    add(Full, None, Bounds { rejects: 1, ..base });
+    add(Full, None, Bounds { rejects: 1, consumers: 3, ..asleep });
+    add(Full, None, Bounds { closes: true, consumers: 3, ..asleep });
+    add(Full, None, Bounds { kills: 1, closes: true, ..base });
 
-    add(Small, Some(WakeOneForBatch), Bounds { producers: 1, consumers: 2, k: 2, ..asleep });
-    add(Small, Some(NoRearm), base);
-    add(Small, Some(RearmBlindly), base);
-    add(Small, Some(OneExtraWake), Bounds { producers: 3, ..asleep });
-    add(Small, Some(ParkOnPending), base);
+    add(Small, Some(NoMembarrier), alone);
+    add(Small, Some(LookBeforeArm), alone);
+    add(Small, Some(BellReadAfterArm), Bounds { visits: 1, consumers: 1, ..base });
     add(Small, Some(BellReadLast), alone);
-    add(Small, Some(RejectLoadsW), Bounds { producers: 1, rejects: 1, ..base });
-    add(Small, Some(RejectWakesOnlyIfW), Bounds { rejects: 1, ..asleep });
-    add(Small, Some(RejectWakesOne), Bounds { rejects: 1, ..asleep });
-    add(Small, Some(ParkOnTail), Bounds { producers: 1, consumers: 3, k: 2, rejects: 1, ..base });
+    add(Small, Some(WakeBeforeRing), alone);
+    add(Small, Some(ClearWithoutArrivals), Bounds { consumers: 1, visits: 1, ..base });
+    add(Small, Some(ClearAlways), base);
+    add(Small, Some(NeedFenceIgnored), Bounds { unregistered: true, ..alone });
+    add(Small, Some(CheckBeforeCommit), alone);
+    add(Small, Some(NothingPassedOn), base);
+    add(Quick, Some(EndNotPassedOn), Bounds { closes: true, consumers: 2, ..alone });
+    add(Small, Some(RejectWithoutRing), Bounds { rejects: 1, consumers: 2, ..alone });
+    add(Small, Some(CloseWithoutRing), Bounds { closes: true, ..alone });
+    add(Small, Some(CloseRingsFirst), Bounds { closes: true, ..alone });
+    add(Small, Some(ToldBeforeDrained), Bounds { closes: true, ..alone });
     add(Small, Some(UnboundedPark), Bounds { kills: 1, ..alone });
 }
 
@@ -212,18 +234,25 @@ fn add_rooms(all: &mut Vec<Scenario>) {
     let mut add = |effort, mistake, bounds: Bounds| {
         all.push(Scenario::new("room", effort, mistake, &bounds, Room { bounds, mistake }));
     };
-    let one = Bounds { slots: 2, producers: 1, consumers: 1 };
-    let two = Bounds { slots: 2, producers: 2, consumers: 2 };
+    let one =
+        Bounds { slots: 2, releases: 1, producers: 1, consumers: 1, closes: false, unregistered: false };
+    let two = Bounds { releases: 2, producers: 2, consumers: 2, ..one };
 
     add(Small, None, one);
+    add(Small, None, Bounds { closes: true, ..one });
     add(Quick, None, two);
-    add(Full, None, Bounds { slots: 4, consumers: 3, ..two });
+    add(Quick, None, Bounds { closes: true, ..two });
+    add(Quick, None, Bounds { unregistered: true, ..two });
+    add(Quick, None, Bounds { slots: 4, releases: 4, ..two });
+    add(Full, None, Bounds { slots: 4, releases: 3, consumers: 3, producers: 3, ..two });
 
     add(Small, Some(NoMembarrier), one);
-    add(Small, Some(RoomCheckedBeforeW), one);
-    add(Quick, Some(ReleaseWakesOne), two);
-    add(Small, Some(HeadCasDropsW), one);
-    add(Quick, Some(ParkOnHead), two);
+    add(Small, Some(LookBeforeArm), one);
+    add(Small, Some(ClearWithoutArrivals), Bounds { releases: 2, producers: 2, ..one });
+    add(Small, Some(NeedFenceIgnored), Bounds { unregistered: true, ..one });
+    add(Small, Some(ReleaseWakesOne), two);
+    add(Small, Some(LazyLook), one);
+    add(Small, Some(CloseRingsForConsumersOnly), Bounds { releases: 0, closes: true, ..one });
 }
 
 fn add_weak(all: &mut Vec<Scenario>) {

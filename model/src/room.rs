@@ -1,99 +1,88 @@
-//! Producers asleep on `head`, waiting for room: the waiter's `membarrier`, and who wakes whom.
+//! Producers asleep until there is room: releases without a fence, the doorbell, closing.
 //!
 //! # What is modelled
 //!
-//! A full ring. Each consumer takes one message with a CAS on `head` and releases it: a Release store of
-//! the slot, through a store buffer, then a load of W, both without a fence. If W is set it clears it, rings
-//! the bell and wakes everyone. A producer that finds no room reads the bell, sets W with `fetch_or`,
-//! calls `membarrier`, looks at the slot once more and sleeps. The membarrier makes the stores of every
-//! running thread visible, one thread after the other; it stands on the waiter's side so that a release
-//! costs no fence. Each producer wants one slot; whoever gets one is done.
+//! A full ring. Consumers hold its frames and release some of them: a store of the exact word through a store buffer, then
+//! `notify` for all. Now and then a release also stores the lazy word, which says how much has been released. A producer that
+//! finds no room sleeps as [`crate::doorbell`] says; it wants one slot, and whoever gets one is done. Somebody may close: the
+//! flag, then a ring for all, and producers that look are told.
 //!
 //! # What is left out
 //!
-//! Everything else: intents, commits, kills (a park is a slice, so a kill costs one slice).
+//! Everything else: intents, commits, kills (a sleep is a slice, so a kill costs one slice). That an SPSC consumer rings for a
+//! sixteenth of the ring only is no part of the promise, and not modelled.
 //!
 //! # Invariants
 //!
-//! I8, in `Room::goal`: every producer gets its slot, as enough of them are released.
+//! I8, in `Room::goal`: as many producers get their slots as are released; once the queue is closed, the others hear of it.
 
 use crate::checker::{Model, Steps};
+use crate::doorbell::{ALL, Doorbell, Rules, Sleeping, Waking};
 use crate::mistake::Mistake;
-use crate::store_buffer::{Memory, Order};
+use crate::store_buffer::Order;
 use std::fmt;
 
 const SLOTS: usize = 4;
-const PRODUCERS: usize = 3;
 const CONSUMERS: usize = 3;
+const PRODUCERS: usize = 3;
+const CLOSER: usize = CONSUMERS + PRODUCERS;
+const THREADS: usize = CLOSER + 1;
+/// Behind the slots: how many were released, stored with each second one.
+const LAZY: usize = SLOTS;
 
 /// How large a world to explore.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     pub slots: u8,
+    /// So many of them are released, from the first on; each consumer holds every so many.
+    pub releases: u8,
     pub producers: usize,
     pub consumers: usize,
+    /// Somebody closes the queue.
+    pub closes: bool,
+    /// Consumer 0 is out of reach of membarriers.
+    pub unregistered: bool,
 }
 
 impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let bounds = [("slots", self.slots.into()), ("P", self.producers), ("C", self.consumers)];
-        crate::bounds::write(f, &bounds)
+        let bounds = [
+            ("slots", self.slots.into()),
+            ("releases", self.releases.into()),
+            ("P", self.producers),
+            ("C", self.consumers),
+        ];
+        crate::bounds::write(f, &bounds)?;
+        f.write_str(if self.closes { ", closes" } else { "" })?;
+        f.write_str(if self.unregistered { ", one unregistered" } else { "" })
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum ProducerPc {
-    Send,
-    Claim,
-    SetW,
-    /// Waits for the stores of consumer number `consumer`.
-    Membarrier,
-    CheckAgain,
-    FutexWait,
-    Asleep,
+    /// Looking or asleep, as its thread of the doorbell says.
+    Wait,
     Done,
+    Told,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Producer {
-    pc: ProducerPc,
-    /// What it read from `tail`; or from `head`, when it set W.
-    position: u8,
-    consumer: u8,
-    /// Its copy of the bell is current.
-    bell: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum ConsumerPc {
-    ReadHead,
-    Take,
-    Release,
-    TestW,
-    ClearW,
+enum CloserPc {
+    Flag,
     Ring,
-    Wake,
     Done,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Consumer {
-    pc: ConsumerPc,
-    /// The word read from `head`.
-    position: u8,
-    w: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct State {
+    /// Slots: 1 once released.
+    bell: Doorbell<{ SLOTS + 1 }, THREADS>,
     tail: u8,
-    head: u8,
-    /// W of `head`.
-    w: bool,
-    /// Slots: the lap that each is free for.
-    memory: Memory<SLOTS, CONSUMERS>,
-    producers: [Producer; PRODUCERS],
-    consumers: [Consumer; CONSUMERS],
+    closed: bool,
+    producers: [ProducerPc; PRODUCERS],
+    /// The slot that each releases next.
+    consumers: [u8; CONSUMERS],
+    closer: CloserPc,
 }
 
 pub struct Room {
@@ -106,134 +95,82 @@ impl Room {
         self.mistake == Some(mistake)
     }
 
-    /// Is the slot of the next position free?
-    fn has_room(&self, s: &State) -> bool {
-        s.memory.visible(usize::from(s.tail % self.bounds.slots)) == s.tail / self.bounds.slots
+    fn rules(&self) -> Rules {
+        let Bounds { consumers, unregistered, .. } = self.bounds;
+        Rules { mistake: self.mistake, storing: 0..consumers, unregistered, slices: false }
     }
 
-    fn producer(&self, s: &State, i: usize, steps: &mut Steps<State>) {
-        let me = s.producers[i];
+    /// Is there room at `tail`?
+    fn has_room(&self, s: &State, before_sleep: bool) -> bool {
+        let is_lazy = before_sleep && self.makes(Mistake::LazyLook);
+        s.tail < self.bounds.slots
+            && match is_lazy {
+                true => s.tail < s.bell.memory.visible(LAZY),
+                false => s.bell.memory.visible(s.tail.into()) == 1,
+            }
+    }
+
+    fn producer(&self, s: &State, i: usize, rules: &Rules, steps: &mut Steps<State>) {
+        let t = CONSUMERS + i;
+        let sleeping = s.bell.threads[t].sleeping;
         let mut n = s.clone();
-        let p = &mut n.producers[i];
-        match me.pc {
-            ProducerPc::Send => {
-                let room = self.has_room(s);
-                p.position = s.tail;
-                p.pc = if room { ProducerPc::Claim } else { ProducerPc::SetW };
-                p.bell = !room;
-                steps.step(n, || format!("producer {i}: room at {}? {room}; else reads the bell", s.tail));
-            }
-            ProducerPc::Claim => {
-                let won = s.tail == me.position;
-                p.pc = if won { ProducerPc::Done } else { ProducerPc::Send };
-                p.position = 0;
-                n.tail += u8::from(won);
-                steps.step(n, || format!("producer {i}: CAS tail {won}"));
-            }
-            ProducerPc::SetW => {
-                n.w = true;
-                p.position = s.head;
-                p.pc = match self.mistake {
-                    Some(Mistake::NoMembarrier) => ProducerPc::CheckAgain,
-                    Some(Mistake::RoomCheckedBeforeW) => ProducerPc::FutexWait,
-                    _ => ProducerPc::Membarrier,
-                };
-                steps.step(n, || format!("producer {i}: sets W"));
-            }
-            ProducerPc::Membarrier => {
-                n.memory.drain_all(me.consumer.into());
-                p.consumer += 1;
-                if usize::from(p.consumer) == self.bounds.consumers {
-                    (p.consumer, p.pc) = (0, ProducerPc::CheckAgain);
+        match s.producers[i] {
+            ProducerPc::Wait if matches!(sleeping, Sleeping::No | Sleeping::Look) => {
+                if s.closed || self.has_room(s, true) {
+                    n.bell.stay_awake(t);
+                    n.tail += u8::from(!s.closed);
+                    n.producers[i] = if s.closed { ProducerPc::Told } else { ProducerPc::Done };
+                    steps.step(n, || format!("producer {i}: gets {}, or is told: {}", s.tail, s.closed));
+                } else if sleeping == Sleeping::Look {
+                    n.bell.found_nothing(t, rules);
+                    steps.step(n, || format!("producer {i}: still finds no room"));
+                } else {
+                    n.bell.begin(t, rules);
+                    steps.step(n, || format!("producer {i}: finds no room, reads the bell"));
                 }
-                steps.step(n, || format!("producer {i}: membarrier reaches consumer {}", me.consumer));
             }
-            ProducerPc::CheckAgain => {
-                let room = self.has_room(s);
-                p.pc = if room { ProducerPc::Send } else { ProducerPc::FutexWait };
-                p.bell &= !room;
-                steps.step(n, || format!("producer {i}: room now? {room}"));
+            ProducerPc::Wait => {
+                if let Some((bell, label)) = s.bell.sleeping(t, rules) {
+                    steps.step(State { bell, ..s.clone() }, || format!("producer {i}: {label}"));
+                }
             }
-            ProducerPc::FutexWait => {
-                let same = match self.mistake {
-                    Some(Mistake::ParkOnHead) => (s.head, s.w) == (me.position, true),
-                    _ => me.bell,
-                };
-                let pc = if same { ProducerPc::Asleep } else { ProducerPc::Send };
-                *p = Producer { pc, position: 0, bell: false, ..me };
-                steps.step(n, || {
-                    format!("producer {i}: futex_wait {}", if same { "sleeps" } else { "EAGAIN" })
-                });
-            }
-            ProducerPc::Asleep | ProducerPc::Done => {}
+            ProducerPc::Done | ProducerPc::Told => {}
         }
     }
 
     fn consumer(&self, s: &State, j: usize, steps: &mut Steps<State>) {
-        let me = s.consumers[j];
-        let mut n = s.clone();
-        let c = &mut n.consumers[j];
-        match me.pc {
-            ConsumerPc::ReadHead => {
-                *c = Consumer { pc: ConsumerPc::Take, position: s.head, w: s.w };
-                steps.step(n, || format!("consumer {j}: reads head {} W {}", s.head, s.w));
-            }
-            ConsumerPc::Take => {
-                let won = (s.head, s.w) == (me.position, me.w);
-                if won {
-                    n.head += 1;
-                    n.w &= !self.makes(Mistake::HeadCasDropsW);
-                }
-                c.pc = if won { ConsumerPc::Release } else { ConsumerPc::ReadHead };
-                c.w = false;
-                steps.step(n, || format!("consumer {j}: CAS head {won}"));
-            }
-            ConsumerPc::Release => {
-                let slot = me.position % self.bounds.slots;
-                n.memory.store(j, slot.into(), me.position / self.bounds.slots + 1, Order::Release);
-                c.pc = ConsumerPc::TestW;
-                steps.step(n, || format!("consumer {j}: stores FREE for {}", me.position));
-            }
-            ConsumerPc::TestW => {
-                *c = Consumer {
-                    pc: if s.w { ConsumerPc::ClearW } else { ConsumerPc::Done },
-                    position: 0,
-                    w: false,
-                };
-                steps.step(n, || format!("consumer {j}: W is {}", s.w));
-            }
-            ConsumerPc::ClearW if s.memory.is_drained(j) => {
-                n.w = false;
-                c.pc = ConsumerPc::Ring;
-                steps.step(n, || format!("consumer {j}: clears W"));
-            }
-            ConsumerPc::Ring => {
-                c.pc = ConsumerPc::Wake;
-                n.producers.iter_mut().for_each(|p| p.bell = false);
-                steps.step(n, || format!("consumer {j}: rings the bell"));
-            }
-            ConsumerPc::Wake => self.wake(s, j, steps),
-            ConsumerPc::ClearW | ConsumerPc::Done => {}
+        let slot = s.consumers[j];
+        let has_space = s.bell.memory.pending(j).len() + 2 <= crate::store_buffer::ROOM;
+        if slot >= self.bounds.releases || s.bell.threads[j].waking != Waking::No || !has_space {
+            return;
         }
+        let mut n = s.clone();
+        n.consumers[j] += self.bounds.consumers as u8;
+        n.bell.memory.store(j, slot.into(), 1, Order::Release);
+        if slot % 2 == 1 {
+            n.bell.memory.store(j, LAZY, slot + 1, Order::Release);
+        }
+        n.bell.notify(j, if self.makes(Mistake::ReleaseWakesOne) { 1 } else { ALL });
+        steps.step(n, || format!("consumer {j}: releases {slot}"));
     }
 
-    fn wake(&self, s: &State, j: usize, steps: &mut Steps<State>) {
-        let mut woken = s.clone();
-        woken.consumers[j].pc = ConsumerPc::Done;
-        let asleep = (0..self.bounds.producers).filter(|&i| s.producers[i].pc == ProducerPc::Asleep);
-        if self.makes(Mistake::ReleaseWakesOne) {
-            for i in asleep.clone() {
-                let mut n = woken.clone();
-                n.producers[i].pc = ProducerPc::Send;
-                steps.step(n, || format!("consumer {j}: wakes producer {i}"));
+    fn closer(&self, s: &State, steps: &mut Steps<State>) {
+        let mut n = s.clone();
+        match s.closer {
+            CloserPc::Flag => {
+                n.closed = true;
+                n.closer = CloserPc::Ring;
+                steps.step(n, || "closer: sets CLOSED".into());
             }
-            if asleep.count() > 0 {
-                return;
+            CloserPc::Ring => {
+                n.closer = CloserPc::Done;
+                if !self.makes(Mistake::CloseRingsForConsumersOnly) {
+                    n.bell.ring_for_all(CLOSER);
+                }
+                steps.step(n, || "closer: is about to ring for all".into());
             }
-        } else {
-            asleep.for_each(|i| woken.producers[i].pc = ProducerPc::Send);
+            CloserPc::Done => {}
         }
-        steps.step(woken, || format!("consumer {j}: wakes every producer"));
     }
 }
 
@@ -241,35 +178,36 @@ impl Model for Room {
     type State = State;
 
     fn initial(&self) -> State {
-        let producer = Producer { pc: ProducerPc::Send, position: 0, consumer: 0, bell: false };
-        let consumer = Consumer { pc: ConsumerPc::ReadHead, position: 0, w: false };
-        let Bounds { slots, producers, consumers } = self.bounds;
-        let memory = Memory::new([0; SLOTS]);
+        let Bounds { producers, closes, .. } = self.bounds;
         let mut s = State {
-            tail: slots,
-            head: 0,
-            w: false,
-            memory,
-            producers: [producer; PRODUCERS],
-            consumers: [consumer; CONSUMERS],
+            bell: Doorbell::new([0; SLOTS + 1]),
+            tail: 0,
+            closed: false,
+            producers: [ProducerPc::Wait; PRODUCERS],
+            consumers: std::array::from_fn(|j| j as u8),
+            closer: if closes { CloserPc::Flag } else { CloserPc::Done },
         };
-        s.producers[producers..].iter_mut().for_each(|p| p.pc = ProducerPc::Done);
-        s.consumers[consumers..].iter_mut().for_each(|c| c.pc = ConsumerPc::Done);
+        s.producers[producers..].fill(ProducerPc::Done);
         s
     }
 
     fn steps(&self, s: &State, steps: &mut Steps<State>) {
+        let rules = self.rules();
+        for t in 0..THREADS {
+            s.bell.waking(t, &rules, |bell, label| {
+                steps.step(State { bell, ..s.clone() }, || format!("thread {t}: {label}"));
+            });
+            for (bell, label) in s.bell.draining(t) {
+                steps.step(State { bell, ..s.clone() }, || format!("thread {t}: {label}"));
+            }
+        }
         for i in 0..self.bounds.producers {
-            self.producer(s, i, steps);
+            self.producer(s, i, &rules, steps);
         }
         for j in 0..self.bounds.consumers {
             self.consumer(s, j, steps);
-            for (at, store) in s.memory.ripe(j) {
-                let mut n = s.clone();
-                n.memory.drain(j, at);
-                steps.step(n, || format!("consumer {j}: slot {} becomes FREE", store.location));
-            }
         }
+        self.closer(s, steps);
     }
 
     fn invariant(&self, _: &State) -> Result<(), String> {
@@ -277,18 +215,24 @@ impl Model for Room {
     }
 
     fn goal(&self, s: &State) -> bool {
-        s.producers.iter().all(|p| p.pc == ProducerPc::Done)
+        let mine = &s.producers[..self.bounds.producers];
+        let waiting = mine.iter().filter(|pc| **pc == ProducerPc::Wait).count();
+        let got = mine.iter().filter(|pc| **pc == ProducerPc::Done).count();
+        waiting == 0 || !self.bounds.closes && got == usize::from(self.bounds.releases)
     }
 
     fn show(&self, s: &State) -> String {
-        let slots: Vec<_> = (0..self.bounds.slots.into()).map(|x| s.memory.visible(x)).collect();
-        let mut line = format!("tail {} head {} W {}, slots free for laps {slots:?}", s.tail, s.head, s.w);
+        let slots: Vec<_> = (0..self.bounds.slots.into()).map(|x| s.bell.memory.visible(x)).collect();
+        let State { tail, closed, .. } = s;
+        let mut line =
+            format!("tail {tail} closed {closed} armed {}, slots released {slots:?}", s.bell.armed);
         for i in 0..self.bounds.producers {
-            line += &format!(", producer {i} at {:?}", s.producers[i].pc);
+            let sleeping = s.bell.threads[CONSUMERS + i].sleeping;
+            line += &format!(", producer {i} at {:?} {sleeping:?}", s.producers[i]);
         }
         for j in 0..self.bounds.consumers {
-            line += &format!(", consumer {j} at {:?}", s.consumers[j].pc);
-            line += if s.memory.is_drained(j) { "" } else { " with a store under way" };
+            line += &format!(", consumer {j} at {:?}", s.bell.threads[j].waking);
+            line += if s.bell.memory.is_drained(j) { "" } else { " with a store under way" };
         }
         line
     }

@@ -202,6 +202,12 @@ impl Links {
         self.rare.redo_epoch.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Whether the next position can be taken, a moment ago.
+    pub(crate) fn has_full(&self) -> bool {
+        let position = self.head().position();
+        self.state_at(position) == LinkState::full(self.lap(position))
+    }
+
     /// The position that comes next, a moment ago.
     pub(crate) fn next_take(&self) -> u64 {
         Head(self.cursors.head.load(Ordering::Relaxed)).position()

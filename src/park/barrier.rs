@@ -56,21 +56,39 @@ mod kernel {
 /// loom knows no asymmetric barriers: both sides fence there. That the light side need not is the matter of `model/`.
 #[cfg(loom)]
 mod kernel {
+    use std::cell::Cell;
+
     use crate::sync::{Ordering, fence};
 
+    thread_local! {
+        /// As on a kernel without membarrier. A model runs in one thread.
+        static IS_REFUSED: Cell<bool> = const { Cell::new(false) };
+    }
+
+    pub(crate) fn refuse() {
+        IS_REFUSED.set(true);
+    }
+
     pub(crate) fn light<T>(word: &T) -> &T {
-        fence(Ordering::SeqCst);
+        if !IS_REFUSED.get() {
+            fence(Ordering::SeqCst);
+        }
         word
     }
 
     pub(crate) fn heavy() -> bool {
-        fence(Ordering::SeqCst);
-        true
+        let is_refused = IS_REFUSED.get();
+        if !is_refused {
+            fence(Ordering::SeqCst);
+        }
+        !is_refused
     }
 
     pub(crate) fn register() -> bool {
-        true
+        !IS_REFUSED.get()
     }
 }
 
+#[cfg(all(test, loom))]
+pub(super) use kernel::refuse;
 pub(crate) use kernel::{heavy, light, register};

@@ -23,21 +23,29 @@ mod kernel {
     use super::Woken;
     use crate::sync::AtomicU32;
 
+    /// The longest sleep of whoever may not use futexes.
+    const WITHOUT_FUTEX: Duration = Duration::from_millis(1);
+
     /// Sleeps as long as `word` is `expected`, for `slice` at most (CLOCK_MONOTONIC).
     pub(crate) fn wait(word: &AtomicU32, expected: u32, slice: Duration) -> Woken {
-        let slice = libc::timespec {
+        let timeout = libc::timespec {
             tv_sec: slice.as_secs().try_into().unwrap_or(libc::time_t::MAX),
             tv_nsec: slice.subsec_nanos().into(),
         };
-        // SAFETY: `word` is a live, aligned 32-bit word and `slice` outlives the call; the kernel only reads them.
+        // SAFETY: `word` is a live, aligned 32-bit word and `timeout` outlives the call; the kernel only reads them.
         let woken = unsafe {
-            libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, ptr::from_ref(&slice))
+            libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, ptr::from_ref(&timeout))
         };
         match Errno::result(woken) {
+            // EAGAIN: it is something else already.
+            Ok(_) | Err(Errno::EAGAIN) => Woken::Rung,
             Err(Errno::ETIMEDOUT) => Woken::SliceEnded,
             Err(Errno::EINTR) => Woken::Interrupted,
-            // EAGAIN: it is something else already.
-            _ => Woken::Rung,
+            // A sandbox, say, does not allow it. To look again at once, with a barrier each time, would stop everybody.
+            Err(_) => {
+                std::thread::sleep(slice.min(WITHOUT_FUTEX));
+                Woken::SliceEnded
+            }
         }
     }
 
@@ -50,24 +58,51 @@ mod kernel {
     }
 }
 
-/// Sleepers of a model give the processor to others.
+/// Sleepers of a model really sleep, for ever if nobody wakes them: loom calls that a deadlock. What the kernel's lock on a
+/// futex orders, this one does.
 #[cfg(loom)]
 mod kernel {
+    use std::collections::VecDeque;
+    use std::sync::Arc;
     use std::time::Duration;
+
+    use loom::sync::{Condvar, Mutex};
 
     use super::Woken;
     use crate::sync::{AtomicU32, Ordering};
 
+    loom::lazy_static! {
+        /// Who sleeps, by the address of the word, longest first.
+        static ref SLEEPERS: Mutex<VecDeque<(usize, Arc<Condvar>)>> = Mutex::new(VecDeque::new());
+    }
+
+    fn address(word: &AtomicU32) -> usize {
+        std::ptr::from_ref(word).addr()
+    }
+
     pub(crate) fn wait(word: &AtomicU32, expected: u32, _slice: Duration) -> Woken {
-        while word.load(Ordering::Acquire) == expected {
-            loom::thread::yield_now();
+        let mut sleepers = SLEEPERS.lock().unwrap();
+        if word.load(Ordering::Relaxed) == expected {
+            let me = Arc::new(Condvar::new());
+            sleepers.push_back((address(word), Arc::clone(&me)));
+            while sleepers.iter().any(|(_, sleeper)| Arc::ptr_eq(sleeper, &me)) {
+                sleepers = me.wait(sleepers).unwrap();
+            }
         }
         Woken::Rung
     }
 
-    /// As if everybody had been awake.
-    pub(crate) fn wake(_word: &AtomicU32, _count: u32) -> u32 {
-        0
+    pub(crate) fn wake(word: &AtomicU32, count: u32) -> u32 {
+        let mut sleepers = SLEEPERS.lock().unwrap();
+        let mut woken = 0;
+        while woken < count
+            && let Some(at) = sleepers.iter().position(|(sleeps_on, _)| *sleeps_on == address(word))
+            && let Some((_, sleeper)) = sleepers.remove(at)
+        {
+            sleeper.notify_one();
+            woken += 1;
+        }
+        woken
     }
 }
 

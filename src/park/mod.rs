@@ -20,7 +20,7 @@
 //! ## No wake is lost
 //!
 //! *Claim.* If a change (*a*) makes the look (4) of a sleeper `S` that did not see it worth repeating, then `S` does not
-//! sleep through the waker's *e*, or somebody else who sleeps was woken in its place.
+//! sleep through the waker's *e*, or `n` others who slept were woken in its place.
 //!
 //! *Proof.* `S` did not see the change in 4, so it was not visible when the barrier (3) took effect in the waker's thread:
 //! *a* came behind the barrier there, and with it *b*, which therefore sees what `S` armed in 2, or a later state of
@@ -39,17 +39,54 @@
 //! One message wakes one sleeper: *d* asks for as many as there are messages, and ARMED stays as long as somebody may be
 //! left. Whoever waits for room waits for room in a place of its own, so releases wake all of them.
 //!
+//! ## A ring is passed on
+//!
+//! Somebody woken in the place of `S` need not take the message: a consumer cannot take one that stands behind a position
+//! that is claimed and not committed, and sleeps again. So whoever finds something in a look beside a sleep rings for one more
+//! if it leaves something that could be taken (*f*), and for all if the queue is closed: nothing but the last message being
+//! taken tells the others that it is over. ([`pass_on`](Bell::pass_on))
+//!
+//! *Claim.* While a consumer sleeps and the message at `head` is committed, somebody is on the way: a waker between *a* and
+//! *d*, or a consumer that was woken and has not finished its looks.
+//!
+//! *Proof.* Only these make it so that the message at `head` is committed. Its commit: that is an *a*, and by the claim above
+//! its waker is on the way, then whom it wakes. A take that moves `head` there, from another committed message: somebody was
+//! on the way already and still is, unless it was that one who took; then it does *f*, and is a waker (the take is its *a*; if
+//! it does not see yet that the next message is committed, that commit's waker is on the way). A recovery that makes a
+//! tombstone: it rings for all. And whoever was woken ends its looks without taking only if it has seen that the message at
+//! `head` was not committed. ∎
+//!
+//! What comes again (REDO) is announced to all sleepers, so it does not matter which of them was woken for what. Nobody
+//! sleeps at *messages* who would not take one, but for `wait_for_producer`: and that one does not sleep while there is a
+//! producer, which rings for all when it comes, before its first message.
+//!
+//! The sleep also ends by a ring for all: at a close, after CLOSED is set, and by a [`Canceller`], after its flag. Whoever has
+//! read the bell (1) before that does not sleep, and whoever reads it behind sees CLOSED or the flag: the ring releases, 1
+//! acquires. So that needs neither ARMED nor barrier.
+//!
+//! ## What is no change
+//!
+//! SPSC: a consumer that gives back room while there is more to be read rings for a sixteenth of the ring, not for each frame.
+//! A producer that wants less has to wait until the consumer reads on or finds nothing; one whose consumer does neither,
+//! holding or not, goes on when its slice ends.
+//!
 //! ## What a death costs
 //!
-//! A waker may be killed between *a* and *d*, and a sleeper between being woken and its look: what would have happened then
-//! happens when another's slice ends. No sleep is longer than its slice (see [`crate::wait`]).
+//! A waker may be killed between *a* and *d*, and a sleeper between being woken and its look, or be stopped there: what would
+//! have happened then happens when another's slice ends. No sleep is longer than its slice (see [`crate::wait`]). That is also
+//! the price of 2^32 rings between 1 and 5 of somebody who is paused there.
 //!
-//! `NEED_FENCE` is set for good by whoever cannot use membarrier; then wakers fence between *a* and *b*. What they do while
-//! it is being set may cost a sleeper one slice.
+//! `NEED_FENCE` is set for good by whoever cannot use membarrier, before its first change to the queue; then wakers fence
+//! between *a* and *b*. What they do while it is being set may cost a sleeper one slice.
+//!
+//! All this is checked in models: `model/`, `waiting` and `room`, with the mistakes that are easily made here; and this code
+//! under loom.
 
 pub(crate) mod barrier;
 mod cancel;
 mod futex;
+#[cfg(all(test, loom))]
+mod loom_tests;
 
 use std::time::Duration;
 
@@ -110,13 +147,23 @@ impl Bell {
     fn notify_slowly(&self, count: u32) {
         fence(Ordering::SeqCst);
         let seen = self.words.waiting.load(Ordering::Relaxed);
-        if seen & ARMED == 0 {
+        if seen & ARMED == 0 || count == 0 {
             return;
         }
         if self.ring(count) < count {
             // Nobody is left, unless somebody has armed since.
             let _ =
                 self.words.waiting.compare_exchange(seen, seen & !ARMED, Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
+
+    /// Something was found beside a sleep: whoever was not woken, because that one was, may have to be now.
+    #[cold]
+    pub(crate) fn pass_on(&self, has_more: impl FnOnce() -> bool) {
+        if self.is_closed() {
+            self.notify_all();
+        } else if has_more() {
+            self.notify(1);
         }
     }
 
@@ -154,6 +201,12 @@ impl Bell {
     /// Sleeps until the bell is rung, unless it was since the ticket was given, but no longer than `slice`.
     pub(crate) fn sleep(&self, ticket: Ticket, slice: Duration) -> Woken {
         futex::wait(&self.words.bell, ticket.0, slice)
+    }
+
+    /// How often it was rung.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn rings(&self) -> u32 {
+        self.words.bell.load(Ordering::Acquire)
     }
 
     /// Says that the queue is closed.

@@ -231,14 +231,16 @@ impl<K: Kind> BytesConsumer<K> {
     fn wait_for_frame(&self, until: Until) -> Result<TakenBy<K::Receiver>, RecvError> {
         self.patience.wait(until, &self.parking(), self.receiver.position(), |looks| {
             let look = || self.receiver.take_patiently(looks);
-            match self.check_process().and_then(|()| self.checked(look())) {
+            let found = match self.check_process().and_then(|()| self.checked(look())) {
                 Ok(None) => match self.last_look(looks, look) {
-                    Err(RecvError::Empty) => None,
-                    other => Some((other, 0)),
+                    Err(RecvError::Empty) => return None,
+                    other => (other, 0),
                 },
-                Ok(Some(taken)) => Some((Ok(taken), KeeperOf::<K>::size(taken))),
-                Err(error) => Some((Err(error), 0)),
-            }
+                Ok(Some(taken)) => (Ok(taken), KeeperOf::<K>::size(taken)),
+                Err(error) => (Err(error), 0),
+            };
+            self.pass_on(looks);
+            Some(found)
         })?
     }
 
@@ -272,15 +274,25 @@ impl<K: Kind> BytesConsumer<K> {
     ) -> Result<RunBy<K::Receiver>, RecvError> {
         self.patience.wait(until, &self.parking(), self.receiver.position(), |looks| {
             let mut look = || self.receiver.take_many_patiently(max, spans, looks);
-            match self.check_process().and_then(|()| self.checked(look())) {
+            let found = match self.check_process().and_then(|()| self.checked(look())) {
                 Ok(None) => match self.last_look(looks, look) {
-                    Err(RecvError::Empty) => None,
-                    other => Some((other, 0)),
+                    Err(RecvError::Empty) => return None,
+                    other => (other, 0),
                 },
-                Ok(Some(run)) => Some((Ok(run), KeeperOf::<K>::run_size(run))),
-                Err(error) => Some((Err(error), 0)),
-            }
+                Ok(Some(run)) => (Ok(run), KeeperOf::<K>::run_size(run)),
+                Err(error) => (Err(error), 0),
+            };
+            self.pass_on(looks);
+            Some(found)
         })?
+    }
+
+    /// Something was found after so many looks. If that was beside a sleep, the ring may have been for others, too.
+    #[inline]
+    fn pass_on(&self, looks: u64) {
+        if looks == BEFORE_SLEEP {
+            self.bells.messages.pass_on(|| self.receiver.has_more());
+        }
     }
 
     fn parking(&self) -> Parking<'_> {

@@ -153,7 +153,9 @@ fn look_and_sleep<R>(
         match bell.sleep(ticket, slice.min(until.left().unwrap_or_default())) {
             Woken::Interrupted if style.is_interruptible() => return Err(Ended::Interrupted),
             Woken::SliceEnded => slice = (slice * 2).min(most_slice),
-            Woken::Rung | Woken::Interrupted => {}
+            // If the next look finds nothing all the same, somebody may be in the way who is about to die.
+            Woken::Rung => slice = FIRST_SLICE.min(most_slice),
+            Woken::Interrupted => {}
         }
     }
 }

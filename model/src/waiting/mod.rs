@@ -1,50 +1,67 @@
-//! Consumers asleep: the W bit of `tail`, the bell, the shared futex, re-arming.
+//! Consumers asleep until there are messages: commits and rejects without a fence, the doorbell, passing on, closing.
 //!
 //! # What is modelled
 //!
-//! Producers claim `k` links with one CAS, which clears W, commit them, and wake if their CAS cleared
-//! W. Consumers that find nothing read the bell, set W with `fetch_or`, look at the epoch and at `head`
-//! once more, and call `futex_wait` on the bell, which sleeps only if it still is what they read. The bell is
-//! a counter of its own; whoever wakes adds 1 to it before `futex_wake`, so it never has an old value again.
-//! A consumer takes one message and is then busy with it for ever: so nobody is saved by a consumer
-//! that comes back by chance. It may reject its message instead. `futex_wake(n)` wakes any `n` of
-//! the sleepers, in one step. Producers may be killed anywhere; then parks are slices that end by themselves.
-//! The bell is kept as a flag: is a consumer's copy current?
+//! Producers claim `k` positions with one CAS, commit them one by one through a store buffer, and `notify(k)`. Consumers look,
+//! and sleep as [`crate::doorbell`] says; one that finds something passes the ring on: for all if the queue is closed, for one if
+//! the next position is committed. A consumer takes one message and is then busy with it for ever: so nobody is saved by a
+//! consumer that comes back by chance. It may reject its message instead, and then notifies all. Visitors take a message
+//! in passing, without ever sleeping or passing on. A claim whose producer was killed is made a tombstone by the next consumer
+//! that looks, which notifies all. Somebody may close: the flag, the bit in `tail`, a ring for all; consumers that find nothing
+//! are told so once all that was claimed is taken.
 //!
-//! The wake after a commit is `wake(k)`, and if it woke all `k`, `W` is set again and whoever was
-//! claimed for meanwhile is woken too. A reject wakes everyone,
-//! W or no W: it may have cleared W, which stood for all of them, or a claimer may have, that owes others a wake.
+//! Producers, and whoever closes, may be killed anywhere; then sleeps are slices that end by themselves.
 //!
 //! # What is left out
 //!
-//! The ring (there are slots enough), intents, guards: see `claims`. Producers waiting for room: see
-//! `room`. Spinning is a step back to the start. CLOSED.
+//! The ring (there are slots enough), intents, guards: see `claims`. Looking and taking are one step, and so are REDO and the
+//! raised epoch; both are stored through the buffer, which lets them be seen later than they could be. Producers waiting for
+//! room: see `room`.
 //!
 //! # Invariants
 //!
-//! I8, in `Waiting::goal`: no message lies there while a consumer sleeps and nobody is left to wake it.
+//! I8, in `Waiting::goal`: no message lies there while a consumer sleeps and nobody is left to wake it; once the queue is
+//! closed, every consumer hears of it. Nobody is told so while a message may still come.
 
 mod consumer;
 mod producer;
 
 use crate::checker::{Model, Steps};
+use crate::doorbell::{Doorbell, Rules, Sleeping, Waking};
 use crate::mistake::Mistake;
 use std::fmt;
 
 const PRODUCERS: usize = 3;
 const CONSUMERS: usize = 4;
+const THREADS: usize = PRODUCERS + CONSUMERS + 1;
+const CLOSER: usize = PRODUCERS + CONSUMERS;
 const POSITIONS: usize = 6;
+/// No position is claimed.
+const NONE: u8 = POSITIONS as u8;
+
+// What a slot says.
+const FREE: u8 = 0;
+const FULL: u8 = 1;
+/// Held, or released.
+const TAKEN: u8 = 2;
+const REDO: u8 = 3;
+const TOMBSTONE: u8 = 4;
 
 /// How large a world to explore.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     pub producers: usize,
     pub consumers: usize,
-    /// Links claimed by each CAS.
+    /// Positions claimed by each CAS.
     pub k: u8,
     pub rejects: u8,
     pub kills: u8,
-    /// Start with all consumers asleep and W set, which is where the interesting part begins.
+    pub visits: u8,
+    /// Somebody closes the queue.
+    pub closes: bool,
+    /// Producer 0 is out of reach of membarriers.
+    pub unregistered: bool,
+    /// Start with all consumers asleep, which is where the interesting part begins.
     pub asleep: bool,
 }
 
@@ -56,31 +73,20 @@ impl fmt::Display for Bounds {
             ("k", self.k.into()),
             ("rejects", self.rejects.into()),
             ("kills", self.kills.into()),
+            ("visits", self.visits.into()),
         ];
         crate::bounds::write(f, &bounds)?;
+        f.write_str(if self.closes { ", closes" } else { "" })?;
+        f.write_str(if self.unregistered { ", one unregistered" } else { "" })?;
         f.write_str(if self.asleep { ", all asleep" } else { "" })
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Slot {
-    Free,
-    Full,
-    /// Held, released, or a tombstone.
-    Taken,
-    Redo,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum ProducerPc {
-    ReadTail,
-    Cas,
+    Claim,
     Commit,
-    Ring,
-    Wake,
-    Rearm,
-    RingMore,
-    WakeMore,
+    /// Notifying, or done with it.
     Done,
     Killed,
 }
@@ -88,61 +94,64 @@ enum ProducerPc {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Producer {
     pc: ProducerPc,
-    /// The word read from `tail`.
     position: u8,
-    w: bool,
-    /// Commits done; later, wakes owed.
-    count: u8,
+    commits: u8,
+    /// ARMED as it was read too early (a mistake).
+    armed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum ConsumerPc {
-    Look,
-    SetW,
-    CheckEpoch,
-    CheckHead,
-    FutexWait,
-    Asleep,
+    /// Looking or asleep, as its thread of the doorbell says.
+    Wait,
+    PassOn,
     /// It has a message, and may reject it.
     Holding,
-    BumpEpoch,
-    ClearW,
-    Ring,
-    WakeAll,
     Busy,
+    /// It was told that the queue is closed: about to pass that on, or done.
+    PassOnTold,
+    Told,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Consumer {
     pc: ConsumerPc,
-    /// Its copy of `redo_epoch` is current.
-    seen: bool,
-    /// Its copy of the bell is current.
-    bell: bool,
-    /// `tail.position` that `fetch_or(W)` returned; or the position that it holds.
+    /// What it holds.
     position: u8,
-    /// W as a reject read it too early (a mistake).
-    w: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum CloserPc {
+    Flag,
+    Tail,
+    Ring,
+    Done,
+    Killed,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct State {
+    bell: Doorbell<POSITIONS, THREADS>,
     tail: u8,
-    w: bool,
     head: u8,
-    slots: [Slot; POSITIONS],
+    /// CLOSED beside the bell, and in `tail`.
+    closed: bool,
+    tail_closed: bool,
     producers: [Producer; PRODUCERS],
     consumers: [Consumer; CONSUMERS],
+    closer: CloserPc,
     rejects: u8,
     kills: u8,
+    visits: u8,
 }
 
 impl State {
-    /// Adds 1 to the bell: no copy of it is current any more.
-    fn ring(&mut self) {
-        for consumer in &mut self.consumers {
-            consumer.bell = false;
-        }
+    fn slot(&self, position: u8) -> u8 {
+        self.bell.memory.visible(position.into())
+    }
+
+    fn is_full(&self, position: u8) -> bool {
+        position < self.tail && self.slot(position) == FULL
     }
 }
 
@@ -156,26 +165,59 @@ impl Waiting {
         self.mistake == Some(mistake)
     }
 
-    /// `futex_wake(wanted)`: any of the sleepers; `after` finishes the step and labels it.
-    fn wake(
-        &self,
-        s: &State,
-        wanted: u8,
-        steps: &mut Steps<State>,
-        after: impl Fn(&mut State, u8) -> String,
-    ) {
-        let asleep = |j: &usize| s.consumers[*j].pc == ConsumerPc::Asleep;
-        let sleepers: Vec<usize> = (0..self.bounds.consumers).filter(asleep).collect();
-        let woken = sleepers.len().min(wanted.into());
-        for chosen in (0..1_u8 << sleepers.len()).filter(|set| set.count_ones() as usize == woken) {
-            let mut n = s.clone();
-            for (bit, &j) in sleepers.iter().enumerate() {
-                if chosen >> bit & 1 == 1 {
-                    n.consumers[j].pc = ConsumerPc::Look;
-                }
+    fn rules(&self) -> Rules {
+        let Bounds { producers, consumers, rejects, kills, unregistered, .. } = self.bounds;
+        let storing = if rejects > 0 { 0..PRODUCERS + consumers } else { 0..producers };
+        let slices = kills > 0 && !self.makes(Mistake::UnboundedPark);
+        Rules { mistake: self.mistake, storing, unregistered, slices }
+    }
+
+    fn closer(&self, s: &State, steps: &mut Steps<State>) {
+        let mut n = s.clone();
+        let first = s.closer == CloserPc::Flag;
+        match s.closer {
+            CloserPc::Flag if self.makes(Mistake::CloseRingsFirst) && !s.tail_closed => {
+                // The ring comes before both flags.
+                n.tail_closed = true;
+                n.bell.ring_for_all(CLOSER);
+                steps.step(n, || "closer: is about to ring, and closes the tail".into());
             }
-            let label = after(&mut n, woken as u8);
-            steps.step(n, || label);
+            CloserPc::Flag if s.bell.threads[CLOSER].waking == Waking::No => {
+                n.closed = true;
+                n.bell.flag_changed();
+                n.closer = if s.tail_closed { CloserPc::Done } else { CloserPc::Tail };
+                steps.step(n, || "closer: sets CLOSED".into());
+            }
+            CloserPc::Tail => {
+                n.tail_closed = true;
+                n.closer = CloserPc::Ring;
+                steps.step(n, || "closer: closes the tail".into());
+            }
+            CloserPc::Ring => {
+                n.closer = CloserPc::Done;
+                if !self.makes(Mistake::CloseWithoutRing) {
+                    n.bell.ring_for_all(CLOSER);
+                }
+                steps.step(n, || "closer: is about to ring for all".into());
+            }
+            CloserPc::Flag | CloserPc::Done | CloserPc::Killed => {}
+        }
+        let rings = s.bell.threads[CLOSER].waking != Waking::No;
+        let at_it = !first && !matches!(s.closer, CloserPc::Done | CloserPc::Killed) || rings;
+        if s.kills < self.bounds.kills && at_it {
+            let mut n = State { kills: s.kills + 1, closer: CloserPc::Killed, ..s.clone() };
+            n.bell.rest(CLOSER);
+            steps.environment(n, || "closer KILLED".into());
+        }
+    }
+
+    /// Somebody who never sleeps takes a message in passing.
+    fn visitor(&self, s: &State, steps: &mut Steps<State>) {
+        if s.visits < self.bounds.visits && s.is_full(s.head) {
+            let mut n = State { visits: s.visits + 1, ..s.clone() };
+            n.bell.memory.modify(s.head.into(), TAKEN);
+            n.head += 1;
+            steps.environment(n, || format!("visitor: takes {}", s.head));
         }
     }
 }
@@ -184,54 +226,80 @@ impl Model for Waiting {
     type State = State;
 
     fn initial(&self) -> State {
-        let producer = Producer { pc: ProducerPc::ReadTail, position: 0, w: false, count: 0 };
-        let asleep = self.bounds.asleep;
-        let pc = if asleep { ConsumerPc::Asleep } else { ConsumerPc::Look };
-        let consumer = Consumer { pc, seen: true, bell: false, position: 0, w: false };
-        let Bounds { producers, consumers, .. } = self.bounds;
+        let producer = Producer { pc: ProducerPc::Claim, position: NONE, commits: 0, armed: false };
+        let consumer = Consumer { pc: ConsumerPc::Wait, position: 0 };
         let mut s = State {
+            bell: Doorbell::new([FREE; POSITIONS]),
             tail: 0,
-            w: asleep,
             head: 0,
-            slots: [Slot::Free; POSITIONS],
+            closed: false,
+            tail_closed: false,
             producers: [producer; PRODUCERS],
             consumers: [consumer; CONSUMERS],
+            closer: if self.bounds.closes { CloserPc::Flag } else { CloserPc::Done },
             rejects: 0,
             kills: 0,
+            visits: 0,
         };
-        s.producers[producers..].iter_mut().for_each(|p| p.pc = ProducerPc::Done);
-        s.consumers[consumers..].iter_mut().for_each(|c| c.pc = ConsumerPc::Busy);
+        s.producers[self.bounds.producers..].iter_mut().for_each(|p| p.pc = ProducerPc::Done);
+        s.consumers[self.bounds.consumers..].iter_mut().for_each(|c| c.pc = ConsumerPc::Busy);
+        if self.bounds.asleep {
+            (0..self.bounds.consumers).for_each(|j| s.bell.fall_asleep(PRODUCERS + j));
+        }
         s
     }
 
     fn steps(&self, s: &State, steps: &mut Steps<State>) {
+        let rules = self.rules();
+        for t in 0..THREADS {
+            s.bell.waking(t, &rules, |bell, label| {
+                steps.step(State { bell, ..s.clone() }, || format!("thread {t}: {label}"));
+            });
+            for (bell, label) in s.bell.draining(t) {
+                steps.step(State { bell, ..s.clone() }, || format!("thread {t}: {label}"));
+            }
+        }
         for i in 0..self.bounds.producers {
             self.producer(s, i, steps);
         }
         for j in 0..self.bounds.consumers {
-            self.consumer(s, j, steps);
+            self.consumer(s, j, &rules, steps);
         }
+        self.closer(s, steps);
+        self.visitor(s, steps);
     }
 
     fn invariant(&self, _: &State) -> Result<(), String> {
         Ok(())
     }
 
-    /// Every message has been taken, or every consumer is busy with one.
+    /// Every consumer is busy, or was told that nothing will come; or every message has been taken.
     fn goal(&self, s: &State) -> bool {
+        if s.consumers.iter().all(|c| matches!(c.pc, ConsumerPc::Busy | ConsumerPc::Told)) {
+            return true;
+        }
         let sent = s.producers.iter().all(|p| matches!(p.pc, ProducerPc::Done | ProducerPc::Killed));
-        let taken = |x: usize| s.slots[x] == Slot::Taken;
-        s.consumers.iter().all(|c| c.pc == ConsumerPc::Busy) || (sent && (0..usize::from(s.tail)).all(taken))
+        let stored = (0..THREADS).all(|t| s.bell.memory.is_drained(t));
+        let over = |x: u8| matches!(s.slot(x), TAKEN | TOMBSTONE);
+        !self.bounds.closes && sent && stored && (0..s.tail).all(over)
     }
 
     fn show(&self, s: &State) -> String {
-        let slots = &s.slots[..usize::from(s.tail)];
-        let mut line = format!("tail {} W {} head {}, slots {slots:?}", s.tail, s.w, s.head);
+        let slots: Vec<u8> = (0..s.tail).map(|x| s.slot(x)).collect();
+        let State { tail, head, closed, .. } = s;
+        let mut line =
+            format!("tail {tail} head {head} closed {closed} armed {}, slots {slots:?}", s.bell.armed);
         for i in 0..self.bounds.producers {
             line += &format!(", producer {i} at {:?}", s.producers[i].pc);
         }
         for j in 0..self.bounds.consumers {
-            line += &format!(", consumer {j} at {:?}", s.consumers[j].pc);
+            let asleep = s.bell.threads[PRODUCERS + j].sleeping == Sleeping::Asleep;
+            line += &format!(
+                ", consumer {j} (thread {}) at {:?}{}",
+                PRODUCERS + j,
+                s.consumers[j].pc,
+                if asleep { ", asleep" } else { "" }
+            );
         }
         line
     }

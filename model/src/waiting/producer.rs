@@ -1,70 +1,49 @@
-//! Claim, commit, wake, set W again.
+//! Claim, commit, notify.
 
-use super::{Producer, ProducerPc, Slot, State, Waiting};
+use super::{FULL, NONE, Producer, ProducerPc, State, Waiting};
 use crate::checker::Steps;
+use crate::doorbell::Waking;
 use crate::mistake::Mistake;
+use crate::store_buffer::Order;
 
 impl Waiting {
+    /// But for `notify`, which is the doorbell's.
     pub(super) fn producer(&self, s: &State, i: usize, steps: &mut Steps<State>) {
         let me = s.producers[i];
         let k = self.bounds.k;
         let mut n = s.clone();
         let p = &mut n.producers[i];
         match me.pc {
-            ProducerPc::ReadTail => {
-                *p = Producer { pc: ProducerPc::Cas, position: s.tail, w: s.w, count: 0 };
-                steps.step(n, || format!("producer {i}: reads tail {} W {}", s.tail, s.w));
+            ProducerPc::Claim if s.tail_closed => {
+                p.pc = ProducerPc::Done;
+                steps.step(n, || format!("producer {i}: finds the tail closed"));
             }
-            ProducerPc::Cas => {
-                let won = (s.tail, s.w) == (me.position, me.w);
-                p.pc = if won { ProducerPc::Commit } else { ProducerPc::ReadTail };
-                if won {
-                    (n.tail, n.w) = (s.tail + k, false);
-                }
-                steps.step(n, || format!("producer {i}: CAS tail {}", if won { "claims" } else { "fails" }));
+            ProducerPc::Claim => {
+                *p = Producer { pc: ProducerPc::Commit, position: s.tail, commits: 0, armed: s.bell.armed };
+                n.tail += k;
+                steps.step(n, || format!("producer {i}: claims {}", s.tail));
             }
             ProducerPc::Commit => {
-                n.slots[usize::from(me.position + me.count)] = Slot::Full;
-                p.count += 1;
-                if p.count == k {
-                    (p.pc, p.count) = (if me.w { ProducerPc::Ring } else { ProducerPc::Done }, 0);
+                let position = me.position + me.commits;
+                n.bell.memory.store(i, position.into(), FULL, Order::Release);
+                p.commits += 1;
+                if p.commits == k {
+                    *p = Producer { pc: ProducerPc::Done, position: NONE, commits: 0, armed: false };
+                    if me.armed || !self.makes(Mistake::CheckBeforeCommit) {
+                        n.bell.notify(i, k);
+                    }
                 }
-                steps.step(n, || format!("producer {i}: commits {}", me.position + me.count));
+                steps.step(n, || format!("producer {i}: commits {position}"));
             }
-            ProducerPc::Ring | ProducerPc::RingMore => {
-                p.pc = if me.pc == ProducerPc::Ring { ProducerPc::Wake } else { ProducerPc::WakeMore };
-                n.ring();
-                steps.step(n, || format!("producer {i}: rings the bell"));
-            }
-            ProducerPc::Wake => {
-                let wanted = if self.makes(Mistake::WakeOneForBatch) { 1 } else { k };
-                self.wake(s, wanted, steps, |n, woken| {
-                    let more = woken == wanted && !self.makes(Mistake::NoRearm);
-                    n.producers[i].pc = if more { ProducerPc::Rearm } else { ProducerPc::Done };
-                    format!("producer {i}: futex_wake({wanted}) woke {woken}")
-                });
-            }
-            ProducerPc::Rearm => {
-                n.w = true;
-                let meanwhile = s.tail - (me.position + k);
-                let owed = match self.mistake {
-                    Some(Mistake::RearmBlindly) => 0,
-                    Some(Mistake::OneExtraWake) => meanwhile.min(1),
-                    _ => meanwhile,
-                };
-                p.count = owed;
-                p.pc = if owed > 0 { ProducerPc::RingMore } else { ProducerPc::Done };
-                steps.step(n, || format!("producer {i}: sets W again; {meanwhile} claimed meanwhile"));
-            }
-            ProducerPc::WakeMore => self.wake(s, me.count, steps, |n, woken| {
-                n.producers[i].pc = ProducerPc::Done;
-                format!("producer {i}: futex_wake({}) woke {woken}", me.count)
-            }),
-            ProducerPc::Done | ProducerPc::Killed => return,
+            ProducerPc::Done | ProducerPc::Killed => {}
         }
-        if s.kills < self.bounds.kills && me.pc != ProducerPc::Done {
+        let at_it = matches!(me.pc, ProducerPc::Claim | ProducerPc::Commit);
+        let wakes = s.bell.threads[i].waking != Waking::No;
+        if s.kills < self.bounds.kills && (at_it || wakes) {
             let mut n = State { kills: s.kills + 1, ..s.clone() };
+            // Where it was is still in its entry, for recovery.
             n.producers[i].pc = ProducerPc::Killed;
+            n.bell.rest(i);
             steps.environment(n, || format!("producer {i} KILLED at {:?}", me.pc));
         }
     }

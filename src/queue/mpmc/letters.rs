@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::sender::MpmcSender;
 use crate::error::OpenError;
 use crate::layout::Policy;
+use crate::queue::bells::Attached;
 use crate::queue::kind::Mpmc;
 use crate::queue::{BytesFrame, BytesQueue, Shared};
 
@@ -22,18 +23,41 @@ pub struct DeadLetter {
 /// A consumer's way to the dead-letter queue, opened when it is needed.
 #[derive(Default)]
 pub(super) struct Letters {
-    sender: Option<MpmcSender>,
+    way: Option<Way>,
+}
+
+struct Way {
+    sender: MpmcSender,
+    /// Of the dead-letter queue, whose consumers may sleep. Behind the sender, as in every producer.
+    bells: Attached,
+}
+
+impl Way {
+    fn open(shared: &Shared) -> Option<Self> {
+        let queue = shared.dead_letters(true).ok()?;
+        let bells = Attached::new(&queue);
+        let sender = MpmcSender::attach(queue).ok()?;
+        bells.notify_everybody();
+        Some(Self { sender, bells })
+    }
 }
 
 impl Letters {
     /// Copies a message there, unless it is there already. False if that does not work.
     pub(super) fn send(&mut self, shared: &Shared, payload: &[u8], position: u64) -> bool {
-        if self.sender.is_none() {
-            self.sender = shared.dead_letters(true).ok().and_then(|queue| MpmcSender::attach(queue).ok());
+        if self.way.is_none() {
+            self.way = Way::open(shared);
         }
-        let Some(sender) = &mut self.sender else { return false };
+        let Some(Way { sender, bells }) = &mut self.way else { return false };
         let origin = (position, words_of(shared.uuid()));
-        sender.links().has_letter(origin) || sender.send_letter(payload, origin)
+        if sender.links().has_letter(origin) {
+            return true;
+        }
+        let is_sent = sender.send_letter(payload, origin);
+        if is_sent {
+            bells.messages.notify(1);
+        }
+        is_sent
     }
 }
 

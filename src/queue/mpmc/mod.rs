@@ -8,6 +8,8 @@ mod receiver;
 mod recovery;
 mod sender;
 mod stats;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use std::sync::Arc;
 

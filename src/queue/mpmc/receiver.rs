@@ -146,6 +146,7 @@ impl MpmcReceiver {
     #[cold]
     fn damaged(&self, held: Held, found: u64) -> Damage {
         self.links().release(held);
+        self.keeper.bells.room.notify_all();
         Damage { word: "link", position: held.position, found }
     }
 
@@ -300,6 +301,10 @@ unsafe impl Receiver for MpmcReceiver {
 
     fn is_drained(&self) -> bool {
         self.links().is_drained()
+    }
+
+    fn has_more(&self) -> bool {
+        self.links().has_full()
     }
 
     fn position(&self) -> u64 {

@@ -52,6 +52,8 @@ impl BytesQueue<Mpmc> {
                 false => RecoverError::Forked,
             });
         }
+        // This process may never have attached.
+        shared.bells().take_part();
         match shared.recover(&shared.links()) {
             Ok(Some(done)) => Ok(done.into()),
             Ok(None) => Err(RecoverError::Busy { path: shared.path().to_path_buf() }),

@@ -13,6 +13,7 @@ use crate::queue::bells::Bells;
 use crate::queue::kind::{Keeper, Receiver};
 use crate::shm::Lease;
 use crate::shm::fork::ForkGuard;
+use crate::sync::{Ordering, fence};
 
 /// Its own keeper, and not `Sync`: frames stay in the thread of their consumer.
 pub(crate) struct SpscReceiver {
@@ -83,14 +84,21 @@ unsafe impl Receiver for SpscReceiver {
         self.take_many(max, spans)
     }
 
+    /// There is no other consumer.
+    fn has_more(&self) -> bool {
+        false
+    }
+
     fn position(&self) -> u64 {
         self.reader.position()
     }
 
     /// What was committed before the close is seen by the next look.
     fn finish_close(&self) {
-        // Should it fail, a message that was committed just now comes to the next consumer.
-        let _ = barrier::heavy();
+        if !barrier::heavy() {
+            // At least what whoever closed had seen. A message that was committed just now comes to the next consumer.
+            fence(Ordering::SeqCst);
+        }
     }
 
     fn is_drained(&self) -> bool {

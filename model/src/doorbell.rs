@@ -1,0 +1,281 @@
+//! The doorbell, as `src/park` has it: what a waker does, what a sleeper does, and the futex between them.
+//!
+//! A waker stores its change through a store buffer (`store_buffer`) and looks at `waiting` without a fence. A sleeper reads the
+//! bell, arms, makes one thread after the other fence, has the model look at the queue, and sleeps if the bell is what it was.
+//! Only whether copies of the bell and of `waiting` are current is kept: neither ever has an old value again, the one because
+//! it counts rings, the other because it counts arrivals.
+
+use crate::mistake::Mistake;
+use crate::store_buffer::Memory;
+use std::ops::Range;
+
+/// As many as there are.
+pub const ALL: u8 = u8::MAX;
+
+/// Where a thread is in `notify`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Waking {
+    No,
+    /// Load `waiting`, without a fence.
+    Check,
+    /// Somebody may sleep, or is out of reach of membarriers: fence, and load it again.
+    Fence,
+    Ring,
+    Wake,
+    Clear,
+}
+
+/// Where a thread is in `look_and_sleep`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sleeping {
+    /// It looks, and begins if it finds nothing.
+    No,
+    /// Only where a mistake has it read late.
+    ReadBell,
+    Arm,
+    Barrier,
+    /// The model's turn.
+    Look,
+    FutexWait,
+    Asleep,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Thread {
+    pub waking: Waking,
+    wanted: u8,
+    /// A close or a cancellation: rings whatever `waiting` says, and leaves it.
+    unasked: bool,
+    /// It woke fewer than it wanted.
+    fewer: bool,
+    /// Its copy of `waiting` is current.
+    seen: bool,
+    pub sleeping: Sleeping,
+    /// The thread that its membarrier reaches next.
+    next: u8,
+    /// Its copy of the bell is current.
+    ticket: bool,
+}
+
+const AT_REST: Thread = Thread {
+    waking: Waking::No,
+    wanted: 0,
+    unasked: false,
+    fewer: false,
+    seen: false,
+    sleeping: Sleeping::No,
+    next: 0,
+    ticket: false,
+};
+
+/// What is the same in all states of a run.
+pub struct Rules {
+    pub mistake: Option<Mistake>,
+    /// Threads that store anything: membarriers need not go to others.
+    pub storing: Range<usize>,
+    /// Thread 0 is out of reach of membarriers, so NEED_FENCE is set.
+    pub unregistered: bool,
+    /// A sleep ends by itself.
+    pub slices: bool,
+}
+
+impl Rules {
+    fn makes(&self, mistake: Mistake) -> bool {
+        self.mistake == Some(mistake)
+    }
+}
+
+/// One doorbell, and the memory that changes go through.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Doorbell<const L: usize, const T: usize> {
+    pub memory: Memory<L, T>,
+    pub armed: bool,
+    pub threads: [Thread; T],
+}
+
+impl<const L: usize, const T: usize> Doorbell<L, T> {
+    pub fn new(words: [u8; L]) -> Self {
+        Self { memory: Memory::new(words), armed: false, threads: [AT_REST; T] }
+    }
+
+    /// After a change: wake up to `wanted`.
+    pub fn notify(&mut self, thread: usize, wanted: u8) {
+        self.threads[thread] = Thread { waking: Waking::Check, wanted, ..self.threads[thread] };
+    }
+
+    /// Wake everybody, armed or not.
+    pub fn ring_for_all(&mut self, thread: usize) {
+        self.threads[thread] =
+            Thread { waking: Waking::Ring, wanted: ALL, unasked: true, ..self.threads[thread] };
+    }
+
+    /// Another flag in `waiting` was set.
+    pub fn flag_changed(&mut self) {
+        self.threads.iter_mut().for_each(|thread| thread.seen = false);
+    }
+
+    /// It found nothing and begins to sleep, from reading the bell on.
+    pub fn begin(&mut self, thread: usize, rules: &Rules) {
+        let late = rules.makes(Mistake::BellReadLast) || rules.makes(Mistake::BellReadAfterArm);
+        let me = &mut self.threads[thread];
+        (me.sleeping, me.ticket) = (Sleeping::Arm, !late);
+    }
+
+    /// At the start: it sleeps already.
+    pub fn fall_asleep(&mut self, thread: usize) {
+        self.armed = true;
+        self.threads[thread].sleeping = Sleeping::Asleep;
+    }
+
+    /// The look behind the barrier found nothing.
+    pub fn found_nothing(&mut self, thread: usize, rules: &Rules) {
+        let late = rules.makes(Mistake::BellReadLast);
+        self.threads[thread].sleeping = if late { Sleeping::ReadBell } else { Sleeping::FutexWait };
+    }
+
+    /// It is awake, or dead.
+    pub fn rest(&mut self, thread: usize) {
+        self.threads[thread] = AT_REST;
+    }
+
+    /// The look found something: no sleep.
+    pub fn stay_awake(&mut self, thread: usize) {
+        let Thread { waking, wanted, unasked, fewer, seen, .. } = self.threads[thread];
+        self.threads[thread] = Thread { waking, wanted, unasked, fewer, seen, ..AT_REST };
+    }
+
+    /// Steps of `notify`, if the thread is at it.
+    pub fn waking(&self, t: usize, rules: &Rules, mut each: impl FnMut(Self, String)) {
+        let me = self.threads[t];
+        let mut n = self.clone();
+        let thread = &mut n.threads[t];
+        match me.waking {
+            Waking::No => {}
+            Waking::Check => {
+                let fences = rules.unregistered && !rules.makes(Mistake::NeedFenceIgnored);
+                thread.waking = if self.armed || fences { Waking::Fence } else { Waking::No };
+                each(n, format!("armed? {}", self.armed));
+            }
+            Waking::Fence => {
+                let late = rules.makes(Mistake::WakeBeforeRing);
+                thread.seen = true;
+                thread.waking = match self.armed {
+                    true if late => Waking::Wake,
+                    true => Waking::Ring,
+                    false => Waking::No,
+                };
+                n.memory.drain_all(t);
+                each(n, format!("fences; armed? {}", self.armed));
+            }
+            Waking::Ring => {
+                if !self.memory.is_drained(t) {
+                    return;
+                }
+                let late = rules.makes(Mistake::WakeBeforeRing) && !me.unasked;
+                thread.waking = match late {
+                    true if me.fewer => Waking::Clear,
+                    true => Waking::No,
+                    false => Waking::Wake,
+                };
+                n.threads.iter_mut().for_each(|thread| thread.ticket = false);
+                each(n, "rings".into());
+            }
+            Waking::Wake => self.futex_wake(t, rules, each),
+            Waking::Clear => {
+                let blind = rules.makes(Mistake::ClearWithoutArrivals);
+                thread.waking = Waking::No;
+                if me.seen || blind {
+                    n.armed = false;
+                    n.flag_changed();
+                }
+                each(n, format!("not armed any more? {}", me.seen || blind));
+            }
+        }
+    }
+
+    /// Any `wanted` of the sleepers.
+    fn futex_wake(&self, t: usize, rules: &Rules, mut each: impl FnMut(Self, String)) {
+        let me = self.threads[t];
+        let sleepers: Vec<usize> =
+            (0..T).filter(|&other| self.threads[other].sleeping == Sleeping::Asleep).collect();
+        let woken = sleepers.len().min(me.wanted.into());
+        let fewer = woken < usize::from(me.wanted);
+        let waking = match () {
+            () if me.unasked => Waking::No,
+            () if rules.makes(Mistake::WakeBeforeRing) => Waking::Ring,
+            () if fewer || rules.makes(Mistake::ClearAlways) => Waking::Clear,
+            () => Waking::No,
+        };
+        for chosen in (0..1_u16 << sleepers.len()).filter(|set| set.count_ones() as usize == woken) {
+            let mut n = self.clone();
+            (n.threads[t].waking, n.threads[t].fewer) = (waking, fewer);
+            for (bit, &sleeper) in sleepers.iter().enumerate() {
+                if chosen >> bit & 1 == 1 {
+                    n.threads[sleeper].sleeping = Sleeping::No;
+                }
+            }
+            each(n, format!("futex_wake({}) wakes {woken}", me.wanted));
+        }
+    }
+
+    /// Steps from `Arm` to `Asleep`, but for the look.
+    pub fn sleeping(&self, t: usize, rules: &Rules) -> Option<(Self, String)> {
+        let me = self.threads[t];
+        let mut n = self.clone();
+        let thread = &mut n.threads[t];
+        let looks = !rules.makes(Mistake::LookBeforeArm);
+        let behind_barrier = if looks { Sleeping::Look } else { Sleeping::FutexWait };
+        let label = match me.sleeping {
+            Sleeping::No | Sleeping::Look => return None,
+            Sleeping::Asleep if !rules.slices => return None,
+            Sleeping::ReadBell => {
+                let is_last = rules.makes(Mistake::BellReadLast);
+                (thread.ticket, thread.sleeping) =
+                    (true, if is_last { Sleeping::FutexWait } else { Sleeping::Barrier });
+                "reads the bell".into()
+            }
+            Sleeping::Arm => {
+                thread.next = rules.storing.start as u8;
+                thread.sleeping = match rules.mistake {
+                    Some(Mistake::NoMembarrier) => Sleeping::Look,
+                    Some(Mistake::BellReadAfterArm) => Sleeping::ReadBell,
+                    _ => Sleeping::Barrier,
+                };
+                n.armed = true;
+                n.flag_changed();
+                "arms".into()
+            }
+            Sleeping::Barrier => {
+                let reached = usize::from(me.next);
+                thread.next += 1;
+                if reached + 1 == rules.storing.end {
+                    (thread.next, thread.sleeping) = (0, behind_barrier);
+                }
+                if !(rules.unregistered && reached == 0) {
+                    n.memory.drain_all(reached);
+                }
+                format!("membarrier reaches thread {reached}")
+            }
+            Sleeping::FutexWait => {
+                let sleeps = me.ticket;
+                thread.sleeping = if sleeps { Sleeping::Asleep } else { Sleeping::No };
+                thread.ticket = false;
+                format!("futex_wait {}", if sleeps { "sleeps" } else { "EAGAIN" })
+            }
+            Sleeping::Asleep => {
+                thread.sleeping = Sleeping::No;
+                "slice ends".into()
+            }
+        };
+        Some((n, label))
+    }
+
+    /// Stores that become visible.
+    pub fn draining(&self, t: usize) -> impl Iterator<Item = (Self, String)> {
+        self.memory.ripe(t).map(move |(at, store)| {
+            let mut n = self.clone();
+            n.memory.drain(t, at);
+            (n, format!("its store of {} to word {} is visible", store.value, store.location))
+        })
+    }
+}

@@ -1,0 +1,111 @@
+//! Who rings for whom, where only rings can tell: sleepers also look when their slices end.
+
+use std::path::Path;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Barrier};
+
+use nix::unistd::{Pid, gettid};
+
+use super::member::Member;
+use super::sender::MpmcSender;
+use crate::layout::order::EntryRole;
+use crate::links::FrameRef;
+use crate::park::Bell;
+use crate::queue::kind::Mpmc;
+use crate::queue::{BytesConsumer, BytesQueue, Options};
+use crate::wait::Wait;
+
+fn create(directory: &Path, options: &Options) -> BytesQueue<Mpmc> {
+    #[allow(unsafe_code)]
+    // SAFETY: only this test has the file.
+    unsafe { BytesQueue::create_with(directory.join("q"), options) }.unwrap()
+}
+
+/// Receives once, asleep, and holds the message until all have one and the rings were counted: whoever leaves rings as well.
+fn receive(consumer: BytesConsumer<Mpmc>, threads: &Sender<Pid>, taken: &Barrier) {
+    consumer.set_wait(Wait::Park);
+    threads.send(gettid()).unwrap();
+    let _frame = consumer.recv().unwrap();
+    taken.wait();
+    taken.wait();
+}
+
+/// Waits until the threads sleep at `bell` as it is now.
+fn wait_until_asleep(threads: &[Pid], bell: &Bell) {
+    let sleeps = |thread: &Pid| {
+        let call = std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).unwrap();
+        let words: Vec<_> = call.split(' ').collect();
+        let is_futex = words[0].parse() == Ok(libc::SYS_futex);
+        is_futex && words[3] == format!("{:#x}", bell.rings())
+    };
+    while !threads.iter().all(sleeps) {
+        std::thread::yield_now();
+    }
+}
+
+/// Two consumers sleep. The second message is committed before the first, so that whoever is woken for it cannot take it.
+/// Returns how often the bell is rung for the first.
+fn rings_for_two() -> u32 {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = create(dir.path(), &Options::new());
+    let bell = &queue.shared().bells().messages;
+    // Its lane stays ready, and its entry is the first to be taken again.
+    drop(MpmcSender::attach(Arc::clone(queue.shared())).unwrap());
+    let claimer = Member::attach(Arc::clone(queue.shared()), EntryRole::Producer).unwrap();
+    let mut producer = queue.producer().unwrap();
+    let first = claimer.links.claim(claimer.me, 1, 1).unwrap().first;
+    let (sender, receiver) = channel();
+    let taken = Barrier::new(3);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let consumer = queue.consumer().unwrap();
+            scope.spawn(|| receive(consumer, &sender, &taken));
+        }
+        let threads = [receiver.recv().unwrap(), receiver.recv().unwrap()];
+        wait_until_asleep(&threads, bell);
+        producer.try_send(b"second").unwrap();
+        wait_until_asleep(&threads, bell);
+        let before = bell.rings();
+        claimer.links.commit(first, FrameRef { lane: claimer.me, offset: 0, len: 0 });
+        bell.notify(1);
+        taken.wait();
+        let rings = bell.rings() - before;
+        taken.wait();
+        rings
+    })
+}
+
+#[test]
+fn a_ring_is_passed_on_for_what_could_not_be_taken() {
+    // If a slice ends at the wrong moment both are awake, and there is nothing to pass on.
+    assert!((0..50).any(|_| rings_for_two() == 2));
+}
+
+#[test]
+fn letters_ring_for_who_waits_for_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = create(dir.path(), &Options::new().max_redeliveries(1));
+    let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    let mut bury = || {
+        producer.try_send(b"unwanted").unwrap();
+        (0..2).for_each(|_| consumer.try_recv().unwrap().reject());
+        assert!(consumer.try_recv().is_err(), "it is buried");
+    };
+    bury();
+    let letters = queue.dead_letters().unwrap();
+    let bell = &letters.shared().bells().messages;
+    let reader = letters.consumer().unwrap();
+    drop(reader.try_recv().unwrap());
+    let (sender, receiver) = channel();
+    let taken = Barrier::new(2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| receive(reader, &sender, &taken));
+        wait_until_asleep(&[receiver.recv().unwrap()], bell);
+        let before = bell.rings();
+        bury();
+        taken.wait();
+        let rings = bell.rings() - before;
+        taken.wait();
+        assert_eq!(rings, 1);
+    });
+}

@@ -36,6 +36,13 @@
 //! *Nor is one lost to the clearing.* A sleeper that *d* cannot have met, since it read the bell behind *c*, has armed
 //! behind *b*: so `waiting` is not what *b* read, and *e* fails.
 //!
+//! ## What lies behind
+//!
+//! A change may be of no use yet: a message behind one that is claimed and not committed (MPMC). Whoever was woken for it
+//! finds nothing and sleeps again, and that wake is used up. So a consumer that has slept and then takes a message wakes
+//! another one if there is more: the commit of the message in front wakes one, that one the next. A consumer that takes it
+//! without having slept need not: the one that the commit has woken looks, and takes what is behind.
+//!
 //! One message wakes one sleeper: *d* asks for as many as there are messages, and ARMED stays as long as somebody may be
 //! left. Whoever waits for room waits for room in a place of its own, so releases wake all of them.
 //!

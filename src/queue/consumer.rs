@@ -229,7 +229,7 @@ impl<K: Kind> BytesConsumer<K> {
     #[cold]
     #[inline(never)]
     fn wait_for_frame(&self, until: Until) -> Result<TakenBy<K::Receiver>, RecvError> {
-        self.patience.wait(until, &self.parking(), self.receiver.position(), |looks| {
+        let found = self.patience.wait(until, &self.parking(), self.receiver.position(), |looks| {
             let look = || self.receiver.take_patiently(looks);
             match self.check_process().and_then(|()| self.checked(look())) {
                 Ok(None) => match self.last_look(looks, look) {
@@ -239,7 +239,9 @@ impl<K: Kind> BytesConsumer<K> {
                 Ok(Some(taken)) => Some((Ok(taken), KeeperOf::<K>::size(taken))),
                 Err(error) => Some((Err(error), 0)),
             }
-        })?
+        });
+        self.pass_the_wake_on();
+        found?
     }
 
     /// Up to `max` messages; waits for the first if there is an `until`.
@@ -270,7 +272,7 @@ impl<K: Kind> BytesConsumer<K> {
         spans: &mut SpansOf<K::Receiver>,
         until: Until,
     ) -> Result<RunBy<K::Receiver>, RecvError> {
-        self.patience.wait(until, &self.parking(), self.receiver.position(), |looks| {
+        let found = self.patience.wait(until, &self.parking(), self.receiver.position(), |looks| {
             let mut look = || self.receiver.take_many_patiently(max, spans, looks);
             match self.check_process().and_then(|()| self.checked(look())) {
                 Ok(None) => match self.last_look(looks, look) {
@@ -280,7 +282,16 @@ impl<K: Kind> BytesConsumer<K> {
                 Ok(Some(run)) => Some((Ok(run), KeeperOf::<K>::run_size(run))),
                 Err(error) => Some((Err(error), 0)),
             }
-        })?
+        });
+        self.pass_the_wake_on();
+        found?
+    }
+
+    /// Whoever was woken wakes another one if there is something left: see "What lies behind" in `crate::park`.
+    fn pass_the_wake_on(&self) {
+        if self.style.take_sleep() && self.receiver.has_more_for_others() {
+            self.bells.messages.notify(1);
+        }
     }
 
     fn parking(&self) -> Parking<'_> {

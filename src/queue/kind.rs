@@ -157,6 +157,9 @@ pub(crate) unsafe trait Receiver {
     /// How far the receiver has come, in positions.
     fn position(&self) -> u64;
 
+    /// Whether another consumer could take something now.
+    fn has_more_for_others(&self) -> bool;
+
     /// Whether a producer is alive.
     fn has_producer(&self) -> std::io::Result<bool>;
 

@@ -48,7 +48,7 @@ pub(crate) struct Bells {
 
 impl Bells {
     /// Makes this process known to those who sleep; before its first change to the queue.
-    fn take_part(&self) {
+    pub(super) fn take_part(&self) {
         if !barrier::register() {
             self.messages.need_fence();
             self.room.need_fence();

@@ -145,6 +145,7 @@ fn look_and_sleep<R>(
         if let Some(ended) = style.has_ended(until) {
             return Err(ended);
         }
+        style.note_sleep();
         match bell.sleep(ticket, slice.min(until.left().unwrap_or_default())) {
             Woken::Interrupted if style.is_interruptible() => return Err(Ended::Interrupted),
             Woken::SliceEnded => slice = (slice * 2).min(most_slice),

@@ -41,6 +41,7 @@ pub(crate) struct Style {
     wait: Cell<Wait>,
     spin_for: Cell<Duration>,
     interruptible: Cell<bool>,
+    has_slept: Cell<bool>,
     cancelled: Cancelled,
 }
 
@@ -50,6 +51,7 @@ impl Default for Style {
             wait: Cell::default(),
             spin_for: Cell::new(SPIN_FOR),
             interruptible: Cell::default(),
+            has_slept: Cell::default(),
             cancelled: Arc::default(),
         }
     }
@@ -80,6 +82,15 @@ impl Style {
     /// How long to look before sleeping; none: for ever.
     pub(super) fn spin_for(&self) -> Option<Duration> {
         (self.wait.get() == Wait::SpinThenPark).then(|| self.spin_for.get())
+    }
+
+    pub(super) fn note_sleep(&self) {
+        self.has_slept.set(true);
+    }
+
+    /// Whether the handle has slept since this was asked last.
+    pub(crate) fn take_sleep(&self) -> bool {
+        self.has_slept.take()
     }
 
     /// A sleep took so long.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::sender::MpmcSender;
 use crate::error::OpenError;
 use crate::layout::Policy;
-use crate::queue::kind::Mpmc;
+use crate::queue::kind::{Mpmc, Sender};
 use crate::queue::{BytesFrame, BytesQueue, Shared};
 
 /// Where a dead letter comes from.
@@ -33,7 +33,14 @@ impl Letters {
         }
         let Some(sender) = &mut self.sender else { return false };
         let origin = (position, words_of(shared.uuid()));
-        sender.links().has_letter(origin) || sender.send_letter(payload, origin)
+        if sender.links().has_letter(origin) {
+            return true;
+        }
+        let is_sent = sender.send_letter(payload, origin);
+        if is_sent {
+            sender.shared().bells().messages.notify(1);
+        }
+        is_sent
     }
 }
 

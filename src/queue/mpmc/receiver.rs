@@ -146,6 +146,7 @@ impl MpmcReceiver {
     #[cold]
     fn damaged(&self, held: Held, found: u64) -> Damage {
         self.links().release(held);
+        self.keeper.bells.room.notify_all();
         Damage { word: "link", position: held.position, found }
     }
 
@@ -193,6 +194,7 @@ impl MpmcReceiver {
         self.links().count_letter(buried);
         if buried {
             self.keeper.release(taken);
+            self.keeper.bells.room.notify_all();
         }
         buried
     }
@@ -304,6 +306,10 @@ unsafe impl Receiver for MpmcReceiver {
 
     fn position(&self) -> u64 {
         self.links().next_take()
+    }
+
+    fn has_more_for_others(&self) -> bool {
+        self.links().is_committed(self.links().next_take())
     }
 
     fn has_producer(&self) -> std::io::Result<bool> {

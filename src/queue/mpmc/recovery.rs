@@ -45,6 +45,8 @@ impl BytesQueue<Mpmc> {
         if !shared.guard().is_intact() {
             return Err(RecoverError::Forked);
         }
+        // Whoever opened the queue and does not take part may be unknown to those who sleep.
+        shared.bells().take_part();
         match shared.recover(&shared.links()) {
             Ok(Some(done)) => Ok(done.into()),
             Ok(None) => Err(RecoverError::Busy { path: shared.path().to_path_buf() }),

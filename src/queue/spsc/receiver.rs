@@ -84,6 +84,11 @@ unsafe impl Receiver for SpscReceiver {
         true
     }
 
+    /// There are no others.
+    fn has_more_for_others(&self) -> bool {
+        false
+    }
+
     fn has_producer(&self) -> std::io::Result<bool> {
         self.shared.is_role_taken(Role::Producer)
     }

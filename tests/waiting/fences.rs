@@ -1,0 +1,4 @@
+use crate::process::Test;
+pub(crate) fn tests() -> Vec<Test> {
+    vec![]
+}

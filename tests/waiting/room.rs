@@ -43,7 +43,9 @@ pub(crate) fn tests() -> Vec<Test> {
         }));
     }
     tests.extend([
-        Test::new("room: a consumer is dead that kept it, links", || dead_keeper(Mpmc::options(), Mpmc::FULL)),
+        Test::new("room: a consumer is dead that kept it, links", || {
+            dead_keeper(Mpmc::options(), Mpmc::FULL)
+        }),
         Test::new("room: a consumer is dead that kept it, a lane", || dead_keeper(lane(), LANE)),
         Test::new("room: recovered by somebody who takes no part", recovered),
         Test::new("room: asking more than fits", asking_more_than_fits),
@@ -68,9 +70,8 @@ enum Giving {
 fn given_back<K: Tried>(options: Options, full: u64, producers: usize, way: Giving) -> Outcome {
     let place = Place::new()?;
     let queue = create::<K>(&place, &options)?;
-    let senders: Vec<_> = (0..producers)
-        .map(|index| Peer::producer::<K>(&place, Wait::Park, index as u64 * 1000))
-        .collect();
+    let senders: Vec<_> =
+        (0..producers).map(|index| Peer::producer::<K>(&place, Wait::Park, index as u64 * 1000)).collect();
     let sent = || senders.iter().map(|sender| sender.notes.count()).sum::<u64>();
     until("a full queue", || Ok(sent() == full))?;
     let all_asleep = || senders.iter().try_for_each(Peer::wait_until_asleep);

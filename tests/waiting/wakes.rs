@@ -304,7 +304,7 @@ fn one_behind_another() -> Outcome<Vec<bool>> {
 }
 
 /// A producer that has claimed a position for its message 1, and not committed it.
-fn stopped_behind_its_claim<'g>(place: &Place, gate: &'g Gate) -> Outcome<Traced<'g>> {
+pub(crate) fn stopped_behind_its_claim<'g>(place: &Place, gate: &'g Gate) -> Outcome<Traced<'g>> {
     let _one = OneProcessor::take()?;
     let mut producer = Traced::start(gate, |gate| {
         let mut producer = open::<Mpmc>(place)?.producer()?;

@@ -175,11 +175,6 @@ impl Peer {
         })
     }
 
-    /// The same, of one that has `count` threads that sleep.
-    pub(crate) fn wait_until_all_asleep(&self, count: usize) -> Outcome {
-        until("all threads asleep", || Ok(sleeps(self.pid())?.len() == count))
-    }
-
     pub(crate) fn wait_for_count(&self, count: u64) -> Outcome {
         until(&format!("number {count}"), || {
             ensure!(!self.child.has_ended()? || self.notes.count() >= count, "the peer has ended");

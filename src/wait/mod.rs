@@ -23,8 +23,9 @@ const MOST_TAKEN: u32 = 64;
 /// The clock is read once in so many looks; when the processor is offered to others, each time.
 const LOOKS_PER_CLOCK: u64 = 64;
 /// The first slice of a sleep; each one after is twice as long, up to what the waiter allows. Short ones first: somebody may
-/// have died who should have rung.
-const FIRST_SLICE: Duration = Duration::from_millis(2);
+/// have died who should have rung. But no shorter than the kernel's tick: a timer that is to go off before it has to be set
+/// in hardware, and taken back when the sleeper is woken, which makes a wake twice as long or more.
+const FIRST_SLICE: Duration = Duration::from_millis(10);
 
 /// What `look` is told before a sleep, instead of the number of looks before: to look as closely as it can.
 pub(crate) const BEFORE_SLEEP: u64 = u64::MAX;
@@ -135,7 +136,7 @@ fn look_and_sleep<R>(
     loop {
         // The first look spares whoever was woken the price of arming.
         if let Some(found) = look(BEFORE_SLEEP) {
-            style.learn(began.elapsed());
+            style.learn(began);
             return Ok(found);
         }
         let ticket = bell.arm();

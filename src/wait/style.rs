@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Ended, Until};
 use crate::park::{Bell, Cancelled, Canceller};
@@ -93,9 +93,13 @@ impl Style {
         self.has_slept.take()
     }
 
-    /// A sleep took so long.
-    pub(super) fn learn(&self, slept: Duration) {
-        let spin_for = self.spin_for.get();
+    /// A sleep that began then has ended.
+    pub(super) fn learn(&self, began: Instant) {
+        if self.wait.get() == Wait::Park {
+            // Whoever is woken is in a hurry.
+            return;
+        }
+        let (slept, spin_for) = (began.elapsed(), self.spin_for.get());
         if slept < MOST_SPIN {
             self.spin_for.set((spin_for * 2).min(MOST_SPIN));
         } else if slept > 5 * MOST_SPIN {

@@ -233,7 +233,10 @@ impl<K: Kind> BytesConsumer<K> {
             let look = || self.receiver.take_patiently(looks);
             match self.check_process().and_then(|()| self.checked(look())) {
                 Ok(None) => match self.last_look(looks, look) {
-                    Err(RecvError::Empty) => None,
+                    Err(RecvError::Empty) => {
+                        self.style.set_held_up(self.receiver.is_held_up());
+                        None
+                    }
                     other => Some((other, 0)),
                 },
                 Ok(Some(taken)) => Some((Ok(taken), KeeperOf::<K>::size(taken))),
@@ -276,7 +279,10 @@ impl<K: Kind> BytesConsumer<K> {
             let mut look = || self.receiver.take_many_patiently(max, spans, looks);
             match self.check_process().and_then(|()| self.checked(look())) {
                 Ok(None) => match self.last_look(looks, look) {
-                    Err(RecvError::Empty) => None,
+                    Err(RecvError::Empty) => {
+                        self.style.set_held_up(self.receiver.is_held_up());
+                        None
+                    }
                     other => Some((other, 0)),
                 },
                 Ok(Some(run)) => Some((Ok(run), KeeperOf::<K>::run_size(run))),

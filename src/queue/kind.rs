@@ -157,6 +157,9 @@ pub(crate) unsafe trait Receiver {
     /// How far the receiver has come, in positions.
     fn position(&self) -> u64;
 
+    /// Whether the last look that found nothing found the next message held up: it is claimed, and not committed.
+    fn is_held_up(&self) -> bool;
+
     /// Whether another consumer could take something now.
     fn has_more_for_others(&self) -> bool;
 

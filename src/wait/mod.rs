@@ -26,6 +26,10 @@ const LOOKS_PER_CLOCK: u64 = 64;
 /// have died who should have rung. But no shorter than the kernel's tick: a timer that is to go off before it has to be set
 /// in hardware, and taken back when the sleeper is woken, which makes a wake twice as long or more.
 const FIRST_SLICE: Duration = Duration::from_millis(10);
+/// The first and the longest slice while what is waited for is held up by somebody who may be dying: nobody rings for a
+/// death.
+const FIRST_HELD_UP: Duration = Duration::from_micros(50);
+const MOST_HELD_UP: Duration = Duration::from_millis(1);
 
 /// What `look` is told before a sleep, instead of the number of looks before: to look as closely as it can.
 pub(crate) const BEFORE_SLEEP: u64 = u64::MAX;
@@ -133,6 +137,8 @@ fn look_and_sleep<R>(
     let Parking { bell, style, most_slice } = *parking;
     let began = Instant::now();
     let mut slice = FIRST_SLICE;
+    let mut held_up_slice = FIRST_HELD_UP;
+    style.set_held_up(false);
     loop {
         // The first look spares whoever was woken the price of arming.
         if let Some(found) = look(BEFORE_SLEEP) {
@@ -147,10 +153,15 @@ fn look_and_sleep<R>(
             return Err(ended);
         }
         style.note_sleep();
-        match bell.sleep(ticket, slice.min(until.left().unwrap_or_default())) {
+        let held_up = style.is_held_up();
+        let (now, most) = if held_up { (&mut held_up_slice, MOST_HELD_UP) } else { (&mut slice, most_slice) };
+        match bell.sleep(ticket, (*now).min(until.left().unwrap_or_default())) {
             Woken::Interrupted if style.is_interruptible() => return Err(Ended::Interrupted),
-            Woken::SliceEnded => slice = (slice * 2).min(most_slice),
+            Woken::SliceEnded => *now = (*now * 2).min(most),
             Woken::Rung | Woken::Interrupted => {}
+        }
+        if !held_up {
+            held_up_slice = FIRST_HELD_UP;
         }
     }
 }

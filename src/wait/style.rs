@@ -42,6 +42,7 @@ pub(crate) struct Style {
     spin_for: Cell<Duration>,
     interruptible: Cell<bool>,
     has_slept: Cell<bool>,
+    held_up: Cell<bool>,
     cancelled: Cancelled,
 }
 
@@ -52,6 +53,7 @@ impl Default for Style {
             spin_for: Cell::new(SPIN_FOR),
             interruptible: Cell::default(),
             has_slept: Cell::default(),
+            held_up: Cell::default(),
             cancelled: Arc::default(),
         }
     }
@@ -82,6 +84,15 @@ impl Style {
     /// How long to look before sleeping; none: for ever.
     pub(super) fn spin_for(&self) -> Option<Duration> {
         (self.wait.get() == Wait::SpinThenPark).then(|| self.spin_for.get())
+    }
+
+    /// Whether the last look found what is waited for about to come, held up by somebody who may be dying.
+    pub(crate) fn set_held_up(&self, held_up: bool) {
+        self.held_up.set(held_up);
+    }
+
+    pub(super) fn is_held_up(&self) -> bool {
+        self.held_up.get()
     }
 
     pub(super) fn note_sleep(&self) {

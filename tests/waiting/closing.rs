@@ -2,7 +2,7 @@
 //! lost.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringway::{BytesQueue, Kind, Mpmc, RecvError, SendError, Spsc, Wait};
 
@@ -316,9 +316,11 @@ fn behind_a_dead_claim() -> Outcome {
             "a consumer did not wait for what may come"
         );
         claimer.kill()?;
+        let dead = Instant::now();
         for peer in peers {
             peer.ends_with(&[])?;
         }
+        println!("     told {:.1?} after its end", dead.elapsed());
         Ok(())
     })
 }

@@ -279,7 +279,7 @@ fn one_behind_another() -> Outcome<Vec<bool>> {
         // So often that they would not wake up by themselves for a while.
         until("consumers that sleep long", || {
             look(&mut consumers)?;
-            Ok(consumers.iter().all(|one| slept(one) >= 7))
+            Ok(consumers.iter().all(|one| slept(one) >= 5))
         })?;
         second.send(&2_u64.to_ne_bytes())?;
         let before = consumers.each_ref().map(slept);
@@ -357,7 +357,7 @@ fn dead_letter() -> Outcome {
         watched.look()?;
         let slept = watched.calls().iter().filter(|call| call.was_rung() == Some(false)).count();
         // So often that it would not wake up by itself for a while.
-        Ok(slept >= 6 && is_asleep(watched.pid())?)
+        Ok(slept >= 4 && is_asleep(watched.pid())?)
     })?;
     bury(&mut producer, &consumer, 2)?;
     let last = watched.finish()?.iter().rev().find_map(Call::was_rung);

@@ -84,6 +84,10 @@ unsafe impl Receiver for SpscReceiver {
         true
     }
 
+    fn is_held_up(&self) -> bool {
+        false
+    }
+
     /// There are no others.
     fn has_more_for_others(&self) -> bool {
         false

@@ -8,7 +8,7 @@ use ringway::{
     BytesConsumer, BytesProducer, BytesQueue, Kind, Mpmc, Options, RecvError, SendError, Spsc, Wait,
 };
 
-use super::asleep::{is_asleep, sleeps, until};
+use super::asleep::{is_asleep, until};
 use crate::process::{Child, Outcome, Place, Words, ensure};
 
 /// What both kinds are tried with: little room.

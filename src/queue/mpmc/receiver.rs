@@ -316,7 +316,7 @@ unsafe impl Receiver for MpmcReceiver {
     }
 
     fn has_more_for_others(&self) -> bool {
-        self.links().is_committed(self.links().next_take())
+        self.links().has_more()
     }
 
     fn has_producer(&self) -> std::io::Result<bool> {

@@ -37,6 +37,9 @@ fn by_a_thread<K: Tried>() -> Outcome {
     Ok(())
 }
 
+/// Some call that waits.
+type Call<K> = fn(&BytesConsumer<K>, Duration) -> Result<(), RecvError>;
+
 fn cancel_each<K: Tried>(place: &Place, wait: Wait, notes: &Notes) -> Outcome {
     let queue = open::<K>(place)?;
     let (consumer, mut producer) = (queue.consumer()?, queue.producer()?);
@@ -44,7 +47,7 @@ fn cancel_each<K: Tried>(place: &Place, wait: Wait, notes: &Notes) -> Outcome {
     producer.set_wait(wait);
     let canceller = consumer.canceller();
     let long = Duration::from_secs(600);
-    let calls: [fn(&BytesConsumer<K>, Duration) -> Result<(), RecvError>; 4] = [
+    let calls: [Call<K>; 4] = [
         |consumer, _| consumer.recv().map(drop),
         |consumer, time| consumer.recv_timeout(time).map(drop),
         |consumer, _| consumer.recv_many(2).map(drop),

@@ -80,7 +80,7 @@ fn attempt_to_wake<K: Tried>(count: u64, fixed: Option<usize>, kill: Kill<'_>) -
     let first = peer.notes.count();
     ensure!(first >= doubt.sent, "{first} came, {doubt:?}");
     let is_whole = K::NAME == Spsc::NAME;
-    ensure!(first <= doubt.about && (!is_whole || first % count == 0), "{first} came, {doubt:?}");
+    ensure!(first <= doubt.about && (!is_whole || first.is_multiple_of(count)), "{first} came, {doubt:?}");
     // Others go on; and had there been more, it would come now.
     let mut producer = queue.producer()?;
     producer.send_many(&[100_u64.to_ne_bytes(), 101_u64.to_ne_bytes()])?;

@@ -247,8 +247,8 @@ fn receive<K: Kind>(
 ) -> Result<(), RecvError> {
     match random.below(4) {
         0 => consumer.recv_many(1 + random.below(RUN) as usize)?.iter().for_each(each),
-        1 => each(&*consumer.recv_timeout(Duration::from_millis(1))?),
-        _ => each(&*consumer.recv()?),
+        1 => each(&consumer.recv_timeout(Duration::from_millis(1))?),
+        _ => each(&consumer.recv()?),
     }
     Ok(())
 }

@@ -59,6 +59,10 @@ impl Late {
     }
 }
 
+/// Calls that wait: until that moment, or for so long.
+type Receive<'c> = &'c dyn Fn(Instant) -> Result<(), RecvError>;
+type Send<K> = fn(&mut BytesProducer<K>, Duration, Instant) -> Result<(), SendError>;
+
 fn never_early<K: Tried>() -> Outcome {
     with_queue::<K>(|_, queue| {
         let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
@@ -66,7 +70,7 @@ fn never_early<K: Tried>() -> Outcome {
             consumer.set_wait(wait);
             let late = Late::default();
             for timeout in TIMEOUTS {
-                let calls: [(&str, &dyn Fn(Instant) -> Result<(), RecvError>); 4] = [
+                let calls: [(&str, Receive<'_>); 4] = [
                     ("recv_timeout", &|_| consumer.recv_timeout(timeout).map(drop)),
                     ("recv_deadline", &|end| consumer.recv_deadline(end).map(drop)),
                     ("recv_many_timeout", &|_| consumer.recv_many_timeout(3, timeout).map(drop)),
@@ -82,8 +86,7 @@ fn never_early<K: Tried>() -> Outcome {
             late.say(&format!("for a message, {wait:?}"));
         }
         while producer.try_send(&[0; 8]).is_ok() {}
-        type Call<K> = (&'static str, fn(&mut BytesProducer<K>, Duration, Instant) -> Result<(), SendError>);
-        let calls: [Call<K>; 4] = [
+        let calls: [(&str, Send<K>); 4] = [
             ("send_timeout", |producer, time, _| producer.send_timeout(&[0; 8], time)),
             ("send_deadline", |producer, _, end| producer.send_deadline(&[0; 8], end)),
             ("claim_timeout", |producer, time, _| producer.claim_timeout(8, time)?.commit()),

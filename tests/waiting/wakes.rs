@@ -54,10 +54,10 @@ fn receive<K: Kind>(consumer: &BytesConsumer<K>, way: Receiving, notes: &Notes) 
                 return Ok(());
             }
             Receiving::Timeout => {
-                consumer.recv_timeout(long).and_then(|frame| Ok(notes.note(number_of(&frame).unwrap_or(!1))))
+                consumer.recv_timeout(long).map(|frame| notes.note(number_of(&frame).unwrap_or(!1)))
             }
-            Receiving::Many => consumer.recv_many(2).and_then(|frames| {
-                Ok(frames.iter().for_each(|frame| notes.note(number_of(frame).unwrap_or(!1))))
+            Receiving::Many => consumer.recv_many(2).map(|frames| {
+                frames.iter().for_each(|frame| notes.note(number_of(frame).unwrap_or(!1)));
             }),
         };
         match received {

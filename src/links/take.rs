@@ -161,6 +161,13 @@ impl Links {
         }
     }
 
+    /// Whether there was something at `head` a moment ago: a frame, or what is to be passed and may have one behind it.
+    pub(crate) fn has_more(&self) -> bool {
+        let position = self.head().position();
+        let (state, lap) = (self.state_at(position), self.lap(position));
+        state == LinkState::full(lap) || state.lap() > lap
+    }
+
     /// Whether a position that was claimed is committed by now, or will never be.
     #[inline(always)]
     pub(crate) fn is_committed(&self, position: u64) -> bool {
@@ -200,12 +207,6 @@ impl Links {
     /// Whatever became REDO before is found by every consumer. (`SYNC redo`)
     pub(super) fn raise_redo_epoch(&self) {
         self.rare.redo_epoch.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// Whether the next position can be taken, a moment ago.
-    pub(crate) fn has_full(&self) -> bool {
-        let position = self.head().position();
-        self.state_at(position) == LinkState::full(self.lap(position))
     }
 
     /// The position that comes next, a moment ago.

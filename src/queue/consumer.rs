@@ -229,19 +229,22 @@ impl<K: Kind> BytesConsumer<K> {
     #[cold]
     #[inline(never)]
     fn wait_for_frame(&self, until: Until) -> Result<TakenBy<K::Receiver>, RecvError> {
-        self.patience.wait(until, &self.parking(), self.receiver.position(), |looks| {
+        let found = self.patience.wait(until, &self.parking(), self.receiver.position(), |looks| {
             let look = || self.receiver.take_patiently(looks);
-            let found = match self.check_process().and_then(|()| self.checked(look())) {
+            match self.check_process().and_then(|()| self.checked(look())) {
                 Ok(None) => match self.last_look(looks, look) {
-                    Err(RecvError::Empty) => return None,
-                    other => (other, 0),
+                    Err(RecvError::Empty) => {
+                        self.style.set_held_up(self.receiver.is_held_up());
+                        None
+                    }
+                    other => Some((other, 0)),
                 },
-                Ok(Some(taken)) => (Ok(taken), KeeperOf::<K>::size(taken)),
-                Err(error) => (Err(error), 0),
-            };
-            self.pass_on(looks);
-            Some(found)
-        })?
+                Ok(Some(taken)) => Some((Ok(taken), KeeperOf::<K>::size(taken))),
+                Err(error) => Some((Err(error), 0)),
+            }
+        });
+        self.pass_the_wake_on();
+        found?
     }
 
     /// Up to `max` messages; waits for the first if there is an `until`.
@@ -272,25 +275,27 @@ impl<K: Kind> BytesConsumer<K> {
         spans: &mut SpansOf<K::Receiver>,
         until: Until,
     ) -> Result<RunBy<K::Receiver>, RecvError> {
-        self.patience.wait(until, &self.parking(), self.receiver.position(), |looks| {
+        let found = self.patience.wait(until, &self.parking(), self.receiver.position(), |looks| {
             let mut look = || self.receiver.take_many_patiently(max, spans, looks);
-            let found = match self.check_process().and_then(|()| self.checked(look())) {
+            match self.check_process().and_then(|()| self.checked(look())) {
                 Ok(None) => match self.last_look(looks, look) {
-                    Err(RecvError::Empty) => return None,
-                    other => (other, 0),
+                    Err(RecvError::Empty) => {
+                        self.style.set_held_up(self.receiver.is_held_up());
+                        None
+                    }
+                    other => Some((other, 0)),
                 },
-                Ok(Some(run)) => (Ok(run), KeeperOf::<K>::run_size(run)),
-                Err(error) => (Err(error), 0),
-            };
-            self.pass_on(looks);
-            Some(found)
-        })?
+                Ok(Some(run)) => Some((Ok(run), KeeperOf::<K>::run_size(run))),
+                Err(error) => Some((Err(error), 0)),
+            }
+        });
+        self.pass_the_wake_on();
+        found?
     }
 
-    /// Something was found after so many looks. If that was beside a sleep, the ring may have been for others, too.
-    #[inline]
-    fn pass_on(&self, looks: u64) {
-        if looks == BEFORE_SLEEP {
+    /// Whoever has slept may have been woken in the place of somebody else: see "A ring is passed on" in `crate::park`.
+    fn pass_the_wake_on(&self) {
+        if self.style.take_sleep() {
             self.bells.messages.pass_on(|| self.receiver.has_more());
         }
     }

@@ -161,6 +161,9 @@ pub(crate) unsafe trait Receiver {
     /// How far the receiver has come, in positions.
     fn position(&self) -> u64;
 
+    /// Whether the last look that found nothing found the next message held up: it is claimed, and not committed.
+    fn is_held_up(&self) -> bool;
+
     /// Whether a producer is alive.
     fn has_producer(&self) -> std::io::Result<bool>;
 

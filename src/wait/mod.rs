@@ -23,8 +23,13 @@ const MOST_TAKEN: u32 = 64;
 /// The clock is read once in so many looks; when the processor is offered to others, each time.
 const LOOKS_PER_CLOCK: u64 = 64;
 /// The first slice of a sleep; each one after is twice as long, up to what the waiter allows. Short ones first: somebody may
-/// have died who should have rung.
-const FIRST_SLICE: Duration = Duration::from_millis(2);
+/// have died who should have rung. But no shorter than the kernel's tick: a timer that is to go off before it has to be set
+/// in hardware, and taken back when the sleeper is woken, which makes a wake twice as long or more.
+const FIRST_SLICE: Duration = Duration::from_millis(10);
+/// The first and the longest slice while what is waited for is held up by somebody who may be dying: nobody rings for a
+/// death.
+const FIRST_HELD_UP: Duration = Duration::from_micros(50);
+const MOST_HELD_UP: Duration = Duration::from_millis(1);
 
 /// What `look` is told before a sleep, instead of the number of looks before: to look as closely as it can.
 pub(crate) const BEFORE_SLEEP: u64 = u64::MAX;
@@ -137,10 +142,12 @@ fn look_and_sleep<R>(
     let Parking { bell, style, most_slice } = *parking;
     let began = Instant::now();
     let mut slice = FIRST_SLICE;
+    let mut held_up_slice = FIRST_HELD_UP;
+    style.set_held_up(false);
     loop {
         // The first look spares whoever was woken the price of arming.
         if let Some(found) = look(BEFORE_SLEEP) {
-            style.learn(began.elapsed());
+            style.learn(began);
             return Ok(found);
         }
         let ticket = bell.arm();
@@ -150,12 +157,18 @@ fn look_and_sleep<R>(
         if let Some(ended) = style.has_ended(until) {
             return Err(ended);
         }
-        match bell.sleep(ticket, slice.min(until.left().unwrap_or_default())) {
+        style.note_sleep();
+        let held_up = style.is_held_up();
+        let (now, most) = if held_up { (&mut held_up_slice, MOST_HELD_UP) } else { (&mut slice, most_slice) };
+        match bell.sleep(ticket, (*now).min(until.left().unwrap_or_default())) {
             Woken::Interrupted if style.is_interruptible() => return Err(Ended::Interrupted),
-            Woken::SliceEnded => slice = (slice * 2).min(most_slice),
+            Woken::SliceEnded => *now = (*now * 2).min(most),
             // If the next look finds nothing all the same, somebody may be in the way who is about to die.
-            Woken::Rung => slice = FIRST_SLICE.min(most_slice),
+            Woken::Rung => (slice, held_up_slice) = (FIRST_SLICE.min(most_slice), FIRST_HELD_UP),
             Woken::Interrupted => {}
+        }
+        if !held_up {
+            held_up_slice = FIRST_HELD_UP;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Ended, Until};
 use crate::park::{Bell, Cancelled, Canceller};
@@ -41,6 +41,8 @@ pub(crate) struct Style {
     wait: Cell<Wait>,
     spin_for: Cell<Duration>,
     interruptible: Cell<bool>,
+    has_slept: Cell<bool>,
+    held_up: Cell<bool>,
     cancelled: Cancelled,
 }
 
@@ -50,6 +52,8 @@ impl Default for Style {
             wait: Cell::default(),
             spin_for: Cell::new(SPIN_FOR),
             interruptible: Cell::default(),
+            has_slept: Cell::default(),
+            held_up: Cell::default(),
             cancelled: Arc::default(),
         }
     }
@@ -82,9 +86,31 @@ impl Style {
         (self.wait.get() == Wait::SpinThenPark).then(|| self.spin_for.get())
     }
 
-    /// A sleep took so long.
-    pub(super) fn learn(&self, slept: Duration) {
-        let spin_for = self.spin_for.get();
+    /// Whether the last look found what is waited for about to come, held up by somebody who may be dying.
+    pub(crate) fn set_held_up(&self, held_up: bool) {
+        self.held_up.set(held_up);
+    }
+
+    pub(super) fn is_held_up(&self) -> bool {
+        self.held_up.get()
+    }
+
+    pub(super) fn note_sleep(&self) {
+        self.has_slept.set(true);
+    }
+
+    /// Whether the handle has slept since this was asked last.
+    pub(crate) fn take_sleep(&self) -> bool {
+        self.has_slept.take()
+    }
+
+    /// A sleep that began then has ended.
+    pub(super) fn learn(&self, began: Instant) {
+        if self.wait.get() == Wait::Park {
+            // Whoever is woken is in a hurry.
+            return;
+        }
+        let (slept, spin_for) = (began.elapsed(), self.spin_for.get());
         if slept < MOST_SPIN {
             self.spin_for.set((spin_for * 2).min(MOST_SPIN));
         } else if slept > 5 * MOST_SPIN {

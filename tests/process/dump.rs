@@ -10,7 +10,7 @@ const TAIL: usize = 0x500;
 const HEAD: usize = 0x580;
 const REGISTRY: usize = 0x1000;
 const ENTRY: usize = 256;
-const LINK: usize = 64;
+const LINK: usize = 16;
 /// More would be read by nobody.
 const MOST_LINKS: usize = 64;
 
@@ -54,9 +54,9 @@ pub(crate) fn dump(path: &Path, links: usize, participants: usize) -> String {
             "link {slot}: {kind} position {position} owner {} redo {}, lane {} offset {} len {}",
             state >> 6 & 0xfff,
             state >> 2 & 0xf,
-            word(at + 8) >> 48,
-            word(at + 8) & ((1 << 48) - 1),
-            word(at + 16),
+            word(at + 8) >> 52,
+            (word(at + 8) >> 27 & 0x1ff_ffff) * 8,
+            word(at + 8) & 0x7ff_ffff,
         );
     }
     text

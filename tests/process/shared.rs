@@ -9,6 +9,9 @@ use nix::libc;
 /// Zeroed words, shared with every child forked after they were made, and still there when it is killed.
 pub(crate) struct Words(NonNull<[AtomicU64]>);
 
+// SAFETY: nothing but atomics is reached through it.
+unsafe impl Sync for Words {}
+
 impl Words {
     pub(crate) fn new(count: usize) -> Self {
         let (protection, flags) =

@@ -1,12 +1,12 @@
 //! A consumer that takes messages in every way there is, holds some, and checks every byte twice.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use ringway::RecvError;
 use ringway::mpmc::{BytesConsumer, BytesFrame, BytesFrames};
 
 use super::hand::Hand;
+use super::worker::some_time;
 use crate::process::{Board, Outcome, Random, Shape, ensure};
 
 /// At most so many messages at once.
@@ -84,7 +84,10 @@ impl<'c> Session<'_, '_, 'c> {
             0..=1 => self.let_go(random)?,
             2..=3 => self.take_many(1 + random.below(6))?,
             4 => self.take_many(RUN)?,
-            5..=6 => self.take(|consumer| consumer.recv_timeout(Duration::from_micros(200)))?,
+            5..=6 => {
+                let time = some_time(random);
+                self.take(|consumer| consumer.recv_timeout(time))?
+            }
             _ => self.take(BytesConsumer::try_recv)?,
         };
         if !found {

@@ -1,11 +1,10 @@
 //! A producer that sends numbered messages in every way there is.
 
-use std::time::Duration;
-
 use ringway::SendError;
 use ringway::mpmc::BytesProducer;
 
 use super::hand::Hand;
+use super::worker::some_time;
 use crate::process::{Board, Outcome, Random, Shape, ensure};
 
 /// Messages in a batch. Large ones, because then a kill or a stop more often comes between claim and commit.
@@ -44,7 +43,10 @@ impl<'n> Sends<'n> {
             1..=2 => self.claim(producer)?,
             3..=4 => self.batch(producer, some(random))?,
             5..=6 => self.many(producer, some(random))?,
-            7..=8 => self.one(|message| producer.send_timeout(message, Duration::from_micros(200)))?,
+            7..=8 => {
+                let time = some_time(random);
+                self.one(|message| producer.send_timeout(message, time))?
+            }
             _ => self.one(|message| producer.try_send(message))?,
         }
         if self.next > before {

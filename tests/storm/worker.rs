@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use ringway::mpmc::BytesQueue;
-use ringway::{AttachError, RecoverError};
+use ringway::{AttachError, RecoverError, Wait};
 
 use super::consumer::Takes;
 use super::hand::{Hand, Left};
@@ -149,6 +149,7 @@ fn produce(
     let mut sends = Sends::new(field.kind.shape, generation, &field.board, hand);
     loop {
         let mut producer = attach(hand, || queue.producer())?;
+        producer.set_wait(some_wait(random));
         ready();
         let steps = steps(field, random);
         for _ in 0..steps {
@@ -164,6 +165,7 @@ fn consume(field: &Field, queue: &BytesQueue, hand: &Hand, random: &mut Random, 
     let mut takes = Takes::new(field.kind.shape, &field.board, hand);
     loop {
         let consumer = attach(hand, || queue.consumer())?;
+        consumer.set_wait(some_wait(random));
         ready();
         let mut session = takes.session(&consumer);
         let steps = steps(field, random);
@@ -180,6 +182,16 @@ fn consume(field: &Field, queue: &BytesQueue, hand: &Hand, random: &mut Random, 
             return Ok(());
         }
     }
+}
+
+/// Most sleep.
+fn some_wait(random: &mut Random) -> Wait {
+    [Wait::Spin, Wait::SpinThenPark, Wait::Park, Wait::Park][random.below(4) as usize]
+}
+
+/// How long a call waits: so short that it is hit at its beginning, or so long that it sleeps more than once.
+pub(crate) fn some_time(random: &mut Random) -> Duration {
+    Duration::from_micros(if random.below(4) == 0 { 10_000 } else { 200 })
 }
 
 /// How long a participant takes part.

@@ -65,6 +65,30 @@ fn pending_is_not_empty() {
     assert_eq!(consumer.take(), Ok(0));
 }
 
+/// What wakes are passed on by: neither a claim that is not committed, nor a frame that is held, is worth one.
+#[test]
+fn there_is_more_if_somebody_could_take_it() {
+    let (world, mut producer, mut consumer) = queue();
+    assert!(!world.links.has_more());
+    producer.stage(1, 8).unwrap();
+    producer.claim(1).unwrap();
+    assert!(!world.links.has_more(), "not committed");
+    producer.commit_next();
+    assert!(world.links.has_more());
+    assert_eq!(producer.send(&[2, 3, 4], 1), 3);
+    consumer.recv(4).unwrap();
+    assert!(!world.links.has_more(), "the next link is held, by the lap before");
+    consumer.release(0);
+    assert!(!world.links.has_more(), "free");
+    let mut corpse = world.producer(1).unwrap();
+    corpse.stage(9, 8).unwrap();
+    corpse.claim(1).unwrap();
+    world.kill(1);
+    assert!(!world.links.has_more(), "not committed, and nobody has seen that it never will be");
+    assert_eq!(world.recover().unwrap().tombstones, 1);
+    assert!(world.links.has_more(), "a tombstone is passed, and something may stand behind it");
+}
+
 /// A run takes the tombstones that lie in it along, and marks only what has a frame.
 #[test]
 fn a_run_over_tombstones() {

@@ -29,6 +29,7 @@ const IDLE_LOOKS: u32 = 64;
 pub(crate) struct MpmcReceiver {
     redo: RedoScan,
     blockage: Blockage,
+    is_held_up: Cell<bool>,
     idle: Cell<u32>,
     /// Lanes that were seen to be ready.
     ready: Vec<Cell<bool>>,
@@ -72,6 +73,7 @@ impl MpmcReceiver {
         Ok(Self {
             redo: RedoScan::new(&member.links),
             blockage: Blockage::default(),
+            is_held_up: Cell::new(false),
             idle: Cell::new(0),
             ready: vec![Cell::new(false); member.links.entries.len()],
             letters: RefCell::default(),
@@ -194,6 +196,7 @@ impl MpmcReceiver {
         self.links().count_letter(buried);
         if buried {
             self.keeper.release(taken);
+            self.keeper.bells.room.notify_all();
         }
         buried
     }
@@ -201,6 +204,7 @@ impl MpmcReceiver {
     /// There is nothing to take. True if looking again may help.
     #[cold]
     fn look_again(&self, nothing: Nothing) -> bool {
+        self.is_held_up.set(matches!(nothing, Nothing::Pending(_)));
         match nothing {
             Nothing::Empty => {
                 self.idle.set(self.idle.get().wrapping_add(1));
@@ -304,11 +308,15 @@ unsafe impl Receiver for MpmcReceiver {
     }
 
     fn has_more(&self) -> bool {
-        self.links().has_full()
+        self.links().has_more()
     }
 
     fn position(&self) -> u64 {
         self.links().next_take()
+    }
+
+    fn is_held_up(&self) -> bool {
+        self.is_held_up.get()
     }
 
     fn has_producer(&self) -> std::io::Result<bool> {

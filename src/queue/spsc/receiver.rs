@@ -105,6 +105,10 @@ unsafe impl Receiver for SpscReceiver {
         true
     }
 
+    fn is_held_up(&self) -> bool {
+        false
+    }
+
     fn has_producer(&self) -> std::io::Result<bool> {
         self.shared.is_role_taken(Role::Producer)
     }

@@ -10,6 +10,7 @@ use crate::queue::Shared;
 use crate::queue::kind::Sender;
 use crate::shm::Lease;
 use crate::shm::fork::ForkGuard;
+use crate::wait::BEFORE_SLEEP;
 
 pub(crate) struct SpscSender {
     writer: Writer,
@@ -57,7 +58,12 @@ unsafe impl Sender for SpscSender {
     }
 
     fn reserve_patiently(&mut self, len: usize, looks: u64) -> Result<Slot, Refusal> {
-        self.writer.reserve_patiently(len, looks)
+        if looks == BEFORE_SLEEP {
+            // The last look but for those after sleeps: nobody rings again for what it overlooks.
+            self.writer.reserve(len)
+        } else {
+            self.writer.reserve_patiently(len, looks)
+        }
     }
 
     #[inline(always)]

@@ -1,0 +1,256 @@
+//! Producers that wait for room are woken: when a frame is released, when one goes that never comes again, and when
+//! whoever kept the room is dead.
+
+use std::time::{Duration, Instant};
+
+use ringway::{BytesConsumer, Delivery, Kind, Mpmc, Options, Spsc, Wait};
+
+use super::asleep::{HANGS, until};
+use super::calls::{Call, Watched, mark};
+use super::peer::{Notes, Peer, Tried, create, number_of, open, rest};
+use super::wakes::expect_wakes;
+use crate::process::{Outcome, Place, Test, ensure, progress};
+
+/// All producers there are.
+const ALL: u64 = i32::MAX as u64;
+
+/// Messages in a lane of that size.
+const LANE: u64 = 64;
+
+/// The room of a lane ends long before the links do.
+fn lane() -> Options {
+    Mpmc::options().links(1024).align(64)
+}
+
+pub(crate) fn tests() -> Vec<Test> {
+    use Giving::{Detach, Drop, DropRun, Reject};
+    let mut tests = Vec::new();
+    for way in [Drop, DropRun] {
+        let (spsc, links) = (Spsc::options, Mpmc::options);
+        tests.push(Test::new(format!("room: SPSC, {way:?}"), move || {
+            given_back::<Spsc>(spsc(), Spsc::FULL, 1, way)
+        }));
+        tests.push(Test::new(format!("room: MPMC, links, {way:?}"), move || {
+            given_back::<Mpmc>(links(), Mpmc::FULL, 3, way)
+        }));
+        tests.push(Test::new(format!("room: MPMC, a lane, {way:?}"), move || {
+            given_back::<Mpmc>(lane(), LANE, 1, way)
+        }));
+    }
+    for way in [Reject, Detach] {
+        tests.push(Test::new(format!("room: MPMC, at most once, {way:?}"), move || {
+            given_back::<Mpmc>(at_most_once(Mpmc::options()), Mpmc::FULL, 2, way)
+        }));
+    }
+    tests.extend([
+        Test::new("room: a consumer is dead that kept it, links", || {
+            dead_keeper(Mpmc::options(), Mpmc::FULL)
+        }),
+        Test::new("room: a consumer is dead that kept it, a lane", || dead_keeper(lane(), LANE)),
+        Test::new("room: recovered by somebody who takes no part", recovered),
+        Test::new("room: asking more than fits", asking_more_than_fits),
+    ]);
+    tests
+}
+
+fn at_most_once(options: Options) -> Options {
+    options.delivery(Delivery::AtMostOnce)
+}
+
+/// How room is given back.
+#[derive(Clone, Copy, Debug)]
+enum Giving {
+    Drop,
+    DropRun,
+    Reject,
+    Detach,
+}
+
+/// The queue is full, its producers sleep; a consumer gives room back, which wakes all of them once, and they get on.
+fn given_back<K: Tried>(options: Options, full: u64, producers: usize, way: Giving) -> Outcome {
+    let place = Place::new()?;
+    let queue = create::<K>(&place, &options)?;
+    let senders: Vec<_> =
+        (0..producers).map(|index| Peer::producer::<K>(&place, Wait::Park, index as u64 * 1000)).collect();
+    let sent = || senders.iter().map(|sender| sender.notes.count()).sum::<u64>();
+    until("a full queue", || Ok(sent() == full))?;
+    let all_asleep = || senders.iter().try_for_each(Peer::wait_until_asleep);
+    all_asleep()?;
+    let notes = Notes::new();
+    let mut watched = Watched::start(|| {
+        let consumer = open::<K>(&place)?.consumer()?;
+        give_back(consumer, way, &notes)
+    })?;
+    until("a consumer", || watched.look().map(|()| notes.state() == 1))?;
+    // Attaching has woken them.
+    all_asleep()?;
+    notes.go();
+    let calls = watched.finish()?.to_vec();
+    match way {
+        Giving::Drop | Giving::DropRun => expect_wakes(&calls, &[(ALL, producers as i64)])?,
+        // Consumers are woken by these too, and detaching does more.
+        Giving::Reject | Giving::Detach => {
+            let woken: i64 = calls.iter().filter_map(Call::wake).map(|(_, woken)| woken).sum();
+            ensure!(woken == producers as i64, "{woken} were woken: {calls:?}");
+        }
+    }
+    until("what was given back", || watched.look().map(|()| notes.count() == 1))?;
+    let given = notes.numbers()[0];
+    until("producers that get on", || Ok(sent() == full + given))?;
+    watched.kill()?;
+    queue.close();
+    for Peer { child, notes } in senders {
+        child.join_within(HANGS)?;
+        ensure!(notes.ended() == 1, "a producer was not told that the queue is closed");
+    }
+    drop(queue);
+    place.leave()
+}
+
+/// Notes for how many messages there is room now.
+fn give_back<K: Kind>(consumer: BytesConsumer<K>, way: Giving, notes: &Notes) -> Outcome {
+    let ready = || {
+        notes.set_state(1);
+        notes.wait_for_go(1);
+        mark();
+    };
+    match way {
+        Giving::Drop => {
+            let frame = consumer.try_recv()?;
+            ready();
+            drop(frame);
+        }
+        Giving::DropRun => {
+            let frames = consumer.try_recv_many(3)?;
+            ensure!(frames.len() == 3, "{} came", frames.len());
+            ready();
+            drop(frames);
+        }
+        Giving::Reject => {
+            let frame = consumer.try_recv()?;
+            ready();
+            frame.reject();
+        }
+        Giving::Detach => {
+            std::mem::forget(consumer.try_recv()?);
+            ready();
+            drop(consumer);
+            mark();
+            notes.note(1);
+            rest()
+        }
+    }
+    mark();
+    notes.note(if matches!(way, Giving::DropRun) { 3 } else { 1 });
+    rest()
+}
+
+/// A full queue, whose messages do not come again: a producer sleeps, and a consumer holds everything.
+fn with_keeper(options: Options, full: u64, body: impl FnOnce(&Place, &Peer, Peer) -> Outcome) -> Outcome {
+    let place = Place::new()?;
+    let queue = create::<Mpmc>(&place, &at_most_once(options))?;
+    let sender = Peer::producer::<Mpmc>(&place, Wait::Park, 0);
+    sender.wait_for_count(full)?;
+    let keeper = Peer::start(|notes| {
+        let consumer = open::<Mpmc>(&place)?.consumer()?;
+        let frames: Vec<_> = (0..full).map(|_| consumer.try_recv()).collect::<Result<_, _>>()?;
+        notes.note(frames.len() as u64);
+        rest()
+    });
+    keeper.wait_for_count(1)?;
+    sender.wait_until_asleep()?;
+    ensure!(sender.notes.count() == full, "there was room");
+    body(&place, &sender, keeper)?;
+    queue.close();
+    sender.child.join_within(HANGS)?;
+    drop(queue);
+    place.leave()
+}
+
+/// The one that holds everything is killed: the producer finds out by itself.
+fn dead_keeper(options: Options, full: u64) -> Outcome {
+    const ROUNDS: u32 = 20;
+    let mut latest = Duration::ZERO;
+    for _ in 0..ROUNDS {
+        with_keeper(options.clone(), full, |_, sender, keeper| {
+            keeper.child.kill()?;
+            let killed = Instant::now();
+            sender.wait_for_count(2 * full)?;
+            latest = latest.max(killed.elapsed());
+            Ok(())
+        })?;
+    }
+    println!("     {ROUNDS} times, {latest:.1?} after the kill at the latest");
+    Ok(())
+}
+
+/// The same, and a process that only has the queue open recovers: if it was the first to find the dead one, that wakes
+/// the producer.
+fn recovered() -> Outcome {
+    let (mut rounds, mut first) = (0, 0_i64);
+    while first < 3 {
+        rounds += 1;
+        ensure!(rounds < 100, "the producer was faster each time");
+        with_keeper(Mpmc::options(), Mpmc::FULL, |place, sender, keeper| {
+            let notes = Notes::new();
+            let mut watched = Watched::start(|| {
+                let queue = open::<Mpmc>(place)?;
+                notes.set_state(1);
+                notes.wait_for_go(1);
+                mark();
+                let done = queue.recover();
+                mark();
+                notes.note(done.map_or(0, |done| done.returned));
+                rest()
+            })?;
+            until("a queue", || watched.look().map(|()| notes.state() == 1))?;
+            keeper.child.kill()?;
+            notes.go();
+            let woken: i64 = watched.finish()?.iter().filter_map(Call::wake).map(|(_, woken)| woken).sum();
+            until("what it found", || watched.look().map(|()| notes.count() == 1))?;
+            // Else the producer was about to look by itself.
+            first += i64::from(notes.numbers() == [Mpmc::FULL]).min(woken);
+            sender.wait_for_count(2 * Mpmc::FULL)?;
+            watched.kill()
+        })?;
+    }
+    println!("     {first} of {rounds} times");
+    Ok(())
+}
+
+/// Two processes ask and answer through queues of little room, and ask for more than fits: all sleep for room and for
+/// messages in turn, and nobody is forgotten.
+fn asking_more_than_fits() -> Outcome {
+    let (there, back) = (Place::new()?, Place::new()?);
+    let there_queue = create::<Spsc>(&there, &Spsc::options())?;
+    let back_queue = create::<Mpmc>(&back, &Mpmc::options())?;
+    let count: u64 = if cfg!(debug_assertions) { 2000 } else { 10_000 };
+    let echo = Peer::start(|_| {
+        let consumer = open::<Spsc>(&there)?.consumer()?;
+        let mut producer = open::<Mpmc>(&back)?.producer()?;
+        consumer.set_wait(Wait::Park);
+        producer.set_wait(Wait::Park);
+        for number in 0..count {
+            let frame = consumer.recv()?;
+            ensure!(number_of(&frame)? == number, "another than {number} came");
+            producer.send(&frame)?;
+        }
+        Ok(())
+    });
+    let asker = Peer::start(|_| {
+        let mut producer = open::<Spsc>(&there)?.producer()?;
+        producer.set_wait(Wait::Park);
+        Ok((0..count).try_for_each(|number| producer.send(&number.to_ne_bytes()))?)
+    });
+    let consumer = back_queue.consumer()?;
+    consumer.set_wait(Wait::Park);
+    for number in 0..count {
+        progress();
+        ensure!(number_of(&consumer.recv()?)? == number, "another than {number} came back");
+    }
+    echo.child.join_within(HANGS)?;
+    asker.child.join_within(HANGS)?;
+    drop((consumer, back_queue, there_queue));
+    there.leave()?;
+    back.leave()
+}

@@ -1,0 +1,370 @@
+//! Consumers are woken: by every way to send, out of every way to receive, and no more of them than there are messages.
+
+use std::time::Duration;
+
+use ringway::{BytesConsumer, BytesProducer, Kind, Mpmc, RecvError, Spsc, Wait};
+
+use super::asleep::{OneProcessor, is_asleep, sleeps, until};
+use super::calls::{Call, Watched, mark};
+use super::peer::{Notes, Peer, Tried, create, number_of, open, receive_all, rest, with_queue};
+use crate::process::{Outcome, Place, Test, ensure};
+use crate::tracer::{Gate, Traced};
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        Test::new("wakes: every way to send and to receive, SPSC", every_way::<Spsc>),
+        Test::new("wakes: every way to send and to receive, MPMC", every_way::<Mpmc>),
+        Test::new("wakes: one message wakes one of five processes", || herd(5, 1)),
+        Test::new("wakes: one message wakes one of five threads", || herd(1, 5)),
+        Test::new("wakes: one in vain is the last, SPSC", in_vain::<Spsc>),
+        Test::new("wakes: one in vain is the last, MPMC", in_vain::<Mpmc>),
+        Test::new("wakes: a message behind one that is not committed yet", behind_another),
+        Test::new("wakes: a dead letter", dead_letter),
+    ]
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Sending {
+    Try,
+    Send,
+    Claim,
+    Batch,
+    Many,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Receiving {
+    Recv,
+    Timeout,
+    Many,
+    Iter,
+}
+
+/// Until the queue is closed.
+fn receive<K: Kind>(consumer: &BytesConsumer<K>, way: Receiving, notes: &Notes) -> Outcome {
+    let long = Duration::from_secs(60);
+    loop {
+        let received = match way {
+            Receiving::Recv => return receive_all(consumer, notes),
+            Receiving::Iter => {
+                for frame in consumer.iter() {
+                    notes.note(number_of(&frame?)?);
+                }
+                notes.end();
+                return Ok(());
+            }
+            Receiving::Timeout => {
+                consumer.recv_timeout(long).map(|frame| notes.note(number_of(&frame).unwrap_or(!1)))
+            }
+            Receiving::Many => consumer.recv_many(2).map(|frames| {
+                frames.iter().for_each(|frame| notes.note(number_of(frame).unwrap_or(!1)));
+            }),
+        };
+        match received {
+            Ok(()) => {}
+            Err(RecvError::Closed) => {
+                notes.end();
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Returns how many.
+fn send<K: Kind>(producer: &mut BytesProducer<K>, way: Sending, first: u64) -> Outcome<u64> {
+    let data: Vec<_> = (first..first + 3).map(u64::to_ne_bytes).collect();
+    match way {
+        Sending::Try => producer.try_send(&data[0])?,
+        Sending::Send => producer.send(&data[0])?,
+        Sending::Claim => {
+            let mut claim = producer.claim(8)?;
+            claim.copy_from_slice(&data[0]);
+            claim.commit()?;
+        }
+        Sending::Batch => {
+            let mut batch = producer.batch()?;
+            for message in &data {
+                batch.try_claim(8)?.copy_from_slice(message);
+            }
+            ensure!(batch.commit()? == 3, "a batch went in parts");
+            return Ok(3);
+        }
+        Sending::Many => {
+            producer.send_many(&data)?;
+            return Ok(3);
+        }
+    }
+    Ok(1)
+}
+
+/// Two processes: each sending makes exactly one system call, which wakes the one that sleeps, and it gets everything.
+fn every_way<K: Tried>() -> Outcome {
+    use {Receiving::*, Sending::*};
+    let pairs = [
+        (Send, Recv),
+        (Try, Timeout),
+        (Claim, Receiving::Many),
+        (Batch, Iter),
+        (Sending::Many, Recv),
+        (Batch, Receiving::Many),
+    ];
+    for wait in [Wait::Park, Wait::SpinThenPark] {
+        for (sending, receiving) in pairs {
+            with_queue::<K>(|place, queue| {
+                let peer = Peer::start(|notes| {
+                    let consumer = open::<K>(place)?.consumer()?;
+                    consumer.set_wait(wait);
+                    receive(&consumer, receiving, notes)
+                });
+                peer.wait_until_asleep()?;
+                let (calls, count) = calls_of_send::<K>(place, sending, || peer.wait_until_asleep())?;
+                expect_wakes(&calls, &[(count, 1)])
+                    .map_err(|error| format!("{wait:?}, {sending:?}, {receiving:?}: {error}"))?;
+                peer.wait_for_count(count)?;
+                queue.close();
+                peer.ends_with(&(7..7 + count).collect::<Vec<_>>())
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// A process attaches, waits until others are asleep, and sends numbers from 7 on; the system calls of that, and how many.
+fn calls_of_send<K: Kind>(
+    place: &Place,
+    way: Sending,
+    mut others_asleep: impl FnMut() -> Outcome,
+) -> Outcome<(Vec<Call>, u64)> {
+    let notes = Notes::new();
+    let mut watched = Watched::start(|| {
+        let mut producer = open::<K>(place)?.producer()?;
+        notes.set_state(1);
+        notes.wait_for_go(1);
+        mark();
+        let count = send(&mut producer, way, 7)?;
+        mark();
+        notes.note(count);
+        rest()
+    })?;
+    until("a producer", || watched.look().map(|()| notes.state() == 1))?;
+    // Attaching has woken them.
+    others_asleep()?;
+    notes.go();
+    let calls = watched.finish()?.to_vec();
+    until("how many were sent", || watched.look().map(|()| notes.count() == 1))?;
+    watched.kill()?;
+    Ok((calls, notes.numbers()[0]))
+}
+
+/// These system calls were made and no others: wakes, with how many were to be woken and how many were.
+pub(crate) fn expect_wakes(calls: &[Call], expected: &[(u64, i64)]) -> Outcome {
+    let found: Option<Vec<_>> = calls.iter().map(Call::wake).collect();
+    ensure!(
+        found.as_deref() == Some(expected),
+        "expected the wakes {expected:?} and nothing else, found {calls:?}"
+    );
+    Ok(())
+}
+
+/// Five sleep; one message wakes one of them, three wake three, says the kernel; the others go on sleeping.
+fn herd(processes: usize, threads: usize) -> Outcome {
+    with_queue::<Mpmc>(|place, queue| {
+        let peers: Vec<_> = (0..processes)
+            .map(|_| {
+                Peer::start(|notes| {
+                    let queue = open::<Mpmc>(place)?;
+                    std::thread::scope(|scope| {
+                        for _ in 0..threads {
+                            let consumer = queue.consumer().expect("a place");
+                            consumer.set_wait(Wait::Park);
+                            scope.spawn(move || receive_all(&consumer, notes).expect("messages"));
+                        }
+                    });
+                    Ok(())
+                })
+            })
+            .collect();
+        let all = processes * threads;
+        let asleep = || -> Outcome<usize> {
+            peers.iter().try_fold(0, |count, peer| Ok(count + sleeps(peer.pid())?.len()))
+        };
+        let all_asleep = || until("all asleep", || Ok(asleep()? == all));
+        let got = || peers.iter().map(|peer| peer.notes.count()).sum::<u64>();
+        let mut sum = 0;
+        for (way, wakes) in [(Sending::Send, 1), (Sending::Batch, 3), (Sending::Try, 1), (Sending::Many, 3)] {
+            let (calls, count) = calls_of_send::<Mpmc>(place, way, all_asleep)?;
+            expect_wakes(&calls, &[(count, wakes)])?;
+            sum += count;
+            until("the messages", || Ok(got() == sum))?;
+        }
+        all_asleep()?;
+        ensure!(got() == sum, "{} messages came, not {sum}", got());
+        queue.close();
+        let mut ended = 0;
+        for Peer { child, notes } in peers {
+            child.join_within(super::asleep::HANGS)?;
+            ended += notes.ended();
+        }
+        ensure!(ended == all as u64, "{ended} of {all} were told that the queue is closed");
+        Ok(())
+    })
+}
+
+/// The one that slept is dead: the first message looks for sleepers, the second does not any more.
+fn in_vain<K: Tried>() -> Outcome {
+    with_queue::<K>(|place, queue| {
+        let peer = Peer::consumer::<K>(place, Wait::Park);
+        let notes = Notes::new();
+        let mut watched = Watched::start(|| {
+            let mut producer = open::<K>(place)?.producer()?;
+            notes.set_state(1);
+            notes.wait_for_go(1);
+            mark();
+            producer.send(&1_u64.to_ne_bytes())?;
+            producer.send(&2_u64.to_ne_bytes())?;
+            mark();
+            rest()
+        })?;
+        until("a producer", || watched.look().map(|()| notes.state() == 1))?;
+        peer.wait_until_asleep()?;
+        peer.child.kill()?;
+        notes.go();
+        expect_wakes(watched.finish()?, &[(1, 0)])?;
+        watched.kill()?;
+        let consumer = queue.consumer()?;
+        for number in 1..=2_u64 {
+            ensure!(*consumer.try_recv()? == number.to_ne_bytes(), "another message than {number} came");
+        }
+        Ok(())
+    })
+}
+
+/// A producer stands between claim and commit; another one's message behind that wakes a consumer, who can do nothing with
+/// it and sleeps again. When the first one commits, both messages must reach a consumer each, though each consumer keeps
+/// what it has for as long as it likes; and both must have been woken for that, not have woken up by themselves.
+fn behind_another() -> Outcome {
+    // One may happen to wake up by itself in just that moment: but not each time.
+    for round in 1.. {
+        let last_sleeps = one_behind_another()?;
+        if last_sleeps.iter().all(|was_rung| *was_rung) {
+            break;
+        }
+        ensure!(round < 5, "in {round} rounds one woke up by itself: {last_sleeps:?}");
+    }
+    Ok(())
+}
+
+/// Whether the last sleep of each consumer was ended by a wake.
+fn one_behind_another() -> Outcome<Vec<bool>> {
+    let mut last_sleeps = Vec::new();
+    with_queue::<Mpmc>(|place, queue| {
+        let notes = [Notes::new(), Notes::new()];
+        let consumer = |notes: &Notes| -> Outcome {
+            let consumer = open::<Mpmc>(place)?.consumer()?;
+            consumer.set_wait(Wait::Park);
+            mark();
+            let frame = consumer.recv()?;
+            mark();
+            notes.note(number_of(&frame)?);
+            rest()
+        };
+        let mut consumers =
+            [Watched::start(|| consumer(&notes[0]))?, Watched::start(|| consumer(&notes[1]))?];
+        let gate = Gate::new();
+        let mut first = stopped_behind_its_claim(place, &gate)?;
+        let mut second = queue.producer()?;
+        let look = |consumers: &mut [Watched; 2]| consumers.iter_mut().try_for_each(Watched::look);
+        let slept = |one: &Watched| one.calls().iter().filter(|call| call.was_rung().is_some()).count();
+        // So often that they would not wake up by themselves for a while.
+        until("consumers that sleep long", || {
+            look(&mut consumers)?;
+            Ok(consumers.iter().all(|one| slept(one) >= 5))
+        })?;
+        second.send(&2_u64.to_ne_bytes())?;
+        let before = consumers.each_ref().map(slept);
+        until("consumers that have looked and sleep again", || {
+            look(&mut consumers)?;
+            let have_slept = consumers.iter().zip(before).any(|(one, before)| slept(one) > before);
+            Ok(have_slept && is_asleep(consumers[0].pid())? && is_asleep(consumers[1].pid())?)
+        })?;
+        ensure!(notes.iter().all(|notes| notes.count() == 0), "a message came out of order");
+        first.finish()?;
+        until("both messages", || {
+            look(&mut consumers)?;
+            Ok(notes.iter().all(|notes| notes.count() == 1))
+        })?;
+        last_sleeps.extend(
+            consumers.iter().map(|one| one.calls().iter().rev().find_map(Call::was_rung) == Some(true)),
+        );
+        first.kill()?;
+        consumers.into_iter().try_for_each(Watched::kill)
+    })?;
+    Ok(last_sleeps)
+}
+
+/// A producer that has claimed a position for its message 1, and not committed it.
+pub(crate) fn stopped_behind_its_claim<'g>(place: &Place, gate: &'g Gate) -> Outcome<Traced<'g>> {
+    let _one = OneProcessor::take()?;
+    let mut producer = Traced::start(gate, |gate| {
+        let mut producer = open::<Mpmc>(place)?.producer()?;
+        gate.enter()?;
+        producer.send(&1_u64.to_ne_bytes())?;
+        gate.leave()
+    })?;
+    while claimed(place)? == 0 {
+        ensure!(producer.step()?, "it is complete, and nothing was claimed");
+    }
+    Ok(producer)
+}
+
+/// Positions that were claimed, says the file.
+fn claimed(place: &Place) -> Outcome<u64> {
+    use std::os::unix::fs::FileExt;
+    let mut bytes = [0; 8];
+    std::fs::File::open(place.path())?.read_exact_at(&mut bytes, 0x500)?;
+    Ok(u64::from_ne_bytes(bytes) >> 2)
+}
+
+/// Whoever waits for dead letters is woken by one.
+fn dead_letter() -> Outcome {
+    let place = Place::new()?;
+    let queue = create::<Mpmc>(&place, &Mpmc::options().max_redeliveries(1))?;
+    let mut producer = queue.producer()?;
+    let consumer = queue.consumer()?;
+    let bury = |producer: &mut BytesProducer<Mpmc>, consumer: &BytesConsumer<Mpmc>, number: u64| -> Outcome {
+        producer.send(&number.to_ne_bytes())?;
+        for _ in 0..2 {
+            consumer.try_recv()?.reject();
+        }
+        let empty = consumer.try_recv();
+        ensure!(matches!(empty, Err(RecvError::Empty)), "it was not buried: {empty:?}");
+        Ok(())
+    };
+    bury(&mut producer, &consumer, 1)?;
+    let notes = Notes::new();
+    let mut watched = Watched::start(|| {
+        let letters = open::<Mpmc>(&place)?.dead_letters()?.consumer()?;
+        letters.set_wait(Wait::Park);
+        ensure!(*letters.recv()? == 1_u64.to_ne_bytes(), "another letter");
+        mark();
+        let frame = letters.recv()?;
+        mark();
+        notes.note(number_of(&frame)?);
+        rest()
+    })?;
+    until("one that waits for a letter", || {
+        watched.look()?;
+        let slept = watched.calls().iter().filter(|call| call.was_rung() == Some(false)).count();
+        // So often that it would not wake up by itself for a while.
+        Ok(slept >= 4 && is_asleep(watched.pid())?)
+    })?;
+    bury(&mut producer, &consumer, 2)?;
+    let last = watched.finish()?.iter().rev().find_map(Call::was_rung);
+    ensure!(last == Some(true), "it has woken up by itself: {:?}", watched.calls());
+    until("the letter", || watched.look().map(|()| notes.count() == 1))?;
+    ensure!(notes.numbers() == [2], "letters {:?} came", notes.numbers());
+    watched.kill()?;
+    drop((producer, consumer, queue));
+    place.leave()
+}

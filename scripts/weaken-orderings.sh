@@ -13,7 +13,7 @@ mistakes=(
     'commit-relaxed|src/lane/variable.rs|.store(word, Ordering::Release);|.store(word, Ordering::Relaxed);'
     'poll-relaxed|src/sync.rs|    fence(Ordering::Acquire);|'
     'next-word-not-cleared|src/lane/variable.rs|        self.memory.clear_word(self.ring.offset(end));|'
-    'no-room-for-next-word|src/lane/variable.rs|let end = start + size + self.ring.granule;|let end = start + size;'
+    'no-room-for-next-word|src/lane/variable.rs|let end = start + size + self.ring.granule();|let end = start + size;'
     'batch-word-not-withheld|src/lane/variable.rs|if position == self.tail {|if position == self.tail { self.memory.word(self.ring.offset(position)).store(word, Ordering::Release);'
     'released-relaxed|src/lane/ledger.rs|self.cursors.consumer.released.store(released, Ordering::Release);|self.cursors.consumer.released.store(released, Ordering::Relaxed);'
     'head-relaxed|src/lane/ledger.rs|self.cursors.head.store(released, Ordering::Release);|self.cursors.head.store(released, Ordering::Relaxed);'
@@ -28,8 +28,7 @@ mistakes=(
     # MPMC.
     'claim-does-not-release|src/links/claim.rs|tail.claimed(count).0, Ordering::AcqRel,|tail.claimed(count).0, Ordering::Acquire,'
     'mpmc-commit-relaxed|src/links/claim.rs|.store(LinkState::full(self.lap(position)).0, Ordering::Release);|.store(LinkState::full(self.lap(position)).0, Ordering::Relaxed);'
-    'link-place-relaxed|src/links/claim.rs|link.place.store(Place::new(frame.lane, frame.offset).0, Ordering::Release);|link.place.store(Place::new(frame.lane, frame.offset).0, Ordering::Relaxed);'
-    'link-len-relaxed|src/links/claim.rs|link.len.store(frame.len, Ordering::Release);|link.len.store(frame.len, Ordering::Relaxed);'
+    'link-place-relaxed|src/links/claim.rs|self.link(position).place.store(Place::new(lane, offset, len).0, Ordering::Release);|self.link(position).place.store(Place::new(lane, offset, len).0, Ordering::Relaxed);'
     'tail-load-relaxed|src/links/mod.rs|Tail(self.cursors.tail.load(Ordering::Acquire))|Tail(self.cursors.tail.load(Ordering::Relaxed))'
     'head-load-relaxed|src/links/mod.rs|Head(self.cursors.head.load(Ordering::Acquire))|Head(self.cursors.head.load(Ordering::Relaxed))'
     'state-load-relaxed|src/links/mod.rs|LinkState(self.links[slot].state.load(Ordering::Acquire))|LinkState(self.links[slot].state.load(Ordering::Relaxed))'

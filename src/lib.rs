@@ -66,6 +66,8 @@
 //! Power loss is outside of all promises: nothing is synced to a disk.
 #![deny(unsafe_code)]
 
+#[cfg(all(feature = "async", not(loom)))]
+pub mod asynchronous;
 mod error;
 mod lane;
 mod layout;
@@ -74,11 +76,15 @@ pub mod mpmc;
 mod park;
 mod prefetch;
 mod queue;
+#[cfg(all(feature = "async", not(loom)))]
+mod reactor;
 mod shm;
 pub mod spsc;
 mod sync;
 mod typed;
 mod wait;
+#[cfg(not(loom))]
+mod wait_set;
 
 pub use error::{
     AttachError, CreateError, Damaged, InvalidFrame, OpenError, RecoverError, RecvError, Role, SendError,
@@ -93,3 +99,5 @@ pub use typed::{Consumer, Frame, Frames, Payload, Producer, Queue};
 #[doc(hidden)]
 pub use typed::{FrameSerializer, FrameWriter, Scratch};
 pub use wait::Wait;
+#[cfg(not(loom))]
+pub use wait_set::{Interest, WaitError, WaitSet};

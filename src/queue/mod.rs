@@ -25,6 +25,10 @@ pub use mpmc::{DeadLetter, ParticipantStats, Recovery, Stats};
 pub use options::{Delivery, Options};
 pub use producer::BytesProducer;
 
+#[cfg(all(feature = "async", not(loom)))]
+pub(crate) use consumer::RunOf;
+#[cfg(all(feature = "async", not(loom)))]
+pub(crate) use kind::Engine;
 pub(crate) use kind::{Keeper, KeeperOf, Sender, StagedOf, TakenBy};
 pub(crate) use schema::Schema;
 pub(crate) use shared::Shared;

@@ -1,0 +1,16 @@
+//! Awaiting messages and room.
+
+mod common;
+
+mod asynchronous {
+    mod cancellation;
+    mod close;
+    mod forks;
+    mod idle;
+    mod many_tasks;
+    mod mixed;
+    mod ping_pong;
+    mod polled;
+    mod sends;
+    mod tools;
+}

@@ -31,6 +31,8 @@
 mod registration;
 mod shard;
 mod source;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::io;

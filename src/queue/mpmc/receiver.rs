@@ -281,7 +281,7 @@ unsafe impl Receiver for MpmcReceiver {
     fn may_take(&self, looks: u64) -> Result<bool, Damage> {
         let exact = self.is_closer_look(looks);
         loop {
-            if self.redo.is_due(self.links()) {
+            if self.redo.is_due(self.links()) && self.redo.may_take(self.links()) {
                 return Ok(true);
             }
             match self.links().may_take(exact) {

@@ -30,12 +30,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let orders = unsafe { mpmc::Queue::<Order>::create(&names[0])? };
     // SAFETY: as above.
     let news = unsafe { spsc::BytesQueue::create(&names[1])? };
-    let consumers = (AsyncConsumer::new(orders.consumer()?)?, AsyncConsumer::new(news.consumer()?)?);
+    let order_consumer = AsyncConsumer::new(orders.consumer()?)?;
+    let news_consumer = AsyncConsumer::new(news.consumer()?)?;
 
-    // Both could as well be in other processes. One awaits, one blocks: the consumer does not care.
-    let ordering = tokio::spawn(order(orders, AsyncProducer::new(orders_producer(&names[0])?)?));
-    let telling = thread::spawn(move || tell(&news));
-    let received = receive(consumers.0, consumers.1).await;
+    // Both could as well be in other processes. One awaits room and one blocks: the consumers do not care.
+    let ordering = tokio::spawn(order(AsyncProducer::new(orders.producer()?)?, orders));
+    let producer = news.producer()?;
+    let telling = thread::spawn(move || tell(producer, &news));
+    let received = receive(order_consumer, news_consumer).await;
 
     for name in names {
         ringway::unlink(&name)?;
@@ -45,15 +47,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     received
 }
 
-fn orders_producer(name: &str) -> Result<mpmc::Producer<Order>, Box<dyn Error>> {
-    // SAFETY: as in `main`.
-    let queue = unsafe { mpmc::Queue::<Order>::open(name)? };
-    Ok(queue.producer()?)
-}
-
 async fn order(
-    queue: mpmc::Queue<Order>,
     mut producer: AsyncProducer<mpmc::Producer<Order>>,
+    queue: mpmc::Queue<Order>,
 ) -> Result<(), SendError> {
     for number in 0..ORDERS {
         producer.send(&Order { number, item: format!("thing {number}") }).await?;
@@ -65,8 +61,7 @@ async fn order(
     Ok(())
 }
 
-fn tell(queue: &spsc::BytesQueue) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let mut producer = queue.producer()?;
+fn tell(mut producer: spsc::BytesProducer, queue: &spsc::BytesQueue) -> Result<(), SendError> {
     for line in 0..LINES {
         producer.send(format!("news {line}").as_bytes())?;
     }

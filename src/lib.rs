@@ -57,6 +57,8 @@
 //! - **Waiting.** `try_*` never waits. The others look again for some 50 µs, then sleep until they are woken; [`Wait`] is for
 //!   those who want it otherwise. While nobody sleeps, no message costs a system call. Waits end by a time
 //!   (`*_timeout`, `*_deadline`), by [`close`](BytesQueue::close), by a [`Canceller`], or by a signal if that is asked for.
+//!   A [`WaitSet`] waits for several queues. With the feature `async`, the module `asynchronous` has consumers and producers
+//!   to be awaited in any runtime, as streams and sinks too, and descriptors for `epoll` and its like.
 //! - **Trust.** Reading in place is sound only if every process that can write the file keeps to the protocol, so making
 //!   and opening a queue is `unsafe`, with that contract and nothing else in it. Typed frames are validated all the
 //!   same.

@@ -9,6 +9,7 @@ mod asynchronous {
     mod idle;
     mod many_tasks;
     mod mixed;
+    mod old_kernel;
     mod ping_pong;
     mod polled;
     mod sends;

@@ -7,7 +7,7 @@ use ringway::spsc::{BytesQueue, Queue};
 use ringway::{Kind, Mpmc, RecvError, Spsc};
 
 use super::tools::{Wakes, create, run};
-use crate::common::directory;
+use crate::common::{Image, at, directory};
 
 /// The next item of a stream.
 async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
@@ -87,20 +87,33 @@ fn the_last_producer_ends_it() {
     }
 }
 
+/// Typed messages are validated, and one that is not valid does not end the stream.
 #[test]
-fn typed_messages_are_validated_and_errors_do_not_end_a_stream() {
+fn errors_do_not_end_a_stream() {
     let dir = directory();
     let path = dir.path().join("q");
     // SAFETY: nobody else knows the file.
     let queue = unsafe { Queue::<String>::create(&path) }.unwrap();
-    queue.producer().unwrap().send(&"good".to_string()).unwrap();
+    let long = "long enough to lie outside of its header".to_owned();
+    queue.producer().unwrap().send_many(&[long, "good".to_owned()]).unwrap();
+    let mut bytes = Image::of(&path);
+    // The root of the first archive, at the end of it: a length and an offset that lead nowhere.
+    bytes.put(at::LANE + 128 + 40, &[0xbf; 8]);
+    std::os::unix::fs::FileExt::write_all_at(
+        &std::fs::OpenOptions::new().write(true).open(&path).unwrap(),
+        &bytes.0[at::LANE..at::LANE + 256],
+        at::LANE as u64,
+    )
+    .unwrap();
     let consumer = AsyncConsumer::new(queue.consumer().unwrap()).unwrap();
     let mut stream = pin!(consumer.into_stream(|text| text.as_str().to_owned()));
     let mut context = Context::from_waker(Waker::noop());
-    assert!(matches!(stream.as_mut().poll_next(&mut context), Poll::Ready(Some(Ok(text))) if text == "good"));
-    assert!(stream.as_mut().poll_next(&mut context).is_pending());
+    let mut next = || stream.as_mut().poll_next(&mut context);
+    assert!(matches!(next(), Poll::Ready(Some(Err(RecvError::Invalid(_))))));
+    assert!(matches!(next(), Poll::Ready(Some(Ok(text))) if text == "good"));
+    assert!(next().is_pending());
     queue.close();
-    assert!(matches!(stream.as_mut().poll_next(&mut context), Poll::Ready(None)));
+    assert!(matches!(next(), Poll::Ready(None)));
 }
 
 /// The compiler checks this: what is awaited may be moved between threads, although consumers are not shared by them.

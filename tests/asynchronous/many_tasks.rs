@@ -72,30 +72,22 @@ fn there_is_a_thread_more_for_each_127_queues() {
         let queues: Vec<_> =
             (0..300).map(|queue| create::<Mpmc>(&dir.path().join(queue.to_string()), 1024)).collect();
         run(async move {
-            let (done, mut is_done) = tokio::sync::mpsc::channel(1);
-            let tasks: Vec<_> = queues
-                .iter()
-                .map(|queue| {
-                    let mut consumer = AsyncConsumer::new(queue.consumer().unwrap()).unwrap();
-                    let done = done.clone();
-                    tokio::spawn(async move {
-                        consumer.recv_with(|_| ()).await.unwrap();
-                        done.send(()).await.unwrap();
-                        consumer.recv_with(|_| ()).await
-                    })
-                })
-                .collect();
-            for queue in &queues {
-                queue.producer().unwrap().send(b"first").unwrap();
+            let consumers: Vec<_> =
+                queues.iter().map(|queue| AsyncConsumer::new(queue.consumer().unwrap()).unwrap()).collect();
+            assert!(reactor_threads() <= 1, "nobody waits yet");
+            let tasks: Vec<_> = consumers.into_iter().map(|consumer| tokio::spawn(count(consumer))).collect();
+            // As soon as all of them wait.
+            while reactor_threads() < 3 {
+                tokio::task::yield_now().await;
             }
-            for _ in &queues {
-                is_done.recv().await.unwrap();
+            for queue in &queues {
+                queue.producer().unwrap().send(&[7; 8]).unwrap();
+                queue.close();
+            }
+            for task in tasks {
+                assert_eq!(task.await.unwrap(), 1);
             }
             assert_eq!(reactor_threads(), 3);
-            queues.iter().for_each(|queue| queue.producer().unwrap().send(b"second").unwrap());
-            for task in tasks {
-                task.await.unwrap().unwrap();
-            }
         });
     });
 }

@@ -5,6 +5,7 @@ mod common;
 mod asynchronous {
     mod cancellation;
     mod close;
+    mod deaths;
     mod forks;
     mod idle;
     mod many_tasks;

@@ -122,14 +122,14 @@ impl Source {
 
     /// Has another waker woken; false if the task was notified already.
     pub(super) fn update(&self, key: u64, waker: &Waker) -> bool {
-        let new = waker.clone();
+        // What dropping a waker does is not known here: none is dropped under the lock.
+        let mut new = waker.clone();
         let mut state = lock(&self.state);
         let State { in_turn, always, .. } = &mut *state;
-        let old =
-            in_turn.get_mut(&key).or_else(|| always.get_mut(&key)).map(|old| std::mem::replace(old, new));
+        let found = in_turn.get_mut(&key).or_else(|| always.get_mut(&key));
+        let is_enlisted = found.map(|old| std::mem::swap(old, &mut new)).is_some();
         drop(state);
-        // Only now may the old waker be dropped: what that does is not known here.
-        old.is_some()
+        is_enlisted
     }
 
     /// The task waits no longer. False if it was notified meanwhile.

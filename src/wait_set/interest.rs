@@ -1,6 +1,7 @@
 //! What a set waits for.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::park::Bell;
 use crate::queue::{BytesConsumer, BytesProducer, Kind};
@@ -33,6 +34,14 @@ impl<'a> Interest<'a> {
         match &mut self.0 {
             For::Messages(consumer) => consumer.bell(),
             For::Room(producer, _) => producer.bell(),
+        }
+    }
+
+    /// Longest sleep without a look at who has died meanwhile: as for whoever waits for this alone.
+    pub(super) fn most_slice(&self) -> Duration {
+        match &self.0 {
+            For::Messages(_) => Duration::from_millis(100),
+            For::Room(..) => Duration::from_millis(20),
         }
     }
 

@@ -11,8 +11,6 @@ pub use interest::Interest;
 use crate::park::{Bell, Canceller, ManyBells};
 use crate::wait::{self, Ended, Parking, Style, Until, Wait};
 
-/// Longest sleep without a look at who has died meanwhile; as for whoever waits for room alone.
-const MOST_SLICE: Duration = Duration::from_millis(20);
 /// Spin hints between two looks at everything.
 const PAUSE: u32 = 16;
 
@@ -122,7 +120,8 @@ impl WaitSet {
         bells.clear();
         bells.extend(interests.iter_mut().map(|interest| interest.bell().clone()));
         bells.push(own.clone());
-        let parking = Parking { bell: &ManyBells(bells), style, most_slice: MOST_SLICE };
+        let most_slice = interests.iter().map(Interest::most_slice).min().unwrap_or(Duration::MAX);
+        let parking = Parking { bell: &ManyBells(bells), style, most_slice };
         let done = wait::wait(until, PAUSE, &parking, |looks| {
             ready.clear();
             let all = interests.iter_mut().enumerate();

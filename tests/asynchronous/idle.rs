@@ -20,7 +20,7 @@ fn used() -> Duration {
 /// A task that waits is woken when a slice ends and not otherwise; one that waits no longer costs nothing.
 #[test]
 fn who_waits_is_woken_ten_times_a_second() {
-    in_child("asynchronous::idle::who_waits_is_woken_ten_times_a_second", || {
+    let said = in_child("asynchronous::idle::who_waits_is_woken_ten_times_a_second", || {
         let dir = directory();
         let queue = create::<Spsc>(&dir.path().join("q"), 4096);
         let mut consumer = AsyncConsumer::new(queue.consumer().unwrap()).unwrap();
@@ -51,4 +51,8 @@ fn who_waits_is_woken_ten_times_a_second() {
         std::thread::sleep(Duration::from_secs(1));
         println!("waiting no longer: {:?} of processor time in 1 s", used() - used_before);
     });
+    said.iter()
+        .flat_map(|said| said.lines())
+        .filter(|line| line.contains("waiting"))
+        .for_each(|line| println!("{line}"));
 }

@@ -61,6 +61,8 @@
 //! - **Waiting.** `try_*` never waits. The others look again for some 50 µs, then sleep until they are woken; [`Wait`] is for
 //!   those who want it otherwise. While nobody sleeps, no message costs a system call. Waits end by a time
 //!   (`*_timeout`, `*_deadline`), by [`close`](BytesQueue::close), by a [`Canceller`], or by a signal if that is asked for.
+//!   A [`WaitSet`] waits for several queues. With the feature `async`, the module `asynchronous` has consumers and producers
+//!   to be awaited in any runtime, as streams and sinks too, and descriptors for `epoll` and its like.
 //! - **Trust.** Reading in place is sound only if every process that can write the file keeps to the protocol, so making
 //!   and opening a queue is `unsafe`, with that contract and nothing else in it. Typed frames are validated all the
 //!   same.
@@ -74,6 +76,8 @@
 //! Power loss is outside of all promises: nothing is synced to a disk.
 #![deny(unsafe_code)]
 
+#[cfg(all(feature = "async", not(loom)))]
+pub mod asynchronous;
 mod describe;
 mod error;
 pub mod inspect;
@@ -84,12 +88,16 @@ pub mod mpmc;
 mod park;
 mod prefetch;
 mod queue;
+#[cfg(all(feature = "async", not(loom)))]
+mod reactor;
 pub mod schema;
 mod shm;
 pub mod spsc;
 mod sync;
 mod typed;
 mod wait;
+#[cfg(not(loom))]
+mod wait_set;
 
 pub use error::{
     AttachError, CreateError, Damaged, HandOverError, InspectError, InvalidFrame, OpenError, RecoverError,
@@ -108,3 +116,5 @@ pub use typed::{Consumer, Frame, Frames, Message, Producer, Queue};
 #[doc(hidden)]
 pub use typed::{FrameSerializer, FrameWriter, Scratch};
 pub use wait::Wait;
+#[cfg(not(loom))]
+pub use wait_set::{Interest, WaitError, WaitSet};

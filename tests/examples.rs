@@ -172,6 +172,18 @@ fn handover() {
 }
 
 #[test]
+fn select() {
+    let select = Running::start(&mut example("select"));
+    let names = ["orders", "news"].map(|name| format!("select-{name}-{}", select.id()));
+    let output = select.finish().succeeded();
+    assert_eq!(number_before(&output, "orders"), 1000);
+    assert_eq!(number_before(&output, "lines of news"), 100);
+    // The timer's branch was ready as well: there are pauses between the orders.
+    assert!(number_before(&output, "ticks") > 0, "{output}");
+    names.iter().for_each(|name| assert_gone(name));
+}
+
+#[test]
 fn bad_arguments_of_the_examples_are_explained() {
     let output = Running::start(example("handover").arg("many")).finish();
     assert!(!output.status.success());

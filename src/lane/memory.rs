@@ -32,8 +32,7 @@ impl<T: Sync + Send + ?Sized + 'static> Ref<T> {
         Self { words, keep }
     }
 
-    /// Words on the heap: for models and unit tests.
-    #[cfg(test)]
+    /// Words on the heap: for one process only.
     pub(crate) fn on_heap(words: Arc<T>) -> Self
     where
         T: Sized,

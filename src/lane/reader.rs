@@ -100,6 +100,20 @@ impl Reader {
         Ok(Some(TakenFrame { start, end: step.end, offset: step.offset, len: step.len }))
     }
 
+    /// Whether there is a frame to take.
+    pub(crate) fn may_take(&self) -> Result<bool, Damage> {
+        let start = self.ledger.taken();
+        let found = self.ledger.has_rejected()
+            || match &self.scan {
+                Scan::Variable(scan) => scan.ring().look(&self.memory, start)?.is_some(),
+                Scan::Fixed(scan) => scan.knows(start) || scan.refresh(&self.cursors, start)?,
+            };
+        if !found {
+            self.ledger.idle();
+        }
+        Ok(found)
+    }
+
     /// Up to `max` frames in one run, if there are any. The caller may read their payloads until it releases or
     /// rejects the run. A frame that was rejected before comes alone.
     ///

@@ -29,11 +29,7 @@ impl RedoScan {
     /// Takes one for participant `me`.
     #[cold]
     pub(crate) fn take(&self, links: &Links, me: usize) -> Option<Held> {
-        let epoch = links.redo_epoch();
-        if epoch != self.epoch.get() {
-            self.epoch.set(epoch);
-            self.left.set(links.links.len());
-        }
+        self.begin(links);
         while let Some(slot) = self.left.get().checked_sub(1) {
             let held = links.take_redo(slot, me);
             if held.is_some() {
@@ -43,6 +39,27 @@ impl RedoScan {
             self.left.set(slot);
         }
         None
+    }
+
+    /// Whether there is one to take.
+    pub(crate) fn may_take(&self, links: &Links) -> bool {
+        self.begin(links);
+        while let Some(slot) = self.left.get().checked_sub(1) {
+            if links.state(slot).kind() == LinkKind::Redo {
+                return true;
+            }
+            self.left.set(slot);
+        }
+        false
+    }
+
+    /// Looks through all links from now on, if there may be something new.
+    fn begin(&self, links: &Links) {
+        let epoch = links.redo_epoch();
+        if epoch != self.epoch.get() {
+            self.epoch.set(epoch);
+            self.left.set(links.links.len());
+        }
     }
 }
 

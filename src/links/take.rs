@@ -62,6 +62,21 @@ impl Links {
         Err(Nothing::Empty)
     }
 
+    /// Whether the next frame could be taken now; passes over what nobody will ever take.
+    pub(crate) fn may_take(&self, exact: bool) -> Result<(), Nothing> {
+        for _ in 0..MOST_LOOKS {
+            let head = self.head();
+            let state = self.state_at(head.position());
+            if state == LinkState::full(self.lap(head.position())) {
+                return Ok(());
+            }
+            if let Some(nothing) = self.not_full(head, state, exact) {
+                return Err(nothing);
+            }
+        }
+        Err(Nothing::Empty)
+    }
+
     /// Takes up to `most` positions. Which of them have frames, [`mark_run`](Self::mark_run) says, which must be called next.
     #[inline(always)]
     pub(crate) fn take_many(&self, me: usize, most: u64, exact: bool) -> Result<Taken, Nothing> {

@@ -87,12 +87,21 @@ mod cancel;
 mod futex;
 #[cfg(all(test, loom))]
 mod loom_tests;
+#[cfg(not(loom))]
+mod many;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use cancel::Cancelled;
 pub use cancel::Canceller;
 pub(crate) use futex::Woken;
+#[cfg(all(feature = "async", not(loom)))]
+pub(crate) use futex::wake;
+#[cfg(not(loom))]
+pub(crate) use many::ManyBells;
+#[cfg(all(feature = "async", not(loom)))]
+pub(crate) use many::{MOST_WATCHED, Watched, watch};
 
 use crate::lane::Ref;
 use crate::layout::Doorbell;
@@ -114,8 +123,28 @@ pub(crate) struct Bell {
 }
 
 /// What the bell was before a last look.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket(u32);
+
+/// What can be slept on: one bell, or several.
+pub(crate) trait Listen {
+    /// What was before a last look.
+    type Ticket;
+
+    /// Announces a sleeper. Look once more after this, then [`sleep`](Self::sleep).
+    fn arm(&self) -> Self::Ticket;
+
+    /// Sleeps until it rings, unless it has since the ticket was given, but no longer than `slice`.
+    fn sleep(&self, ticket: Self::Ticket, slice: Duration) -> Woken;
+}
+
+/// The words of a bell when somebody armed it.
+#[cfg(all(feature = "async", not(loom)))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Armed {
+    ticket: Ticket,
+    waiting: u64,
+}
 
 impl Bell {
     pub(crate) fn new(words: Ref<Doorbell>) -> Self {
@@ -181,20 +210,8 @@ impl Bell {
 
     /// Announces a sleeper. Look once more after this, then [`sleep`](Self::sleep).
     pub(crate) fn arm(&self) -> Ticket {
-        let ticket = Ticket(self.words.bell.load(Ordering::Acquire));
-        let mut seen = self.words.waiting.load(Ordering::Relaxed);
-        while let Err(other) = self.words.waiting.compare_exchange_weak(
-            seen,
-            seen.wrapping_add(ARRIVAL) | ARMED,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        ) {
-            seen = other;
-        }
-        if !barrier::heavy() {
-            self.need_fence();
-            fence(Ordering::SeqCst);
-        }
+        let (ticket, _) = self.announce();
+        Self::settle(std::slice::from_ref(self));
         ticket
     }
 
@@ -209,6 +226,34 @@ impl Bell {
         self.words.bell.load(Ordering::Acquire)
     }
 
+    /// The first half of [`arm`](Self::arm): returns the waiters' word as well.
+    fn announce(&self) -> (Ticket, u64) {
+        let ticket = self.ticket();
+        let mut seen = self.words.waiting.load(Ordering::Relaxed);
+        loop {
+            let armed = seen.wrapping_add(ARRIVAL) | ARMED;
+            let exchanged =
+                self.words.waiting.compare_exchange_weak(seen, armed, Ordering::AcqRel, Ordering::Relaxed);
+            match exchanged {
+                Ok(_) => return (ticket, armed),
+                Err(other) => seen = other,
+            }
+        }
+    }
+
+    /// The second half: whoever changes something from now on sees what was announced.
+    fn settle(bells: &[Self]) {
+        if !barrier::heavy() {
+            bells.iter().for_each(Self::need_fence);
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    /// What the bell is now.
+    pub(crate) fn ticket(&self) -> Ticket {
+        Ticket(self.words.bell.load(Ordering::Acquire))
+    }
+
     /// Says that the queue is closed.
     pub(crate) fn close(&self) {
         self.words.waiting.fetch_or(CLOSED, Ordering::AcqRel);
@@ -218,5 +263,59 @@ impl Bell {
     #[inline(always)]
     pub(crate) fn is_closed(&self) -> bool {
         self.words.waiting.load(Ordering::Relaxed) & CLOSED != 0
+    }
+}
+
+/// A bell that only this process knows.
+impl Default for Bell {
+    fn default() -> Self {
+        Self::new(Ref::on_heap(Arc::default()))
+    }
+}
+
+impl Listen for Bell {
+    type Ticket = Ticket;
+
+    fn arm(&self) -> Ticket {
+        Self::arm(self)
+    }
+
+    fn sleep(&self, ticket: Ticket, slice: Duration) -> Woken {
+        Self::sleep(self, ticket, slice)
+    }
+}
+
+/// For whoever sleeps for others.
+#[cfg(all(feature = "async", not(loom)))]
+impl Bell {
+    /// As [`arm`](Listen::arm), unless `last`, of the same bell, still holds: nobody has rung and nobody has armed since, so
+    /// whoever changes something now still finds what was armed then.
+    pub(crate) fn arm_again(&self, last: Option<Armed>) -> Armed {
+        if let Some(last) = last
+            && self.ticket() == last.ticket
+            && self.words.waiting.load(Ordering::Acquire) == last.waiting
+        {
+            return last;
+        }
+        let (ticket, waiting) = self.announce();
+        Self::settle(std::slice::from_ref(self));
+        Armed { ticket, waiting }
+    }
+
+    /// To be slept on until it is something else than then.
+    pub(crate) fn watched(&self, ticket: Ticket) -> Watched<'_> {
+        Watched { word: &self.words.bell, expected: ticket.0 }
+    }
+
+    /// Where it is: two bells at one address are one.
+    pub(crate) fn address(&self) -> usize {
+        self.words.bell.as_ptr() as usize
+    }
+}
+
+#[cfg(all(feature = "async", not(loom)))]
+impl Armed {
+    pub(crate) fn ticket(self) -> Ticket {
+        self.ticket
     }
 }

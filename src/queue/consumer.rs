@@ -7,9 +7,13 @@ use std::time::{Duration, Instant};
 use super::Shared;
 use super::bells::Attached;
 use super::frame::{BytesFrame, BytesFrames};
+#[cfg(all(feature = "async", not(loom)))]
+use super::kind::Engine;
 use super::kind::{Keeper, KeeperOf, Kind, Receiver, RunBy, SpansOf, TakenBy};
 use crate::error::{AttachError, RecvError};
 use crate::lane::Damage;
+#[cfg(not(loom))]
+use crate::park::Bell;
 use crate::park::Canceller;
 use crate::wait::{self, BEFORE_SLEEP, Parking, Patience, Style, Until, Wait};
 
@@ -24,6 +28,10 @@ pub struct BytesConsumer<K: Kind> {
     /// Behind the receiver: whoever waits is told when what it held comes again.
     bells: Attached,
 }
+
+/// Messages that were taken together, and where they lie.
+#[cfg(all(feature = "async", not(loom)))]
+pub(crate) type RunOf<K> = (RunBy<<K as Engine>::Receiver>, SpansOf<<K as Engine>::Receiver>);
 
 /// Longest sleep without a look at who has died meanwhile.
 const MOST_SLICE: Duration = Duration::from_millis(100);
@@ -216,6 +224,61 @@ impl<K: Kind> BytesConsumer<K> {
         self.receiver.has_producer()
     }
 
+    /// What is there now, looked for as before a sleep if `closely`; to be made a [`frame`](Self::frame) at once.
+    #[cfg(all(feature = "async", not(loom)))]
+    pub(crate) fn look(&self, closely: bool) -> Result<TakenBy<K::Receiver>, RecvError> {
+        self.check_process()?;
+        let looks = if closely { BEFORE_SLEEP } else { 0 };
+        let look = || self.receiver.take_patiently(looks);
+        self.checked(look())?.map_or_else(|| self.last_look(looks, look), Ok)
+    }
+
+    /// The same for up to `max` messages; to be made [`frames`](Self::frames) at once.
+    #[cfg(all(feature = "async", not(loom)))]
+    pub(crate) fn look_for_many(&self, max: usize, closely: bool) -> Result<RunOf<K>, RecvError> {
+        let mut spans = self.receiver.keeper().lend_spans();
+        let looks = if closely { BEFORE_SLEEP } else { 0 };
+        let mut look = || self.receiver.take_many_patiently(max, &mut spans, looks);
+        let found = self.check_process().and_then(|()| self.checked(look()));
+        match found.and_then(|run| run.map_or_else(|| self.last_look(looks, look), Ok)) {
+            Ok(run) => Ok((run, spans)),
+            Err(error) => {
+                self.receiver.keeper().return_spans(spans);
+                Err(error)
+            }
+        }
+    }
+
+    /// The guard over what was taken.
+    #[cfg(all(feature = "async", not(loom)))]
+    pub(crate) fn frames(&self, (run, spans): RunOf<K>) -> BytesFrames<'_, K> {
+        BytesFrames::new(self.receiver.keeper(), run, spans)
+    }
+
+    /// Whether the next `try_recv` may find something, or say that nothing will come.
+    #[cfg(not(loom))]
+    pub(crate) fn is_ready(&self, looks: u64) -> bool {
+        match self.check_process().and_then(|()| self.checked(self.receiver.may_take(looks))) {
+            Ok(false) => !matches!(
+                self.last_look(looks, || self.receiver.may_take(looks).map(|may| may.then_some(()))),
+                Err(RecvError::Empty)
+            ),
+            _ => true,
+        }
+    }
+
+    /// Where it sleeps.
+    #[cfg(not(loom))]
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.bells.messages
+    }
+
+    /// Whether it waits for more than messages.
+    #[cfg(all(feature = "async", not(loom)))]
+    pub(crate) fn waits_for_the_end(&self) -> bool {
+        self.ends_with_producers.get()
+    }
+
     #[inline(always)]
     fn recv_until(&self, until: Until) -> Result<BytesFrame<'_, K>, RecvError> {
         // If there is nothing, that is looked into while waiting.
@@ -353,7 +416,7 @@ impl<K: Kind> BytesConsumer<K> {
     }
 
     #[inline(always)]
-    fn frame(&self, taken: TakenBy<K::Receiver>) -> BytesFrame<'_, K> {
+    pub(crate) fn frame(&self, taken: TakenBy<K::Receiver>) -> BytesFrame<'_, K> {
         BytesFrame::new(self.receiver.keeper(), taken)
     }
 

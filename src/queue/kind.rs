@@ -90,6 +90,11 @@ pub(crate) unsafe trait Sender {
     /// The same while waiting for what was lacking, after so many looks.
     fn commit_patiently(&mut self, slot: Slot, len: usize, looks: u64) -> Result<(), Refusal>;
 
+    /// Whether a frame that is reserved may be committed now, after so many looks while waiting.
+    fn may_commit(&self, _looks: u64) -> bool {
+        true
+    }
+
     /// Begins to stage frames.
     fn begin(&mut self) -> Self::Staged;
 
@@ -142,6 +147,9 @@ pub(crate) unsafe trait Receiver {
 
     /// The same while waiting, after so many looks.
     fn take_patiently(&self, looks: u64) -> Result<Option<TakenBy<Self>>, Damage>;
+
+    /// Whether there may be a frame to take now; after so many looks while waiting.
+    fn may_take(&self, looks: u64) -> Result<bool, Damage>;
 
     /// Up to `max` frames that are there now, if there are any. `spans` is cleared first; what is put there belongs to
     /// the run.

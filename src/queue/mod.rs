@@ -31,6 +31,10 @@ pub use options::{Delivery, Options};
 pub use producer::BytesProducer;
 pub use removing::{is_in_use, unlink, unlink_if_unused};
 
+#[cfg(all(feature = "async", not(loom)))]
+pub(crate) use consumer::RunOf;
+#[cfg(all(feature = "async", not(loom)))]
+pub(crate) use kind::Engine;
 pub(crate) use kind::{Keeper, KeeperOf, Sender, StagedOf, TakenBy};
 pub(crate) use opening::{kind_of_file, open_error, preamble_error, resolve};
 pub(crate) use schema::Schema;

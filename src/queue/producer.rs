@@ -10,6 +10,8 @@ use super::kind::{Kind, Sender, StagedOf};
 use crate::error::{AttachError, SendError};
 use crate::lane::{Refusal, Slot};
 use crate::layout::Framing;
+#[cfg(not(loom))]
+use crate::park::Bell;
 use crate::park::Canceller;
 use crate::wait::{self, Parking, Style, Until, Wait};
 
@@ -232,6 +234,24 @@ impl<K: Kind> BytesProducer<K> {
             Refusal::Full => self.check_process().err().unwrap_or(SendError::Full),
             refusal => self.refused(refusal, len),
         })
+    }
+
+    /// Whether a message of `len` bytes may be sent now, or never.
+    #[cfg(not(loom))]
+    pub(crate) fn is_ready(&mut self, len: usize, looks: u64) -> bool {
+        if self.check().is_err() {
+            return true;
+        }
+        match self.sender.reserve_patiently(len, looks) {
+            Ok(_) => self.sender.may_commit(looks),
+            Err(refusal) => refusal != Refusal::Full,
+        }
+    }
+
+    /// Where it sleeps.
+    #[cfg(not(loom))]
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.bells.room
     }
 
     /// Begins a batch: several frames that are committed at once.

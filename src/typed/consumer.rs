@@ -139,6 +139,11 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         self.bytes.recv_many_deadline(max, deadline).map(Frames::new)
     }
 
+    #[cfg(not(loom))]
+    pub(crate) fn bytes(&self) -> &BytesConsumer<K> {
+        &self.bytes
+    }
+
     /// As [`BytesConsumer::set_wait`].
     pub fn set_wait(&self, wait: Wait) {
         self.bytes.set_wait(wait);

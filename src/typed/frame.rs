@@ -67,7 +67,7 @@ unsafe impl<'c, T: Message<Archived: Sync>, K: Kind> Sync for Frame<'c, T, K> wh
 
 impl<'c, T: Message, K: Kind> Frame<'c, T, K> {
     #[inline(always)]
-    pub(super) fn checked(bytes: BytesFrame<'c, K>) -> Result<Self, RecvError> {
+    pub(crate) fn checked(bytes: BytesFrame<'c, K>) -> Result<Self, RecvError> {
         match access::<T>(&bytes) {
             Ok(archived) => Ok(Self { archived: NonNull::from(archived), bytes }),
             Err(reason) => {
@@ -137,7 +137,7 @@ pub struct Frames<'c, T, K: Kind> {
 
 impl<'c, T: Message, K: Kind> Frames<'c, T, K> {
     #[inline(always)]
-    pub(super) fn new(bytes: BytesFrames<'c, K>) -> Self {
+    pub(crate) fn new(bytes: BytesFrames<'c, K>) -> Self {
         Self { bytes, message: PhantomData }
     }
 

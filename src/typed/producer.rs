@@ -131,6 +131,16 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.bytes.has_consumer()
     }
 
+    #[cfg(not(loom))]
+    pub(crate) fn bytes(&self) -> &BytesProducer<K> {
+        &self.bytes
+    }
+
+    #[cfg(not(loom))]
+    pub(crate) fn bytes_mut(&mut self) -> &mut BytesProducer<K> {
+        &mut self.bytes
+    }
+
     /// As [`BytesProducer::set_wait`].
     pub fn set_wait(&mut self, wait: Wait) {
         self.bytes.set_wait(wait);

@@ -128,9 +128,8 @@ impl Style {
 }
 
 /// Where and how a handle sleeps.
-#[derive(Clone, Copy)]
-pub(crate) struct Parking<'a> {
-    pub(crate) bell: &'a Bell,
+pub(crate) struct Parking<'a, B = Bell> {
+    pub(crate) bell: &'a B,
     pub(crate) style: &'a Style,
     /// The longest sleep without another look.
     pub(crate) most_slice: Duration,

@@ -283,6 +283,20 @@ unsafe impl Receiver for MpmcReceiver {
         self.look(self.is_closer_look(looks))
     }
 
+    fn may_take(&self, looks: u64) -> Result<bool, Damage> {
+        let exact = self.is_closer_look(looks);
+        loop {
+            if self.redo.is_due(self.links()) && self.redo.may_take(self.links()) {
+                return Ok(true);
+            }
+            match self.links().may_take(exact) {
+                Ok(()) => return Ok(true),
+                Err(nothing) if self.look_again(nothing) => {}
+                Err(_) => return Ok(false),
+            }
+        }
+    }
+
     #[inline(always)]
     fn take_many(&self, max: usize, spans: &mut Vec<Taken>) -> Result<Option<Run>, Damage> {
         self.look_for_many(max, spans, true)

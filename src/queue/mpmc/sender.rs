@@ -173,6 +173,14 @@ unsafe impl Sender for MpmcSender {
         self.commit(slot, len)
     }
 
+    fn may_commit(&self, looks: u64) -> bool {
+        let links = self.links();
+        links.has_free()
+            || (is_closer_look(looks, LOOKS_PER_BLOCKAGE)
+                && self.blockage.look_into(&self.member, links.next_claim(), false)
+                && links.has_free())
+    }
+
     #[inline(always)]
     fn begin(&mut self) -> MpmcStaged {
         self.staged.clear();

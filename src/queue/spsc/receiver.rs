@@ -69,6 +69,10 @@ unsafe impl Receiver for SpscReceiver {
         self.take()
     }
 
+    fn may_take(&self, _looks: u64) -> Result<bool, Damage> {
+        self.reader.may_take()
+    }
+
     #[inline(always)]
     fn take_many(&self, max: usize, spans: &mut Vec<Span>) -> Result<Option<TakenRun>, Damage> {
         self.or_idle(self.reader.take_many(max, spans))

@@ -1,0 +1,167 @@
+//! Awaiting a message.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use super::{Incoming, Receives, RecvMany};
+use crate::error::RecvError;
+use crate::reactor::{self, Registration, Source, Waits};
+
+/// A consumer whose messages can be awaited. `C` is the consumer that it is made of, such as
+/// [`spsc::Consumer<T>`](crate::spsc::Consumer) or [`mpmc::BytesConsumer`](crate::mpmc::BytesConsumer).
+///
+/// ```
+/// use ringway::asynchronous::AsyncConsumer;
+/// use ringway::spsc::{Consumer, Queue};
+/// use ringway::RecvError;
+///
+/// async fn add_up(mut numbers: AsyncConsumer<Consumer<u64>>) -> Result<u64, RecvError> {
+///     let mut sum = 0;
+///     loop {
+///         match numbers.recv().await {
+///             Ok(number) => sum += number.to_native(),
+///             Err(RecvError::Closed) => return Ok(sum),
+///             Err(error) => return Err(error),
+///         }
+///     }
+/// }
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { Queue::<u64>::create(dir.path().join("q"))? };
+/// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+/// producer.send_many(&[1, 2, 3])?;
+/// queue.close();
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+/// assert_eq!(runtime.block_on(add_up(AsyncConsumer::new(consumer)?))?, 6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct AsyncConsumer<C: Receives> {
+    /// What `poll_recv` waits with. Before the consumer, so that what it was woken for is passed on first.
+    polled: Registration,
+    source: Arc<Source>,
+    consumer: C,
+}
+
+impl<C: Receives> AsyncConsumer<C> {
+    /// Makes a consumer's messages awaitable. The first handle of a process starts the thread that sleeps for it.
+    ///
+    /// # Errors
+    /// If that thread cannot be started.
+    pub fn new(consumer: C) -> io::Result<Self> {
+        let source = reactor::source(consumer.bell(), Waits::Messages)?;
+        Ok(Self { polled: Registration::new(&source), source, consumer })
+    }
+
+    /// The next message, as soon as it is there.
+    ///
+    /// Cancellation-safe: a future that is dropped has taken nothing.
+    ///
+    /// # Errors
+    /// As [`recv`](crate::BytesConsumer::recv) of the consumer; never `Interrupted` or `Cancelled`.
+    pub fn recv(&mut self) -> Recv<'_, C> {
+        Recv { registration: Registration::new(&self.source), consumer: Some(&mut self.consumer) }
+    }
+
+    /// What `read` makes of the next message: so that no frame has to live up to the next `await`.
+    ///
+    /// Cancellation-safe, as [`recv`](Self::recv).
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    ///
+    /// ```
+    /// # use ringway::asynchronous::AsyncConsumer;
+    /// # async fn f(mut consumer: AsyncConsumer<ringway::spsc::BytesConsumer>) -> Result<(), ringway::RecvError> {
+    /// let text = consumer.recv_with(|frame| String::from_utf8_lossy(&frame).into_owned()).await?;
+    /// # drop(text);
+    /// # Ok(()) }
+    /// ```
+    pub async fn recv_with<R>(&mut self, read: impl FnOnce(C::Frame<'_>) -> R) -> Result<R, RecvError> {
+        self.recv().await.map(read)
+    }
+
+    /// Up to `max` messages in one guard, as soon as there is one.
+    ///
+    /// Cancellation-safe, as [`recv`](Self::recv).
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    ///
+    /// # Panics
+    /// If `max` is 0.
+    pub fn recv_many(&mut self, max: usize) -> RecvMany<'_, C> {
+        assert!(max > 0, "recv_many needs to be allowed at least one message");
+        RecvMany::new(&self.source, &mut self.consumer, max)
+    }
+
+    /// The next message, if it is there; if not, the task of the last call is woken when one may be.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Result<C::Frame<'_>, RecvError>> {
+        let Self { polled, consumer, .. } = self;
+        let found = ready!(poll_look(polled, consumer, context, |closely| consumer.look(closely)));
+        Poll::Ready(found.and_then(|one| self.consumer.lend(one)))
+    }
+
+    /// What `read` makes of each message, until the queue is closed. Errors other than `Closed` are handed out and do not
+    /// end the stream.
+    pub fn into_stream<R, F: FnMut(C::Frame<'_>) -> R>(self, read: F) -> Incoming<C, F> {
+        Incoming::new(self, read)
+    }
+
+    /// The consumer, for what does not wait.
+    pub fn get_ref(&self) -> &C {
+        &self.consumer
+    }
+
+    /// The consumer, to be used by threads that wait themselves.
+    pub fn into_inner(self) -> C {
+        self.consumer
+    }
+}
+
+/// Looks, and waits if there is nothing.
+pub(super) fn poll_look<C: Receives, R>(
+    registration: &mut Registration,
+    consumer: &C,
+    context: &mut Context<'_>,
+    mut look: impl FnMut(bool) -> Result<R, RecvError>,
+) -> Poll<Result<R, RecvError>> {
+    registration.poll(context, consumer.waits_for_the_end(), |closely| match look(closely) {
+        Err(RecvError::Empty) => None,
+        found => Some(found),
+    })
+}
+
+impl<C: Receives + fmt::Debug> fmt::Debug for AsyncConsumer<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AsyncConsumer").field(&self.consumer).finish()
+    }
+}
+
+/// The future of [`AsyncConsumer::recv`].
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Recv<'c, C: Receives> {
+    registration: Registration,
+    /// None once it is ready.
+    consumer: Option<&'c mut C>,
+}
+
+impl<'c, C: Receives> Future for Recv<'c, C> {
+    type Output = Result<C::Frame<'c>, RecvError>;
+
+    /// # Panics
+    /// If it was ready before.
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { registration, consumer } = &mut *self;
+        let waiting: &C = consumer.as_ref().expect("polled again after it was ready");
+        let found = ready!(poll_look(registration, waiting, context, |closely| waiting.look(closely)));
+        let consumer: &'c C = consumer.take().expect("as above");
+        Poll::Ready(found.and_then(|one| consumer.lend(one)))
+    }
+}

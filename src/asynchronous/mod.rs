@@ -1,0 +1,68 @@
+//! Awaiting messages and room, in any runtime; and descriptors for event loops. Behind the feature `async`.
+//!
+//! [`AsyncConsumer`] and [`AsyncProducer`] are made of the consumers and producers of any queue, typed or of bytes, SPSC or
+//! MPMC:
+//!
+//! ```
+//! use ringway::asynchronous::{AsyncConsumer, AsyncProducer};
+//! use ringway::spsc::BytesQueue;
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # let queue = unsafe { BytesQueue::create(dir.path().join("q"))? };
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let mut producer = AsyncProducer::new(queue.producer()?)?;
+//! let mut consumer = AsyncConsumer::new(queue.consumer()?)?;
+//!
+//! producer.send(b"hello").await?;
+//! assert_eq!(*consumer.recv().await?, *b"hello");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What it costs
+//!
+//! Whoever finds what it wants pays nothing: the first look is that of `try_recv` or `try_send`. A task that has to wait makes
+//! one or two system calls and leaves its waker with the *reactor*: one thread in the process, started by the first handle,
+//! that sleeps on the bells of all the queues that tasks wait for (`futex_waitv`, Linux 5.16). There is no thread for a handle,
+//! no descriptor, no polling. For more than 127 queues that are waited for at the same time there is another thread for each
+//! 127. An idle task is woken ten times a second to look whether somebody has died who should have rung; so many tasks
+//! wait at one queue, one of them is. On kernels without `futex_waitv` the reactor looks at its queues in turn, a
+//! millisecond each, and rings are heard up to a millisecond late.
+//!
+//! A message passes one thread more than with [`recv`](crate::BytesConsumer::recv), so whoever needs the shortest way uses that,
+//! in a thread of its own.
+//!
+//! # Cancelling
+//!
+//! Any future here may be dropped at any time, by `tokio::select!` or otherwise: a message is taken in the same call that
+//! returns it, so none is lost, and what the future was woken for is passed on to another task or process.
+//! [`Canceller`](crate::Canceller)s and [`set_wait`](crate::BytesConsumer::set_wait) have no effect here.
+//!
+//! # Frames and `await`
+//!
+//! Frames lie in the file and borrow the consumer, so that a task has one at a time, or one batch
+//! ([`recv_many`](AsyncConsumer::recv_many)). Those of SPSC queues must stay in their thread: in a task that a runtime may move
+//! between threads, drop the frame before the next `await` (the compiler insists), or take what is needed by
+//! [`recv_with`](AsyncConsumer::recv_with) or [`into_stream`](AsyncConsumer::into_stream).
+//!
+//! # Forks
+//!
+//! A forked child that does not exec can make handles of its own, as always, and gets a reactor of its own. Those of its parent
+//! return `Forked`.
+
+mod consumer;
+mod descriptor;
+mod kinds;
+mod many;
+mod producer;
+mod sink;
+mod stream;
+
+pub use consumer::{AsyncConsumer, Recv};
+pub use descriptor::{PollConsumer, PollProducer};
+pub use kinds::{Receives, Sends};
+pub use many::RecvMany;
+pub use producer::{AsyncProducer, Sending};
+pub use sink::Outgoing;
+pub use stream::Incoming;

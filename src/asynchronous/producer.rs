@@ -1,0 +1,152 @@
+//! Awaiting room.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::{Outgoing, Sends};
+use crate::error::SendError;
+use crate::queue::{BytesProducer, Kind};
+use crate::reactor::{self, Registration, Source, Waits};
+use crate::typed::{Message, Producer};
+
+/// A producer whose room can be awaited. `P` is the producer that it is made of, such as
+/// [`spsc::Producer<T>`](crate::spsc::Producer) or [`mpmc::BytesProducer`](crate::mpmc::BytesProducer).
+pub struct AsyncProducer<P: Sends> {
+    /// What `poll_send` waits with.
+    polled: Registration,
+    source: Arc<Source>,
+    producer: P,
+}
+
+impl<P: Sends> AsyncProducer<P> {
+    /// Makes a producer's room awaitable. The first handle of a process starts the thread that sleeps for it.
+    ///
+    /// # Errors
+    /// If that thread cannot be started.
+    pub fn new(producer: P) -> io::Result<Self> {
+        let source = reactor::source(producer.bell(), Waits::Room)?;
+        Ok(Self { polled: Registration::new(&source), source, producer })
+    }
+
+    /// Sends a message as soon as there is room.
+    ///
+    /// Cancellation-safe: a future that is dropped before it is ready has sent nothing.
+    ///
+    /// # Errors
+    /// As [`send`](crate::BytesProducer::send) of the producer; never `Interrupted` or `Cancelled`.
+    pub fn send<'p>(&'p mut self, message: &'p P::Message) -> Sending<'p, P> {
+        let registration = Registration::new(&self.source);
+        Sending { registration, producer: &mut self.producer, message }
+    }
+
+    /// Sends the message if there is room; if not, the task of the last call is woken when there may be.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn poll_send(
+        &mut self,
+        context: &mut Context<'_>,
+        message: &P::Message,
+    ) -> Poll<Result<(), SendError>> {
+        poll_offer(&mut self.polled, &mut self.producer, context, message)
+    }
+
+    /// A sink of messages of type `M`, which may own them: `Vec<u8>` for bytes; `T` or `Box<T>` for values.
+    pub fn into_sink<M: Borrow<P::Message>>(self) -> Outgoing<P, M> {
+        Outgoing::new(self)
+    }
+
+    /// The producer, for what does not wait.
+    pub fn get_mut(&mut self) -> &mut P {
+        &mut self.producer
+    }
+
+    /// The producer, to be used by threads that wait themselves.
+    pub fn into_inner(self) -> P {
+        self.producer
+    }
+}
+
+impl<K: Kind> AsyncProducer<BytesProducer<K>> {
+    /// Sends all of `messages` in order, in as few commits as the room allows.
+    ///
+    /// A future that is dropped before it is ready has sent the first few of them, or none.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); the messages before the one that cannot be sent are sent.
+    pub async fn send_many<M: AsRef<[u8]>>(&mut self, mut messages: &[M]) -> Result<(), SendError> {
+        while let Some((first, rest)) = messages.split_first() {
+            match self.producer.try_send_many(messages) {
+                Ok(sent) => messages = &messages[sent..],
+                Err(SendError::Full) => {
+                    self.send(first.as_ref()).await?;
+                    messages = rest;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T: Message, K: Kind> AsyncProducer<Producer<T, K>> {
+    /// Sends all of `values` in order, in as few commits as the room allows.
+    ///
+    /// A future that is dropped before it is ready has sent the first few of them, or none.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); the values before the one that cannot be sent are sent.
+    pub async fn send_many(&mut self, mut values: &[T]) -> Result<(), SendError> {
+        while let Some((first, rest)) = values.split_first() {
+            match self.producer.try_send_many(values) {
+                Ok(sent) => values = &values[sent..],
+                Err(SendError::Full) => {
+                    self.send(first).await?;
+                    values = rest;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn poll_offer<P: Sends>(
+    registration: &mut Registration,
+    producer: &mut P,
+    context: &mut Context<'_>,
+    message: &P::Message,
+) -> Poll<Result<(), SendError>> {
+    registration.poll(context, true, |_| match producer.offer(message) {
+        Err(SendError::Full) => None,
+        sent => Some(sent),
+    })
+}
+
+impl<P: Sends + fmt::Debug> fmt::Debug for AsyncProducer<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AsyncProducer").field(&self.producer).finish()
+    }
+}
+
+/// The future of [`AsyncProducer::send`].
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Sending<'p, P: Sends> {
+    registration: Registration,
+    producer: &'p mut P,
+    message: &'p P::Message,
+}
+
+impl<P: Sends> Future for Sending<'_, P> {
+    type Output = Result<(), SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { registration, producer, message } = &mut *self;
+        poll_offer(registration, *producer, context, message)
+    }
+}

@@ -1,0 +1,102 @@
+//! A sink that sends.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_sink::Sink;
+
+use super::{AsyncProducer, Sends};
+use crate::error::SendError;
+
+/// A sink that sends what it is given; made by [`into_sink`](super::AsyncProducer::into_sink).
+///
+/// It holds one message at most, which did not fit when it was given: until the sink is flushed, dropping the sink drops that
+/// message. Closing the sink flushes it, and leaves the queue open for others.
+///
+/// ```
+/// use futures_sink::Sink;
+/// use ringway::asynchronous::AsyncProducer;
+/// # use std::pin::Pin;
+/// # use std::task::{Context, Poll, Waker};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+/// # let consumer = queue.consumer()?;
+/// let mut sink = AsyncProducer::new(queue.producer()?)?.into_sink::<Vec<u8>>();
+/// # let mut context = Context::from_waker(Waker::noop());
+/// # assert!(matches!(Pin::new(&mut sink).poll_ready(&mut context), Poll::Ready(Ok(()))));
+/// Pin::new(&mut sink).start_send(b"hello".to_vec())?;
+/// # assert!(matches!(Pin::new(&mut sink).poll_flush(&mut context), Poll::Ready(Ok(()))));
+/// assert_eq!(*consumer.try_recv()?, *b"hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "sinks do nothing unless they are polled"]
+pub struct Outgoing<P: Sends, M> {
+    producer: AsyncProducer<P>,
+    /// Not sent yet.
+    held: Option<M>,
+}
+
+// Nothing is pinned: messages are only borrowed.
+impl<P: Sends, M> Unpin for Outgoing<P, M> {}
+
+impl<P: Sends, M> Outgoing<P, M> {
+    pub(super) fn new(producer: AsyncProducer<P>) -> Self {
+        Self { producer, held: None }
+    }
+
+    /// The producer, and the message that was not sent yet.
+    pub fn into_inner(self) -> (AsyncProducer<P>, Option<M>) {
+        (self.producer, self.held)
+    }
+}
+
+impl<P: Sends, M: Borrow<P::Message>> Sink<M> for Outgoing<P, M> {
+    type Error = SendError;
+
+    /// # Errors
+    /// As [`send`](AsyncProducer::send), of the message that is held: that one is dropped then.
+    fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.poll_flush(context)
+    }
+
+    /// # Panics
+    /// If the sink was not ready.
+    fn start_send(mut self: Pin<&mut Self>, message: M) -> Result<(), SendError> {
+        assert!(self.held.is_none(), "start_send needs a poll_ready before it that was Ready");
+        match self.producer.get_mut().offer(message.borrow()) {
+            Err(SendError::Full) => {
+                self.held = Some(message);
+                Ok(())
+            }
+            sent => sent,
+        }
+    }
+
+    /// # Errors
+    /// As [`poll_ready`](Self::poll_ready).
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let Self { producer, held } = &mut *self;
+        let Some(message) = held else { return Poll::Ready(Ok(())) };
+        let sent = ready!(producer.poll_send(context, (*message).borrow()));
+        *held = None;
+        Poll::Ready(sent)
+    }
+
+    /// # Errors
+    /// As [`poll_ready`](Self::poll_ready).
+    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.poll_flush(context)
+    }
+}
+
+impl<P: Sends + fmt::Debug, M> fmt::Debug for Outgoing<P, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("producer", &self.producer)
+            .field("holds_one", &self.held.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,80 @@
+//! A stream of what messages are made into.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::{FusedStream, Stream};
+
+use super::{AsyncConsumer, Receives};
+use crate::error::RecvError;
+
+/// A stream of what a closure makes of each message; made by
+/// [`into_stream`](super::AsyncConsumer::into_stream). A stream hands out items that live as long as anybody likes, so they
+/// cannot be frames, which lie in the file: the closure says what is kept of them.
+///
+/// ```
+/// use futures_core::Stream;
+/// use ringway::asynchronous::AsyncConsumer;
+/// # use std::pin::Pin;
+/// # use std::task::{Context, Poll, Waker};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+/// # queue.producer()?.send(b"hello")?;
+/// let mut stream = AsyncConsumer::new(queue.consumer()?)?.into_stream(|frame| frame.to_vec());
+/// # let mut context = Context::from_waker(Waker::noop());
+/// # let item = Pin::new(&mut stream).poll_next(&mut context);
+/// # assert!(matches!(item, Poll::Ready(Some(Ok(message))) if message == b"hello"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "streams do nothing unless they are polled"]
+pub struct Incoming<C: Receives, F> {
+    consumer: AsyncConsumer<C>,
+    read: F,
+    is_closed: bool,
+}
+
+// Nothing is pinned: items are made in place by a call.
+impl<C: Receives, F> Unpin for Incoming<C, F> {}
+
+impl<C: Receives, F> Incoming<C, F> {
+    pub(super) fn new(consumer: AsyncConsumer<C>, read: F) -> Self {
+        Self { consumer, read, is_closed: false }
+    }
+
+    /// The consumer.
+    pub fn into_inner(self) -> AsyncConsumer<C> {
+        self.consumer
+    }
+}
+
+impl<C: Receives, R, F: FnMut(C::Frame<'_>) -> R> Stream for Incoming<C, F> {
+    type Item = Result<R, RecvError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Self { consumer, read, is_closed } = &mut *self;
+        if *is_closed {
+            return Poll::Ready(None);
+        }
+        match ready!(consumer.poll_recv(context)) {
+            Err(RecvError::Closed) => {
+                *is_closed = true;
+                Poll::Ready(None)
+            }
+            result => Poll::Ready(Some(result.map(read))),
+        }
+    }
+}
+
+impl<C: Receives, R, F: FnMut(C::Frame<'_>) -> R> FusedStream for Incoming<C, F> {
+    fn is_terminated(&self) -> bool {
+        self.is_closed
+    }
+}
+
+impl<C: Receives + fmt::Debug, F> fmt::Debug for Incoming<C, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming").field("consumer", &self.consumer).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,227 @@
+//! Sleeping on several words at once: `futex_waitv(2)`, Linux 5.16.
+//!
+//! Where there is none, and for more words than it takes, groups of words are slept on in turn, a millisecond each. Between
+//! two turns all words are looked at, so that no ring is missed, but one may be heard a millisecond late.
+#![allow(unsafe_code, reason = "futexes have no wrapper")]
+
+use std::ptr;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::time::{ClockId, clock_gettime};
+
+use super::{Bell, Listen, Ticket, Woken, futex};
+use crate::sync::{AtomicU32, Ordering, PrivateWord};
+
+/// So many words can be slept on at once (FUTEX_WAITV_MAX).
+pub(crate) const MOST_WATCHED: usize = 128;
+/// How long each group is slept on, where there are several.
+const TURN: Duration = Duration::from_millis(1);
+/// A sleep without end is one that long, again and again.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Linux has given it this number on all machines but alpha.
+const SYS_FUTEX_WAITV: libc::c_long = 449;
+/// A word of 32 bits that processes may share.
+const FUTEX2_SIZE_U32: u32 = 2;
+
+/// `struct futex_waitv` of linux/futex.h.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Waiter {
+    value: u64,
+    address: u64,
+    flags: u32,
+    reserved: u32,
+}
+
+/// A word that is slept on as long as it is what was expected.
+#[derive(Clone, Copy)]
+pub(crate) struct Watched<'a> {
+    pub(crate) word: &'a AtomicU32,
+    pub(crate) expected: u32,
+}
+
+impl Watched<'_> {
+    fn has_changed(&self) -> bool {
+        self.word.load(Ordering::Acquire) != self.expected
+    }
+
+    fn waiter(&self) -> Waiter {
+        let address = self.word.as_ptr() as u64;
+        Waiter { value: self.expected.into(), address, flags: FUTEX2_SIZE_U32, reserved: 0 }
+    }
+}
+
+/// Sleeps until one of the words has changed or is woken, but no longer than `slice`.
+pub(crate) fn watch(watched: &[Watched<'_>], slice: Duration) -> Woken {
+    if !has_waitv() {
+        in_turn(watched, 1, slice)
+    } else if watched.len() > MOST_WATCHED {
+        in_turn(watched, MOST_WATCHED, slice)
+    } else {
+        at_once(watched, slice)
+    }
+}
+
+/// Whether the kernel has the call, and lets us use it.
+fn has_waitv() -> bool {
+    const UNKNOWN: u64 = 0;
+    const YES: u64 = 1;
+    const NO: u64 = 2;
+    static KNOWN: PrivateWord = PrivateWord::new(UNKNOWN);
+    if KNOWN.load(Ordering::Relaxed) == UNKNOWN {
+        // No waiters: that is EINVAL, unless the call itself is what the kernel (ENOSYS) or a filter (EPERM) refuses.
+        let refused = waitv(&[], Duration::ZERO);
+        KNOWN.store(if refused == Err(Errno::EINVAL) { YES } else { NO }, Ordering::Relaxed);
+    }
+    KNOWN.load(Ordering::Relaxed) == YES
+}
+
+fn at_once(watched: &[Watched<'_>], slice: Duration) -> Woken {
+    let none = Waiter { value: 0, address: 0, flags: 0, reserved: 0 };
+    let mut waiters = [none; MOST_WATCHED];
+    for (waiter, watched) in waiters.iter_mut().zip(watched) {
+        *waiter = watched.waiter();
+    }
+    match waitv(&waiters[..watched.len()], slice) {
+        Err(Errno::ETIMEDOUT) => Woken::SliceEnded,
+        Err(Errno::EINTR) => Woken::Interrupted,
+        // EAGAIN: one is something else already.
+        _ => Woken::Rung,
+    }
+}
+
+fn waitv(waiters: &[Waiter], slice: Duration) -> Result<libc::c_long, Errno> {
+    const NO_FLAGS: libc::c_long = 0;
+    // This call wants to be told when, not how long.
+    let now: Duration = clock_gettime(ClockId::CLOCK_MONOTONIC)?.into();
+    let end = now + slice.min(LONGEST);
+    let end = libc::timespec {
+        tv_sec: end.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: end.subsec_nanos().into(),
+    };
+    // SAFETY: `waiters` are laid out as the kernel wants them, and like `end` outlive the call, which only reads them. The
+    // words that they refer to are live and aligned: `Watched` borrows them.
+    let woken = unsafe {
+        libc::syscall(
+            SYS_FUTEX_WAITV,
+            waiters.as_ptr(),
+            waiters.len(),
+            NO_FLAGS,
+            ptr::from_ref(&end),
+            libc::CLOCK_MONOTONIC,
+        )
+    };
+    Errno::result(woken)
+}
+
+/// Sleeps on groups of so many words, one after the other.
+fn in_turn(watched: &[Watched<'_>], group: usize, slice: Duration) -> Woken {
+    let began = Instant::now();
+    for group in watched.chunks(group).cycle() {
+        if watched.iter().any(Watched::has_changed) {
+            return Woken::Rung;
+        }
+        let left = slice.saturating_sub(began.elapsed());
+        let turn = if watched.len() == group.len() { left } else { left.min(TURN) };
+        let woken = match group {
+            _ if left.is_zero() => return Woken::SliceEnded,
+            [alone] => futex::wait(alone.word, alone.expected, turn.min(LONGEST)),
+            group => at_once(group, turn),
+        };
+        if woken != Woken::SliceEnded {
+            return woken;
+        }
+    }
+    Woken::SliceEnded
+}
+
+/// Several bells: whichever rings first.
+pub(crate) struct ManyBells<'a>(pub(crate) &'a [Bell]);
+
+impl Listen for ManyBells<'_> {
+    type Ticket = Vec<Ticket>;
+
+    /// One barrier for all of them.
+    fn arm(&self) -> Vec<Ticket> {
+        let tickets = self.0.iter().map(|bell| bell.announce().0).collect();
+        Bell::settle(self.0);
+        tickets
+    }
+
+    fn sleep(&self, tickets: Vec<Ticket>, slice: Duration) -> Woken {
+        let watched: Vec<_> = self
+            .0
+            .iter()
+            .zip(tickets)
+            .map(|(bell, Ticket(expected))| Watched { word: &bell.words.bell, expected })
+            .collect();
+        watch(&watched, slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    type Way = fn(&[Watched<'_>], Duration) -> Woken;
+
+    /// As `watch`, as if the kernel knew no `futex_waitv`.
+    fn one_by_one(watched: &[Watched<'_>], slice: Duration) -> Woken {
+        in_turn(watched, 1, slice)
+    }
+
+    const WAYS: [Way; 2] = [watch, one_by_one];
+
+    fn watched(words: &[AtomicU32]) -> Vec<Watched<'_>> {
+        words.iter().map(|word| Watched { word, expected: 0 }).collect()
+    }
+
+    #[test]
+    fn a_change_before_the_sleep_is_noticed() {
+        for way in WAYS {
+            for count in [1, 2, MOST_WATCHED, 2 * MOST_WATCHED + 3] {
+                let words: Vec<AtomicU32> = (0..count).map(|_| AtomicU32::new(0)).collect();
+                words[count - 1].store(1, Ordering::Release);
+                assert_eq!(way(&watched(&words), LONG), Woken::Rung, "{count} words");
+            }
+        }
+    }
+
+    #[test]
+    fn whichever_rings_wakes() {
+        for way in WAYS {
+            for count in [1, 2, MOST_WATCHED, MOST_WATCHED + 1] {
+                for rung in [0, count / 2, count - 1] {
+                    let words: Vec<AtomicU32> = (0..count).map(|_| AtomicU32::new(0)).collect();
+                    let (words, (done, is_done)) = (&words, mpsc::channel());
+                    thread::scope(|scope| {
+                        scope.spawn(move || done.send(way(&watched(words), LONG)).unwrap());
+                        words[rung].store(1, Ordering::Release);
+                        // Whether or not it sleeps already.
+                        futex::wake(&words[rung], 1);
+                        assert_eq!(is_done.recv_timeout(LONG / 2), Ok(Woken::Rung), "{rung} of {count}");
+                    });
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_slice_ends_and_is_never_early() {
+        for way in WAYS {
+            for count in [1, 2, MOST_WATCHED + 1] {
+                let words: Vec<AtomicU32> = (0..count).map(|_| AtomicU32::new(0)).collect();
+                let (slice, start) = (Duration::from_millis(7), Instant::now());
+                assert_eq!(way(&watched(&words), slice), Woken::SliceEnded);
+                assert!(start.elapsed() >= slice, "{count} words: {:?}", start.elapsed());
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! One task's place among those who wait.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::Source;
+
+/// A place that is taken while its owner waits. Dropping it gives it up, and passes on what it was notified of.
+pub(crate) struct Registration {
+    source: Arc<Source>,
+    /// It was enlisted under this key, and has not looked since it was notified, if it was.
+    key: Option<u64>,
+}
+
+impl Registration {
+    pub(crate) fn new(source: &Arc<Source>) -> Self {
+        Self { source: Arc::clone(source), key: None }
+    }
+
+    /// Looks; if `look` finds nothing, the task is woken when it may. `look` is told whether this is the last look before
+    /// that.
+    ///
+    /// `always`: it wants to look after every ring, not only when it is its turn.
+    pub(crate) fn poll<R>(
+        &mut self,
+        context: &mut Context<'_>,
+        always: bool,
+        mut look: impl FnMut(bool) -> Option<R>,
+    ) -> Poll<R> {
+        if !self.source.is_own_process() {
+            self.key = None;
+            // It finds out why nothing will ever come.
+            return look(true).map_or(Poll::Pending, Poll::Ready);
+        }
+        let mut was_notified = self.key.take_if(|key| !self.source.is_enlisted(*key)).is_some();
+        if let Some(found) = look(false) {
+            return self.found(found, was_notified);
+        }
+        if let Some(key) = self.key {
+            if self.source.update(key, context.waker()) {
+                // It has looked after it was armed, and nobody has rung for it since.
+                return Poll::Pending;
+            }
+            // Notified just now, by a waker that may be another task's.
+            was_notified = true;
+        }
+        self.key = Some(self.source.enlist(context.waker().clone(), always));
+        match look(true) {
+            Some(found) => self.found(found, was_notified),
+            None => Poll::Pending,
+        }
+    }
+
+    /// It waits no longer, because it has found something.
+    fn found<R>(&mut self, found: R, was_notified: bool) -> Poll<R> {
+        self.leave();
+        if was_notified {
+            // There may be more than this.
+            self.source.pass();
+        }
+        Poll::Ready(found)
+    }
+
+    /// It waits no longer; if it was notified meanwhile, somebody else is.
+    pub(crate) fn leave(&mut self) {
+        let key = self.key.take();
+        if let Some(key) = key
+            && self.source.is_own_process()
+            && !self.source.leave(key)
+        {
+            self.source.pass_anywhere();
+        }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}

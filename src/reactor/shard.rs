@@ -1,0 +1,110 @@
+//! A thread that sleeps on bells.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Source, lock};
+use crate::park::{self, MOST_WATCHED, Ticket, Watched};
+use crate::sync::{AtomicU32, Ordering, PrivateWord};
+
+/// Wakers are all that it runs.
+const STACK: usize = 256 * 1024;
+
+/// A thread, and how to give it more to do.
+#[derive(Default)]
+pub(super) struct Shard {
+    /// Counts up when there is something new: slept on like a bell.
+    kicks: AtomicU32,
+    new: Mutex<Vec<Arc<Source>>>,
+    /// How many sources it watches, new ones included.
+    load: PrivateWord,
+}
+
+impl Shard {
+    pub(super) fn start() -> io::Result<Arc<Self>> {
+        let shard = Arc::new(Self::default());
+        let own = Arc::clone(&shard);
+        thread::Builder::new().name("ringway-async".into()).stack_size(STACK).spawn(move || {
+            block_signals();
+            own.run();
+        })?;
+        Ok(shard)
+    }
+
+    /// Whether one source more can be slept on at the same time.
+    pub(super) fn has_room(&self) -> bool {
+        // One place is for the kicks.
+        self.load.load(Ordering::Relaxed) < MOST_WATCHED as u64 - 1
+    }
+
+    pub(super) fn watch(&self, source: Arc<Source>) {
+        self.load.fetch_add(1, Ordering::Relaxed);
+        lock(&self.new).push(source);
+        self.kicks.fetch_add(1, Ordering::Release);
+        park::wake(&self.kicks, 1);
+    }
+
+    fn run(&self) {
+        let mut sources = Vec::new();
+        let mut tickets = Vec::new();
+        let mut wakers = Vec::new();
+        loop {
+            let kicks = self.kicks.load(Ordering::Acquire);
+            sources.append(&mut lock(&self.new));
+            tickets.clear();
+            let next = self.tend(&mut sources, &mut tickets, &mut wakers);
+            wakers.drain(..).for_each(wake);
+            let slice = next.map_or(Duration::MAX, |next| next.saturating_duration_since(Instant::now()));
+            let own = Watched { word: &self.kicks, expected: kicks };
+            let bells = sources.iter().zip(&tickets).map(|(source, ticket)| source.watched(*ticket));
+            // However it ends: all is looked at.
+            park::watch(&std::iter::once(own).chain(bells).collect::<Vec<_>>(), slice);
+        }
+    }
+
+    /// Looks at all of them; returns the end of the first slice.
+    fn tend(
+        &self,
+        sources: &mut Vec<Arc<Source>>,
+        tickets: &mut Vec<Ticket>,
+        wakers: &mut Vec<Waker>,
+    ) -> Option<Instant> {
+        let now = Instant::now();
+        let mut next = None;
+        sources.retain(|source| {
+            let Some((ticket, look_at)) = source.tend(now, wakers) else {
+                self.load.fetch_sub(1, Ordering::Relaxed);
+                return false;
+            };
+            tickets.push(ticket);
+            next = Some(next.map_or(look_at, |next: Instant| next.min(look_at)));
+            true
+        });
+        next
+    }
+}
+
+/// A waker that panics must not take the others' thread with it; the panic has been reported by then.
+fn wake(waker: Waker) {
+    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+}
+
+/// Signals are for the program's own threads, where they end sleeps; all but those that a fault of this thread raises.
+#[allow(unsafe_code, reason = "signal masks")]
+fn block_signals() {
+    let mut signals = std::mem::MaybeUninit::uninit();
+    // SAFETY: fills the set.
+    unsafe { libc::sigfillset(signals.as_mut_ptr()) };
+    // SAFETY: filled above.
+    let mut signals: libc::sigset_t = unsafe { signals.assume_init() };
+    for fault in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP] {
+        // SAFETY: a valid set, and a valid signal.
+        unsafe { libc::sigdelset(&raw mut signals, fault) };
+    }
+    // SAFETY: a valid set; the old one is not asked for. Should it fail, signals run their handlers here: no harm is done.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const signals, std::ptr::null_mut()) };
+}

@@ -1,0 +1,114 @@
+//! What a set waits for.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::park::Bell;
+use crate::queue::{BytesConsumer, BytesProducer, Kind};
+use crate::typed::{Consumer, Message, Producer};
+
+/// One of the things that a [`WaitSet`](super::WaitSet) waits for: a message of a consumer, or room of a producer. Made for
+/// each wait; it costs nothing.
+pub struct Interest<'a>(For<'a>);
+
+enum For<'a> {
+    Messages(&'a dyn Messages),
+    Room(&'a mut dyn Room, usize),
+}
+
+impl<'a> Interest<'a> {
+    /// In messages: of a [`Consumer`] or [`BytesConsumer`], of any kind.
+    #[allow(private_bounds, reason = "sealed: how it looks is no one else's business")]
+    pub fn messages(consumer: &'a impl Messages) -> Self {
+        Self(For::Messages(consumer))
+    }
+
+    /// In room for a message of `len` bytes: of a [`Producer`] or [`BytesProducer`], of any kind. A length that the queue
+    /// never takes counts as ready.
+    #[allow(private_bounds, reason = "sealed: how it looks is no one else's business")]
+    pub fn room(producer: &'a mut impl Room, len: usize) -> Self {
+        Self(For::Room(producer, len))
+    }
+
+    pub(super) fn bell(&mut self) -> &Bell {
+        match &mut self.0 {
+            For::Messages(consumer) => consumer.bell(),
+            For::Room(producer, _) => producer.bell(),
+        }
+    }
+
+    /// Longest sleep without a look at who has died meanwhile: as for whoever waits for this alone.
+    pub(super) fn most_slice(&self) -> Duration {
+        match &self.0 {
+            For::Messages(_) => Duration::from_millis(100),
+            For::Room(..) => Duration::from_millis(20),
+        }
+    }
+
+    /// After so many looks.
+    pub(super) fn is_ready(&mut self, looks: u64) -> bool {
+        match &mut self.0 {
+            For::Messages(consumer) => consumer.is_ready(looks),
+            For::Room(producer, len) => producer.is_ready(*len, looks),
+        }
+    }
+}
+
+impl fmt::Debug for Interest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            For::Messages(_) => f.write_str("Interest in messages"),
+            For::Room(_, len) => write!(f, "Interest in room for {len} bytes"),
+        }
+    }
+}
+
+trait Messages {
+    fn bell(&self) -> &Bell;
+    fn is_ready(&self, looks: u64) -> bool;
+}
+
+impl<K: Kind> Messages for BytesConsumer<K> {
+    fn bell(&self) -> &Bell {
+        self.bell()
+    }
+
+    fn is_ready(&self, looks: u64) -> bool {
+        self.is_ready(looks)
+    }
+}
+
+impl<T: Message, K: Kind> Messages for Consumer<T, K> {
+    fn bell(&self) -> &Bell {
+        self.bytes().bell()
+    }
+
+    fn is_ready(&self, looks: u64) -> bool {
+        self.bytes().is_ready(looks)
+    }
+}
+
+trait Room {
+    fn bell(&self) -> &Bell;
+    fn is_ready(&mut self, len: usize, looks: u64) -> bool;
+}
+
+impl<K: Kind> Room for BytesProducer<K> {
+    fn bell(&self) -> &Bell {
+        self.bell()
+    }
+
+    fn is_ready(&mut self, len: usize, looks: u64) -> bool {
+        self.is_ready(len, looks)
+    }
+}
+
+impl<T: Message, K: Kind> Room for Producer<T, K> {
+    fn bell(&self) -> &Bell {
+        self.bytes().bell()
+    }
+
+    fn is_ready(&mut self, len: usize, looks: u64) -> bool {
+        self.bytes_mut().is_ready(len, looks)
+    }
+}

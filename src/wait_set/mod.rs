@@ -1,0 +1,176 @@
+//! Waiting for several queues at once.
+
+mod interest;
+
+use std::error::Error;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+pub use interest::Interest;
+
+use crate::park::{Bell, Canceller, ManyBells};
+use crate::wait::{self, Ended, Parking, Style, Until, Wait};
+
+/// Spin hints between two looks at everything.
+const PAUSE: u32 = 16;
+
+/// Waits until any of several queues has a message, or room.
+///
+/// ```
+/// use ringway::spsc::BytesQueue;
+/// use ringway::{Interest, WaitSet};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let [orders, cancels, log] = ["o", "c", "l"].map(|name| unsafe { BytesQueue::create(dir.path().join(name)) }.unwrap());
+/// # cancels.producer()?.send(b"17")?;
+/// let (orders, cancels) = (orders.consumer()?, cancels.consumer()?);
+/// let mut log = log.producer()?;
+///
+/// let mut set = WaitSet::new();
+/// let mut line: Option<&[u8]> = None;
+/// # let mut lines = 0;
+/// loop {
+///     let mut interests = vec![Interest::messages(&orders), Interest::messages(&cancels)];
+///     // Room only while there is something to write: there usually is room.
+///     interests.extend(line.map(|line| Interest::room(&mut log, line.len())));
+///     for ready in set.wait(&mut interests)?.to_vec() {
+///         match ready {
+///             0 => println!("{} orders", orders.try_recv_many(100).map_or(0, |orders| orders.len())),
+///             1 => line = cancels.try_recv().ok().map(|_| &b"cancelled"[..]),
+///             _ => line = if log.try_send(line.unwrap_or_default()).is_ok() { None } else { line },
+///         }
+///     }
+/// #   if line.is_none() { break }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Whatever is ready is to be tried: whoever is woken for a message and leaves it there may have been woken in somebody else's
+/// place, who is then told up to 100 ms late. Ready means *may be*: another consumer can be quicker, and a queue that is closed
+/// or damaged is ready, for its next `try_*` says so. A consumer that
+/// [ends with its producers](crate::BytesConsumer::end_with_producers) is ready when they have gone.
+///
+/// Up to 127 queues are slept on at once with one system call (`futex_waitv`, Linux 5.16). More, and any number on older
+/// kernels, are slept on in turn, a millisecond each, so that a wake may come a millisecond late.
+#[derive(Default)]
+pub struct WaitSet {
+    style: Style,
+    /// The bells of the interests, and behind them the set's own, which cancellers ring.
+    bells: Vec<Bell>,
+    own: Bell,
+    ready: Vec<usize>,
+}
+
+impl WaitSet {
+    /// A set that waits as [`Wait::default`] says.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Waits until something is ready, as long as it takes. Returns the indices of all that are, in order.
+    ///
+    /// # Errors
+    /// [`WaitError::Cancelled`], `Interrupted` if that is asked for.
+    pub fn wait(&mut self, interests: &mut [Interest<'_>]) -> Result<&[usize], WaitError> {
+        self.wait_until(interests, Until::Forever)
+    }
+
+    /// The same, for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait), and `Timeout`.
+    pub fn wait_timeout(
+        &mut self,
+        interests: &mut [Interest<'_>],
+        timeout: Duration,
+    ) -> Result<&[usize], WaitError> {
+        self.wait_until(interests, Until::Within(timeout))
+    }
+
+    /// The same, until `deadline`.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait), and `Timeout`.
+    pub fn wait_deadline(
+        &mut self,
+        interests: &mut [Interest<'_>],
+        deadline: Instant,
+    ) -> Result<&[usize], WaitError> {
+        self.wait_until(interests, Until::Deadline(deadline))
+    }
+
+    /// How this set waits; what its handles are told is theirs.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.style.set(wait);
+    }
+
+    /// Whether a signal handler that runs while this set sleeps ends its call with [`WaitError::Interrupted`]; if not, which
+    /// is the default, the call goes on waiting.
+    pub fn set_interruptible(&mut self, interruptible: bool) {
+        self.style.set_interruptible(interruptible);
+    }
+
+    /// Ends this set's waits from elsewhere.
+    pub fn canceller(&self) -> Canceller {
+        self.style.canceller(&self.own)
+    }
+
+    fn wait_until(&mut self, interests: &mut [Interest<'_>], until: Until) -> Result<&[usize], WaitError> {
+        let Self { style, bells, own, ready } = self;
+        bells.clear();
+        bells.extend(interests.iter_mut().map(|interest| interest.bell().clone()));
+        bells.push(own.clone());
+        let most_slice = interests.iter().map(Interest::most_slice).min().unwrap_or(Duration::MAX);
+        let parking = Parking { bell: &ManyBells(bells), style, most_slice };
+        let done = wait::wait(until, PAUSE, &parking, |looks| {
+            ready.clear();
+            let all = interests.iter_mut().enumerate();
+            ready.extend(all.filter_map(|(index, interest)| interest.is_ready(looks).then_some(index)));
+            (!ready.is_empty()).then_some(())
+        });
+        // The mappings of queues that are not waited for any more need not be kept.
+        bells.clear();
+        done?;
+        Ok(ready)
+    }
+}
+
+impl fmt::Debug for WaitSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitSet").field("ready", &self.ready).finish_non_exhaustive()
+    }
+}
+
+/// Why a [`WaitSet`] stopped waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// Nothing was ready when the time was up.
+    Timeout,
+    /// A signal handler ran while this waited, and the set is [interruptible](WaitSet::set_interruptible).
+    Interrupted,
+    /// The set's [canceller](crate::Canceller) ended the wait.
+    Cancelled,
+}
+
+impl fmt::Display for WaitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout => "no queue was ready until the time was up",
+            Self::Interrupted => "a signal came while waiting for several queues",
+            Self::Cancelled => "waiting for several queues was cancelled",
+        })
+    }
+}
+
+impl Error for WaitError {}
+
+impl From<Ended> for WaitError {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Timeout => Self::Timeout,
+            Ended::Interrupted => Self::Interrupted,
+            Ended::Cancelled => Self::Cancelled,
+        }
+    }
+}

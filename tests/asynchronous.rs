@@ -1,0 +1,18 @@
+//! Awaiting messages and room.
+
+mod common;
+
+mod asynchronous {
+    mod cancellation;
+    mod close;
+    mod deaths;
+    mod forks;
+    mod idle;
+    mod many_tasks;
+    mod mixed;
+    mod old_kernel;
+    mod ping_pong;
+    mod polled;
+    mod sends;
+    mod tools;
+}

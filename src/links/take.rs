@@ -176,6 +176,13 @@ impl Links {
         }
     }
 
+    /// Whether somebody could take something now, or pass over it.
+    pub(crate) fn has_more(&self) -> bool {
+        let position = self.head().position();
+        let (state, lap) = (self.state_at(position), self.lap(position));
+        state == LinkState::full(lap) || state.lap() > lap
+    }
+
     /// Whether a position that was claimed is committed by now, or will never be.
     #[inline(always)]
     pub(crate) fn is_committed(&self, position: u64) -> bool {

@@ -162,6 +162,9 @@ pub(crate) unsafe trait Receiver {
         looks: u64,
     ) -> Result<Option<RunBy<Self>>, Damage>;
 
+    /// Whether another consumer could take something now, or a moment ago.
+    fn has_more(&self) -> bool;
+
     /// How far the receiver has come, in positions.
     fn position(&self) -> u64;
 

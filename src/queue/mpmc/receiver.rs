@@ -316,6 +316,10 @@ unsafe impl Receiver for MpmcReceiver {
         self.links().is_drained()
     }
 
+    fn has_more(&self) -> bool {
+        self.links().has_more()
+    }
+
     fn position(&self) -> u64 {
         self.links().next_take()
     }

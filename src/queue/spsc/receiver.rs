@@ -74,6 +74,11 @@ unsafe impl Receiver for SpscReceiver {
         self.reader.take_many(max, spans)
     }
 
+    /// There is no other consumer.
+    fn has_more(&self) -> bool {
+        false
+    }
+
     fn position(&self) -> u64 {
         self.reader.position()
     }

@@ -176,7 +176,7 @@ impl Links {
         }
     }
 
-    /// Whether somebody could take something now, or pass over it.
+    /// Whether there was something at `head` a moment ago: a frame, or what is to be passed and may have one behind it.
     pub(crate) fn has_more(&self) -> bool {
         let position = self.head().position();
         let (state, lap) = (self.state_at(position), self.lap(position));

@@ -132,10 +132,12 @@ pub(super) fn poll_look<C: Receives, R>(
     context: &mut Context<'_>,
     mut look: impl FnMut(bool) -> Result<R, RecvError>,
 ) -> Poll<Result<R, RecvError>> {
-    registration.poll(context, consumer.waits_for_the_end(), |closely| match look(closely) {
+    let always = consumer.waits_for_the_end();
+    let look = |closely| match look(closely) {
         Err(RecvError::Empty) => None,
         found => Some(found),
-    })
+    };
+    registration.poll(context, always, look, || consumer.pass_on())
 }
 
 impl<C: Receives + fmt::Debug> fmt::Debug for AsyncConsumer<C> {

@@ -75,9 +75,14 @@ impl Signal {
     }
 
     /// Looks; if there is nothing, the descriptor is raised when there may be.
-    fn attempt<R>(&mut self, always: bool, mut look: impl FnMut(bool) -> Option<R>) -> Option<R> {
+    fn attempt<R>(
+        &mut self,
+        always: bool,
+        mut look: impl FnMut(bool) -> Option<R>,
+        pass_on: impl FnOnce(),
+    ) -> Option<R> {
         let Self { registration, flag, waker, is_lowered } = self;
-        let polled = registration.poll(&mut Context::from_waker(waker), always, |closely| {
+        let look = |closely| {
             let found = look(closely);
             if found.is_none() && !closely {
                 // Before the flag can be raised for the last look, or for what comes behind it.
@@ -85,8 +90,8 @@ impl Signal {
                 *is_lowered = true;
             }
             found
-        });
-        match polled {
+        };
+        match registration.poll(&mut Context::from_waker(waker), always, look, pass_on) {
             Poll::Ready(found) => {
                 if std::mem::take(is_lowered) {
                     // There may be more than this.
@@ -165,10 +170,11 @@ impl<C: Receives> PollConsumer<C> {
     /// `Empty`.
     pub fn try_recv(&mut self) -> Result<C::Frame<'_>, RecvError> {
         let Self { signal, consumer } = self;
-        let found = signal.attempt(consumer.waits_for_the_end(), |closely| match consumer.look(closely) {
+        let look = |closely| match consumer.look(closely) {
             Err(RecvError::Empty) => None,
             found => Some(found),
-        });
+        };
+        let found = signal.attempt(consumer.waits_for_the_end(), look, || consumer.pass_on());
         self.consumer.lend(found.unwrap_or(Err(RecvError::Empty))?)
     }
 
@@ -238,10 +244,11 @@ impl<P: Sends> PollProducer<P> {
     /// `Full`.
     pub fn try_send(&mut self, message: &P::Message) -> Result<(), SendError> {
         let Self { signal, producer } = self;
-        let sent = signal.attempt(true, |_| match producer.offer(message) {
+        let attempt = |_| match producer.offer(message) {
             Err(SendError::Full) => None,
             sent => Some(sent),
-        });
+        };
+        let sent = signal.attempt(true, attempt, || {});
         sent.unwrap_or(Err(SendError::Full))
     }
 

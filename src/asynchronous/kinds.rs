@@ -40,6 +40,9 @@ pub(crate) trait Look {
     fn look(&self, closely: bool) -> Result<Self::One, RecvError>;
 
     fn look_for_many(&self, max: usize, closely: bool) -> Result<Self::Many, RecvError>;
+
+    /// Something was found that a ring was for, which may have been for others, too.
+    fn pass_on(&self);
 }
 
 impl<K: Kind> Receives for BytesConsumer<K> {
@@ -73,6 +76,10 @@ impl<K: Kind> Look for BytesConsumer<K> {
 
     fn look_for_many(&self, max: usize, closely: bool) -> Result<Self::Many, RecvError> {
         self.look_for_many(max, closely)
+    }
+
+    fn pass_on(&self) {
+        self.pass_on_ring();
     }
 }
 
@@ -113,6 +120,10 @@ impl<T: Message, K: Kind> Look for Consumer<T, K> {
 
     fn look_for_many(&self, max: usize, closely: bool) -> Result<Self::Many, RecvError> {
         self.bytes().look_for_many(max, closely)
+    }
+
+    fn pass_on(&self) {
+        self.bytes().pass_on_ring();
     }
 }
 

@@ -122,10 +122,12 @@ fn poll_offer<P: Sends>(
     context: &mut Context<'_>,
     message: &P::Message,
 ) -> Poll<Result<(), SendError>> {
-    registration.poll(context, true, |_| match producer.offer(message) {
+    let attempt = |_| match producer.offer(message) {
         Err(SendError::Full) => None,
         sent => Some(sent),
-    })
+    };
+    // Releases ring for everybody.
+    registration.poll(context, true, attempt, || {})
 }
 
 impl<P: Sends + fmt::Debug> fmt::Debug for AsyncProducer<P> {

@@ -78,6 +78,7 @@ fn has_waitv() -> bool {
     KNOWN.load(Ordering::Relaxed) == YES
 }
 
+/// On all of them; in turn, should the kernel refuse that now.
 fn at_once(watched: &[Watched<'_>], slice: Duration) -> Woken {
     let none = Waiter { value: 0, address: 0, flags: 0, reserved: 0 };
     let mut waiters = [none; MOST_WATCHED];
@@ -85,10 +86,11 @@ fn at_once(watched: &[Watched<'_>], slice: Duration) -> Woken {
         *waiter = watched.waiter();
     }
     match waitv(&waiters[..watched.len()], slice) {
+        // EAGAIN: one is something else already.
+        Ok(_) | Err(Errno::EAGAIN) => Woken::Rung,
         Err(Errno::ETIMEDOUT) => Woken::SliceEnded,
         Err(Errno::EINTR) => Woken::Interrupted,
-        // EAGAIN: one is something else already.
-        _ => Woken::Rung,
+        Err(_) => in_turn(watched, 1, slice),
     }
 }
 

@@ -267,6 +267,17 @@ impl<K: Kind> BytesConsumer<K> {
         }
     }
 
+    /// A task has found something that a ring has told it of, and nobody in this process waits any more: the ring may have
+    /// been for others, too.
+    #[cfg(all(feature = "async", not(loom)))]
+    pub(crate) fn pass_on_ring(&self) {
+        if self.bells.messages.is_closed() {
+            self.bells.messages.notify_all();
+        } else if self.receiver.has_more() {
+            self.bells.messages.notify(1);
+        }
+    }
+
     /// Where it sleeps.
     #[cfg(not(loom))]
     pub(crate) fn bell(&self) -> &Bell {

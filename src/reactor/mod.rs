@@ -11,6 +11,8 @@
 //! Many tasks may stand behind one sleeper. A ring *notifies* one of them: it is no longer enlisted, and owes a look.
 //!
 //! - It looks and finds something: it notifies the next one that is enlisted, for the ring may have been for several messages.
+//!   If none is, it rings for somebody in another process if it leaves something (whoever is woken may not be able to take what
+//!   it was woken for, while a position before that is not committed), or for all if the queue is closed.
 //! - It looks and finds nothing: nothing is there. It enlists and arms again.
 //! - It is dropped before it looks: it notifies the next one, or else rings for somebody in another process.
 //!

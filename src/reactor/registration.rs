@@ -20,12 +20,14 @@ impl Registration {
     /// Looks; if `look` finds nothing, the task is woken when it may. `look` is told whether this is the last look before
     /// that.
     ///
-    /// `always`: it wants to look after every ring, not only when it is its turn.
+    /// `always`: it wants to look after every ring, not only when it is its turn. `pass_on` is called when something was found
+    /// that a ring was for, and nobody else in this process waits: it rings for others if there is more.
     pub(crate) fn poll<R>(
         &mut self,
         context: &mut Context<'_>,
         always: bool,
         mut look: impl FnMut(bool) -> Option<R>,
+        pass_on: impl FnOnce(),
     ) -> Poll<R> {
         if !self.source.is_own_process() {
             self.key = None;
@@ -34,7 +36,7 @@ impl Registration {
         }
         let mut was_notified = self.key.take_if(|key| !self.source.is_enlisted(*key)).is_some();
         if let Some(found) = look(false) {
-            return self.found(found, was_notified);
+            return self.found(found, was_notified, pass_on);
         }
         if let Some(key) = self.key {
             if self.source.update(key, context.waker()) {
@@ -46,17 +48,17 @@ impl Registration {
         }
         self.key = Some(self.source.enlist(context.waker().clone(), always));
         match look(true) {
-            Some(found) => self.found(found, was_notified),
+            Some(found) => self.found(found, was_notified, pass_on),
             None => Poll::Pending,
         }
     }
 
     /// It waits no longer, because it has found something.
-    fn found<R>(&mut self, found: R, was_notified: bool) -> Poll<R> {
+    fn found<R>(&mut self, found: R, was_notified: bool, pass_on: impl FnOnce()) -> Poll<R> {
         self.leave();
-        if was_notified {
-            // There may be more than this.
-            self.source.pass();
+        // There may be more than this.
+        if was_notified && !self.source.pass() {
+            pass_on();
         }
         Poll::Ready(found)
     }

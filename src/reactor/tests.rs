@@ -36,6 +36,13 @@ impl Queue {
         (self.is_over.load(Ordering::Acquire) != 0).then_some(false)
     }
 
+    /// As consumers do.
+    fn pass_on(&self) {
+        if self.there.load(Ordering::Acquire) != 0 {
+            self.bell.notify(1);
+        }
+    }
+
     /// Sends a few messages at a time, and waits until all of them are taken.
     fn send(&self, random: &mut Random) {
         let mut sent = 0;
@@ -94,7 +101,7 @@ impl Queue {
         loop {
             let taken = self.taken.load(Ordering::Acquire);
             let wakes = unpark.wakes.load(Ordering::Acquire);
-            match registration.poll(&mut context, false, |_| self.take()) {
+            match registration.poll(&mut context, false, |_| self.take(), || self.pass_on()) {
                 Poll::Ready(false) => return,
                 Poll::Ready(true) => {
                     self.found.fetch_add(1, Ordering::Relaxed);

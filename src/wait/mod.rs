@@ -85,10 +85,10 @@ pub(crate) enum Ended {
 }
 
 /// Looks until `look` finds something; `pause` spin hints between two looks. How it waits, `parking` says.
-pub(crate) fn wait<R, B: Listen>(
+pub(crate) fn wait<R>(
     until: Until,
     pause: u32,
-    parking: &Parking<'_, B>,
+    parking: &Parking<'_, impl Listen>,
     mut look: impl FnMut(u64) -> Option<R>,
 ) -> Result<R, Ended> {
     let until = until.fixed();
@@ -134,9 +134,9 @@ fn look_for_a_while<R>(
 
 /// Every sleep is a slice: whoever should have rung may be dead.
 #[cold]
-fn look_and_sleep<R, B: Listen>(
+fn look_and_sleep<R>(
     until: Until,
-    parking: &Parking<'_, B>,
+    parking: &Parking<'_, impl Listen>,
     look: &mut impl FnMut(u64) -> Option<R>,
 ) -> Result<R, Ended> {
     let Parking { bell, style, most_slice } = *parking;
@@ -222,7 +222,7 @@ mod tests {
             let parking = Parking { bell: &bell, style: &style, most_slice: Duration::from_millis(100) };
             let timeout = Duration::from_millis(20);
             let start = Instant::now();
-            assert_eq!(wait::<(), _>(Until::after(timeout), 1, &parking, |_| None), Err(Ended::Timeout));
+            assert_eq!(wait::<()>(Until::after(timeout), 1, &parking, |_| None), Err(Ended::Timeout));
             assert!(start.elapsed() >= timeout);
             let mut looks = 0;
             let mut after = |most: u32| {
@@ -245,12 +245,12 @@ mod tests {
             let parking = Parking { bell: &bell, style: &style, most_slice: Duration::from_millis(100) };
             let canceller = style.canceller(&bell);
             canceller.cancel();
-            assert_eq!(wait::<(), _>(Until::Forever, 1, &parking, |_| None), Err(Ended::Cancelled));
+            assert_eq!(wait::<()>(Until::Forever, 1, &parking, |_| None), Err(Ended::Cancelled));
             assert_eq!(wait(Until::Forever, 1, &parking, |_| Some(7)), Ok(7));
             canceller.reset();
             std::thread::scope(|scope| {
                 scope.spawn(|| canceller.cancel());
-                assert_eq!(wait::<(), _>(Until::Forever, 1, &parking, |_| None), Err(Ended::Cancelled));
+                assert_eq!(wait::<()>(Until::Forever, 1, &parking, |_| None), Err(Ended::Cancelled));
             });
         }
     }

@@ -45,8 +45,8 @@ const PAUSE: u32 = 16;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Whatever is ready is to be tried: whoever is woken for a message and leaves it there may have been woken in somebody else's
-/// place, who is then told up to 100 ms late. Ready means *may be*: another consumer can be quicker, and a queue that is closed
+/// What is ready is to be taken until there is nothing left, in one go or by waiting again: whoever is woken for a message and
+/// leaves it there may have been woken in somebody else's place, who is then told up to 100 ms late. Ready means *may be*: another consumer can be quicker, and a queue that is closed
 /// or damaged is ready, for its next `try_*` says so. A consumer that
 /// [ends with its producers](crate::BytesConsumer::end_with_producers) is ready when they have gone.
 ///

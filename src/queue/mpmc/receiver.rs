@@ -1,6 +1,8 @@
 //! One of the consumers.
 #![allow(unsafe_code, reason = "vouches for the frames that links refer to")]
 
+mod ready;
+
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex};
 
@@ -284,17 +286,7 @@ unsafe impl Receiver for MpmcReceiver {
     }
 
     fn may_take(&self, looks: u64) -> Result<bool, Damage> {
-        let exact = self.is_closer_look(looks);
-        loop {
-            if self.redo.is_due(self.links()) && self.redo.may_take(self.links()) {
-                return Ok(true);
-            }
-            match self.links().may_take(exact) {
-                Ok(()) => return Ok(true),
-                Err(nothing) if self.look_again(nothing) => {}
-                Err(_) => return Ok(false),
-            }
-        }
+        Ok(self.is_ready(looks))
     }
 
     #[inline(always)]

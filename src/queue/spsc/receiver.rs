@@ -93,6 +93,11 @@ unsafe impl Receiver for SpscReceiver {
         false
     }
 
+    /// There is no other consumer.
+    fn has_more(&self) -> bool {
+        false
+    }
+
     fn position(&self) -> u64 {
         self.reader.position()
     }

@@ -59,7 +59,7 @@
 //!   (`*_timeout`, `*_deadline`), by [`close`](BytesQueue::close), by a [`Canceller`], or by a signal if that is asked for.
 //! - **Trust.** Reading in place is sound only if every process that can write the file keeps to the protocol, so making
 //!   and opening a queue is `unsafe`, with that contract and nothing else in it. Typed frames are validated all the
-//!   same.
+//!   same. For writers that may be hostile there is [`untrusted`]: safe functions, and a copy of each message.
 //! - **Clean-up.** The file is the only resource. It stays until [`unlink`]; whoever has it open keeps it until then.
 //! - **fork.** A child that does not exec must not use its parent's handles; every operation then says so.
 //!
@@ -78,6 +78,7 @@ mod shm;
 pub mod spsc;
 mod sync;
 mod typed;
+pub mod untrusted;
 mod wait;
 
 pub use error::{

@@ -70,6 +70,9 @@ const CLOSED: u64 = 4;
 /// Above the flags: how often somebody has armed.
 const ARRIVAL: u64 = 1 << 8;
 
+/// So often at most is arming tried.
+const MOST_TRIES: u32 = 1 << 16;
+
 /// Where processes sleep, and are woken.
 #[derive(Clone)]
 pub(crate) struct Bell {
@@ -136,13 +139,17 @@ impl Bell {
     pub(crate) fn arm(&self) -> Ticket {
         let ticket = Ticket(self.words.bell.load(Ordering::Acquire));
         let mut seen = self.words.waiting.load(Ordering::Relaxed);
-        while let Err(other) = self.words.waiting.compare_exchange_weak(
-            seen,
-            seen.wrapping_add(ARRIVAL) | ARMED,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        ) {
-            seen = other;
+        // Bounded: whoever writes nonsense there all the time costs this sleeper its slice, not for ever.
+        for _ in 0..MOST_TRIES {
+            match self.words.waiting.compare_exchange_weak(
+                seen,
+                seen.wrapping_add(ARRIVAL) | ARMED,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => break,
+                Err(other) => seen = other,
+            }
         }
         if !barrier::heavy() {
             self.need_fence();

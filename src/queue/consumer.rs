@@ -283,6 +283,11 @@ impl<K: Kind> BytesConsumer<K> {
         })?
     }
 
+    /// How far this consumer has come, and the queue that it is of.
+    pub(super) fn place(&self) -> (u64, &Shared) {
+        (self.receiver.position(), self.receiver.keeper().shared())
+    }
+
     fn parking(&self) -> Parking<'_> {
         Parking { bell: &self.bells.messages, style: &self.style, most_slice: MOST_SLICE }
     }

@@ -12,6 +12,7 @@ mod producer;
 mod schema;
 mod shared;
 mod spsc;
+pub(crate) mod untrusted;
 
 use std::marker::PhantomData;
 use std::path::Path;

@@ -35,6 +35,7 @@ pub(crate) struct Shared {
     uuid: [u8; 16],
     schema: Schema,
     bells: Bells,
+    is_trusted: bool,
 }
 
 /// Where a queue's participants sleep.
@@ -178,7 +179,19 @@ impl Shared {
             uuid,
             schema: schema.clone(),
             bells,
+            is_trusted: true,
         })
+    }
+
+    /// The same, for those who believe nobody that can write the file. `self` is not shared with anybody yet.
+    pub(super) fn distrusting(mut self: Arc<Self>) -> Arc<Self> {
+        Arc::get_mut(&mut self).expect("just opened").is_trusted = false;
+        self
+    }
+
+    /// Whether everybody who can write the file keeps to the protocol, as the contract of opening says.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.is_trusted
     }
 
     /// Keeps others from attaching and unlinking. The queue is not unlinked then.

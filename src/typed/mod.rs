@@ -7,6 +7,7 @@ mod mpmc;
 mod payload;
 mod producer;
 mod queue;
+pub(crate) mod untrusted;
 
 pub use consumer::Consumer;
 pub use frame::{Frame, Frames};

@@ -34,7 +34,7 @@ impl Specimen {
         let path = dir.path().join("q");
         let queue = BytesQueue::<K>::create_with(&path, options, &Limits::new()).unwrap();
         let mut producer = queue.producer().unwrap();
-        (0..5).for_each(|i| producer.try_send(&[i; 24]).unwrap());
+        (0..3).for_each(|i| producer.try_send(&[i; 24]).unwrap());
         drop(producer);
         let file = OpenOptions::new().write(true).open(&path).unwrap();
         let good = Image::of(&path);
@@ -93,7 +93,8 @@ fn drains<K: Kind>(consumer: &BytesConsumer<K>) -> bool {
             Err(other) => panic!("{other}"),
         }
     }
-    panic!("more messages than there is room for")
+    // Words that are commit words of themselves lead round the ring as long as one follows them, which each call does once.
+    false
 }
 
 fn small() -> Options {
@@ -131,7 +132,11 @@ fn every_byte_of_the_preamble_set_to_every_value() {
             image.0[at] = value;
             image.seal();
             // Those that open are as good as any.
-            specimen.with(0, &image.0, |path| if case % 64 == 0 { works::<K>(path) } else { opens::<K>(path) });
+            specimen.with(
+                0,
+                &image.0,
+                |path| if case % 64 == 0 { works::<K>(path) } else { opens::<K>(path) },
+            );
         }
         assert!(specimen.opened > 0 && specimen.refused > 0);
         specimen.report(&format!("{what}, with the checksum made to fit"));

@@ -73,7 +73,11 @@ fn no_pair_of_bits_is_accepted() {
         for byte in &good[..CHECKSUM_OFFSET] {
             sums.push(step(sums[sums.len() - 1], *byte));
         }
-        assert_eq!(sums[CHECKSUM_OFFSET], checksum(&good[..CHECKSUM_OFFSET]), "this is not the sum that is used");
+        assert_eq!(
+            sums[CHECKSUM_OFFSET],
+            checksum(&good[..CHECKSUM_OFFSET]),
+            "this is not the sum that is used"
+        );
         for first in (0..CHECKSUM_OFFSET * 8).step_by(STEP) {
             // Two bits that both are summed up. A step with a given byte maps different sums to different ones, so if they
             // differ behind the second bit, they differ at the end.

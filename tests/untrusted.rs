@@ -91,6 +91,31 @@ fn bytes_of_every_length_and_framing() {
     check::<Mpmc>(&small().fixed_len(13), |_| 13);
 }
 
+#[test]
+fn fixed_sizes_of_types() {
+    #[derive(Archive, Serialize)]
+    struct Point {
+        x: u64,
+        y: u32,
+    }
+    fn check<K: Kind>() {
+        let dir = directory();
+        let options = small().fixed_size();
+        let queue = Queue::<Point, K>::create_with(dir.path().join("q"), &options, &Limits::new()).unwrap();
+        let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        for round in 0..3000_u32 {
+            producer.send(&Point { x: u64::from(round) << 33, y: round }).unwrap();
+            let point = consumer.recv().unwrap();
+            assert_eq!((point.x.to_native(), point.y.to_native()), (u64::from(round) << 33, round));
+        }
+        while producer.try_send(&Point { x: 1, y: 2 }).is_ok() {}
+        assert!(matches!(producer.try_send(&Point { x: 1, y: 2 }), Err(SendError::Full)));
+        assert_eq!(consumer.recv().unwrap().y, 2);
+    }
+    check::<Spsc>();
+    check::<Mpmc>();
+}
+
 /// Both sides believe nobody, or one of them does.
 #[test]
 fn trusting_and_distrusting_handles_share_a_queue() {

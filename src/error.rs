@@ -4,9 +4,11 @@
 
 mod open;
 mod recover;
+mod role;
 mod transfer;
 
-pub use open::{AttachError, CreateError, OpenError, Role, UnlinkError};
+pub use open::{AttachError, CreateError, OpenError, UnlinkError};
 pub use recover::RecoverError;
+pub use role::Role;
 pub(crate) use transfer::SerializeErrorKind;
 pub use transfer::{Damaged, InvalidFrame, RecvError, SendError, SerializeError};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::Damaged;
+use super::{Damaged, Role};
 
 /// Why a queue was not created. Nothing is left behind.
 #[derive(Debug)]
@@ -324,24 +324,6 @@ impl Error for OpenError {
             Self::Io { source, .. } => Some(source),
             _ => None,
         }
-    }
-}
-
-/// The two ways to take part in a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Sends.
-    Producer,
-    /// Receives.
-    Consumer,
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Producer => "producer",
-            Self::Consumer => "consumer",
-        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Private memory for copies of messages.
 #![allow(unsafe_code, reason = "looks at pages as bytes")]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 
 use super::copy::copy_out;
@@ -22,7 +22,7 @@ pub(crate) struct Buffer {
 
 impl Buffer {
     /// `len` bytes that stand where in their page `original` does.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn room(&mut self, original: *const u8, len: usize) -> &mut [u8] {
         let start = offset_in_page(original);
         let pages = (start + len).div_ceil(PAGE);
@@ -40,25 +40,25 @@ impl Buffer {
     }
 
     /// What `room` was given for.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn bytes(&self, original: *const u8, len: usize) -> &[u8] {
         &self.all()[offset_in_page(original)..][..len]
     }
 
-    #[inline]
+    #[inline(always)]
     fn all(&self) -> &[u8] {
         // SAFETY: pages are bytes without padding, one behind the other, borrowed for as long as the slice is.
         unsafe { std::slice::from_raw_parts(self.pages.as_ptr().cast(), self.pages.len() * PAGE) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn all_mut(&mut self) -> &mut [u8] {
         // SAFETY: as above, exclusively.
         unsafe { std::slice::from_raw_parts_mut(self.pages.as_mut_ptr().cast(), self.pages.len() * PAGE) }
     }
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn offset_in_page(address: *const u8) -> usize {
     address.addr() & (PAGE - 1)
 }
@@ -66,7 +66,9 @@ pub(crate) fn offset_in_page(address: *const u8) -> usize {
 /// Buffers that were used before: as many as there have been frames at once.
 #[derive(Default)]
 pub(super) struct Pool {
-    spare: RefCell<Vec<Buffer>>,
+    /// All that whoever holds one frame at a time needs; empty while that one is out.
+    first: Cell<Buffer>,
+    others: RefCell<Vec<Buffer>>,
 }
 
 impl Pool {
@@ -74,12 +76,28 @@ impl Pool {
     ///
     /// # Safety
     /// As [`copy_out`].
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn copy(&self, from: *const u8, len: usize) -> Copied<'_> {
-        let mut buffer = self.spare.borrow_mut().pop().unwrap_or_default();
+        let mut buffer = self.first.take();
+        if buffer.pages.is_empty() {
+            buffer = self.another();
+        }
         // SAFETY: the caller's promise is the same.
         unsafe { copy_out(from, buffer.room(from, len)) };
         Copied { pool: self, buffer, original: from, len }
+    }
+
+    #[cold]
+    fn another(&self) -> Buffer {
+        self.others.borrow_mut().pop().unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn take_back(&self, buffer: Buffer) {
+        let before = self.first.replace(buffer);
+        if !before.pages.is_empty() {
+            self.others.borrow_mut().push(before);
+        }
     }
 }
 
@@ -95,16 +113,16 @@ pub(super) struct Copied<'p> {
 impl Deref for Copied<'_> {
     type Target = [u8];
 
-    #[inline]
+    #[inline(always)]
     fn deref(&self) -> &[u8] {
         self.buffer.bytes(self.original, self.len)
     }
 }
 
 impl Drop for Copied<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        self.pool.spare.borrow_mut().push(std::mem::take(&mut self.buffer));
+        self.pool.take_back(std::mem::take(&mut self.buffer));
     }
 }
 
@@ -123,9 +141,11 @@ mod tests {
             assert_eq!(copy[..], bytes[start..start + len]);
             assert_eq!(offset_in_page(copy.as_ptr()), offset_in_page(original));
         }
-        assert_eq!(pool.spare.borrow().len(), 1, "one at a time needs one buffer");
+        assert!(pool.others.borrow().is_empty(), "one at a time needs one buffer");
         // SAFETY: as above.
         let [one, two] = [0, 1].map(|start| unsafe { pool.copy(bytes[start..].as_ptr(), 3) });
         assert_eq!((&*one, &*two), (&[0, 1, 2][..], &[1, 2, 3][..]));
+        drop((one, two));
+        assert_eq!(pool.others.borrow().len(), 1, "two at a time need two");
     }
 }

@@ -37,7 +37,7 @@ impl<K: Kind> BytesConsumer<K> {
     ///
     /// # Errors
     /// [`RecvError::Empty`]; `Closed` if nothing will come any more either; `TooLarge` (it is skipped); `Damaged`.
-    #[inline]
+    #[inline(always)]
     pub fn try_recv(&self) -> Result<BytesFrame<'_, K>, RecvError> {
         self.copied(queue::BytesConsumer::try_recv)
     }
@@ -46,7 +46,7 @@ impl<K: Kind> BytesConsumer<K> {
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), but never `Empty`; `Interrupted` and `Cancelled` if that is asked for.
-    #[inline]
+    #[inline(always)]
     pub fn recv(&self) -> Result<BytesFrame<'_, K>, RecvError> {
         self.copied(queue::BytesConsumer::recv)
     }
@@ -76,7 +76,7 @@ impl<K: Kind> BytesConsumer<K> {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn copied<'c>(
         &'c self,
         receive: impl FnOnce(&'c queue::BytesConsumer<K>) -> Result<queue::BytesFrame<'c, K>, RecvError>,
@@ -176,7 +176,7 @@ impl<K: Kind> BytesFrame<'_, K> {
 impl<K: Kind> Deref for BytesFrame<'_, K> {
     type Target = [u8];
 
-    #[inline]
+    #[inline(always)]
     fn deref(&self) -> &[u8] {
         &self.copy
     }

@@ -32,6 +32,7 @@ fn before_word(address: *const u8, len: usize) -> usize {
 ///
 /// # Safety
 /// The `to.len()` bytes from `from` must be mapped for reading, and this process must access them by atomics only.
+#[inline(always)]
 pub(super) unsafe fn copy_out(from: *const u8, to: &mut [u8]) {
     let (first, rest) = to.split_at_mut(before_word(from, to.len()));
     // SAFETY: these are the first of the bytes of the caller's promise.

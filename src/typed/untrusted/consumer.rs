@@ -35,7 +35,7 @@ impl<T: Payload, K: Kind> Consumer<T, K> {
     /// # Errors
     /// [`RecvError::Empty`]; `Invalid` if it is not an archive of `T`, or too deep, and `TooLarge` (they are skipped);
     /// `Closed`; `Damaged`.
-    #[inline]
+    #[inline(always)]
     pub fn try_recv(&self) -> Result<Frame<'_, T, K>, RecvError> {
         self.validated(self.bytes.try_recv()?)
     }
@@ -44,7 +44,7 @@ impl<T: Payload, K: Kind> Consumer<T, K> {
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), but never `Empty`; `Interrupted` and `Cancelled` if that is asked for.
-    #[inline]
+    #[inline(always)]
     pub fn recv(&self) -> Result<Frame<'_, T, K>, RecvError> {
         self.validated(self.bytes.recv()?)
     }
@@ -71,7 +71,7 @@ impl<T: Payload, K: Kind> Consumer<T, K> {
         self.bytes.iter().map(|frame| self.validated(frame?))
     }
 
-    #[inline]
+    #[inline(always)]
     fn validated<'c>(&'c self, bytes: BytesFrame<'c, K>) -> Result<Frame<'c, T, K>, RecvError> {
         match access_within::<T>(&bytes, self.depth) {
             Ok(archived) => Ok(Frame { archived: NonNull::from(archived), bytes }),
@@ -152,7 +152,7 @@ impl<T: Payload, K: Kind> Frame<'_, T, K> {
 impl<T: Payload, K: Kind> Deref for Frame<'_, T, K> {
     type Target = T::Archived;
 
-    #[inline]
+    #[inline(always)]
     fn deref(&self) -> &T::Archived {
         // SAFETY: points to an archive that was validated, in heap memory that belongs to `self.bytes` and that nobody writes
         // as long as that lives; moving the frame does not move it.

@@ -9,7 +9,7 @@ if ! cargo +nightly --version >/dev/null 2>&1; then
     exit 0
 fi
 command -v cargo-fuzz >/dev/null || cargo install --quiet --locked cargo-fuzz
-for target in open damaged operations inspect; do
+for target in open header damaged walk hostile operations crashes inspect; do
     mkdir -p "fuzz/corpus/$target" "fuzz/seeds/$target"
     cargo +nightly fuzz run "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
         -max_total_time="$seconds" -max_len=16384 -print_final_stats=1 2>&1 | grep -E "^(Done|stat::number|SUMMARY|==)|ERROR|panicked" ||

@@ -14,7 +14,7 @@ if [ "$(uname -sm)" = "Linux x86_64" ] && cargo +nightly --version >/dev/null 2>
         RINGWAY_KILLS=1000 RINGWAY_STRESS_MESSAGES=300000 \
         timeout "$limit" cargo +nightly test --package ringway --target x86_64-unknown-linux-gnu --lib \
         --test basic --test typed --test lifecycle --test bad_input --test golden --test no_allocation \
-        --test crash --test stress
+        --test crash --test stress --test untrusted
 else
     echo "no nightly toolchain for Linux on x86_64 here: AddressSanitizer is skipped" >&2
 fi

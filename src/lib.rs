@@ -65,7 +65,7 @@
 //!   to be awaited in any runtime, as streams and sinks too, and descriptors for `epoll` and its like.
 //! - **Trust.** Reading in place is sound only if every process that can write the file keeps to the protocol, so making
 //!   and opening a queue is `unsafe`, with that contract and nothing else in it. Typed frames are validated all the
-//!   same.
+//!   same. For writers that may be hostile there is [`untrusted`]: safe functions, and a copy of each message.
 //! - **Files.** In `/dev/shm` or on a local disk, of this user unless [`Options::sharing`] says otherwise. Or without a name:
 //!   [`BytesQueue::create_memfd`] and [`send_to`](BytesQueue::send_to).
 //! - **Clean-up.** The file is the only resource. It stays until [`unlink`], [`unlink_if_unused`], or the last handle goes that
@@ -95,6 +95,7 @@ mod shm;
 pub mod spsc;
 mod sync;
 mod typed;
+pub mod untrusted;
 mod wait;
 #[cfg(not(loom))]
 mod wait_set;

@@ -10,6 +10,9 @@ pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 
 pub(crate) use std::sync::atomic::Ordering;
 
+/// Payload bytes in memory that others may write at any time, as far as one load or store takes them: never loom's.
+pub(crate) use std::sync::atomic::{AtomicU8 as PayloadByte, AtomicU64 as PayloadWord};
+
 /// An atomic that only this process sees, and that no protocol between processes depends on: never loom's.
 pub(crate) use std::sync::atomic::AtomicPtr;
 /// As above.

@@ -9,7 +9,7 @@ use std::cell::Cell;
 
 use common::directory;
 use ringway::spsc::{BytesConsumer, BytesProducer, BytesQueue, Consumer, Producer, Queue};
-use ringway::{Options, RecvError, SendError};
+use ringway::{Kind, Mpmc, Options, RecvError, SendError, Spsc, untrusted};
 use rkyv::{Archive, Serialize};
 
 thread_local! {
@@ -179,6 +179,39 @@ fn bytes(producer: &mut BytesProducer, consumer: &BytesConsumer, fixed: Option<u
     });
 }
 
+/// Copies stand in buffers that are used again.
+fn untrusted<K: Kind>(books: &[Book]) {
+    let (dir, options, limits) = (directory(), Options::new().capacity(RING), untrusted::Limits::new());
+    let path = dir.path().join("typed");
+    let queue = untrusted::Queue::<Book, K>::create_with(path, &options, &limits).unwrap();
+    let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    assert_allocates_nothing("untrusted: send and recv", |round| {
+        let book = &books[round as usize % books.len()];
+        producer.send(book).unwrap();
+        check(&consumer.recv().unwrap(), book);
+    });
+    assert_allocates_nothing("untrusted: several at once", |round| {
+        let round = round as usize;
+        for i in 0..3 {
+            producer.try_send(&books[(round + i) % books.len()]).unwrap();
+        }
+        let frames = [(); 3].map(|()| consumer.try_recv().unwrap());
+        (0..3).for_each(|i| check(&frames[i], &books[(round + i) % books.len()]));
+        assert!(matches!(consumer.try_recv(), Err(RecvError::Empty)));
+    });
+    let path = dir.path().join("bytes");
+    let queue = untrusted::BytesQueue::<K>::create_with(path, &options, &limits.message(900)).unwrap();
+    let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    let message = [7_u8; 1000];
+    assert_allocates_nothing("untrusted bytes: send and recv", |round| {
+        let message = &message[..round as usize % 1000];
+        match producer.send(message) {
+            Ok(()) => assert_eq!(&*consumer.recv().unwrap(), message),
+            Err(error) => assert!(message.len() > 900 && matches!(error, SendError::TooLarge { .. })),
+        }
+    });
+}
+
 #[test]
 fn steady_traffic_allocates_nothing() {
     // The counter counts; else all that follows would prove nothing.
@@ -193,6 +226,9 @@ fn steady_traffic_allocates_nothing() {
     let books = books();
     typed_one_by_one(&mut producer, &consumer, &books);
     typed_batches(&mut producer, &consumer, &books);
+
+    untrusted::<Spsc>(&books);
+    untrusted::<Mpmc>(&books);
 
     let points = options.clone().fixed_size();
     // SAFETY: nobody else knows the file.

@@ -259,6 +259,18 @@ pub enum OpenError {
         /// The rkyv format of this program.
         expected: String,
     },
+    /// It is larger than the limit for files of others whom nobody trusts
+    /// ([`Limits::file`](crate::untrusted::Limits::file)).
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What is larger: the file, or the tables of links and participants.
+        what: &'static str,
+        /// How large it is.
+        found: u64,
+        /// How large it may be.
+        limit: u64,
+    },
     /// The queue was unlinked while it was being opened.
     Unlinked {
         /// The file.
@@ -371,6 +383,12 @@ impl fmt::Display for OpenError {
                 f,
                 "{}: its archives have the rkyv format {found}, this program uses {expected}; build all programs \
                  with the same rkyv version and features",
+                path.display()
+            ),
+            Self::TooLarge { path, what, found, limit } => write!(
+                f,
+                "{}: {what} is too large to be opened without trust: {found}, and the limit is {limit}; raise the limit, or \
+                 create it smaller",
                 path.display()
             ),
             Self::Unlinked { path } => {

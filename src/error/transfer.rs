@@ -222,6 +222,14 @@ pub enum RecvError {
     Cancelled,
     /// A frame is not a valid archive of the queue's type. It was skipped; the next call goes on behind it.
     Invalid(Box<InvalidFrame>),
+    /// A message is larger than this consumer takes ([`Limits::message`](crate::untrusted::Limits::message)). It was
+    /// skipped; the next call goes on behind it.
+    TooLarge {
+        /// Bytes of the message.
+        len: usize,
+        /// Bytes of the largest one that is taken.
+        limit: usize,
+    },
     /// A cursor or commit word in the file makes no sense.
     Damaged(Box<Damaged>),
     /// The handle was made before a fork, and this is the child.
@@ -242,6 +250,11 @@ impl fmt::Display for RecvError {
             Self::Interrupted => f.write_str("a signal came while waiting for a message"),
             Self::Cancelled => f.write_str("waiting for a message was cancelled"),
             Self::Invalid(invalid) => invalid.fmt(f),
+            Self::TooLarge { len, limit } => write!(
+                f,
+                "a message has {len} bytes, and this consumer takes at most {limit}; it was skipped. Raise the limit if \
+                 such messages are meant to come"
+            ),
             Self::Damaged(damaged) => damaged.fmt(f),
             Self::Forked => f.write_str(FORKED),
             Self::Truncated { path } => write_truncated(f, path),

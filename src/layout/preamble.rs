@@ -325,6 +325,9 @@ fn checksum(bytes: &[u8]) -> u64 {
 }
 
 #[cfg(test)]
+mod exhaustive;
+
+#[cfg(test)]
 mod tests {
     use super::super::GeometryRequest;
     use super::*;

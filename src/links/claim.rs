@@ -11,6 +11,9 @@ use crate::sync::Ordering;
 /// How many positions ahead a producer asks for a link's line.
 const LINKS_AHEAD: u64 = 8;
 
+/// So often at most does one call try: words that make no sense must not keep it for ever.
+const MOST_TRIES: u32 = 1 << 20;
+
 /// Positions that were won, to be committed at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Claimed {
@@ -39,7 +42,7 @@ impl Links {
         debug_assert!(0 < least && least <= most && most <= MAX_BATCH);
         let own = &self.entries[me].own;
         let backoff = Backoff::new();
-        loop {
+        for _ in 0..MOST_TRIES {
             let tail = self.tail();
             let first = tail.position();
             let count = self.free_run(first, most);
@@ -66,6 +69,7 @@ impl Links {
             own.enq.store(Intent::NONE.0, Ordering::Release);
             backoff.spin();
         }
+        Err(NotClaimed::Full(self.tail().position()))
     }
 
     /// How many of the `most` positions from `first` have a free link.

@@ -246,7 +246,8 @@ impl Links {
     /// Adds to a word that only its owner writes.
     #[inline(always)]
     pub(crate) fn add(counter: &AtomicU64, amount: u64) {
-        counter.store(counter.load(Ordering::Relaxed) + amount, Ordering::Relaxed);
+        // Wrapping: a word that makes no sense must not make anybody panic.
+        counter.store(counter.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
     }
 
     /// The word of an entry, and its role.

@@ -116,6 +116,9 @@ const CLOSED: u64 = 4;
 /// Above the flags: how often somebody has armed.
 const ARRIVAL: u64 = 1 << 8;
 
+/// So often at most is arming tried.
+const MOST_TRIES: u32 = 1 << 16;
+
 /// Where processes sleep, and are woken.
 #[derive(Clone)]
 pub(crate) struct Bell {
@@ -230,12 +233,16 @@ impl Bell {
     fn announce(&self) -> (Ticket, u64) {
         let ticket = self.ticket();
         let mut seen = self.words.waiting.load(Ordering::Relaxed);
+        let mut tries = 0;
         loop {
             let armed = seen.wrapping_add(ARRIVAL) | ARMED;
             let exchanged =
                 self.words.waiting.compare_exchange_weak(seen, armed, Ordering::AcqRel, Ordering::Relaxed);
+            tries += 1;
             match exchanged {
                 Ok(_) => return (ticket, armed),
+                // Whoever writes nonsense there all the time costs this sleeper its slice, but does not keep it for ever.
+                Err(other) if tries == MOST_TRIES => return (ticket, other),
                 Err(other) => seen = other,
             }
         }

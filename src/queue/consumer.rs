@@ -271,11 +271,7 @@ impl<K: Kind> BytesConsumer<K> {
     /// been for others, too.
     #[cfg(all(feature = "async", not(loom)))]
     pub(crate) fn pass_on_ring(&self) {
-        if self.bells.messages.is_closed() {
-            self.bells.messages.notify_all();
-        } else if self.receiver.has_more() {
-            self.bells.messages.notify(1);
-        }
+        self.bells.messages.pass_on(|| self.receiver.has_more());
     }
 
     /// Where it sleeps.
@@ -372,6 +368,11 @@ impl<K: Kind> BytesConsumer<K> {
         if self.style.take_sleep() {
             self.bells.messages.pass_on(|| self.receiver.has_more());
         }
+    }
+
+    /// How far this consumer has come, and the queue that it is of.
+    pub(super) fn place(&self) -> (u64, &Shared) {
+        (self.receiver.position(), self.receiver.keeper().shared())
     }
 
     fn parking(&self) -> Parking<'_> {

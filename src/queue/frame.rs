@@ -34,6 +34,13 @@ impl<'c, K: Kind> BytesFrame<'c, K> {
         put_back(this.keeper, this.taken);
     }
 
+    /// Where the payload lies, and its length, which was checked. Mapped and initialised as long as the frame is out; that it
+    /// does not change, only those rely on who trust all writers.
+    #[inline(always)]
+    pub(super) fn payload(&self) -> (*const u8, usize) {
+        self.keeper.bytes(self.taken)
+    }
+
     pub(super) fn keeper(&self) -> &'c KeeperOf<K> {
         self.keeper
     }

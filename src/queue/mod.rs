@@ -16,6 +16,7 @@ mod removing;
 mod schema;
 mod shared;
 mod spsc;
+pub(crate) mod untrusted;
 
 use std::marker::PhantomData;
 use std::path::Path;

@@ -38,6 +38,7 @@ pub(crate) struct Shared {
     /// Of those who remove the queue with the last of them.
     owner: Option<Lease>,
     bells: Bells,
+    is_trusted: bool,
 }
 
 /// What has become of a queue's name.
@@ -101,7 +102,19 @@ impl Shared {
             manner,
             owner: None,
             bells,
+            is_trusted: true,
         })
+    }
+
+    /// The same, for those who believe nobody that can write the file. `self` is not shared with anybody yet.
+    pub(super) fn distrusting(mut self: Arc<Self>) -> Arc<Self> {
+        Arc::get_mut(&mut self).expect("just opened").is_trusted = false;
+        self
+    }
+
+    /// Whether everybody who can write the file keeps to the protocol, as the contract of opening says.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.is_trusted
     }
 
     /// Maps a section, as the options of this handle say.

@@ -26,7 +26,16 @@ const MAX_DEPTH: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
 /// Validates an archive of `T` in place.
 #[inline(always)]
 fn access<T: Message>(bytes: &[u8]) -> Result<&T::Archived, rancor::Error> {
-    let archive = ArchiveValidator::with_max_depth(bytes, Some(MAX_DEPTH));
+    access_within::<T>(bytes, MAX_DEPTH)
+}
+
+/// The same, for archives of that depth at most.
+#[inline(always)]
+pub(super) fn access_within<T: Message>(
+    bytes: &[u8],
+    depth: NonZeroUsize,
+) -> Result<&T::Archived, rancor::Error> {
+    let archive = ArchiveValidator::with_max_depth(bytes, Some(depth));
     access_with_context::<T::Archived, _, rancor::Error>(
         bytes,
         &mut Validator::new(archive, SharedValidator::new()),
@@ -34,7 +43,7 @@ fn access<T: Message>(bytes: &[u8]) -> Result<&T::Archived, rancor::Error> {
 }
 
 #[cold]
-fn invalid(path: &Path, bytes: &[u8], reason: rancor::Error) -> RecvError {
+pub(super) fn invalid(path: &Path, bytes: &[u8], reason: rancor::Error) -> RecvError {
     RecvError::Invalid(Box::new(InvalidFrame { path: path.to_path_buf(), len: bytes.len(), reason }))
 }
 

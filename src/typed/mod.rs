@@ -9,6 +9,7 @@ mod payload;
 mod producer;
 mod queue;
 mod structures;
+pub(crate) mod untrusted;
 
 pub use consumer::Consumer;
 pub use frame::{Frame, Frames};

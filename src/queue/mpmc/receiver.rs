@@ -27,6 +27,8 @@ const _: () = assert!(BEFORE_SLEEP % LOOKS_PER_EXACT == LOOKS_PER_EXACT - 1);
 const PENDING_LOOKS: u32 = 64;
 /// Times that nothing was there before it is looked, now and then, whether somebody has died.
 const IDLE_LOOKS: u32 = 64;
+/// So often at most does one call begin anew: words that make no sense must not keep it for ever.
+const MOST_TURNS: u32 = 1 << 12;
 
 pub(crate) struct MpmcReceiver {
     redo: RedoScan,
@@ -36,6 +38,8 @@ pub(crate) struct MpmcReceiver {
     /// Lanes that were seen to be ready.
     ready: Vec<Cell<bool>>,
     letters: RefCell<Letters>,
+    /// Whether frames may be read in place, which burying them takes.
+    buries: bool,
     /// Last, so that everything above is gone when the entry is free.
     keeper: MpmcKeeper,
 }
@@ -79,6 +83,7 @@ impl MpmcReceiver {
             idle: Cell::new(0),
             ready: vec![Cell::new(false); member.links.entries.len()],
             letters: RefCell::default(),
+            buries: shared.is_trusted(),
             keeper: MpmcKeeper {
                 lanes,
                 spans: Mutex::default(),
@@ -111,7 +116,7 @@ impl MpmcReceiver {
 
     #[inline(always)]
     fn look(&self, exact: bool) -> Result<Option<Taken>, Damage> {
-        loop {
+        for _ in 0..MOST_TURNS {
             if self.redo.is_due(self.links())
                 && let Some(again) = self.take_again()
             {
@@ -120,9 +125,10 @@ impl MpmcReceiver {
             match self.links().take(self.me(), exact) {
                 Ok(position) => return self.taken(position).map(Some),
                 Err(nothing) if self.look_again(nothing) => {}
-                Err(_) => return Ok(None),
+                Err(_) => break,
             }
         }
+        Ok(None)
     }
 
     #[inline(always)]
@@ -176,7 +182,7 @@ impl MpmcReceiver {
             let held = self.redo.take(self.links(), self.me())?;
             let found = self.out(held);
             match found {
-                Ok(taken) if self.links().is_dead_letter(held) && self.bury(taken) => {}
+                Ok(taken) if self.buries && self.links().is_dead_letter(held) && self.bury(taken) => {}
                 found => {
                     let own = &self.links().entries[self.me()].own;
                     Links::add(&own.received, 1);
@@ -233,7 +239,7 @@ impl MpmcReceiver {
         if max == 0 {
             return Ok(None);
         }
-        loop {
+        for _ in 0..MOST_TURNS {
             if self.redo.is_due(self.links())
                 && let Some(again) = self.take_again()
             {
@@ -259,9 +265,10 @@ impl MpmcReceiver {
                     }
                 }
                 Err(nothing) if self.look_again(nothing) => {}
-                Err(_) => return Ok(None),
+                Err(_) => break,
             }
         }
+        Ok(None)
     }
 }
 

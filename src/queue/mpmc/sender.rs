@@ -21,6 +21,9 @@ const LOOKS_PER_BLOCKAGE: u64 = 8;
 /// Most spin hints between two looks for room: some microseconds.
 const MOST_PAUSE: u64 = 512;
 
+/// So often at most does one call begin anew: words that make no sense must not keep it for ever.
+const MOST_TURNS: u32 = 1 << 12;
+
 pub(crate) struct MpmcSender {
     writer: Writer,
     /// Frames that are staged: where they lie, and their lengths.
@@ -71,7 +74,7 @@ impl MpmcSender {
     /// Claims positions for the frames, from the first one on, and commits them.
     #[inline(always)]
     fn link(&mut self, frames: &[(Slot, usize)], least: usize) -> Result<usize, Refusal> {
-        loop {
+        for _ in 0..MOST_TURNS {
             match self.member.links.claim(self.member.me, least as u64, frames.len() as u64) {
                 Ok(claimed) => {
                     for (position, (slot, len)) in (claimed.first..).zip(&frames[..claimed.count as usize]) {
@@ -84,11 +87,12 @@ impl MpmcSender {
                 Err(NotClaimed::Closed) => return Err(Refusal::Closed),
                 Err(NotClaimed::Full(position)) => {
                     if !self.blockage.look_into(&self.member, position, false) {
-                        return Err(self.full());
+                        break;
                     }
                 }
             }
         }
+        Err(self.full())
     }
 
     #[inline(always)]

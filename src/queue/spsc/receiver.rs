@@ -93,11 +93,6 @@ unsafe impl Receiver for SpscReceiver {
         false
     }
 
-    /// There is no other consumer.
-    fn has_more(&self) -> bool {
-        false
-    }
-
     fn position(&self) -> u64 {
         self.reader.position()
     }

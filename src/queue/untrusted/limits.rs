@@ -1,0 +1,87 @@
+//! How much is taken from those whom nobody trusts.
+
+use std::num::NonZeroUsize;
+
+use crate::error::OpenError;
+use crate::queue::Shared;
+
+/// What an untrusted queue may ask of this process.
+///
+/// ```
+/// let limits = ringway::untrusted::Limits::new().message(64 * 1024).depth(16);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    message: usize,
+    depth: NonZeroUsize,
+    file: u64,
+}
+
+const MESSAGE: usize = 16 << 20;
+const DEPTH: NonZeroUsize = NonZeroUsize::new(128).expect("not zero");
+const FILE: u64 = 256 << 20;
+/// Looking for what the dead have left takes a step for each link and participant: some 10 ms of them.
+const MOST_STEPS: u64 = 1 << 24;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Limits {
+    /// The defaults: messages of 16 MiB, 128 levels deep, in files of 256 MiB.
+    pub const fn new() -> Self {
+        Self { message: MESSAGE, depth: DEPTH, file: FILE }
+    }
+
+    /// Bytes of the largest message that is received or sent. Larger ones are skipped.
+    #[must_use]
+    pub const fn message(mut self, bytes: usize) -> Self {
+        self.message = bytes;
+        self
+    }
+
+    /// How deep archives may nest: a `Vec<Vec<String>>` has three levels. A level takes up to 1 KiB of stack in debug
+    /// builds while it is validated.
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[must_use]
+    pub const fn depth(mut self, levels: usize) -> Self {
+        self.depth = NonZeroUsize::new(levels).expect("a depth of at least one level");
+        self
+    }
+
+    /// Bytes of the largest file that is opened. All of it may come to be mapped and take memory.
+    #[must_use]
+    pub const fn file(mut self, bytes: u64) -> Self {
+        self.file = bytes;
+        self
+    }
+
+    pub(super) const fn most_bytes(&self) -> usize {
+        self.message
+    }
+
+    pub(crate) const fn most_levels(&self) -> NonZeroUsize {
+        self.depth
+    }
+
+    /// Refuses a file that is too large.
+    pub(super) fn check(&self, shared: &Shared) -> Result<(), OpenError> {
+        let geometry = shared.geometry();
+        let too_large = |what, found, limit| {
+            Err(OpenError::TooLarge { path: shared.path().to_path_buf(), what, found, limit })
+        };
+        if geometry.file_len() > self.file {
+            return too_large("the file (bytes)", geometry.file_len(), self.file);
+        }
+        match geometry.order {
+            Some(order) if order.links * order.participants > MOST_STEPS => {
+                too_large("links times participants", order.links * order.participants, MOST_STEPS)
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Queues of bytes whose other processes are not trusted. Why this is sound whatever they write: every word of the file
+//! that is read in here, and what is done with it.
+//!
+//! The engines are those of trusted queues: they take nothing in the file for granted either. What they rely on the contract of
+//! opening for is one thing only, that payloads do not change between commit and release ([`super::kind::Keeper`]), or
+//! between reserve and commit ([`super::kind::Sender`]). Nobody here makes a slice of shared bytes, so nobody
+//! relies on it; payloads are copied by atomics ([`copy`]), and their places and lengths come from the engine's own
+//! memory.
+//!
+//! | read | where | what is done with it |
+//! |---|---|---|
+//! | preamble | `pread` into private memory, once | checked and turned into a geometry that all else is bounded by |
+//! | length of the file | `fstat`, once | must be the geometry's; [`Limits::file`] |
+//! | `dead`, link count | attach | an error |
+//! | entry's pid | a role is taken | a number for the error's text |
+//! | `released`, `taken`, `redo_*`, `tail` | SPSC attach, once each | against each other and 2^62, so that no later sum overflows |
+//! | commit words | each look, once | length against the geometry and the end of the ring, before any sum |
+//! | `tail` of fixed sizes | each look, once | must lie within one ring of the reader's own position |
+//! | commit words at a producer's attach | a walk | at most one ring: positions only grow, up to the limit |
+//! | `head`, `released` | a producer's room | not beyond its own `tail`; room is never more than a ring |
+//! | link's place | after a take, once | lane, offset, length and alignment against the geometry |
+//! | link's state, MPMC cursors, intents | takes, claims, recovery | compared, exchanged, taken apart; never an index but through the mask, or an owner below the count |
+//! | counters | adds | wrap |
+//! | `lane_ready` | first frame of a lane | whether to look there; the lane is mapped in any case |
+//! | doorbells | waits | whether to call the kernel; every sleep is a slice, every loop has an end |
+//!
+//! What a consumer has come to is its own count, which [`BytesConsumer`] keeps below where sums could overflow.
+//! Loops over links and entries are as long as the geometry says, that is, as [`Limits`] allow; loops that repeat when others
+//! were faster end after a fixed number of turns.
+
+mod buffer;
+mod consumer;
+mod copy;
+mod limits;
+mod producer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub(crate) use buffer::{Buffer, offset_in_page};
+pub use consumer::{BytesConsumer, BytesFrame};
+pub use limits::Limits;
+pub use producer::BytesProducer;
+
+use super::options::Handling;
+use super::{Kind, Options, Schema, Shared, Spsc};
+use crate::error::{AttachError, CreateError, OpenError};
+use crate::shm::Sharing;
+
+/// A queue of byte messages whose other processes are not trusted.
+///
+/// ```
+/// use ringway::untrusted::BytesQueue;
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let name = dir.path().join("bytes");
+/// let queue = BytesQueue::<ringway::Spsc>::create(&name)?;
+/// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+/// producer.send(b"hello")?;
+/// assert_eq!(&*consumer.recv()?, b"hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct BytesQueue<K: Kind = Spsc> {
+    trusting: super::BytesQueue<K>,
+    limits: Limits,
+}
+
+impl<K: Kind> BytesQueue<K> {
+    /// Creates a queue with default [`Options`] and [`Limits`] and opens it. A bare name lives in `/dev/shm`, anything
+    /// with a slash is a path. Only processes of the same user can write the file, until its mode is changed.
+    ///
+    /// # Errors
+    /// [`CreateError`]: `AlreadyExists` if there is a file of that name; nothing is left behind in any case.
+    pub fn create(name: impl AsRef<Path>) -> Result<Self, CreateError> {
+        Self::create_with(name, &Options::new(), &Limits::new())
+    }
+
+    /// Creates a queue and opens it. How large its file is, `options` say, not `limits`.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), and `BadOptions`.
+    pub fn create_with(
+        name: impl AsRef<Path>,
+        options: &Options,
+        limits: &Limits,
+    ) -> Result<Self, CreateError> {
+        let resolved = options.for_bytes(K::NUMBER)?;
+        let shared = Shared::create::<K>(name.as_ref(), &resolved, &Schema::bytes())?;
+        Ok(Self::from_shared(shared, *limits))
+    }
+
+    /// Opens an existing queue, with default [`Limits`].
+    ///
+    /// # Errors
+    /// [`OpenError`] says what the file is instead; it is not changed.
+    pub fn open(name: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::open_with(name, &Limits::new())
+    }
+
+    /// Opens an existing queue.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); `TooLarge` if its file is larger than the limit.
+    pub fn open_with(name: impl AsRef<Path>, limits: &Limits) -> Result<Self, OpenError> {
+        let shared = Shared::open::<K>(name.as_ref(), &Schema::bytes(), strangers())?;
+        Self::opened(shared, *limits)
+    }
+
+    /// Opens the queue, or creates it with these options if there is none.
+    ///
+    /// # Errors
+    /// As [`open_with`](Self::open_with) and [`create_with`](Self::create_with).
+    pub fn open_or_create_with(
+        name: impl AsRef<Path>,
+        options: &Options,
+        limits: &Limits,
+    ) -> Result<Self, OpenError> {
+        let resolved = options.for_bytes(K::NUMBER).map_err(OpenError::Create)?;
+        let shared = Shared::open_or_create::<K>(name.as_ref(), &resolved, &Schema::bytes())?;
+        Self::opened(shared, *limits)
+    }
+
+    /// A queue that somebody else has made.
+    pub(crate) fn opened(shared: Arc<Shared>, limits: Limits) -> Result<Self, OpenError> {
+        limits.check(&shared)?;
+        Ok(Self::from_shared(shared, limits))
+    }
+
+    /// `shared` is not shared with anybody yet.
+    pub(crate) fn from_shared(shared: Arc<Shared>, limits: Limits) -> Self {
+        Self { trusting: super::BytesQueue::from_shared(shared.distrusting()), limits }
+    }
+
+    /// Becomes the queue's producer, or (MPMC) one of them.
+    ///
+    /// # Errors
+    /// As of a [trusted](crate::BytesQueue::producer) one.
+    pub fn producer(&self) -> Result<BytesProducer<K>, AttachError> {
+        Ok(BytesProducer::new(self.trusting.producer()?, self.limits))
+    }
+
+    /// Becomes the queue's consumer, or (MPMC) one of them.
+    ///
+    /// # Errors
+    /// As of a [trusted](crate::BytesQueue::consumer) one.
+    pub fn consumer(&self) -> Result<BytesConsumer<K>, AttachError> {
+        Ok(BytesConsumer::new(self.trusting.consumer()?, self.limits))
+    }
+
+    /// Closes the queue, for good, as far as others care.
+    pub fn close(&self) {
+        self.trusting.close();
+    }
+
+    /// Whether somebody has closed the queue.
+    pub fn is_closed(&self) -> bool {
+        self.trusting.is_closed()
+    }
+
+    /// The file of this queue.
+    pub fn path(&self) -> &Path {
+        self.trusting.path()
+    }
+
+    /// Bytes of the ring.
+    pub fn capacity(&self) -> usize {
+        self.trusting.capacity()
+    }
+
+    /// Bytes of the largest message that is sent or received here.
+    pub fn max_message(&self) -> usize {
+        self.trusting.max_message().min(self.limits.most_bytes())
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+}
+
+impl<K: Kind> Clone for BytesQueue<K> {
+    fn clone(&self) -> Self {
+        Self { trusting: self.trusting.clone(), limits: self.limits }
+    }
+}
+
+impl<K: Kind> std::fmt::Debug for BytesQueue<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("untrusted::BytesQueue")
+            .field("path", &self.path())
+            .field("limits", &self.limits)
+            .finish()
+    }
+}
+
+/// How a file of strangers is dealt with: whoever may write to it, nothing of it is believed.
+pub(crate) fn strangers() -> Handling {
+    Handling { sharing: Sharing::Everybody, prefault: false, ..Handling::default() }
+}

@@ -1,0 +1,139 @@
+//! Sending where others whom nobody trusts may write.
+#![allow(unsafe_code, reason = "copies payloads to where others may be writing")]
+
+use std::time::{Duration, Instant};
+
+use super::Limits;
+use super::copy::copy_in;
+use crate::error::SendError;
+use crate::lane::{Room, Slot};
+use crate::park::Canceller;
+use crate::queue::{self, Kind, Sender};
+use crate::wait::{Until, Wait};
+
+/// A producer of a [`BytesQueue`](super::BytesQueue): messages are copied in, and nothing is read from where they stand.
+pub struct BytesProducer<K: Kind> {
+    trusting: queue::BytesProducer<K>,
+    limits: Limits,
+}
+
+impl<K: Kind> BytesProducer<K> {
+    pub(super) fn new(trusting: queue::BytesProducer<K>, limits: Limits) -> Self {
+        Self { trusting, limits }
+    }
+
+    /// Sends a copy of `message` if there is room now.
+    ///
+    /// # Errors
+    /// [`SendError::Full`]; `TooLarge` or `WrongLength` if the message can never be sent; `Damaged`.
+    #[inline]
+    pub fn try_send(&mut self, message: &[u8]) -> Result<(), SendError> {
+        self.send_until(message, None)
+    }
+
+    /// Sends a copy of `message`, waiting for room as long as it takes.
+    ///
+    /// # Errors
+    /// As [`try_send`](Self::try_send), but never `Full`.
+    #[inline]
+    pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
+        self.send_until(message, Some(Until::Forever))
+    }
+
+    /// Sends a copy of `message`, waiting for room for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
+    pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<(), SendError> {
+        self.send_until(message, Some(Until::after(timeout)))
+    }
+
+    /// Sends a copy of `message`, waiting for room until `deadline`.
+    ///
+    /// # Errors
+    /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
+    pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> Result<(), SendError> {
+        self.send_until(message, Some(Until::Deadline(deadline)))
+    }
+
+    #[inline]
+    fn send_until(&mut self, message: &[u8], until: Option<Until>) -> Result<(), SendError> {
+        self.check(message.len())?;
+        let slot = self.reserve_until(message.len(), until)?;
+        self.commit_until(slot, message, until)
+    }
+
+    /// Refuses to begin a message of so many bytes.
+    #[inline]
+    pub(crate) fn check(&self, len: usize) -> Result<(), SendError> {
+        self.trusting.check()?;
+        let max = self.max_message();
+        if len > max { Err(SendError::TooLarge { len, max }) } else { Ok(()) }
+    }
+
+    /// The room at hand for a message whose length is not known yet.
+    #[inline]
+    pub(crate) fn contiguous(&mut self) -> Room {
+        self.trusting.sender().contiguous()
+    }
+
+    #[inline]
+    pub(crate) fn reserve_until(&mut self, len: usize, until: Option<Until>) -> Result<Slot, SendError> {
+        self.trusting.reserve_until(len, until)
+    }
+
+    /// Where a reserved message will stand.
+    #[inline]
+    pub(crate) fn payload(&self, slot: Slot) -> *const u8 {
+        self.trusting.payload(slot)
+    }
+
+    /// Copies a message to where room for it, or for a longer one, was reserved, and commits it.
+    #[inline]
+    pub(crate) fn commit_until(
+        &mut self,
+        slot: Slot,
+        message: &[u8],
+        until: Option<Until>,
+    ) -> Result<(), SendError> {
+        // SAFETY: the engine granted at least these bytes, by sums of its own, so they are mapped for writing. The lease makes
+        // this the only producer in this process that has the mapping, and `&mut self` the only thread; commit words are
+        // atomics too.
+        unsafe { copy_in(message, self.trusting.payload(slot)) };
+        self.trusting.commit_until(slot, message.len(), until)
+    }
+
+    /// Bytes of the largest message that is sent here.
+    pub fn max_message(&self) -> usize {
+        self.trusting.max_message().min(self.limits.most_bytes())
+    }
+
+    /// Whether a live process says that it consumes this queue.
+    ///
+    /// # Errors
+    /// If the kernel cannot be asked.
+    pub fn has_consumer(&self) -> std::io::Result<bool> {
+        self.trusting.has_consumer()
+    }
+
+    /// How this producer waits for room.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.trusting.set_wait(wait);
+    }
+
+    /// As of a [trusted](crate::BytesProducer::set_interruptible) one.
+    pub fn set_interruptible(&mut self, interruptible: bool) {
+        self.trusting.set_interruptible(interruptible);
+    }
+
+    /// Ends this producer's waits from elsewhere.
+    pub fn canceller(&self) -> Canceller {
+        self.trusting.canceller()
+    }
+}
+
+impl<K: Kind> std::fmt::Debug for BytesProducer<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.trusting.fmt(f)
+    }
+}

@@ -1,0 +1,167 @@
+//! Receiving archives from those whom nobody trusts.
+#![allow(unsafe_code, reason = "lends archives in copies that a guard holds")]
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::num::NonZeroUsize;
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+use crate::error::RecvError;
+use crate::park::Canceller;
+use crate::queue::Kind;
+use crate::queue::untrusted::{BytesConsumer, BytesFrame, Limits};
+use crate::typed::Message;
+use crate::typed::frame::{access_within, invalid};
+use crate::wait::Wait;
+
+/// A consumer of a [`Queue`](super::Queue): messages are copied, then validated, and lent from the copy.
+///
+/// It may be sent to another thread, but not shared between threads.
+pub struct Consumer<T, K: Kind> {
+    bytes: BytesConsumer<K>,
+    depth: NonZeroUsize,
+    message: PhantomData<fn() -> T>,
+}
+
+impl<T: Message, K: Kind> Consumer<T, K> {
+    pub(super) fn new(bytes: BytesConsumer<K>, limits: Limits) -> Self {
+        Self { bytes, depth: limits.most_levels(), message: PhantomData }
+    }
+
+    /// The next message, if one is there now. Several frames may be held, and dropped in any order.
+    ///
+    /// # Errors
+    /// [`RecvError::Empty`]; `Invalid` if it is not an archive of `T`, or too deep, and `TooLarge` (they are skipped);
+    /// `Closed`; `Damaged`.
+    #[inline(always)]
+    pub fn try_recv(&self) -> Result<Frame<'_, T, K>, RecvError> {
+        self.validated(self.bytes.try_recv()?)
+    }
+
+    /// The next message, waiting for it as long as it takes.
+    ///
+    /// # Errors
+    /// As [`try_recv`](Self::try_recv), but never `Empty`; `Interrupted` and `Cancelled` if that is asked for.
+    #[inline(always)]
+    pub fn recv(&self) -> Result<Frame<'_, T, K>, RecvError> {
+        self.validated(self.bytes.recv()?)
+    }
+
+    /// The next message, waiting for it for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`try_recv`](Self::try_recv), with `Timeout` instead of `Empty`.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Frame<'_, T, K>, RecvError> {
+        self.validated(self.bytes.recv_timeout(timeout)?)
+    }
+
+    /// The next message, waiting for it until `deadline`.
+    ///
+    /// # Errors
+    /// As [`try_recv`](Self::try_recv), with `Timeout` instead of `Empty`.
+    pub fn recv_deadline(&self, deadline: Instant) -> Result<Frame<'_, T, K>, RecvError> {
+        self.validated(self.bytes.recv_deadline(deadline)?)
+    }
+
+    /// All messages from now on, waiting for each, until the queue is closed. Errors other than `Closed` are handed out and
+    /// do not end it: whoever goes on after each should mind that `Damaged` may never end.
+    pub fn iter(&self) -> impl Iterator<Item = Result<Frame<'_, T, K>, RecvError>> {
+        self.bytes.iter().map(|frame| self.validated(frame?))
+    }
+
+    #[inline(always)]
+    fn validated<'c>(&'c self, bytes: BytesFrame<'c, K>) -> Result<Frame<'c, T, K>, RecvError> {
+        match access_within::<T>(&bytes, self.depth) {
+            Ok(archived) => Ok(Frame { archived: NonNull::from(archived), bytes }),
+            // Dropping the frame releases it.
+            Err(reason) => Err(invalid(self.bytes.path(), &bytes, reason)),
+        }
+    }
+
+    /// How this consumer waits for messages.
+    pub fn set_wait(&self, wait: Wait) {
+        self.bytes.set_wait(wait);
+    }
+
+    /// As of a [trusted](crate::BytesConsumer::set_interruptible) one.
+    pub fn set_interruptible(&self, interruptible: bool) {
+        self.bytes.set_interruptible(interruptible);
+    }
+
+    /// As of a [trusted](crate::BytesConsumer::end_with_producers) one.
+    pub fn end_with_producers(&self, ends: bool) {
+        self.bytes.end_with_producers(ends);
+    }
+
+    /// Ends this consumer's waits from elsewhere.
+    pub fn canceller(&self) -> Canceller {
+        self.bytes.canceller()
+    }
+
+    /// As of a [trusted](crate::BytesConsumer::wait_for_producer) one.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn wait_for_producer(&self, timeout: Duration) -> Result<(), RecvError> {
+        self.bytes.wait_for_producer(timeout)
+    }
+
+    /// Whether a live process says that it produces into this queue.
+    ///
+    /// # Errors
+    /// If the kernel cannot be asked.
+    pub fn has_producer(&self) -> std::io::Result<bool> {
+        self.bytes.has_producer()
+    }
+}
+
+impl<T, K: Kind> fmt::Debug for Consumer<T, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.bytes.fmt(f)
+    }
+}
+
+/// A received message: derefs to an archive in private memory. Dropping it gives the message's room in the file back.
+///
+/// Dropped by a panic, the message comes again, as whatever others have made of it by then.
+pub struct Frame<'c, T: Message, K: Kind> {
+    /// Points into the copy that `bytes` holds.
+    archived: NonNull<T::Archived>,
+    bytes: BytesFrame<'c, K>,
+}
+
+impl<T: Message, K: Kind> Frame<'_, T, K> {
+    /// How often the message was handed out before, as far as others' words in the file can be believed.
+    pub fn redeliveries(&self) -> u64 {
+        self.bytes.redeliveries()
+    }
+
+    /// Puts the message back: it comes again.
+    pub fn reject(self) {
+        self.bytes.reject();
+    }
+
+    /// The whole archive, root at the end.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl<T: Message, K: Kind> Deref for Frame<'_, T, K> {
+    type Target = T::Archived;
+
+    #[inline(always)]
+    fn deref(&self) -> &T::Archived {
+        // SAFETY: points to an archive that was validated, in heap memory that belongs to `self.bytes` and that nobody writes
+        // as long as that lives; moving the frame does not move it.
+        unsafe { self.archived.as_ref() }
+    }
+}
+
+impl<T: Message<Archived: fmt::Debug>, K: Kind> fmt::Debug for Frame<'_, T, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

@@ -1,0 +1,139 @@
+//! Typed queues whose other processes are not trusted.
+
+mod consumer;
+mod producer;
+
+use std::marker::PhantomData;
+use std::path::Path;
+
+pub use consumer::{Consumer, Frame};
+pub use producer::Producer;
+
+use super::Message;
+use super::format::schema;
+use crate::error::{AttachError, CreateError, OpenError};
+use crate::queue::untrusted::{BytesQueue, Limits, strangers};
+use crate::queue::{Kind, Options, Shared, Spsc};
+
+/// A queue of messages of type `T` whose other processes are not trusted.
+///
+/// See the [module](crate::untrusted) for an example, and for what holds.
+pub struct Queue<T, K: Kind = Spsc> {
+    bytes: BytesQueue<K>,
+    message: PhantomData<fn(T) -> T>,
+}
+
+impl<T: Message, K: Kind> Queue<T, K> {
+    /// Creates a queue with default [`Options`] and [`Limits`] and opens it. A bare name lives in `/dev/shm`, anything
+    /// with a slash is a path. Only processes of the same user can write the file, until its mode is changed.
+    ///
+    /// # Errors
+    /// [`CreateError`]: `AlreadyExists` if there is a file of that name; nothing is left behind in any case.
+    pub fn create(name: impl AsRef<Path>) -> Result<Self, CreateError> {
+        Self::create_with(name, &Options::new(), &Limits::new())
+    }
+
+    /// Creates a queue and opens it. How large its file is, `options` say, not `limits`.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), and `BadOptions`.
+    pub fn create_with(
+        name: impl AsRef<Path>,
+        options: &Options,
+        limits: &Limits,
+    ) -> Result<Self, CreateError> {
+        let schema = schema::<T>();
+        let shared = Shared::create::<K>(name.as_ref(), &options.for_type(K::NUMBER, &schema)?, &schema)?;
+        Ok(Self::new(BytesQueue::from_shared(shared, *limits)))
+    }
+
+    /// Opens an existing queue, with default [`Limits`].
+    ///
+    /// # Errors
+    /// [`OpenError`] says what the file is instead; it is not changed.
+    pub fn open(name: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::open_with(name, &Limits::new())
+    }
+
+    /// Opens an existing queue.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); `TooLarge` if its file is larger than the limit.
+    pub fn open_with(name: impl AsRef<Path>, limits: &Limits) -> Result<Self, OpenError> {
+        let shared = Shared::open::<K>(name.as_ref(), &schema::<T>(), strangers())?;
+        BytesQueue::opened(shared, *limits).map(Self::new)
+    }
+
+    /// Opens the queue, or creates it with these options if there is none.
+    ///
+    /// # Errors
+    /// As [`open_with`](Self::open_with) and [`create_with`](Self::create_with).
+    pub fn open_or_create_with(
+        name: impl AsRef<Path>,
+        options: &Options,
+        limits: &Limits,
+    ) -> Result<Self, OpenError> {
+        let schema = schema::<T>();
+        let resolved = options.for_type(K::NUMBER, &schema).map_err(OpenError::Create)?;
+        let shared = Shared::open_or_create::<K>(name.as_ref(), &resolved, &schema)?;
+        BytesQueue::opened(shared, *limits).map(Self::new)
+    }
+
+    fn new(bytes: BytesQueue<K>) -> Self {
+        Self { bytes, message: PhantomData }
+    }
+
+    /// Becomes the queue's producer, or (MPMC) one of them.
+    ///
+    /// # Errors
+    /// As of a [trusted](crate::Queue::producer) one.
+    pub fn producer(&self) -> Result<Producer<T, K>, AttachError> {
+        self.bytes.producer().map(Producer::new)
+    }
+
+    /// Becomes the queue's consumer, or (MPMC) one of them.
+    ///
+    /// # Errors
+    /// As of a [trusted](crate::Queue::consumer) one.
+    pub fn consumer(&self) -> Result<Consumer<T, K>, AttachError> {
+        Ok(Consumer::new(self.bytes.consumer()?, self.bytes.limits()))
+    }
+
+    /// Closes the queue, for good, as far as others care.
+    pub fn close(&self) {
+        self.bytes.close();
+    }
+
+    /// Whether somebody has closed the queue.
+    pub fn is_closed(&self) -> bool {
+        self.bytes.is_closed()
+    }
+
+    /// The file of this queue.
+    pub fn path(&self) -> &Path {
+        self.bytes.path()
+    }
+
+    /// Bytes of the ring.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Bytes of the largest archive that is sent or received here.
+    pub fn max_message(&self) -> usize {
+        self.bytes.max_message()
+    }
+}
+
+impl<T, K: Kind> Clone for Queue<T, K> {
+    fn clone(&self) -> Self {
+        Self { bytes: self.bytes.clone(), message: PhantomData }
+    }
+}
+
+impl<T, K: Kind> std::fmt::Debug for Queue<T, K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = std::any::type_name::<T>();
+        f.debug_struct("untrusted::Queue").field("path", &self.bytes.path()).field("message", &name).finish()
+    }
+}

@@ -1,0 +1,149 @@
+//! Sending archives where others whom nobody trusts may write.
+
+use std::marker::PhantomData;
+use std::mem::size_of;
+use std::time::{Duration, Instant};
+
+use rkyv::ser::allocator::Arena;
+
+use crate::error::{SendError, SerializeError, SerializeErrorKind};
+use crate::lane::{Room, Slot};
+use crate::park::Canceller;
+use crate::queue::Kind;
+use crate::queue::untrusted::{Buffer, BytesProducer, offset_in_page};
+use crate::typed::Message;
+use crate::typed::payload::{Attempt, count, serialize_into};
+use crate::wait::{Until, Wait};
+
+/// A value whose archive has another length each time it is asked for is given up after so many attempts.
+const MOST_ATTEMPTS: usize = 4;
+
+/// A producer of a [`Queue`](super::Queue): values are serialised in private memory, and copied into the file.
+pub struct Producer<T, K: Kind> {
+    bytes: BytesProducer<K>,
+    buffer: Buffer,
+    /// Scratch space of serialisers, reused by every message.
+    arena: Arena,
+    message: PhantomData<fn(T)>,
+}
+
+impl<T: Message, K: Kind> Producer<T, K> {
+    pub(super) fn new(bytes: BytesProducer<K>) -> Self {
+        Self { bytes, buffer: Buffer::default(), arena: Arena::new(), message: PhantomData }
+    }
+
+    /// Sends `value` if there is room now.
+    ///
+    /// # Errors
+    /// [`SendError::Full`]; `TooLarge`, `WrongLength` or `Serialize` if the value can never be sent; `Damaged`.
+    pub fn try_send(&mut self, value: &T) -> Result<(), SendError> {
+        self.send_until(value, None)
+    }
+
+    /// Sends `value`, waiting for room as long as it takes.
+    ///
+    /// # Errors
+    /// As [`try_send`](Self::try_send), but never `Full`.
+    pub fn send(&mut self, value: &T) -> Result<(), SendError> {
+        self.send_until(value, Some(Until::Forever))
+    }
+
+    /// Sends `value`, waiting for room for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
+    pub fn send_timeout(&mut self, value: &T, timeout: Duration) -> Result<(), SendError> {
+        self.send_until(value, Some(Until::after(timeout)))
+    }
+
+    /// Sends `value`, waiting for room until `deadline`.
+    ///
+    /// # Errors
+    /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
+    pub fn send_deadline(&mut self, value: &T, deadline: Instant) -> Result<(), SendError> {
+        self.send_until(value, Some(Until::Deadline(deadline)))
+    }
+
+    /// Padding in an archive may depend on where it will stand, and where that is on how long it is: guesses the place,
+    /// and does it again there if it is another one.
+    fn send_until(&mut self, value: &T, until: Option<Until>) -> Result<(), SendError> {
+        self.bytes.check(0)?;
+        let mut reserved = None;
+        let mut place = match self.bytes.contiguous() {
+            Room::UpTo(slot, _) => self.bytes.payload(slot),
+            Room::Unknown => std::ptr::null(),
+            Room::FixedLen => {
+                let len = size_of::<T::Archived>();
+                let slot = self.reserve(len, until)?;
+                reserved = Some((slot, len));
+                self.bytes.payload(slot)
+            }
+        };
+        for _ in 0..MOST_ATTEMPTS {
+            let len = self.serialize(value, place)?;
+            let (slot, room) = match reserved {
+                Some((slot, room)) if len <= room => (slot, room),
+                _ => (self.reserve(len, until)?, len),
+            };
+            let standing = self.bytes.payload(slot);
+            if offset_in_page(standing) == offset_in_page(place) {
+                return self.bytes.commit_until(slot, self.buffer.bytes(place, len), until);
+            }
+            reserved = Some((slot, room));
+            place = standing;
+        }
+        Err(SendError::Serialize(SerializeError(SerializeErrorKind::Overflow)))
+    }
+
+    fn reserve(&mut self, len: usize, until: Option<Until>) -> Result<Slot, SendError> {
+        self.bytes.check(len)?;
+        self.bytes.reserve_until(len, until)
+    }
+
+    /// Puts the archive into the buffer, as it would stand at `place`. Returns its length.
+    fn serialize(&mut self, value: &T, place: *const u8) -> Result<usize, SendError> {
+        let max = self.bytes.max_message();
+        match serialize_into(value, self.buffer.room(place, max), &mut self.arena) {
+            Ok(len) => Ok(len),
+            Err(Attempt::Failed(error)) => Err(error),
+            Err(Attempt::Overflow) => {
+                let len = count(value, place, &mut self.arena)?;
+                Err(SendError::TooLarge { len, max })
+            }
+        }
+    }
+
+    /// Bytes of the largest archive that is sent here.
+    pub fn max_message(&self) -> usize {
+        self.bytes.max_message()
+    }
+
+    /// Whether a live process says that it consumes this queue.
+    ///
+    /// # Errors
+    /// If the kernel cannot be asked.
+    pub fn has_consumer(&self) -> std::io::Result<bool> {
+        self.bytes.has_consumer()
+    }
+
+    /// How this producer waits for room.
+    pub fn set_wait(&mut self, wait: Wait) {
+        self.bytes.set_wait(wait);
+    }
+
+    /// As of a [trusted](crate::BytesProducer::set_interruptible) one.
+    pub fn set_interruptible(&mut self, interruptible: bool) {
+        self.bytes.set_interruptible(interruptible);
+    }
+
+    /// Ends this producer's waits from elsewhere.
+    pub fn canceller(&self) -> Canceller {
+        self.bytes.canceller()
+    }
+}
+
+impl<T, K: Kind> std::fmt::Debug for Producer<T, K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.bytes.fmt(f)
+    }
+}

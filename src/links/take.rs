@@ -177,6 +177,7 @@ impl Links {
     }
 
     /// Whether there was something at `head` a moment ago: a frame, or what is to be passed and may have one behind it.
+    #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "only tasks pass rings on"))]
     pub(crate) fn has_more(&self) -> bool {
         let position = self.head().position();
         let (state, lap) = (self.state_at(position), self.lap(position));

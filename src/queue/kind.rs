@@ -164,6 +164,7 @@ pub(crate) unsafe trait Receiver {
     ) -> Result<Option<RunBy<Self>>, Damage>;
 
     /// Whether another consumer could take something now, or a moment ago.
+    #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "only tasks pass rings on"))]
     fn has_more(&self) -> bool;
 
     /// How far the receiver has come, in positions.

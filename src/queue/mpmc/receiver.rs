@@ -1,6 +1,7 @@
 //! One of the consumers.
 #![allow(unsafe_code, reason = "vouches for the frames that links refer to")]
 
+mod keeper;
 mod ready;
 
 use std::cell::{Cell, RefCell};
@@ -13,11 +14,10 @@ use super::member::Member;
 use crate::error::AttachError;
 use crate::lane::Damage;
 use crate::layout::order::{EntryRole, MAX_BATCH};
-use crate::links::{FrameRef, Held, Links, Nothing, Origin, RedoScan};
+use crate::links::{FrameRef, Held, Links, Nothing, RedoScan};
 use crate::queue::Shared;
 use crate::queue::bells::Bells;
 use crate::queue::kind::{Keeper, Receiver};
-use crate::sync::Ordering;
 use crate::wait::BEFORE_SLEEP;
 
 /// One look in so many tells a position that is not committed from none, while waiting: it takes the line from producers.
@@ -334,106 +334,5 @@ unsafe impl Receiver for MpmcReceiver {
 
     fn has_producer(&self) -> std::io::Result<bool> {
         Ok(self.links().has_live(EntryRole::Producer, &self.keeper.member.leases()))
-    }
-}
-
-impl MpmcKeeper {
-    /// Where a dead letter comes from.
-    pub(super) fn letter(&self, taken: Taken) -> Option<Origin> {
-        self.member.links.origin_at(taken.position)
-    }
-}
-
-// SAFETY: `out` checked that each payload lies in a lane that is ready, and lanes are mapped as long as the keeper lives. A
-// frame that is HELD keeps its link, and its producer does not write there before the link has moved on, by the protocol
-// of links and the contract of opening the file.
-unsafe impl Keeper for MpmcKeeper {
-    type Taken = Taken;
-    type Run = Run;
-    type Span = Taken;
-
-    #[inline(always)]
-    fn shared(&self) -> &Shared {
-        self.member.shared()
-    }
-
-    #[inline(always)]
-    fn bells(&self) -> &Bells {
-        &self.bells
-    }
-
-    #[inline(always)]
-    fn is_own_process(&self) -> bool {
-        self.member.is_own_process()
-    }
-
-    #[inline(always)]
-    fn bytes(&self, taken: Taken) -> (*const u8, usize) {
-        (self.lanes.memory.payload(taken.offset), taken.len)
-    }
-
-    #[inline(always)]
-    fn size(_taken: Taken) -> u64 {
-        1
-    }
-
-    #[inline(always)]
-    fn release(&self, taken: Taken) {
-        self.member.links.release(Held { position: taken.position, redeliveries: 0 });
-        self.bells.room.notify_all();
-    }
-
-    fn reject(&self, taken: Taken) {
-        let links = &self.member.links;
-        links.reject(links.held_at(taken.position));
-        // Guards may be anywhere: not only this thread counts here.
-        links.entries[self.member.me].own.rejected.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn redeliveries(&self, taken: Taken) -> u64 {
-        self.member.links.held_at(taken.position).redeliveries
-    }
-
-    #[inline(always)]
-    fn run_len(run: Run) -> usize {
-        run.count
-    }
-
-    #[inline(always)]
-    fn run_size(_run: Run) -> u64 {
-        1
-    }
-
-    #[inline(always)]
-    fn run_bytes<'a>(
-        &'a self,
-        _run: Run,
-        spans: &'a [Taken],
-    ) -> impl Iterator<Item = (*const u8, usize)> + 'a {
-        spans.iter().map(|taken| self.bytes(*taken))
-    }
-
-    #[inline(always)]
-    fn release_run(&self, _run: Run, spans: &[Taken]) {
-        for taken in spans {
-            self.member.links.release(Held { position: taken.position, redeliveries: 0 });
-        }
-        self.bells.room.notify_all();
-    }
-
-    fn reject_run(&self, _run: Run, spans: &[Taken]) {
-        spans.iter().for_each(|taken| self.reject(*taken));
-    }
-
-    #[inline(always)]
-    fn lend_spans(&self) -> Vec<Taken> {
-        self.spans.try_lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default()
-    }
-
-    #[inline(always)]
-    fn return_spans(&self, spans: Vec<Taken>) {
-        if let Ok(mut spare) = self.spans.try_lock() {
-            spare.push(spans);
-        }
     }
 }

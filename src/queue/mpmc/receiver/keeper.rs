@@ -1,0 +1,109 @@
+//! Giving frames back, from whatever thread.
+
+use super::{MpmcKeeper, Run, Taken};
+use crate::links::{Held, Origin};
+use crate::queue::Shared;
+use crate::queue::bells::Bells;
+use crate::queue::kind::Keeper;
+use crate::sync::Ordering;
+
+impl MpmcKeeper {
+    /// Where a dead letter comes from.
+    pub(in crate::queue::mpmc) fn letter(&self, taken: Taken) -> Option<Origin> {
+        self.member.links.origin_at(taken.position)
+    }
+}
+
+// SAFETY: `out` checked that each payload lies in a lane that is ready, and lanes are mapped as long as the keeper lives. A
+// frame that is HELD keeps its link, and its producer does not write there before the link has moved on, by the protocol
+// of links and the contract of opening the file.
+unsafe impl Keeper for MpmcKeeper {
+    type Taken = Taken;
+    type Run = Run;
+    type Span = Taken;
+
+    #[inline(always)]
+    fn shared(&self) -> &Shared {
+        self.member.shared()
+    }
+
+    #[inline(always)]
+    fn bells(&self) -> &Bells {
+        &self.bells
+    }
+
+    #[inline(always)]
+    fn is_own_process(&self) -> bool {
+        self.member.is_own_process()
+    }
+
+    #[inline(always)]
+    fn bytes(&self, taken: Taken) -> (*const u8, usize) {
+        (self.lanes.memory.payload(taken.offset), taken.len)
+    }
+
+    #[inline(always)]
+    fn size(_taken: Taken) -> u64 {
+        1
+    }
+
+    #[inline(always)]
+    fn release(&self, taken: Taken) {
+        self.member.links.release(Held { position: taken.position, redeliveries: 0 });
+        self.bells.room.notify_all();
+    }
+
+    fn reject(&self, taken: Taken) {
+        let links = &self.member.links;
+        links.reject(links.held_at(taken.position));
+        // Guards may be anywhere: not only this thread counts here.
+        links.entries[self.member.me].own.rejected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn redeliveries(&self, taken: Taken) -> u64 {
+        self.member.links.held_at(taken.position).redeliveries
+    }
+
+    #[inline(always)]
+    fn run_len(run: Run) -> usize {
+        run.count
+    }
+
+    #[inline(always)]
+    fn run_size(_run: Run) -> u64 {
+        1
+    }
+
+    #[inline(always)]
+    fn run_bytes<'a>(
+        &'a self,
+        _run: Run,
+        spans: &'a [Taken],
+    ) -> impl Iterator<Item = (*const u8, usize)> + 'a {
+        spans.iter().map(|taken| self.bytes(*taken))
+    }
+
+    #[inline(always)]
+    fn release_run(&self, _run: Run, spans: &[Taken]) {
+        for taken in spans {
+            self.member.links.release(Held { position: taken.position, redeliveries: 0 });
+        }
+        self.bells.room.notify_all();
+    }
+
+    fn reject_run(&self, _run: Run, spans: &[Taken]) {
+        spans.iter().for_each(|taken| self.reject(*taken));
+    }
+
+    #[inline(always)]
+    fn lend_spans(&self) -> Vec<Taken> {
+        self.spans.try_lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn return_spans(&self, spans: Vec<Taken>) {
+        if let Ok(mut spare) = self.spans.try_lock() {
+            spare.push(spans);
+        }
+    }
+}

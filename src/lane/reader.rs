@@ -269,12 +269,17 @@ impl Reader {
         }
     }
 
+    /// [`release`](Self::release) as it mostly is. False if it is not: then nothing is done.
+    #[inline(always)]
+    pub(crate) fn release_quickly(&self, frame: TakenFrame) -> bool {
+        self.memory.note_read(frame.offset, frame.len);
+        self.ledger.release_quickly(frame.start, frame.end)
+    }
+
     /// Gives the room of a frame back to the producer. True if that is worth waking it: a sixteenth of the ring has come
     /// together, and while the rest is still to be read nobody is in a hurry for less.
-    #[inline(always)]
     pub(crate) fn release(&self, frame: TakenFrame) -> bool {
-        self.memory.note_read(frame.offset, frame.len);
-        self.ledger.release(frame.start, frame.end)
+        !self.release_quickly(frame) && self.ledger.release(frame.start, frame.end)
     }
 
     /// Puts a frame back, to be handed out again.

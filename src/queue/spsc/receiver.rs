@@ -39,11 +39,26 @@ impl SpscReceiver {
 }
 
 impl SpscReceiver {
+    // Never inlined: see `Ledger::release_quickly`.
+    #[cold]
+    #[inline(never)]
+    fn release_slowly(&self, taken: TakenFrame) {
+        if self.reader.release(taken) {
+            self.bells.room.notify_all();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake_producer(&self) {
+        self.bells.room.notify_all();
+    }
+
     /// Sees to it that a producer that waits for room knows of all there is, when there is nothing to take.
     #[inline(always)]
     fn or_idle<R>(&self, found: Result<Option<R>, Damage>) -> Result<Option<R>, Damage> {
         if matches!(found, Ok(None)) && self.reader.idle() {
-            self.bells.room.notify_all();
+            self.wake_producer();
         }
         found
     }
@@ -152,8 +167,8 @@ unsafe impl Keeper for SpscReceiver {
 
     #[inline(always)]
     fn release(&self, taken: TakenFrame) {
-        if self.reader.release(taken) {
-            self.bells.room.notify_all();
+        if !self.reader.release_quickly(taken) {
+            self.release_slowly(taken);
         }
     }
 
@@ -187,7 +202,7 @@ unsafe impl Keeper for SpscReceiver {
     #[inline(always)]
     fn release_run(&self, run: TakenRun, _spans: &[Span]) {
         if self.reader.release_run(run) {
-            self.bells.room.notify_all();
+            self.wake_producer();
         }
     }
 

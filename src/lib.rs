@@ -39,6 +39,8 @@
 //!
 //! # What to know
 //!
+//! In short; the [`guide`] has a chapter for each task, and tables for those who come from another queue.
+//!
 //! - **Kinds.** [`spsc`]: one producer and one consumer, each a handle that can be moved to the thread that uses it. A
 //!   second one of a role is refused while the first is alive. [`mpmc`]: many of both, one order for all messages, each
 //!   to one consumer. The same API: switch by that one word. The types at the root are written for every [`Kind`]; the
@@ -80,6 +82,8 @@
 pub mod asynchronous;
 mod describe;
 mod error;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod inspect;
 mod lane;
 mod layout;

@@ -1,0 +1,56 @@
+//! The guide: a chapter for each task. In the repository the same chapters are in `docs/guide/`.
+//!
+//! | you want to | chapter |
+//! |---|---|
+//! | choose a kind, a size of ring, an option | [`sizes`] |
+//! | send structs, and change them later | [`types`] |
+//! | know what a crash does, and what your consumer must do about it | [`crashes`] |
+//! | wait, stop waiting, end a stream, use `async` | [`waiting`] |
+//! | run the processes in containers | [`containers`] |
+//! | make it faster, and measure that | [`tuning`] |
+//! | see what is in a queue, and who holds what | [`looking`] |
+//! | come from `std::sync::mpsc`, `crossbeam-channel`, `iceoryx2`, `multiprocessing.Queue` | [`migrating`] |
+//!
+//! There is nothing to use in this module: it exists in the documentation only.
+
+#[doc = include_str!("../docs/guide/sizes.md")]
+///
+/// See [`Options`](crate::Options), [`spsc`](crate::spsc), [`mpmc`](crate::mpmc).
+pub mod sizes {}
+
+#[doc = include_str!("../docs/guide/types.md")]
+///
+/// See [`Message`](trait@crate::Message), [`schema`](crate::schema), [`OpenError`](crate::OpenError).
+pub mod types {}
+
+#[doc = include_str!("../docs/guide/crashes.md")]
+///
+/// See [`Frame`](crate::Frame), [`Delivery`](crate::Delivery), [`DeadLetter`](crate::DeadLetter).
+pub mod crashes {}
+
+#[doc = include_str!("../docs/guide/waiting.md")]
+///
+/// See [`WaitSet`](crate::WaitSet), [`Canceller`](crate::Canceller), [`Wait`](crate::Wait), and the chapters
+/// [`tuning`](super::tuning) and [`crashes`](super::crashes).
+pub mod waiting {}
+
+#[doc = include_str!("../docs/guide/containers.md")]
+///
+/// See [`Sharing`](crate::Sharing), [`untrusted`](crate::untrusted),
+/// [`create_memfd`](crate::BytesQueue::create_memfd).
+pub mod containers {}
+
+#[doc = include_str!("../docs/guide/tuning.md")]
+///
+/// See [`Options`](crate::Options), [`Wait`](crate::Wait), [`Notice`](crate::Notice), [`Claim`](crate::Claim).
+pub mod tuning {}
+
+#[doc = include_str!("../docs/guide/looking.md")]
+///
+/// See [`inspect`](crate::inspect), [`Stats`](crate::Stats).
+pub mod looking {}
+
+#[doc = include_str!("../docs/guide/migrating.md")]
+///
+/// See the chapters [`sizes`](super::sizes), [`crashes`](super::crashes) and [`waiting`](super::waiting).
+pub mod migrating {}

@@ -31,7 +31,7 @@ pub mod crashes {}
 #[doc = include_str!("../docs/guide/waiting.md")]
 ///
 /// See [`WaitSet`](crate::WaitSet), [`Canceller`](crate::Canceller), [`Wait`](crate::Wait), and the chapters
-/// [`tuning`](super::tuning) and [`crashes`](super::crashes).
+/// [`tuning`] and [`crashes`].
 pub mod waiting {}
 
 #[doc = include_str!("../docs/guide/containers.md")]
@@ -52,5 +52,5 @@ pub mod looking {}
 
 #[doc = include_str!("../docs/guide/migrating.md")]
 ///
-/// See the chapters [`sizes`](super::sizes), [`crashes`](super::crashes) and [`waiting`](super::waiting).
+/// See the chapters [`sizes`], [`crashes`] and [`waiting`].
 pub mod migrating {}

@@ -166,7 +166,7 @@ impl Options {
     }
 
     /// MPMC: how many messages there can be in the queue, whatever their sizes; 8,192 if nothing is said. Rounded up to a
-    /// power of two; each takes 64 bytes.
+    /// power of two; each takes 16 bytes.
     #[must_use]
     pub fn links(mut self, count: usize) -> Self {
         self.links = Some(count);

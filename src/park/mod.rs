@@ -211,25 +211,13 @@ impl Bell {
         futex::wake(&self.words.bell, count)
     }
 
-    /// Announces a sleeper. Look once more after this, then [`sleep`](Self::sleep).
-    pub(crate) fn arm(&self) -> Ticket {
-        let (ticket, _) = self.announce();
-        Self::settle(std::slice::from_ref(self));
-        ticket
-    }
-
-    /// Sleeps until the bell is rung, unless it was since the ticket was given, but no longer than `slice`.
-    pub(crate) fn sleep(&self, ticket: Ticket, slice: Duration) -> Woken {
-        futex::wait(&self.words.bell, ticket.0, slice)
-    }
-
     /// How often it was rung.
     #[cfg(all(test, not(loom)))]
     pub(crate) fn rings(&self) -> u32 {
         self.words.bell.load(Ordering::Acquire)
     }
 
-    /// The first half of [`arm`](Self::arm): returns the waiters' word as well.
+    /// The first half of [`arm`](Listen::arm): returns the waiters' word as well.
     fn announce(&self) -> (Ticket, u64) {
         let ticket = self.ticket();
         let mut seen = self.words.waiting.load(Ordering::Relaxed);
@@ -284,11 +272,13 @@ impl Listen for Bell {
     type Ticket = Ticket;
 
     fn arm(&self) -> Ticket {
-        Self::arm(self)
+        let (ticket, _) = self.announce();
+        Self::settle(std::slice::from_ref(self));
+        ticket
     }
 
     fn sleep(&self, ticket: Ticket, slice: Duration) -> Woken {
-        Self::sleep(self, ticket, slice)
+        futex::wait(&self.words.bell, ticket.0, slice)
     }
 }
 

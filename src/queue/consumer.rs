@@ -299,22 +299,7 @@ impl<K: Kind> BytesConsumer<K> {
     #[cold]
     #[inline(never)]
     fn wait_for_frame(&self, until: Until) -> Result<TakenBy<K::Receiver>, RecvError> {
-        let found = self.patience.wait(until, &self.parking(), self.receiver.position(), |looks| {
-            let look = || self.receiver.take_patiently(looks);
-            match self.check_process().and_then(|()| self.checked(look())) {
-                Ok(None) => match self.last_look(looks, look) {
-                    Err(RecvError::Empty) => {
-                        self.style.set_held_up(self.receiver.is_held_up());
-                        None
-                    }
-                    other => Some((other, 0)),
-                },
-                Ok(Some(taken)) => Some((Ok(taken), KeeperOf::<K>::size(taken))),
-                Err(error) => Some((Err(error), 0)),
-            }
-        });
-        self.pass_the_wake_on();
-        found?
+        self.wait_for(until, |looks| self.receiver.take_patiently(looks), KeeperOf::<K>::size)
     }
 
     /// Up to `max` messages; waits for the first if there is an `until`.
@@ -345,19 +330,30 @@ impl<K: Kind> BytesConsumer<K> {
         spans: &mut SpansOf<K::Receiver>,
         until: Until,
     ) -> Result<RunBy<K::Receiver>, RecvError> {
-        let found = self.patience.wait(until, &self.parking(), self.receiver.position(), |looks| {
-            let mut look = || self.receiver.take_many_patiently(max, spans, looks);
-            match self.check_process().and_then(|()| self.checked(look())) {
-                Ok(None) => match self.last_look(looks, look) {
-                    Err(RecvError::Empty) => {
-                        self.style.set_held_up(self.receiver.is_held_up());
-                        None
-                    }
-                    other => Some((other, 0)),
-                },
-                Ok(Some(run)) => Some((Ok(run), KeeperOf::<K>::run_size(run))),
-                Err(error) => Some((Err(error), 0)),
-            }
+        let look = |looks| self.receiver.take_many_patiently(max, spans, looks);
+        self.wait_for(until, look, KeeperOf::<K>::run_size)
+    }
+
+    /// Looks, with the number of looks before, until something is found; `size` says how many positions that takes.
+    fn wait_for<R: Copy>(
+        &self,
+        until: Until,
+        mut look: impl FnMut(u64) -> Result<Option<R>, Damage>,
+        size: impl Fn(R) -> u64,
+    ) -> Result<R, RecvError> {
+        let found = self.patience.wait(until, &self.parking(), self.receiver.position(), |looks| match self
+            .check_process()
+            .and_then(|()| self.checked(look(looks)))
+        {
+            Ok(None) => match self.last_look(looks, || look(looks)) {
+                Err(RecvError::Empty) => {
+                    self.style.set_held_up(self.receiver.is_held_up());
+                    None
+                }
+                other => Some((other, 0)),
+            },
+            Ok(Some(found)) => Some((Ok(found), size(found))),
+            Err(error) => Some((Err(error), 0)),
         });
         self.pass_the_wake_on();
         found?

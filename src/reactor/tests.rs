@@ -80,7 +80,7 @@ impl Queue {
     fn block(&self) {
         loop {
             let ticket = match self.take() {
-                None => Listen::arm(&self.bell),
+                None => self.bell.arm(),
                 Some(true) => continue,
                 Some(false) => return,
             };

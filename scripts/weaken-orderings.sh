@@ -28,15 +28,17 @@ mistakes=(
 
     # MPMC.
     'claim-does-not-release|src/links/claim.rs|tail.claimed(count).0, Ordering::AcqRel,|tail.claimed(count).0, Ordering::Acquire,'
-    'mpmc-commit-relaxed|src/links/claim.rs|.store(LinkState::full(self.lap(position)).0, Ordering::Release);|.store(LinkState::full(self.lap(position)).0, Ordering::Relaxed);'
+    'mpmc-commit-relaxed|src/links/claim.rs|.store(LinkState::full(self.lap).0, Ordering::Release);|.store(LinkState::full(self.lap).0, Ordering::Relaxed);'
     'tail-load-relaxed|src/links/mod.rs|Tail(self.cursors.tail.load(Ordering::Acquire))|Tail(self.cursors.tail.load(Ordering::Relaxed))'
     'head-load-relaxed|src/links/mod.rs|Head(self.cursors.head.load(Ordering::Acquire))|Head(self.cursors.head.load(Ordering::Relaxed))'
     'state-load-relaxed|src/links/mod.rs|LinkState(self.links[slot].state.load(Ordering::Acquire))|LinkState(self.links[slot].state.load(Ordering::Relaxed))'
     'state-at-load-relaxed|src/links/mod.rs|LinkState(self.link(position).state.load(Ordering::Acquire))|LinkState(self.link(position).state.load(Ordering::Relaxed))'
+    'step-state-load-relaxed|src/links/walk.rs|LinkState(self.link.state.load(Ordering::Acquire))|LinkState(self.link.state.load(Ordering::Relaxed))'
     'second-look-relaxed|src/links/mod.rs|let after = self.state(slot);|let after = LinkState(self.links[slot].state.load(Ordering::Relaxed));'
     'second-look-dropped|src/links/mod.rs|if found == lane && after.lap() == before.lap() {|if found == lane {'
     'take-does-not-release|src/links/take.rs|head.taken(count).0, Ordering::AcqRel,|head.taken(count).0, Ordering::Acquire,'
     'release-relaxed|src/links/take.rs|self.link(held.position).state.store(free.0, Ordering::Release);|self.link(held.position).state.store(free.0, Ordering::Relaxed);'
+    'release-of-a-run-relaxed|src/links/take.rs|links[(position & mask) as usize].state.store(free.0, Ordering::Release);|links[(position & mask) as usize].state.store(free.0, Ordering::Relaxed);'
     'reject-relaxed|src/links/take.rs|self.link(held.position).state.store(redo.0, Ordering::Release);|self.link(held.position).state.store(redo.0, Ordering::Relaxed);'
     'redo-epoch-does-not-release|src/links/take.rs|self.rare.redo_epoch.fetch_add(1, Ordering::AcqRel);|self.rare.redo_epoch.fetch_add(1, Ordering::Acquire);'
     'redo-epoch-load-relaxed|src/links/redo.rs|self.rare.redo_epoch.load(Ordering::Acquire)|self.rare.redo_epoch.load(Ordering::Relaxed)'
@@ -55,8 +57,8 @@ mistakes=(
     'newcomer-does-not-look|src/links/redo.rs|left: Cell::new(links.links.len())|left: Cell::new(0)'
     'attach-keeps-intents|src/links/entry.rs|entry.own.enq.store(Intent::NONE.0, Ordering::Release);|'
     'leave-keeps-frames|src/links/entry.rs|if word.role() == EntryRole::Consumer {|if false {'
-    'lane-given-back-out-of-order|src/lane/linked.rs|let over = some.take_while(\|extent\| is_over(extent.position)).count();|let over = some.filter(\|extent\| is_over(extent.position)).count();'
-    'adopted-lane-empty|src/lane/linked.rs|extents.push_back(Extent { position: frame.position, end: tail });|'
+    'lane-given-back-out-of-order|src/lane/extents.rs|some.take_while(\|number\| is_so(|some.filter(\|number\| is_so('
+    'adopted-lane-empty|src/lane/linked.rs|extents.push(Extent { position: frame.position, end: tail });|'
 
     # The doorbell.
     'light-dropped|src/park/mod.rs|barrier::light(&self.words.waiting).load(|self.words.waiting.load('
@@ -133,7 +135,7 @@ assert count, f"{path} does not contain: {text}"
 open(path, "w").write(changed)
 PY
     case "$file" in
-        src/links/* | src/lane/linked.rs) models=links::loom_tests ;;
+        src/links/* | src/lane/linked.rs | src/lane/extents.rs) models=links::loom_tests ;;
         src/park/* | src/wait/*) models=park::loom_tests ;;
         *) models=loom_tests ;;
     esac

@@ -4,15 +4,14 @@
 //! frame's bytes are free once its link's lap has moved past its position (`SYNC release`); room is given back in
 //! order, up to the oldest frame that is not. A new owner of the lane makes the list anew from the links.
 
-use std::collections::VecDeque;
-
+use super::extents::{Extent, Extents};
 use super::ring::Ring;
 use super::{Damage, LaneMemory, Refusal, Room, Slot};
 use crate::layout::{Framing, Geometry};
 use crate::prefetch;
 
 /// Frames that are looked at in one go when room runs out: their links' lines are fetched side by side.
-const RECLAIM_AT_ONCE: usize = 256;
+const RECLAIM_AT_ONCE: u64 = 256;
 
 const LINE: u64 = 64;
 /// How far ahead, in bytes, the lines of small frames are asked for ...
@@ -28,11 +27,14 @@ pub(crate) struct LinkedFrame {
     pub(crate) len: u64,
 }
 
-/// The link that keeps a frame, and where the frame ends in the lane.
+/// Where a frame stands that is complete, and not linked yet.
 #[derive(Clone, Copy)]
-struct Extent {
-    position: u64,
-    end: u64,
+pub(crate) struct Placed {
+    /// In the lane.
+    pub(crate) offset: u64,
+    pub(crate) len: u64,
+    /// Where a frame behind this one may begin.
+    pub(crate) end: u64,
 }
 
 /// The one producer's side of a lane.
@@ -41,14 +43,13 @@ pub(crate) struct Writer {
     /// Where the lane begins in `memory`.
     base: usize,
     ring: Ring<0>,
-    fixed_len: Option<u64>,
+    /// Payloads are no shorter than this: with the ring's limit, those of a fixed size have no other.
+    min_payload: u64,
     /// Everything before this belongs to frames that were linked.
     tail: u64,
     /// From here on somebody may still read.
     limit: u64,
-    extents: VecDeque<Extent>,
-    /// No more frames than links can be in use.
-    most: usize,
+    extents: Extents,
 }
 
 impl Writer {
@@ -63,11 +64,11 @@ impl Writer {
         frames: &[LinkedFrame],
     ) -> Result<Self, Damage> {
         let ring = Ring::new(geometry);
-        let fixed_len = match geometry.framing {
-            Framing::Variable => None,
-            Framing::Fixed { len } => Some(len),
+        let min_payload = match geometry.framing {
+            Framing::Variable => 0,
+            Framing::Fixed { len } => len,
         };
-        let mut extents = VecDeque::with_capacity(links);
+        let mut extents = Extents::new(links);
         let first = frames.first().map_or(0, |frame| frame.offset);
         let mut tail = first;
         for frame in frames {
@@ -80,12 +81,12 @@ impl Writer {
             let ahead = if frame.offset < ring.index(tail) { ring.capacity() } else { 0 };
             let start = turn + ahead + frame.offset;
             tail = ring.checked_end(start, frame.len).ok_or(damage("link's length", frame.len))?;
-            if tail - first > ring.capacity() || extents.len() == links {
+            if tail - first > ring.capacity() || extents.is_full() {
                 return Err(damage("link's offset", frame.offset));
             }
-            extents.push_back(Extent { position: frame.position, end: tail });
+            extents.push(Extent { position: frame.position, end: tail });
         }
-        Ok(Self { memory, base, ring, fixed_len, tail, limit: first + ring.capacity(), extents, most: links })
+        Ok(Self { memory, base, ring, min_payload, tail, limit: first + ring.capacity(), extents })
     }
 
     /// Everything before this belongs to frames that were linked.
@@ -104,7 +105,7 @@ impl Writer {
         is_over: impl Fn(u64) -> bool,
     ) -> Result<Slot, Refusal> {
         let len = len as u64;
-        if len > self.ring.max_payload() || self.fixed_len.is_some_and(|fixed| fixed != len) {
+        if len > self.ring.max_payload() || len < self.min_payload {
             return Err(Refusal::Length);
         }
         let size = self.ring.size(len);
@@ -138,7 +139,7 @@ impl Writer {
     /// The room at `at` that needs no padding.
     #[inline(always)]
     pub(crate) fn contiguous(&self, at: u64) -> Room {
-        if self.fixed_len.is_some() {
+        if self.min_payload > 0 {
             return Room::FixedLen;
         }
         match self.ring.contiguous(at, self.limit) {
@@ -151,13 +152,11 @@ impl Writer {
     #[cold]
     fn reclaim(&mut self, end: u64, is_over: impl Fn(u64) -> bool) -> Result<(), Refusal> {
         while end > self.limit {
-            let some = self.extents.iter().take(RECLAIM_AT_ONCE);
-            let over = some.take_while(|extent| is_over(extent.position)).count();
-            if let Some(last) = over.checked_sub(1) {
-                self.limit = self.extents[last].end + self.ring.capacity();
-                self.extents.drain(..over);
+            let over = self.extents.count_while(RECLAIM_AT_ONCE, |extent| is_over(extent.position));
+            if let Some(last) = self.extents.remove(over) {
+                self.limit = last.end + self.ring.capacity();
             }
-            if self.extents.is_empty() {
+            if self.extents.oldest().is_none() {
                 self.limit = self.tail + self.ring.capacity();
             }
             if over < RECLAIM_AT_ONCE && end > self.limit {
@@ -167,32 +166,23 @@ impl Writer {
         Ok(())
     }
 
-    /// The frame at `slot` is linked at `position`: it stays until that is over.
+    /// Where the frame in `slot` stands, now that its length is known.
     #[inline(always)]
-    pub(crate) fn linked(&mut self, position: u64, slot: Slot, len: usize) {
-        if self.extents.len() == self.most {
-            // As many positions have been claimed since: the oldest one's link has moved on.
-            self.extents.pop_front();
-        }
-        self.tail = slot.position + self.ring.size(len as u64);
-        self.extents.push_back(Extent { position, end: self.tail });
+    pub(crate) fn place(&self, slot: Slot, len: usize) -> Placed {
+        let (offset, len) = (self.ring.index(slot.position), len as u64);
+        Placed { offset, len, end: slot.position + self.ring.size(len) }
     }
 
-    /// Where a frame behind this one may begin.
+    /// The frame is linked at `position`: it stays until that is over.
     #[inline(always)]
-    pub(crate) fn end(&self, slot: Slot, len: usize) -> u64 {
-        slot.position + self.ring.size(len as u64)
+    pub(crate) fn linked(&mut self, position: u64, frame: Placed) {
+        self.tail = frame.end;
+        self.extents.push(Extent { position, end: frame.end });
     }
 
     /// The link that keeps the oldest frame.
     pub(crate) fn oldest(&self) -> Option<u64> {
-        self.extents.front().map(|extent| extent.position)
-    }
-
-    /// Offset of the frame in its lane, as links give it.
-    #[inline(always)]
-    pub(crate) fn offset_in_lane(&self, slot: Slot) -> u64 {
-        self.ring.index(slot.position)
+        self.extents.oldest().map(|extent| extent.position)
     }
 
     #[inline(always)]

@@ -6,13 +6,27 @@ use crate::layout::Geometry;
 #[derive(Clone, Copy)]
 pub(crate) struct Ring<const WORD: u64> {
     capacity: u64,
+    /// One less than `capacity`, and so on: every frame takes them, several times.
+    index_mask: u64,
     granule: u64,
+    /// What comes with a payload before it is cut down to whole granules ...
+    to_round: u64,
+    /// ... by this.
+    granule_mask: u64,
     max_payload: u64,
 }
 
 impl<const WORD: u64> Ring<WORD> {
     pub(crate) fn new(geometry: &Geometry) -> Self {
-        Self { capacity: geometry.capacity, granule: geometry.align, max_payload: geometry.max_payload }
+        let Geometry { capacity, align: granule, max_payload, .. } = *geometry;
+        Self {
+            capacity,
+            index_mask: capacity - 1,
+            granule,
+            to_round: WORD + granule - 1,
+            granule_mask: !(granule - 1),
+            max_payload,
+        }
     }
 
     #[inline(always)]
@@ -32,7 +46,7 @@ impl<const WORD: u64> Ring<WORD> {
 
     #[inline(always)]
     pub(crate) fn index(&self, position: u64) -> u64 {
-        position & (self.capacity - 1)
+        position & self.index_mask
     }
 
     #[inline(always)]
@@ -49,7 +63,7 @@ impl<const WORD: u64> Ring<WORD> {
     /// Bytes that a frame with `len` bytes of payload takes.
     #[inline(always)]
     pub(crate) fn size(&self, len: u64) -> u64 {
-        (len + WORD + self.granule - 1) & !(self.granule - 1)
+        (len + self.to_round) & self.granule_mask
     }
 
     /// Where a frame of `size` bytes starts when everything before `position` is taken.

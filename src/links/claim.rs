@@ -3,6 +3,7 @@
 use crossbeam_utils::Backoff;
 
 use super::die_point::die_point;
+use super::walk::Step;
 use super::{FrameRef, Links};
 use crate::layout::order::{Intent, LinkState, MAX_BATCH, Place, Tail};
 use crate::prefetch;
@@ -40,50 +41,66 @@ impl Links {
     #[inline(always)]
     pub(crate) fn claim(&self, me: usize, least: u64, most: u64) -> Result<Claimed, NotClaimed> {
         debug_assert!(0 < least && least <= most && most <= MAX_BATCH);
-        let own = &self.entries[me].own;
+        match self.claim_once(me, least, most) {
+            Err(None) => self.claim_again(me, least, most),
+            Err(Some(not_claimed)) => Err(not_claimed),
+            Ok(claimed) => Ok(claimed),
+        }
+    }
+
+    /// Somebody else was faster.
+    #[cold]
+    #[inline(never)]
+    fn claim_again(&self, me: usize, least: u64, most: u64) -> Result<Claimed, NotClaimed> {
         let backoff = Backoff::new();
         for _ in 0..MOST_TRIES {
-            let tail = self.tail();
-            let first = tail.position();
-            let count = self.free_run(first, most);
-            if count < least || tail.is_closed() {
-                if self.tail() == tail {
-                    return Err(self.not_claimed(tail, first + count));
-                }
-                continue;
-            }
-            // SYNC intent: Release, for it must not become visible before the commits of the claim before.
-            own.enq.store(Intent::new(first, count).0, Ordering::Release);
-            die_point();
-            let exchanged = self.cursors.tail.compare_exchange(
-                tail.0,
-                tail.claimed(count).0,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            );
-            die_point();
-            if exchanged.is_ok() {
-                prefetch::to_write(self.link(first + count + LINKS_AHEAD));
-                return Ok(Claimed { first, count });
-            }
-            own.enq.store(Intent::NONE.0, Ordering::Release);
             backoff.spin();
+            match self.claim_once(me, least, most) {
+                Err(None) => {}
+                Err(Some(not_claimed)) => return Err(not_claimed),
+                Ok(claimed) => return Ok(claimed),
+            }
         }
         Err(NotClaimed::Full(self.tail().position()))
+    }
+
+    /// One attempt. None: somebody else was faster.
+    #[inline(always)]
+    fn claim_once(&self, me: usize, least: u64, most: u64) -> Result<Claimed, Option<NotClaimed>> {
+        let own = &self.entries[me].own;
+        let tail = self.tail();
+        let first = tail.position();
+        let count = self.free_run(first, most);
+        if count < least || tail.is_closed() {
+            return Err((self.tail() == tail).then(|| self.not_claimed(tail, first + count)));
+        }
+        // SYNC intent: Release, for it must not become visible before the commits of the claim before.
+        own.enq.store(Intent::new(first, count).0, Ordering::Release);
+        die_point();
+        let exchanged = self.cursors.tail.compare_exchange(
+            tail.0,
+            tail.claimed(count).0,
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        die_point();
+        if exchanged.is_err() {
+            own.enq.store(Intent::NONE.0, Ordering::Release);
+            return Err(None);
+        }
+        prefetch::to_write(self.link(first + count + LINKS_AHEAD));
+        Ok(Claimed { first, count })
     }
 
     /// How many of the `most` positions from `first` have a free link.
     #[inline(always)]
     fn free_run(&self, first: u64, most: u64) -> u64 {
-        let mut count = 0;
         // SYNC release: whoever read the link's last frame has done so.
-        while count < most
-            && self.state_at(first + count) == LinkState::free(self.lap(first + count))
-            && first + count < self.limit
-        {
-            count += 1;
+        let is_free = |step: &Step<'_>| step.state() == LinkState::free(step.lap);
+        if most == 1 {
+            return u64::from(first < self.limit && is_free(&self.step(first)));
         }
-        count
+        self.run(first, most.min(self.limit.saturating_sub(first))).take_while(is_free).count() as u64
     }
 
     #[cold]
@@ -103,25 +120,21 @@ impl Links {
         self.free_run(self.tail().position(), 1) == 1
     }
 
-    /// Makes the frame at a claimed position visible. Nothing that can fail or block may come between claim and commit.
+    /// Makes the frames at claimed positions visible, from `first` on, in order. Nothing that can fail or block may come
+    /// between claim and commit.
     #[inline(always)]
-    pub(crate) fn commit(&self, position: u64, frame: FrameRef) {
-        self.fill(position, frame);
-        self.publish(position);
-    }
-
-    #[inline(always)]
-    pub(super) fn fill(&self, position: u64, frame: FrameRef) {
-        let FrameRef { lane, offset, len } = frame;
-        // SYNC fields: whoever sees this sees at least the state that allowed to write it.
-        self.link(position).place.store(Place::new(lane, offset, len).0, Ordering::Release);
-    }
-
-    #[inline(always)]
-    pub(super) fn publish(&self, position: u64) {
-        die_point();
-        // SYNC commit
-        self.link(position).state.store(LinkState::full(self.lap(position)).0, Ordering::Release);
+    pub(crate) fn commit_run(&self, first: u64, mut frames: impl ExactSizeIterator<Item = FrameRef>) {
+        let count = frames.len();
+        let mut commit = |step: Step<'_>| {
+            if let Some(frame) = frames.next() {
+                step.fill(frame);
+                step.publish();
+            }
+        };
+        match count {
+            1 => commit(self.step(first)),
+            count => self.run(first, count as u64).for_each(commit),
+        }
     }
 
     /// Lets nobody claim any more: the CAS of a claim fails that has not seen it.
@@ -138,5 +151,21 @@ impl Links {
     /// Where the next claim would begin, a moment ago.
     pub(crate) fn next_claim(&self) -> u64 {
         Tail(self.cursors.tail.load(Ordering::Relaxed)).position()
+    }
+}
+
+impl Step<'_> {
+    #[inline(always)]
+    pub(super) fn fill(self, frame: FrameRef) {
+        let FrameRef { lane, offset, len } = frame;
+        // SYNC fields: whoever sees this sees at least the state that allowed to write it.
+        self.link.place.store(Place::new(lane, offset, len).0, Ordering::Release);
+    }
+
+    #[inline(always)]
+    pub(super) fn publish(self) {
+        die_point();
+        // SYNC commit
+        self.link.state.store(LinkState::full(self.lap).0, Ordering::Release);
     }
 }

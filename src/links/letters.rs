@@ -14,9 +14,10 @@ impl Links {
         most != 0 && held.redeliveries > most
     }
 
-    /// As [`commit`](Self::commit), for a dead letter.
+    /// As [`commit_run`](Self::commit_run), for a dead letter.
     pub(crate) fn commit_letter(&self, position: u64, frame: FrameRef, (original, uuid): Origin) {
-        self.fill(position, frame);
+        let step = self.step(position);
+        step.fill(frame);
         if let Some(letter) = self.letters.get(self.slot(position)) {
             letter.position.store(original, Ordering::Relaxed);
             for (word, value) in letter.uuid.iter().zip(uuid) {
@@ -24,7 +25,7 @@ impl Links {
             }
             letter.of.store(position.wrapping_add(1), Ordering::Relaxed);
         }
-        self.publish(position);
+        step.publish();
     }
 
     /// Where the message at a position that is out comes from.

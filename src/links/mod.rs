@@ -69,6 +69,7 @@ mod letters;
 mod recovery;
 mod redo;
 mod take;
+mod walk;
 
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -84,7 +85,7 @@ pub(crate) use recovery::Recovered;
 pub(crate) use redo::RedoScan;
 #[cfg(test)]
 use take::Taken;
-pub(crate) use take::{Held, Nothing};
+pub(crate) use take::{Found, Held, Nothing};
 
 use crate::lane::{Damage, Ref};
 use crate::layout::order::{EntryRole, EntryWord, Head, LinkState, Place, Tail, position_limit};

@@ -3,6 +3,7 @@
 use crossbeam_utils::Backoff;
 
 use super::die_point::die_point;
+use super::walk::Step;
 use super::{FrameRef, Links};
 use crate::layout::order::{Head, Intent, LinkState, MAX_BATCH};
 use crate::sync::Ordering;
@@ -16,6 +17,13 @@ const MOST_LOOKS: u32 = 1 << 20;
 pub(crate) struct Taken {
     pub(crate) first: u64,
     pub(crate) count: u64,
+}
+
+/// A frame that was taken for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) position: u64,
+    pub(crate) frame: FrameRef,
 }
 
 /// One frame that is out.
@@ -41,21 +49,24 @@ impl Links {
     /// Whether the queue is empty or the next position only not committed takes a look at the producers' line; it is
     /// spared if `!exact`, and then `Empty` may mean either.
     #[inline(always)]
-    pub(crate) fn take(&self, me: usize, exact: bool) -> Result<u64, Nothing> {
+    pub(crate) fn take(&self, me: usize, exact: bool) -> Result<Found, Nothing> {
+        // One loop for the first attempt and the others: were the others a function of their own, what is found would go
+        // through memory in either case, and be loaded there sooner than it can be forwarded.
         let backoff = Backoff::new();
         for _ in 0..MOST_LOOKS {
             let head = self.head();
             let position = head.position();
-            let state = self.state_at(position);
-            if state != LinkState::full(self.lap(position)) {
+            let step = self.step(position);
+            let state = step.state();
+            if state != LinkState::full(step.lap) {
                 match self.not_full(head, state, exact) {
                     Some(nothing) => return Err(nothing),
                     None => continue,
                 }
             }
             if self.win(me, head, 1) {
-                self.mark(me, position);
-                return Ok(position);
+                step.mark(me);
+                return Ok(Found { position, frame: Self::frame_ref(step.link) });
             }
             backoff.spin();
         }
@@ -103,15 +114,14 @@ impl Links {
     /// How many of the `most` positions from `first`, which must be FULL, are FULL or over.
     #[inline(always)]
     fn full_run(&self, first: u64, most: u64) -> u64 {
-        let mut count = 0;
-        while count < most.min(self.count()) {
-            let (state, lap) = (self.state_at(first + count), self.lap(first + count));
-            if state != LinkState::full(lap) && (count == 0 || state.lap() <= lap) {
-                break;
-            }
-            count += 1;
+        if self.state_at(first) != LinkState::full(self.lap(first)) {
+            return 0;
         }
-        count
+        let is_ours = |step: &Step<'_>| {
+            let state = step.state();
+            state == LinkState::full(step.lap) || state.lap() > step.lap
+        };
+        self.run(first, most).take_while(is_ours).count() as u64
     }
 
     /// The link at `head` is not FULL. None: look again.
@@ -156,24 +166,19 @@ impl Links {
         exchanged.is_ok()
     }
 
+    /// Marks what was taken, all of it, before any of it is used; hands `each` what has frames.
     #[inline(always)]
-    fn mark(&self, me: usize, position: u64) {
-        let held = LinkState::held(self.lap(position), me, 0);
-        // Release: recovery must not see a later intent of mine before it sees this.
-        self.link(position).state.store(held.0, Ordering::Release);
-    }
-
-    /// Marks what was taken, all of it, before any of it is used; hands `each` the positions that have frames.
-    #[inline(always)]
-    pub(crate) fn mark_run(&self, me: usize, taken: Taken, mut each: impl FnMut(u64)) {
-        for position in taken.first..taken.first + taken.count {
+    pub(crate) fn mark_run(&self, me: usize, taken: Taken, mut each: impl FnMut(Found)) {
+        let mut position = taken.first;
+        self.run(taken.first, taken.count).for_each(|step| {
             // What was FULL then is FULL now: only its winner moves it, and that is me, alive.
-            if self.state_at(position).lap() == self.lap(position) {
+            if step.state().lap() == step.lap {
                 die_point();
-                self.mark(me, position);
-                each(position);
+                step.mark(me);
+                each(Found { position, frame: Self::frame_ref(step.link) });
             }
-        }
+            position += 1;
+        });
     }
 
     /// Whether there was something at `head` a moment ago: a frame, or what is to be passed and may have one behind it.
@@ -209,6 +214,19 @@ impl Links {
         self.link(held.position).state.store(free.0, Ordering::Release);
     }
 
+    /// The same for all frames at these positions.
+    #[inline(always)]
+    pub(crate) fn release_all(&self, positions: impl Iterator<Item = u64>) {
+        // What does not change, where the stores cannot make the compiler think that it does.
+        let (links, mask, shift) = (&*self.links, self.mask, self.shift);
+        for position in positions {
+            let free = LinkState::free((position >> shift) + 1);
+            // SYNC release: the guard's reads come before it.
+            links[(position & mask) as usize].state.store(free.0, Ordering::Release);
+            die_point();
+        }
+    }
+
     /// Puts the frame back, to be handed out again, or drops it if frames never come again.
     pub(crate) fn reject(&self, held: Held) {
         if self.policy.at_most_once {
@@ -228,5 +246,14 @@ impl Links {
     /// The position that comes next, a moment ago.
     pub(crate) fn next_take(&self) -> u64 {
         Head(self.cursors.head.load(Ordering::Relaxed)).position()
+    }
+}
+
+impl Step<'_> {
+    #[inline(always)]
+    fn mark(self, me: usize) {
+        let held = LinkState::held(self.lap, me, 0);
+        // Release: recovery must not see a later intent of mine before it sees this.
+        self.link.state.store(held.0, Ordering::Release);
     }
 }

@@ -1,7 +1,7 @@
 //! What the new owner of a lane finds in it.
 
 use super::*;
-use crate::lane::linked::{LinkedFrame, Writer};
+use crate::lane::linked::{LinkedFrame, Placed, Writer};
 use crate::lane::{LaneMemory, Refusal};
 use crate::layout::{Framing, Geometry};
 
@@ -24,7 +24,7 @@ pub(super) fn check_all_room(mut producer: Producer) {
     let mut at = producer.writer.tail();
     for _ in 0..granules {
         let slot = producer.writer.reserve(at, GRANULE as usize, |_| true).expect("room");
-        at = producer.writer.end(slot, GRANULE as usize);
+        at = producer.writer.place(slot, GRANULE as usize).end;
     }
     assert_eq!(at, producer.writer.tail() + capacity);
     assert_eq!(producer.writer.reserve(at, 1, |_| true), Err(Refusal::Full));
@@ -73,12 +73,12 @@ proptest::proptest! {
         // What nobody gives back is never handed out.
         let mut at = writer.tail();
         while let Ok(slot) = writer.reserve(at, 1, |_| false) {
-            let begin = writer.offset_in_lane(slot);
+            let Placed { offset: begin, end, .. } = writer.place(slot, 1);
             for frame in &frames {
                 let size = frame.len.next_multiple_of(GRANULE);
                 assert!(begin + GRANULE <= frame.offset || frame.offset + size <= begin, "{frame:?} at {begin}");
             }
-            at = writer.end(slot, 1);
+            at = end;
         }
         // The oldest one's room comes back with it, and no more.
         if let Some(first) = frames.first()
@@ -90,7 +90,7 @@ proptest::proptest! {
         let mut room = 0;
         let mut at = writer.tail();
         while let Ok(slot) = writer.reserve(at, 1, |_| true) {
-            at = writer.end(slot, 1);
+            at = writer.place(slot, 1).end;
             room += GRANULE;
         }
         assert_eq!(room, geometry.capacity);

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use super::world::{GRANULE, World};
-use crate::lane::linked::Writer;
-use crate::lane::{Refusal, Slot};
+use crate::lane::Refusal;
+use crate::lane::linked::{Placed, Writer};
 use crate::layout::order::EntryRole;
 use crate::links::die_point::die_point;
 use crate::links::{Claimed, FrameRef, Held, NotClaimed, Nothing, RedoScan, Taken};
@@ -33,8 +33,8 @@ pub(super) struct Producer {
     pub(super) world: World,
     pub(super) me: usize,
     pub(super) writer: Writer,
-    /// Frames that stand in the lane: where, how long, which message.
-    pub(super) staged: VecDeque<(Slot, usize, u8)>,
+    /// Frames that stand in the lane, and which messages.
+    pub(super) staged: VecDeque<(Placed, u8)>,
     /// Positions that were won and not committed yet: the next, and the end.
     pub(super) claimed: Option<(u64, u64)>,
 }
@@ -42,7 +42,7 @@ pub(super) struct Producer {
 impl Producer {
     /// Writes a frame behind those that are staged.
     pub(super) fn stage(&mut self, message: u8, len: usize) -> Result<(), Refusal> {
-        let at = self.staged.back().map_or(self.writer.tail(), |(slot, len, _)| self.writer.end(*slot, *len));
+        let at = self.staged.back().map_or(self.writer.tail(), |(frame, _)| frame.end);
         let links = &self.world.links;
         let slot = self.writer.reserve(at, len, |position| links.is_over(position))?;
         #[allow(unsafe_code)]
@@ -50,7 +50,7 @@ impl Producer {
         unsafe {
             self.writer.payload(slot).write_bytes(message, len);
         }
-        self.staged.push_back((slot, len, message));
+        self.staged.push_back((self.writer.place(slot, len), message));
         Ok(())
     }
 
@@ -64,11 +64,11 @@ impl Producer {
     /// Commits the next of what was claimed; the position, if there was one. What got no position is forgotten.
     pub(super) fn commit_next(&mut self) -> Option<u64> {
         let (position, end) = self.claimed?;
-        let (slot, len, message) = self.staged.pop_front().expect("as many as were claimed");
-        let offset = self.writer.offset_in_lane(slot);
-        self.world.links.commit(position, FrameRef { lane: self.me, offset, len: len as u64 });
+        let (frame, message) = self.staged.pop_front().expect("as many as were claimed");
+        let Placed { offset, len, .. } = frame;
+        self.world.links.commit_run(position, [FrameRef { lane: self.me, offset, len }].into_iter());
         self.world.log().committed.push(message);
-        self.writer.linked(position, slot, len);
+        self.writer.linked(position, frame);
         self.claimed = Some((position + 1, end)).filter(|_| position + 1 < end);
         if self.claimed.is_none() {
             self.staged.clear();
@@ -128,10 +128,11 @@ impl Consumer {
     }
 
     pub(super) fn take(&mut self) -> Result<u64, Nothing> {
-        let position = self.world.links.take(self.me, true)?;
+        let found = self.world.links.take(self.me, true)?;
+        assert_eq!(found.frame, self.world.links.frame_at(found.position));
         die_point();
-        self.out_in_order(position);
-        Ok(position)
+        self.out_in_order(found.position);
+        Ok(found.position)
     }
 
     pub(super) fn take_many(&mut self, most: u64) -> Result<Taken, Nothing> {
@@ -144,7 +145,10 @@ impl Consumer {
     pub(super) fn mark(&mut self) -> Vec<u64> {
         let mut marked = Vec::new();
         if let Some(taken) = self.taken.take() {
-            self.world.links.mark_run(self.me, taken, |position| marked.push(position));
+            self.world.links.mark_run(self.me, taken, |found| {
+                assert_eq!(found.frame, self.world.links.frame_at(found.position));
+                marked.push(found.position);
+            });
             die_point();
             marked.iter().for_each(|position| self.out_in_order(*position));
         }
@@ -192,9 +196,11 @@ impl Consumer {
     }
 
     pub(super) fn release_all(&mut self) {
-        while !self.held.is_empty() {
-            self.release(0);
+        let out = std::mem::take(&mut self.held);
+        for Out { frame, .. } in &out {
+            self.world.read(*frame);
         }
+        self.world.links.release_all(out.iter().map(|out| out.held.position));
     }
 
     pub(super) fn reject(&mut self, index: usize) -> Held {

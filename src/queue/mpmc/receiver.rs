@@ -14,7 +14,7 @@ use super::member::Member;
 use crate::error::AttachError;
 use crate::lane::Damage;
 use crate::layout::order::{EntryRole, MAX_BATCH};
-use crate::links::{FrameRef, Held, Links, Nothing, RedoScan};
+use crate::links::{Found, FrameRef, Held, Links, Nothing, RedoScan};
 use crate::queue::Shared;
 use crate::queue::bells::Bells;
 use crate::queue::kind::{Keeper, Receiver};
@@ -123,7 +123,7 @@ impl MpmcReceiver {
                 return again.map(Some);
             }
             match self.links().take(self.me(), exact) {
-                Ok(position) => return self.taken(position).map(Some),
+                Ok(found) => return self.taken(found).map(Some),
                 Err(nothing) if self.look_again(nothing) => {}
                 Err(_) => break,
             }
@@ -132,32 +132,33 @@ impl MpmcReceiver {
     }
 
     #[inline(always)]
-    fn taken(&self, position: u64) -> Result<Taken, Damage> {
+    fn taken(&self, found: Found) -> Result<Taken, Damage> {
         Links::add(&self.links().entries[self.me()].own.received, 1);
-        self.out(Held { position, redeliveries: 0 })
+        self.out(found)
     }
 
     /// Checks where the frame lies.
     #[inline(always)]
-    fn out(&self, held: Held) -> Result<Taken, Damage> {
-        let FrameRef { lane, offset, len } = self.links().frame_at(held.position);
+    fn out(&self, found: Found) -> Result<Taken, Damage> {
+        let Found { position, frame: FrameRef { lane, offset, len } } = found;
         let keeper = &self.keeper;
         let is_ready = self.ready.get(lane).is_some_and(Cell::get) || self.is_lane_ready(lane);
         let fits = len <= keeper.max_payload && offset <= keeper.lanes.lane_len - len;
         if is_ready && fits && offset & (keeper.granule - 1) == 0 {
             let offset = lane * keeper.lanes.lane_len as usize + offset as usize;
             keeper.lanes.memory.note_read(offset, len as usize);
-            return Ok(Taken { position: held.position, offset, len: len as usize });
+            return Ok(Taken { position, offset, len: len as usize });
         }
-        Err(self.damaged(held, offset))
+        Err(self.damaged(found))
     }
 
     /// The frame is lost; those behind it are not.
     #[cold]
-    fn damaged(&self, held: Held, found: u64) -> Damage {
-        self.links().release(held);
+    fn damaged(&self, found: Found) -> Damage {
+        let Found { position, frame } = found;
+        self.links().release(Held { position, redeliveries: 0 });
         self.keeper.bells.room.notify_all();
-        Damage { word: "link", position: held.position, found }
+        Damage { word: "link", position, found: frame.offset }
     }
 
     /// The first frame of a lane.
@@ -180,14 +181,14 @@ impl MpmcReceiver {
         }
         loop {
             let held = self.redo.take(self.links(), self.me())?;
-            let found = self.out(held);
-            match found {
+            let Held { position, redeliveries } = held;
+            match self.out(Found { position, frame: self.links().frame_at(position) }) {
                 Ok(taken) if self.buries && self.links().is_dead_letter(held) && self.bury(taken) => {}
                 found => {
                     let own = &self.links().entries[self.me()].own;
                     Links::add(&own.received, 1);
                     // One whose taker died before it was marked comes as if it were new.
-                    Links::add(&own.redelivered, u64::from(held.redeliveries > 0));
+                    Links::add(&own.redelivered, u64::from(redeliveries > 0));
                     return Some(found);
                 }
             }
@@ -204,7 +205,6 @@ impl MpmcReceiver {
         self.links().count_letter(buried);
         if buried {
             self.keeper.release(taken);
-            self.keeper.bells.room.notify_all();
         }
         buried
     }
@@ -250,11 +250,9 @@ impl MpmcReceiver {
                 Ok(taken) => {
                     let links = self.links();
                     let mut damage = None;
-                    links.mark_run(self.me(), taken, |position| {
-                        match self.out(Held { position, redeliveries: 0 }) {
-                            Ok(taken) => spans.push(taken),
-                            Err(found) => damage = Some(found),
-                        }
+                    links.mark_run(self.me(), taken, |found| match self.out(found) {
+                        Ok(taken) => spans.push(taken),
+                        Err(found) => damage = Some(found),
                     });
                     Links::add(&links.entries[self.me()].own.received, spans.len() as u64);
                     match damage {

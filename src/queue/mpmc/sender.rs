@@ -7,7 +7,7 @@ use super::blockage::Blockage;
 use super::mapping::{allocate_lane, map_own_lane};
 use super::member::Member;
 use crate::error::AttachError;
-use crate::lane::linked::Writer;
+use crate::lane::linked::{Placed, Writer};
 use crate::lane::{Refusal, Room, Slot};
 use crate::layout::order::{EntryRole, MAX_BATCH};
 use crate::links::{FrameRef, Links, NotClaimed, Origin};
@@ -26,8 +26,8 @@ const MOST_TURNS: u32 = 1 << 12;
 
 pub(crate) struct MpmcSender {
     writer: Writer,
-    /// Frames that are staged: where they lie, and their lengths.
-    staged: Vec<(Slot, usize)>,
+    /// Frames that are staged.
+    staged: Vec<Placed>,
     blockage: Blockage,
     /// Last, so that everything above is gone when the entry is free.
     member: Member,
@@ -73,12 +73,15 @@ impl MpmcSender {
 
     /// Claims positions for the frames, from the first one on, and commits them.
     #[inline(always)]
-    fn link(&mut self, frames: &[(Slot, usize)], least: usize) -> Result<usize, Refusal> {
+    fn link(&mut self, frames: &[Placed], least: usize) -> Result<usize, Refusal> {
         for _ in 0..MOST_TURNS {
             match self.member.links.claim(self.member.me, least as u64, frames.len() as u64) {
                 Ok(claimed) => {
-                    for (position, (slot, len)) in (claimed.first..).zip(&frames[..claimed.count as usize]) {
-                        self.commit_at(position, *slot, *len);
+                    let frames = &frames[..claimed.count as usize];
+                    let refs = frames.iter().map(|frame| self.frame_ref(*frame));
+                    self.member.links.commit_run(claimed.first, refs);
+                    for (position, frame) in (claimed.first..).zip(frames) {
+                        self.writer.linked(position, *frame);
                     }
                     Links::add(&self.links().entries[self.member.me].own.sent, claimed.count);
                     return Ok(claimed.count as usize);
@@ -95,28 +98,22 @@ impl MpmcSender {
         Err(self.full())
     }
 
-    #[inline(always)]
-    fn commit_at(&mut self, position: u64, slot: Slot, len: usize) {
-        self.member.links.commit(position, self.frame_ref(slot, len));
-        self.writer.linked(position, slot, len);
-    }
-
     /// Copies a dead letter and commits it; false if there is no room.
     pub(super) fn send_letter(&mut self, payload: &[u8], origin: Origin) -> bool {
         let Ok(slot) = self.reserve(payload.len()) else { return false };
         // SAFETY: the writer granted these bytes, mapped and for this sender alone; the letter comes from another file.
         unsafe { self.payload(slot).copy_from_nonoverlapping(payload.as_ptr(), payload.len()) };
         let Ok(claimed) = self.links().claim(self.member.me, 1, 1) else { return false };
-        let frame = self.frame_ref(slot, payload.len());
-        self.links().commit_letter(claimed.first, frame, origin);
-        self.writer.linked(claimed.first, slot, payload.len());
+        let frame = self.writer.place(slot, payload.len());
+        self.links().commit_letter(claimed.first, self.frame_ref(frame), origin);
+        self.writer.linked(claimed.first, frame);
         Links::add(&self.links().entries[self.member.me].own.sent, 1);
         true
     }
 
     #[inline(always)]
-    fn frame_ref(&self, slot: Slot, len: usize) -> FrameRef {
-        FrameRef { lane: self.member.me, offset: self.writer.offset_in_lane(slot), len: len as u64 }
+    fn frame_ref(&self, frame: Placed) -> FrameRef {
+        FrameRef { lane: self.member.me, offset: frame.offset, len: frame.len }
     }
 
     #[cold]
@@ -167,7 +164,7 @@ unsafe impl Sender for MpmcSender {
 
     #[inline(always)]
     fn commit(&mut self, slot: Slot, len: usize) -> Result<(), Refusal> {
-        self.link(&[(slot, len)], 1).map(drop)
+        self.link(&[self.writer.place(slot, len)], 1).map(drop)
     }
 
     fn commit_patiently(&mut self, slot: Slot, len: usize, looks: u64) -> Result<(), Refusal> {
@@ -214,9 +211,10 @@ unsafe impl Sender for MpmcSender {
 
     #[inline(always)]
     fn stage(&mut self, staged: &mut MpmcStaged, slot: Slot, len: usize) {
-        staged.end = self.writer.end(slot, len);
+        let frame = self.writer.place(slot, len);
+        staged.end = frame.end;
         staged.count += 1;
-        self.staged.push((slot, len));
+        self.staged.push(frame);
     }
 
     #[inline(always)]

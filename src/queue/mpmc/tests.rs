@@ -66,7 +66,7 @@ fn rings_for_two() -> u32 {
         producer.try_send(b"second").unwrap();
         wait_until_asleep(&threads, bell);
         let before = bell.rings();
-        claimer.links.commit(first, FrameRef { lane: claimer.me, offset: 0, len: 0 });
+        claimer.links.commit_run(first, [FrameRef { lane: claimer.me, offset: 0, len: 0 }].into_iter());
         bell.notify(1);
         taken.wait();
         let rings = bell.rings() - before;

@@ -5,12 +5,8 @@ use super::*;
 impl Run {
     /// What is written and not committed.
     pub(super) fn check_staged(&self, producer: &Producer) {
-        for (slot, len, message) in &producer.staged {
-            let frame = FrameRef {
-                lane: producer.me,
-                offset: producer.writer.offset_in_lane(*slot),
-                len: *len as u64,
-            };
+        for (frame, message) in &producer.staged {
+            let frame = FrameRef { lane: producer.me, offset: frame.offset, len: frame.len };
             assert_eq!(self.world.read(frame), Some(*message));
         }
         self.check_links();

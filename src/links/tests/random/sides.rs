@@ -23,7 +23,7 @@ impl Run {
                 }
                 self.check_staged(&producer);
                 let staged: Vec<_> =
-                    producer.staged.iter().map(|(_, len, message)| (*message, *len)).collect();
+                    producer.staged.iter().map(|(frame, message)| (*message, frame.len as usize)).collect();
                 if staged.len() < least {
                     producer.staged.clear();
                     return Some(Owner::Producer(producer));

@@ -85,9 +85,7 @@ unsafe impl Keeper for MpmcKeeper {
 
     #[inline(always)]
     fn release_run(&self, _run: Run, spans: &[Taken]) {
-        for taken in spans {
-            self.member.links.release(Held { position: taken.position, redeliveries: 0 });
-        }
+        self.member.links.release_all(spans.iter().map(|taken| taken.position));
         self.bells.room.notify_all();
     }
 

@@ -32,7 +32,7 @@ pub(crate) trait Sink {
     #[inline(always)]
     fn bytes<const W: usize>(&mut self, bytes: &[u8]) {
         match words_of::<W>(bytes) {
-            Some(words) => self.words(words),
+            Some(words) => self.words(words.iter().map(|word| u64::from_ne_bytes(*word))),
             None => self.misshapen(bytes.len()),
         }
     }

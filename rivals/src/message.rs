@@ -30,11 +30,14 @@ pub(crate) fn fill_bytes<const W: usize>(first: u64, payload: &mut [u8]) {
 }
 
 /// The words of a message of `W` words in place; none if it has another size.
+///
+/// A reference to an array: compilers must see the length where the words are looked at, or they count.
 #[inline(always)]
-pub(crate) fn words_of<const W: usize>(bytes: &[u8]) -> Option<impl ExactSizeIterator<Item = u64>> {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let words: &[[u8; 8]; W] = words.try_into().ok().filter(|_| rest.is_empty())?;
-    Some(words.iter().map(|word| u64::from_ne_bytes(*word)))
+pub(crate) fn words_of<const W: usize>(bytes: &[u8]) -> Option<&[[u8; 8]; W]> {
+    if bytes.len() != W * 8 {
+        return None;
+    }
+    bytes.as_chunks::<8>().0.try_into().ok()
 }
 
 /// The first word of a message, and 0 if all its words are right.

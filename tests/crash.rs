@@ -62,6 +62,7 @@ fn main() -> ExitCode {
     tests.push(Test::new("fork: handles are refused", forks::handles_are_refused));
     tests.push(Test::new("fork: drops change nothing", forks::drops_change_nothing));
     tests.push(Test::new("fork: the child takes part anew", forks::child_takes_part_anew));
+    tests.push(Test::new("fork: the child closes", forks::the_child_closes));
     tests.push(Test::new("fork: a child does not keep its parent's roles", forks::child_does_not_keep_roles));
     tests.extend(mpmc::tests());
     tests.extend(clean_up::tests());

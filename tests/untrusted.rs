@@ -264,7 +264,12 @@ fn files_beyond_the_limit_are_refused() {
     for part in [path.to_str().unwrap(), "1048576", "raise the limit"] {
         assert!(error.to_string().contains(part), "{error}");
     }
+    let error = BytesQueue::<Spsc>::open_or_create_with(&path, &Options::new(), &limits).unwrap_err();
+    assert!(matches!(error, OpenError::TooLarge { limit: 0x10_0000, .. }));
     assert!(BytesQueue::<Spsc>::open(&path).is_ok());
+    let own = dir.path().join("own");
+    let large = Options::new().capacity(1 << 20);
+    BytesQueue::<Spsc>::open_or_create_with(&own, &large, &limits).expect("limits are for what others make");
     let wide = dir.path().join("wide");
     let options = Options::new().capacity(4096).links(1 << 13).participants(4096);
     drop(BytesQueue::<Mpmc>::create_with(&wide, &options, &limits).unwrap());

@@ -63,6 +63,8 @@ impl Shared {
         let opening::Found { checked, preamble, file } = found;
         let path = checked.path.clone();
         check_kind::<K>(&path, &preamble)?;
+        // Before anything of it is mapped.
+        handling.limits.map_or(Ok(()), |limits| limits.check(&path, &checked.geometry))?;
         schema.check(&path, &file, &preamble, &checked.geometry)?;
         let failed = |step| {
             let path = path.clone();

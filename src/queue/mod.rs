@@ -184,7 +184,7 @@ impl<K: Kind> BytesQueue<K> {
     }
 
     /// Closes the queue, for good: sending returns `Closed` from now on, receiving when everything was taken. Whoever waits
-    /// is woken. Closing again does nothing.
+    /// is woken. Closing again does nothing. It takes no role, so a forked child may close what its parent has opened.
     ///
     /// A send that has passed its check already goes through. SPSC: its message may come after a consumer was told
     /// `Closed`; it is kept for whoever receives next. To be sure, close from the producer's thread.

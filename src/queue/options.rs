@@ -1,6 +1,7 @@
 //! What a user may choose when a queue is created.
 
 use super::Schema;
+use super::untrusted::Limits;
 use crate::error::CreateError;
 use crate::layout::order::position_limit;
 use crate::layout::{
@@ -55,6 +56,8 @@ pub(crate) struct Handling {
     pub(crate) huge_pages: bool,
     pub(crate) guard_truncation: bool,
     pub(crate) unlink_with_last: bool,
+    /// What the file may ask of this process; none: whatever it says.
+    pub(crate) limits: Option<Limits>,
 }
 
 impl Default for Handling {
@@ -65,6 +68,7 @@ impl Default for Handling {
             huge_pages: false,
             guard_truncation: false,
             unlink_with_last: false,
+            limits: None,
         }
     }
 }

@@ -175,6 +175,29 @@ pub(crate) fn child_takes_part_anew() -> Outcome {
     Ok(())
 }
 
+/// Closing takes no role, so a child may do it: it holds for the parent, and what was sent is still received.
+pub(crate) fn the_child_closes() -> Outcome {
+    for kind in kinds() {
+        with_parent(kind, |_, queue, producer, consumer| {
+            Child::fork(|| {
+                queue.close();
+                Ok(())
+            })
+            .join()?;
+            ensure!(queue.is_closed(), "the parent's queue is not closed");
+            let result = producer.try_send(&kind.shape.message(2));
+            ensure!(matches!(result, Err(SendError::Closed)), "sending to a closed queue: {result:?}");
+            for seq in 0..2 {
+                ensure!(kind.shape.is(seq, &consumer.recv()?), "message {seq} was changed");
+            }
+            let result = consumer.recv().map(|_| ());
+            ensure!(matches!(result, Err(RecvError::Closed)), "receiving from a closed queue: {result:?}");
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
 /// A forked child that lives on does not keep its dead parent's roles, with all the handles that it inherited.
 pub(crate) fn child_does_not_keep_roles() -> Outcome {
     for kind in kinds() {

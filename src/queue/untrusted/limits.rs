@@ -1,9 +1,10 @@
 //! How much is taken from those whom nobody trusts.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 
 use crate::error::OpenError;
-use crate::queue::Shared;
+use crate::layout::Geometry;
 
 /// What an untrusted queue may ask of this process.
 ///
@@ -69,10 +70,9 @@ impl Limits {
     }
 
     /// Refuses a file that is too large.
-    pub(super) fn check(&self, shared: &Shared) -> Result<(), OpenError> {
-        let geometry = shared.geometry();
+    pub(in crate::queue) fn check(&self, path: &Path, geometry: &Geometry) -> Result<(), OpenError> {
         let too_large = |what, found, limit| {
-            Err(OpenError::TooLarge { path: shared.path().to_path_buf(), what, found, limit })
+            Err(OpenError::TooLarge { path: path.to_path_buf(), what, found, limit })
         };
         if geometry.file_len() > self.file {
             return too_large("the file (bytes)", geometry.file_len(), self.file);

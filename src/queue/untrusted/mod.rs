@@ -10,7 +10,7 @@
 //! | read | where | what is done with it |
 //! |---|---|---|
 //! | preamble | `pread` into private memory, once | checked and turned into a geometry that all else is bounded by |
-//! | length of the file | `fstat`, once | must be the geometry's; [`Limits::file`] |
+//! | length of the file | `fstat`, once | must be the geometry's, which [`Limits::file`] bounds before anything is mapped |
 //! | `dead`, link count | attach | an error |
 //! | entry's pid | a role is taken | a number for the error's text |
 //! | `released`, `taken`, `redo_*`, `tail` | SPSC attach, once each | against each other and 2^62, so that no later sum overflows |
@@ -102,8 +102,8 @@ impl<K: Kind> BytesQueue<K> {
     /// # Errors
     /// As [`open`](Self::open); `TooLarge` if its file is larger than the limit.
     pub fn open_with(name: impl AsRef<Path>, limits: &Limits) -> Result<Self, OpenError> {
-        let shared = Shared::open::<K>(name.as_ref(), &Schema::bytes(), strangers())?;
-        Self::opened(shared, *limits)
+        let shared = Shared::open::<K>(name.as_ref(), &Schema::bytes(), strangers(limits))?;
+        Ok(Self::from_shared(shared, *limits))
     }
 
     /// Opens the queue, or creates it with these options if there is none.
@@ -115,15 +115,10 @@ impl<K: Kind> BytesQueue<K> {
         options: &Options,
         limits: &Limits,
     ) -> Result<Self, OpenError> {
-        let resolved = options.for_bytes(K::NUMBER).map_err(OpenError::Create)?;
+        let mut resolved = options.for_bytes(K::NUMBER).map_err(OpenError::Create)?;
+        resolved.handling.limits = Some(*limits);
         let shared = Shared::open_or_create::<K>(name.as_ref(), &resolved, &Schema::bytes())?;
-        Self::opened(shared, *limits)
-    }
-
-    /// A queue that somebody else has made.
-    pub(crate) fn opened(shared: Arc<Shared>, limits: Limits) -> Result<Self, OpenError> {
-        limits.check(&shared)?;
-        Ok(Self::from_shared(shared, limits))
+        Ok(Self::from_shared(shared, *limits))
     }
 
     /// `shared` is not shared with anybody yet.
@@ -193,6 +188,6 @@ impl<K: Kind> std::fmt::Debug for BytesQueue<K> {
 }
 
 /// How a file of strangers is dealt with: whoever may write to it, nothing of it is believed.
-pub(crate) fn strangers() -> Handling {
-    Handling { sharing: Sharing::Everybody, prefault: false, ..Handling::default() }
+pub(crate) fn strangers(limits: &Limits) -> Handling {
+    Handling { sharing: Sharing::Everybody, prefault: false, limits: Some(*limits), ..Handling::default() }
 }

@@ -60,8 +60,8 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// # Errors
     /// As [`open`](Self::open); `TooLarge` if its file is larger than the limit.
     pub fn open_with(name: impl AsRef<Path>, limits: &Limits) -> Result<Self, OpenError> {
-        let shared = Shared::open::<K>(name.as_ref(), &schema::<T>(), strangers())?;
-        BytesQueue::opened(shared, *limits).map(Self::new)
+        let shared = Shared::open::<K>(name.as_ref(), &schema::<T>(), strangers(limits))?;
+        Ok(Self::new(BytesQueue::from_shared(shared, *limits)))
     }
 
     /// Opens the queue, or creates it with these options if there is none.
@@ -74,9 +74,10 @@ impl<T: Message, K: Kind> Queue<T, K> {
         limits: &Limits,
     ) -> Result<Self, OpenError> {
         let schema = schema::<T>();
-        let resolved = options.for_type(K::NUMBER, &schema).map_err(OpenError::Create)?;
+        let mut resolved = options.for_type(K::NUMBER, &schema).map_err(OpenError::Create)?;
+        resolved.handling.limits = Some(*limits);
         let shared = Shared::open_or_create::<K>(name.as_ref(), &resolved, &schema)?;
-        BytesQueue::opened(shared, *limits).map(Self::new)
+        Ok(Self::new(BytesQueue::from_shared(shared, *limits)))
     }
 
     fn new(bytes: BytesQueue<K>) -> Self {

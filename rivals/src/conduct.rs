@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(12);
 const SLICE: Duration = Duration::from_millis(100);
 /// Large messages get so many times as long: the first round through their memory takes more of it.
 const LARGE: u32 = 3;
+/// ... and those that rest between messages, so many.
+const PARKED: u32 = 6;
 const PINGPONG: Duration = Duration::from_millis(20);
 
 /// How much is measured, and what of it.
@@ -57,6 +59,7 @@ impl Plan {
         let length = match case {
             Case::Crash(_) => self.trials_length,
             Case::Throughput { bytes: 65_536.., .. } => LARGE * self.length,
+            Case::Latency { parked: true, .. } => PARKED * self.length,
             _ => self.length,
         };
         Task {

@@ -15,7 +15,7 @@ use crate::systems::{Receiver, Sender, System};
 /// The longest round trip that the histogram can hold.
 const LONGEST_NS: u64 = 10_000_000_000;
 /// Before a message to one who is to sleep: longer than anybody looks before that.
-const REST: Duration = Duration::from_micros(200);
+const REST: Duration = Duration::from_millis(2);
 /// Round trips that do not count yet ...
 const WARM_UP: u64 = 64;
 /// ... where each takes long.

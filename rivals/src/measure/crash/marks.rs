@@ -16,12 +16,20 @@ const LETTERS: usize = 512;
 pub(super) struct Sent {
     /// Messages whose sending is done.
     pub(super) done: CachePadded<AtomicU64>,
-    /// Different ones that were received ...
+    /// About how many different ones were received: one that a consumer was killed over may not be among them ...
     pub(super) received: CachePadded<AtomicU64>,
     /// ... and the number behind the latest.
     pub(super) latest: CachePadded<AtomicU64>,
     /// How often each was received.
     times: [AtomicU8; MOST_MESSAGES],
+}
+
+impl Sent {
+    /// How many of those whose sending is done nobody has received.
+    pub(super) fn missing(&self) -> u64 {
+        let done = self.done.load(Ordering::Acquire) as usize;
+        self.times[..done].iter().filter(|times| times.load(Ordering::Acquire) == 0).count() as u64
+    }
 }
 
 pub(super) struct Marks {

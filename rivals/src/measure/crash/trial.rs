@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
-use super::marks::{MOST_MESSAGES, Marker, Marks};
+use super::marks::{MOST_MESSAGES, Marker, Marks, Sent};
 use crate::case::{Shape, Victim};
 use crate::check::first_of;
 use crate::measure::crew::{CAUGHT, child, pin};
@@ -215,12 +215,7 @@ fn wait_for(patience: Duration, has_come: impl Fn() -> bool) -> Result<()> {
 /// Stops the producers and counts.
 fn settle(marks: &Marks, time: Option<Duration>) -> Trial {
     marks.stop.store(1, Ordering::Release);
-    let missing = || {
-        let of = |sent: &super::marks::Sent| {
-            sent.done.load(Ordering::Acquire).saturating_sub(sent.received.load(Ordering::Acquire))
-        };
-        marks.sent.iter().map(of).sum::<u64>()
-    };
+    let missing = || marks.sent.iter().map(Sent::missing).sum::<u64>();
     // Twice in a row: a producer may have been sending when it was told to stop.
     if time.is_some() {
         let _ = wait_for(REST, || missing() == 0);

@@ -2,7 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 
-use super::decode::{Failure, unsigned};
+use super::decode::Failure;
+use super::scalars::unsigned;
 use super::types::{Address, Order};
 
 /// The address in the bytes of its archive.

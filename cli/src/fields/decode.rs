@@ -1,9 +1,8 @@
 //! Decodes values from the bytes of an archive, which may be any: each access is checked, and depth, values and bytes are
 //! limited, so that pointers may lead anywhere, also in circles.
 
-use std::time::Duration;
-
 use super::description::{Field, Shape, short};
+use super::scalars::{scalar, unsigned};
 use super::types::{Choice, Id, Kind, Order, Types, Zero};
 use super::value::{Body, Part, Value};
 
@@ -18,7 +17,7 @@ const MOST_RAW: usize = 64;
 /// Why something is not what its type says.
 pub(super) type Failure = &'static str;
 
-const OUTSIDE: Failure = "it reaches beyond the message";
+pub(super) const OUTSIDE: Failure = "it reaches beyond the message";
 
 /// Decodes one message.
 pub(super) struct Decoder<'t, 'd> {
@@ -54,23 +53,6 @@ impl<'t, 'd> Decoder<'t, 'd> {
         let size = node.layout.map_or(0, |layout| layout.size);
         let bytes = self.bytes(at, size)?;
         Ok(match &node.kind {
-            Kind::Empty => Value::Unit,
-            Kind::Bool => match bytes {
-                [0] => Value::Bool(false),
-                [1] => Value::Bool(true),
-                _ => return Err("it is neither true nor false"),
-            },
-            Kind::Char(order) => {
-                let character = char::from_u32(unsigned(bytes, *order) as u32);
-                Value::Char(character.ok_or("it is no character")?)
-            }
-            Kind::Float(order) => match size {
-                4 => Value::Float32(f32::from_bits(unsigned(bytes, *order) as u32)),
-                _ => Value::Float64(f64::from_bits(unsigned(bytes, *order) as u64)),
-            },
-            Kind::Integer { signed, order, zero } => integer(bytes, *signed, *order, *zero)?,
-            Kind::Duration => duration(bytes)?,
-            Kind::Address(address) => Value::Plain(super::address::address(*address, bytes)?),
             Kind::String => self.string(at)?,
             Kind::CString => self.c_string(at)?,
             Kind::Vec(element) => {
@@ -95,7 +77,7 @@ impl<'t, 'd> Decoder<'t, 'd> {
                 let mut bound = |place: &Option<(usize, Id)>| {
                     place.map(|(offset, ty)| Box::new(self.value(ty, at + offset, depth + 1)))
                 };
-                Value::Range { start: bound(start), sign: *sign, end: bound(end) }
+                Value::Range { start: bound(start), sign, end: bound(end) }
             }
             Kind::Pointer { to, may_be_none } => match self.follow(at)? {
                 None if *may_be_none => Value::None,
@@ -111,6 +93,7 @@ impl<'t, 'd> Decoder<'t, 'd> {
             Kind::Str | Kind::CStr | Kind::Slice(_) | Kind::Unknown => {
                 return Err("this command does not know the type");
             }
+            plain => scalar(plain, bytes)?,
         })
     }
 
@@ -188,7 +171,7 @@ impl<'t, 'd> Decoder<'t, 'd> {
         let node = types.node(element);
         let size = node.layout.ok_or("the size of its elements is not known")?.size;
         let bytes = self.bytes(start, len.checked_mul(size).ok_or(OUTSIDE)?)?;
-        if let Kind::Integer { signed: false, zero: Zero::Zero, .. } = node.kind
+        if let Kind::Integer { signed: false, zero: Zero::Number, .. } = node.kind
             && size == 1
         {
             return Ok(self.byte_list(bytes));
@@ -284,41 +267,4 @@ impl<'t, 'd> Decoder<'t, 'd> {
     pub(super) fn target(&self, at: usize) -> Result<usize, Failure> {
         self.follow(at)?.ok_or("it points nowhere")
     }
-}
-
-/// A number of at most 16 bytes.
-pub(super) fn unsigned(bytes: &[u8], order: Order) -> u128 {
-    let add = |number: u128, byte: &u8| number << 8 | u128::from(*byte);
-    match order {
-        Order::Little => bytes.iter().rev().fold(0, add),
-        Order::Big => bytes.iter().fold(0, add),
-    }
-}
-
-fn integer<'d>(bytes: &[u8], signed: bool, order: Order, zero: Zero) -> Result<Value<'d>, Failure> {
-    let number = unsigned(bytes, order);
-    if number == 0 {
-        match zero {
-            Zero::Zero => {}
-            Zero::Impossible => return Err("it is zero, which it cannot be"),
-            Zero::None => return Ok(Value::None),
-        }
-    }
-    let spare = 128 - 8 * bytes.len() as u32;
-    let extended = (number << spare).cast_signed() >> spare;
-    Ok(match (bytes.len(), signed) {
-        (16, true) => Value::Plain(extended.to_string()),
-        (16, false) => Value::Plain(number.to_string()),
-        (_, true) => Value::Signed(extended as i64),
-        (_, false) => Value::Unsigned(number as u64),
-    })
-}
-
-fn duration<'d>(bytes: &[u8]) -> Result<Value<'d>, Failure> {
-    let (seconds, rest) = bytes.split_at_checked(8).ok_or(OUTSIDE)?;
-    let nanoseconds = unsigned(rest.get(..4).ok_or(OUTSIDE)?, Order::Little) as u32;
-    if nanoseconds >= 1_000_000_000 {
-        return Err("it has more than a second of nanoseconds");
-    }
-    Ok(Value::Duration(Duration::new(unsigned(seconds, Order::Little) as u64, nanoseconds)))
 }

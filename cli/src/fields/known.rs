@@ -20,7 +20,7 @@ pub(super) fn number(text: &str) -> Option<(Kind, Option<Layout>)> {
         Some(name) => (name, Zero::None),
         None => match text.strip_prefix("NonZero") {
             Some(name) => (name, Zero::Impossible),
-            None => (text, Zero::Zero),
+            None => (text, Zero::Number),
         },
     };
     let (name, order, is_aligned) = match name.split_once('_') {
@@ -31,11 +31,11 @@ pub(super) fn number(text: &str) -> Option<(Kind, Option<Layout>)> {
         Some(_) => return None,
     };
     let (kind, size) = match (name, zero) {
-        ("char", Zero::Zero) => (Kind::Char(order), 4),
-        ("f32", Zero::Zero) => (Kind::Float(order), 4),
-        ("f64", Zero::Zero) => (Kind::Float(order), 8),
+        ("char", Zero::Number) => (Kind::Char(order), 4),
+        ("f32", Zero::Number) => (Kind::Float(order), 4),
+        ("f64", Zero::Number) => (Kind::Float(order), 8),
         _ => {
-            let letters = if zero == Zero::Zero { ['u', 'i'] } else { ['U', 'I'] };
+            let letters = if zero == Zero::Number { ['u', 'i'] } else { ['U', 'I'] };
             let size = match name.strip_prefix(letters)? {
                 "8" => 1,
                 "16" => 2,

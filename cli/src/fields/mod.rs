@@ -4,7 +4,7 @@
 //! description.rs                       lines of the description: structs, enums, fields
 //! types.rs  known.rs  layout.rs        what they say of types; std's types; where things stand
 //! decode.rs  pointers.rs  tables.rs    bytes to values
-//! address.rs  value.rs
+//! scalars.rs  address.rs  value.rs
 //! show.rs  json.rs                     values to people, and to machines
 //! ```
 //!
@@ -18,6 +18,7 @@ mod json;
 mod known;
 mod layout;
 mod pointers;
+mod scalars;
 mod show;
 mod tables;
 mod types;

@@ -91,7 +91,7 @@ pub(super) enum Order {
 /// What a zero among integers means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Zero {
-    Zero,
+    Number,
     Impossible,
     None,
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Format;
 use crate::fields::{Fields, Value, lines};
 use crate::output::{Paint, print, print_json, say};
-use crate::text::{counted, hex, hex_dump, uuid};
+use crate::text::{count, counted, hex, hex_dump, uuid};
 
 /// How messages are printed.
 pub(super) struct Printer<'a> {
@@ -18,6 +18,8 @@ pub(super) struct Printer<'a> {
     pub(super) form: Option<Format>,
     /// Bytes of each message to show, where they are not decoded.
     pub(super) bytes: usize,
+    /// Messages of no more bytes than this have fields.
+    pub(super) whole: usize,
     /// What messages consist of, if that is to be shown; or why that cannot be.
     pub(super) fields: Option<Result<Fields<'a>, String>>,
 }
@@ -48,8 +50,11 @@ impl Printer<'_> {
         Some(match self.fields.as_ref()? {
             Err(why) => Err(why.clone()),
             Ok(_) if (frame.payload.len() as u64) < frame.len => {
-                let (len, copied) = (counted(frame.len, "byte"), counted(frame.payload.len() as u64, "byte"));
-                Err(format!("it has {len}, of which {copied} were read; --bytes {} reads all", frame.len))
+                let (len, whole) = (counted(frame.len, "byte"), count(self.whole as u64));
+                Err(format!(
+                    "it has {len}, and no more than {whole} are read; --bytes {} reads all",
+                    frame.len
+                ))
             }
             Ok(fields) => fields.decode(&frame.payload),
         })

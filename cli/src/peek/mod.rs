@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::ValueEnum;
-use ringway::inspect::{Inspector, Peek as Look, Peeked, Start};
+use ringway::inspect::{Inspector, Peek as Look, Peeked, PeekedFrame, Start};
 use ringway::schema::Description;
 
 use crate::Ending;
@@ -73,8 +73,10 @@ enum Format {
 
 /// Messages of no more bytes than this are copied for their fields, unless more are asked for.
 const WHOLE: usize = 1 << 20;
-/// So many of these at a time.
-const PORTION: usize = 64;
+/// At first only so many bytes are copied, of so many messages at a time; longer ones follow one by one. That bounds what is
+/// in memory, whatever lengths a file says.
+const FIRST: usize = 1 << 12;
+const PORTION: usize = 1 << 14;
 
 pub(crate) fn peek(arguments: &Peek) -> Result<Ending> {
     let what = &arguments.what;
@@ -136,11 +138,12 @@ impl What {
             what: self,
             inspector,
             out,
-            bytes: if is_decoded { self.bytes.max(WHOLE) } else { self.bytes },
+            bytes: if is_decoded { self.bytes.max(FIRST) } else { self.bytes },
             portion: if is_decoded { PORTION } else { usize::MAX },
             printer: Printer {
                 paint: Paint::new(self.common.color),
                 bytes: self.bytes,
+                whole: if is_decoded { self.bytes.max(WHOLE) } else { 0 },
                 form: if self.json { None } else { Some(format) },
                 fields,
             },
@@ -185,20 +188,36 @@ impl<W: Write> Viewer<'_, W> {
             let wanted = left.min(self.portion);
             let look = look.clone().start(start).most(wanted).bytes(self.bytes);
             let mut last = self.inspector.peek(&look)?;
-            for frame in &last.frames {
-                self.printer.print(self.out, frame)?;
-            }
             let found = last.frames.len() + last.gone as usize;
-            shown += last.frames.len();
             gone += last.gone;
+            for frame in last.frames.drain(..) {
+                match self.whole(frame)? {
+                    Some(frame) => self.printer.print(self.out, &frame)?,
+                    None => gone += 1,
+                }
+                shown += 1;
+            }
             left = left.saturating_sub(found);
             if found < wanted || left == 0 || last.damage.is_some() {
-                last.frames.clear();
                 self.say_gone(gone);
                 return Ok(Seen { shown, last });
             }
             start = Start::From(last.next);
         }
+    }
+
+    /// A message with all its bytes, unless these are too many; none if it was consumed meanwhile. Positions never come again.
+    fn whole(&self, mut frame: PeekedFrame) -> Result<Option<PeekedFrame>> {
+        let whole = self.printer.whole;
+        if frame.payload.len() as u64 == frame.len || frame.len > whole as u64 {
+            return Ok(Some(frame));
+        }
+        let look = Look::new().held(true).start(Start::From(frame.position)).most(1).bytes(whole);
+        let again = self.inspector.peek(&look)?.frames.pop();
+        Ok(again.filter(|again| (again.position, again.len) == (frame.position, frame.len)).map(|again| {
+            frame.payload = again.payload;
+            frame
+        }))
     }
 
     fn say_gone(&self, gone: u64) {

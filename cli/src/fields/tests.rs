@@ -411,6 +411,27 @@ mod std_names {
     }
 }
 
+mod others {
+    use super::*;
+
+    /// Called like the wrapper of all, with other fields.
+    #[derive(Archive, Serialize, Message)]
+    #[ringway(version = 3)]
+    pub(super) struct Wrapper<T> {
+        pub(super) wrapped: T,
+    }
+}
+
+#[test]
+fn namesakes_are_told_apart() {
+    let message = vec![(Wrapper('a'), others::Wrapper { wrapped: 'b' }, Wrapper(1_u8))];
+    is(
+        &message,
+        "[(Wrapper<char>('a'), Wrapper<char>#2 { wrapped: 'b' }, Wrapper<u8>(1))]",
+        json!([["a", {"wrapped": "b"}, 1]]),
+    );
+}
+
 #[test]
 fn a_name_that_is_defined_means_the_definition() {
     let message = vec![std_names::Duration { days: 3 }];

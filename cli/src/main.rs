@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! bench/                                  measures
-//! stat/  top/  peek.rs  schema.rs         look: through `ringway::inspect`, so that no live queue notices
+//! stat/  top/  peek/  schema.rs           look: through `ringway::inspect`, so that no live queue notices
+//! fields/                                 what is in messages of known types
 //! doctor/  gc.rs                          look, and put in order if they are told to: `ringway::repair`
 //! create.rs  send.rs  recv.rs             take part
 //! completions.rs                          shell completions and man pages, from the same definitions
@@ -15,6 +16,7 @@ mod completions;
 mod create;
 mod directory;
 mod doctor;
+mod fields;
 mod framing;
 mod gc;
 mod interrupt;

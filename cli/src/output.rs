@@ -1,5 +1,6 @@
 //! Standard output, colours, and what to keep to oneself.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -100,7 +101,23 @@ pub(crate) fn print_json(out: &mut impl Write, value: &impl Serialize, is_one_li
         true => serde_json::to_string(value)?,
         false => serde_json::to_string_pretty(value)?,
     };
-    print(out, format_args!("{text}\n"))
+    print(out, format_args!("{}\n", tame(&text)))
+}
+
+/// JSON without characters that terminals obey: serde_json leaves some of them as they are. They stand in strings only.
+fn tame(json: &str) -> Cow<'_, str> {
+    let is_wild = |character: char| character.is_control() && character != '\n';
+    if !json.contains(is_wild) {
+        return Cow::Borrowed(json);
+    }
+    let mut text = String::with_capacity(json.len() + 64);
+    for character in json.chars() {
+        match is_wild(character) {
+            true => text += &format!("\\u{:04x}", u32::from(character)),
+            false => text.push(character),
+        }
+    }
+    Cow::Owned(text)
 }
 
 /// Whether whoever read our output went away: no failure of ours.
@@ -161,3 +178,15 @@ macro_rules! say {
     };
 }
 pub(crate) use say;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn json_is_the_same_without_control_characters() {
+        let text = "plain \u{9b}2J \u{7f} \u{1b} é";
+        let json = serde_json::to_string_pretty(&[text]).unwrap();
+        let tame = super::tame(&json);
+        assert!(tame.contains("\\u009b2J \\u007f \\u001b é") && tame.contains('\n'), "{tame}");
+        assert_eq!(serde_json::from_str::<[String; 1]>(&tame).unwrap(), [text]);
+    }
+}

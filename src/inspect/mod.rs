@@ -44,6 +44,8 @@ mod spsc;
 use std::path::Path;
 
 use crate::error::InspectError;
+use crate::layout::Preamble;
+use crate::queue::Description;
 
 pub use header::{FrameShape, Header, OrderHeader, QueueKind, SchemaHeader};
 pub use members::{Liveness, Participant};
@@ -58,6 +60,7 @@ use source::Source;
 #[derive(Debug)]
 pub struct Inspector {
     source: Source,
+    preamble: Preamble,
     header: Header,
 }
 
@@ -70,7 +73,7 @@ impl Inspector {
     pub fn open(name: impl AsRef<Path>) -> Result<Self, InspectError> {
         let (source, preamble) = Source::open(name.as_ref())?;
         let header = Header::new(&preamble, &source.geometry);
-        Ok(Self { source, header })
+        Ok(Self { source, preamble, header })
     }
 
     /// The file.
@@ -81,6 +84,26 @@ impl Inspector {
     /// What the queue was made as. Does not change.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// What its messages look like, as the file says; the text is empty if they are bytes. Read anew each time: up to 1 MiB.
+    ///
+    /// # Errors
+    /// [`InspectError::Open`] if the description is not the one that was recorded.
+    ///
+    /// ```
+    /// use ringway::inspect::Inspector;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("pairs");
+    /// let queue = unsafe { ringway::spsc::Queue::<(u8, u32)>::create(&name)? };
+    /// let description = Inspector::open(&name)?.description()?;
+    /// assert_eq!(description.text(), "message (u8, u32)\n  size 8, alignment 4\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn description(&self) -> Result<Description, InspectError> {
+        let Source { path, file, geometry } = &self.source;
+        Description::read(path, file, &self.preamble, geometry).map_err(InspectError::Open)
     }
 
     /// Everything but the messages. Reads all registry entries and links (MPMC), or walks over the frames in the ring

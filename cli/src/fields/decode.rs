@@ -1,0 +1,270 @@
+//! Decodes values from the bytes of an archive, which may be any: each access is checked, and depth, values and bytes are
+//! limited, so that pointers may lead anywhere, also in circles.
+
+use super::description::{Field, Shape, short};
+use super::scalars::{scalar, unsigned};
+use super::types::{Choice, Id, Kind, Order, Types, Zero};
+use super::value::{Body, Part, Value};
+
+/// Values within values.
+const DEEPEST: usize = 64;
+/// Values of a message, and bytes of their names, texts and lists of bytes.
+const MOST_VALUES: usize = 1000;
+const MOST_BYTES: usize = 1 << 16;
+/// Bytes of what is not decoded.
+const MOST_RAW: usize = 64;
+
+/// Why something is not what its type says.
+pub(super) type Failure = &'static str;
+
+pub(super) const OUTSIDE: Failure = "it reaches beyond the message";
+
+/// Decodes one message.
+pub(super) struct Decoder<'t, 'd> {
+    pub(super) types: &'t Types<'d>,
+    pub(super) payload: &'t [u8],
+    values_left: usize,
+    bytes_left: usize,
+}
+
+impl<'t, 'd> Decoder<'t, 'd> {
+    pub(super) fn new(types: &'t Types<'d>, payload: &'t [u8]) -> Self {
+        Self { types, payload, values_left: MOST_VALUES, bytes_left: MOST_BYTES }
+    }
+
+    /// The message itself, which stands at the end of its bytes. None if these are too few.
+    pub(super) fn root(&mut self) -> Option<Value<'d>> {
+        let at = self.payload.len().checked_sub(self.types.layout.size)?;
+        Some(self.value(self.types.root, at, 0))
+    }
+
+    /// The value of a type that stands at `at`.
+    pub(super) fn value(&mut self, ty: Id, at: usize, depth: usize) -> Value<'d> {
+        self.values_left = self.values_left.saturating_sub(1);
+        if depth > DEEPEST {
+            return Value::Deeper;
+        }
+        self.try_value(ty, at, depth).unwrap_or_else(|why| self.raw(ty, at, Some(why)))
+    }
+
+    fn try_value(&mut self, ty: Id, at: usize, depth: usize) -> Result<Value<'d>, Failure> {
+        let types = self.types;
+        let node = types.node(ty);
+        let size = node.layout.map_or(0, |layout| layout.size);
+        let bytes = self.bytes(at, size)?;
+        Ok(match &node.kind {
+            Kind::String => self.string(at)?,
+            Kind::CString => self.c_string(at)?,
+            Kind::Vec(element) => {
+                let len = self.word(at + 4)? as usize;
+                let start = if len == 0 { at } else { self.target(at)? };
+                self.list(*element, start, len, depth)?
+            }
+            Kind::Array(element, len) => self.list(*element, at, *len, depth)?,
+            Kind::Tuple(fields) => Value::Tuple(self.all(fields.len(), |this, i| {
+                let (offset, ty) = fields[i];
+                this.value(ty, at + offset, depth + 1)
+            })),
+            Kind::Entry(fields) => Value::Struct(
+                "Entry",
+                Body::Fields(self.all(2, |this, i| {
+                    let (offset, ty) = fields[i];
+                    (["key", "value"][i], this.value(ty, at + offset, depth + 1))
+                })),
+            ),
+            Kind::Choice(choice, fields) => self.choice(*choice, fields, at, depth)?,
+            Kind::Range { start, sign, end } => {
+                let mut bound = |place: &Option<(usize, Id)>| {
+                    place.map(|(offset, ty)| Box::new(self.value(ty, at + offset, depth + 1)))
+                };
+                Value::Range { start: bound(start), sign, end: bound(end) }
+            }
+            Kind::Pointer { to, may_be_none } => match self.follow(at)? {
+                None if *may_be_none => Value::None,
+                _ => self.pointee(*to, at, depth)?,
+            },
+            Kind::Niche(of) => match self.is_none(*of, at)? {
+                true => Value::None,
+                false => self.value(*of, at, depth + 1),
+            },
+            Kind::Map(table, key, value) => self.map(*table, *key, *value, at, depth)?,
+            Kind::Defined(definition) => self.defined(*definition, at, depth)?,
+            Kind::Opaque => self.raw(ty, at, None),
+            Kind::Str | Kind::CStr | Kind::Slice(_) | Kind::Unknown => {
+                return Err("this command does not know the type");
+            }
+            plain => scalar(plain, bytes)?,
+        })
+    }
+
+    /// A struct or an enum.
+    fn defined(&mut self, at_definition: usize, at: usize, depth: usize) -> Result<Value<'d>, Failure> {
+        let types = self.types;
+        let definition = &types.definitions[at_definition];
+        match &definition.shape {
+            Shape::Struct(fields) => {
+                let name = self.name(definition.name);
+                Ok(Value::Struct(name, self.body(fields, at, depth)))
+            }
+            Shape::Enum(variants) => {
+                let tag = *self.bytes(at, 1)?.first().ok_or(OUTSIDE)?;
+                let variant = variants.iter().find(|variant| variant.tag == tag);
+                let variant = variant.ok_or("no variant has its tag")?;
+                let name = self.name(variant.name);
+                // A variant within its enum counts as deeper: in JSON it is.
+                Ok(Value::Variant(name, self.body(&variant.fields, at, depth + 1)))
+            }
+        }
+    }
+
+    /// Fields whose offsets count from `at`. That they fit was checked with the description.
+    fn body(&mut self, fields: &[Field<'d>], at: usize, depth: usize) -> Body<'d> {
+        let Some(first) = fields.first() else { return Body::Empty };
+        if first.name == "0" {
+            return Body::Tuple(
+                self.all(fields.len(), |this, i| this.value(fields[i].ty, at + fields[i].offset, depth + 1)),
+            );
+        }
+        Body::Fields(self.all(fields.len(), |this, i| {
+            let field = &fields[i];
+            (this.name(field.name), this.value(field.ty, at + field.offset, depth + 1))
+        }))
+    }
+
+    /// `count` values, or as many of them as may be shown.
+    pub(super) fn all<T>(&mut self, count: usize, mut value: impl FnMut(&mut Self, usize) -> T) -> Part<T> {
+        let mut items = Vec::new();
+        while items.len() < count && !self.is_spent() {
+            items.push(value(self, items.len()));
+        }
+        let more = (count - items.len()) as u64;
+        Part { items, more }
+    }
+
+    /// Whether as much was decoded as may be shown.
+    pub(super) fn is_spent(&self) -> bool {
+        self.values_left == 0 || self.bytes_left == 0
+    }
+
+    /// As many of `wanted` bytes as may still be shown.
+    pub(super) fn spend(&mut self, wanted: usize) -> usize {
+        let granted = wanted.min(self.bytes_left);
+        self.bytes_left -= granted;
+        granted
+    }
+
+    fn name(&mut self, name: &'d str) -> &'d str {
+        let name = short(name);
+        self.spend(name.len());
+        name
+    }
+
+    /// A list whose elements stand one behind the other.
+    pub(super) fn list(
+        &mut self,
+        element: Id,
+        start: usize,
+        len: usize,
+        depth: usize,
+    ) -> Result<Value<'d>, Failure> {
+        let types = self.types;
+        let node = types.node(element);
+        let size = node.layout.ok_or("the size of its elements is not known")?.size;
+        let bytes = self.bytes(start, len.checked_mul(size).ok_or(OUTSIDE)?)?;
+        if let Kind::Integer { signed: false, zero: Zero::Number, .. } = node.kind
+            && size == 1
+        {
+            return Ok(self.byte_list(bytes));
+        }
+        let elements =
+            self.all(len, |this, i| this.value(element, start.saturating_add(i * size), depth + 1));
+        Ok(Value::List(elements))
+    }
+
+    /// Each byte takes the place of several: they are shown as numbers.
+    fn byte_list(&mut self, bytes: &[u8]) -> Value<'d> {
+        let shown = self.spend(bytes.len().saturating_mul(4)).div_ceil(4);
+        Value::Bytes(Part { items: bytes[..shown].to_vec(), more: (bytes.len() - shown) as u64 })
+    }
+
+    /// An `Option`, a `Result` or a `Bound`.
+    fn choice(
+        &mut self,
+        choice: Choice,
+        fields: &[Option<(usize, Id)>],
+        at: usize,
+        depth: usize,
+    ) -> Result<Value<'d>, Failure> {
+        let tag = usize::from(*self.bytes(at, 1)?.first().ok_or(OUTSIDE)?);
+        let names = match choice {
+            Choice::Option => ["None", "Some", ""],
+            Choice::Result => ["Ok", "Err", ""],
+            Choice::Bound => ["Included", "Excluded", "Unbounded"],
+        };
+        let field = *fields.get(tag).ok_or("no variant has its tag")?;
+        Ok(match (choice, field) {
+            (Choice::Option, None) => Value::None,
+            (Choice::Option, Some((offset, ty))) => self.value(ty, at + offset, depth + 1),
+            (_, None) => Value::Variant(names[tag], Body::Empty),
+            (_, Some((offset, ty))) => {
+                let value = self.value(ty, at + offset, depth + 2);
+                Value::Variant(names[tag], Body::Tuple(Part { items: vec![value], more: 0 }))
+            }
+        })
+    }
+
+    /// Whether a value is the one that stands for none.
+    fn is_none(&self, of: Id, at: usize) -> Result<bool, Failure> {
+        let node = self.types.node(of);
+        let bytes = self.bytes(at, node.layout.map_or(0, |layout| layout.size))?;
+        match node.kind {
+            Kind::Bool => Ok(bytes.iter().all(|byte| *byte > 1)),
+            Kind::Integer { zero: Zero::Impossible, .. } => Ok(bytes.iter().all(|byte| *byte == 0)),
+            Kind::Float(order) if bytes.len() == 4 => {
+                Ok(f32::from_bits(unsigned(bytes, order) as u32).is_nan())
+            }
+            Kind::Float(order) => Ok(f64::from_bits(unsigned(bytes, order) as u64).is_nan()),
+            Kind::Pointer { may_be_none: false, .. } => Ok(self.follow(at)?.is_none()),
+            _ => Err("this command does not know which of its values means none"),
+        }
+    }
+
+    /// The bytes of what is not decoded.
+    fn raw(&mut self, ty: Id, at: usize, why: Option<Failure>) -> Value<'d> {
+        let node = self.types.node(ty);
+        let size = node.layout.map_or(0, |layout| layout.size);
+        let there = self.payload.get(at..).unwrap_or_default();
+        let there = &there[..size.min(there.len())];
+        let shown = self.spend(there.len().min(MOST_RAW));
+        let bytes = Part { items: there[..shown].to_vec(), more: (there.len() - shown) as u64 };
+        Value::Raw { ty: self.name(node.name), bytes, why }
+    }
+
+    /// Bytes of the message.
+    pub(super) fn bytes(&self, at: usize, len: usize) -> Result<&'t [u8], Failure> {
+        let end = at.checked_add(len).ok_or(OUTSIDE)?;
+        self.payload.get(at..end).ok_or(OUTSIDE)
+    }
+
+    /// A length.
+    pub(super) fn word(&self, at: usize) -> Result<u32, Failure> {
+        let bytes = self.bytes(at, 4)?;
+        Ok(unsigned(bytes, Order::Little) as u32)
+    }
+
+    /// Where a relative pointer leads; none if it is marked as leading nowhere.
+    pub(super) fn follow(&self, at: usize) -> Result<Option<usize>, Failure> {
+        match self.word(at)?.cast_signed() {
+            1 => Ok(None),
+            offset => {
+                let to = at.checked_add_signed(offset as isize).filter(|to| *to <= self.payload.len());
+                to.map(Some).ok_or("it points to a place outside of the message")
+            }
+        }
+    }
+
+    /// The same, of a pointer that has to lead somewhere.
+    pub(super) fn target(&self, at: usize) -> Result<usize, Failure> {
+        self.follow(at)?.ok_or("it points nowhere")
+    }
+}

@@ -1,0 +1,190 @@
+//! Prints a message: for people in one of several forms, or as JSON.
+
+use std::io::Write;
+
+use anyhow::Result;
+use ringway::inspect::{FrameState, PeekedFrame};
+use serde::Serialize;
+
+use super::Format;
+use crate::fields::{Fields, Value, lines};
+use crate::output::{Paint, print, print_json, say};
+use crate::text::{count, counted, hex, hex_dump, uuid};
+
+/// How messages are printed.
+pub(super) struct Printer<'a> {
+    pub(super) paint: Paint,
+    /// None: as JSON.
+    pub(super) form: Option<Format>,
+    /// Bytes of each message to show, where they are not decoded.
+    pub(super) bytes: usize,
+    /// Messages of no more bytes than this have fields.
+    pub(super) whole: usize,
+    /// What messages consist of, if that is to be shown; or why that cannot be.
+    pub(super) fields: Option<Result<Fields<'a>, String>>,
+}
+
+impl Printer<'_> {
+    pub(super) fn print(&self, out: &mut impl Write, frame: &PeekedFrame) -> Result<()> {
+        match self.form {
+            None => print_json(out, &self.object(frame), true),
+            Some(Format::Fields) => self.show_fields(out, frame),
+            Some(Format::Hex) => {
+                self.show_head(out, frame)?;
+                self.show_hex(out, frame)
+            }
+            Some(Format::Text) => {
+                let payload = self.payload(frame);
+                let more = if (payload.len() as u64) < frame.len { "..." } else { "" };
+                say!(out, "{}{more}", escaped(payload))
+            }
+        }
+    }
+
+    /// As much of the message as is shown of bytes.
+    fn payload<'f>(&self, frame: &'f PeekedFrame) -> &'f [u8] {
+        &frame.payload[..self.bytes.min(frame.payload.len())]
+    }
+
+    fn decode(&self, frame: &PeekedFrame) -> Option<Result<Value<'_>, String>> {
+        Some(match self.fields.as_ref()? {
+            Err(why) => Err(why.clone()),
+            Ok(_) if (frame.payload.len() as u64) < frame.len => {
+                let (len, whole) = (counted(frame.len, "byte"), count(self.whole as u64));
+                Err(format!(
+                    "it has {len}, and no more than {whole} are read; --bytes {} reads all",
+                    frame.len
+                ))
+            }
+            Ok(fields) => fields.decode(&frame.payload),
+        })
+    }
+
+    fn show_head(&self, out: &mut impl Write, frame: &PeekedFrame) -> Result<()> {
+        let head = format!("position {}, {}, {}", frame.position, counted(frame.len, "byte"), state(frame));
+        print(out, format_args!("{}", self.paint.bold(head)))?;
+        if frame.redeliveries > 0 {
+            print(out, format_args!(", handed out {} before", counted(frame.redeliveries, "time")))?;
+        }
+        if let Some(letter) = frame.dead_letter {
+            print(
+                out,
+                format_args!(", dead letter: position {} of {}", letter.position, uuid(letter.queue)),
+            )?;
+        }
+        say!(out, "")
+    }
+
+    fn show_fields(&self, out: &mut impl Write, frame: &PeekedFrame) -> Result<()> {
+        self.show_head(out, frame)?;
+        match self.decode(frame) {
+            Some(Ok(value)) => lines(&value).iter().try_for_each(|line| say!(out, "  {line}")),
+            Some(Err(why)) => {
+                say!(out, "  {}", self.paint.warning(format!("no fields: {why}")))?;
+                self.show_hex(out, frame)
+            }
+            None => self.show_hex(out, frame),
+        }
+    }
+
+    fn show_hex(&self, out: &mut impl Write, frame: &PeekedFrame) -> Result<()> {
+        let payload = self.payload(frame);
+        for line in hex_dump(payload) {
+            say!(out, "  {line}")?;
+        }
+        let more = frame.len.saturating_sub(payload.len() as u64);
+        if more > 0 {
+            let more = counted(more, "byte");
+            say!(out, "  {}", self.paint.dim(format!("and {more} (--bytes shows more)")))?;
+        }
+        Ok(())
+    }
+
+    fn object(&self, frame: &PeekedFrame) -> Frame<'_> {
+        let (state, held_by) = match frame.state {
+            FrameState::Waiting => ("waiting", None),
+            FrameState::Again => ("again", None),
+            FrameState::Held(entry) => ("held", entry),
+        };
+        let (fields, fields_error) = match self.decode(frame) {
+            Some(Ok(value)) => (Some(value), None),
+            Some(Err(why)) => (None, Some(why)),
+            None => (None, None),
+        };
+        let payload = self.payload(frame);
+        Frame {
+            position: frame.position,
+            state,
+            held_by,
+            redeliveries: frame.redeliveries,
+            bytes: frame.len,
+            payload_hex: hex(payload),
+            text: String::from_utf8(payload.to_vec()).ok(),
+            fields,
+            fields_error,
+            dead_letter: frame
+                .dead_letter
+                .map(|letter| Letter { queue: uuid(letter.queue), position: letter.position }),
+        }
+    }
+}
+
+fn state(frame: &PeekedFrame) -> String {
+    match frame.state {
+        FrameState::Waiting => "waiting".into(),
+        FrameState::Again => "comes again".into(),
+        FrameState::Held(Some(entry)) => format!("held by participant {entry}"),
+        FrameState::Held(None) => "held".into(),
+    }
+}
+
+/// Text as it is, everything else in escapes, so that no message can do anything to a terminal.
+fn escaped(bytes: &[u8]) -> String {
+    bytes.utf8_chunks().fold(String::new(), |mut text, chunk| {
+        for character in chunk.valid().chars() {
+            match character {
+                '\\' => text.push_str("\\\\"),
+                plain if !plain.is_control() => text.push(plain),
+                control => text.extend(control.escape_default()),
+            }
+        }
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
+        text
+    })
+}
+
+/// A message, for machines.
+#[derive(Serialize)]
+struct Frame<'a> {
+    position: u64,
+    state: &'static str,
+    held_by: Option<usize>,
+    redeliveries: u64,
+    bytes: u64,
+    payload_hex: String,
+    /// The payload, if it is text.
+    text: Option<String>,
+    /// What is in it, if the queue's file says that.
+    fields: Option<Value<'a>>,
+    /// Why that could not be decoded.
+    fields_error: Option<String>,
+    dead_letter: Option<Letter>,
+}
+
+#[derive(Serialize)]
+struct Letter {
+    queue: String,
+    position: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escaped;
+
+    #[test]
+    fn no_message_reaches_a_terminal_as_it_is() {
+        assert_eq!(escaped(b"plain \xc3\xa9"), "plain \u{e9}");
+        assert_eq!(escaped(b"\x1b[2J\n\\"), "\\u{1b}[2J\\n\\\\");
+        assert_eq!(escaped(b"a\xff\x80b"), "a\\xff\\x80b");
+    }
+}

@@ -1,0 +1,241 @@
+//! `ringway peek` and `ringway tail`: messages, without consuming them.
+
+mod message;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::ValueEnum;
+use ringway::inspect::{Inspector, Peek as Look, Peeked, PeekedFrame, Start};
+use ringway::schema::Description;
+
+use crate::Ending;
+use crate::fields::Fields;
+use crate::interrupt;
+use crate::output::{Common, Paint};
+use crate::text::{counted, parse_bytes, parse_duration};
+use message::Printer;
+
+/// What may be said on the command line.
+#[derive(clap::Args)]
+pub(crate) struct Peek {
+    #[command(flatten)]
+    what: What,
+    /// Also messages that somebody holds
+    #[arg(long)]
+    held: bool,
+}
+
+/// What may be said on the command line.
+#[derive(clap::Args)]
+pub(crate) struct Tail {
+    #[command(flatten)]
+    what: What,
+    /// Go on with those that come, until Ctrl-C; those that are consumed faster than they are seen are missed
+    #[arg(long, short = 'F')]
+    follow: bool,
+    /// With --follow: look once in so long
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "50ms")]
+    interval: Duration,
+}
+
+#[derive(clap::Args)]
+struct What {
+    /// The queue
+    queue: PathBuf,
+    /// How many messages
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
+    count: usize,
+    /// No more bytes of each message than this, in hex or as text; fields of longer ones than 1 MiB need more
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value = "256")]
+    bytes: usize,
+    /// How to print messages; by default as fields where the queue's file says what these are, else in hex
+    #[arg(long, short, value_enum)]
+    format: Option<Format>,
+    /// Print an object for each message, on a line of its own
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A line about each, and the names and values of its fields
+    Fields,
+    /// A line about each, and a hex dump
+    Hex,
+    /// One line each; what is no printable text is escaped
+    Text,
+}
+
+/// Messages of no more bytes than this are copied for their fields, unless more are asked for.
+const WHOLE: usize = 1 << 20;
+/// At first only so many bytes are copied, of so many messages at a time; longer ones follow one by one. That bounds what is
+/// in memory, whatever lengths a file says.
+const FIRST: usize = 1 << 12;
+const PORTION: usize = 1 << 14;
+
+pub(crate) fn peek(arguments: &Peek) -> Result<Ending> {
+    let what = &arguments.what;
+    let inspector = Inspector::open(&what.queue)?;
+    let schema = what.schema(&inspector);
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut viewer = what.viewer(&inspector, &schema, &mut out);
+    let seen = viewer.show(&Look::new().held(arguments.held), Start::Oldest, what.count)?;
+    out.flush()?;
+    if seen.shown == 0 && seen.last.damage.is_none() && !what.common.quiet {
+        eprintln!("ringway: {}: no message waits", inspector.path().display());
+    }
+    seen.check()
+}
+
+pub(crate) fn tail(arguments: &Tail) -> Result<Ending> {
+    interrupt::watch()?;
+    let what = &arguments.what;
+    let inspector = Inspector::open(&what.queue)?;
+    let schema = what.schema(&inspector);
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut viewer = what.viewer(&inspector, &schema, &mut out);
+    let mut seen = viewer.show_newest(what.count)?;
+    loop {
+        viewer.out.flush()?;
+        if !arguments.follow || seen.last.damage.is_some() {
+            return seen.check();
+        }
+        if interrupt::sleep_until(Instant::now() + arguments.interval) {
+            return Ok(Ending::Interrupted);
+        }
+        seen = viewer.show(&Look::new().held(true), Start::From(seen.last.next), 1 << 16)?;
+    }
+}
+
+/// What the file says of its messages; why not, in words.
+type Schema = Result<Description, String>;
+
+impl What {
+    fn schema(&self, inspector: &Inspector) -> Schema {
+        inspector.description().map_err(|error| error.to_string())
+    }
+
+    fn viewer<'a, W: Write>(
+        &'a self,
+        inspector: &'a Inspector,
+        schema: &'a Schema,
+        out: &'a mut W,
+    ) -> Viewer<'a, W> {
+        let is_described = inspector.header().schema.format != 0;
+        let format = self.format.unwrap_or(if is_described { Format::Fields } else { Format::Hex });
+        let needs_fields = if self.json { is_described } else { format == Format::Fields };
+        let fields = needs_fields.then(|| match schema {
+            Ok(description) => Fields::new(description, inspector.header().schema.format),
+            Err(error) => Err(error.clone()),
+        });
+        let is_decoded = matches!(fields, Some(Ok(_)));
+        Viewer {
+            what: self,
+            inspector,
+            out,
+            bytes: if is_decoded { self.bytes.max(FIRST) } else { self.bytes },
+            portion: if is_decoded { PORTION } else { usize::MAX },
+            printer: Printer {
+                paint: Paint::new(self.common.color),
+                bytes: self.bytes,
+                whole: if is_decoded { self.bytes.max(WHOLE) } else { 0 },
+                form: if self.json { None } else { Some(format) },
+                fields,
+            },
+        }
+    }
+}
+
+/// Looks at messages and shows them.
+struct Viewer<'a, W> {
+    what: &'a What,
+    inspector: &'a Inspector,
+    out: &'a mut W,
+    printer: Printer<'a>,
+    /// To copy of each message.
+    bytes: usize,
+    /// Messages that are copied at a time: all of them are in memory.
+    portion: usize,
+}
+
+/// What was looked at.
+struct Seen {
+    shown: usize,
+    /// The last look, without its messages.
+    last: Peeked,
+}
+
+impl<W: Write> Viewer<'_, W> {
+    fn show_newest(&mut self, count: usize) -> Result<Seen> {
+        let look = Look::new();
+        if count <= self.portion {
+            return self.show(&look, Start::Newest, count);
+        }
+        // Which ones they are, to begin with.
+        let newest = self.inspector.peek(&look.clone().start(Start::Newest).most(count).bytes(0))?;
+        let first = newest.frames.first().map_or(newest.next, |frame| frame.position);
+        self.show(&look, Start::From(first), count)
+    }
+
+    fn show(&mut self, look: &Look, mut start: Start, count: usize) -> Result<Seen> {
+        let (mut shown, mut gone, mut left) = (0, 0, count);
+        loop {
+            let wanted = left.min(self.portion);
+            let look = look.clone().start(start).most(wanted).bytes(self.bytes);
+            let mut last = self.inspector.peek(&look)?;
+            let found = last.frames.len() + last.gone as usize;
+            gone += last.gone;
+            for frame in last.frames.drain(..) {
+                match self.whole(frame)? {
+                    Some(frame) => self.printer.print(self.out, &frame)?,
+                    None => gone += 1,
+                }
+                shown += 1;
+            }
+            left = left.saturating_sub(found);
+            if found < wanted || left == 0 || last.damage.is_some() {
+                self.say_gone(gone);
+                return Ok(Seen { shown, last });
+            }
+            start = Start::From(last.next);
+        }
+    }
+
+    /// A message with all its bytes, unless these are too many; none if it was consumed meanwhile. Positions never come again.
+    fn whole(&self, mut frame: PeekedFrame) -> Result<Option<PeekedFrame>> {
+        let whole = self.printer.whole;
+        if frame.payload.len() as u64 == frame.len || frame.len > whole as u64 {
+            return Ok(Some(frame));
+        }
+        let look = Look::new().held(true).start(Start::From(frame.position)).most(1).bytes(whole);
+        let again = self.inspector.peek(&look)?.frames.pop();
+        Ok(again.filter(|again| (again.position, again.len) == (frame.position, frame.len)).map(|again| {
+            frame.payload = again.payload;
+            frame
+        }))
+    }
+
+    fn say_gone(&self, gone: u64) {
+        if gone > 0 && !self.what.common.quiet {
+            eprintln!(
+                "ringway: {}: {} consumed while they were looked at",
+                self.what.queue.display(),
+                counted(gone, "message")
+            );
+        }
+    }
+}
+
+impl Seen {
+    fn check(self) -> Result<Ending> {
+        match self.last.damage {
+            Some(damage) => Err(damage.into()),
+            None => Ok(Ending::Well),
+        }
+    }
+}

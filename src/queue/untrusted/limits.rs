@@ -71,9 +71,8 @@ impl Limits {
 
     /// Refuses a file that is too large.
     pub(in crate::queue) fn check(&self, path: &Path, geometry: &Geometry) -> Result<(), OpenError> {
-        let too_large = |what, found, limit| {
-            Err(OpenError::TooLarge { path: path.to_path_buf(), what, found, limit })
-        };
+        let too_large =
+            |what, found, limit| Err(OpenError::TooLarge { path: path.to_path_buf(), what, found, limit });
         if geometry.file_len() > self.file {
             return too_large("the file (bytes)", geometry.file_len(), self.file);
         }

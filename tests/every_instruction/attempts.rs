@@ -8,10 +8,10 @@ use super::tracer::{Gate, Traced};
 use crate::process::{Outcome, Random, ensure, number_from, progress};
 
 /// How many instructions are tried besides the events, when not all of them are.
-const SAMPLES: u64 = if cfg!(debug_assertions) { 4 } else { 12 };
+const SAMPLES: u64 = if cfg!(debug_assertions) { 2 } else { 12 };
 /// Of the events, one in so many is tried: debug builds are slow, and optimised ones try all. Which ones differs from run to
 /// run.
-const EVENT_STEP: u64 = if cfg!(debug_assertions) { 4 } else { 1 };
+const EVENT_STEP: u64 = if cfg!(debug_assertions) { 10 } else { 1 };
 /// No operation takes so many instructions.
 const LIMIT: u64 = 5_000_000;
 

@@ -53,7 +53,8 @@ fn message(id: u64) -> Message {
 
 /// Reads all of a message, as a user might.
 fn read(message: &ArchivedMessage) -> u64 {
-    let mut sum = message.id.to_native() + u64::from(message.flag) + u64::from(message.letter.to_native());
+    let mut sum = message.id.to_native().wrapping_add(u64::from(message.flag));
+    sum = sum.wrapping_add(u64::from(message.letter.to_native()));
     sum = sum.wrapping_add(message.text.chars().map(u64::from).sum());
     sum = sum.wrapping_add(
         message.lists.iter().flat_map(|list| list.iter()).map(|n| u64::from(n.to_native())).sum(),

@@ -156,6 +156,36 @@ fn typed_queues_are_checked_as_named_ones_are() {
 }
 
 #[test]
+fn typed_queues_are_handed_over_in_all_ways() {
+    type Points = spsc::Queue<Point>;
+    // SAFETY: only this test has it.
+    let queue = unsafe { Points::create_memfd(&small()) }.unwrap();
+    let mut producer = queue.producer().unwrap();
+    let (here, there) = UnixStream::pair().unwrap();
+    queue.send_to(&here).unwrap();
+    let descriptor = queue.inheritable().unwrap();
+    // SAFETY: whoever has it uses ringway, here and below.
+    let received = unsafe { Points::receive_from(&there, &Options::new()) }.unwrap();
+    // SAFETY: as above.
+    let inherited = unsafe { Points::open_fd(&descriptor, &Options::new()) }.unwrap();
+    // SAFETY: as above.
+    let cloned = unsafe { Points::open_fd(queue.as_fd(), &Options::new()) }.unwrap();
+    for (number, peer) in [received, inherited, cloned].into_iter().enumerate() {
+        producer.send(&Point { x: number as f64, name: "typed".into() }).unwrap();
+        let consumer = peer.consumer().unwrap();
+        let point = consumer.try_recv().unwrap();
+        assert_eq!((point.x.to_native(), point.name.as_str()), (number as f64, "typed"));
+        assert!(!peer.is_orphaned().unwrap(), "what has no name loses none");
+        assert!(peer.notices().is_empty(), "{:?}", peer.notices());
+    }
+    let (here, there) = UnixStream::pair().unwrap();
+    memfd().send_to(&here).unwrap();
+    // SAFETY: as above.
+    let refused = unsafe { Points::receive_from(&there, &Options::new()) };
+    assert!(matches!(refused, Err(OpenError::WrongType { .. })), "{:?}", refused.map(drop));
+}
+
+#[test]
 fn a_descriptor_of_something_else_is_refused() {
     let dir = common::directory();
     // SAFETY: only this test knows the file.

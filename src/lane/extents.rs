@@ -1,7 +1,7 @@
 //! A producer's list of the frames of its lane that somebody may still read, in their order.
 
 /// The link that keeps a frame, and where the frame ends in the lane.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(crate) struct Extent {
     pub(crate) position: u64,
     pub(crate) end: u64,
@@ -11,8 +11,9 @@ pub(crate) struct Extent {
 ///
 /// Every message adds one, so this is what a `VecDeque` has too much for: it never grows, and its size is a power of two.
 pub(crate) struct Extents {
-    /// Extent `i` is in slot `i % len`.
-    slots: Box<[Extent]>,
+    /// Extent `i` is in slot `i % len`. Tuples, which a new vector takes as zeros from the system: pages that are never used
+    /// are never touched.
+    slots: Box<[(u64, u64)]>,
     /// The oldest.
     first: u64,
     /// Behind the newest.
@@ -23,12 +24,18 @@ impl Extents {
     /// Room for one of each of the `links`, a power of two.
     pub(crate) fn new(links: usize) -> Self {
         assert!(links.is_power_of_two(), "geometry was checked");
-        Self { slots: vec![Extent::default(); links].into(), first: 0, next: 0 }
+        Self { slots: vec![(0, 0); links].into(), first: 0, next: 0 }
     }
 
     #[inline(always)]
     fn slot(&self, number: u64) -> usize {
         number as usize & (self.slots.len() - 1)
+    }
+
+    #[inline(always)]
+    fn extent(&self, number: u64) -> Extent {
+        let (position, end) = self.slots[self.slot(number)];
+        Extent { position, end }
     }
 
     /// Adds the newest one. If there are as many as links, the oldest one's link has moved on: so many positions have been
@@ -39,7 +46,7 @@ impl Extents {
             self.first += 1;
         }
         let slot = self.slot(self.next);
-        self.slots[slot] = extent;
+        self.slots[slot] = (extent.position, extent.end);
         self.next += 1;
     }
 
@@ -49,18 +56,18 @@ impl Extents {
     }
 
     pub(crate) fn oldest(&self) -> Option<Extent> {
-        (self.first < self.next).then(|| self.slots[self.slot(self.first)])
+        (self.first < self.next).then(|| self.extent(self.first))
     }
 
     /// How many of the oldest ones, but no more than `most`, are so.
     pub(crate) fn count_while(&self, most: u64, is_so: impl Fn(Extent) -> bool) -> u64 {
         let some = self.first..self.next.min(self.first + most);
-        some.take_while(|number| is_so(self.slots[self.slot(*number)])).count() as u64
+        some.take_while(|number| is_so(self.extent(*number))).count() as u64
     }
 
     /// Removes the oldest `count`, of which there must be so many. Returns the last of them.
     pub(crate) fn remove(&mut self, count: u64) -> Option<Extent> {
         self.first += count;
-        (count > 0).then(|| self.slots[self.slot(self.first - 1)])
+        (count > 0).then(|| self.extent(self.first - 1))
     }
 }

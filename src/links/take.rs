@@ -166,7 +166,7 @@ impl Links {
         exchanged.is_ok()
     }
 
-    /// Marks what was taken, all of it, before any of it is used; hands `each` what has frames.
+    /// Marks what was taken, one after the other; hands `each` what has a frame as soon as that is marked.
     #[inline(always)]
     pub(crate) fn mark_run(&self, me: usize, taken: Taken, mut each: impl FnMut(Found)) {
         let mut position = taken.first;

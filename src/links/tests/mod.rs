@@ -25,6 +25,25 @@ fn positions(consumer: &Consumer) -> Vec<u64> {
 }
 
 #[test]
+fn a_run_goes_across_the_end_in_one_call() {
+    let (world, mut producer, mut consumer) = queue();
+    for lap in 0..5_u64 {
+        let messages: Vec<u8> = (0..3).map(|each| lap as u8 * 3 + each).collect();
+        for message in &messages {
+            producer.stage(*message, 8).unwrap();
+        }
+        let first = lap * 3;
+        assert_eq!(producer.claim(3), Ok(Claimed { first, count: 3 }));
+        producer.commit_all();
+        consumer.recv(3).unwrap();
+        assert_eq!(positions(&consumer), [first, first + 1, first + 2]);
+        let delivered: Vec<u8> = world.log().delivered.iter().map(|(message, ..)| *message).collect();
+        assert_eq!(delivered[first as usize..], messages);
+        consumer.release_all();
+    }
+}
+
+#[test]
 fn a_batch_takes_what_there_is_room_for() {
     let (world, mut producer, mut consumer) = queue();
     for message in 1..=3 {

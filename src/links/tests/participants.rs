@@ -77,6 +77,19 @@ impl Producer {
         Some(position)
     }
 
+    /// Commits all that was claimed, in one call.
+    pub(super) fn commit_all(&mut self) {
+        let Some((first, end)) = self.claimed.take() else { return };
+        let staged: Vec<_> = self.staged.drain(..).take((end - first) as usize).collect();
+        let refs =
+            staged.iter().map(|(frame, _)| FrameRef { lane: self.me, offset: frame.offset, len: frame.len });
+        self.world.links.commit_run(first, refs);
+        for (position, (frame, message)) in (first..).zip(staged) {
+            self.world.log().committed.push(message);
+            self.writer.linked(position, frame);
+        }
+    }
+
     /// Sends frames of one granule, `least` or more of them; how many.
     pub(super) fn send(&mut self, messages: &[u8], least: usize) -> usize {
         for message in messages {

@@ -37,6 +37,8 @@ pub(crate) struct MpmcReceiver {
     idle: Cell<u32>,
     /// Lanes that were seen to be ready.
     ready: Vec<Cell<bool>>,
+    /// Of a frame that came with good ones: the next look tells of it.
+    damage: Cell<Option<Damage>>,
     letters: RefCell<Letters>,
     /// Whether frames may be read in place, which burying them takes.
     buries: bool,
@@ -82,6 +84,7 @@ impl MpmcReceiver {
             is_held_up: Cell::new(false),
             idle: Cell::new(0),
             ready: vec![Cell::new(false); member.links.entries.len()],
+            damage: Cell::new(None),
             letters: RefCell::default(),
             buries: shared.is_trusted(),
             keeper: MpmcKeeper {
@@ -239,6 +242,9 @@ impl MpmcReceiver {
         if max == 0 {
             return Ok(None);
         }
+        if let Some(damage) = self.damage.take() {
+            return Err(damage);
+        }
         for _ in 0..MOST_TURNS {
             if self.redo.is_due(self.links())
                 && let Some(again) = self.take_again()
@@ -259,7 +265,10 @@ impl MpmcReceiver {
                         Some(damage) if spans.is_empty() => return Err(damage),
                         // A run that holds nothing but tombstones: go on behind it.
                         None if spans.is_empty() => {}
-                        _ => return Ok(Some(Run { count: spans.len() })),
+                        damage => {
+                            self.damage.set(damage);
+                            return Ok(Some(Run { count: spans.len() }));
+                        }
                     }
                 }
                 Err(nothing) if self.look_again(nothing) => {}

@@ -8,6 +8,7 @@ use nix::unistd::{Pid, gettid};
 
 use super::member::Member;
 use super::sender::MpmcSender;
+use crate::error::RecvError;
 use crate::layout::order::EntryRole;
 use crate::links::FrameRef;
 use crate::park::Bell;
@@ -108,4 +109,21 @@ fn letters_ring_for_who_waits_for_them() {
         taken.wait();
         assert_eq!(rings, 1);
     });
+}
+
+/// The good frames of a run are received, and then it is said that one among them was lost.
+#[test]
+fn a_damaged_frame_among_good_ones_is_told_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = create(dir.path(), &Options::new());
+    drop(MpmcSender::attach(Arc::clone(queue.shared())).unwrap());
+    let claimer = Member::attach(Arc::clone(queue.shared()), EntryRole::Producer).unwrap();
+    let consumer = queue.consumer().unwrap();
+    let first = claimer.links.claim(claimer.me, 3, 3).unwrap().first;
+    let frame = |len| FrameRef { lane: claimer.me, offset: 0, len };
+    claimer.links.commit_run(first, [frame(0), frame(1 << 26), frame(0)].into_iter());
+    assert_eq!(consumer.try_recv_many(3).unwrap().len(), 2);
+    let error = consumer.try_recv_many(3).unwrap_err();
+    assert!(matches!(&error, RecvError::Damaged(damage) if damage.position == first + 1), "{error:?}");
+    assert!(matches!(consumer.try_recv_many(3), Err(RecvError::Empty)));
 }

@@ -1,12 +1,12 @@
 //! Whether there is something to take, for those who wait for several queues.
 
-use super::MpmcReceiver;
+use super::{MOST_TURNS, MpmcReceiver};
 
 impl MpmcReceiver {
     /// As a look that takes, but for that. After so many looks.
     pub(super) fn is_ready(&self, looks: u64) -> bool {
         let exact = self.is_closer_look(looks);
-        loop {
+        for _ in 0..MOST_TURNS {
             if self.redo.is_due(self.links()) && self.redo.may_take(self.links()) {
                 return true;
             }
@@ -16,5 +16,6 @@ impl MpmcReceiver {
                 Err(_) => return false,
             }
         }
+        false
     }
 }

@@ -62,6 +62,8 @@ fn stress<K: Kind>(options: Options, producers: usize, consumers: usize, parks: 
     let queue = create::<K>(&place, &options)?;
     let all = producers + consumers;
     let field = Field { place: &place, notes: Words::new(all * WORDS), end: Words::new(1), producers };
+    // Inherited: the first signal may come before a child has run at all.
+    note_signals(0)?;
     let children: Vec<_> = (0..all)
         .map(|process| {
             Child::fork(|| {
@@ -178,7 +180,6 @@ fn message(producer: usize, number: u64) -> [u8; 16] {
 }
 
 fn produce<K: Kind>(field: &Field<'_>, me: usize) -> Outcome {
-    note_signals(0)?;
     let mut random = Random::new(me as u64);
     let mut producer = open::<K>(field.place)?.producer()?;
     let notes = field.notes(me);

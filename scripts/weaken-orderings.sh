@@ -32,7 +32,6 @@ mistakes=(
     'tail-load-relaxed|src/links/mod.rs|Tail(self.cursors.tail.load(Ordering::Acquire))|Tail(self.cursors.tail.load(Ordering::Relaxed))'
     'head-load-relaxed|src/links/mod.rs|Head(self.cursors.head.load(Ordering::Acquire))|Head(self.cursors.head.load(Ordering::Relaxed))'
     'state-load-relaxed|src/links/mod.rs|LinkState(self.links[slot].state.load(Ordering::Acquire))|LinkState(self.links[slot].state.load(Ordering::Relaxed))'
-    'state-at-load-relaxed|src/links/mod.rs|LinkState(self.link(position).state.load(Ordering::Acquire))|LinkState(self.link(position).state.load(Ordering::Relaxed))'
     'step-state-load-relaxed|src/links/walk.rs|LinkState(self.link.state.load(Ordering::Acquire))|LinkState(self.link.state.load(Ordering::Relaxed))'
     'second-look-relaxed|src/links/mod.rs|let after = self.state(slot);|let after = LinkState(self.links[slot].state.load(Ordering::Relaxed));'
     'second-look-dropped|src/links/mod.rs|if found == lane && after.lap() == before.lap() {|if found == lane {'

@@ -160,7 +160,7 @@ impl Links {
     /// The state of a position's link, whatever position that is about. As [`state`](Self::state).
     #[inline(always)]
     fn state_at(&self, position: u64) -> LinkState {
-        LinkState(self.link(position).state.load(Ordering::Acquire))
+        self.step(position).state()
     }
 
     #[inline(always)]

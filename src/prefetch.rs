@@ -19,3 +19,17 @@ pub(crate) fn to_write<T: ?Sized>(address: *const T) {
     }
     let _ = address;
 }
+
+/// Asks for the line at `address`, to be read.
+#[inline(always)]
+pub(crate) fn to_read<T: ?Sized>(address: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    // SAFETY: a hint; no address makes it fault, and it changes neither memory nor flags.
+    unsafe {
+        std::arch::asm!(
+            "prefetcht0 [{}]", in(reg) address.cast::<u8>(),
+            options(nostack, preserves_flags, readonly)
+        );
+    }
+    let _ = address;
+}

@@ -38,16 +38,18 @@ impl Extents {
         Extent { position, end }
     }
 
-    /// Adds the newest one. If there are as many as links, the oldest one's link has moved on: so many positions have been
-    /// claimed since.
+    /// Adds the newest: frames at consecutive positions that end there, no more than there are links. Where there is no room
+    /// for all, the oldest ones' links have moved on: so many positions have been claimed since.
     #[inline(always)]
-    pub(crate) fn push(&mut self, extent: Extent) {
-        if self.is_full() {
-            self.first += 1;
+    pub(crate) fn push(&mut self, first: u64, ends: impl ExactSizeIterator<Item = u64>) {
+        let Self { slots, first: oldest, next } = self;
+        let (room, count, mask) = (slots.len() as u64, ends.len() as u64, slots.len() - 1);
+        debug_assert!(count <= room);
+        *oldest = (*oldest).max((*next + count).saturating_sub(room));
+        for (i, end) in (0..count).zip(ends) {
+            slots[(*next + i) as usize & mask] = (first + i, end);
         }
-        let slot = self.slot(self.next);
-        self.slots[slot] = (extent.position, extent.end);
-        self.next += 1;
+        *next += count;
     }
 
     #[inline(always)]
@@ -69,5 +71,35 @@ impl Extents {
     pub(crate) fn remove(&mut self, count: u64) -> Option<Extent> {
         self.first += count;
         (count > 0).then(|| self.extent(self.first - 1))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_make_room_however_many_are_added_at_once() {
+        for at_once in 1..=4 {
+            let mut extents = Extents::new(4);
+            let mut added: Vec<u64> = Vec::new();
+            for _ in 0..5 {
+                let first = added.len() as u64;
+                let new = first..first + at_once;
+                extents
+                    .push(first, new.clone().map(|position| 10 * position).collect::<Vec<_>>().into_iter());
+                added.extend(new);
+                let kept = &added[added.len().saturating_sub(4)..];
+                assert_eq!(extents.is_full(), kept.len() == 4);
+                assert_eq!(extents.oldest().map(|oldest| oldest.position), kept.first().copied());
+                assert_eq!(
+                    extents.count_while(9, |extent| extent.end == 10 * extent.position),
+                    kept.len() as u64
+                );
+            }
+            assert_eq!(extents.remove(3).map(|last| last.position), Some(added[added.len() - 2]));
+            assert_eq!(extents.remove(0).map(|last| last.position), None);
+            assert_eq!(extents.count_while(9, |_| true), 1);
+        }
     }
 }

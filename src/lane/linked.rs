@@ -4,7 +4,7 @@
 //! frame's bytes are free once its link's lap has moved past its position (`SYNC release`); room is given back in
 //! order, up to the oldest frame that is not. A new owner of the lane makes the list anew from the links.
 
-use super::extents::{Extent, Extents};
+use super::extents::Extents;
 use super::ring::Ring;
 use super::{Damage, LaneMemory, Refusal, Room, Slot};
 use crate::layout::{Framing, Geometry};
@@ -84,7 +84,7 @@ impl Writer {
             if tail - first > ring.capacity() || extents.is_full() {
                 return Err(damage("link's offset", frame.offset));
             }
-            extents.push(Extent { position: frame.position, end: tail });
+            extents.push(frame.position, [tail].into_iter());
         }
         Ok(Self { memory, base, ring, min_payload, tail, limit: first + ring.capacity(), extents })
     }
@@ -124,9 +124,12 @@ impl Writer {
     /// Asks for as many bytes further on in the ring as this frame takes.
     #[inline(always)]
     fn ask_ahead(&self, start: u64, size: u64) {
-        let mut at = start + AHEAD;
-        while at < start + AHEAD + size {
-            prefetch::to_write(self.memory.payload(self.base + self.ring.offset(at)));
+        let ask =
+            |at| prefetch::to_write(self.memory.payload(self.base + self.ring.offset(start + AHEAD + at)));
+        ask(0);
+        let mut at = LINE;
+        while at < size {
+            ask(at);
             at += LINE;
         }
     }
@@ -173,11 +176,13 @@ impl Writer {
         Placed { offset, len, end: slot.position + self.ring.size(len) }
     }
 
-    /// The frame is linked at `position`: it stays until that is over.
+    /// The frames are linked at the positions from `first` on: they stay until these are over.
     #[inline(always)]
-    pub(crate) fn linked(&mut self, position: u64, frame: Placed) {
-        self.tail = frame.end;
-        self.extents.push(Extent { position, end: frame.end });
+    pub(crate) fn linked_run(&mut self, first: u64, frames: &[Placed]) {
+        if let Some(last) = frames.last() {
+            self.tail = last.end;
+            self.extents.push(first, frames.iter().map(|frame| frame.end));
+        }
     }
 
     /// The link that keeps the oldest frame.

@@ -3,7 +3,7 @@
 use crossbeam_utils::Backoff;
 
 use super::die_point::die_point;
-use super::walk::Step;
+use super::walk::{Step, count_while};
 use super::{FrameRef, Links};
 use crate::layout::order::{Intent, LinkState, MAX_BATCH, Place, Tail};
 use crate::prefetch;
@@ -11,6 +11,9 @@ use crate::sync::Ordering;
 
 /// How many positions ahead a producer asks for a link's line.
 const LINKS_AHEAD: u64 = 8;
+
+/// Links in a cache line.
+const LINKS_PER_LINE: u64 = 4;
 
 /// So often at most does one call try: words that make no sense must not keep it for ever.
 const MOST_TRIES: u32 = 1 << 20;
@@ -88,19 +91,30 @@ impl Links {
             own.enq.store(Intent::NONE.0, Ordering::Release);
             return Err(None);
         }
-        prefetch::to_write(self.link(first + count + LINKS_AHEAD));
+        self.ask_for_links(first + count + LINKS_AHEAD, count);
         Ok(Claimed { first, count })
+    }
+
+    /// Asks for the links of so many positions, to be written.
+    #[inline(always)]
+    fn ask_for_links(&self, first: u64, count: u64) {
+        prefetch::to_write(self.link(first));
+        let mut more = LINKS_PER_LINE;
+        while more < count {
+            prefetch::to_write(self.link(first + more));
+            more += LINKS_PER_LINE;
+        }
     }
 
     /// How many of the `most` positions from `first` have a free link.
     #[inline(always)]
     fn free_run(&self, first: u64, most: u64) -> u64 {
         // SYNC release: whoever read the link's last frame has done so.
-        let is_free = |step: &Step<'_>| step.state() == LinkState::free(step.lap);
+        let is_free = |step: Step<'_>| step.state() == LinkState::free(step.lap);
         if most == 1 {
-            return u64::from(first < self.limit && is_free(&self.step(first)));
+            return u64::from(first < self.limit && is_free(self.step(first)));
         }
-        self.run(first, most.min(self.limit.saturating_sub(first))).take_while(is_free).count() as u64
+        count_while(self.run(first, most.min(self.limit.saturating_sub(first))), is_free)
     }
 
     #[cold]
@@ -131,9 +145,11 @@ impl Links {
                 step.publish();
             }
         };
-        match count {
-            1 => commit(self.step(first)),
-            count => self.run(first, count as u64).for_each(commit),
+        if count == 1 {
+            return commit(self.step(first));
+        }
+        for stretch in self.run(first, count as u64) {
+            stretch.steps().for_each(&mut commit);
         }
     }
 

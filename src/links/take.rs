@@ -3,7 +3,7 @@
 use crossbeam_utils::Backoff;
 
 use super::die_point::die_point;
-use super::walk::Step;
+use super::walk::{Step, count_while};
 use super::{FrameRef, Links};
 use crate::layout::order::{Head, Intent, LinkState, MAX_BATCH};
 use crate::sync::Ordering;
@@ -117,11 +117,10 @@ impl Links {
         if self.state_at(first) != LinkState::full(self.lap(first)) {
             return 0;
         }
-        let is_ours = |step: &Step<'_>| {
+        count_while(self.run(first, most), |step| {
             let state = step.state();
             state == LinkState::full(step.lap) || state.lap() > step.lap
-        };
-        self.run(first, most).take_while(is_ours).count() as u64
+        })
     }
 
     /// The link at `head` is not FULL. None: look again.
@@ -170,15 +169,17 @@ impl Links {
     #[inline(always)]
     pub(crate) fn mark_run(&self, me: usize, taken: Taken, mut each: impl FnMut(Found)) {
         let mut position = taken.first;
-        self.run(taken.first, taken.count).for_each(|step| {
-            // What was FULL then is FULL now: only its winner moves it, and that is me, alive.
-            if step.state().lap() == step.lap {
-                die_point();
-                step.mark(me);
-                each(Found { position, frame: Self::frame_ref(step.link) });
+        for stretch in self.run(taken.first, taken.count) {
+            for step in stretch.steps() {
+                // What was FULL then is FULL now: only its winner moves it, and that is me, alive.
+                if step.state().lap() == step.lap {
+                    die_point();
+                    step.mark(me);
+                    each(Found { position, frame: Self::frame_ref(step.link) });
+                }
+                position += 1;
             }
-            position += 1;
-        });
+        }
     }
 
     /// Whether there was something at `head` a moment ago: a frame, or what is to be passed and may have one behind it.

@@ -28,19 +28,45 @@ impl Links {
 
     /// Those of `count` positions from `first` on, but no more than there are links.
     ///
-    /// Two slices, so that going through a run is little code: drive it from inside (`for_each`, `count`).
+    /// Two stretches, so that going through a run is little code: a loop over the steps of one, inside a loop over both. An
+    /// iterator over all steps would have the body of the loop twice, or out of line.
     #[inline(always)]
-    pub(super) fn run(&self, first: u64, count: u64) -> impl Iterator<Item = Step<'_>> {
+    pub(super) fn run(&self, first: u64, count: u64) -> [Stretch<'_>; 2] {
         let (slot, lap, count) = (self.slot(first), self.lap(first), count.min(self.count()) as usize);
         let (before, from) = self.links.split_at(slot);
         let here = count.min(from.len());
         let next = count.saturating_sub(here).min(before.len());
         // Wrapping: a word that makes no sense must not make anybody panic.
-        steps(&from[..here], lap).chain(steps(&before[..next], lap.wrapping_add(1)))
+        let next_lap = lap.wrapping_add(1);
+        [Stretch { links: &from[..here], lap }, Stretch { links: &before[..next], lap: next_lap }]
     }
 }
 
+/// Links side by side, of one lap.
+#[derive(Clone, Copy)]
+pub(super) struct Stretch<'a> {
+    links: &'a [Link],
+    lap: u64,
+}
+
+impl<'a> Stretch<'a> {
+    #[inline(always)]
+    pub(super) fn steps(self) -> impl Iterator<Item = Step<'a>> {
+        self.links.iter().map(move |link| Step { link, lap: self.lap })
+    }
+}
+
+/// How many steps of a run there are before the first that is not so.
 #[inline(always)]
-fn steps(links: &[Link], lap: u64) -> impl Iterator<Item = Step<'_>> {
-    links.iter().map(move |link| Step { link, lap })
+pub(super) fn count_while(run: [Stretch<'_>; 2], is_so: impl Fn(Step<'_>) -> bool) -> u64 {
+    let mut count = 0;
+    for stretch in run {
+        for step in stretch.steps() {
+            if !is_so(step) {
+                return count;
+            }
+            count += 1;
+        }
+    }
+    count
 }

@@ -307,7 +307,7 @@ impl<K: Kind> BytesConsumer<K> {
     fn recv_many_as(&self, max: usize, until: Option<Until>) -> Result<BytesFrames<'_, K>, RecvError> {
         let keeper = self.receiver.keeper();
         let mut spans = keeper.lend_spans();
-        let result = match (self.try_take_many(max, &mut spans), until) {
+        let result = match (self.try_take_many(max, &mut spans, until.is_some()), until) {
             (Ok(Some(run)), _) => Ok(run),
             (Ok(None), Some(until)) => self.wait_for_run(max, &mut spans, until),
             (Ok(None), None) => self.last_look(BEFORE_SLEEP, || self.receiver.take_many(max, &mut spans)),
@@ -418,9 +418,14 @@ impl<K: Kind> BytesConsumer<K> {
         &self,
         max: usize,
         spans: &mut SpansOf<K::Receiver>,
+        waits: bool,
     ) -> Result<Option<RunBy<K::Receiver>>, RecvError> {
         self.check_process()?;
-        self.checked(self.receiver.take_many(max, spans))
+        // As in `recv_until`: if there is nothing, that is looked into while waiting.
+        self.checked(match waits {
+            true => self.receiver.take_many_patiently(max, spans, 0),
+            false => self.receiver.take_many(max, spans),
+        })
     }
 
     #[inline(always)]

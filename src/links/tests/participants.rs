@@ -68,7 +68,7 @@ impl Producer {
         let Placed { offset, len, .. } = frame;
         self.world.links.commit_run(position, [FrameRef { lane: self.me, offset, len }].into_iter());
         self.world.log().committed.push(message);
-        self.writer.linked(position, frame);
+        self.writer.linked_run(position, &[frame]);
         self.claimed = Some((position + 1, end)).filter(|_| position + 1 < end);
         if self.claimed.is_none() {
             self.staged.clear();
@@ -86,7 +86,7 @@ impl Producer {
         self.world.links.commit_run(first, refs);
         for (position, (frame, message)) in (first..).zip(staged) {
             self.world.log().committed.push(message);
-            self.writer.linked(position, frame);
+            self.writer.linked_run(position, &[frame]);
         }
     }
 

@@ -15,6 +15,7 @@ use crate::error::AttachError;
 use crate::lane::Damage;
 use crate::layout::order::{EntryRole, MAX_BATCH};
 use crate::links::{Found, FrameRef, Held, Links, Nothing, RedoScan};
+use crate::prefetch;
 use crate::queue::Shared;
 use crate::queue::bells::Bells;
 use crate::queue::kind::{Keeper, Receiver};
@@ -236,6 +237,26 @@ impl MpmcReceiver {
         }
     }
 
+    /// Takes up to `most` frames; one of them may be damaged.
+    ///
+    /// A function of its own, so that its loops have all registers. By the time that the last frame is marked, the first
+    /// lines of the first ones are there.
+    #[inline(never)]
+    fn take_run(&self, most: u64, spans: &mut Vec<Taken>, exact: bool) -> Result<Option<Damage>, Nothing> {
+        let links = self.links();
+        let run = links.take_many(self.me(), most, exact)?;
+        let mut damage = None;
+        links.mark_run(self.me(), run, |found| match self.out(found) {
+            Ok(taken) => {
+                prefetch::to_read(self.keeper.lanes.memory.payload(taken.offset));
+                spans.push(taken);
+            }
+            Err(found) => damage = Some(found),
+        });
+        Links::add(&links.entries[self.me()].own.received, spans.len() as u64);
+        Ok(damage)
+    }
+
     #[inline(always)]
     fn look_for_many(&self, max: usize, spans: &mut Vec<Taken>, exact: bool) -> Result<Option<Run>, Damage> {
         spans.clear();
@@ -252,24 +273,13 @@ impl MpmcReceiver {
                 spans.push(again?);
                 return Ok(Some(Run { count: 1 }));
             }
-            match self.links().take_many(self.me(), (max as u64).min(MAX_BATCH), exact) {
-                Ok(taken) => {
-                    let links = self.links();
-                    let mut damage = None;
-                    links.mark_run(self.me(), taken, |found| match self.out(found) {
-                        Ok(taken) => spans.push(taken),
-                        Err(found) => damage = Some(found),
-                    });
-                    Links::add(&links.entries[self.me()].own.received, spans.len() as u64);
-                    match damage {
-                        Some(damage) if spans.is_empty() => return Err(damage),
-                        // A run that holds nothing but tombstones: go on behind it.
-                        None if spans.is_empty() => {}
-                        damage => {
-                            self.damage.set(damage);
-                            return Ok(Some(Run { count: spans.len() }));
-                        }
-                    }
+            match self.take_run((max as u64).min(MAX_BATCH), spans, exact) {
+                Ok(Some(damage)) if spans.is_empty() => return Err(damage),
+                // A run that holds nothing but tombstones: go on behind it.
+                Ok(None) if spans.is_empty() => {}
+                Ok(damage) => {
+                    self.damage.set(damage);
+                    return Ok(Some(Run { count: spans.len() }));
                 }
                 Err(nothing) if self.look_again(nothing) => {}
                 Err(_) => break,

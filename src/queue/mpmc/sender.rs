@@ -26,8 +26,10 @@ const MOST_TURNS: u32 = 1 << 12;
 
 pub(crate) struct MpmcSender {
     writer: Writer,
-    /// Frames that are staged.
+    /// Frames that are staged ...
     staged: Vec<Placed>,
+    /// ... no more than this.
+    most_staged: usize,
     blockage: Blockage,
     /// Last, so that everything above is gone when the entry is free.
     member: Member,
@@ -51,7 +53,8 @@ impl MpmcSender {
         let frames = links.frames_in(me);
         let writer = Writer::adopt(memory, 0, geometry, links.links.len(), &frames)
             .map_err(|damage| AttachError::Damaged(shared.damaged(damage)))?;
-        Ok(Self { writer, staged: Vec::new(), blockage: Blockage::default(), member })
+        let most_staged = MAX_BATCH.min(links.count()) as usize;
+        Ok(Self { writer, staged: Vec::new(), most_staged, blockage: Blockage::default(), member })
     }
 
     #[inline(always)]
@@ -80,9 +83,7 @@ impl MpmcSender {
                     let frames = &frames[..claimed.count as usize];
                     let refs = frames.iter().map(|frame| self.frame_ref(*frame));
                     self.member.links.commit_run(claimed.first, refs);
-                    for (position, frame) in (claimed.first..).zip(frames) {
-                        self.writer.linked(position, *frame);
-                    }
+                    self.writer.linked_run(claimed.first, frames);
                     Links::add(&self.links().entries[self.member.me].own.sent, claimed.count);
                     return Ok(claimed.count as usize);
                 }
@@ -106,7 +107,7 @@ impl MpmcSender {
         let Ok(claimed) = self.links().claim(self.member.me, 1, 1) else { return false };
         let frame = self.writer.place(slot, payload.len());
         self.links().commit_letter(claimed.first, self.frame_ref(frame), origin);
-        self.writer.linked(claimed.first, frame);
+        self.writer.linked_run(claimed.first, &[frame]);
         Links::add(&self.links().entries[self.member.me].own.sent, 1);
         true
     }
@@ -195,7 +196,7 @@ unsafe impl Sender for MpmcSender {
 
     #[inline(always)]
     fn reserve_behind(&mut self, staged: &MpmcStaged, len: usize) -> Result<Slot, Refusal> {
-        if self.staged.len() as u64 >= MAX_BATCH.min(self.links().count()) {
+        if self.staged.len() >= self.most_staged {
             return Err(Refusal::Full);
         }
         self.reserve_at(staged.end, len)
@@ -203,7 +204,7 @@ unsafe impl Sender for MpmcSender {
 
     #[inline(always)]
     fn contiguous_behind(&mut self, staged: &MpmcStaged) -> Room {
-        if self.staged.len() as u64 >= MAX_BATCH.min(self.links().count()) {
+        if self.staged.len() >= self.most_staged {
             return Room::Unknown;
         }
         self.writer.contiguous(staged.end)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Weakens one ordering, or drops one rule, of the lane protocol, of that of links or of the doorbell at a time, in a copy of the sources,
 # and runs the loom models of that part on it: every mistake must be caught. Takes half an hour, most of it for links.
-# Usage: scripts/weaken-orderings.sh [NAME ...]
+# Usage: scripts/weaken-orderings.sh [--check | NAME ...]; with --check it only looks whether the sources have what it would change.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 copy=$(mktemp -d)
@@ -57,18 +57,20 @@ mistakes=(
     'attach-keeps-intents|src/links/entry.rs|entry.own.enq.store(Intent::NONE.0, Ordering::Release);|'
     'leave-keeps-frames|src/links/entry.rs|if word.role() == EntryRole::Consumer {|if false {'
     'lane-given-back-out-of-order|src/lane/extents.rs|some.take_while(\|number\| is_so(|some.filter(\|number\| is_so('
-    'adopted-lane-empty|src/lane/linked.rs|extents.push(Extent { position: frame.position, end: tail });|'
+    'adopted-lane-empty|src/lane/linked.rs|extents.push(frame.position, [tail].into_iter());|'
 
     # The doorbell.
     'light-dropped|src/park/mod.rs|barrier::light(&self.words.waiting).load(|self.words.waiting.load('
-    'heavy-dropped|src/park/mod.rs|if !barrier::heavy() {|if false {'
-    'need-fence-ignored|src/park/mod.rs|if seen & (ARMED \| NEED_FENCE) != 0 {|if seen & ARMED != 0 {'
+    'heavy-dropped|src/park/mod.rs|} else if barrier::heavy() {|} else if true {'
+    'need-fence-ignored|src/park/mod.rs|if seen & (ARMED \| NEED_FENCE \| FENCING) != 0 {|if seen & (ARMED \| FENCING) != 0 {'
+    'fencing-ignored|src/park/mod.rs|if seen & (ARMED \| NEED_FENCE \| FENCING) != 0 {|if seen & (ARMED \| NEED_FENCE) != 0 {'
     'waker-fence-dropped|src/park/mod.rs|fence(Ordering::SeqCst); let seen =|let seen ='
-    'sleeper-fence-dropped|src/park/mod.rs|self.need_fence(); fence(Ordering::SeqCst);|self.need_fence();'
+    'sleeper-fence-dropped|src/park/mod.rs|bell.need_fence()); fence(Ordering::SeqCst);|bell.need_fence());'
+    'sure-sleeper-fence-dropped|src/park/mod.rs|// SYNC fencing: so do wakers. fence(Ordering::SeqCst);|'
     'ring-does-not-release|src/park/mod.rs|self.words.bell.fetch_add(1, Ordering::AcqRel);|self.words.bell.fetch_add(1, Ordering::Acquire);'
     'close-does-not-release|src/park/mod.rs|self.words.waiting.fetch_or(CLOSED, Ordering::AcqRel);|self.words.waiting.fetch_or(CLOSED, Ordering::Acquire);'
     'bell-read-after-arm|src/park/mod.rs|ticket }|Ticket(self.words.bell.load(Ordering::Acquire)) }'
-    'arrivals-not-counted|src/park/mod.rs|seen.wrapping_add(ARRIVAL) \| ARMED,|seen \| ARMED,'
+    'arrivals-not-counted|src/park/mod.rs|seen.wrapping_add(ARRIVAL) \| ARMED|seen \| ARMED'
     'cleared-whatever-it-is|src/park/mod.rs|self.words.waiting.compare_exchange(seen, seen & !ARMED, Ordering::AcqRel, Ordering::Relaxed);|self.words.waiting.fetch_and(!ARMED, Ordering::AcqRel);'
     'cleared-always|src/park/mod.rs|if self.ring(count) < count {|self.ring(count); {'
     'wake-before-ring|src/park/mod.rs|self.words.bell.fetch_add(1, Ordering::AcqRel); futex::wake(&self.words.bell, count)|let woken = futex::wake(&self.words.bell, count); self.words.bell.fetch_add(1, Ordering::AcqRel); woken'
@@ -110,20 +112,16 @@ mistakes=(
 # - The ring without Release has a second half that loom cannot show: the load of `waiting` before it must not come after it, or
 #   the clearing would count a sleeper that has read the new bell. loom runs each thread's accesses in program order.
 # - The canceller's flag Relaxed: the ring releases it. It is no word of a queue, so loom does not see it.
+# - SURE set by a CAS without Acquire or Release, or without a heavy barrier, or by whoever armed long ago; FENCING taken away and
+#   SURE left: loom's light barrier is a fence, so that nothing depends on these. `model/`, `room`, catches SureTooEarly,
+#   SureBlindly and UnfenceKeepsSure. FENCING taken away whatever `waiting` is by then: that only costs a membarrier.
 # - That the light barrier is none for the processor: loom knows no asymmetric barriers. `model/`, `waiting` and `room`, has the
 #   waker's store buffer, and catches NoMembarrier.
 # - `frames_in` without its fence: the fields are stored with Release, but loaded Relaxed, so it is needed in C++; see below.
 
-missed=0
-for mistake in "${mistakes[@]}"; do
-    mistake=${mistake//\\|/$'\x1f'}
-    IFS='|' read -r name file text replacement <<<"$mistake"
-    text=${text//$'\x1f'/|} replacement=${replacement//$'\x1f'/|}
-    if [ $# -gt 0 ] && [[ " $* " != *" $name "* ]]; then continue; fi
-    rm -rf "$copy/repo" && mkdir "$copy/repo"
-    (cd "$root" && git ls-files -z --cached --others --exclude-standard | tar cf - --null -T - | tar xf - -C "$copy/repo")
-    cd "$copy/repo"
-    FILE="$file" TEXT="$text" REPLACEMENT="$replacement" python3 - <<'PY'
+# change ROOT FILE TEXT REPLACEMENT: in ROOT, and not at all if there is no such text.
+change() {
+    FILE="$1/$2" TEXT="$3" REPLACEMENT="$4" python3 - <<'PY'
 import os
 import re
 path, text, replacement = os.environ["FILE"], os.environ["TEXT"], os.environ["REPLACEMENT"]
@@ -133,6 +131,29 @@ changed, count = re.subn(r"\s+".join(words), lambda _: replacement, source)
 assert count, f"{path} does not contain: {text}"
 open(path, "w").write(changed)
 PY
+}
+
+# A fresh copy of the sources.
+copy_sources() {
+    rm -rf "$copy/repo" && mkdir "$copy/repo"
+    (cd "$root" && git ls-files -z --cached --others --exclude-standard | tar cf - --null -T - | tar xf - -C "$copy/repo")
+}
+
+checks=false
+if [ "${1:-}" = --check ]; then checks=true; copy_sources; shift; fi
+missed=0
+for mistake in "${mistakes[@]}"; do
+    mistake=${mistake//\\|/$'\x1f'}
+    IFS='|' read -r name file text replacement <<<"$mistake"
+    text=${text//$'\x1f'/|} replacement=${replacement//$'\x1f'/|}
+    if [ $# -gt 0 ] && [[ " $* " != *" $name "* ]]; then continue; fi
+    if $checks; then
+        change "$copy/repo" "$file" "$text" "$text" || missed=$((missed + 1))
+        continue
+    fi
+    copy_sources
+    cd "$copy/repo"
+    change "$copy/repo" "$file" "$text" "$replacement"
     case "$file" in
         src/links/* | src/lane/linked.rs | src/lane/extents.rs) models=links::loom_tests ;;
         src/park/* | src/wait/*) models=park::loom_tests ;;

@@ -219,6 +219,7 @@ fn add_waiting(all: &mut Vec<Scenario>) {
     add(Small, Some(ClearWithoutArrivals), Bounds { consumers: 1, visits: 1, ..base });
     add(Small, Some(ClearAlways), base);
     add(Small, Some(NeedFenceIgnored), Bounds { unregistered: true, ..alone });
+    add(Small, Some(FencingIgnored), base);
     add(Small, Some(CheckBeforeCommit), alone);
     add(Small, Some(NothingPassedOn), base);
     add(Quick, Some(EndNotPassedOn), Bounds { closes: true, consumers: 2, ..alone });
@@ -250,6 +251,10 @@ fn add_rooms(all: &mut Vec<Scenario>) {
     add(Small, Some(LookBeforeArm), one);
     add(Small, Some(ClearWithoutArrivals), Bounds { releases: 2, producers: 2, ..one });
     add(Small, Some(NeedFenceIgnored), Bounds { unregistered: true, ..one });
+    add(Small, Some(FencingIgnored), Bounds { releases: 2, producers: 2, ..one });
+    add(Small, Some(SureTooEarly), Bounds { releases: 2, producers: 2, ..one });
+    add(Small, Some(SureBlindly), Bounds { slots: 4, releases: 3, producers: 2, consumers: 2, ..one });
+    add(Small, Some(UnfenceKeepsSure), Bounds { slots: 4, releases: 4, producers: 2, consumers: 2, ..one });
     add(Small, Some(ReleaseWakesOne), two);
     add(Small, Some(LazyLook), one);
     add(Small, Some(CloseRingsForConsumersOnly), Bounds { releases: 0, closes: true, ..one });

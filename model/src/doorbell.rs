@@ -1,7 +1,8 @@
 //! The doorbell, as `src/park` has it: what a waker does, what a sleeper does, and the futex between them.
 //!
-//! A waker stores its change through a store buffer (`store_buffer`) and looks at `waiting` without a fence. A sleeper reads the
-//! bell, arms, makes one thread after the other fence, has the model look at the queue, and sleeps if the bell is what it was.
+//! A waker stores its change through a store buffer (`store_buffer`) and looks at `waiting` without a fence, or with one if it
+//! finds FENCING, which it may take away. A sleeper reads the bell, arms, makes one thread after the other fence and says that
+//! it is SURE, or fences alone if somebody had; it has the model look at the queue, and sleeps if the bell is what it was.
 //! Only whether copies of the bell and of `waiting` are current is kept: neither ever has an old value again, the one because
 //! it counts rings, the other because it counts arrivals.
 
@@ -18,8 +19,10 @@ pub enum Waking {
     No,
     /// Load `waiting`, without a fence.
     Check,
-    /// Somebody may sleep, or is out of reach of membarriers: fence, and load it again.
+    /// Somebody may sleep, or is out of reach of membarriers, or FENCING is set: fence, and load it again.
     Fence,
+    /// Nobody sleeps: take FENCING away, by a CAS.
+    Unfence,
     Ring,
     Wake,
     Clear,
@@ -34,6 +37,10 @@ pub enum Sleeping {
     ReadBell,
     Arm,
     Barrier,
+    /// Say so, by a CAS.
+    MakeSure,
+    /// In the place of these two, if somebody has said so.
+    Fence,
     /// The model's turn.
     Look,
     FutexWait,
@@ -48,7 +55,7 @@ pub struct Thread {
     unasked: bool,
     /// It woke fewer than it wanted.
     fewer: bool,
-    /// Its copy of `waiting` is current.
+    /// Its copy of `waiting`, or what it has armed, is current.
     seen: bool,
     pub sleeping: Sleeping,
     /// The thread that its membarrier reaches next.
@@ -90,12 +97,15 @@ impl Rules {
 pub struct Doorbell<const L: usize, const T: usize> {
     pub memory: Memory<L, T>,
     pub armed: bool,
+    fencing: bool,
+    sure: bool,
     pub threads: [Thread; T],
 }
 
 impl<const L: usize, const T: usize> Doorbell<L, T> {
     pub fn new(words: [u8; L]) -> Self {
-        Self { memory: Memory::new(words), armed: false, threads: [AT_REST; T] }
+        let memory = Memory::new(words);
+        Self { memory, armed: false, fencing: false, sure: false, threads: [AT_REST; T] }
     }
 
     /// After a change: wake up to `wanted`.
@@ -123,7 +133,7 @@ impl<const L: usize, const T: usize> Doorbell<L, T> {
 
     /// At the start: it sleeps already.
     pub fn fall_asleep(&mut self, thread: usize) {
-        self.armed = true;
+        (self.armed, self.fencing, self.sure) = (true, true, true);
         self.threads[thread].sleeping = Sleeping::Asleep;
     }
 
@@ -152,8 +162,9 @@ impl<const L: usize, const T: usize> Doorbell<L, T> {
         match me.waking {
             Waking::No => {}
             Waking::Check => {
-                let fences = rules.unregistered && !rules.makes(Mistake::NeedFenceIgnored);
-                thread.waking = if self.armed || fences { Waking::Fence } else { Waking::No };
+                let asked = self.fencing && !rules.makes(Mistake::FencingIgnored);
+                let must = rules.unregistered && !rules.makes(Mistake::NeedFenceIgnored);
+                thread.waking = if self.armed || asked || must { Waking::Fence } else { Waking::No };
                 each(n, format!("armed? {}", self.armed));
             }
             Waking::Fence => {
@@ -165,7 +176,21 @@ impl<const L: usize, const T: usize> Doorbell<L, T> {
                     false => Waking::No,
                 };
                 n.memory.drain_all(t);
+                if !self.armed && self.fencing {
+                    let mut tired = n.clone();
+                    tired.threads[t].waking = Waking::Unfence;
+                    each(tired, "fences, in vain for the last time".into());
+                }
                 each(n, format!("fences; armed? {}", self.armed));
+            }
+            Waking::Unfence => {
+                thread.waking = Waking::No;
+                if me.seen {
+                    n.fencing = false;
+                    n.sure = self.sure && rules.makes(Mistake::UnfenceKeepsSure);
+                    n.flag_changed();
+                }
+                each(n, format!("not fencing any more? {}", me.seen));
             }
             Waking::Ring => {
                 if !self.memory.is_drained(t) {
@@ -239,22 +264,39 @@ impl<const L: usize, const T: usize> Doorbell<L, T> {
                 thread.sleeping = match rules.mistake {
                     Some(Mistake::NoMembarrier) => Sleeping::Look,
                     Some(Mistake::BellReadAfterArm) => Sleeping::ReadBell,
+                    _ if self.sure => Sleeping::Fence,
                     _ => Sleeping::Barrier,
                 };
-                n.armed = true;
+                (n.armed, n.fencing) = (true, true);
+                n.sure = self.sure || rules.makes(Mistake::SureTooEarly);
                 n.flag_changed();
-                "arms".into()
+                n.threads[t].seen = true;
+                format!("arms; sure? {}", self.sure)
             }
             Sleeping::Barrier => {
                 let reached = usize::from(me.next);
                 thread.next += 1;
                 if reached + 1 == rules.storing.end {
-                    (thread.next, thread.sleeping) = (0, behind_barrier);
+                    (thread.next, thread.sleeping) = (0, Sleeping::MakeSure);
                 }
                 if !(rules.unregistered && reached == 0) {
                     n.memory.drain_all(reached);
                 }
                 format!("membarrier reaches thread {reached}")
+            }
+            Sleeping::MakeSure => {
+                thread.sleeping = behind_barrier;
+                let makes = me.seen || rules.makes(Mistake::SureBlindly);
+                if makes && !self.sure {
+                    n.sure = true;
+                    n.flag_changed();
+                }
+                format!("sure from now on? {makes}")
+            }
+            Sleeping::Fence => {
+                thread.sleeping = behind_barrier;
+                n.memory.drain_all(t);
+                "fences".into()
             }
             Sleeping::FutexWait => {
                 let sleeps = me.ticket;

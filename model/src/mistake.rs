@@ -61,6 +61,10 @@ mistakes! {
     ClearWithoutArrivals: "ARMED is taken away though somebody has armed since it was read",
     ClearAlways: "ARMED is taken away also if as many were woken as were wanted",
     NeedFenceIgnored: "wakers do not fence though one of them is out of reach of membarriers",
+    FencingIgnored: "wakers do not fence though sleepers rely on it",
+    SureTooEarly: "a sleeper says that it is sure when it arms, before its membarrier",
+    SureBlindly: "a sleeper says that it is sure though `waiting` has changed since it armed",
+    UnfenceKeepsSure: "a waker that fences no more leaves what sleepers rely on",
     // waiting
     CheckBeforeCommit: "a waker reads ARMED before its commit",
     NothingPassedOn: "whoever was woken and finds something does not ring for what it leaves",

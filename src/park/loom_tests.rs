@@ -221,6 +221,42 @@ fn without_membarrier_wakers_fence() {
     });
 }
 
+/// As if there had been a heavy barrier since somebody set FENCING: the light one is none here.
+#[test]
+fn where_somebody_is_sure_both_sides_fence() {
+    explore(None, || {
+        barrier::refuse();
+        let queue = Queue::new(1);
+        queue.messages.words.waiting.fetch_or(FENCING | SURE, Ordering::AcqRel);
+        let consumers = receive_in_threads(&queue, 1);
+        queue.send(0);
+        assert_eq!(found(consumers), [Found::Message(0)]);
+    });
+}
+
+/// A waker that fences in vain takes FENCING away while somebody begins to sleep.
+#[test]
+fn fencing_ends_and_nobody_sleeps_on() {
+    explore(Some(3), || {
+        let queue = Queue::new(3);
+        queue.messages.words.waiting.fetch_or(FENCING | SURE, Ordering::AcqRel);
+        let consumers = receive_in_threads(&queue, 1);
+        let mut taken = Vec::new();
+        for position in 0..2 {
+            queue.send(position);
+            // In passing.
+            taken.extend(queue.take());
+        }
+        queue.send(2);
+        taken.extend(found(consumers));
+        taken.sort_unstable_by_key(|found| format!("{found:?}"));
+        assert!(
+            taken.windows(2).all(|pair| pair[0] != pair[1]) && !taken.contains(&Found::Closed),
+            "{taken:?}"
+        );
+    });
+}
+
 #[test]
 fn closing_wakes_who_sleeps_and_loses_nothing() {
     explore(None, || {

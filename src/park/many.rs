@@ -147,8 +147,8 @@ impl Listen for ManyBells<'_> {
 
     /// One barrier for all of them.
     fn arm(&self) -> Vec<Ticket> {
-        let tickets = self.0.iter().map(|bell| bell.announce().0).collect();
-        Bell::settle(self.0);
+        let (tickets, armed): (Vec<_>, Vec<_>) = self.0.iter().map(Bell::announce).unzip();
+        Bell::settle(&self.0.iter().zip(armed).collect::<Vec<_>>());
         tickets
     }
 

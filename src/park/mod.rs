@@ -15,7 +15,7 @@
 //!
 //! Between *a* and *b* stands nothing but an order to the compiler, so nobody who is not slept upon pays for it: the price
 //! of the missing fence is paid by the sleeper, whose `membarrier` makes every running thread of every process that is
-//! registered execute one (see [`barrier`]).
+//! registered execute one (see [`barrier`]). (Who sleeps for every message pays less: "Wakers fence" below.)
 //!
 //! ## No wake is lost
 //!
@@ -56,6 +56,29 @@
 //! tombstone: it rings for all. And whoever was woken ends its looks without taking only if it has seen that the message at
 //! `head` was not committed. ∎
 //!
+//! ## Wakers fence while sleeps follow one another
+//!
+//! A `membarrier` takes microseconds, and interrupts whoever runs: where each message meets a sleeper, that is most of what a
+//! message takes. So arming (2) also sets FENCING, by which wakers fence between *a* and *b* and read `waiting` again; and
+//! whoever has then made its barrier (3) says so by SURE, by a CAS from what it armed. A sleeper that finds SURE when it arms
+//! only fences instead of 3. A waker that has fenced in vain for a while takes both away.
+//!
+//! *Claim.* A sleeper `S` that armed in a state with SURE, and then fenced, loses no wake either.
+//!
+//! *Proof.* SURE was set by a CAS from what its setter had armed, FENCING with it. FENCING comes only with an arrival, which is
+//! counted, and SURE goes only together with FENCING: so from before the setter's barrier until `S` armed, `waiting` had
+//! FENCING. Take a waker, and its first load of `waiting` behind *a*.
+//!
+//! - It came before the setter's barrier in the waker's thread. So did *a*, which the setter saw from then on, and so does
+//!   `S`, whose arming has acquired SURE.
+//! - It came behind that barrier, and sees FENCING. Then the waker fences. If that is before the fence of `S`, the look of `S`
+//!   sees *a*. If not, what the waker loads behind its fence is what `S` armed, or a later state, as above.
+//! - It came behind that barrier, and does not see FENCING: that is a later state than what `S` armed. Either ARMED is in it, or
+//!   was taken away by *e* from a state that counted `S`, as above: FENCING is not taken away while somebody may sleep.
+//! - No barrier reached it. Either its process is out of reach: then it sees NEED_FENCE, which that process has set itself, and
+//!   fences, as in the second case. Or its process registered too late for the setter's barrier, whose call began when FENCING
+//!   was set: then what it loads behind its registration is no older than that.  ∎
+//!
 //! What comes again (REDO) is announced to all sleepers, so it does not matter which of them was woken for what. Nobody
 //! sleeps at *messages* who would not take one, but for `wait_for_producer`: and that one does not sleep while there is a
 //! producer, which rings for all when it comes, before its first message.
@@ -89,6 +112,8 @@ mod futex;
 mod loom_tests;
 #[cfg(not(loom))]
 mod many;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,7 +130,7 @@ pub(crate) use many::{MOST_WATCHED, Watched, watch};
 
 use crate::lane::Ref;
 use crate::layout::Doorbell;
-use crate::sync::{Ordering, fence};
+use crate::sync::{Ordering, PrivateWord, fence};
 
 /// Somebody may sleep.
 const ARMED: u64 = 1;
@@ -113,16 +138,32 @@ const ARMED: u64 = 1;
 const NEED_FENCE: u64 = 2;
 /// The queue is closed, or about to be.
 const CLOSED: u64 = 4;
+/// Wakers fence, until one of them has done so in vain for long enough.
+const FENCING: u64 = 8;
+/// There was a heavy barrier since FENCING was set: a fence is enough for whoever arms now.
+const SURE: u64 = 16;
 /// Above the flags: how often somebody has armed.
 const ARRIVAL: u64 = 1 << 8;
+
+/// So many fences that met nobody, one after the other, and a waker fences no more: sleeps have become rare.
+const MOST_IN_VAIN: u64 = if cfg!(loom) { 2 } else { 32 };
 
 /// So often at most is arming tried.
 const MOST_TRIES: u32 = 1 << 16;
 
 /// Where processes sleep, and are woken.
-#[derive(Clone)]
 pub(crate) struct Bell {
     words: Ref<Doorbell>,
+    /// Fences of this handle that met nobody, since one did. Whoever uses it at the same time may miscount: it is about time
+    /// only.
+    in_vain: PrivateWord,
+}
+
+/// Each handle counts for itself.
+impl Clone for Bell {
+    fn clone(&self) -> Self {
+        Self::new(self.words.clone())
+    }
 }
 
 /// What the bell was before a last look.
@@ -151,7 +192,7 @@ pub(crate) struct Armed {
 
 impl Bell {
     pub(crate) fn new(words: Ref<Doorbell>) -> Self {
-        Self { words }
+        Self { words, in_vain: PrivateWord::new(0) }
     }
 
     /// Somebody takes part whom others' heavy barriers do not reach, or whose own do not work.
@@ -162,8 +203,12 @@ impl Bell {
     /// Wakes up to `count` sleepers, after a change.
     #[inline(always)]
     pub(crate) fn notify(&self, count: u32) {
+        if cfg!(ringway_spinning) {
+            // For `scripts/cost-of-waking.sh` only: what the rest costs where nobody sleeps.
+            return;
+        }
         let seen = barrier::light(&self.words.waiting).load(Ordering::Relaxed);
-        if seen & (ARMED | NEED_FENCE) != 0 {
+        if seen & (ARMED | NEED_FENCE | FENCING) != 0 {
             self.notify_slowly(count);
         }
     }
@@ -179,13 +224,24 @@ impl Bell {
     fn notify_slowly(&self, count: u32) {
         fence(Ordering::SeqCst);
         let seen = self.words.waiting.load(Ordering::Relaxed);
-        if seen & ARMED == 0 || count == 0 {
-            return;
+        if seen & ARMED == 0 {
+            return self.fenced_in_vain(seen);
         }
-        if self.ring(count) < count {
+        self.in_vain.store(0, Ordering::Relaxed);
+        if count > 0 && self.ring(count) < count {
             // Nobody is left, unless somebody has armed since.
             let _ =
                 self.words.waiting.compare_exchange(seen, seen & !ARMED, Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
+
+    /// Nobody sleeps. If that has been so for a while, nobody need fence for those who may.
+    fn fenced_in_vain(&self, seen: u64) {
+        let in_vain = self.in_vain.load(Ordering::Relaxed) + 1;
+        self.in_vain.store(in_vain % MOST_IN_VAIN, Ordering::Relaxed);
+        if in_vain >= MOST_IN_VAIN && seen & FENCING != 0 {
+            let calm = seen & !(FENCING | SURE);
+            let _ = self.words.waiting.compare_exchange(seen, calm, Ordering::AcqRel, Ordering::Relaxed);
         }
     }
 
@@ -223,25 +279,39 @@ impl Bell {
         let mut seen = self.words.waiting.load(Ordering::Relaxed);
         let mut tries = 0;
         loop {
-            let armed = seen.wrapping_add(ARRIVAL) | ARMED;
+            let armed = seen.wrapping_add(ARRIVAL) | ARMED | FENCING;
             let exchanged =
                 self.words.waiting.compare_exchange_weak(seen, armed, Ordering::AcqRel, Ordering::Relaxed);
             tries += 1;
             match exchanged {
                 Ok(_) => return (ticket, armed),
                 // Whoever writes nonsense there all the time costs this sleeper its slice, but does not keep it for ever.
-                Err(other) if tries == MOST_TRIES => return (ticket, other),
+                Err(other) if tries == MOST_TRIES => return (ticket, other & !(FENCING | SURE)),
                 Err(other) => seen = other,
             }
         }
     }
 
-    /// The second half: whoever changes something from now on sees what was announced.
-    fn settle(bells: &[Self]) {
-        if !barrier::heavy() {
-            bells.iter().for_each(Self::need_fence);
+    /// The second half, for what was announced: whoever changes something from now on sees that.
+    fn settle(announced: &[(&Self, u64)]) {
+        if announced.iter().all(|(_, armed)| armed & SURE != 0) {
+            // SYNC fencing: so do wakers.
+            fence(Ordering::SeqCst);
+        } else if barrier::heavy() {
+            announced.iter().for_each(|(bell, armed)| bell.make_sure(*armed));
+        } else {
+            announced.iter().for_each(|(bell, _)| bell.need_fence());
             fence(Ordering::SeqCst);
         }
+    }
+
+    /// There was a heavy barrier since that was armed.
+    fn make_sure(&self, armed: u64) {
+        if armed & FENCING == 0 {
+            return;
+        }
+        // AcqRel: whoever arms in this state has also acquired what the barrier has shown.
+        let _ = self.words.waiting.compare_exchange(armed, armed | SURE, Ordering::AcqRel, Ordering::Relaxed);
     }
 
     /// What the bell is now.
@@ -272,8 +342,8 @@ impl Listen for Bell {
     type Ticket = Ticket;
 
     fn arm(&self) -> Ticket {
-        let (ticket, _) = self.announce();
-        Self::settle(std::slice::from_ref(self));
+        let (ticket, armed) = self.announce();
+        Self::settle(&[(self, armed)]);
         ticket
     }
 
@@ -290,12 +360,12 @@ impl Bell {
     pub(crate) fn arm_again(&self, last: Option<Armed>) -> Armed {
         if let Some(last) = last
             && self.ticket() == last.ticket
-            && self.words.waiting.load(Ordering::Acquire) == last.waiting
+            && (self.words.waiting.load(Ordering::Acquire) ^ last.waiting) & !SURE == 0
         {
             return last;
         }
         let (ticket, waiting) = self.announce();
-        Self::settle(std::slice::from_ref(self));
+        Self::settle(&[(self, waiting)]);
         Armed { ticket, waiting }
     }
 

@@ -15,7 +15,7 @@ use crate::lane::Damage;
 #[cfg(not(loom))]
 use crate::park::Bell;
 use crate::park::Canceller;
-use crate::wait::{self, BEFORE_SLEEP, Parking, Patience, Style, Until, Wait};
+use crate::wait::{self, BEFORE_SLEEP, LOOK_AROUND, Parking, Patience, Style, Until, Wait};
 
 /// The consumer of a [`BytesQueue`](super::BytesQueue). Dropping it makes room for another consumer.
 ///
@@ -181,7 +181,8 @@ impl<K: Kind> BytesConsumer<K> {
 
     /// Whether a signal handler that runs while this consumer sleeps ends its call with
     /// [`RecvError::Interrupted`]; if not, which is the default, the call goes on waiting. Signals are noticed asleep
-    /// only, not while it spins.
+    /// only, not while it spins, nor when they come just before it falls asleep: a handler of one's own that must not
+    /// be missed calls [`Canceller::cancel`], for others a timeout gives the chance to look.
     pub fn set_interruptible(&self, interruptible: bool) {
         self.style.set_interruptible(interruptible);
     }
@@ -228,7 +229,7 @@ impl<K: Kind> BytesConsumer<K> {
     #[cfg(all(feature = "async", not(loom)))]
     pub(crate) fn look(&self, closely: bool) -> Result<TakenBy<K::Receiver>, RecvError> {
         self.check_process()?;
-        let looks = if closely { BEFORE_SLEEP } else { 0 };
+        let looks = if closely { LOOK_AROUND } else { 0 };
         let look = || self.receiver.take_patiently(looks);
         self.checked(look())?.map_or_else(|| self.last_look(looks, look), Ok)
     }
@@ -237,7 +238,7 @@ impl<K: Kind> BytesConsumer<K> {
     #[cfg(all(feature = "async", not(loom)))]
     pub(crate) fn look_for_many(&self, max: usize, closely: bool) -> Result<RunOf<K>, RecvError> {
         let mut spans = self.receiver.keeper().lend_spans();
-        let looks = if closely { BEFORE_SLEEP } else { 0 };
+        let looks = if closely { LOOK_AROUND } else { 0 };
         let mut look = || self.receiver.take_many_patiently(max, &mut spans, looks);
         let found = self.check_process().and_then(|()| self.checked(look()));
         match found.and_then(|run| run.map_or_else(|| self.last_look(looks, look), Ok)) {

@@ -223,7 +223,7 @@ impl<K: Kind> BytesProducer<K> {
         let Self { sender, style, bells } = self;
         let parking = Parking { bell: &bells.room, style, most_slice: MOST_SLICE };
         let done = wait::wait(until, sender.pause(), &parking, |looks| {
-            match attempt(sender, looks.saturating_add(1)) {
+            match attempt(sender, wait::one_look_more(looks)) {
                 Err(Refusal::Full) if bells.messages.is_closed() => Some(Err(Refusal::Closed)),
                 // A file that is cut off ends this process's part in it.
                 Err(Refusal::Full) if sender.is_own_process() => None,
@@ -298,7 +298,8 @@ impl<K: Kind> BytesProducer<K> {
 
     /// Whether a signal handler that runs while this producer sleeps ends its call with
     /// [`SendError::Interrupted`]; if not, which is the default, the call goes on waiting. Signals are noticed asleep
-    /// only, not while it spins.
+    /// only, not while it spins, nor when they come just before it falls asleep: a handler of one's own that must not
+    /// be missed calls [`Canceller::cancel`], for others a timeout gives the chance to look.
     pub fn set_interruptible(&mut self, interruptible: bool) {
         self.style.set_interruptible(interruptible);
     }

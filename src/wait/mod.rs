@@ -31,12 +31,25 @@ const FIRST_SLICE: Duration = Duration::from_millis(10);
 const FIRST_HELD_UP: Duration = Duration::from_micros(50);
 const MOST_HELD_UP: Duration = Duration::from_millis(1);
 
-/// What `look` is told before a sleep, instead of the number of looks before: to look as closely as it can.
-pub(crate) const BEFORE_SLEEP: u64 = u64::MAX;
+/// What `look` is told before a sleep, instead of the number of looks before: to look as closely as it can, at the queue.
+pub(crate) const BEFORE_SLEEP: u64 = u64::MAX - 1;
+/// And to look around as well: somebody may have died. Not before the first sleep of a call: where each message is slept for, to
+/// ask for the time would take as long as all else.
+pub(crate) const LOOK_AROUND: u64 = u64::MAX;
+
+/// Whether a look is one of those before and after sleeps.
+pub(crate) fn is_about_to_sleep(looks: u64) -> bool {
+    looks >= BEFORE_SLEEP
+}
 
 /// Whether a look is one of those, one `in_so_many`, that are closer than the others.
 pub(crate) fn is_closer_look(looks: u64, in_so_many: u64) -> bool {
-    looks == BEFORE_SLEEP || looks.is_multiple_of(in_so_many)
+    is_about_to_sleep(looks) || looks.is_multiple_of(in_so_many)
+}
+
+/// As many looks and one more, which the caller has taken before.
+pub(crate) fn one_look_more(looks: u64) -> u64 {
+    if is_about_to_sleep(looks) { looks } else { looks + 1 }
 }
 
 /// When to give up.
@@ -140,24 +153,28 @@ fn look_and_sleep<R>(
     look: &mut impl FnMut(u64) -> Option<R>,
 ) -> Result<R, Ended> {
     let Parking { bell, style, most_slice } = *parking;
-    let began = Instant::now();
+    let began = style.learns().then(Instant::now);
     let mut slice = FIRST_SLICE;
     let mut held_up_slice = FIRST_HELD_UP;
+    let mut before_sleep = BEFORE_SLEEP;
     style.set_held_up(false);
     loop {
         // The first look spares whoever was woken the price of arming.
         if let Some(found) = look(BEFORE_SLEEP) {
-            style.learn(began);
+            began.inspect(|began| style.learn(*began));
             return Ok(found);
         }
         let ticket = bell.arm();
-        if let Some(found) = look(BEFORE_SLEEP) {
+        if let Some(found) = look(before_sleep) {
             return Ok(found);
         }
         if let Some(ended) = style.has_ended(until) {
-            return Err(ended);
+            // Whoever has not slept has not looked around.
+            let found = if before_sleep == BEFORE_SLEEP { look(LOOK_AROUND) } else { None };
+            return found.ok_or(ended);
         }
         style.note_sleep();
+        before_sleep = LOOK_AROUND;
         let held_up = style.is_held_up();
         let (now, most) = if held_up { (&mut held_up_slice, MOST_HELD_UP) } else { (&mut slice, most_slice) };
         match bell.sleep(ticket, (*now).min(until.left().unwrap_or_default())) {

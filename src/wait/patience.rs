@@ -11,7 +11,7 @@
 
 use std::cell::Cell;
 
-use super::{Ended, Parking, Until, spin, wait};
+use super::{Ended, Parking, Until, one_look_more, spin, wait};
 
 /// A wait of at most this many looks is shorter than a round trip between two close cores.
 const SHORT_WAIT: u64 = 3;
@@ -74,7 +74,7 @@ impl Patience {
         let mut looked = 0;
         let (found, size) = wait(until, 1, parking, |looks| {
             looked = looks;
-            look(looks.saturating_add(1))
+            look(one_look_more(looks))
         })?;
         self.found_at.set(position);
         self.found_size.set(size);

@@ -104,12 +104,13 @@ impl Style {
         self.has_slept.take()
     }
 
+    /// Whether it is to be told of sleeps. If not: whoever is woken is in a hurry.
+    pub(super) fn learns(&self) -> bool {
+        self.wait.get() != Wait::Park
+    }
+
     /// A sleep that began then has ended.
     pub(super) fn learn(&self, began: Instant) {
-        if self.wait.get() == Wait::Park {
-            // Whoever is woken is in a hurry.
-            return;
-        }
         let (slept, spin_for) = (began.elapsed(), self.spin_for.get());
         if slept < MOST_SPIN {
             self.spin_for.set((spin_for * 2).min(MOST_SPIN));

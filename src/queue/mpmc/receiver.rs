@@ -19,11 +19,10 @@ use crate::prefetch;
 use crate::queue::Shared;
 use crate::queue::bells::Bells;
 use crate::queue::kind::{Keeper, Receiver};
-use crate::wait::BEFORE_SLEEP;
+use crate::wait::{LOOK_AROUND, is_about_to_sleep};
 
 /// One look in so many tells a position that is not committed from none, while waiting: it takes the line from producers.
 const LOOKS_PER_EXACT: u64 = 32;
-const _: () = assert!(BEFORE_SLEEP % LOOKS_PER_EXACT == LOOKS_PER_EXACT - 1);
 /// A claim is committed within nanoseconds, unless its producer is interrupted or dead: so many looks before it is asked.
 const PENDING_LOOKS: u32 = 64;
 /// Times that nothing was there before it is looked, now and then, whether somebody has died.
@@ -111,11 +110,11 @@ impl MpmcReceiver {
 
     #[inline(always)]
     fn is_closer_look(&self, looks: u64) -> bool {
-        if looks == BEFORE_SLEEP {
-            // Also look around: it may be long before the next look.
+        if looks == LOOK_AROUND {
+            // The next look that finds nothing looks around: it may be long before there is another.
             self.idle.set(IDLE_LOOKS - 1);
         }
-        looks % LOOKS_PER_EXACT == LOOKS_PER_EXACT - 1
+        is_about_to_sleep(looks) || looks % LOOKS_PER_EXACT == LOOKS_PER_EXACT - 1
     }
 
     #[inline(always)]

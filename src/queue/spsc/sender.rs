@@ -10,7 +10,7 @@ use crate::queue::Shared;
 use crate::queue::kind::Sender;
 use crate::shm::Lease;
 use crate::shm::fork::ForkGuard;
-use crate::wait::BEFORE_SLEEP;
+use crate::wait::is_about_to_sleep;
 
 pub(crate) struct SpscSender {
     writer: Writer,
@@ -58,7 +58,7 @@ unsafe impl Sender for SpscSender {
     }
 
     fn reserve_patiently(&mut self, len: usize, looks: u64) -> Result<Slot, Refusal> {
-        if looks == BEFORE_SLEEP {
+        if is_about_to_sleep(looks) {
             // The last look but for those after sleeps: nobody rings again for what it overlooks.
             self.writer.reserve(len)
         } else {

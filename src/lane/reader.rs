@@ -103,15 +103,11 @@ impl Reader {
     /// Whether there is a frame to take.
     pub(crate) fn may_take(&self) -> Result<bool, Damage> {
         let start = self.ledger.taken();
-        let found = self.ledger.has_rejected()
+        Ok(self.ledger.has_rejected()
             || match &self.scan {
                 Scan::Variable(scan) => scan.ring().look(&self.memory, start)?.is_some(),
                 Scan::Fixed(scan) => scan.knows(start) || scan.refresh(&self.cursors, start)?,
-            };
-        if !found {
-            self.ledger.idle();
-        }
-        Ok(found)
+            })
     }
 
     /// Up to `max` frames in one run, if there are any. The caller may read their payloads until it releases or

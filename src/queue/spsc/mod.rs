@@ -3,6 +3,8 @@
 mod attach;
 mod receiver;
 mod sender;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use std::sync::Arc;
 

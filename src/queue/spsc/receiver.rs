@@ -85,7 +85,8 @@ unsafe impl Receiver for SpscReceiver {
     }
 
     fn may_take(&self, _looks: u64) -> Result<bool, Damage> {
-        self.reader.may_take()
+        let found = self.reader.may_take()?.then_some(());
+        self.or_idle(Ok(found)).map(|found| found.is_some())
     }
 
     #[inline(always)]

@@ -1,38 +1,51 @@
 #!/usr/bin/env bash
-# What the hot path pays for being able to wake sleepers while nobody sleeps: the benchmark between processes, with a build whose
-# wakers never look whether somebody sleeps (`--cfg ringway_spinning`), in turn with the ordinary one. Prints, for each case, the
-# median of the ratios of neighbouring runs, and least and most. Some minutes, half of them building.
+# What the hot path pays for being able to wake sleepers while nobody sleeps: 64 bytes between two processes, a build where
+# nobody sleeps, and nobody looks whether somebody does (`--cfg ringway_spinning`) in turn with the ordinary one. Prints, for each way to
+# send and receive, the median of the ratios of neighbouring runs, and least and most. Five minutes, most of it building.
 # Usage: scripts/cost-of-waking.sh [ROUNDS]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-rounds=${1:-25}
-cargo build --release -p ringway-cli
-RUSTFLAGS="--cfg ringway_spinning" CARGO_TARGET_DIR=target/spinning cargo build --release -p ringway-cli
-python3 - "$rounds" <<'PY'
+
+# Builds a benchmark with the flags that are set; prints where it is.
+build() {
+    cargo bench --bench "$1" --no-run --message-format=json |
+        python3 -c 'import json, sys; print([found for line in sys.stdin if (found := json.loads(line).get("executable"))][-1])'
+}
+
+ordinary=("$(build yardstick)" "$(build mpmc_yardstick)")
+export RUSTFLAGS="--cfg ringway_spinning" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/spinning"
+spinning=("$(build yardstick)" "$(build mpmc_yardstick)")
+python3 - "${1:-25}" "${ordinary[@]}" "${spinning[@]}" <<'PY'
 import json
+import re
 import statistics
 import subprocess
 import sys
 
-builds = {"ordinary": "target/release/ringway", "spinning": "target/spinning/release/ringway"}
-# As many processes as cores: where there are more, they sleep.
-cases = ["spsc/fixed/64", "spsc/variable/64", "mpmc/1p1c/64"]
-options = ["--quick", "--runs", "1", "--recovery-trials", "0", "--json"]
+rounds, builds = int(sys.argv[1]), {"ordinary": sys.argv[2:4], "spinning": sys.argv[4:6]}
 
 
-def run(binary, case):
-    out = subprocess.run([binary, "bench", *options, "--only", case], check=True, capture_output=True, text=True).stdout
-    return {found["name"]: found["msgs_per_s"]["median"] for found in json.loads(out)["cases"]}
+def said(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def rates(spsc, mpmc):
+    """Messages a second, by name, of one run each."""
+    table = said(spsc, "--runs", "1", "--millis", "100", "--sizes", "64", "--only", "ringway")
+    found = {name: float(rate) for name, rate in re.findall(r"^(ringway .*?) {2,}([0-9.]+)", table, re.MULTILINE)}
+    cases = said(mpmc, "--runs", "1", "--millis", "100", "--case", "1p1c/apart/64", "--only", "ringway/processes", "--json")
+    for system in json.loads(cases)["cases"][0]["systems"]:
+        found["MPMC " + system["name"]] = system["msgs_per_s"]["median"]
+    return found
 
 
 ratios = {}
-for turn in range(int(sys.argv[1])):
-    order = list(builds) if turn % 2 else list(reversed(builds))
-    for case in cases:
-        rates = {build: run(builds[build], case) for build in order}
-        for name, rate in rates["ordinary"].items():
-            ratios.setdefault(name, []).append(rate / rates["spinning"][name])
-print(f"{'messages a second, ordinary to spinning':40} {'median':>7} {'least':>7} {'most':>7}")
+for turn in range(rounds):
+    order = sorted(builds, reverse=turn % 2 == 1)
+    found = {build: rates(*builds[build]) for build in order}
+    for name, rate in found["ordinary"].items():
+        ratios.setdefault(name, []).append(rate / found["spinning"][name])
+print(f"{'messages a second, ordinary to spinning':45} {'median':>7} {'least':>7} {'most':>7}")
 for name, found in ratios.items():
-    print(f"{name:40} {statistics.median(found):7.3f} {min(found):7.3f} {max(found):7.3f}")
+    print(f"{name:45} {statistics.median(found):7.3f} {min(found):7.3f} {max(found):7.3f}")
 PY

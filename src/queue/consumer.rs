@@ -15,7 +15,7 @@ use crate::lane::Damage;
 #[cfg(not(loom))]
 use crate::park::Bell;
 use crate::park::Canceller;
-use crate::wait::{self, BEFORE_SLEEP, LOOK_AROUND, Parking, Patience, Style, Until, Wait};
+use crate::wait::{self, BEFORE_SLEEP, Parking, Patience, Style, Until, Wait};
 
 /// The consumer of a [`BytesQueue`](super::BytesQueue). Dropping it makes room for another consumer.
 ///
@@ -229,7 +229,7 @@ impl<K: Kind> BytesConsumer<K> {
     #[cfg(all(feature = "async", not(loom)))]
     pub(crate) fn look(&self, closely: bool) -> Result<TakenBy<K::Receiver>, RecvError> {
         self.check_process()?;
-        let looks = if closely { LOOK_AROUND } else { 0 };
+        let looks = if closely { wait::LOOK_AROUND } else { 0 };
         let look = || self.receiver.take_patiently(looks);
         self.checked(look())?.map_or_else(|| self.last_look(looks, look), Ok)
     }
@@ -238,7 +238,7 @@ impl<K: Kind> BytesConsumer<K> {
     #[cfg(all(feature = "async", not(loom)))]
     pub(crate) fn look_for_many(&self, max: usize, closely: bool) -> Result<RunOf<K>, RecvError> {
         let mut spans = self.receiver.keeper().lend_spans();
-        let looks = if closely { LOOK_AROUND } else { 0 };
+        let looks = if closely { wait::LOOK_AROUND } else { 0 };
         let mut look = || self.receiver.take_many_patiently(max, &mut spans, looks);
         let found = self.check_process().and_then(|()| self.checked(look()));
         match found.and_then(|run| run.map_or_else(|| self.last_look(looks, look), Ok)) {

@@ -78,12 +78,13 @@ impl Style {
     }
 
     pub(super) fn spins(&self) -> bool {
-        self.wait.get() != Wait::Park
+        cfg!(ringway_spinning) || self.wait.get() != Wait::Park
     }
 
     /// How long to look before sleeping; none: for ever.
     pub(super) fn spin_for(&self) -> Option<Duration> {
-        (self.wait.get() == Wait::SpinThenPark).then(|| self.spin_for.get())
+        let parks = !cfg!(ringway_spinning) && self.wait.get() == Wait::SpinThenPark;
+        parks.then(|| self.spin_for.get())
     }
 
     /// Whether the last look found what is waited for about to come, held up by somebody who may be dying.

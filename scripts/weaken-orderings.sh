@@ -76,7 +76,7 @@ mistakes=(
     'wake-before-ring|src/park/mod.rs|self.words.bell.fetch_add(1, Ordering::AcqRel); futex::wake(&self.words.bell, count)|let woken = futex::wake(&self.words.bell, count); self.words.bell.fetch_add(1, Ordering::AcqRel); woken'
     'nothing-passed-on|src/park/mod.rs|self.notify(1);|'
     'end-not-passed-on|src/park/mod.rs|if self.is_closed() { self.notify_all(); }|if self.is_closed() { }'
-    'no-look-behind-the-arming|src/wait/mod.rs|let ticket = bell.arm(); if let Some(found) = look(BEFORE_SLEEP) {|let ticket = bell.arm(); if let Some(found) = None {'
+    'no-look-behind-the-arming|src/wait/mod.rs|let ticket = bell.arm(); if let Some(found) = look(before_sleep) {|let ticket = bell.arm(); let found: Option<R> = None; if let Some(found) = found {'
     'cancel-does-not-ring|src/park/cancel.rs|self.bell.ring_for_all();|'
 )
 

@@ -1,17 +1,15 @@
-//! What the MPMC bench moves, and through what: ringway between threads or processes, in-process queues between threads,
-//! each waiting as suits it best, and ringway's ring without its crash safety.
+//! What the MPMC bench moves, and through what: ringway between threads or processes, and in-process queues between threads,
+//! each waiting as suits it best.
 //!
 //! ```text
 //! run      one run of one system: workers on their cores for some time        control  check  shape
 //! rivals   ArrayQueue and kanal, by value                                     waiting
 //! ringway  the library
-//! no_crash a private copy of its ring, unsafe against crashes
 //! report   tables and JSON
 //! ```
 
 mod check;
 mod control;
-mod no_crash;
 pub(crate) mod report;
 mod ringway;
 mod rivals;
@@ -24,7 +22,6 @@ use std::time::Duration;
 use ::ringway::Options;
 
 use self::check::Check;
-use self::no_crash::NoCrash;
 use self::ringway::{Ringway, Way};
 use self::rivals::{Array, Kanal, SpinningKanal};
 use self::run::{Workers, run, run_in_one_thread};
@@ -57,9 +54,6 @@ trait Receive {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
     Ringway,
-    /// Ringway, waiting as `NoCrash` does.
-    RingwayPaused,
-    NoCrash,
     ArrayQueue,
     Kanal,
 }
@@ -103,18 +97,9 @@ impl Setup {
     }
 
     fn ringway<const W: usize>(self, name: &'static str, workers: Workers, way: Way) -> Contestant {
-        let family = match way {
-            Way::Single | Way::Batch => Family::Ringway,
-            Way::PausedSingle | Way::PausedBatch => Family::RingwayPaused,
-        };
-        self.contestant(name, family, workers, move || Ringway::<W>::new(&self.options(), way, workers))
-    }
-
-    fn no_crash<const W: usize>(self, name: &'static str, batch: bool) -> Contestant {
-        let Self { shape, capacity, lane } = self;
-        let producers = shape.map_or(1, |shape| shape.producers);
-        let make = move || NoCrash::<W>::new(capacity, lane, producers, batch);
-        self.contestant(name, Family::NoCrash, Workers::Threads, make)
+        self.contestant(name, Family::Ringway, workers, move || {
+            Ringway::<W>::new(&self.options(), way, workers)
+        })
     }
 }
 
@@ -137,10 +122,6 @@ pub(crate) fn contestants<const W: usize>(setup: Setup) -> Vec<Contestant> {
         setup.ringway::<W>("ringway/processes/batch", Processes, Way::Batch),
         setup.ringway::<W>("ringway/threads/single", Threads, Way::Single),
         setup.ringway::<W>("ringway/threads/batch", Threads, Way::Batch),
-        setup.ringway::<W>("ringway/paused/single", Threads, Way::PausedSingle),
-        setup.no_crash::<W>("unsafe_no_crash/single", false),
-        setup.ringway::<W>("ringway/paused/batch", Threads, Way::PausedBatch),
-        setup.no_crash::<W>("unsafe_no_crash/batch", true),
     ];
     let fits = |contestant: &Contestant| setup.shape.is_some() || !contestant.name.contains("processes");
     all.into_iter().filter(fits).collect()

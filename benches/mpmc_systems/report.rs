@@ -45,9 +45,6 @@ impl Case {
         let rivals =
             [with("array_queue", self.best(Family::ArrayQueue)), with("kanal", self.best(Family::Kanal))];
         let other = match (row.family, row.name.strip_suffix("64_idle")) {
-            (Family::RingwayPaused, _) => {
-                with("unsafe_no_crash", self.median(&row.name.replace("ringway/paused", "unsafe_no_crash")))
-            }
             (Family::Ringway, Some(start)) => with("no_idle", self.median(&format!("{start}no_idle"))),
             (Family::Ringway, None) => None,
             _ => return Vec::new(),

@@ -4,11 +4,10 @@
 use std::sync::Mutex;
 
 use ::ringway::mpmc::{BytesConsumer, BytesProducer, BytesQueue};
-use ::ringway::{Options, RecvError, SendError};
+use ::ringway::{Options, SendError};
 
 use super::check::Check;
 use super::run::Workers;
-use super::waiting::{Pause, Waiting};
 use super::{BATCH, Receive, Send, System};
 use crate::common::file::{Temp, name_of_queue};
 use crate::common::message::{fill, make};
@@ -20,10 +19,6 @@ pub(super) enum Way {
     Single,
     /// `send_many`, which copies, and `recv_many`.
     Batch,
-    /// One by one, in place, waiting as the rivals do.
-    PausedSingle,
-    /// Batches written in place and `try_recv_many`, waiting as the rivals do.
-    PausedBatch,
 }
 
 pub(super) struct Ringway<const W: usize> {
@@ -84,20 +79,10 @@ impl<const W: usize> Send for Side<BytesProducer, W> {
                     claim.commit().unwrap();
                 }
             }
-            Way::PausedSingle => {
-                for seq in first..first + count {
-                    Pause::until(|| sent(try_single::<W>(producer, seq)));
-                }
-            }
             Way::Batch => {
                 for start in (first..first + count).step_by(BATCH) {
                     let messages: [_; BATCH] = std::array::from_fn(|i| Bytes::<W>::new(start + i as u64));
                     producer.send_many(&messages).unwrap();
-                }
-            }
-            Way::PausedBatch => {
-                for start in (first..first + count).step_by(BATCH) {
-                    Pause::until(|| sent(try_batch::<W>(producer, start)));
                 }
             }
         }
@@ -113,24 +98,6 @@ fn try_single<const W: usize>(producer: &mut BytesProducer, seq: u64) -> Result<
     let mut claim = producer.try_claim(W * 8)?;
     fill::<W>(seq, &mut claim);
     claim.commit()
-}
-
-#[inline(always)]
-fn try_batch<const W: usize>(producer: &mut BytesProducer, first: u64) -> Result<(), SendError> {
-    let mut batch = producer.batch()?;
-    for seq in first..first + BATCH as u64 {
-        fill::<W>(seq, batch.try_claim(W * 8)?);
-    }
-    batch.commit().map(drop)
-}
-
-#[inline(always)]
-fn sent(result: Result<(), SendError>) -> Option<()> {
-    match result {
-        Ok(()) => Some(()),
-        Err(SendError::Full) => None,
-        Err(error) => panic!("{error}"),
-    }
 }
 
 /// A message as bytes.
@@ -160,25 +127,6 @@ impl<const W: usize> Receive for Side<BytesConsumer, W> {
                 let frames = consumer.recv_many(BATCH).unwrap();
                 frames.iter().for_each(|message| check.bytes::<W>(message));
             }
-            // A guard that is read where it is received stays in registers.
-            Way::PausedSingle => Pause::until(|| {
-                check.bytes::<W>(&received(consumer.try_recv())?);
-                Some(())
-            }),
-            Way::PausedBatch => Pause::until(|| {
-                let frames = received(consumer.try_recv_many(BATCH))?;
-                frames.iter().for_each(|message| check.bytes::<W>(message));
-                Some(())
-            }),
         }
-    }
-}
-
-#[inline(always)]
-fn received<R>(result: Result<R, RecvError>) -> Option<R> {
-    match result {
-        Ok(received) => Some(received),
-        Err(RecvError::Empty) => None,
-        Err(error) => panic!("{error}"),
     }
 }

@@ -78,7 +78,7 @@ impl Links {
             return Err((self.tail() == tail).then(|| self.not_claimed(tail, first + count)));
         }
         // SYNC intent: Release, for it must not become visible before the commits of the claim before.
-        own.enq.store(Intent::new(first, count).0, Ordering::Release);
+        Self::intend(&own.enq, Intent::new(first, count));
         die_point();
         let exchanged = self.cursors.tail.compare_exchange(
             tail.0,
@@ -88,7 +88,7 @@ impl Links {
         );
         die_point();
         if exchanged.is_err() {
-            own.enq.store(Intent::NONE.0, Ordering::Release);
+            Self::intend(&own.enq, Intent::NONE);
             return Err(None);
         }
         self.ask_for_links(first + count + LINKS_AHEAD, count);

@@ -88,9 +88,12 @@ use take::Taken;
 pub(crate) use take::{Found, Held, Nothing};
 
 use crate::lane::{Damage, Ref};
-use crate::layout::order::{EntryRole, EntryWord, Head, LinkState, Place, Tail, position_limit};
+use crate::layout::order::{EntryRole, EntryWord, Head, Intent, LinkState, Place, Tail, position_limit};
 use crate::layout::{Letter, Link, OrderCursors, Participant, Policy, Rare};
 use crate::sync::{AtomicU64, Ordering, fence};
+
+/// Not in a build for `scripts/cost-of.sh`, which asks what it costs that the dead can be recovered.
+const IS_RECOVERABLE: bool = !cfg!(ringway_no_recovery);
 
 /// Tells the living from the dead: the kernel, or a model of it.
 pub(crate) trait Leases {
@@ -242,6 +245,14 @@ impl Links {
         }
         // `tail` was read last, so that it cannot be behind.
         if head > tail { damage("head", head) } else { Ok(()) }
+    }
+
+    /// Says in one's entry which positions are about to be claimed, or taken; or none.
+    #[inline(always)]
+    fn intend(word: &AtomicU64, intent: Intent) {
+        if IS_RECOVERABLE {
+            word.store(intent.0, Ordering::Release);
+        }
     }
 
     /// Adds to a word that only its owner writes.

@@ -4,7 +4,7 @@ use crossbeam_utils::Backoff;
 
 use super::die_point::die_point;
 use super::walk::{Step, count_while};
-use super::{FrameRef, Links};
+use super::{FrameRef, IS_RECOVERABLE, Links};
 use crate::layout::order::{Head, Intent, LinkState, MAX_BATCH};
 use crate::sync::Ordering;
 
@@ -150,7 +150,7 @@ impl Links {
     fn win(&self, me: usize, head: Head, count: u64) -> bool {
         let own = &self.entries[me].own;
         // SYNC intent: Release, for it must not become visible before the marks of the take before.
-        own.deq.store(Intent::new(head.position(), count).0, Ordering::Release);
+        Self::intend(&own.deq, Intent::new(head.position(), count));
         die_point();
         let exchanged = self.cursors.head.compare_exchange(
             head.0,
@@ -160,7 +160,7 @@ impl Links {
         );
         die_point();
         if exchanged.is_err() {
-            own.deq.store(Intent::NONE.0, Ordering::Release);
+            Self::intend(&own.deq, Intent::NONE);
         }
         exchanged.is_ok()
     }
@@ -253,6 +253,9 @@ impl Links {
 impl Step<'_> {
     #[inline(always)]
     fn mark(self, me: usize) {
+        if !IS_RECOVERABLE {
+            return;
+        }
         let held = LinkState::held(self.lap, me, 0);
         // Release: recovery must not see a later intent of mine before it sees this.
         self.link.state.store(held.0, Ordering::Release);

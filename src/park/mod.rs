@@ -204,7 +204,7 @@ impl Bell {
     #[inline(always)]
     pub(crate) fn notify(&self, count: u32) {
         if cfg!(ringway_spinning) {
-            // For `scripts/cost-of-waking.sh` only, where nobody sleeps either (`crate::wait`): what the rest costs.
+            // For `scripts/cost-of.sh` only, where nobody sleeps either (`crate::wait`): what the rest costs.
             return;
         }
         let seen = barrier::light(&self.words.waiting).load(Ordering::Relaxed);

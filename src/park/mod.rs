@@ -222,6 +222,7 @@ impl Bell {
     #[cold]
     #[inline(never)]
     fn notify_slowly(&self, count: u32) {
+        // SYNC fencing: between the change and the look at who sleeps.
         fence(Ordering::SeqCst);
         let seen = self.words.waiting.load(Ordering::Relaxed);
         if seen & ARMED == 0 {
@@ -295,7 +296,7 @@ impl Bell {
     /// The second half, for what was announced: whoever changes something from now on sees that.
     fn settle(announced: &[(&Self, u64)]) {
         if announced.iter().all(|(_, armed)| armed & SURE != 0) {
-            // SYNC fencing: so do wakers.
+            // SYNC fencing: between arming and the last look.
             fence(Ordering::SeqCst);
         } else if barrier::heavy() {
             announced.iter().for_each(|(bell, armed)| bell.make_sure(*armed));

@@ -5,7 +5,7 @@
 //! `cargo test --release --test every_instruction` tries every instruction of sending, receiving and releasing. Debug
 //! builds execute ten times more of them, and opening and attaching take thousands even in release: there, every
 //! instruction is tried that changed the file or entered the kernel (in debug builds one of ten), and some between. `RINGWAY_EVERY=1` tries all of
-//! them everywhere: an hour in release.
+//! them everywhere: hours in release, for each attempt steps through all instructions before.
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod process;

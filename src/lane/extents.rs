@@ -1,30 +1,82 @@
 //! A producer's list of the frames of its lane that somebody may still read, in their order.
 
-/// The link that keeps a frame, and where the frame ends in the lane.
+/// Frames at consecutive positions that lie one behind the other and are of one size: as much as one entry says. Where no
+/// other producer gets in between, and messages are alike, there is hardly ever anything else.
 #[derive(Clone, Copy)]
-pub(crate) struct Extent {
-    pub(crate) position: u64,
-    pub(crate) end: u64,
+struct Run {
+    /// Position of the first.
+    first: u64,
+    /// Behind that of the last.
+    next: u64,
+    /// Where the last ends in the lane.
+    end: u64,
+    /// Bytes of each.
+    size: u64,
 }
 
-/// As many extents as there are links at most: each is kept by a link of its own.
-///
-/// Every message adds one, so this is what a `VecDeque` has too much for: it never grows, and its size is a power of two.
+impl Run {
+    #[inline(always)]
+    fn count(self) -> u64 {
+        self.next - self.first
+    }
+
+    /// Where the first one begins.
+    fn start(self) -> u64 {
+        self.end - self.count() * self.size
+    }
+}
+
+/// All of them are at different positions, and any that is older than the newest by as many as there are links is over, for
+/// its link has been claimed again (why that is enough to use its bytes: `crate::links`). Without those there are no more runs than links.
 pub(crate) struct Extents {
-    /// Extent `i` is in slot `i % len`. Tuples, which a new vector takes as zeros from the system: pages that are never used
-    /// are never touched.
-    slots: Box<[(u64, u64)]>,
-    /// The oldest.
-    first: u64,
-    /// Behind the newest.
-    next: u64,
+    /// All runs but the newest: run `i` is in slot `i % len`. Arrays of numbers, which a new vector takes as zeros from the
+    /// system: pages that are never used are never touched.
+    slots: Box<[[u64; 4]]>,
+    /// The oldest of these ...
+    first_slot: u64,
+    /// ... and behind the newest of these.
+    next_slot: u64,
+    /// May be empty.
+    newest: Run,
 }
 
 impl Extents {
-    /// Room for one of each of the `links`, a power of two.
-    pub(crate) fn new(links: usize) -> Self {
+    /// Of a queue with so many links, a power of two; `end` is where the first frame will begin in the lane.
+    pub(crate) fn new(links: usize, end: u64) -> Self {
         assert!(links.is_power_of_two(), "geometry was checked");
-        Self { slots: vec![(0, 0); links].into(), first: 0, next: 0 }
+        let newest = Run { first: 0, next: 0, end, size: 0 };
+        Self { slots: vec![[0; 4]; links].into(), first_slot: 0, next_slot: 0, newest }
+    }
+
+    /// Where the newest frame ends in the lane.
+    #[inline(always)]
+    pub(crate) fn end(&self) -> u64 {
+        self.newest.end
+    }
+
+    /// Adds the newest: frames at consecutive positions from `first` on, of each how many bytes it takes, and where it ends.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, first: u64, frames: impl Iterator<Item = (u64, u64)>) {
+        // In registers, as long as one run goes on.
+        let Run { mut next, mut end, mut size, .. } = self.newest;
+        for (position, (size_of_this, end_of_this)) in (first..).zip(frames) {
+            if next != position || size != size_of_this || end + size != end_of_this {
+                (self.newest.next, self.newest.end) = (next, end);
+                self.begin(position, size_of_this);
+                size = size_of_this;
+            }
+            (next, end) = (position + 1, end_of_this);
+        }
+        (self.newest.next, self.newest.end) = (next, end);
+    }
+
+    #[inline(never)]
+    fn begin(&mut self, position: u64, size: u64) {
+        if self.newest.count() > 0 {
+            self.store_newest();
+        }
+        self.newest.first = position;
+        self.newest.size = size;
     }
 
     #[inline(always)]
@@ -33,73 +85,133 @@ impl Extents {
     }
 
     #[inline(always)]
-    fn extent(&self, number: u64) -> Extent {
-        let (position, end) = self.slots[self.slot(number)];
-        Extent { position, end }
-    }
-
-    /// Adds the newest: frames at consecutive positions that end there, no more than there are links. Where there is no room
-    /// for all, the oldest ones' links have moved on: so many positions have been claimed since.
-    #[inline(always)]
-    pub(crate) fn push(&mut self, first: u64, ends: impl ExactSizeIterator<Item = u64>) {
-        let Self { slots, first: oldest, next } = self;
-        let (room, count, mask) = (slots.len() as u64, ends.len() as u64, slots.len() - 1);
-        debug_assert!(count <= room);
-        *oldest = (*oldest).max((*next + count).saturating_sub(room));
-        for (i, end) in (0..count).zip(ends) {
-            slots[(*next + i) as usize & mask] = (first + i, end);
+    fn oldest_run(&self) -> Run {
+        if self.first_slot == self.next_slot {
+            return self.newest;
         }
-        *next += count;
+        let [first, next, end, size] = self.slots[self.slot(self.first_slot)];
+        Run { first, next, end, size }
     }
 
-    #[inline(always)]
-    pub(crate) fn is_full(&self) -> bool {
-        self.next - self.first == self.slots.len() as u64
+    #[inline]
+    fn store_newest(&mut self) {
+        let count = self.slots.len() as u64;
+        if self.next_slot - self.first_slot == count {
+            self.remove_outdated();
+            // Nothing was outdated: the positions make no sense.
+            self.first_slot = self.first_slot.max(self.next_slot - (count - 1));
+        }
+        let Run { first, next, end, size } = self.newest;
+        let slot = self.slot(self.next_slot);
+        self.slots[slot] = [first, next, end, size];
+        self.next_slot += 1;
     }
 
-    pub(crate) fn oldest(&self) -> Option<Extent> {
-        (self.first < self.next).then(|| self.extent(self.first))
+    /// Position of the oldest frame, and how many there are at the positions from there on in the list's first run.
+    pub(crate) fn oldest(&self) -> Option<(u64, u64)> {
+        let run = self.oldest_run();
+        (run.count() > 0).then(|| (run.first, run.count()))
     }
 
-    /// How many of the oldest ones, but no more than `most`, are so.
-    pub(crate) fn count_while(&self, most: u64, is_so: impl Fn(Extent) -> bool) -> u64 {
-        let some = self.first..self.next.min(self.first + most);
-        some.take_while(|number| is_so(self.extent(*number))).count() as u64
+    /// Where the oldest frame begins in the lane.
+    pub(crate) fn start(&self) -> Option<u64> {
+        let run = self.oldest_run();
+        (run.count() > 0).then(|| run.start())
     }
 
-    /// Removes the oldest `count`, of which there must be so many. Returns the last of them.
-    pub(crate) fn remove(&mut self, count: u64) -> Option<Extent> {
-        self.first += count;
-        (count > 0).then(|| self.extent(self.first - 1))
+    /// Removes the oldest `count`, of which there must be so many in the first run.
+    pub(crate) fn remove(&mut self, count: u64) {
+        let run = self.oldest_run();
+        let first = run.first + count;
+        if self.first_slot == self.next_slot {
+            self.newest.first = first;
+        } else if first == run.next {
+            self.first_slot += 1;
+        } else {
+            let slot = self.slot(self.first_slot);
+            self.slots[slot][0] = first;
+        }
+    }
+
+    /// Removes those whose links have been claimed again.
+    pub(crate) fn remove_outdated(&mut self) {
+        let outdated = self.newest.next.saturating_sub(self.slots.len() as u64);
+        while let Some((first, count)) = self.oldest()
+            && first < outdated
+        {
+            self.remove(count.min(outdated - first));
+        }
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
 
-    #[test]
-    fn the_oldest_make_room_however_many_are_added_at_once() {
-        for at_once in 1..=4 {
-            let mut extents = Extents::new(4);
-            let mut added: Vec<u64> = Vec::new();
-            for _ in 0..5 {
-                let first = added.len() as u64;
-                let new = first..first + at_once;
-                extents
-                    .push(first, new.clone().map(|position| 10 * position).collect::<Vec<_>>().into_iter());
-                added.extend(new);
-                let kept = &added[added.len().saturating_sub(4)..];
-                assert_eq!(extents.is_full(), kept.len() == 4);
-                assert_eq!(extents.oldest().map(|oldest| oldest.position), kept.first().copied());
-                assert_eq!(
-                    extents.count_while(9, |extent| extent.end == 10 * extent.position),
-                    kept.len() as u64
-                );
-            }
-            assert_eq!(extents.remove(3).map(|last| last.position), Some(added[added.len() - 2]));
-            assert_eq!(extents.remove(0).map(|last| last.position), None);
-            assert_eq!(extents.count_while(9, |_| true), 1);
+    const LINKS: usize = 8;
+
+    /// What the list says of all its frames, and it is empty then.
+    fn emptied(mut extents: Extents) -> Vec<(u64, u64)> {
+        let mut all = Vec::new();
+        while let Some((position, count)) = extents.oldest() {
+            assert!(count > 0);
+            all.push((position, extents.start().expect("there is one")));
+            extents.remove(1);
         }
+        assert_eq!(extents.start(), None);
+        all
+    }
+
+    proptest::proptest! {
+        /// Frames of few sizes, at positions that others have in between or not, with bytes of padding in between or not.
+        #[test]
+        fn as_a_plain_list(
+            frames in proptest::collection::vec((0..3_u64, 1..3_u64, 0..2_u64, 0..4_u64), 0..60),
+        ) {
+            let mut extents = Extents::new(LINKS, 0);
+            let mut plain: VecDeque<(u64, u64)> = VecDeque::new();
+            let (mut position, mut end) = (0, 0);
+            for (others, size, padding, released) in frames {
+                (position, end) = (position + others, end + padding * 7 + size);
+                extents.push(position, [(size, end)].into_iter());
+                plain.push_back((position, end - size));
+                position += 1;
+                extents.remove_outdated();
+                while plain.front().is_some_and(|(oldest, _)| oldest + (LINKS as u64) < position) {
+                    plain.pop_front();
+                }
+                for _ in 0..released.min(plain.len() as u64) {
+                    extents.remove(1);
+                    plain.pop_front();
+                }
+                proptest::prop_assert_eq!(extents.oldest().map(|(first, _)| first), plain.front().map(|frame| frame.0));
+            }
+            proptest::prop_assert_eq!(emptied(extents), Vec::from(plain));
+        }
+    }
+
+    #[test]
+    fn frames_side_by_side_are_one_run() {
+        let mut extents = Extents::new(LINKS, 0);
+        extents.push(3, (3..8).map(|position| (10, 10 * position)));
+        extents.push(8, [(10, 80)].into_iter());
+        assert_eq!((extents.oldest(), extents.start()), (Some((3, 6)), Some(20)));
+        extents.remove(4);
+        assert_eq!((extents.oldest(), extents.start()), (Some((7, 2)), Some(60)));
+    }
+
+    #[test]
+    fn whoever_forgets_to_remove_keeps_as_many_as_there_are_links() {
+        let mut extents = Extents::new(LINKS, 0);
+        // Every other position, and every frame of another size: no two are a run.
+        (0..100_u64).for_each(|i| extents.push(2 * i, [(i, i * i)].into_iter()));
+        extents.remove_outdated();
+        assert_eq!(emptied(extents).len(), LINKS / 2);
+        // Positions that no tail would give.
+        let mut extents = Extents::new(LINKS, 0);
+        (0..100).for_each(|i| extents.push(100 - i, [(1, 1000 - i)].into_iter()));
+        assert_eq!(emptied(extents).len(), LINKS + 1);
     }
 }

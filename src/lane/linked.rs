@@ -1,17 +1,19 @@
 //! The lane of an MPMC producer: frames are payloads and nothing else; links say which of them are committed.
 //!
-//! The writer keeps a list of its own of where the frames end that were linked and that somebody may still read. A
-//! frame's bytes are free once its link's lap has moved past its position (`SYNC release`); room is given back in
-//! order, up to the oldest frame that is not. A new owner of the lane makes the list anew from the links.
+//! The writer keeps a list of its own of where the frames stand that were linked and that somebody may still read. A
+//! frame's bytes are free once its link's lap has moved past its position (`SYNC release`), which the writer sees by the link, or
+//! by having claimed a position a lap further on; room is given back in order, up to the oldest frame that is not free. A new
+//! owner of the lane makes the list anew from the links.
 
 use super::extents::Extents;
 use super::ring::Ring;
 use super::{Damage, LaneMemory, Refusal, Room, Slot};
+use crate::layout::order::position_limit;
 use crate::layout::{Framing, Geometry};
 use crate::prefetch;
 
 /// Frames that are looked at in one go when room runs out: their links' lines are fetched side by side.
-const RECLAIM_AT_ONCE: u64 = 256;
+const RECLAIM_AT_ONCE: u64 = 64;
 
 const LINE: u64 = 64;
 /// How far ahead, in bytes, the lines of small frames are asked for ...
@@ -45,8 +47,6 @@ pub(crate) struct Writer {
     ring: Ring<0>,
     /// Payloads are no shorter than this: with the ring's limit, those of a fixed size have no other.
     min_payload: u64,
-    /// Everything before this belongs to frames that were linked.
-    tail: u64,
     /// From here on somebody may still read.
     limit: u64,
     extents: Extents,
@@ -68,41 +68,47 @@ impl Writer {
             Framing::Variable => 0,
             Framing::Fixed { len } => len,
         };
-        let mut extents = Extents::new(links);
         let first = frames.first().map_or(0, |frame| frame.offset);
-        let mut tail = first;
+        let mut extents = Extents::new(links, first);
         for frame in frames {
             let damage = |word, found| Damage { word, position: frame.position, found };
-            // First, so that no sum below can overflow.
+            // First, so that no sum below can overflow. All are of one lap, or what is older would be taken to be over.
+            if frame.position >= position_limit(links.trailing_zeros())
+                || frame.position.wrapping_sub(frames[0].position) >= links as u64
+            {
+                return Err(damage("link's state", frame.position));
+            }
             if frame.offset >= ring.capacity() || !frame.offset.is_multiple_of(ring.granule()) {
                 return Err(damage("link's offset", frame.offset));
             }
+            let tail = extents.end();
             let turn = tail - ring.index(tail);
             let ahead = if frame.offset < ring.index(tail) { ring.capacity() } else { 0 };
             let start = turn + ahead + frame.offset;
-            tail = ring.checked_end(start, frame.len).ok_or(damage("link's length", frame.len))?;
-            if tail - first > ring.capacity() || extents.is_full() {
+            let end = ring.checked_end(start, frame.len).ok_or(damage("link's length", frame.len))?;
+            if end - first > ring.capacity() {
                 return Err(damage("link's offset", frame.offset));
             }
-            extents.push(frame.position, [tail].into_iter());
+            extents.push(frame.position, [(ring.size(frame.len), end)].into_iter());
         }
-        Ok(Self { memory, base, ring, min_payload, tail, limit: first + ring.capacity(), extents })
+        Ok(Self { memory, base, ring, min_payload, limit: first + ring.capacity(), extents })
     }
 
     /// Everything before this belongs to frames that were linked.
     #[inline(always)]
     pub(crate) fn tail(&self) -> u64 {
-        self.tail
+        self.extents.end()
     }
 
     /// Finds room for a frame of `len` bytes at or behind `at`, which is `tail` or the end of a frame that was
-    /// reserved, but not linked yet. `is_over` says whether the frame of a link is not needed any more.
+    /// reserved, but not linked yet. `count_over(first, most)` says how many of the `most` positions from `first` on there are
+    /// before the first whose frame somebody may still read.
     #[inline(always)]
     pub(crate) fn reserve(
         &mut self,
         at: u64,
         len: usize,
-        is_over: impl Fn(u64) -> bool,
+        count_over: impl Fn(u64, u64) -> u64,
     ) -> Result<Slot, Refusal> {
         let len = len as u64;
         if len > self.ring.max_payload() || len < self.min_payload {
@@ -111,7 +117,7 @@ impl Writer {
         let size = self.ring.size(len);
         let start = self.ring.start(at, size);
         if start + size > self.limit {
-            self.reclaim(start + size, is_over)?;
+            self.reclaim(start + size, count_over)?;
         }
         let slot = self.slot(start);
         if size <= MOST_AHEAD {
@@ -153,20 +159,39 @@ impl Writer {
 
     /// Looks for frames that are over; `Full` if positions up to `end` are still not free.
     #[cold]
-    fn reclaim(&mut self, end: u64, is_over: impl Fn(u64) -> bool) -> Result<(), Refusal> {
+    fn reclaim(&mut self, end: u64, count_over: impl Fn(u64, u64) -> u64) -> Result<(), Refusal> {
+        self.extents.remove_outdated();
+        self.set_limit();
         while end > self.limit {
-            let over = self.extents.count_while(RECLAIM_AT_ONCE, |extent| is_over(extent.position));
-            if let Some(last) = self.extents.remove(over) {
-                self.limit = last.end + self.ring.capacity();
-            }
-            if self.extents.oldest().is_none() {
-                self.limit = self.tail + self.ring.capacity();
-            }
-            if over < RECLAIM_AT_ONCE && end > self.limit {
+            let may_be_more = self.remove_over(&count_over);
+            self.set_limit();
+            if !may_be_more && end > self.limit {
                 return Err(Refusal::Full);
             }
         }
         Ok(())
+    }
+
+    /// Removes the oldest frames that are over, up to so many at once. Whether there may be more.
+    fn remove_over(&mut self, count_over: impl Fn(u64, u64) -> u64) -> bool {
+        let mut left = RECLAIM_AT_ONCE;
+        while let Some((position, count)) = self.extents.oldest() {
+            let most = count.min(left);
+            if most == 0 {
+                return true;
+            }
+            let over = count_over(position, most);
+            self.extents.remove(over);
+            left -= over;
+            if over < most {
+                break;
+            }
+        }
+        false
+    }
+
+    fn set_limit(&mut self) {
+        self.limit = self.extents.start().unwrap_or(self.tail()) + self.ring.capacity();
     }
 
     /// Where the frame in `slot` stands, now that its length is known.
@@ -178,16 +203,14 @@ impl Writer {
 
     /// The frames are linked at the positions from `first` on: they stay until these are over.
     #[inline(always)]
-    pub(crate) fn linked_run(&mut self, first: u64, frames: &[Placed]) {
-        if let Some(last) = frames.last() {
-            self.tail = last.end;
-            self.extents.push(first, frames.iter().map(|frame| frame.end));
-        }
+    pub(crate) fn linked(&mut self, first: u64, frames: &[Placed]) {
+        let ring = self.ring;
+        self.extents.push(first, frames.iter().map(|frame| (ring.size(frame.len), frame.end)));
     }
 
     /// The link that keeps the oldest frame.
     pub(crate) fn oldest(&self) -> Option<u64> {
-        self.extents.oldest().map(|extent| extent.position)
+        self.extents.oldest().map(|(position, _)| position)
     }
 
     #[inline(always)]

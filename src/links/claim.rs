@@ -37,6 +37,15 @@ pub(crate) enum NotClaimed {
 }
 
 impl Links {
+    /// Claims the next position, as [`claim`](Self::claim) does. None: it takes more than this attempt.
+    #[inline(always)]
+    pub(crate) fn claim_next(&self, me: usize) -> Option<u64> {
+        let tail = self.tail();
+        let position = tail.position();
+        (self.free_run(position, 1) == 1 && !tail.is_closed() && self.win_claim(me, tail, 1))
+            .then_some(position)
+    }
+
     /// Claims as many as possible of the next `most` positions for participant `me`, but not fewer than `least`.
     ///
     /// The caller must hold the lease of `me`, have its frames complete, and commit every position that it wins before it
@@ -70,13 +79,20 @@ impl Links {
     /// One attempt. None: somebody else was faster.
     #[inline(always)]
     fn claim_once(&self, me: usize, least: u64, most: u64) -> Result<Claimed, Option<NotClaimed>> {
-        let own = &self.entries[me].own;
         let tail = self.tail();
         let first = tail.position();
         let count = self.free_run(first, most);
         if count < least || tail.is_closed() {
             return Err((self.tail() == tail).then(|| self.not_claimed(tail, first + count)));
         }
+        if self.win_claim(me, tail, count) { Ok(Claimed { first, count }) } else { Err(None) }
+    }
+
+    /// The `count` positions from `tail` on are free. False: somebody else was faster.
+    #[inline(always)]
+    fn win_claim(&self, me: usize, tail: Tail, count: u64) -> bool {
+        let own = &self.entries[me].own;
+        let first = tail.position();
         // SYNC intent: Release, for it must not become visible before the commits of the claim before.
         Self::intend(&own.enq, Intent::new(first, count));
         die_point();
@@ -89,15 +105,15 @@ impl Links {
         die_point();
         if exchanged.is_err() {
             Self::intend(&own.enq, Intent::NONE);
-            return Err(None);
+            return false;
         }
         self.ask_for_links(first + count + LINKS_AHEAD, count);
-        Ok(Claimed { first, count })
+        true
     }
 
     /// Asks for the links of so many positions, to be written.
     #[inline(always)]
-    fn ask_for_links(&self, first: u64, count: u64) {
+    pub(super) fn ask_for_links(&self, first: u64, count: u64) {
         prefetch::to_write(self.link(first));
         let mut more = LINKS_PER_LINE;
         while more < count {
@@ -145,12 +161,17 @@ impl Links {
                 step.publish();
             }
         };
-        if count == 1 {
-            return commit(self.step(first));
-        }
         for stretch in self.run(first, count as u64) {
             stretch.steps().for_each(&mut commit);
         }
+    }
+
+    /// The same for one.
+    #[inline(always)]
+    pub(crate) fn commit(&self, position: u64, frame: FrameRef) {
+        let step = self.step(position);
+        step.fill(frame);
+        step.publish();
     }
 
     /// Lets nobody claim any more: the CAS of a claim fails that has not seen it.
@@ -174,8 +195,7 @@ impl Step<'_> {
     #[inline(always)]
     pub(super) fn fill(self, frame: FrameRef) {
         let FrameRef { lane, offset, len } = frame;
-        // SYNC fields: whoever sees this sees at least the state that allowed to write it.
-        self.link.place.store(Place::new(lane, offset, len).0, Ordering::Release);
+        self.link.place.store(Place::new(lane, offset, len).0, Ordering::Relaxed);
     }
 
     #[inline(always)]

@@ -6,7 +6,7 @@
 pub(super) fn die_point() {}
 
 #[cfg(test)]
-pub(super) use armed::{die_point, mortal};
+pub(super) use armed::{any_order, die_point, mortal};
 
 #[cfg(test)]
 mod armed {
@@ -26,8 +26,23 @@ mod armed {
 
     struct Died;
 
+    #[cfg(loom)]
+    loom::lazy_static! {
+        static ref STEPS: loom::sync::atomic::AtomicUsize = loom::sync::atomic::AtomicUsize::new(0);
+    }
+
+    /// Has loom try every order of these points. By itself it overlooks some: that a thread may load a word before or behind
+    /// the store of another one, unless the other one has not loaded that word itself before it stores to it (loom compares a
+    /// store with the last access to the word only). This orders nothing that the orderings of
+    /// the code do not order: it is relaxed, and the first one comes before there are threads.
+    pub(in crate::links) fn any_order() {
+        #[cfg(loom)]
+        STEPS.fetch_add(1, loom::sync::atomic::Ordering::Relaxed);
+    }
+
     /// A death is an unwinding that stores nothing: no shared word is touched in a destructor.
     pub(in crate::links) fn die_point() {
+        any_order();
         let left = LEFT.with(Cell::get);
         if left != 0 {
             LEFT.with(|cell| cell.set(left - 1));

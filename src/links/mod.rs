@@ -34,10 +34,10 @@
 //! also sees the links moved. An entry is not given to a new owner before recovery has found nothing of the old one's
 //! intents left. ∎
 //!
-//! So, under the recovery lock, a position that stands still and that no *living* participant's intent covers belongs
-//! to a dead one, and nobody will ever move it: it is moved from exactly the word that was examined, by CAS. The intent is
-//! read before the lease is looked at; were it the other way round, an owner might die in between and be taken for
-//! alive, which only delays, or attach in between and be taken for dead.
+//! So, under the recovery lock, a position below a cursor that stands still and that no *living* participant's intent covers
+//! belongs to a dead one, and nobody will ever move it: it is moved from exactly the word that was examined, by CAS. The cursors
+//! are read first: whoever claims later claims behind them. Then the intents, and whether their owners are alive: whoever has
+//! claimed before that has its intent there, and its lease, until it has moved the position or is dead.
 //!
 //! An intent may cover positions that its owner did not get: a failed CAS clears it. A living owner that is paused
 //! before that keeps others' dead positions from being recovered; that is one of the limits of the promise.
@@ -47,6 +47,11 @@
 //! `SYNC commit`: payload and link are written before the state FULL (Release); a consumer reads them after it saw FULL
 //! or REDO (Acquire). `SYNC release`: a consumer's reads come before FREE (Release); a producer claims the link, or
 //! reuses the lane's bytes, after it saw a state of a later lap (Acquire).
+//!
+//! A producer need not look at the links of frames that are a lap behind a position `q` that it has claimed, or whose link it has seen claimed (`lane/extents.rs`): with
+//! `n` links, whoever claimed `p + n`, for any `p <= q - n`, had seen the link of `p` free for it (Acquire), so that the
+//! reads of `p` came before its CAS on `tail`, which releases. Each claim acquires the CAS before it and releases its own:
+//! they are one chain, and that of `q` comes behind them.
 //!
 //! ## Why every frame that is to come again does
 //!
@@ -77,20 +82,22 @@ mod loom_tests;
 mod tests;
 
 pub(crate) use blocked::Blocked;
-#[cfg(test)]
-use claim::Claimed;
-pub(crate) use claim::NotClaimed;
+pub(crate) use claim::{Claimed, NotClaimed};
 pub(crate) use letters::Origin;
 pub(crate) use recovery::Recovered;
 pub(crate) use redo::RedoScan;
 #[cfg(test)]
 use take::Taken;
 pub(crate) use take::{Found, Held, Nothing};
+use walk::count_while;
 
+use crate::lane::linked::LinkedFrame;
 use crate::lane::{Damage, Ref};
-use crate::layout::order::{EntryRole, EntryWord, Head, Intent, LinkState, Place, Tail, position_limit};
+use crate::layout::order::{
+    EntryRole, EntryWord, Head, Intent, LinkKind, LinkState, Place, Tail, position_limit,
+};
 use crate::layout::{Letter, Link, OrderCursors, Participant, Policy, Rare};
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU64, Ordering};
 
 /// Not in a build for `scripts/cost-of.sh`, which asks what it costs that the dead can be recovered.
 const IS_RECOVERABLE: bool = !cfg!(ringway_no_recovery);
@@ -193,37 +200,39 @@ impl Links {
         LinkState(self.links[slot].state.load(Ordering::Acquire))
     }
 
-    /// Whether the frame at `position` is not needed any more: its bytes and its link may be used again.
-    #[inline(always)]
-    pub(crate) fn is_over(&self, position: u64) -> bool {
+    /// How many of the `most` positions from `first` on there are before the first whose frame may still be needed: the bytes of
+    /// those, and their links, may be used again.
+    pub(crate) fn count_over(&self, first: u64, most: u64) -> u64 {
         // SYNC release
-        self.state_at(position).lap() > self.lap(position)
+        let count = count_while(self.run(first, most), |step| step.state().lap() > step.lap);
+        if count == most {
+            // They are likely to be asked for next, and to be claimed before long.
+            self.ask_for_links(first + count, most);
+        }
+        count
     }
 
-    /// What the link refers to. Only of use if the state was FULL, HELD or REDO of its position before and after.
+    /// What the link refers to. Only of use if the state was FULL, HELD or REDO of its position before, and nobody moves it.
     #[inline(always)]
     fn frame_ref(link: &Link) -> FrameRef {
         let place = Place(link.place.load(Ordering::Relaxed));
         FrameRef { lane: place.lane(), offset: place.offset(), len: place.len() }
     }
 
-    /// The frames that are still in `lane`, in the order of their positions.
-    pub(crate) fn frames_in(&self, lane: usize) -> Vec<crate::lane::linked::LinkedFrame> {
+    /// The frames that are still in `lane`, in the order of their positions, and maybe some that are over. The caller must hold the
+    /// lease of the lane's entry.
+    pub(crate) fn frames_in(&self, lane: usize) -> Vec<LinkedFrame> {
         let mut frames = Vec::new();
         for slot in 0..self.links.len() {
-            let before = self.state(slot);
-            if before.kind() == crate::layout::order::LinkKind::Free {
+            let state = self.state(slot);
+            if state.kind() == LinkKind::Free {
                 continue;
             }
+            // If that is the place of a later position, it is in another lane, whose owner may write it meanwhile: all that was
+            // written by owners of this lane was written before the caller got its lease. Then this frame is over.
             let FrameRef { lane: found, offset, len } = Self::frame_ref(&self.links[slot]);
-            // SYNC fields: they may be those of the link's next position. Then the second look at the state, which the fence
-            // keeps behind them, shows that it has moved on.
-            fence(Ordering::Acquire);
-            // SYNC release: if it has moved on, the frame's bytes may be used again.
-            let after = self.state(slot);
-            if found == lane && after.lap() == before.lap() {
-                let position = self.position(before, slot);
-                frames.push(crate::lane::linked::LinkedFrame { position, offset, len });
+            if found == lane {
+                frames.push(LinkedFrame { position: self.position(state, slot), offset, len });
             }
         }
         frames.sort_unstable_by_key(|frame| frame.position);

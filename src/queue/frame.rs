@@ -31,7 +31,7 @@ impl<'c, K: Kind> BytesFrame<'c, K> {
     /// Puts the message back: it comes again, before any new one, with one redelivery more.
     pub fn reject(self) {
         let this = ManuallyDrop::new(self);
-        put_back(this.keeper, this.taken);
+        put_back(this.keeper, KeeperOf::<K>::stub(this.taken));
     }
 
     /// Where the payload lies, and its length, which was checked. Mapped and initialised as long as the frame is out; that it
@@ -73,7 +73,7 @@ impl<K: Kind> Drop for BytesFrame<'_, K> {
     #[inline(always)]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            put_back(self.keeper, self.taken);
+            put_back(self.keeper, KeeperOf::<K>::stub(self.taken));
         } else if self.keeper.is_own_process() {
             self.keeper.release(self.taken);
         }
@@ -91,9 +91,9 @@ impl<K: Kind> fmt::Debug for BytesFrame<'_, K> {
 
 #[cold]
 #[inline(never)]
-fn put_back<P: Keeper>(keeper: &P, taken: P::Taken) {
+fn put_back<P: Keeper>(keeper: &P, stub: P::Stub) {
     if keeper.is_own_process() {
-        keeper.reject(taken);
+        keeper.reject(stub);
         keeper.bells().notify_everybody();
     }
 }

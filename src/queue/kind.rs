@@ -193,6 +193,8 @@ pub(crate) unsafe trait Receiver {
 pub(crate) unsafe trait Keeper {
     /// A frame that is out.
     type Taken: Copy;
+    /// What it takes to put one back. Where it fits registers, a guard does not have to be in memory.
+    type Stub: Copy;
     /// Frames that were taken together.
     type Run: Copy;
     /// What a run has to remember of each of its frames.
@@ -215,8 +217,11 @@ pub(crate) unsafe trait Keeper {
     /// Gives a frame's room back, and wakes who sleeps for it.
     fn release(&self, taken: Self::Taken);
 
+    /// What puts the frame back.
+    fn stub(taken: Self::Taken) -> Self::Stub;
+
     /// Puts a frame back, to be taken again.
-    fn reject(&self, taken: Self::Taken);
+    fn reject(&self, stub: Self::Stub);
 
     /// How often the frame was taken before.
     fn redeliveries(&self, taken: Self::Taken) -> u64;

@@ -21,7 +21,7 @@ mod triples;
 
 use super::*;
 use participants::{Consumer, Producer};
-use world::{GRANULE, Shape, World};
+use world::{GRANULE, Shape, World, over_if};
 
 /// Two links, entries of the feeder and so many more, two frames in a lane.
 fn shape(more: usize) -> Shape {
@@ -134,7 +134,7 @@ fn check_words(world: &World) {
     for entry in 0..links.entries.len() {
         assert!(!links.entry_word(entry).is_dirty(), "entry {entry}");
         let mut writer = world.adopt(entry).expect("no damage");
-        let room = writer.reserve(writer.tail(), world.geometry.max_payload as usize, |_| false);
+        let room = writer.reserve(writer.tail(), world.geometry.max_payload as usize, over_if(|_| false));
         assert!(room.is_ok(), "an empty lane has room");
     }
 }

@@ -23,11 +23,11 @@ pub(super) fn check_all_room(mut producer: Producer) {
     let granules = capacity / GRANULE;
     let mut at = producer.writer.tail();
     for _ in 0..granules {
-        let slot = producer.writer.reserve(at, GRANULE as usize, |_| true).expect("room");
+        let slot = producer.writer.reserve(at, GRANULE as usize, over_if(|_| true)).expect("room");
         at = producer.writer.place(slot, GRANULE as usize).end;
     }
     assert_eq!(at, producer.writer.tail() + capacity);
-    assert_eq!(producer.writer.reserve(at, 1, |_| true), Err(Refusal::Full));
+    assert_eq!(producer.writer.reserve(at, 1, over_if(|_| true)), Err(Refusal::Full));
     producer.leave();
 }
 
@@ -72,7 +72,7 @@ proptest::proptest! {
         let mut writer = adopt(&geometry, 32, &frames).expect("no damage");
         // What nobody gives back is never handed out.
         let mut at = writer.tail();
-        while let Ok(slot) = writer.reserve(at, 1, |_| false) {
+        while let Ok(slot) = writer.reserve(at, 1, over_if(|_| false)) {
             let Placed { offset: begin, end, .. } = writer.place(slot, 1);
             for frame in &frames {
                 let size = frame.len.next_multiple_of(GRANULE);
@@ -84,12 +84,12 @@ proptest::proptest! {
         if let Some(first) = frames.first()
             && first.len > 0
         {
-            writer.reserve(at, 1, |position| position == first.position).expect("room");
+            writer.reserve(at, 1, over_if(|position| position == first.position)).expect("room");
         }
         // All that is left is given back when all is over.
         let mut room = 0;
         let mut at = writer.tail();
-        while let Ok(slot) = writer.reserve(at, 1, |_| true) {
+        while let Ok(slot) = writer.reserve(at, 1, over_if(|_| true)) {
             at = writer.place(slot, 1).end;
             room += GRANULE;
         }
@@ -111,7 +111,7 @@ proptest::proptest! {
             for frame in &frames {
                 assert!(frame.offset + frame.len <= 128 && frame.offset % GRANULE == 0, "{frame:?}");
             }
-            let _ = writer.reserve(writer.tail(), 16, |_| false);
+            let _ = writer.reserve(writer.tail(), 16, over_if(|_| false));
         }
     }
 }
@@ -140,7 +140,7 @@ fn much_room_comes_back_at_once() {
         depths.borrow_mut().push(std::ptr::from_ref(std::hint::black_box(&here)).addr());
         true
     };
-    writer.reserve(writer.tail(), geometry.max_payload as usize, is_over).expect("room");
+    writer.reserve(writer.tail(), geometry.max_payload as usize, over_if(is_over)).expect("room");
     let depths = depths.into_inner();
     let (least, most) = (depths.iter().min().unwrap(), depths.iter().max().unwrap());
     assert!(depths.len() > 32_000 && most - least < 2048, "{} bytes of stack", most - least);

@@ -10,7 +10,7 @@ mod world;
 use super::*;
 use crate::layout::order::{Intent, LinkKind, MAX_BATCH, position_limit};
 use participants::{Consumer, Producer};
-use world::{GRANULE, Shape, World};
+use world::{GRANULE, Shape, World, over_if};
 
 const SHAPE: Shape = Shape { links: 4, entries: 5, lane: 64, max_payload: 24, start: 0, at_most_once: false };
 

@@ -6,7 +6,7 @@ use super::world::{GRANULE, World};
 use crate::lane::Refusal;
 use crate::lane::linked::{Placed, Writer};
 use crate::layout::order::EntryRole;
-use crate::links::die_point::die_point;
+use crate::links::die_point::{any_order, die_point};
 use crate::links::{Claimed, FrameRef, Held, NotClaimed, Nothing, RedoScan, Taken};
 
 impl World {
@@ -42,9 +42,10 @@ pub(super) struct Producer {
 impl Producer {
     /// Writes a frame behind those that are staged.
     pub(super) fn stage(&mut self, message: u8, len: usize) -> Result<(), Refusal> {
+        any_order();
         let at = self.staged.back().map_or(self.writer.tail(), |(frame, _)| frame.end);
         let links = &self.world.links;
-        let slot = self.writer.reserve(at, len, |position| links.is_over(position))?;
+        let slot = self.writer.reserve(at, len, |first, most| links.count_over(first, most))?;
         #[allow(unsafe_code)]
         // SAFETY: the writer reserved these bytes; loom checks that it was right to.
         unsafe {
@@ -56,6 +57,7 @@ impl Producer {
 
     /// Claims for what is staged, `least` of it or more.
     pub(super) fn claim(&mut self, least: u64) -> Result<Claimed, NotClaimed> {
+        any_order();
         let claimed = self.world.links.claim(self.me, least, self.staged.len() as u64)?;
         self.claimed = Some((claimed.first, claimed.first + claimed.count));
         Ok(claimed)
@@ -68,7 +70,7 @@ impl Producer {
         let Placed { offset, len, .. } = frame;
         self.world.links.commit_run(position, [FrameRef { lane: self.me, offset, len }].into_iter());
         self.world.log().committed.push(message);
-        self.writer.linked_run(position, &[frame]);
+        self.writer.linked(position, &[frame]);
         self.claimed = Some((position + 1, end)).filter(|_| position + 1 < end);
         if self.claimed.is_none() {
             self.staged.clear();
@@ -86,7 +88,7 @@ impl Producer {
         self.world.links.commit_run(first, refs);
         for (position, (frame, message)) in (first..).zip(staged) {
             self.world.log().committed.push(message);
-            self.writer.linked_run(position, &[frame]);
+            self.writer.linked(position, &[frame]);
         }
     }
 
@@ -109,6 +111,7 @@ impl Producer {
     }
 
     pub(super) fn leave(self) {
+        any_order();
         self.world.links.leave(self.me);
         self.world.leases.unlock(self.me);
     }
@@ -133,6 +136,7 @@ pub(super) struct Consumer {
 
 impl Consumer {
     pub(super) fn take_redo(&mut self) -> Option<Held> {
+        any_order();
         let due = self.scan.is_due(&self.world.links);
         let held = due.then(|| self.scan.take(&self.world.links, self.me)).flatten()?;
         die_point();
@@ -141,6 +145,7 @@ impl Consumer {
     }
 
     pub(super) fn take(&mut self) -> Result<u64, Nothing> {
+        any_order();
         let found = self.world.links.take(self.me, true)?;
         assert_eq!(found.frame, self.world.links.frame_at(found.position));
         die_point();
@@ -149,6 +154,7 @@ impl Consumer {
     }
 
     pub(super) fn take_many(&mut self, most: u64) -> Result<Taken, Nothing> {
+        any_order();
         let taken = self.world.links.take_many(self.me, most, true)?;
         self.taken = Some(taken);
         Ok(taken)
@@ -201,6 +207,7 @@ impl Consumer {
     }
 
     pub(super) fn release(&mut self, index: usize) -> Held {
+        any_order();
         let Out { held, frame } = self.held.swap_remove(index);
         self.world.read(frame);
         self.world.links.release(held);
@@ -209,6 +216,7 @@ impl Consumer {
     }
 
     pub(super) fn release_all(&mut self) {
+        any_order();
         let out = std::mem::take(&mut self.held);
         for Out { frame, .. } in &out {
             self.world.read(*frame);
@@ -217,6 +225,7 @@ impl Consumer {
     }
 
     pub(super) fn reject(&mut self, index: usize) -> Held {
+        any_order();
         let Out { held, frame } = self.held.swap_remove(index);
         self.world.read(frame);
         self.world.log().rejects += 1;
@@ -226,6 +235,7 @@ impl Consumer {
     }
 
     pub(super) fn leave(self) {
+        any_order();
         self.world.log().rejects += self.held.len();
         self.world.links.leave(self.me);
         self.world.leases.unlock(self.me);

@@ -7,7 +7,7 @@ use crate::lane::linked::Writer;
 use crate::lane::{Damage, LaneMemory, Ref};
 use crate::layout::order::{EntryRole, Head, LinkState, Tail};
 use crate::layout::{Framing, Geometry, Link, OrderCursors, Participant, Policy, Rare};
-use crate::links::die_point::mortal;
+use crate::links::die_point::{any_order, mortal};
 use crate::links::{FrameRef, Leases, Links, Recovered};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -36,6 +36,11 @@ impl Leases for Words {
     fn is_held(&self, index: usize) -> bool {
         self.0[index].load(Ordering::Acquire) != 0
     }
+}
+
+/// What counts positions that are over, if those are for which it `is_over`.
+pub(super) fn over_if(is_over: impl Fn(u64) -> bool) -> impl Fn(u64, u64) -> u64 {
+    move |first, most| (0..most).take_while(|i| is_over(first + i)).count() as u64
 }
 
 /// What the participants have done, as no shared word tells.
@@ -128,11 +133,13 @@ impl World {
 
     /// The owner of entry `me` is dead. Its handle must be dropped.
     pub(super) fn kill(&self, me: usize) {
+        any_order();
         self.log().deaths += 1;
         self.leases.unlock(me);
     }
 
     pub(super) fn enter(&self, me: usize, role: EntryRole) -> bool {
+        any_order();
         if !self.leases.lock(me) {
             return false;
         }
@@ -151,6 +158,7 @@ impl World {
 
     /// One pass, unless somebody else is at it.
     pub(super) fn recover(&self) -> Option<Recovered> {
+        any_order();
         self.recovery.lock(0).then(|| {
             let result = catch_unwind(AssertUnwindSafe(|| self.links.recover(&self.leases)));
             // The kernel does this for the dead.

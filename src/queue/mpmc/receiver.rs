@@ -152,16 +152,15 @@ impl MpmcReceiver {
             keeper.lanes.memory.note_read(offset, len as usize);
             return Ok(Taken { position, offset, len: len as usize });
         }
-        Err(self.damaged(found))
+        Err(self.damaged(position, offset))
     }
 
     /// The frame is lost; those behind it are not.
     #[cold]
-    fn damaged(&self, found: Found) -> Damage {
-        let Found { position, frame } = found;
+    fn damaged(&self, position: u64, offset: u64) -> Damage {
         self.links().release(Held { position, redeliveries: 0 });
         self.keeper.bells.room.notify_all();
-        Damage { word: "link", position, found: frame.offset }
+        Damage { word: "link", position, found: offset }
     }
 
     /// The first frame of a lane.

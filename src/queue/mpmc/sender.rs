@@ -10,7 +10,7 @@ use crate::error::AttachError;
 use crate::lane::linked::{Placed, Writer};
 use crate::lane::{Refusal, Room, Slot};
 use crate::layout::order::{EntryRole, MAX_BATCH};
-use crate::links::{FrameRef, Links, NotClaimed, Origin};
+use crate::links::{Claimed, FrameRef, Links, NotClaimed, Origin};
 use crate::queue::Shared;
 use crate::queue::kind::Sender;
 use crate::wait::is_closer_look;
@@ -65,7 +65,7 @@ impl MpmcSender {
     #[inline(always)]
     fn reserve_at(&mut self, at: u64, len: usize) -> Result<Slot, Refusal> {
         let links = &self.member.links;
-        self.writer.reserve(at, len, |position| links.is_over(position))
+        self.writer.reserve(at, len, |first, most| links.count_over(first, most))
     }
 
     /// The lane has no room. True if looking again may help.
@@ -74,19 +74,12 @@ impl MpmcSender {
         self.writer.oldest().is_some_and(|oldest| self.blockage.look_into(&self.member, oldest, false))
     }
 
-    /// Claims positions for the frames, from the first one on, and commits them.
+    /// Claims positions, `least` of them or more.
     #[inline(always)]
-    fn link(&mut self, frames: &[Placed], least: usize) -> Result<usize, Refusal> {
+    fn claim(&self, least: usize, most: usize) -> Result<Claimed, Refusal> {
         for _ in 0..MOST_TURNS {
-            match self.member.links.claim(self.member.me, least as u64, frames.len() as u64) {
-                Ok(claimed) => {
-                    let frames = &frames[..claimed.count as usize];
-                    let refs = frames.iter().map(|frame| self.frame_ref(*frame));
-                    self.member.links.commit_run(claimed.first, refs);
-                    self.writer.linked_run(claimed.first, frames);
-                    Links::add(&self.links().entries[self.member.me].own.sent, claimed.count);
-                    return Ok(claimed.count as usize);
-                }
+            match self.member.links.claim(self.member.me, least as u64, most as u64) {
+                Ok(claimed) => return Ok(claimed),
                 Err(NotClaimed::Exhausted) => return Err(Refusal::Exhausted),
                 Err(NotClaimed::Closed) => return Err(Refusal::Closed),
                 Err(NotClaimed::Full(position)) => {
@@ -99,16 +92,48 @@ impl MpmcSender {
         Err(self.full())
     }
 
+    /// Claims one, at the first attempt or another.
+    #[inline(always)]
+    fn claim_next(&self) -> Result<u64, Refusal> {
+        match self.member.links.claim_next(self.member.me) {
+            Some(position) => Ok(position),
+            None => self.claim_slowly(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn claim_slowly(&self) -> Result<u64, Refusal> {
+        self.claim(1, 1).map(|claimed| claimed.first)
+    }
+
+    #[inline(always)]
+    fn count_sent(&self, count: u64) {
+        Links::add(&self.links().entries[self.member.me].own.sent, count);
+    }
+
+    /// Claims positions for the frames, from the first one on, and commits them.
+    #[inline(always)]
+    fn link(&mut self, frames: &[Placed], least: usize) -> Result<usize, Refusal> {
+        let Claimed { first, count } = self.claim(least, frames.len())?;
+        let frames = &frames[..count as usize];
+        let refs = frames.iter().map(|frame| self.frame_ref(*frame));
+        self.member.links.commit_run(first, refs);
+        self.writer.linked(first, frames);
+        self.count_sent(count);
+        Ok(count as usize)
+    }
+
     /// Copies a dead letter and commits it; false if there is no room.
     pub(super) fn send_letter(&mut self, payload: &[u8], origin: Origin) -> bool {
         let Ok(slot) = self.reserve(payload.len()) else { return false };
         // SAFETY: the writer granted these bytes, mapped and for this sender alone; the letter comes from another file.
         unsafe { self.payload(slot).copy_from_nonoverlapping(payload.as_ptr(), payload.len()) };
-        let Ok(claimed) = self.links().claim(self.member.me, 1, 1) else { return false };
+        let Ok(position) = self.claim_next() else { return false };
         let frame = self.writer.place(slot, payload.len());
-        self.links().commit_letter(claimed.first, self.frame_ref(frame), origin);
-        self.writer.linked_run(claimed.first, &[frame]);
-        Links::add(&self.links().entries[self.member.me].own.sent, 1);
+        self.links().commit_letter(position, self.frame_ref(frame), origin);
+        self.writer.linked(position, &[frame]);
+        self.count_sent(1);
         true
     }
 
@@ -165,7 +190,12 @@ unsafe impl Sender for MpmcSender {
 
     #[inline(always)]
     fn commit(&mut self, slot: Slot, len: usize) -> Result<(), Refusal> {
-        self.link(&[self.writer.place(slot, len)], 1).map(drop)
+        let position = self.claim_next()?;
+        let frame = self.writer.place(slot, len);
+        self.member.links.commit(position, self.frame_ref(frame));
+        self.writer.linked(position, &[frame]);
+        self.count_sent(1);
+        Ok(())
     }
 
     fn commit_patiently(&mut self, slot: Slot, len: usize, looks: u64) -> Result<(), Refusal> {

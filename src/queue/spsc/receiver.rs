@@ -138,6 +138,7 @@ unsafe impl Receiver for SpscReceiver {
 // not write to frames that are out, by the lane protocol and the contract of opening the file.
 unsafe impl Keeper for SpscReceiver {
     type Taken = TakenFrame;
+    type Stub = TakenFrame;
     type Run = TakenRun;
     type Span = Span;
 
@@ -173,8 +174,13 @@ unsafe impl Keeper for SpscReceiver {
         }
     }
 
-    fn reject(&self, taken: TakenFrame) {
-        self.reader.reject(taken);
+    #[inline(always)]
+    fn stub(taken: TakenFrame) -> TakenFrame {
+        taken
+    }
+
+    fn reject(&self, stub: TakenFrame) {
+        self.reader.reject(stub);
     }
 
     fn redeliveries(&self, taken: TakenFrame) -> u64 {

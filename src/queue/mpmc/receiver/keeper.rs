@@ -19,6 +19,8 @@ impl MpmcKeeper {
 // of links and the contract of opening the file.
 unsafe impl Keeper for MpmcKeeper {
     type Taken = Taken;
+    /// Its position.
+    type Stub = u64;
     type Run = Run;
     type Span = Taken;
 
@@ -53,9 +55,14 @@ unsafe impl Keeper for MpmcKeeper {
         self.bells.room.notify_all();
     }
 
-    fn reject(&self, taken: Taken) {
+    #[inline(always)]
+    fn stub(taken: Taken) -> u64 {
+        taken.position
+    }
+
+    fn reject(&self, position: u64) {
         let links = &self.member.links;
-        links.reject(links.held_at(taken.position));
+        links.reject(links.held_at(position));
         // Guards may be anywhere: not only this thread counts here.
         links.entries[self.member.me].own.rejected.fetch_add(1, Ordering::Relaxed);
     }
@@ -90,7 +97,7 @@ unsafe impl Keeper for MpmcKeeper {
     }
 
     fn reject_run(&self, _run: Run, spans: &[Taken]) {
-        spans.iter().for_each(|taken| self.reject(*taken));
+        spans.iter().for_each(|taken| self.reject(taken.position));
     }
 
     #[inline(always)]

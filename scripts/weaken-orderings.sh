@@ -33,8 +33,6 @@ mistakes=(
     'head-load-relaxed|src/links/mod.rs|Head(self.cursors.head.load(Ordering::Acquire))|Head(self.cursors.head.load(Ordering::Relaxed))'
     'state-load-relaxed|src/links/mod.rs|LinkState(self.links[slot].state.load(Ordering::Acquire))|LinkState(self.links[slot].state.load(Ordering::Relaxed))'
     'step-state-load-relaxed|src/links/walk.rs|LinkState(self.link.state.load(Ordering::Acquire))|LinkState(self.link.state.load(Ordering::Relaxed))'
-    'second-look-relaxed|src/links/mod.rs|let after = self.state(slot);|let after = LinkState(self.links[slot].state.load(Ordering::Relaxed));'
-    'second-look-dropped|src/links/mod.rs|if found == lane && after.lap() == before.lap() {|if found == lane {'
     'take-does-not-release|src/links/take.rs|head.taken(count).0, Ordering::AcqRel,|head.taken(count).0, Ordering::Acquire,'
     'release-relaxed|src/links/take.rs|self.link(held.position).state.store(free.0, Ordering::Release);|self.link(held.position).state.store(free.0, Ordering::Relaxed);'
     'release-of-a-run-relaxed|src/links/take.rs|links[(position & mask) as usize].state.store(free.0, Ordering::Release);|links[(position & mask) as usize].state.store(free.0, Ordering::Relaxed);'
@@ -47,17 +45,20 @@ mistakes=(
     'failed-claim-keeps-intent|src/links/claim.rs|Self::intend(&own.enq, Intent::NONE);|'
     'failed-take-keeps-intent|src/links/take.rs|Self::intend(&own.deq, Intent::NONE);|'
     'dead-word-not-read-again|src/links/recovery.rs|&& self.entry_word(*index) == *word|'
-    'lease-before-intent|src/links/recovery.rs|// SYNC intent|let held = leases.is_held(index); if !held { return false; }'
+    'intents-before-cursors|src/links/recovery.rs|if position < tail && !self.is_covered(position, leases, \|e\| &self.entries[e].own.enq)|if !self.is_covered(position, leases, \|e\| &self.entries[e].own.enq) && position < self.tail().position()'
+    'takes-before-cursors|src/links/recovery.rs|if position < head && !self.is_covered(position, leases, \|e\| &self.entries[e].own.deq)|if !self.is_covered(position, leases, \|e\| &self.entries[e].own.deq) && position < self.head().position()'
     'evidence-ignored|src/links/recovery.rs|if is_left(&own.enq, LinkKind::Free, tail) \|\| is_left(&own.deq, LinkKind::Full, head) {|if false {'
     'clean-before-epoch|src/links/recovery.rs|// Always: the one before may have died between its REDO and this.|for (index, word) in dead.iter() { self.clean(*index, *word, tail, head); die_point(); }'
     'epoch-only-for-own-redo|src/links/recovery.rs|self.raise_redo_epoch();|if done.returned > 0 { self.raise_redo_epoch(); }'
-    'epoch-before-redo|src/links/take.rs|let redo = LinkState::redo(self.lap(held.position), held.redeliveries + 1);|let redo = LinkState::redo(self.lap(held.position), held.redeliveries + 1); self.raise_redo_epoch(); die_point();'
+    'epoch-before-redo|src/links/take.rs|self.link(held.position).state.store(redo.0, Ordering::Release); die_point(); self.raise_redo_epoch();|self.raise_redo_epoch(); die_point(); self.link(held.position).state.store(redo.0, Ordering::Release);'
     'epoch-read-after-scan|src/links/redo.rs|            self.left.set(slot);|            self.left.set(slot); self.epoch.set(links.redo_epoch());'
     'newcomer-does-not-look|src/links/redo.rs|left: Cell::new(links.links.len())|left: Cell::new(0)'
     'attach-keeps-intents|src/links/entry.rs|entry.own.enq.store(Intent::NONE.0, Ordering::Release);|'
+    'attach-keeps-takes|src/links/entry.rs|entry.own.deq.store(Intent::NONE.0, Ordering::Release);|'
     'leave-keeps-frames|src/links/entry.rs|if word.role() == EntryRole::Consumer {|if false {'
-    'lane-given-back-out-of-order|src/lane/extents.rs|some.take_while(\|number\| is_so(|some.filter(\|number\| is_so('
-    'adopted-lane-empty|src/lane/linked.rs|extents.push(frame.position, [tail].into_iter());|'
+    'lane-given-back-out-of-order|src/links/mod.rs|count_while(self.run(first, most), \|step\| step.state().lap() > step.lap)|self.run(first, most).into_iter().flat_map(\|stretch\| stretch.steps()).filter(\|step\| step.state().lap() > step.lap).count() as u64'
+    'outdated-too-early|src/lane/extents.rs|saturating_sub(self.slots.len() as u64);|saturating_sub(self.slots.len() as u64 - 1);'
+    'adopted-lane-empty|src/lane/linked.rs|extents.push(frame.position, [(ring.size(frame.len), end)].into_iter());|'
 
     # The doorbell.
     'light-dropped|src/park/mod.rs|barrier::light(&self.words.waiting).load(|self.words.waiting.load('
@@ -94,9 +95,8 @@ mistakes=(
 #   dead owner has acquired that owner's lease. It is Release so that the proof needs neither.
 # - The CAS from REDO to HELD Relaxed: `state()` has acquired the value that it expects, and the HELD that it stores is looked at
 #   as a mark is.
-# - A link's place stored Relaxed: it is one word, so it is never torn, and who takes the frame has acquired the FULL behind it.
-#   Release is for `frames_in`, whose second look at the state must not be older than a place of the next lap that it has read;
-#   loom runs a thread's stores in program order, and shows no such place beside the state before it.
+# - The lease probed before the intent (recovery.rs, is_covered): whoever has claimed or taken below the cursors, which were read
+#   before, holds its lease until it has moved the position or is dead.
 # - `redo_epoch` raised without Acquire: whoever raises it reads nothing because of it.
 # - Recovery's CAS on a link, and that on an entry's word, without Acquire: `state()` and `entry_word()` have acquired the value
 #   that they expect.
@@ -117,7 +117,6 @@ mistakes=(
 #   SureBlindly and UnfenceKeepsSure. FENCING taken away whatever `waiting` is by then: that only costs a membarrier.
 # - That the light barrier is none for the processor: loom knows no asymmetric barriers. `model/`, `waiting` and `room`, has the
 #   waker's store buffer, and catches NoMembarrier.
-# - `frames_in` without its fence: the fields are stored with Release, but loaded Relaxed, so it is needed in C++; see below.
 
 # Makes the mistakes of standard input (file, text, replacement, a NUL behind each) in the sources below this folder, one on top of
 # the other; says what cannot be made.

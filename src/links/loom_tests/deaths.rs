@@ -3,6 +3,7 @@
 use loom::thread;
 
 use super::*;
+use crate::links::die_point::mortal;
 
 /// A sender and a receiver, each killed at any of its die points.
 fn both_die(shape: Shape, batch: usize) {
@@ -133,6 +134,28 @@ fn one_recovery_after_another() {
         let mut alive = vec![Alive::Producer(feeder), Alive::Consumer(other)];
         alive.extend(one.map(Alive::Consumer));
         finish(&world, alive);
+        died
+    });
+}
+
+/// Whoever recovers dies on the way, and has no entry by which anybody could tell: what it has given back is found all the same,
+/// by one that had looked before.
+#[test]
+fn a_recovery_from_outside_ends_early() {
+    explore_deaths(Some(3), |at| {
+        let world = World::new(shape(2));
+        let mut feeder = world.producer(0).unwrap();
+        assert_eq!(feeder.send(&[1], 1), 1);
+        let [mut corpse, mut survivor] = [1, 2].map(|entry| world.consumer(entry).unwrap());
+        corpse.recv(1).unwrap();
+        drop(corpse);
+        world.kill(1);
+        assert_eq!(survivor.take_redo(), None);
+        let here = world.clone();
+        let thread = thread::spawn(move || mortal(at, || here.recover()).is_none());
+        let _ = survivor.recv(1);
+        let died = thread.join().unwrap();
+        finish(&world, vec![Alive::Producer(feeder), Alive::Consumer(survivor)]);
         died
     });
 }

@@ -7,10 +7,10 @@ use super::*;
 /// A corpse that holds a frame, in entry 1; a new owner enters there as soon as it is clean, and leaves.
 ///
 /// What it sees of the links must not be older than the recovery: a link that still looks held by its own number would
-/// be put back, though somebody else has it by now.
+/// be put back, though somebody else has it by now, and a third one would get it too.
 #[test]
 fn the_entry_of_a_dead_consumer_is_used_again() {
-    for shape in [shape(2), at_most_once(2)] {
+    for shape in [shape(3), at_most_once(3)] {
         explore_deaths(Some(3), move |at| {
             let world = World::new(shape);
             let mut feeder = world.producer(0).unwrap();
@@ -19,7 +19,7 @@ fn the_entry_of_a_dead_consumer_is_used_again() {
             corpse.recv(1).unwrap();
             world.kill(1);
             drop(corpse);
-            let mut survivor = world.consumer(2).unwrap();
+            let [mut survivor, mut other] = [2, 3].map(|entry| world.consumer(entry).unwrap());
             let here = world.clone();
             let thread = thread::spawn(move || {
                 let done = here.mortal(2, at, || {
@@ -31,9 +31,10 @@ fn the_entry_of_a_dead_consumer_is_used_again() {
             });
             if let Some(consumer) = world.consumer(1) {
                 consumer.leave();
+                let _ = other.recv(1);
             }
             let (died, survivor) = thread.join().unwrap();
-            let mut alive = vec![Alive::Producer(feeder)];
+            let mut alive = vec![Alive::Producer(feeder), Alive::Consumer(other)];
             alive.extend(survivor.map(Alive::Consumer));
             finish(&world, alive);
             died
@@ -76,34 +77,97 @@ fn the_entry_of_a_dead_producer_is_used_again() {
 
 /// While a pass runs for the sake of a corpse, a consumer leaves its entry and another one attaches there and takes a
 /// frame. The newcomer is alive: its frame must not be given to anybody else.
+///
+/// A thread each, for a switch at the end of one is no preemption.
 #[test]
 fn an_owner_that_left_is_not_a_dead_one() {
-    for shape in [shape(3), at_most_once(3)] {
+    for shape in [shape(4), at_most_once(4)] {
         explore_deaths(Some(2), move |at| {
             let world = World::new(shape);
             let mut feeder = world.producer(0).unwrap();
             assert_eq!(feeder.send(&[1], 1), 1);
             world.consumer(1).unwrap();
             world.kill(1);
+            let mut other = world.consumer(4).unwrap();
             let leaver = world.consumer(2).unwrap();
             world.producer(3).unwrap();
             let here = world.clone();
-            let recoverer = thread::spawn(move || here.mortal(3, at, || here.recover()).is_none());
-            leaver.leave();
-            let mut newcomer = world.consumer(2).unwrap();
-            newcomer.recv(1).unwrap();
-            assert_eq!(newcomer.held.len(), 1);
-            let died = recoverer.join().unwrap();
+            let recovers = thread::spawn(move || here.mortal(3, at, || here.recover()).is_none());
+            let leaves = thread::spawn(move || leaver.leave());
+            let here = world.clone();
+            let enters = thread::spawn(move || {
+                let mut newcomer = here.consumer(2)?;
+                newcomer.recv(1).unwrap();
+                assert_eq!(newcomer.held.len(), 1);
+                Some(newcomer)
+            });
+            let died = recovers.join().unwrap();
+            leaves.join().unwrap();
+            let mut newcomer = enters.join().unwrap();
             if !died {
                 world.links.leave(3);
                 world.leases.unlock(3);
             }
-            newcomer.release_all();
-            assert_eq!(world.log().delivered.len(), 1);
-            finish(&world, vec![Alive::Producer(feeder), Alive::Consumer(newcomer)]);
+            if let Some(newcomer) = &mut newcomer {
+                // Neither the frame nor its room is anybody else's.
+                assert_eq!(other.recv(1), Err(Nothing::Empty));
+                assert_eq!(feeder.send(&[2, 3], 1), 1);
+                newcomer.release_all();
+            }
+            let alive =
+                [Some(Alive::Producer(feeder)), Some(Alive::Consumer(other)), newcomer.map(Alive::Consumer)];
+            finish(&world, alive.into_iter().flatten().collect());
             died
         });
     }
+}
+
+/// A producer dies before its claim, and another one gets the position, and dies as well. The next owner of the first one's
+/// entry is alive, and means nothing by what it finds there: the position is given up.
+#[test]
+fn what_the_last_owner_meant_to_claim_is_forgotten() {
+    explore_deaths(Some(3), |at| {
+        let world = World::new(shape(2));
+        let mut first = world.producer(1).unwrap();
+        let first = world.mortal(1, at, || {
+            first.send(&[1], 1);
+            first
+        });
+        let died = first.is_none();
+        world.recover();
+        let next = first.or_else(|| world.producer(1)).unwrap();
+        let mut second = world.producer(2).unwrap();
+        second.stage(2, GRANULE as usize).unwrap();
+        second.claim(1).unwrap();
+        drop(second);
+        world.kill(2);
+        finish(&world, vec![Alive::Producer(next)]);
+        died
+    });
+}
+
+/// The same with consumers: the frame comes again.
+#[test]
+fn what_the_last_owner_meant_to_take_is_forgotten() {
+    explore_deaths(Some(3), |at| {
+        let world = World::new(shape(2));
+        let mut feeder = world.producer(0).unwrap();
+        feeder.send(&[1, 2], 2);
+        let mut first = world.consumer(1).unwrap();
+        let first = world.mortal(1, at, || {
+            let _ = first.recv(1);
+            first
+        });
+        let died = first.is_none();
+        world.recover();
+        let next = first.or_else(|| world.consumer(1)).unwrap();
+        let mut second = world.consumer(2).unwrap();
+        second.take_many(1).unwrap();
+        drop(second);
+        world.kill(2);
+        finish(&world, vec![Alive::Producer(feeder), Alive::Consumer(next)]);
+        died
+    });
 }
 
 /// A frame of an orphaned lane is over and its link is used again, for a longer frame of another lane, while somebody

@@ -164,10 +164,10 @@ fn add_lanes(all: &mut Vec<Scenario>) {
     add(Small, Some(ReleaseBeforeReading), base);
     add(Small, Some(FreeWhenHeadPassed), base);
     add(Small, Some(FreeOutOfOrder), Bounds { consumers: 2, ..base });
+    add(Small, Some(LapTooShort), Bounds { slots: 2, lengths: &[2, 2, 1], ..base });
     add(Small, Some(PaddingNotCounted), Bounds { lengths: &[1, 2, 2], ..base });
     add(Small, Some(RebuildSkipped), heirs);
     add(Small, Some(RebuildOnlyFull), heirs);
-    add(Quick, Some(RebuildWithoutReread), Bounds { slots: 2, producers: 2, lengths: &[2, 1, 1], ..heirs });
     add(Small, Some(FullLaneTakenForEmpty), heirs);
 }
 

@@ -47,10 +47,10 @@ mistakes! {
     ReleaseBeforeReading: "the consumer releases the slot before it has read the frame",
     FreeWhenHeadPassed: "the writer takes a frame as free once head, not the slot's lap, has passed it",
     FreeOutOfOrder: "the writer frees its lane up to the newest frame released, not to the oldest one held",
+    LapTooShort: "the writer takes a frame as free that is a lap less one behind its newest one",
     PaddingNotCounted: "padding at the end of the lane is not counted as room",
     RebuildSkipped: "a lane's new owner starts with an empty lane",
     RebuildOnlyFull: "a lane's new owner counts FULL slots only, not HELD and REDO ones",
-    RebuildWithoutReread: "a lane's new owner does not read the state again after the fields",
     FullLaneTakenForEmpty: "a rebuilt lane whose newest end meets its oldest start counts as empty",
     // the doorbell: waiting, room
     NoMembarrier: "a sleeper arms and looks again without a membarrier",

@@ -4,12 +4,12 @@
 //!
 //! Each producer owns a lane, a ring of a few bytes; every frame is contiguous, and one that does not
 //! fit before the end is preceded by padding. The writer looks for room, writes the frame byte by byte,
-//! claims a position, stores the link's fields one by one and commits. It keeps a private FIFO of
-//! (position, end); the oldest frame is free once its slot's lap has moved past that position. Consumers
+//! claims a position, stores the frame's place into the link and commits. It keeps a private FIFO of its
+//! frames; the oldest one is free once its slot's lap has moved past its position, and without a look at
+//! the slot if it is a lap of links behind the newest one. Consumers
 //! read the frame byte by byte under their guard and release. Writers are killed anywhere, and a new
-//! owner rebuilds FIFO, write offset and room from the slots, while consumers go on releasing and
-//! other producers go on claiming: state, fields one by one, state again. The FIFO
-//! has room for as many frames as there are links; a writer whose FIFO is full waits for its oldest frame.
+//! owner rebuilds FIFO, write offset and room from the slots, state and place of each, while consumers go on
+//! releasing and other producers go on claiming. The FIFO has room for as many frames as there are links.
 //!
 //! # What is left out
 //!
@@ -98,17 +98,12 @@ const NO_EXTENT: Extent = Extent { position: NOBODY, start: 0, end: 0 };
 enum WriterPc {
     Gone,
     RebuildState,
-    RebuildLane,
-    RebuildOffset,
-    RebuildLen,
-    RebuildAgain,
+    RebuildPlace,
     FindRoom,
     Reclaim,
     Write,
     Claim,
-    StoreLane,
-    StoreOffset,
-    StoreLen,
+    StorePlace,
     Commit,
 }
 
@@ -121,16 +116,15 @@ struct Writer {
     /// Bytes from `free` to `write` are in use, counted on over the laps of the lane.
     free: u8,
     write: u8,
-    /// The frame being sent, or the one being read by a rebuild (with the lap it was found in).
+    /// The frame being sent, or the one being read by a rebuild.
     frame: Extent,
-    lap: u8,
     fifo: [Extent; SLOTS],
 }
 
 impl Writer {
     fn new(pc: WriterPc, next: u8) -> Self {
         let fifo = [NO_EXTENT; SLOTS];
-        Writer { pc, next, done: 0, free: 0, write: 0, frame: NO_EXTENT, lap: 0, fifo }
+        Writer { pc, next, done: 0, free: 0, write: 0, frame: NO_EXTENT, fifo }
     }
 
     fn frames(&self) -> usize {
@@ -200,6 +194,12 @@ impl Lanes {
             Some(Mistake::FreeWhenHeadPassed) => s.head > position,
             _ => s.slots[self.slot(position)].lap > position / self.bounds.slots,
         }
+    }
+
+    /// Whether the writer takes the oldest of its frames as free because of its newest one.
+    fn is_a_lap_behind(&self, oldest: u8, newest: u8) -> bool {
+        let lap = self.bounds.slots - u8::from(self.makes(Mistake::LapTooShort));
+        oldest + lap <= newest
     }
 
     fn release(&self, slot: &mut Slot) {

@@ -27,17 +27,14 @@ impl Lanes {
                 steps.step(n, || format!("producer {i}: room for {len}? {fits}"));
             }
             WriterPc::Reclaim => {
-                let frames = me.frames();
-                let newest =
-                    self.makes(Mistake::FreeOutOfOrder) && self.moved_on(s, me.fifo[frames - 1].position);
-                if newest {
-                    (0..frames).for_each(|_| w.pop());
-                } else if self.moved_on(s, me.fifo[0].position) {
+                let (oldest, newest) = (me.fifo[0].position, me.fifo[me.frames() - 1].position);
+                if self.makes(Mistake::FreeOutOfOrder) && self.moved_on(s, newest) {
+                    (0..me.frames()).for_each(|_| w.pop());
+                } else if self.is_a_lap_behind(oldest, newest) || self.moved_on(s, oldest) {
                     w.pop();
                 }
                 w.pc = WriterPc::FindRoom;
-                steps
-                    .step(n, || format!("producer {i}: slot of its oldest frame at {}", me.fifo[0].position));
+                steps.step(n, || format!("producer {i}: slot of its oldest frame at {oldest}"));
             }
             WriterPc::Write => {
                 n.bytes[i][byte(me.frame.start + me.done)] = self.message(i, me.next) + 1;
@@ -57,23 +54,15 @@ impl Lanes {
                 w.frame.position = s.tail;
                 w.write = me.frame.end;
                 w.fifo[me.frames()] = w.frame;
-                w.pc = WriterPc::StoreLane;
+                w.pc = WriterPc::StorePlace;
                 steps.step(n, || format!("producer {i}: claims {}", s.tail));
             }
-            WriterPc::StoreLane => {
-                n.slots[self.slot(me.frame.position)].lane = i as u8;
-                w.pc = WriterPc::StoreOffset;
-                steps.step(n, || format!("producer {i}: stores the lane of {}", me.frame.position));
-            }
-            WriterPc::StoreOffset => {
-                n.slots[self.slot(me.frame.position)].offset = me.frame.start % self.bounds.lane;
-                w.pc = WriterPc::StoreLen;
-                steps.step(n, || format!("producer {i}: stores the offset of {}", me.frame.position));
-            }
-            WriterPc::StoreLen => {
-                n.slots[self.slot(me.frame.position)].len = me.frame.end - me.frame.start;
+            WriterPc::StorePlace => {
+                let slot = &mut n.slots[self.slot(me.frame.position)];
+                (slot.lane, slot.offset) = (i as u8, me.frame.start % self.bounds.lane);
+                slot.len = me.frame.end - me.frame.start;
                 w.pc = WriterPc::Commit;
-                steps.step(n, || format!("producer {i}: stores the length of {}", me.frame.position));
+                steps.step(n, || format!("producer {i}: stores the place of {}", me.frame.position));
             }
             WriterPc::Commit => {
                 let slot = &mut n.slots[self.slot(me.frame.position)];
@@ -93,41 +82,25 @@ impl Lanes {
         let w = &mut n.writers[i];
         let x = usize::from(w.done);
         let slot = s.slots[x];
-        let mut take = false;
-        let mut skip = false;
-        match w.pc {
-            WriterPc::RebuildState => {
-                skip = match self.mistake {
-                    Some(Mistake::RebuildOnlyFull) => slot.kind != Kind::Full,
-                    _ => slot.kind == Kind::Free,
-                };
-                w.lap = slot.lap;
-                w.frame.position = slot.lap * self.bounds.slots + x as u8;
-                w.pc = WriterPc::RebuildLane;
-            }
-            WriterPc::RebuildLane => {
-                skip = usize::from(slot.lane) != i;
-                w.pc = WriterPc::RebuildOffset;
-            }
-            WriterPc::RebuildOffset => {
-                w.frame.start = slot.offset;
-                w.pc = WriterPc::RebuildLen;
-            }
-            WriterPc::RebuildLen => {
-                w.frame.end = w.frame.start + slot.len;
-                w.pc = WriterPc::RebuildAgain;
-                take = self.makes(Mistake::RebuildWithoutReread);
-            }
-            _ => {
-                take = slot.lap == w.lap;
-                skip = !take; // it has moved on: its frame is free, and the fields may be torn
-            }
-        }
+        let (take, skip) = if w.pc == WriterPc::RebuildState {
+            w.frame.position = slot.lap * self.bounds.slots + x as u8;
+            w.pc = WriterPc::RebuildPlace;
+            let skip = match self.mistake {
+                Some(Mistake::RebuildOnlyFull) => slot.kind != Kind::Full,
+                _ => slot.kind == Kind::Free,
+            };
+            (false, skip)
+        } else {
+            // It may have moved on: then its frame is over, or the place is another lane's.
+            (w.frame.start, w.frame.end) = (slot.offset, slot.offset + slot.len);
+            let is_mine = usize::from(slot.lane) == i;
+            (is_mine, !is_mine)
+        };
         if take {
             w.fifo[w.frames()] = w.frame;
         }
         if take || skip {
-            (w.done, w.lap, w.frame, w.pc) = (w.done + 1, 0, NO_EXTENT, WriterPc::RebuildState);
+            (w.done, w.frame, w.pc) = (w.done + 1, NO_EXTENT, WriterPc::RebuildState);
             if w.done == self.bounds.slots {
                 w.done = 0;
                 self.finish_rebuild(w, steps);

@@ -1,0 +1,151 @@
+//! Options, and disks that are too small.
+
+use super::*;
+
+#[test]
+fn options_that_cannot_be() {
+    let dir = directory();
+    let path = dir.path().join("queue");
+    let bytes = |options: Options| create_bytes(&path, &options).unwrap_err();
+    let typed = |options: Options| create_typed::<Tick>(&path, &options).unwrap_err();
+    let cases = [
+        (bytes(small().align(3)), "alignment is 3", "power of two from 1 to 128"),
+        (typed(small().align(48)), "alignment is 48", "power of two from 1 to 128"),
+        (bytes(small().align(0)), "alignment is 0", "power of two"),
+        (bytes(small().align(256)), "alignment is 256", "power of two"),
+        (typed(small().align(usize::MAX)), &usize::MAX.to_string(), "power of two"),
+        (bytes(small().fixed_len(8).align(5)), "alignment is 5", "power of two"),
+        (bytes(small().fixed_len(0)), "length is 0", "must be from 1"),
+        (bytes(small().fixed_len(usize::MAX)), &usize::MAX.to_string(), "must be from 1"),
+        (typed(small().fixed_len(8)), "`fixed_len` is for queues of bytes", "say `fixed_size`"),
+        (bytes(small().fixed_size()), "`fixed_size` is for typed queues", "say `fixed_len(bytes)`"),
+        (
+            create_typed::<()>(&path, &small().fixed_size()).unwrap_err(),
+            "`fixed_size` needs a type",
+            "has none",
+        ),
+        (
+            typed(small().fixed_size()),
+            "`fixed_size` needs a type without out-of-line data",
+            "`Tick` has some",
+        ),
+        (bytes(Options::new().capacity(usize::MAX)), &usize::MAX.to_string(), "at most 17592186044416"),
+        (typed(Options::new().capacity((1 << 44) + 1)), "17592186044417", "at most 17592186044416"),
+        (bytes(small().start_position(4)), "start position 4", "no frame boundary"),
+    ];
+    for (error, found, expected) in cases {
+        assert!(matches!(error, CreateError::BadOptions { .. }), "{error:?}");
+        assert_says(&error, &["cannot create", found, expected]);
+        assert_eq!(names_in(dir.path()), [""; 0]);
+    }
+    // Bad options are bad whether the queue exists or not.
+    // SAFETY: as in `create_bytes`.
+    let error = unsafe { BytesQueue::open_or_create_with(&path, &small().fixed_len(0)) }.unwrap_err();
+    assert!(matches!(error, OpenError::Create(CreateError::BadOptions { .. })), "{error:?}");
+    // SAFETY: as in `create_bytes`.
+    let error = unsafe { Queue::<Tick>::open_or_create_with(&path, &small().fixed_len(8)) }.unwrap_err();
+    assert!(matches!(error, OpenError::Create(CreateError::BadOptions { .. })), "{error:?}");
+    assert_eq!(names_in(dir.path()), [""; 0]);
+}
+
+/// Creating in `directory` must fail for lack of room and leave nothing.
+fn assert_no_room(directory: &Path, capacity: usize) {
+    let path = directory.join("queue");
+    let options = Options::new().capacity(capacity);
+    let mut errors = vec![
+        create_bytes(&path, &options).unwrap_err(),
+        create_bytes(&path, &options.clone().fixed_len(64)).unwrap_err(),
+        create_typed::<Tick>(&path, &options).unwrap_err(),
+        create_typed::<Point>(&path, &options.clone().fixed_size()).unwrap_err(),
+    ];
+    // SAFETY: as in `create_bytes`.
+    match unsafe { BytesQueue::open_or_create_with(&path, &options) }.unwrap_err() {
+        OpenError::Create(error) => errors.push(error),
+        other => panic!("{other:?}"),
+    }
+    for error in errors {
+        let CreateError::NoSpace { needed, .. } = error else { panic!("{error:?}") };
+        assert!(needed > capacity as u64);
+        assert_says(
+            &error,
+            &[path.to_str().unwrap(), "no room", &needed.to_string(), "free some space", "less capacity"],
+        );
+        assert_eq!(names_in(directory), [""; 0]);
+    }
+}
+
+#[test]
+fn more_than_any_disk_has() {
+    // The largest capacity that is a capacity: 16 TiB.
+    assert_no_room(directory().path(), 1 << 44);
+}
+
+#[test]
+fn a_full_disk() {
+    let output = in_child("room::a_full_disk", || {
+        let dir = directory();
+        if let Err(error) = mount_small(dir.path()) {
+            println!("skipped: no small filesystem can be mounted here: {error}");
+            return;
+        }
+        let free = || nix::sys::statvfs::statvfs(dir.path()).unwrap().blocks_free();
+        let before = free();
+        assert_no_room(dir.path(), 1 << 20);
+        assert_eq!(free(), before, "what could not be created takes no room");
+        // There is room for a small one, and its room was taken at once: all of it can be filled.
+        let queue = create_bytes(dir.path().join("queue"), &small()).unwrap();
+        let mut filler = std::fs::File::create(dir.path().join("filler")).unwrap();
+        while std::io::Write::write_all(&mut filler, &[1; 4096]).is_ok() {}
+        assert_eq!(free(), 0);
+        let mut producer = queue.producer().unwrap();
+        while producer.try_send(&[7; 100]).is_ok() {}
+        assert_eq!(&*queue.consumer().unwrap().recv().unwrap(), [7; 100]);
+        drop((producer, queue, filler));
+        unmount(dir.path());
+    });
+    if let Some(output) = output {
+        println!("{output}");
+    }
+}
+
+/// Mounts a filesystem of 64 KiB that only this thread sees.
+fn mount_small(directory: &Path) -> std::io::Result<()> {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
+    let (tmpfs, root) = (c"tmpfs".as_ptr(), c"/".as_ptr());
+    let null = std::ptr::null();
+    // Without this the mount would show outside too.
+    // SAFETY: the strings end in NUL, and the others may be null for this kind of call.
+    if unsafe { libc::mount(null, root, null, libc::MS_REC | libc::MS_PRIVATE, null.cast()) } != 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    let directory = std::ffi::CString::new(directory.as_os_str().as_bytes())?;
+    let options = c"size=64k".as_ptr().cast();
+    // SAFETY: all strings end in NUL.
+    if unsafe { libc::mount(tmpfs, directory.as_ptr(), tmpfs, 0, options) } != 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+fn unmount(directory: &Path) {
+    let directory = std::ffi::CString::new(directory.as_os_str().as_bytes()).unwrap();
+    // SAFETY: the string ends in NUL.
+    let result = unsafe { libc::umount2(directory.as_ptr(), libc::MNT_DETACH) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
+
+#[test]
+fn a_limit_on_file_sizes() {
+    in_child("room::a_limit_on_file_sizes", || {
+        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+        use nix::sys::signal::{SigHandler, Signal, signal};
+        let dir = directory();
+        let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
+        // By default the kernel ends a process that goes beyond the limit.
+        // SAFETY: no handler is installed.
+        unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }.unwrap();
+        setrlimit(Resource::RLIMIT_FSIZE, 64 * 1024, hard).unwrap();
+        assert_no_room(dir.path(), 1 << 20);
+        create_bytes(dir.path().join("small"), &small()).unwrap();
+    });
+}

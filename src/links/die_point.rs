@@ -14,6 +14,8 @@ mod armed {
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
     #[cfg(loom)]
+    use crate::sync::{AtomicU64, Ordering};
+    #[cfg(loom)]
     use loom::thread_local;
     #[cfg(not(loom))]
     use std::thread_local;
@@ -28,16 +30,15 @@ mod armed {
 
     #[cfg(loom)]
     loom::lazy_static! {
-        static ref STEPS: loom::sync::atomic::AtomicUsize = loom::sync::atomic::AtomicUsize::new(0);
+        static ref STEPS: AtomicU64 = AtomicU64::new(0);
     }
 
-    /// Has loom try every order of these points. By itself it overlooks some: that a thread may load a word before or behind
-    /// the store of another one, unless the other one has not loaded that word itself before it stores to it (loom compares a
-    /// store with the last access to the word only). This orders nothing that the orderings of
-    /// the code do not order: it is relaxed, and the first one comes before there are threads.
+    /// Has loom try every order of these points. By itself it overlooks some: it compares a store with the last access to the
+    /// word only, so that a load is not tried behind the store of another thread that has loaded the word itself in between.
+    /// This orders nothing that the code does not order: it is relaxed, and the first one comes before there are threads.
     pub(in crate::links) fn any_order() {
         #[cfg(loom)]
-        STEPS.fetch_add(1, loom::sync::atomic::Ordering::Relaxed);
+        STEPS.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A death is an unwinding that stores nothing: no shared word is touched in a destructor.

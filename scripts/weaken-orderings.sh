@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Weakens one ordering, or drops one rule, of the lane protocol, of that of links or of the doorbell at a time, in a copy of the sources,
-# and runs the loom models of that part on it: every mistake must be caught. Takes half an hour, most of it for links.
+# and runs the loom models of that part on it: every mistake must be caught. Takes an hour, most of it for links.
 # Usage: scripts/weaken-orderings.sh [--check | NAME ...]; with --check it only looks whether the sources have what it would change.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)

@@ -27,7 +27,8 @@ impl Run {
 }
 
 /// All of them are at different positions, and any that is older than the newest by as many as there are links is over, for
-/// its link has been claimed again (why that is enough to use its bytes: `crate::links`). Without those there are no more runs than links.
+/// its link has been claimed again (why that is enough to use its bytes: `crate::links`). Without those there are no more runs
+/// than links.
 pub(crate) struct Extents {
     /// All runs but the newest: run `i` is in slot `i % len`. Arrays of numbers, which a new vector takes as zeros from the
     /// system: pages that are never used are never touched.

@@ -48,10 +48,10 @@
 //! or REDO (Acquire). `SYNC release`: a consumer's reads come before FREE (Release); a producer claims the link, or
 //! reuses the lane's bytes, after it saw a state of a later lap (Acquire).
 //!
-//! A producer need not look at the links of frames that are a lap behind a position `q` that it has claimed, or whose link it has seen claimed (`lane/extents.rs`): with
-//! `n` links, whoever claimed `p + n`, for any `p <= q - n`, had seen the link of `p` free for it (Acquire), so that the
-//! reads of `p` came before its CAS on `tail`, which releases. Each claim acquires the CAS before it and releases its own:
-//! they are one chain, and that of `q` comes behind them.
+//! A producer need not look at the links of frames that are a lap behind a position `q` that it has claimed, or whose link it
+//! has seen claimed (`lane/extents.rs`): with `n` links, whoever claimed `p + n`, for any `p <= q - n`, had seen the link of
+//! `p` free for it (Acquire), so that the reads of `p` came before its CAS on `tail`, which releases. Each claim acquires the
+//! CAS before it and releases its own: they are one chain, and that of `q` comes behind them.
 //!
 //! ## Why every frame that is to come again does
 //!

@@ -126,6 +126,20 @@ fn number() -> impl proptest::strategy::Strategy<Value = u64> {
     ]
 }
 
+/// One of them would make the others look as if their links had been claimed again.
+#[test]
+fn frames_that_are_a_lap_apart_are_damage() {
+    let geometry = geometry(128, Framing::Variable);
+    let frames = |position| {
+        [3, position].map(|position| LinkedFrame { position, offset: position % 4 * GRANULE, len: GRANULE })
+    };
+    assert!(adopt(&geometry, 4, &frames(6)).is_ok());
+    for position in [7, 1 << 40, u64::MAX] {
+        let damage = adopt(&geometry, 4, &frames(position)).err().expect("damage");
+        assert_eq!((damage.word, damage.position), ("link's state", position));
+    }
+}
+
 /// Granules that are given back in one go are not counted on the stack.
 #[test]
 fn much_room_comes_back_at_once() {

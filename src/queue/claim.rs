@@ -7,6 +7,7 @@ use super::kind::{Kind, Sender, StagedOf};
 use super::producer::BytesProducer;
 use crate::error::SendError;
 use crate::lane::Slot;
+use crate::prefetch;
 use crate::wait::Until;
 
 /// A reserved frame: bytes in the file that only this producer may touch until it is committed.
@@ -109,7 +110,7 @@ impl<'p, K: Kind> BytesBatch<'p, K> {
     /// Adds a copy of `message`.
     #[inline(always)]
     pub(super) fn push(&mut self, message: &[u8]) -> Result<(), SendError> {
-        self.try_claim(message.len())?.copy_from_slice(message);
+        prefetch::copy(message, self.try_claim(message.len())?);
         Ok(())
     }
 

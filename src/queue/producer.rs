@@ -13,6 +13,7 @@ use crate::layout::Framing;
 #[cfg(not(loom))]
 use crate::park::Bell;
 use crate::park::Canceller;
+use crate::prefetch;
 use crate::wait::{self, Parking, Style, Until, Wait};
 
 /// The producer of a [`BytesQueue`](super::BytesQueue). Dropping it makes room for another producer; what was sent
@@ -42,7 +43,7 @@ impl<K: Kind> BytesProducer<K> {
     #[inline]
     pub fn try_send(&mut self, message: &[u8]) -> Result<(), SendError> {
         let mut claim = self.try_claim(message.len())?;
-        claim.copy_from_slice(message);
+        prefetch::copy(message, &mut claim);
         claim.commit()
     }
 
@@ -53,7 +54,7 @@ impl<K: Kind> BytesProducer<K> {
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
         let mut claim = self.claim(message.len())?;
-        claim.copy_from_slice(message);
+        prefetch::copy(message, &mut claim);
         claim.commit()
     }
 
@@ -63,7 +64,7 @@ impl<K: Kind> BytesProducer<K> {
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
     pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<(), SendError> {
         let mut claim = self.claim_timeout(message.len(), timeout)?;
-        claim.copy_from_slice(message);
+        prefetch::copy(message, &mut claim);
         claim.commit()
     }
 
@@ -73,7 +74,7 @@ impl<K: Kind> BytesProducer<K> {
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
     pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> Result<(), SendError> {
         let mut claim = self.claim_deadline(message.len(), deadline)?;
-        claim.copy_from_slice(message);
+        prefetch::copy(message, &mut claim);
         claim.commit()
     }
 

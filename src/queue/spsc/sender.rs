@@ -1,16 +1,23 @@
 //! The one producer.
 #![allow(unsafe_code, reason = "vouches for the room that the lane grants")]
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::attach::Attached;
 use crate::error::{AttachError, Role};
 use crate::lane::{Refusal, Room, Slot, Staged, Writer};
+use crate::prefetch;
 use crate::queue::Shared;
 use crate::queue::kind::Sender;
 use crate::shm::Lease;
 use crate::shm::fork::ForkGuard;
 use crate::wait::is_about_to_sleep;
+
+/// Frames of so many bytes have their lines asked for when there is room for them: whoever fills one front to back would
+/// wait for a few at a time. (Not in batches, which commit less often than the processor needs to find out by itself; and
+/// MPMC asks further ahead, since its claims wait for all of a frame.)
+const ASKED: RangeInclusive<usize> = 129..=prefetch::MOST_ASKED;
 
 pub(crate) struct SpscSender {
     writer: Writer,
@@ -54,7 +61,11 @@ unsafe impl Sender for SpscSender {
 
     #[inline(always)]
     fn reserve(&mut self, len: usize) -> Result<Slot, Refusal> {
-        self.writer.reserve(len)
+        let slot = self.writer.reserve(len)?;
+        if ASKED.contains(&len) {
+            prefetch::all_to_write(self.writer.payload(slot), len);
+        }
+        Ok(slot)
     }
 
     fn reserve_patiently(&mut self, len: usize, looks: u64) -> Result<Slot, Refusal> {

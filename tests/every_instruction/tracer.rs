@@ -3,7 +3,7 @@
 //! On aarch64 without LSE, a read-modify-write is a loop of two instructions that no stepped process ever leaves; the
 //! limit on steps turns that into an error.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::libc;
@@ -28,6 +28,18 @@ pub(crate) fn stay_on_one_processor() {
     let mut one = CpuSet::new();
     one.set(last.expect("a processor")).expect("a processor's number");
     sched_setaffinity(this, &one).expect("choosing a processor");
+}
+
+/// Leaves the processor alone for a moment, once in a while.
+///
+/// Tracer and tracee wake each other all the time, and schedulers were seen (Linux 6.18) to let nobody else run there for minutes
+/// then, not even the kernel's own threads; meanwhile whoever else waited for what those free stood still, such as a parent of a
+/// process that had ended. Nothing here relies on how long this is.
+fn let_others_run() {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    if CALLS.fetch_add(1, Ordering::Relaxed).is_multiple_of(16) {
+        std::thread::sleep(Duration::from_micros(50));
+    }
 }
 
 /// Where the child says that the operation begins, and that it is over.
@@ -77,6 +89,7 @@ pub(crate) struct Traced<'g> {
 impl<'g> Traced<'g> {
     /// Forks a child that runs `body`, and steps it to the first instruction behind [`Gate::enter`].
     pub(crate) fn start(gate: &'g Gate, body: impl FnOnce(&Gate) -> Outcome) -> Outcome<Self> {
+        let_others_run();
         gate.close();
         let mut child = Child::fork(|| body(gate));
         let status = child.wait()?;

@@ -44,7 +44,7 @@ pub(crate) fn all_to_write(address: *const u8, len: usize) {
 
 /// Bytes that are asked for while as many before them are copied.
 const AHEAD: usize = 512;
-/// Behind so many the processor has found out by itself.
+/// More makes no difference: there the processor keeps ahead by itself.
 pub(crate) const MOST_ASKED: usize = 4096;
 
 /// Copies a message to where a consumer has read another before.

@@ -1,7 +1,8 @@
 //! Asking for a cache line before it is needed. A hint: it changes nothing but time, and does nothing where there is none.
 #![allow(unsafe_code, reason = "the processor's own hint")]
 
-const LINE: usize = 64;
+/// Bytes that are asked for at a time.
+pub(crate) const LINE: usize = 64;
 
 /// Asks for the line at `address`, to be written.
 ///
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic]
+    #[should_panic(expected = "room of the message's length")]
     fn room_of_another_length_is_refused() {
         copy(&[0; AHEAD + 1], &mut [0; AHEAD + 2]);
     }

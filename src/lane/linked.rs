@@ -15,7 +15,7 @@ use crate::prefetch;
 /// Frames that are looked at in one go when room runs out: their links' lines are fetched side by side.
 const RECLAIM_AT_ONCE: u64 = 64;
 
-const LINE: u64 = 64;
+const LINE: u64 = prefetch::LINE as u64;
 /// How far ahead, in bytes, the lines of small frames are asked for ...
 const AHEAD: u64 = 1024;
 /// ... that is, of this size at most: those of larger ones the processor foresees by itself, and better.

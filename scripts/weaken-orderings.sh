@@ -29,13 +29,13 @@ mistakes=(
     'released-before-older-frames|src/lane/ledger.rs|if start == self.next_release.get() {|if start >= self.next_release.get() {'
 
     # MPMC.
-    'claim-does-not-release|src/links/claim.rs|tail.claimed(count).0, Ordering::AcqRel,|tail.claimed(count).0, Ordering::Acquire,'
+    'claim-does-not-release|src/links/claim.rs|compare_exchange(tail.0, claimed.0, Ordering::AcqRel,|compare_exchange(tail.0, claimed.0, Ordering::Acquire,'
     'mpmc-commit-relaxed|src/links/claim.rs|.store(LinkState::full(self.lap).0, Ordering::Release);|.store(LinkState::full(self.lap).0, Ordering::Relaxed);'
     'tail-load-relaxed|src/links/mod.rs|Tail(self.cursors.tail.load(Ordering::Acquire))|Tail(self.cursors.tail.load(Ordering::Relaxed))'
     'head-load-relaxed|src/links/mod.rs|Head(self.cursors.head.load(Ordering::Acquire))|Head(self.cursors.head.load(Ordering::Relaxed))'
     'state-load-relaxed|src/links/mod.rs|LinkState(self.links[slot].state.load(Ordering::Acquire))|LinkState(self.links[slot].state.load(Ordering::Relaxed))'
     'step-state-load-relaxed|src/links/walk.rs|LinkState(self.link.state.load(Ordering::Acquire))|LinkState(self.link.state.load(Ordering::Relaxed))'
-    'take-does-not-release|src/links/take.rs|head.taken(count).0, Ordering::AcqRel,|head.taken(count).0, Ordering::Acquire,'
+    'take-does-not-release|src/links/take.rs|compare_exchange(head.0, taken.0, Ordering::AcqRel,|compare_exchange(head.0, taken.0, Ordering::Acquire,'
     'release-relaxed|src/links/take.rs|self.link(held.position).state.store(free.0, Ordering::Release);|self.link(held.position).state.store(free.0, Ordering::Relaxed);'
     'release-of-a-run-relaxed|src/links/take.rs|links[(position & mask) as usize].state.store(free.0, Ordering::Release);|links[(position & mask) as usize].state.store(free.0, Ordering::Relaxed);'
     'reject-relaxed|src/links/take.rs|self.link(held.position).state.store(redo.0, Ordering::Release);|self.link(held.position).state.store(redo.0, Ordering::Relaxed);'
@@ -47,6 +47,11 @@ mistakes=(
     'failed-claim-keeps-intent|src/links/claim.rs|Self::intend(&own.enq, Intent::NONE);|'
     'failed-take-keeps-intent|src/links/take.rs|Self::intend(&own.deq, Intent::NONE);|'
     'dead-word-not-read-again|src/links/recovery.rs|&& self.entry_word(*index) == *word|'
+    'full-by-guess|src/links/claim.rs|let is_so = !guess.give_up() && self.tail() == tail;|let is_so = self.tail() == tail;'
+    'empty-by-guess|src/links/take.rs|if guess.give_up() { continue; } match self.not_full(head, state, exact) {|match self.not_full(head, state, exact) {'
+    'run-empty-by-guess|src/links/take.rs|if guess.give_up() { continue; } match self.not_full(head, self.state_at(first), exact) {|match self.not_full(head, self.state_at(first), exact) {'
+    'lost-claim-keeps-guess|src/links/claim.rs|Self::intend(&own.enq, Intent::NONE); guess.give_up();|Self::intend(&own.enq, Intent::NONE);'
+    'lost-take-keeps-guess|src/links/take.rs|Self::intend(&own.deq, Intent::NONE); guess.give_up();|Self::intend(&own.deq, Intent::NONE);'
     'intents-before-cursors|src/links/recovery.rs|if position < tail && !self.is_covered(position, leases, \|e\| &self.entries[e].own.enq)|if !self.is_covered(position, leases, \|e\| &self.entries[e].own.enq) && position < self.tail().position()'
     'takes-before-cursors|src/links/recovery.rs|if position < head && !self.is_covered(position, leases, \|e\| &self.entries[e].own.deq)|if !self.is_covered(position, leases, \|e\| &self.entries[e].own.deq) && position < self.head().position()'
     'evidence-ignored|src/links/recovery.rs|if is_left(&own.enq, LinkKind::Free, tail) \|\| is_left(&own.deq, LinkKind::Full, head) {|if false {'
@@ -90,8 +95,8 @@ mistakes=(
 #   stores would have to overtake the commit or mark before them. `model/`, `weak`, catches RelaxedEnq and RelaxedDeq. The load's
 #   Acquire is the other half: without it, C++ lets the CAS on the link come before the commit that the intent has seen.
 # - The intent cleared after a lost CAS, Relaxed: it protects nothing; if it is late, recovery is late.
-# - The CAS on `tail` and on `head` without Acquire: `tail()` and `head()` have acquired the very value that it expects, and
-#   cursors never come back to a value.
+# - The CAS on `tail` and on `head` without Acquire: `tail()` and `head()` have acquired the very value that it expects, or that is
+#   a guess, which this participant has stored itself; and cursors never come back to a value.
 # - `pass` Relaxed: it publishes nothing of its own, and as a read-modify-write goes on with the release of the CAS before it.
 # - The mark (HELD) Relaxed: what must not be seen before it, a later intent, is stored with Release itself; who finds it under a
 #   dead owner has acquired that owner's lease. It is Release so that the proof needs neither.

@@ -4,7 +4,7 @@ use crossbeam_utils::Backoff;
 
 use super::die_point::die_point;
 use super::walk::{Step, count_while};
-use super::{FrameRef, Links};
+use super::{FrameRef, Guess, Links};
 use crate::layout::order::{Intent, LinkState, MAX_BATCH, Place, Tail};
 use crate::prefetch;
 use crate::sync::Ordering;
@@ -39,11 +39,14 @@ pub(crate) enum NotClaimed {
 impl Links {
     /// Claims the next position, as [`claim`](Self::claim) does. None: it takes more than this attempt.
     #[inline(always)]
-    pub(crate) fn claim_next(&self, me: usize) -> Option<u64> {
-        let tail = self.tail();
+    pub(crate) fn claim_next(&self, me: usize, guess: &Guess) -> Option<u64> {
+        let tail = guess.tail(self);
         let position = tail.position();
-        (self.free_run(position, 1) == 1 && !tail.is_closed() && self.win_claim(me, tail, 1))
-            .then_some(position)
+        if self.free_run(position, 1) == 1 && !tail.is_closed() {
+            return self.win_claim(me, guess, tail, 1).then_some(position);
+        }
+        guess.give_up();
+        None
     }
 
     /// Claims as many as possible of the next `most` positions for participant `me`, but not fewer than `least`.
@@ -51,10 +54,16 @@ impl Links {
     /// The caller must hold the lease of `me`, have its frames complete, and commit every position that it wins before it
     /// claims again.
     #[inline(always)]
-    pub(crate) fn claim(&self, me: usize, least: u64, most: u64) -> Result<Claimed, NotClaimed> {
+    pub(crate) fn claim(
+        &self,
+        me: usize,
+        guess: &Guess,
+        least: u64,
+        most: u64,
+    ) -> Result<Claimed, NotClaimed> {
         debug_assert!(0 < least && least <= most && most <= MAX_BATCH);
-        match self.claim_once(me, least, most) {
-            Err(None) => self.claim_again(me, least, most),
+        match self.claim_once(me, guess, least, most) {
+            Err(None) => self.claim_again(me, guess, least, most),
             Err(Some(not_claimed)) => Err(not_claimed),
             Ok(claimed) => Ok(claimed),
         }
@@ -63,11 +72,11 @@ impl Links {
     /// Somebody else was faster.
     #[cold]
     #[inline(never)]
-    fn claim_again(&self, me: usize, least: u64, most: u64) -> Result<Claimed, NotClaimed> {
+    fn claim_again(&self, me: usize, guess: &Guess, least: u64, most: u64) -> Result<Claimed, NotClaimed> {
         let backoff = Backoff::new();
         for _ in 0..MOST_TRIES {
             backoff.spin();
-            match self.claim_once(me, least, most) {
+            match self.claim_once(me, guess, least, most) {
                 Err(None) => {}
                 Err(Some(not_claimed)) => return Err(not_claimed),
                 Ok(claimed) => return Ok(claimed),
@@ -76,37 +85,43 @@ impl Links {
         Err(NotClaimed::Full(self.tail().position()))
     }
 
-    /// One attempt. None: somebody else was faster.
+    /// One attempt. None: somebody else was faster, or may have been.
     #[inline(always)]
-    fn claim_once(&self, me: usize, least: u64, most: u64) -> Result<Claimed, Option<NotClaimed>> {
-        let tail = self.tail();
+    fn claim_once(
+        &self,
+        me: usize,
+        guess: &Guess,
+        least: u64,
+        most: u64,
+    ) -> Result<Claimed, Option<NotClaimed>> {
+        let tail = guess.tail(self);
         let first = tail.position();
         let count = self.free_run(first, most);
         if count < least || tail.is_closed() {
-            return Err((self.tail() == tail).then(|| self.not_claimed(tail, first + count)));
+            let is_so = !guess.give_up() && self.tail() == tail;
+            return Err(is_so.then(|| self.not_claimed(tail, first + count)));
         }
-        if self.win_claim(me, tail, count) { Ok(Claimed { first, count }) } else { Err(None) }
+        if self.win_claim(me, guess, tail, count) { Ok(Claimed { first, count }) } else { Err(None) }
     }
 
     /// The `count` positions from `tail` on are free. False: somebody else was faster.
     #[inline(always)]
-    fn win_claim(&self, me: usize, tail: Tail, count: u64) -> bool {
+    fn win_claim(&self, me: usize, guess: &Guess, tail: Tail, count: u64) -> bool {
         let own = &self.entries[me].own;
         let first = tail.position();
         // SYNC intent: Release, for it must not become visible before the commits of the claim before.
         Self::intend(&own.enq, Intent::new(first, count));
         die_point();
-        let exchanged = self.cursors.tail.compare_exchange(
-            tail.0,
-            tail.claimed(count).0,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
+        let claimed = tail.claimed(count);
+        let exchanged =
+            self.cursors.tail.compare_exchange(tail.0, claimed.0, Ordering::AcqRel, Ordering::Relaxed);
         die_point();
         if exchanged.is_err() {
             Self::intend(&own.enq, Intent::NONE);
+            guess.give_up();
             return false;
         }
+        guess.moved(tail.0, claimed.0);
         self.ask_for_links(first + count + LINKS_AHEAD, count);
         true
     }

@@ -19,7 +19,7 @@
 //!    are free, stores its **intent** (which positions) into its registry entry, and moves `tail` over them by CAS. It
 //!    fills in the links and stores their states, in order (`SYNC commit`).
 //! 2. A consumer looks whether the link at `head` is FULL, stores its intent, moves `head` by CAS, and marks the links
-//!    HELD with its own number before it reads.
+//!    HELD with its own number before it reads. Where the cursors are, both may guess ([`guess`]): the CAS tells.
 //! 3. Whoever holds a frame stores FREE of the next lap when it is done (`SYNC release`). In any order, from any thread.
 //! 4. A participant proves that it is alive by a kernel lock, its lease. What a dead one has left is found by its
 //!    entry: [`recovery`].
@@ -70,6 +70,7 @@ mod blocked;
 mod claim;
 mod die_point;
 mod entry;
+mod guess;
 mod letters;
 mod recovery;
 mod redo;
@@ -83,6 +84,7 @@ mod tests;
 
 pub(crate) use blocked::Blocked;
 pub(crate) use claim::{Claimed, NotClaimed};
+pub(crate) use guess::Guess;
 pub(crate) use letters::Origin;
 pub(crate) use recovery::Recovered;
 pub(crate) use redo::RedoScan;

@@ -4,7 +4,7 @@ use crossbeam_utils::Backoff;
 
 use super::die_point::die_point;
 use super::walk::{Step, count_while};
-use super::{FrameRef, IS_RECOVERABLE, Links};
+use super::{FrameRef, Guess, IS_RECOVERABLE, Links};
 use crate::layout::order::{Head, Intent, LinkState, MAX_BATCH};
 use crate::sync::Ordering;
 
@@ -49,22 +49,25 @@ impl Links {
     /// Whether the queue is empty or the next position only not committed takes a look at the producers' line; it is
     /// spared if `!exact`, and then `Empty` may mean either.
     #[inline(always)]
-    pub(crate) fn take(&self, me: usize, exact: bool) -> Result<Found, Nothing> {
+    pub(crate) fn take(&self, me: usize, guess: &Guess, exact: bool) -> Result<Found, Nothing> {
         // One loop for the first attempt and the others: were the others a function of their own, what is found would go
         // through memory in either case, and be loaded there sooner than it can be forwarded.
         let backoff = Backoff::new();
         for _ in 0..MOST_LOOKS {
-            let head = self.head();
+            let head = guess.head(self);
             let position = head.position();
             let step = self.step(position);
             let state = step.state();
             if state != LinkState::full(step.lap) {
+                if guess.give_up() {
+                    continue;
+                }
                 match self.not_full(head, state, exact) {
                     Some(nothing) => return Err(nothing),
                     None => continue,
                 }
             }
-            if self.win(me, head, 1) {
+            if self.win(me, guess, head, 1) {
                 step.mark(me);
                 return Ok(Found { position, frame: Self::frame_ref(step.link) });
             }
@@ -90,20 +93,29 @@ impl Links {
 
     /// Takes up to `most` positions. Which of them have frames, [`mark_run`](Self::mark_run) says, which must be called next.
     #[inline(always)]
-    pub(crate) fn take_many(&self, me: usize, most: u64, exact: bool) -> Result<Taken, Nothing> {
+    pub(crate) fn take_many(
+        &self,
+        me: usize,
+        guess: &Guess,
+        most: u64,
+        exact: bool,
+    ) -> Result<Taken, Nothing> {
         debug_assert!(0 < most && most <= MAX_BATCH);
         let backoff = Backoff::new();
         for _ in 0..MOST_LOOKS {
-            let head = self.head();
+            let head = guess.head(self);
             let first = head.position();
             let count = self.full_run(first, most);
             if count == 0 {
+                if guess.give_up() {
+                    continue;
+                }
                 match self.not_full(head, self.state_at(first), exact) {
                     Some(nothing) => return Err(nothing),
                     None => continue,
                 }
             }
-            if self.win(me, head, count) {
+            if self.win(me, guess, head, count) {
                 return Ok(Taken { first, count });
             }
             backoff.spin();
@@ -147,22 +159,22 @@ impl Links {
     }
 
     #[inline(always)]
-    fn win(&self, me: usize, head: Head, count: u64) -> bool {
+    fn win(&self, me: usize, guess: &Guess, head: Head, count: u64) -> bool {
         let own = &self.entries[me].own;
         // SYNC intent: Release, for it must not become visible before the marks of the take before.
         Self::intend(&own.deq, Intent::new(head.position(), count));
         die_point();
-        let exchanged = self.cursors.head.compare_exchange(
-            head.0,
-            head.taken(count).0,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
+        let taken = head.taken(count);
+        let exchanged =
+            self.cursors.head.compare_exchange(head.0, taken.0, Ordering::AcqRel, Ordering::Relaxed);
         die_point();
         if exchanged.is_err() {
             Self::intend(&own.deq, Intent::NONE);
+            guess.give_up();
+            return false;
         }
-        exchanged.is_ok()
+        guess.moved(head.0, taken.0);
+        true
     }
 
     /// Marks what was taken, one after the other; hands `each` what has a frame as soon as that is marked.

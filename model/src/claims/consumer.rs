@@ -1,5 +1,6 @@
 //! `recv(up to k)`: look for REDO slots if the epoch has changed, else take a run of FULL slots from
-//! `head`. Guards are released and rejected at any time, in any order, by any thread.
+//! `head`. Guards are released and rejected at any time, in any order, by any thread. `head` is read at the beginning; the
+//! library may guess it instead: see `producer`.
 
 use super::{Claims, Intent, Kind, NOBODY, Pc, Process, State};
 use crate::checker::Steps;

@@ -47,7 +47,7 @@ proptest! {
         }
         let scan = RedoScan::new(links);
         while scan.take(links, held).is_some() {}
-        let _ = links.claim(held, 1, MAX_BATCH);
+        let _ = links.claim(held, &Guess::at_tail(links), 1, MAX_BATCH);
         let _ = links.frame_at(tail);
         world.recover();
         links.leave(held);

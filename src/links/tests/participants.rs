@@ -7,13 +7,14 @@ use crate::lane::Refusal;
 use crate::lane::linked::{Placed, Writer};
 use crate::layout::order::EntryRole;
 use crate::links::die_point::{any_order, die_point};
-use crate::links::{Claimed, FrameRef, Held, NotClaimed, Nothing, RedoScan, Taken};
+use crate::links::{Claimed, FrameRef, Guess, Held, NotClaimed, Nothing, RedoScan, Taken};
 
 impl World {
     pub(super) fn producer(&self, me: usize) -> Option<Producer> {
         self.enter(me, EntryRole::Producer).then(|| {
             let writer = self.adopt(me).expect("no damage");
-            Producer { world: self.clone(), me, writer, staged: VecDeque::new(), claimed: None }
+            let guess = Guess::at_tail(&self.links);
+            Producer { world: self.clone(), me, guess, writer, staged: VecDeque::new(), claimed: None }
         })
     }
 
@@ -21,6 +22,7 @@ impl World {
         self.enter(me, EntryRole::Consumer).then(|| Consumer {
             world: self.clone(),
             me,
+            guess: Guess::at_head(&self.links),
             scan: RedoScan::new(&self.links),
             taken: None,
             held: Vec::new(),
@@ -32,6 +34,7 @@ impl World {
 pub(super) struct Producer {
     pub(super) world: World,
     pub(super) me: usize,
+    guess: Guess,
     pub(super) writer: Writer,
     /// Frames that stand in the lane, and which messages.
     pub(super) staged: VecDeque<(Placed, u8)>,
@@ -58,7 +61,7 @@ impl Producer {
     /// Claims for what is staged, `least` of it or more.
     pub(super) fn claim(&mut self, least: u64) -> Result<Claimed, NotClaimed> {
         any_order();
-        let claimed = self.world.links.claim(self.me, least, self.staged.len() as u64)?;
+        let claimed = self.world.links.claim(self.me, &self.guess, least, self.staged.len() as u64)?;
         self.claimed = Some((claimed.first, claimed.first + claimed.count));
         Ok(claimed)
     }
@@ -127,6 +130,7 @@ pub(super) struct Out {
 pub(super) struct Consumer {
     pub(super) world: World,
     pub(super) me: usize,
+    guess: Guess,
     pub(super) scan: RedoScan,
     pub(super) taken: Option<Taken>,
     pub(super) held: Vec<Out>,
@@ -146,7 +150,7 @@ impl Consumer {
 
     pub(super) fn take(&mut self) -> Result<u64, Nothing> {
         any_order();
-        let found = self.world.links.take(self.me, true)?;
+        let found = self.world.links.take(self.me, &self.guess, true)?;
         assert_eq!(found.frame, self.world.links.frame_at(found.position));
         die_point();
         self.out_in_order(found.position);
@@ -155,7 +159,7 @@ impl Consumer {
 
     pub(super) fn take_many(&mut self, most: u64) -> Result<Taken, Nothing> {
         any_order();
-        let taken = self.world.links.take_many(self.me, most, true)?;
+        let taken = self.world.links.take_many(self.me, &self.guess, most, true)?;
         self.taken = Some(taken);
         Ok(taken)
     }

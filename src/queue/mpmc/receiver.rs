@@ -14,7 +14,7 @@ use super::member::Member;
 use crate::error::AttachError;
 use crate::lane::Damage;
 use crate::layout::order::{EntryRole, MAX_BATCH};
-use crate::links::{Found, FrameRef, Held, Links, Nothing, RedoScan};
+use crate::links::{Found, FrameRef, Guess, Held, Links, Nothing, RedoScan};
 use crate::prefetch;
 use crate::queue::Shared;
 use crate::queue::bells::Bells;
@@ -33,6 +33,8 @@ const MOST_TURNS: u32 = 1 << 12;
 pub(crate) struct MpmcReceiver {
     redo: RedoScan,
     blockage: Blockage,
+    /// Where the next take will begin.
+    guess: Guess,
     is_held_up: Cell<bool>,
     idle: Cell<u32>,
     /// Lanes that were seen to be ready.
@@ -81,6 +83,7 @@ impl MpmcReceiver {
         Ok(Self {
             redo: RedoScan::new(&member.links),
             blockage: Blockage::default(),
+            guess: Guess::at_head(&member.links),
             is_held_up: Cell::new(false),
             idle: Cell::new(0),
             ready: vec![Cell::new(false); member.links.entries.len()],
@@ -125,7 +128,7 @@ impl MpmcReceiver {
             {
                 return again.map(Some);
             }
-            match self.links().take(self.me(), exact) {
+            match self.links().take(self.me(), &self.guess, exact) {
                 Ok(found) => return self.taken(found).map(Some),
                 Err(nothing) if self.look_again(nothing) => {}
                 Err(_) => break,
@@ -242,7 +245,7 @@ impl MpmcReceiver {
     #[inline(never)]
     fn take_run(&self, most: u64, spans: &mut Vec<Taken>, exact: bool) -> Result<Option<Damage>, Nothing> {
         let links = self.links();
-        let run = links.take_many(self.me(), most, exact)?;
+        let run = links.take_many(self.me(), &self.guess, most, exact)?;
         let mut damage = None;
         links.mark_run(self.me(), run, |found| match self.out(found) {
             Ok(taken) => {

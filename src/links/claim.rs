@@ -165,6 +165,12 @@ impl Links {
         self.free_run(self.tail().position(), 1) == 1
     }
 
+    /// Whether a quarter of the links and one more is free, or will be when the frames in between are over.
+    pub(crate) fn has_free_quarter(&self) -> bool {
+        let three_quarters = self.count() - self.count() / 4;
+        self.next_claim().checked_sub(three_quarters).is_none_or(|position| self.is_over(position))
+    }
+
     /// Makes the frames at claimed positions visible, from `first` on, in order. Nothing that can fail or block may come
     /// between claim and commit.
     #[inline(always)]

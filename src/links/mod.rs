@@ -214,6 +214,12 @@ impl Links {
         count
     }
 
+    /// Whether the frame at this position is not needed any more.
+    pub(crate) fn is_over(&self, position: u64) -> bool {
+        // SYNC release
+        self.state_at(position).lap() > self.lap(position)
+    }
+
     /// What the link refers to. Only of use if the state was FULL, HELD or REDO of its position before, and nobody moves it.
     #[inline(always)]
     fn frame_ref(link: &Link) -> FrameRef {

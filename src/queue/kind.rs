@@ -119,6 +119,16 @@ pub(crate) unsafe trait Sender {
     /// that takes each piece as it is given back takes the lines away from those who give it.
     fn pause(&self) -> u32;
 
+    /// Whether there is so much room for frames that whoever waits for some need not wait for more.
+    fn has_ample_room(&self) -> bool {
+        true
+    }
+
+    /// The same for what [`commit`](Self::commit) may lack.
+    fn has_ample_positions(&self) -> bool {
+        true
+    }
+
     /// The first byte of a granted payload.
     fn payload(&self, slot: Slot) -> *mut u8;
 

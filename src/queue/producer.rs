@@ -14,7 +14,7 @@ use crate::layout::Framing;
 use crate::park::Bell;
 use crate::park::Canceller;
 use crate::prefetch;
-use crate::wait::{self, Parking, Style, Until, Wait};
+use crate::wait::{self, BEFORE_SLEEP, Ended, Parking, Style, Until, Wait};
 
 /// The producer of a [`BytesQueue`](super::BytesQueue). Dropping it makes room for another producer; what was sent
 /// stays.
@@ -27,6 +27,12 @@ pub struct BytesProducer<K: Kind> {
 
 /// Producers find out sooner than consumers that whoever keeps their room has died: nobody rings for that.
 const MOST_SLICE: Duration = Duration::from_millis(20);
+
+/// So long does a producer that waits for room wait for ample room, which a consumer that is at it makes meanwhile. One that went on
+/// at once would follow on that consumer's heels, and write lines which the consumer's nearest cache holds.
+pub(super) const PATIENCE: Duration = Duration::from_micros(50);
+/// A wait that may end sooner is not drawn out.
+const LONG_WAIT: Duration = Duration::from_millis(1);
 
 impl<K: Kind> BytesProducer<K> {
     pub(crate) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
@@ -175,7 +181,8 @@ impl<K: Kind> BytesProducer<K> {
         match (self.sender.reserve(len), until) {
             (Ok(slot), _) => Ok(slot),
             (Err(Refusal::Full), Some(until)) => {
-                self.wait(len, until, move |sender, looks| sender.reserve_patiently(len, looks))
+                let is_ample = |sender: &K::Sender| sender.has_ample_room();
+                self.wait(len, until, is_ample, move |sender, looks| sender.reserve_patiently(len, looks))
             }
             (Err(refusal), _) => Err(self.refused(refusal, len)),
         }
@@ -192,7 +199,10 @@ impl<K: Kind> BytesProducer<K> {
         match (self.sender.commit(slot, len), until) {
             (Ok(()), _) => {}
             (Err(Refusal::Full), Some(until)) => {
-                self.wait(len, until, move |sender, looks| sender.commit_patiently(slot, len, looks))?;
+                let is_ample = |sender: &K::Sender| sender.has_ample_positions();
+                self.wait(len, until, is_ample, move |sender, looks| {
+                    sender.commit_patiently(slot, len, looks)
+                })?;
             }
             (Err(refusal), _) => return Err(self.refused(refusal, len)),
         }
@@ -212,26 +222,42 @@ impl<K: Kind> BytesProducer<K> {
         }
     }
 
-    /// Tries again, with the number of looks before, until it is no longer `Full`.
+    /// Tries again, with the number of looks before, until it is no longer `Full`; at first not before it `is_ample`.
     #[cold]
     #[inline(never)]
-    fn wait<R>(
+    pub(super) fn wait<R>(
         &mut self,
         len: usize,
         until: Until,
+        is_ample: impl Fn(&K::Sender) -> bool,
         mut attempt: impl FnMut(&mut K::Sender, u64) -> Result<R, Refusal>,
     ) -> Result<R, SendError> {
         let Self { sender, style, bells } = self;
         let parking = Parking { bell: &bells.room, style, most_slice: MOST_SLICE };
-        let done = wait::wait(until, sender.pause(), &parking, |looks| {
+        let (until, pause) = (until.fixed(), sender.pause());
+        let is_long = until.is_after(LONG_WAIT);
+        let mut patient_since = is_long.then(Instant::now);
+        let mut look = |looks| {
+            if let Some(since) = patient_since {
+                if wait::is_about_to_sleep(looks) || since.elapsed() > PATIENCE {
+                    patient_since = None;
+                } else if !is_ample(sender) {
+                    return None;
+                }
+            }
             match attempt(sender, wait::one_look_more(looks)) {
                 Err(Refusal::Full) if bells.messages.is_closed() => Some(Err(Refusal::Closed)),
                 // A file that is cut off ends this process's part in it.
                 Err(Refusal::Full) if sender.is_own_process() => None,
                 done => Some(done),
             }
-        })?;
-        done.map_err(|refusal| match refusal {
+        };
+        let done = match wait::wait(until, pause, &parking, &mut look) {
+            // Whoever was patient may have been away when the time was up, and not have tried.
+            Err(Ended::Timeout) if is_long => look(BEFORE_SLEEP).ok_or(Ended::Timeout),
+            done => done,
+        };
+        done?.map_err(|refusal| match refusal {
             Refusal::Full => self.check_process().err().unwrap_or(SendError::Full),
             refusal => self.refused(refusal, len),
         })

@@ -68,11 +68,16 @@ impl Until {
     }
 
     /// The wait begins now.
-    fn fixed(self) -> Self {
+    pub(crate) fn fixed(self) -> Self {
         match self {
             Self::Within(timeout) => Self::after(timeout),
             other => other,
         }
+    }
+
+    /// Whether so much time is left.
+    pub(crate) fn is_after(self, time: Duration) -> bool {
+        self.left().is_some_and(|left| left > time)
     }
 
     /// What is left of the time; none if it is up.

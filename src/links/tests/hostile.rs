@@ -41,12 +41,15 @@ proptest! {
         let _ = links.check();
         let _ = links.backlog();
         for entry in 0..5 {
-            let _ = world.adopt(entry);
+            if let Ok(writer) = world.adopt(entry) {
+                let _ = writer.quarter().is_none_or(|position| links.is_over(position));
+            }
             let _ = links.blocked(tail, &world.leases);
             let _ = links.candidates(EntryRole::Producer);
         }
         let scan = RedoScan::new(links);
         while scan.take(links, held).is_some() {}
+        let _ = links.has_free_quarter();
         let _ = links.claim(held, &Guess::at_tail(links), 1, MAX_BATCH);
         let _ = links.frame_at(tail);
         world.recover();

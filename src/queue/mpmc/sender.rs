@@ -260,6 +260,14 @@ unsafe impl Sender for MpmcSender {
         linked
     }
 
+    fn has_ample_room(&self) -> bool {
+        self.writer.quarter().is_none_or(|position| self.links().is_over(position))
+    }
+
+    fn has_ample_positions(&self) -> bool {
+        self.links().has_free_quarter()
+    }
+
     fn pause(&self) -> u32 {
         (self.links().count() / 16).clamp(1, MOST_PAUSE) as u32
     }

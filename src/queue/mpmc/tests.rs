@@ -1,8 +1,10 @@
 //! Who rings for whom, where only rings can tell: sleepers also look when their slices end.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
 
 use nix::unistd::{Pid, gettid};
 
@@ -12,9 +14,72 @@ use crate::error::RecvError;
 use crate::layout::order::EntryRole;
 use crate::links::{FrameRef, Guess};
 use crate::park::Bell;
-use crate::queue::kind::Mpmc;
+use crate::queue::kind::{Mpmc, Sender as _};
+use crate::queue::producer::PATIENCE;
 use crate::queue::{BytesConsumer, BytesQueue, Options};
-use crate::wait::Wait;
+use crate::wait::{Until, Wait};
+
+#[test]
+fn room_is_ample_when_a_quarter_has_come_back() {
+    let positions = |sender: &MpmcSender| sender.has_ample_positions();
+    let room = |sender: &MpmcSender| sender.has_ample_room();
+    for (options, is_ample) in [
+        (Options::new().links(16), &positions as &dyn Fn(&_) -> _),
+        (Options::new().links(1 << 12).capacity(1 << 16), &room),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let queue = create(dir.path(), &options);
+        let mut sender = MpmcSender::attach(Arc::clone(queue.shared())).unwrap();
+        let consumer = queue.consumer().unwrap();
+        let fill = |sender: &mut MpmcSender| {
+            let mut sent = 0;
+            while let Ok(slot) = sender.reserve(64)
+                && sender.commit(slot, 64).is_ok()
+            {
+                sent += 1;
+            }
+            sent
+        };
+        let take = |count| (0..count).for_each(|_| drop(consumer.try_recv().unwrap()));
+        assert!(is_ample(&sender), "all of it");
+        let all = fill(&mut sender);
+        take(all / 2);
+        assert_eq!(fill(&mut sender), all / 2);
+        take(all / 4);
+        assert!(!is_ample(&sender));
+        take(1);
+        assert!(is_ample(&sender));
+    }
+}
+
+/// Whoever waits for ample room tries for what there is after a while, and at once if there is little time or it will sleep.
+#[test]
+fn patience_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = create(dir.path(), &Options::new());
+    let mut producer = queue.producer().unwrap();
+    let in_a_minute = Until::after(Duration::from_secs(60));
+    let soon = Until::after(Duration::from_micros(100));
+    for (style, until, is_patient) in [
+        (Wait::Spin, Until::Forever, true),
+        (Wait::Spin, in_a_minute, true),
+        (Wait::Spin, soon, false),
+        (Wait::SpinThenPark, Until::Forever, true),
+        (Wait::Park, Until::Forever, false),
+    ] {
+        producer.set_wait(style);
+        let asked = Cell::new(0);
+        let is_ample = |_: &MpmcSender| {
+            asked.set(asked.get() + 1);
+            false
+        };
+        let began = Instant::now();
+        producer.wait(1, until, is_ample, |_, _| Ok(())).unwrap();
+        assert_eq!(asked.get() > 0, is_patient, "{style:?}");
+        // It may sleep before.
+        assert!(!is_patient || style != Wait::Spin || began.elapsed() > PATIENCE);
+    }
+}
 
 fn create(directory: &Path, options: &Options) -> BytesQueue<Mpmc> {
     #[allow(unsafe_code)]

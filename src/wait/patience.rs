@@ -25,6 +25,11 @@ const TRY_AFTER_MOST: u32 = 1 << 14;
 const DENSE_BURST: u64 = 4;
 /// How long to stay away, in spin hints.
 const NAP: u32 = 160;
+/// If so many messages came, producers hardly ever stop. A consumer close behind them reads lines that are still in their nearest
+/// cache, which can make them half as fast ...
+const FLOOD: u64 = 64;
+/// ... so that it stays away for longer: some ten microseconds at most.
+const LONG_NAP: u32 = 4 * NAP;
 
 /// How a consumer waits; it learns from the waits before.
 pub(crate) struct Patience {
@@ -69,7 +74,7 @@ impl Patience {
         let until = until.fixed();
         self.decide(position);
         if self.dense.get() {
-            spin(NAP);
+            spin(self.nap(position));
         }
         let mut looked = 0;
         let (found, size) = wait(until, 1, parking, |looks| {
@@ -84,11 +89,20 @@ impl Patience {
         Ok(found)
     }
 
+    /// How long to stay away.
+    fn nap(&self, position: u64) -> u32 {
+        if self.burst(position) >= FLOOD { LONG_NAP } else { NAP }
+    }
+
+    /// Messages since the last wait, about.
+    fn burst(&self, position: u64) -> u64 {
+        position.saturating_sub(self.found_at.get()) / self.found_size.get().max(1)
+    }
+
     /// Whether to stay away before the next look.
     fn decide(&self, position: u64) {
         if self.dense.get() {
-            let burst = position.saturating_sub(self.found_at.get()) / self.found_size.get().max(1);
-            if burst >= DENSE_BURST {
+            if self.burst(position) >= DENSE_BURST {
                 // It pays. Should it stop to, the next try comes soon.
                 self.try_after.set(TRY_AFTER);
             } else {
@@ -149,6 +163,15 @@ mod tests {
         assert!((0..1000).map(|_| far.wait(many_when_away, 30)).filter(|away| *away).count() > 800);
         assert!(far.wait(|_| 1, 30), "as long as it pays");
         assert!(!far.wait(|_| 1, 30), "and no longer");
+    }
+
+    #[test]
+    fn a_flood_is_stayed_away_from_for_longer() {
+        let mut consumer = Consumer::new();
+        for (burst, nap) in [(FLOOD - 1, NAP), (FLOOD, LONG_NAP), (DENSE_BURST, NAP)] {
+            consumer.wait(|_| burst, 30);
+            assert_eq!(consumer.patience.nap(consumer.position), nap, "{burst}");
+        }
     }
 
     #[test]

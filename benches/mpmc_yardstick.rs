@@ -6,6 +6,7 @@
 //! ```
 //! Cases are called
 //! - `2p2c/crossed/64`: so many threads or processes, on which cores (see `shape.rs`), messages of so many bytes;
+//!   between one and one beside a *floor*, the same bytes from core to core without a queue (`floor.rs`);
 //! - `one_thread/64`: one thread sends and receives by turns: what the calls cost, best stretch;
 //! - `idle64/2p2c/apart`: with 64 more participants that do nothing, and without.
 //!

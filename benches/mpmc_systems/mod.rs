@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! run      one run of one system: workers on their cores for some time        control  check  shape
+//! floor    no queue: lines from core to core
 //! rivals   ArrayQueue and kanal, by value                                     waiting
 //! ringway  the library
 //! report   tables and JSON
@@ -10,6 +11,7 @@
 
 mod check;
 mod control;
+mod floor;
 pub(crate) mod report;
 mod ringway;
 mod rivals;
@@ -22,6 +24,7 @@ use std::time::Duration;
 use ::ringway::Options;
 
 use self::check::Check;
+use self::floor::Floor;
 use self::ringway::{Ringway, Way};
 use self::rivals::{Array, Kanal, SpinningKanal};
 use self::run::{Workers, run, run_in_one_thread};
@@ -56,6 +59,7 @@ pub(crate) enum Family {
     Ringway,
     ArrayQueue,
     Kanal,
+    Floor,
 }
 
 /// A system, ready to be run.
@@ -118,12 +122,17 @@ pub(crate) fn contestants<const W: usize>(setup: Setup) -> Vec<Contestant> {
         setup.contestant("kanal/spin", Family::Kanal, Threads, move || {
             SpinningKanal(Kanal::<W>::new(capacity))
         }),
+        setup.contestant("floor", Family::Floor, Threads, move || Floor::<W>::new(capacity)),
         setup.ringway::<W>("ringway/processes/single", Processes, Way::Single),
         setup.ringway::<W>("ringway/processes/batch", Processes, Way::Batch),
         setup.ringway::<W>("ringway/threads/single", Threads, Way::Single),
         setup.ringway::<W>("ringway/threads/batch", Threads, Way::Batch),
     ];
-    let fits = |contestant: &Contestant| setup.shape.is_some() || !contestant.name.contains("processes");
+    let one_and_one = setup.shape.is_some_and(|shape| shape.producers + shape.consumers == 2);
+    let fits = |contestant: &Contestant| match contestant.family {
+        Family::Floor => one_and_one,
+        _ => setup.shape.is_some() || !contestant.name.contains("processes"),
+    };
     all.into_iter().filter(fits).collect()
 }
 

@@ -42,12 +42,16 @@ impl Case {
     /// What a row is compared with: names and medians.
     fn yardsticks(&self, row: &Row) -> Vec<(&'static str, f64)> {
         let with = |name, median: Option<f64>| median.map(|median| (name, median));
-        let rivals =
-            [with("array_queue", self.best(Family::ArrayQueue)), with("kanal", self.best(Family::Kanal))];
+        let rivals = [
+            with("array_queue", self.best(Family::ArrayQueue)),
+            with("kanal", self.best(Family::Kanal)),
+            with("floor", self.best(Family::Floor)),
+        ];
         let other = match (row.family, row.name.strip_suffix("64_idle")) {
             (Family::Ringway, Some(start)) => with("no_idle", self.median(&format!("{start}no_idle"))),
             (Family::Ringway, None) => None,
-            _ => return Vec::new(),
+            (Family::Floor, _) => return Vec::new(),
+            _ => return rivals.into_iter().flatten().filter(|(name, _)| *name == "floor").collect(),
         };
         rivals.into_iter().chain([other]).flatten().collect()
     }

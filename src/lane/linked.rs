@@ -18,8 +18,8 @@ const RECLAIM_AT_ONCE: u64 = 64;
 const PAIR: u64 = prefetch::PAIR as u64;
 /// How far ahead, in bytes, the lines of small frames are asked for; a multiple of [`PAIR`] ...
 const AHEAD: u64 = 1024;
-/// ... that is, of this size at most: those of larger ones the processor foresees by itself, and better.
-const MOST_AHEAD: u64 = 512;
+/// ... that is, of this size at most: those of larger ones the processor foresees by itself, and better, up to the page's end.
+pub(crate) const MOST_AHEAD: usize = 512;
 
 /// A frame that a link refers to, as a new owner of the lane finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +120,7 @@ impl Writer {
             self.reclaim(start + size, count_over)?;
         }
         let slot = self.slot(start);
-        if size <= MOST_AHEAD {
+        if size <= MOST_AHEAD as u64 {
             self.ask_ahead(start, size);
         }
         self.memory.note_write(slot.offset, len as usize);

@@ -7,10 +7,11 @@ use super::blockage::Blockage;
 use super::mapping::{allocate_lane, map_own_lane};
 use super::member::Member;
 use crate::error::AttachError;
-use crate::lane::linked::{Placed, Writer};
+use crate::lane::linked::{MOST_AHEAD, Placed, Writer};
 use crate::lane::{Refusal, Room, Slot};
 use crate::layout::order::{EntryRole, MAX_BATCH};
 use crate::links::{Claimed, FrameRef, Guess, Links, NotClaimed, Origin};
+use crate::prefetch;
 use crate::queue::Shared;
 use crate::queue::kind::Sender;
 use crate::wait::is_closer_look;
@@ -170,11 +171,16 @@ unsafe impl Sender for MpmcSender {
 
     #[inline(always)]
     fn reserve(&mut self, len: usize) -> Result<Slot, Refusal> {
-        match self.reserve_at(self.writer.tail(), len) {
-            Err(Refusal::Full) if self.lane_is_full() => self.reserve_at(self.writer.tail(), len),
-            Err(Refusal::Full) => Err(self.full()),
-            found => found,
+        let slot = match self.reserve_at(self.writer.tail(), len) {
+            Err(Refusal::Full) if self.lane_is_full() => self.reserve_at(self.writer.tail(), len)?,
+            Err(Refusal::Full) => return Err(self.full()),
+            found => found?,
+        };
+        // Small frames have all their lines asked for; batches got no faster by this.
+        if len > MOST_AHEAD {
+            prefetch::next_page_to_write(self.payload(slot), len);
         }
+        Ok(slot)
     }
 
     fn reserve_patiently(&mut self, len: usize, looks: u64) -> Result<Slot, Refusal> {

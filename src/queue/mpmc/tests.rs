@@ -1,4 +1,4 @@
-//! Who rings for whom, where only rings can tell: sleepers also look when their slices end.
+//! Who rings for whom, where only rings can tell: sleepers also look when their slices end. And for how much room a producer waits.
 
 use std::cell::Cell;
 use std::path::Path;

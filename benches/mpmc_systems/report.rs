@@ -42,18 +42,17 @@ impl Case {
     /// What a row is compared with: names and medians.
     fn yardsticks(&self, row: &Row) -> Vec<(&'static str, f64)> {
         let with = |name, median: Option<f64>| median.map(|median| (name, median));
-        let rivals = [
-            with("array_queue", self.best(Family::ArrayQueue)),
-            with("kanal", self.best(Family::Kanal)),
-            with("floor", self.best(Family::Floor)),
-        ];
-        let other = match (row.family, row.name.strip_suffix("64_idle")) {
-            (Family::Ringway, Some(start)) => with("no_idle", self.median(&format!("{start}no_idle"))),
-            (Family::Ringway, None) => None,
-            (Family::Floor, _) => return Vec::new(),
-            _ => return rivals.into_iter().flatten().filter(|(name, _)| *name == "floor").collect(),
+        let floor = with("floor", self.best(Family::Floor));
+        let array_queue = with("array_queue", self.best(Family::ArrayQueue));
+        let kanal = with("kanal", self.best(Family::Kanal));
+        let no_idle = row.name.strip_suffix("64_idle").map(|start| format!("{start}no_idle"));
+        let no_idle = no_idle.and_then(|name| with("no_idle", self.median(&name)));
+        let all = match row.family {
+            Family::Ringway => [array_queue, kanal, floor, no_idle],
+            Family::ArrayQueue | Family::Kanal => [floor, None, None, None],
+            Family::Floor => [None; 4],
         };
-        rivals.into_iter().chain([other]).flatten().collect()
+        all.into_iter().flatten().collect()
     }
 
     pub(crate) fn print(&self) {

@@ -28,8 +28,8 @@ pub struct BytesProducer<K: Kind> {
 /// Producers find out sooner than consumers that whoever keeps their room has died: nobody rings for that.
 const MOST_SLICE: Duration = Duration::from_millis(20);
 
-/// So long does a producer that waits for room wait for ample room, which a consumer that is at it makes meanwhile. One that went on
-/// at once would follow on that consumer's heels, and write lines which the consumer's nearest cache holds.
+/// So long does a producer that waits for room wait for ample room, which a consumer that is at it makes meanwhile. One that
+/// went on at once would follow on that consumer's heels, and write lines which the consumer's nearest cache holds.
 pub(super) const PATIENCE: Duration = Duration::from_micros(50);
 /// A wait that may end sooner is not drawn out.
 const LONG_WAIT: Duration = Duration::from_millis(1);
@@ -235,15 +235,16 @@ impl<K: Kind> BytesProducer<K> {
         let Self { sender, style, bells } = self;
         let parking = Parking { bell: &bells.room, style, most_slice: MOST_SLICE };
         let (until, pause) = (until.fixed(), sender.pause());
-        let is_long = until.is_after(LONG_WAIT);
-        let mut patient_since = is_long.then(Instant::now);
+        let mut patient_since = until.is_after(LONG_WAIT).then(Instant::now);
         let mut look = |looks| {
-            if let Some(since) = patient_since {
-                if wait::is_about_to_sleep(looks) || since.elapsed() > PATIENCE {
-                    patient_since = None;
-                } else if !is_ample(sender) {
+            if let Some(since) = patient_since
+                && !wait::is_about_to_sleep(looks)
+                && !is_ample(sender)
+            {
+                if since.elapsed() <= PATIENCE {
                     return None;
                 }
+                patient_since = None;
             }
             match attempt(sender, wait::one_look_more(looks)) {
                 Err(Refusal::Full) if bells.messages.is_closed() => Some(Err(Refusal::Closed)),
@@ -253,8 +254,8 @@ impl<K: Kind> BytesProducer<K> {
             }
         };
         let done = match wait::wait(until, pause, &parking, &mut look) {
-            // Whoever was patient may have been away when the time was up, and not have tried.
-            Err(Ended::Timeout) if is_long => look(BEFORE_SLEEP).ok_or(Ended::Timeout),
+            // It may have been away, or patient, while the time ran out.
+            Err(Ended::Timeout) => look(BEFORE_SLEEP).ok_or(Ended::Timeout),
             done => done,
         };
         done?.map_err(|refusal| match refusal {

@@ -140,6 +140,18 @@ fn frames_that_are_a_lap_apart_are_damage() {
     }
 }
 
+/// Nothing makes the positions grow that a writer wins, if somebody sets `tail` back.
+#[test]
+fn positions_that_fall_are_no_overflow() {
+    let geometry = geometry(128, Framing::Variable);
+    let mut writer = adopt(&geometry, 4, &[LinkedFrame { position: 4003, offset: 0, len: GRANULE }]).unwrap();
+    let slot = writer.reserve(writer.tail(), GRANULE as usize, over_if(|_| false)).expect("room");
+    let frame = writer.place(slot, GRANULE as usize);
+    writer.linked(0, &[frame]);
+    assert_eq!(writer.oldest(), Some(4003));
+    assert!(writer.quarter().is_some());
+}
+
 /// Granules that are given back in one go are not counted on the stack.
 #[test]
 fn much_room_comes_back_at_once() {

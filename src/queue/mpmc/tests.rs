@@ -1,4 +1,5 @@
-//! Who rings for whom, where only rings can tell: sleepers also look when their slices end. And for how much room a producer waits.
+//! Who rings for whom, where only rings can tell: sleepers also look when their slices end. And for how much room a
+//! producer waits.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -10,14 +11,15 @@ use nix::unistd::{Pid, gettid};
 
 use super::member::Member;
 use super::sender::MpmcSender;
-use crate::error::RecvError;
+use crate::error::{RecvError, SendError};
+use crate::lane::Refusal;
 use crate::layout::order::EntryRole;
 use crate::links::{FrameRef, Guess};
 use crate::park::Bell;
 use crate::queue::kind::{Mpmc, Sender as _};
 use crate::queue::producer::PATIENCE;
 use crate::queue::{BytesConsumer, BytesQueue, Options};
-use crate::wait::{Until, Wait};
+use crate::wait::{Until, Wait, is_about_to_sleep};
 
 #[test]
 fn room_is_ample_when_a_quarter_has_come_back() {
@@ -79,6 +81,21 @@ fn patience_ends() {
         // It may sleep before.
         assert!(!is_patient || style != Wait::Spin || began.elapsed() > PATIENCE);
     }
+}
+
+/// Whoever has run out of time looks closely once more: it may have been away meanwhile.
+#[test]
+fn the_last_look_comes_after_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = create(dir.path(), &Options::new());
+    let mut producer = queue.producer().unwrap();
+    producer.set_wait(Wait::Spin);
+    let until = Until::after(Duration::from_millis(2));
+    let closely =
+        |_: &mut MpmcSender, looks| if is_about_to_sleep(looks) { Ok(()) } else { Err(Refusal::Full) };
+    producer.wait(1, until, |_| false, closely).unwrap();
+    let never = |_: &mut MpmcSender, _| Err::<(), _>(Refusal::Full);
+    assert!(matches!(producer.wait(1, until, |_| false, never), Err(SendError::Timeout)));
 }
 
 fn create(directory: &Path, options: &Options) -> BytesQueue<Mpmc> {

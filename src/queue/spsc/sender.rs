@@ -14,9 +14,9 @@ use crate::shm::Lease;
 use crate::shm::fork::ForkGuard;
 use crate::wait::is_about_to_sleep;
 
-/// Frames of so many bytes have their lines asked for when there is room for them, and the next page: whoever fills one front to
-/// back would wait for a few at a time. Not in batches: there it took a tenth more time at 256 bytes. MPMC asks further ahead, since its
-/// claims wait for all of a frame.
+/// Frames of so many bytes have their lines asked for when there is room for them, and the next page: whoever fills one
+/// front to back would wait for a few at a time. Not in batches: there it took a tenth more time at 256 bytes. MPMC asks
+/// further ahead, since its claims wait for all of a frame.
 const ASKED: RangeInclusive<usize> = 129..=prefetch::MOST_ASKED;
 
 pub(crate) struct SpscSender {

@@ -55,5 +55,6 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 fn main() {
-    println!("0 passed, 0 failed, 1 skipped");
+    // Nothing to run: the tracer knows only these systems.
+    libtest_mimic::run(&libtest_mimic::Arguments::from_args(), Vec::new()).exit();
 }

@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
 
-use super::{Outcome, ensure};
+use super::{Outcome, cause, ensure};
 
 static KILLS: AtomicU64 = AtomicU64::new(0);
 
@@ -50,9 +50,13 @@ impl Child {
             Ok(Ok(())) => 0,
             Ok(Err(error)) => {
                 eprintln!("child {}: {error}", getpid());
+                cause::publish(&error.to_string());
                 101
             }
-            Err(_) => 102,
+            Err(panic) => {
+                cause::publish(&format!("it panicked: {}", cause::text_of(&*panic)));
+                102
+            }
         }
     }
 

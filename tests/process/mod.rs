@@ -1,9 +1,10 @@
 //! What the tests with several processes share: children that never outlive the test, memory that all of them see,
-//! messages that can be told from any other bytes, and a plain runner, because the usual one has threads and a
-//! process with threads must not fork without exec.
+//! messages that can be told from any other bytes, and a runner without threads, because a process with threads must
+//! not fork without exec.
 #![allow(dead_code, unused_imports, reason = "each test uses a part of this")]
 
 mod board;
+mod cause;
 mod child;
 mod dump;
 mod end;
@@ -18,6 +19,7 @@ mod runner;
 mod shared;
 mod stream;
 mod taker;
+mod watchdog;
 
 pub(crate) use board::{Board, Record};
 pub(crate) use child::{Child, kills_so_far};
@@ -29,7 +31,8 @@ pub(crate) use kind::Kind;
 pub(crate) use many::{Many, gets_nothing_more};
 pub(crate) use message::Shape;
 pub(crate) use random::Random;
-pub(crate) use runner::{Outcome, Place, Test, ensure, number_from, progress, run};
+pub(crate) use runner::{Outcome, Place, Test, ensure, number_from, run};
 pub(crate) use shared::Words;
 pub(crate) use stream::{Doubt, Stream};
 pub(crate) use taker::{Taker, Witness};
+pub(crate) use watchdog::progress;

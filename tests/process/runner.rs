@@ -1,19 +1,19 @@
 //! Runs tests one after another in the only thread there is, and gives them a directory.
+//!
+//! The command line is that of libtest (`--list`, `--exact`, `--skip`, `--ignored`, a filter): `libtest-mimic` reads it. With one
+//! test thread it runs every test in the main thread and starts no other, which its own `tests/threads.rs` checks: a process
+//! with threads must not fork without exec.
 
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
 
-use nix::libc;
+use libtest_mimic::{Arguments, Failed, Trial};
 use ringway::spsc::BytesQueue;
 use ringway::{Options, mpmc};
 
-use super::Random;
-
-/// A test that makes no progress for so long hangs.
-const PATIENCE_SECONDS: u32 = 60;
+use super::{Random, cause, watchdog};
 
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -29,50 +29,45 @@ pub(crate) use ensure;
 
 pub(crate) struct Test {
     name: String,
-    body: Box<dyn FnOnce() -> Outcome>,
+    body: Box<dyn FnOnce() -> Outcome + Send>,
 }
 
 impl Test {
-    pub(crate) fn new(name: impl Into<String>, body: impl FnOnce() -> Outcome + 'static) -> Self {
+    pub(crate) fn new(name: impl Into<String>, body: impl FnOnce() -> Outcome + Send + 'static) -> Self {
         Self { name: name.into(), body: Box::new(body) }
     }
-}
 
-/// Runs the tests whose names contain one of the arguments, or all of them. The last line says how it went.
-pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
-    let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    // Before any child: all of them draw from one seed.
-    Random::new(0);
-    let (mut passed, mut failed) = (0, 0);
-    for Test { name, body } in tests {
-        if !filters.is_empty() && !filters.iter().any(|filter| name.contains(filter.as_str())) {
-            continue;
-        }
-        println!("test {name}");
-        progress();
-        let start = Instant::now();
-        let outcome = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err("it panicked".into()));
-        let seconds = start.elapsed().as_secs_f64();
-        match outcome {
-            Ok(()) => {
-                println!("     ok ({seconds:.1} s)");
-                passed += 1;
-            }
-            Err(error) => {
-                println!("     FAILED ({seconds:.1} s): {error}");
-                failed += 1;
-            }
-        }
+    /// Every test is bounded by the watchdog, and a failure is reported with the cause that a child gave.
+    fn into_trial(self) -> Trial {
+        let Self { name, body } = self;
+        Trial::test(name.clone(), move || {
+            cause::clear();
+            watchdog::watch(&name);
+            let outcome = catch_unwind(AssertUnwindSafe(body));
+            watchdog::rest();
+            let found = match outcome {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => error.to_string(),
+                Err(panic) => format!("it panicked: {}", cause::text_of(&*panic)),
+            };
+            Err(Failed::from(cause::explain(&found)))
+        })
     }
-    println!("{passed} passed, {failed} failed");
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Says that the test has got further. If nothing says so for a minute, SIGALRM ends the test: nobody may ever wait
-/// for the dead.
-pub(crate) fn progress() {
-    // SAFETY: sets this process's timer, nothing else.
-    unsafe { libc::alarm(PATIENCE_SECONDS) };
+/// Runs the tests that the command line selects.
+pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    if !arguments.list {
+        // It prints the seed, which a list must not have. Before any child: all of them draw from one seed.
+        Random::new(0);
+    }
+    // Before any child, too: all of them share the page.
+    cause::prepare();
+    watchdog::install();
+    let trials = tests.into_iter().map(Test::into_trial).collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 /// A number from the environment.

@@ -11,6 +11,8 @@ pub(crate) struct Words(NonNull<[AtomicU64]>);
 
 // SAFETY: nothing but atomics is reached through it.
 unsafe impl Sync for Words {}
+// SAFETY: the mapping belongs to the process, and any thread of it may unmap it.
+unsafe impl Send for Words {}
 
 impl Words {
     pub(crate) fn new(count: usize) -> Self {

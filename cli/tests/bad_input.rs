@@ -81,7 +81,7 @@ fn a_queue_whose_header_is_damaged() {
     all_fail(&path, 3, &["the header is damaged", "create it anew"]);
     let path = place.create("version", &[]);
     overwrite(&path, 0x08, &[9]);
-    all_fail(&path, 3, &["version 9", "version 2"]);
+    all_fail(&path, 3, &["version 9", "version 3"]);
     let path = place.create("unfinished", &[]);
     overwrite(&path, 0x3f8, &[0; 8]);
     all_fail(&path, 3, &["never completed"]);

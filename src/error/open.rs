@@ -345,7 +345,8 @@ impl fmt::Display for OpenError {
             Self::WrongVersion { path, found, expected } => write!(
                 f,
                 "{}: its format has version {found}, this library reads version {expected}; use the same version \
-                 of ringway in all programs, or create it anew",
+                 of ringway in all programs; or receive what is in it with the version of ringway that made it, remove \
+                 the file and create it anew",
                 path.display()
             ),
             Self::UnknownFeatures { path, bits } => write!(

@@ -33,7 +33,7 @@ pub(crate) use words::{
 /// First bytes of every queue file.
 pub(crate) const MAGIC: [u8; 8] = *b"RINGWAY\x1a";
 /// Version of the format that this library writes and reads.
-pub(crate) const FORMAT_VERSION: u32 = 2;
+pub(crate) const FORMAT_VERSION: u32 = 3;
 /// Written in native byte order; a reader of the other endianness sees it reversed.
 pub(crate) const ENDIAN_TAG: u32 = 0x0102_0304;
 /// Value of the `ready` word of a complete file.

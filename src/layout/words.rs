@@ -37,7 +37,14 @@ pub(crate) struct Rare {
     pub(crate) returned: AtomicU64,
     pub(crate) dead_letters: AtomicU64,
     pub(crate) dead_letters_failed: AtomicU64,
-    pub(crate) reserved_3: [AtomicU64; 10],
+    pub(crate) reserved_3: [AtomicU64; 3],
+    /// Only on filesystems that keep files over a reboot, else 0: the boot in which a participant last attached ...
+    pub(crate) boot: [AtomicU64; 2],
+    /// ... and, while there are no participants, the hash of all that matters in the file; 0: none was recorded since then.
+    pub(crate) seal: AtomicU64,
+    /// Messages that were dropped because the file had outlived its machine and nothing proved them whole.
+    pub(crate) dropped: AtomicU64,
+    pub(crate) reserved_4: [AtomicU64; 3],
 }
 
 /// The cursors of an MPMC queue: `order::Tail` and `order::Head`.
@@ -180,6 +187,10 @@ const _: () = {
     assert!(offset_of!(Rare, redo_epoch) == 8);
     assert!(offset_of!(Rare, look_around) == 64);
     assert!(offset_of!(Rare, recoveries) == 128);
+    assert!(offset_of!(Rare, reserved_3) == 0xb0);
+    assert!(offset_of!(Rare, boot) == 0xc8);
+    assert!(offset_of!(Rare, seal) == 0xd8);
+    assert!(offset_of!(Rare, dropped) == 0xe0);
     assert!(RARE_OFFSET + size_of::<Rare>() == CURSORS_OFFSET);
     assert!(CURSORS_OFFSET.is_multiple_of(align_of::<Cursors>()));
     assert!(size_of::<Cursors>() == 0x180);

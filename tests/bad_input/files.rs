@@ -88,17 +88,20 @@ fn a_file_that_is_too_long() {
 
 #[test]
 fn another_version() {
-    for version in [0, 1, 3, 77, u32::MAX] {
+    for version in [0, 1, 2, 4, 77, u32::MAX] {
         let change = |image: &mut Image| {
             image.put_u32(at::VERSION, version);
             image.seal();
         };
         for (_, _, error) in refused_images(change) {
             assert!(
-                matches!(error, OpenError::WrongVersion { found, expected: 2, .. } if found == version),
+                matches!(error, OpenError::WrongVersion { found, expected: 3, .. } if found == version),
                 "{error:?}"
             );
-            assert_says(&error, &[&format!("version {version}"), "version 2", "use the same version"]);
+            assert_says(
+                &error,
+                &[&format!("version {version}"), "version 3", "use the same version", "remove the file"],
+            );
         }
     }
 }

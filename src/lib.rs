@@ -111,8 +111,8 @@ pub use error::{
 pub use park::Canceller;
 pub use queue::{
     BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesProducer, BytesQueue, Claim, DeadLetter,
-    Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, Spsc, Stats, is_in_use, recover, unlink,
-    unlink_if_unused,
+    Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, Spsc, Stats, is_in_use, is_temporary_name,
+    recover, unlink, unlink_if_unused,
 };
 #[cfg(feature = "derive")]
 pub use ringway_derive::Message;

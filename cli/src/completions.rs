@@ -8,7 +8,8 @@ use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man as Page;
 
-use crate::{Cli, Ending};
+use crate::Cli;
+use crate::ending::Ending;
 
 #[derive(clap::Args)]
 pub(crate) struct Completions {

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use ringway::inspect::{Inspector, QueueKind};
 use ringway::{CreateError, Delivery, Options, mpmc, spsc};
 
-use crate::Ending;
+use crate::ending::Ending;
 use crate::output::{Common, print_json, say};
 use crate::stat::{describe, json};
 use crate::text::parse_bytes;

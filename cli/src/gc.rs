@@ -1,16 +1,18 @@
 //! `ringway gc`: queues that no live participant holds.
 
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use ringway::inspect::Snapshot;
 use serde::Serialize;
 
-use crate::Ending;
 use crate::directory::{self, DEFAULT};
+use crate::ending::Ending;
 use crate::interrupt;
+use crate::json_path::JsonPath;
 use crate::output::{Common, FILES, Paint, Progress, print_json, say};
 use crate::text::{bytes, counted, duration, parse_duration};
 
@@ -26,23 +28,24 @@ pub(crate) struct Arguments {
     /// Only queues without messages
     #[arg(long)]
     empty: bool,
-    /// Only queues that were created at least so long ago
+    /// Only files that are at least this old
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "0")]
     min_age: Duration,
     /// Print an object for each file, on a line of its own
     #[arg(long)]
     json: bool,
+    /// Print nothing but names, as they are, each with a zero byte behind it; with --remove, of what was removed
+    #[arg(long, short = '0', conflicts_with = "json")]
+    null: bool,
     #[command(flatten)]
     common: Common,
 }
 
-/// A file that nobody finished within this time was given up: making one takes milliseconds.
-const GIVEN_UP: Duration = Duration::from_secs(3600);
-
 /// A file that could go.
 #[derive(Serialize)]
 struct Candidate {
-    path: PathBuf,
+    #[serde(flatten)]
+    path: JsonPath,
     what: &'static str,
     /// Messages that wait or are held; none if they cannot be counted.
     messages: Option<u64>,
@@ -58,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
     let mut candidates = Vec::new();
     for directory in &arguments.directories {
         candidates.extend(unused(arguments, directory)?);
-        candidates.extend(leftovers(directory)?);
+        candidates.extend(leftovers(arguments, directory)?);
     }
     let ending = match arguments.remove && remove(arguments, &mut candidates) {
         true => Ending::Interrupted,
@@ -68,11 +71,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
     for candidate in &candidates {
         if arguments.json {
             print_json(&mut out, candidate, true)?;
+        } else if arguments.null {
+            candidate.give(&mut out, arguments.remove)?;
         } else {
             candidate.show(&mut out, Paint::new(arguments.common.color), arguments.remove)?;
         }
     }
-    if !arguments.json && !arguments.common.quiet {
+    if !arguments.json && !arguments.null && !arguments.common.quiet {
         let freed: u64 = candidates.iter().map(|candidate| candidate.allocated_bytes).sum();
         let number = counted(candidates.len() as u64, "file");
         match (candidates.is_empty(), arguments.remove) {
@@ -96,16 +101,10 @@ fn remove(arguments: &Arguments, candidates: &mut [Candidate]) -> bool {
         if interrupt::is_requested() {
             return true;
         }
-        let removed = match candidate.what {
-            // The lock that attaching takes, and a second look under it.
-            "queue" => ringway::unlink_if_unused(&candidate.path).map_err(|error| error.to_string()),
-            _ => std::fs::remove_file(&candidate.path)
-                .map(|()| true)
-                .map_err(|error| format!("{}: removing it failed: {error}", candidate.path.display())),
-        };
-        match removed {
+        // It takes the lock that attaching takes (of an unfinished file: that of its creator), and looks again under it.
+        match ringway::unlink_if_unused(candidate.path.as_path()) {
             Ok(removed) => candidate.removed = removed,
-            Err(error) => candidate.error = Some(error),
+            Err(error) => candidate.error = Some(error.to_string()),
         }
         progress.inc(1);
     }
@@ -129,7 +128,7 @@ fn unused(arguments: &Arguments, directory: &Path) -> Result<Vec<Candidate>> {
             continue;
         }
         candidates.push(Candidate {
-            path,
+            path: path.into(),
             what: "queue",
             messages,
             allocated_bytes: snapshot.file.allocated,
@@ -145,21 +144,20 @@ fn messages(snapshot: &Snapshot) -> Option<u64> {
     Some(snapshot.backlog.waiting? + snapshot.backlog.held?)
 }
 
-/// What creators left behind that were killed before the file had its name.
-fn leftovers(directory: &Path) -> Result<Vec<Candidate>> {
-    let is_leftover = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
-        name.starts_with(".ringway-") && name.ends_with(".tmp")
-    };
+/// Files whose creator was killed before they had their name. The name alone says what they are, and the creator's lock
+/// whether one is at work: its contents are whatever was written by then.
+fn leftovers(arguments: &Arguments, directory: &Path) -> Result<Vec<Candidate>> {
     let mut candidates = Vec::new();
-    for path in directory::files(directory)?.into_iter().filter(is_leftover) {
+    for path in directory::files(directory)?.into_iter().filter(|path| ringway::is_temporary_name(path)) {
+        // A file that cannot be asked may be in use.
+        let Ok(false) = ringway::is_in_use(&path) else { continue };
         let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
         let age = metadata.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
-        if age.is_none_or(|age| age < GIVEN_UP) {
+        if age.unwrap_or_default() < arguments.min_age {
             continue;
         }
         candidates.push(Candidate {
-            path,
+            path: path.into(),
             what: "unfinished file",
             messages: Some(0),
             allocated_bytes: std::os::unix::fs::MetadataExt::blocks(&metadata) * 512,
@@ -172,6 +170,16 @@ fn leftovers(directory: &Path) -> Result<Vec<Candidate>> {
 }
 
 impl Candidate {
+    /// Its name for machines; of a removal, only if it was removed.
+    fn give(&self, out: &mut impl Write, is_removal: bool) -> Result<()> {
+        if is_removal && !self.removed {
+            return Ok(());
+        }
+        let mut name = self.path.as_path().as_os_str().as_bytes().to_vec();
+        name.push(0);
+        out.write_all(&name).context("writing to standard output")
+    }
+
     fn show(&self, out: &mut impl Write, paint: Paint, is_removal: bool) -> Result<()> {
         let done = match (is_removal, self.removed, &self.error) {
             (false, ..) => paint.warning("unused "),
@@ -185,7 +193,7 @@ impl Candidate {
             None => "an unknown number of messages".into(),
         };
         let age = self.age_s.map_or("unknown".into(), |age| duration(Duration::from_secs_f64(age)));
-        let (path, space) = (self.path.display(), bytes(self.allocated_bytes));
+        let (path, space) = (self.path.as_path().display(), bytes(self.allocated_bytes));
         say!(out, "{done} {path}: {}, {messages}, {space}, age {age}", self.what)?;
         match &self.error {
             Some(error) => say!(out, "        {error}"),

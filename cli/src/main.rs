@@ -4,7 +4,7 @@
 //! bench/                                  measures
 //! stat/  top/  peek/  schema.rs           look: through `ringway::inspect`, so that no live queue notices
 //! fields/                                 what is in messages of known types
-//! doctor/  gc.rs                          look, and put in order if they are told to: `ringway::repair`
+//! doctor/  gc.rs                          look, and put in order if they are told to: `ringway::recover`, `unlink_if_unused`
 //! create.rs  send.rs  recv.rs             take part
 //! completions.rs                          shell completions and man pages, from the same definitions
 //! directory.rs  queue.rs  framing.rs      what several of them need: finding and opening queues, messages in streams,
@@ -16,10 +16,12 @@ mod completions;
 mod create;
 mod directory;
 mod doctor;
+mod ending;
 mod fields;
 mod framing;
 mod gc;
 mod interrupt;
+mod json_path;
 mod output;
 mod peek;
 mod queue;
@@ -34,6 +36,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+
+use ending::Ending;
 
 /// Message queues between processes, in mapped files: make them, see into them, take part, measure.
 ///
@@ -90,18 +94,6 @@ enum Command {
     },
 }
 
-/// How a command ended that did not fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    Well,
-    /// `doctor` found something that is still wrong.
-    Findings,
-    /// The time was up, or there was less than was asked for.
-    Short,
-    /// Ctrl-C.
-    Interrupted,
-}
-
 fn run(command: Command) -> Result<Ending> {
     match command {
         Command::Create(arguments) => create::run(&arguments),
@@ -123,16 +115,13 @@ fn run(command: Command) -> Result<Ending> {
 
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
-        Ok(Ending::Well) => ExitCode::SUCCESS,
-        Ok(Ending::Findings) => ExitCode::from(3),
-        Ok(Ending::Short) => ExitCode::from(4),
-        Ok(Ending::Interrupted) => ExitCode::from(130),
+        Ok(ending) => ending.into(),
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => match error.downcast_ref::<bench::Interrupted>() {
             // Where it was interrupted is of no interest.
             Some(interrupted) => {
                 eprintln!("ringway: {interrupted}");
-                ExitCode::from(130)
+                Ending::Interrupted.into()
             }
             None => {
                 eprintln!("ringway: {error:#}");

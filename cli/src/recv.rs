@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use ringway::{BytesConsumer, BytesFrames, Kind, RecvError};
 
-use crate::Ending;
+use crate::ending::Ending;
 use crate::framing::Format;
 use crate::interrupt;
 use crate::output::Common;
@@ -24,10 +24,10 @@ pub(crate) struct Arguments {
     /// The queue
     queue: PathBuf,
     /// How messages follow one another in the output
-    #[arg(long, short, value_enum, default_value_t = Format::Lines)]
+    #[arg(long, value_enum, default_value_t = Format::Lines)]
     format: Format,
     /// Wait for more when the queue is empty, instead of ending
-    #[arg(long, short = 'F')]
+    #[arg(long, short = 'f', short_alias = 'F')]
     follow: bool,
     /// Receive no more than so many messages; exit code 4 if there were fewer
     #[arg(long, short = 'n', value_name = "N")]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use ringway::inspect::{Inspector, SchemaHeader};
 
-use crate::Ending;
+use crate::ending::Ending;
 use crate::output::{Common, Paint, print_json, say};
 use crate::stat::{json, shape};
 use crate::text::{counted, hex};

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use ringway::{BytesProducer, Kind, SendError};
 
-use crate::Ending;
+use crate::ending::Ending;
 use crate::framing::{Format, Next};
 use crate::interrupt;
 use crate::output::{BYTES, Common, Progress, STREAM};
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     /// Messages; if there are none, they come from standard input
     messages: Vec<OsString>,
     /// How messages follow one another in the input
-    #[arg(long, short, value_enum, default_value_t = Format::Lines)]
+    #[arg(long, value_enum, default_value_t = Format::Lines)]
     format: Format,
     /// Send so many messages, then end
     #[arg(long, short = 'n', value_name = "N")]

@@ -198,15 +198,82 @@ fn gc_lists_and_removes_what_nobody_uses() {
     ringway("gc").arg(&nowhere).run().fails(&[nowhere.to_str().unwrap(), "cannot be read"]);
 }
 
+/// Holds the lock of a creator at work on the file, as long as the result lives.
+fn at_work_on(path: &Path) -> std::fs::File {
+    use nix::fcntl::{FcntlArg, fcntl};
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let lock = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK as i16,
+        l_whence: nix::libc::SEEK_SET as i16,
+        // See docs/format.md: the byte that the creator of a temporary file holds.
+        l_start: (1 << 62) - 2,
+        l_len: 1,
+        l_pid: 0,
+    };
+    fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+    file
+}
+
+/// The name must be exactly the library's, and the lock of a creator decides whether the file is left over, at any age.
 #[test]
-fn gc_removes_old_leftovers_of_creators_only() {
+fn gc_removes_what_killed_creators_left_and_nothing_else() {
     let place = Place::new();
-    let (old, new) = (place.at(".ringway-0011223344556677.tmp"), place.at(".ringway-8899aabbccddeeff.tmp"));
-    let file = std::fs::File::create(&old).unwrap();
-    std::fs::write(&new, b"half").unwrap();
-    let then = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
-    file.set_modified(then).unwrap();
-    ringway("gc").arg(place.path()).run().well().says(&["unfinished file", old.to_str().unwrap()]);
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
+    let make = |name: &str| {
+        let path = place.at(name);
+        std::fs::write(&path, b"notes").unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+        path
+    };
+    let foreign = [
+        ".ringway-0011223344556677.tmp.bak",
+        ".ringway-001122334455667.tmp",
+        ".ringway-00112233445566778.tmp",
+        ".ringway-0011223344556G77.tmp",
+        ".ringway-AABBCCDDEEFF0011.tmp",
+        ".ringway-my-notes.tmp",
+    ];
+    foreign.iter().for_each(|name| drop(make(name)));
+    let (left, fresh, at_work) = (
+        make(".ringway-0011223344556677.tmp"),
+        place.at(".ringway-8899aabbccddeeff.tmp"),
+        make(".ringway-fedcba9876543210.tmp"),
+    );
+    std::fs::write(&fresh, b"half").unwrap();
+    let creator = at_work_on(&at_work);
+
+    let listed = ringway("gc").arg(place.path()).run().well().stdout();
+    assert_eq!(listed.lines().count(), 3, "{listed}");
+    assert!(listed.contains(left.to_str().unwrap()) && listed.contains(fresh.to_str().unwrap()), "{listed}");
+    assert!(listed.contains("unfinished file"), "{listed}");
+    // Younger files stay if an age is asked for.
+    ringway("gc").args(["--remove", "--min-age", "1h"]).arg(place.path()).run().well().says(&["removed"]);
+    assert!(!left.exists() && fresh.exists());
     ringway("gc").arg("--remove").arg(place.path()).run().well().says(&["removed"]);
-    assert_eq!(place.names(), [".ringway-8899aabbccddeeff.tmp"]);
+    let mut stay: Vec<&str> = foreign.into_iter().chain([".ringway-fedcba9876543210.tmp"]).collect();
+    stay.sort_unstable();
+    assert_eq!(place.names(), stay);
+    drop(creator);
+    ringway("gc").arg("--remove").arg(place.path()).run().well().says(&["removed"]);
+    assert!(!at_work.exists());
+}
+
+/// For `xargs -0`: names as they are, each with a zero byte behind it.
+#[test]
+fn gc_gives_names_to_machines() {
+    use std::os::unix::ffi::OsStringExt;
+    let place = Place::new();
+    let name = std::ffi::OsString::from_vec(b"new\nline \xff".to_vec());
+    let path = place.path().join(name);
+    ringway("create").arg(&path).run().code(0);
+    let done = ringway("gc").arg("--null").arg(place.path()).run().well();
+    let mut expected = path.clone().into_os_string().into_vec();
+    expected.push(0);
+    assert_eq!(done.output.stdout, expected);
+    let listed = ringway("gc").arg("--json").arg(place.path()).run().well().json_lines();
+    assert_eq!(listed[0]["path_hex"].as_str().unwrap().len(), 2 * (expected.len() - 1));
+    // What was removed, not what was found.
+    let done = ringway("gc").args(["-0", "--remove"]).arg(place.path()).run().well();
+    assert_eq!(done.output.stdout, expected);
+    assert!(ringway("gc").args(["-0", "--remove"]).arg(place.path()).run().well().output.stdout.is_empty());
 }

@@ -34,12 +34,13 @@ fn any_bytes_go_behind_their_length() {
         input.extend_from_slice(&(message.len() as u32).to_le_bytes());
         input.extend_from_slice(message);
     }
-    ringway("send").args(["-f", "length"]).arg(&path).input(input.clone()).run().well();
-    assert!(ringway("recv").args(["-f", "length"]).arg(&path).run().well().output.stdout == input);
-    ringway("send").args(["-f", "nul"]).arg(&path).input("a\nb\0c\0").run().well();
-    assert_eq!(ringway("recv").args(["-f", "nul"]).arg(&path).run().well().stdout(), "a\nb\0c\0");
+    ringway("send").args(["--format", "length"]).arg(&path).input(input.clone()).run().well();
+    assert!(ringway("recv").args(["--format", "length"]).arg(&path).run().well().output.stdout == input);
+    ringway("send").args(["--format", "nul"]).arg(&path).input("a\nb\0c\0").run().well();
+    assert_eq!(ringway("recv").args(["--format", "nul"]).arg(&path).run().well().stdout(), "a\nb\0c\0");
     // Half a message is no message; what was before it is.
-    let done = ringway("send").args(["-f", "length"]).arg(&path).input(b"\x01\0\0\0x\x09\0\0\0half").run();
+    let done =
+        ringway("send").args(["--format", "length"]).arg(&path).input(b"\x01\0\0\0x\x09\0\0\0half").run();
     done.fails(&[path.to_str().unwrap(), "message 2", "ends within a message"]);
     assert_eq!(ringway("recv").arg(&path).run().well().stdout(), "x\n");
 }

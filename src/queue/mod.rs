@@ -30,7 +30,7 @@ pub use kind::{Kind, Mpmc, Spsc};
 pub use mpmc::{DeadLetter, ParticipantStats, Recovery, Stats, recover};
 pub use options::{Delivery, Options};
 pub use producer::BytesProducer;
-pub use removing::{is_in_use, unlink, unlink_if_unused};
+pub use removing::{is_in_use, is_temporary_name, unlink, unlink_if_unused};
 
 #[cfg(all(feature = "async", not(loom)))]
 pub(crate) use consumer::RunOf;

@@ -61,6 +61,17 @@ pub fn unlink_if_unused(name: impl AsRef<Path>) -> Result<bool, UnlinkError> {
     remove(name.as_ref(), |file, geometry| Ok(!has_participants(file, geometry)?))
 }
 
+/// Whether the name is one that this library gives to a file which is not complete yet: `.ringway-<16 hexadecimal digits>.tmp`.
+/// Only the name is compared; [`is_in_use`] says whether a live process is making that file.
+///
+/// ```
+/// assert!(ringway::is_temporary_name("/dev/shm/.ringway-0123456789abcdef.tmp"));
+/// assert!(!ringway::is_temporary_name("/dev/shm/.ringway-my-notes.tmp"));
+/// ```
+pub fn is_temporary_name(name: impl AsRef<Path>) -> bool {
+    shm::is_temporary(name.as_ref())
+}
+
 /// The path, if the name is that of a file which is being made, or was to be.
 fn temporary(name: &Path) -> Option<PathBuf> {
     resolve(name).ok().filter(|path| shm::is_temporary(path))

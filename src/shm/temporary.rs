@@ -87,7 +87,9 @@ impl Temporary {
 pub(crate) fn is_temporary(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     let number = name.and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
-    number.is_some_and(|number| number.len() == 16 && number.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    number.is_some_and(|number| {
+        number.len() == 16 && number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
 }
 
 /// Whether somebody alive is making the file of that temporary name.
@@ -142,6 +144,7 @@ mod tests {
             (".ringway-0123456789abcdef.tmp", true),
             ("/dev/shm/.ringway-0123456789abcde.tmp", false),
             ("/dev/shm/.ringway-0123456789abcdeg.tmp", false),
+            ("/dev/shm/.ringway-0123456789ABCDEF.tmp", false),
             ("/dev/shm/ringway-0123456789abcdef.tmp", false),
             ("/dev/shm/.ringway-0123456789abcdef", false),
         ] {

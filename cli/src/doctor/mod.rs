@@ -12,9 +12,10 @@ use ringway::inspect::{Inspector, Snapshot};
 use ringway::{InspectError, OpenError};
 use serde::Serialize;
 
-use crate::Ending;
 use crate::directory::{self, DEFAULT, is_broken_queue};
+use crate::ending::Ending;
 use crate::interrupt;
+use crate::json_path::JsonPath;
 use crate::output::{Common, FILES, Paint, Progress, print_json, say};
 use crate::text::counted;
 
@@ -42,7 +43,8 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// One queue's findings.
 #[derive(Serialize)]
 struct Diagnosis {
-    path: PathBuf,
+    #[serde(flatten)]
+    path: JsonPath,
     /// None is wrong, or no more than notes.
     healthy: bool,
     findings: Vec<Finding>,
@@ -189,7 +191,7 @@ fn apply(path: &Path, remedy: Remedy) -> Finding {
 impl Diagnosis {
     fn new(path: PathBuf, findings: Vec<Finding>) -> Self {
         let healthy = findings.iter().all(|finding| finding.severity == Severity::Note);
-        Self { path, healthy, findings }
+        Self { path: path.into(), healthy, findings }
     }
 
     fn show(&self, out: &mut impl Write, paint: Paint, arguments: &Arguments) -> Result<()> {
@@ -198,7 +200,7 @@ impl Diagnosis {
             return Ok(());
         }
         let verdict = if self.healthy { paint.good("well") } else { paint.bad("needs attention") };
-        say!(out, "{}: {verdict}", paint.bold(self.path.display()))?;
+        say!(out, "{}: {verdict}", paint.bold(self.path.as_path().display()))?;
         for finding in &self.findings {
             if is_quiet && finding.severity == Severity::Note {
                 continue;

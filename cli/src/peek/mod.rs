@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use ringway::inspect::{Inspector, Peek as Look, Peeked, PeekedFrame, Start};
 use ringway::schema::Description;
 
-use crate::Ending;
+use crate::ending::Ending;
 use crate::fields::Fields;
 use crate::interrupt;
 use crate::output::{Common, Paint};
@@ -34,7 +34,7 @@ pub(crate) struct Tail {
     #[command(flatten)]
     what: What,
     /// Go on with those that come, until Ctrl-C; those that are consumed faster than they are seen are missed
-    #[arg(long, short = 'F')]
+    #[arg(long, short = 'f', short_alias = 'F')]
     follow: bool,
     /// With --follow: look once in so long
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "50ms")]
@@ -52,7 +52,7 @@ struct What {
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value = "256")]
     bytes: usize,
     /// How to print messages; by default as fields where the queue's file says what these are, else in hex
-    #[arg(long, short, value_enum)]
+    #[arg(long, value_enum)]
     format: Option<Format>,
     /// Print an object for each message, on a line of its own
     #[arg(long, conflicts_with = "format")]

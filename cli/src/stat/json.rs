@@ -9,12 +9,14 @@ use serde::Serialize;
 
 use super::Rates;
 use super::human::most_held;
+use crate::json_path::JsonPath;
 use crate::text::{hex, nanoseconds, uuid};
 
 /// A queue at one moment.
 #[derive(Serialize)]
 pub(crate) struct Queue {
-    path: String,
+    #[serde(flatten)]
+    path: JsonPath,
     kind: &'static str,
     uuid: String,
     version: u32,
@@ -144,7 +146,8 @@ struct CountersJson {
 
 #[derive(Serialize)]
 struct DeadLetters {
-    path: String,
+    #[serde(flatten)]
+    path: JsonPath,
     messages: Option<u64>,
 }
 
@@ -166,7 +169,7 @@ impl Queue {
     pub(crate) fn new(snapshot: &Snapshot, rates: Option<&Rates>) -> Self {
         let header = &snapshot.header;
         Self {
-            path: snapshot.path.display().to_string(),
+            path: snapshot.path.clone().into(),
             kind: kind(header.kind),
             uuid: uuid(header.uuid),
             version: header.version,
@@ -188,10 +191,8 @@ impl Queue {
             held: snapshot.held.iter().map(|frame| Held::new(snapshot, frame, rates)).collect(),
             pending: snapshot.pending.iter().map(Pending::new).collect(),
             counters: snapshot.counters.as_ref().map(CountersJson::new),
-            dead_letters: super::dead_letters(snapshot).map(|dead| DeadLetters {
-                path: dead.path.display().to_string(),
-                messages: dead.backlog.waiting,
-            }),
+            dead_letters: super::dead_letters(snapshot)
+                .map(|dead| DeadLetters { path: dead.path.into(), messages: dead.backlog.waiting }),
             locks: Locks { attach: snapshot.locks.attach, recovery: snapshot.locks.recovery },
             damage: snapshot.damage.iter().map(ToString::to_string).collect(),
             rates: rates.map(|rates| RatesJson {

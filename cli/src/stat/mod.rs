@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use ringway::inspect::{Inspector, Snapshot};
 
-use crate::Ending;
+use crate::ending::Ending;
 use crate::interrupt;
 use crate::output::{Common, Paint, print, print_json, say};
 use crate::text::parse_duration;

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 
-use crate::Ending;
 use crate::directory::DEFAULT;
+use crate::ending::Ending;
 use crate::interrupt;
 use crate::output::{Common, Paint};
 use crate::text::parse_duration;

@@ -2,8 +2,10 @@
 
 mod mpmc {
     pub(crate) mod guards;
+    pub(crate) mod letters;
     pub(crate) mod limits;
     pub(crate) mod options;
+    pub(crate) mod order;
     pub(crate) mod sending;
     pub(crate) mod stats;
     pub(crate) mod typed;

@@ -47,6 +47,12 @@ impl Reference {
         &mut self.claims[(position - self.start) as usize]
     }
 
+    /// The lowest position that is to be handed out again.
+    pub(super) fn oldest_redo(&self) -> Option<u64> {
+        let index = self.claims.iter().position(|claim| matches!(claim.at, At::Redo(_)))?;
+        Some(self.start + index as u64)
+    }
+
     fn state(&self, position: u64) -> At {
         self.claims[(position - self.start) as usize].at
     }

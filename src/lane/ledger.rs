@@ -189,13 +189,14 @@ impl Ledger {
         now != released && self.publish_released(now)
     }
 
-    /// Puts a frame back: it is handed out again before any new one.
+    /// Puts a frame back: it is handed out again before any new one, with so many redeliveries more. A frame with none is
+    /// noted as well, because `next_release` must stay aside until it is released.
     #[cold]
-    pub(crate) fn reject(&self, frame: TakenFrame) {
+    pub(crate) fn put_back(&self, frame: TakenFrame, redeliveries: u64) {
         let released = self.released();
         let mut aside = self.aside.borrow_mut();
         aside.released = released;
-        *aside.rejections.entry(frame.start).or_default() += 1;
+        *aside.rejections.entry(frame.start).or_default() += redeliveries;
         aside.rejected.push_back(frame);
         self.next_release.set(ASK_ASIDE);
         self.has_rejected.set(true);

@@ -278,9 +278,18 @@ impl Reader {
         !self.release_quickly(frame) && self.ledger.release(frame.start, frame.end)
     }
 
-    /// Puts a frame back, to be handed out again.
+    /// Puts a frame back, to be handed out again with one redelivery more.
     pub(crate) fn reject(&self, frame: TakenFrame) {
-        self.ledger.reject(frame);
+        self.put_back_counted(frame, 1);
+    }
+
+    /// Puts a frame back that was not looked at, to be handed out again.
+    pub(crate) fn put_back(&self, frame: TakenFrame) {
+        self.put_back_counted(frame, 0);
+    }
+
+    fn put_back_counted(&self, frame: TakenFrame, redeliveries: u64) {
+        self.ledger.put_back(frame, redeliveries);
         if let Scan::Fixed(scan) = &self.scan {
             // Else the rejected frame would come after all messages that are known to be there.
             scan.forget(self.ledger.taken());

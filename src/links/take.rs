@@ -251,6 +251,19 @@ impl Links {
         self.raise_redo_epoch();
     }
 
+    /// Puts a frame back that was not looked at, to be handed out with as many redeliveries as before; also where frames never
+    /// come again, since this one was not delivered.
+    ///
+    /// The link is HELD by the caller, so that nobody else moves it, and one store makes it REDO. REDO with any count, 0
+    /// included, is a state that others meet already: recovery makes REDO 0 of a take that was not marked. A caller that dies
+    /// before the store leaves the link HELD, and recovery counts a redelivery.
+    pub(crate) fn put_back(&self, held: Held) {
+        let redo = LinkState::redo(self.lap(held.position), held.redeliveries);
+        self.link(held.position).state.store(redo.0, Ordering::Release);
+        die_point();
+        self.raise_redo_epoch();
+    }
+
     /// Whatever became REDO before is found by every consumer. (`SYNC redo`)
     pub(super) fn raise_redo_epoch(&self) {
         self.rare.redo_epoch.fetch_add(1, Ordering::AcqRel);

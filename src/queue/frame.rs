@@ -28,6 +28,12 @@ impl<'c, K: Kind> BytesFrame<'c, K> {
         self.keeper.redeliveries(self.taken)
     }
 
+    /// Where the message stands in the queue's order: MPMC, and SPSC with messages of one size, the number of messages before
+    /// it; else the bytes of ring before it.
+    pub fn position(&self) -> u64 {
+        KeeperOf::<K>::position(self.taken)
+    }
+
     /// Puts the message back: it comes again, before any new one, with one redelivery more.
     pub fn reject(self) {
         let this = ManuallyDrop::new(self);
@@ -100,9 +106,9 @@ fn put_back<P: Keeper>(keeper: &P, stub: P::Stub) {
 
 #[cold]
 #[inline(never)]
-fn put_run_back<P: Keeper>(keeper: &P, run: P::Run, spans: &[P::Span]) {
+fn put_run_back<P: Keeper>(keeper: &P, run: P::Run, spans: &[P::Span], seen: usize) {
     if keeper.is_own_process() {
-        keeper.reject_run(run, spans);
+        keeper.reject_run(run, spans, seen);
         keeper.bells().notify_everybody();
     }
 }
@@ -143,8 +149,32 @@ impl<'c, K: Kind> BytesFrames<'c, K> {
     }
 
     /// Puts all the messages back: they come again, before any new one, with one redelivery more.
-    pub fn reject(mut self) {
-        put_run_back(self.keeper, self.run, &self.spans);
+    pub fn reject(self) {
+        self.reject_seen(usize::MAX);
+    }
+
+    /// Puts all the messages back, of which the first `seen` count as handed out: they have one redelivery more, the others
+    /// as many as before. For a consumer that took messages together and had to stop after some of them: a message that it
+    /// did not look at comes no nearer to the [retry limit](crate::Options::max_redeliveries), and comes again in a queue that
+    /// delivers at most once.
+    ///
+    /// SPSC: a consumer that ends is counted for everything that it was handed and did not release.
+    ///
+    /// ```
+    /// use ringway::mpmc::BytesQueue;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("queue");
+    /// let queue = unsafe { BytesQueue::create(&name)? };
+    /// queue.producer()?.send_many(&[b"one", b"two"])?;
+    /// let consumer = queue.consumer()?;
+    /// consumer.recv_many(10)?.reject_seen(1);
+    /// let (one, two) = (consumer.recv()?, consumer.recv()?);
+    /// assert_eq!(one.redeliveries() + two.redeliveries(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reject_seen(mut self, seen: usize) {
+        put_run_back(self.keeper, self.run, &self.spans, seen);
         self.keeper.return_spans(std::mem::take(&mut self.spans));
         std::mem::forget(self);
     }
@@ -158,7 +188,7 @@ impl<K: Kind> Drop for BytesFrames<'_, K> {
     #[inline(always)]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            put_run_back(self.keeper, self.run, &self.spans);
+            put_run_back(self.keeper, self.run, &self.spans, usize::MAX);
         } else if self.keeper.is_own_process() {
             self.keeper.release_run(self.run, &self.spans);
         }

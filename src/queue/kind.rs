@@ -233,6 +233,9 @@ pub(crate) unsafe trait Keeper {
     /// Puts a frame back, to be taken again.
     fn reject(&self, stub: Self::Stub);
 
+    /// Where the frame stands in the queue's order.
+    fn position(taken: Self::Taken) -> u64;
+
     /// How often the frame was taken before.
     fn redeliveries(&self, taken: Self::Taken) -> u64;
 
@@ -252,8 +255,8 @@ pub(crate) unsafe trait Keeper {
     /// Gives the room of a run back, and wakes who sleeps for it.
     fn release_run(&self, run: Self::Run, spans: &[Self::Span]);
 
-    /// Puts all frames of a run back.
-    fn reject_run(&self, run: Self::Run, spans: &[Self::Span]);
+    /// Puts all frames of a run back; only the first `seen` have one redelivery more.
+    fn reject_run(&self, run: Self::Run, spans: &[Self::Span], seen: usize);
 
     /// A vector for `take_many`: one that was used before, so that steady traffic allocates nothing.
     fn lend_spans(&self) -> Vec<Self::Span>;

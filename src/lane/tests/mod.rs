@@ -166,6 +166,30 @@ fn rejected_frames_come_again_first_and_are_counted() {
 }
 
 #[test]
+fn frames_that_were_not_looked_at_come_again_uncounted() {
+    for lane in [Lane::new(Framing::Fixed { len: 8 }, 64, 8, 0), Lane::variable(1024)] {
+        let (mut writer, reader) = (lane.writer(), lane.reader());
+        for id in 0..3 {
+            send(&mut writer, &message(id, 8)).unwrap();
+        }
+        let first = reader.take().unwrap().unwrap();
+        let second = reader.take().unwrap().unwrap();
+        reader.put_back(first);
+        reader.put_back(second);
+        assert_eq!(reader.take().unwrap(), Some(first));
+        assert_eq!(reader.take().unwrap(), Some(second));
+        assert_eq!((reader.redeliveries(&first), reader.redeliveries(&second)), (0, 0));
+        reader.reject(first);
+        reader.release(second);
+        assert_eq!(reader.take().unwrap(), Some(first));
+        assert_eq!(reader.redeliveries(&first), 1);
+        reader.release(first);
+        assert_eq!(drain(&reader), [message(2, 8)]);
+        assert_eq!(lane.cursors.consumer.released.load(Ordering::Relaxed), reader.position());
+    }
+}
+
+#[test]
 fn a_new_reader_starts_at_the_oldest_frame_that_was_not_released() {
     for lane in [Lane::new(Framing::Fixed { len: 8 }, 64, 8, 0), Lane::variable(1024)] {
         let mut writer = lane.writer();

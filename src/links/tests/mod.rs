@@ -152,6 +152,28 @@ fn redeliveries_are_counted_and_stop_at_fifteen() {
 }
 
 #[test]
+fn what_was_not_looked_at_comes_again_uncounted() {
+    for at_most_once in [false, true] {
+        let world = World::new(Shape { at_most_once, ..SHAPE });
+        let (mut producer, mut consumer) = (world.producer(0).unwrap(), world.consumer(4).unwrap());
+        producer.send(&[1], 1);
+        consumer.recv(1).unwrap();
+        for _ in 0..20 {
+            assert_eq!(consumer.put_back(0), Held { position: 0, redeliveries: 0 });
+            assert_eq!(consumer.take_redo(), Some(Held { position: 0, redeliveries: 0 }));
+        }
+        if !at_most_once {
+            consumer.reject(0);
+            assert_eq!(consumer.take_redo(), Some(Held { position: 0, redeliveries: 1 }));
+            consumer.put_back(0);
+            assert_eq!(consumer.take_redo(), Some(Held { position: 0, redeliveries: 1 }));
+        }
+        consumer.release_all();
+        assert_eq!(consumer.take_redo(), None);
+    }
+}
+
+#[test]
 fn who_leaves_gives_back_what_it_holds() {
     let (world, mut producer, mut leaver) = queue();
     let mut other = world.consumer(3).unwrap();

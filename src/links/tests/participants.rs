@@ -238,6 +238,16 @@ impl Consumer {
         held
     }
 
+    /// The frame was not looked at.
+    pub(super) fn put_back(&mut self, index: usize) -> Held {
+        any_order();
+        let Out { held, .. } = self.held.swap_remove(index);
+        self.world.log().rejects += 1;
+        self.world.links.put_back(held);
+        die_point();
+        held
+    }
+
     pub(super) fn leave(self) {
         any_order();
         self.world.log().rejects += self.held.len();

@@ -136,6 +136,7 @@ impl Reference {
         for (message, len) in staged.iter().take((tail - self.tail()) as usize) {
             self.add(*message, *len, me);
         }
+        let is_at_most_once = self.at_most_once;
         let head = links.head().position();
         for position in self.head..head {
             if self.state(position) == At::Full {
@@ -153,7 +154,9 @@ impl Reference {
             let may = match at {
                 At::Claimed(owner) if owner == me => vec![At::Full],
                 At::Taken(owner) if owner == me => vec![At::Held(me, 0)],
-                At::Held(owner, count) if owner == me => vec![self.put_back(count), At::Over],
+                At::Held(owner, count) if owner == me => {
+                    vec![self.put_back(count), At::Redo(count), At::Over]
+                }
                 At::Redo(count) => vec![At::Held(me, count)],
                 _ => vec![],
             };
@@ -167,6 +170,9 @@ impl Reference {
             let claim = self.at(position);
             claim.committed |= claim.at == At::Full;
             claim.delivered += u64::from(matches!(claim.at, At::Held(..)) && claim.at != at);
+            // Put back by a caller that did not look at it.
+            let was_unseen = matches!((at, claim.at), (At::Held(_, before), At::Redo(now)) if before == now);
+            claim.delivered -= u64::from(was_unseen && is_at_most_once);
         }
     }
 

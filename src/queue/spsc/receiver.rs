@@ -183,6 +183,10 @@ unsafe impl Keeper for SpscReceiver {
         self.reader.reject(stub);
     }
 
+    fn position(taken: TakenFrame) -> u64 {
+        taken.start
+    }
+
     fn redeliveries(&self, taken: TakenFrame) -> u64 {
         self.reader.redeliveries(&taken)
     }
@@ -213,8 +217,14 @@ unsafe impl Keeper for SpscReceiver {
         }
     }
 
-    fn reject_run(&self, run: TakenRun, _spans: &[Span]) {
-        self.reader.frames(run).for_each(|frame| self.reader.reject(frame));
+    fn reject_run(&self, run: TakenRun, _spans: &[Span], seen: usize) {
+        for (at, frame) in self.reader.frames(run).enumerate() {
+            if at < seen {
+                self.reader.reject(frame);
+            } else {
+                self.reader.put_back(frame);
+            }
+        }
     }
 
     #[inline(always)]

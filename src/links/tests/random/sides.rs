@@ -116,6 +116,11 @@ impl Run {
                     let held = consumer.reject(index % held);
                     changed.push((held.position, reference.put_back(held.redeliveries)));
                 }
+                Act::PutBack(index) if held > 0 => {
+                    let held = consumer.put_back(index % held);
+                    changed.push((held.position, At::Redo(held.redeliveries)));
+                    reference.at(held.position).delivered -= 1;
+                }
                 _ => {}
             }
             (changed, consumer)

@@ -67,6 +67,10 @@ unsafe impl Keeper for MpmcKeeper {
         links.entries[self.member.me].own.rejected.fetch_add(1, Ordering::Relaxed);
     }
 
+    fn position(taken: Taken) -> u64 {
+        taken.position
+    }
+
     fn redeliveries(&self, taken: Taken) -> u64 {
         self.member.links.held_at(taken.position).redeliveries
     }
@@ -96,8 +100,11 @@ unsafe impl Keeper for MpmcKeeper {
         self.bells.room.notify_all();
     }
 
-    fn reject_run(&self, _run: Run, spans: &[Taken]) {
-        spans.iter().for_each(|taken| self.reject(taken.position));
+    fn reject_run(&self, _run: Run, spans: &[Taken], seen: usize) {
+        let (seen, unseen) = spans.split_at(seen.min(spans.len()));
+        seen.iter().for_each(|taken| self.reject(taken.position));
+        let links = &self.member.links;
+        unseen.iter().for_each(|taken| links.put_back(links.held_at(taken.position)));
     }
 
     #[inline(always)]

@@ -1,28 +1,11 @@
 //! What is sent: message `seq` has `seq` in its first word, and `seq` plus `i` in word `i`.
 
-/// By value.
-pub(crate) type Message<const W: usize> = [u64; W];
-
-#[inline(always)]
-pub(crate) fn make<const W: usize>(seq: u64) -> Message<W> {
-    std::array::from_fn(|i| seq.wrapping_add(i as u64))
-}
-
-/// In place.
-#[inline(always)]
-pub(crate) fn fill<const W: usize>(seq: u64, payload: &mut [u8]) {
-    let words: &mut [[u8; 8]; W] = payload.as_chunks_mut::<8>().0.try_into().expect("the message's size");
-    for (i, word) in words.iter_mut().enumerate() {
-        *word = seq.wrapping_add(i as u64).to_ne_bytes();
-    }
-}
+pub(crate) use workload::{Message, fill_bytes as fill, make};
 
 /// The words of a message in place. The reader knows the size, as that of every queue by value does.
 #[inline(always)]
 pub(crate) fn words_of<const W: usize>(bytes: &[u8]) -> impl ExactSizeIterator<Item = u64> {
-    let (words, rest) = bytes.as_chunks::<8>();
-    assert!(rest.is_empty());
-    let words: &[[u8; 8]; W] = words.try_into().expect("the message's size");
+    let words = workload::words_of::<W>(bytes).expect("the message's size");
     words.iter().map(|word| u64::from_ne_bytes(*word))
 }
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 use memmap2::{MmapOptions, MmapRaw};
+use workload::Tally;
 
-use super::check::Tally;
 use super::shape::MOST;
 
 /// What a worker has to say: when it began or ended, and what it sent or received.

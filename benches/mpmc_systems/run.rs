@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, alarm, fork};
+use workload::{END, Tally, first_of};
 
-use super::check::{Check, END, Tally, first_of};
+use super::check::Check;
 use super::control::{Control, now_ns};
 use super::shape::Shape;
 use super::{Receive, Send, System};
@@ -58,15 +59,15 @@ pub(super) fn run_in_one_thread<S: System>(system: &S, length: Duration) -> f64 
     const STRETCH: u64 = 100 * CHUNK;
     pin(0);
     let (mut sender, mut receiver) = (system.sender(), system.receiver());
-    let mut check = Check::new();
+    let mut check = Check::default();
     let (begun, mut best) = (Instant::now(), Duration::MAX);
     while begun.elapsed() < length {
         let start = Instant::now();
-        let end = check.tally.count + STRETCH;
-        while check.tally.count < end {
-            let first = check.tally.count;
+        let end = check.tally().count + STRETCH;
+        while check.tally().count < end {
+            let first = check.tally().count;
             sender.send(first, CHUNK);
-            while check.tally.count < first + CHUNK {
+            while check.tally().count < first + CHUNK {
                 receiver.receive(&mut check);
             }
         }
@@ -109,12 +110,12 @@ fn produce<S: System>(system: &S, shape: Shape, index: usize, control: &Control)
 fn consume<S: System>(system: &S, shape: Shape, index: usize, control: &Control) {
     pin(shape.core_of_consumer(index));
     let mut receiver = system.receiver();
-    let mut check = Check::new();
+    let mut check = Check::default();
     control.wait_for_go();
-    while !check.ended {
+    while !check.has_ended() {
         receiver.receive(&mut check);
     }
-    control.consumers[index].say(now_ns(), check.tally);
+    control.consumers[index].say(now_ns(), check.tally());
     control.consumers_done.fetch_add(1, Ordering::AcqRel);
 }
 

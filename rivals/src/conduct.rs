@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use workload::interrupt;
 
 use crate::case::{Case, Limit};
-use crate::interrupt;
 use crate::measure::{Answer, Scope, Task};
 use crate::record::{Record, median};
 use crate::scratch::Scratch;

@@ -5,10 +5,8 @@
 mod case;
 mod check;
 mod conduct;
-mod interrupt;
 mod machine;
 mod measure;
-mod message;
 mod output;
 mod record;
 mod scratch;
@@ -25,6 +23,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
+use workload::interrupt;
 
 use self::case::Case;
 use self::conduct::Plan;

@@ -8,9 +8,10 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::de::DeserializeOwned;
+use workload::interrupt;
 
 use super::files::Files;
-use super::process::{Task, check_interrupted};
+use super::task::Task;
 
 /// A running worker; killed when dropped.
 struct Worker {
@@ -37,7 +38,7 @@ impl Worker {
     fn read_line(&mut self) -> Result<String> {
         let mut line = String::new();
         self.output.read_line(&mut line).context("listening to a worker process")?;
-        check_interrupted()?;
+        interrupt::check()?;
         if line.is_empty() {
             bail!("a worker process ended early ({})", self.child.wait()?);
         }
@@ -111,7 +112,7 @@ fn have_spoken(workers: &[Worker], waiting: &[usize]) -> Result<Vec<usize>> {
         waiting.iter().map(|index| PollFd::new(output(index), PollFlags::POLLIN)).collect();
     loop {
         let polling = poll(&mut polled, PollTimeout::NONE);
-        check_interrupted()?;
+        interrupt::check()?;
         match polling {
             Ok(_) => break,
             Err(Errno::EINTR) => {}

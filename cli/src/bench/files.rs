@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use ringway::{Options, mpmc, spsc};
 
 use super::plan::{Case, Framing};
-use super::throughput;
+use super::words::with_words;
 
 /// Files that a measurement needs; removed when dropped.
 pub(super) struct Files {
@@ -103,9 +103,20 @@ fn create_queue(path: &Path, case: &Case, capacity: Option<usize>) -> Result<()>
     let options = match case.framing {
         Framing::Fixed => options.fixed_len(case.bytes),
         Framing::Variable => options,
-        Framing::Typed => return throughput::create_typed(path, case.bytes, &options.fixed_size()),
+        Framing::Typed => return create_typed(path, case.bytes, &options.fixed_size()),
     };
     // SAFETY: only this benchmark's own processes know the file.
     unsafe { spsc::BytesQueue::create_with(path, &options) }?;
+    Ok(())
+}
+
+/// Creates the queue of a typed case.
+fn create_typed(path: &Path, bytes: usize, options: &Options) -> Result<()> {
+    with_words!(bytes, create_typed_in_words(path, options))
+}
+
+fn create_typed_in_words<const W: usize>(path: &Path, options: &Options) -> Result<()> {
+    // SAFETY: only this benchmark's own processes know the file.
+    unsafe { spsc::Queue::<[u64; W]>::create_with(path, options) }?;
     Ok(())
 }

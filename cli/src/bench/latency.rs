@@ -6,12 +6,14 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 use ringway::spsc::{BytesConsumer, BytesProducer, BytesQueue};
+use workload::fill_bytes;
 
-use super::message::{Checker, fill};
+use super::check::Checker;
 use super::plan::Case;
-use super::process::{self, Role, Task};
+use super::process;
 use super::statistics::Percentiles;
-use super::throughput::with_words;
+use super::task::{Role, Task};
+use super::words::with_words;
 
 /// Longest round trip that the histogram can hold.
 pub(super) const LONGEST_NS: u64 = 10_000_000_000;
@@ -50,7 +52,7 @@ fn echo<const W: usize>(
     for sequence in 0..round_trips {
         checker.check_bytes::<W>(&requests.recv()?)?;
         let mut reply = replies.claim(8 * W)?;
-        fill::<W>(sequence, &mut reply);
+        fill_bytes::<W>(sequence, &mut reply);
         reply.commit()?;
     }
     Ok(())
@@ -66,7 +68,7 @@ fn measure<const W: usize>(
     for sequence in 0..round_trips {
         let start = Instant::now();
         let mut request = requests.claim(8 * W)?;
-        fill::<W>(sequence, &mut request);
+        fill_bytes::<W>(sequence, &mut request);
         request.commit()?;
         checker.check_bytes::<W>(&replies.recv()?)?;
         histogram.saturating_record(start.elapsed().as_nanos() as u64);

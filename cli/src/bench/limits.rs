@@ -10,8 +10,9 @@ use hdrhistogram::Histogram;
 
 use super::latency::LONGEST_NS;
 use super::memory::{APART, Memory};
-use super::process::{self, Role, Task};
+use super::process;
 use super::statistics::Percentiles;
+use super::task::{Role, Task};
 
 /// Bytes that the ping-pong maps.
 pub(super) const PINGPONG_BYTES: u64 = 4096;

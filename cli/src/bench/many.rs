@@ -9,13 +9,14 @@ use anyhow::{Context, Result, ensure};
 use nix::time::{ClockId, clock_gettime};
 use ringway::mpmc::{BytesConsumer, BytesProducer, BytesQueue};
 use serde::{Deserialize, Serialize};
+use workload::{END, Tally, fill_bytes, first_of, make};
 
+use super::check::{ManyCheck, check_bytes};
 use super::memory::{APART, Memory};
-use super::message::{fill, make};
 use super::plan::{BATCH, Case, Shape};
-use super::process::{self, Role, Task};
-use super::tally::{Check, END, Tally, first_of};
-use super::throughput::with_words;
+use super::process;
+use super::task::{Role, Task};
+use super::words::with_words;
 use super::{crew, files};
 
 /// Messages between two looks at the clock.
@@ -79,7 +80,7 @@ fn send<const W: usize>(
         if batch == 1 {
             for sequence in next..next + CHUNK {
                 let mut frame = producer.claim(8 * W)?;
-                fill::<W>(sequence, &mut frame);
+                fill_bytes::<W>(sequence, &mut frame);
                 frame.commit()?;
             }
         } else {
@@ -109,13 +110,13 @@ impl<const W: usize> AsRef<[u8]> for Message<W> {
 }
 
 fn receive<const W: usize>(consumer: &BytesConsumer, batch: usize) -> Result<Tally> {
-    let mut check = Check::new();
-    while !check.ended {
+    let mut check = ManyCheck::new();
+    while check.ends == 0 {
         if batch == 1 {
-            check.bytes::<W>(&consumer.recv()?)?;
+            check_bytes::<W>(&mut check, &consumer.recv()?)?;
         } else {
             for frame in consumer.recv_many(batch)?.iter() {
-                check.bytes::<W>(frame)?;
+                check_bytes::<W>(&mut check, frame)?;
             }
         }
     }

@@ -1,31 +1,36 @@
 //! `ringway bench`: processes, one queue, every message checked; and the machine's limits beside it.
 //!
 //! ```text
-//! bench (this process)   plans, starts workers, collects, reports          plan.rs  report.rs
-//!   worker: producer     pinned to one core                                throughput.rs  latency.rs  limits.rs
-//!   worker: consumer     pinned to the other; checks sequence and content  many.rs (MPMC)
-//!   worker: survivor     kills others and takes the time                   recovery/
+//! bench (this process)   plans, starts workers, collects, reports          plan.rs  crew.rs  report.rs
+//!   task                 what a worker is told to do: types alone          task.rs
+//!   worker               reads its task and does it                        worker.rs
+//!     producer           pinned to one core                                throughput.rs  latency.rs  limits.rs
+//!     consumer           pinned to the other; checks sequence and content  many.rs (MPMC)  check.rs
+//!     survivor           kills others and takes the time                   recovery/
 //! ```
 //! Workers talk to this process over their standard input and output (crew.rs, process.rs). They are killed when it ends,
 //! in whatever way, and the queue's file has lost its name before the measurement begins; only that of the recovery
 //! measurement keeps it until it is over, for those who come to be killed.
 
+mod check;
 mod crew;
 mod files;
 mod latency;
 mod limits;
 mod many;
 mod memory;
-mod message;
 mod plan;
 mod process;
 mod recovery;
 mod report;
 mod statistics;
-mod tally;
+mod task;
 mod throughput;
+mod words;
+mod worker;
 
-pub(crate) use process::Interrupted;
+pub(crate) use worker::work;
+pub(crate) use workload::interrupt::Interrupted;
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -33,13 +38,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::de::DeserializeOwned;
+use workload::interrupt;
 
 use crew::Crew;
 use files::Files;
 use plan::{Case, Plan};
-use process::{Task, Work};
 use report::Report;
 use statistics::{Percentiles, Spread};
+use task::{Task, Work};
 
 /// What may be said on the command line.
 #[derive(clap::Args)]
@@ -77,7 +83,7 @@ fn parse_cores(text: &str) -> Result<[usize; 2], String> {
 
 /// Runs the whole benchmark and prints its report.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    process::watch_for_interrupt()?;
+    interrupt::watch().context("registering a signal handler")?;
     let plan = Plan::new(arguments.quick, arguments.runs, arguments.recovery_trials, &arguments.only);
     anyhow::ensure!(!plan.is_empty(), "no case has a name that contains `{}`", arguments.only);
     let bench = Bench { cores: arguments.cores, capacity: arguments.capacity, plan };
@@ -88,13 +94,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         report.print();
     }
     Ok(())
-}
-
-/// One side of one measurement, in a process of its own.
-pub(crate) fn work(task: &str) -> Result<()> {
-    let task: Task = serde_json::from_str(task).context("reading the task")?;
-    process::prepare_worker(task.core())?;
-    task.run()
 }
 
 struct Bench {
@@ -156,7 +155,7 @@ impl Bench {
             Some(shape) => {
                 let files = many::files(self.capacity)?;
                 let work = Work::Many { case: case.clone(), length };
-                let tasks = Task::crew(self.cores, &files, &work, shape.producers, shape.consumers);
+                let tasks = Task::crew(self.cores, &files.paths(), &work, shape.producers, shape.consumers);
                 many::rate(&Crew::start(&tasks, files)?.finish_all()?, shape)
             }
         };
@@ -182,15 +181,15 @@ impl Bench {
         self.pair(files, &Work::Stream { length }).context("streaming lines")
     }
 
-    fn recovery(&self, plan: &recovery::Plan) -> Result<recovery::Recovery> {
+    fn recovery(&self, plan: &plan::RecoveryPlan) -> Result<recovery::Recovery> {
         let files = Files::mpmc_with_name()?;
         let work = Work::Recovery(plan.clone());
-        let tasks = Task::crew(self.cores, &files, &work, 0, 1);
+        let tasks = Task::crew(self.cores, &files.paths(), &work, 0, 1);
         Crew::start(&tasks, files)?.finish().context(plan::RECOVERY)
     }
 
     /// What the consumer of a pair answers.
     fn pair<R: DeserializeOwned>(&self, files: Files, work: &Work) -> Result<R> {
-        Crew::start(&Task::pair(self.cores, &files, work), files)?.finish()
+        Crew::start(&Task::pair(self.cores, &files.paths(), work), files)?.finish()
     }
 }

@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::recovery;
-
 /// How a case's messages are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -80,7 +78,7 @@ pub(super) struct Plan {
     pub(super) round_trips: u64,
     pub(super) throughput: Vec<Case>,
     pub(super) latency: Vec<Case>,
-    pub(super) recovery: Option<recovery::Plan>,
+    pub(super) recovery: Option<RecoveryPlan>,
 }
 
 /// What the recovery measurement is called among the cases.
@@ -114,7 +112,7 @@ impl Plan {
             throughput,
             latency,
             recovery: (RECOVERY.contains(only) && recovery_trials != Some(0))
-                .then(|| recovery::Plan::new(quick, recovery_trials)),
+                .then(|| RecoveryPlan::new(quick, recovery_trials)),
         }
     }
 
@@ -126,6 +124,25 @@ impl Plan {
     pub(super) fn steps(&self) -> u64 {
         let in_each_run = 2 + self.throughput.len() + self.latency.len();
         u64::from(self.runs) * in_each_run as u64 + u64::from(self.recovery.is_some())
+    }
+}
+
+/// How much of the recovery after a kill is measured.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct RecoveryPlan {
+    /// Trials that count.
+    pub(super) trials: u64,
+    pub(super) limit: Duration,
+    /// Also what is less often asked.
+    pub(super) full: bool,
+}
+
+impl RecoveryPlan {
+    /// As many trials as asked for; as many as there is patience for if nothing is said.
+    fn new(quick: bool, trials: Option<u64>) -> Self {
+        let (usual, limit) = if quick { (100, 4) } else { (10_000, 240) };
+        let limit = if trials.is_some() { 240 } else { limit };
+        Self { trials: trials.unwrap_or(usual), limit: Duration::from_secs(limit), full: !quick }
     }
 }
 

@@ -1,45 +1,21 @@
 //! Throughput: the producer sends for a while, the consumer checks every message and takes the time.
 #![allow(unsafe_code, reason = "opens queues that only this benchmark's processes know")]
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use ringway::SendError;
 use ringway::spsc::{BytesConsumer, BytesProducer, BytesQueue, Queue};
-use ringway::{Options, SendError};
+use workload::{fill_bytes, make};
 
-use super::message::{Checker, LAST, fill, make};
+use super::check::{Checker, LAST};
 use super::plan::{Case, Framing};
-use super::process::{self, Role, Task};
+use super::process;
+use super::task::{Role, Task};
+use super::words::with_words;
 
 /// The producer looks at the clock once in so many messages.
 const MESSAGES_PER_CLOCK: u64 = 256;
-
-/// Calls `$function::<W>(...)` for the number of words that messages of `$bytes` bytes have.
-macro_rules! with_words {
-    ($bytes:expr, $function:ident($($argument:expr),*)) => {
-        match $bytes {
-            8 => $function::<1>($($argument),*),
-            64 => $function::<8>($($argument),*),
-            256 => $function::<32>($($argument),*),
-            1024 => $function::<128>($($argument),*),
-            65_536 => $function::<8192>($($argument),*),
-            other => anyhow::bail!("messages of {other} bytes are not among the cases"),
-        }
-    };
-}
-pub(super) use with_words;
-
-/// Creates the queue of a typed case.
-pub(super) fn create_typed(path: &Path, bytes: usize, options: &Options) -> Result<()> {
-    with_words!(bytes, create_typed_in_words(path, options))
-}
-
-fn create_typed_in_words<const W: usize>(path: &Path, options: &Options) -> Result<()> {
-    // SAFETY: only this benchmark's own processes know the file.
-    unsafe { Queue::<[u64; W]>::create_with(path, options) }?;
-    Ok(())
-}
 
 /// One side of a throughput case.
 pub(super) fn work(task: &Task, case: &Case, length: Duration) -> Result<()> {
@@ -86,13 +62,13 @@ fn send<const W: usize>(producer: &mut BytesProducer, length: Duration) -> Resul
     while start.elapsed() < length {
         for _ in 0..MESSAGES_PER_CLOCK.min(1 + (1 << 20) / (8 * W as u64)) {
             let mut frame = producer.claim(8 * W)?;
-            fill::<W>(sequence, &mut frame);
+            fill_bytes::<W>(sequence, &mut frame);
             frame.commit()?;
             sequence += 1;
         }
     }
     let mut frame = producer.claim(8 * W)?;
-    fill::<W>(LAST, &mut frame);
+    fill_bytes::<W>(LAST, &mut frame);
     frame.commit()?;
     Ok(())
 }
@@ -106,7 +82,7 @@ fn send_batches<const W: usize>(producer: &mut BytesProducer, size: usize, lengt
         }
     }
     let mut frame = producer.claim(8 * W)?;
-    fill::<W>(LAST, &mut frame);
+    fill_bytes::<W>(LAST, &mut frame);
     frame.commit()?;
     Ok(())
 }
@@ -117,7 +93,7 @@ fn send_batch<const W: usize>(producer: &mut BytesProducer, mut sequence: u64, s
     let mut batch = producer.batch()?;
     while batch.len() < size {
         match batch.try_claim(8 * W) {
-            Ok(frame) => fill::<W>(sequence, frame),
+            Ok(frame) => fill_bytes::<W>(sequence, frame),
             Err(SendError::Full) => break,
             Err(error) => return Err(error.into()),
         }

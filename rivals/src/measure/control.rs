@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use crossbeam_utils::CachePadded;
+use workload::Tally;
 
-use crate::check::{MOST, Tally};
+use crate::check::MOST;
 use crate::shared::Words;
 
 /// How long workers may take to begin.

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
+use workload::END;
 
 use super::control::Control;
 use super::crew::{self, pin};
 use super::{Answer, Task};
-use crate::check::{Check, END};
+use crate::check::Check;
 use crate::shared::Shared;
 use crate::systems::{Receiver, Sender, System};
 

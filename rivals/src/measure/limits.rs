@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use crossbeam_utils::CachePadded;
 use hdrhistogram::Histogram;
+use workload::{examine, fill};
 
 use super::control::Control;
 use super::crew::{self, pin};
 use super::{Answer, Scope, Task};
 use crate::case::Limit;
-use crate::message::{fill, look_at};
 use crate::shared::{Shared, Words};
 
 const LINE_WORDS: usize = 8;
@@ -169,7 +169,7 @@ fn read_lines(ring: &Ring) -> Result<f64> {
         start.get_or_insert_with(Instant::now);
         while read < end {
             // SAFETY: lines below `tail` are complete, and the writer leaves them alone until `head` passes them.
-            let (first, differs) = look_at(unsafe { &*ring.line(read) }.0.iter().copied());
+            let (first, differs) = examine(unsafe { &*ring.line(read) }.0.iter().copied());
             wrong |= differs | (first ^ read);
             read += 1;
             if read - released >= LINES_PER_RELEASE {

@@ -4,12 +4,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use workload::{END, Tally, first_of};
 
 use super::control::{Control, now_ns};
 use super::crew::{self, pin};
 use super::{Answer, Task};
 use crate::case::Shape;
-use crate::check::{Check, END, MOST, Tally, first_of};
+use crate::check::{Check, MOST};
 use crate::shared::Shared;
 use crate::systems::{Receiver, Sender, Setup, System};
 

@@ -7,10 +7,10 @@ use disruptor::{
     BusySpin, EventPoller, MultiProducer, MultiProducerBarrier, Polling, Producer, SingleConsumerBarrier,
     SingleProducer, SingleProducerBarrier, build_multi_producer, build_single_producer,
 };
+use workload::{Message, fill};
 
 use super::{Family, Receiver, Sender, Setup, System};
 use crate::check::Sink;
-use crate::message::{Message, fill};
 use crate::wait::{Waiter, Way};
 
 const LEAST_OF_MANY: usize = 64;

@@ -10,10 +10,10 @@ use iceoryx2::port::notifier::Notifier;
 use iceoryx2::port::publisher::Publisher;
 use iceoryx2::port::subscriber::Subscriber;
 use iceoryx2::prelude::*;
+use workload::{Message, fill};
 
 use super::{Family, Receiver, Sender, Setup, System};
 use crate::check::Sink;
-use crate::message::{Message, fill};
 use crate::wait::{Way, until};
 
 /// A process that attaches while another one does may find things half made.

@@ -5,10 +5,10 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, ensure};
 use ipc_channel::TryRecvError;
 use ipc_channel::ipc::{IpcBytesReceiver, IpcBytesSender, bytes_channel};
+use workload::fill_bytes;
 
 use super::{Family, Receiver, Sender, Setup, System};
 use crate::check::Sink;
-use crate::message::fill_bytes;
 use crate::wait::{Way, until};
 
 /// The workers are forked from the process that has both ends: each uses its copy of one.

@@ -4,10 +4,10 @@
 use anyhow::{Context, Result, ensure};
 use ipmpsc::SharedRingBuffer;
 use serde_bytes::Bytes;
+use workload::fill_bytes;
 
 use super::{Family, Receiver, Sender, Setup, System};
 use crate::check::Sink;
-use crate::message::fill_bytes;
 use crate::wait::{Way, until};
 
 /// What it puts before each message and at the end of the ring, and the queue's header.

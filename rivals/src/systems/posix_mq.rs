@@ -7,10 +7,10 @@ use nix::errno::Errno;
 use nix::mqueue::{MQ_OFlag, MqAttr, MqdT, mq_open, mq_receive, mq_send, mq_set_nonblock, mq_unlink};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::Mode;
+use workload::fill_bytes;
 
 use super::{Family, Receiver, Sender, Setup, System};
 use crate::check::Sink;
-use crate::message::fill_bytes;
 use crate::wait::{Waiter, Way};
 
 /// More are not asked for ...

@@ -9,10 +9,10 @@ use anyhow::Result;
 use ringway::{
     AttachError, BytesConsumer, BytesProducer, BytesQueue, Kind, Mpmc, Options, RecvError, SendError, Spsc,
 };
+use workload::fill_bytes;
 
 use super::{Family, Receiver, Sender, Setup, System};
 use crate::check::Sink;
-use crate::message::fill_bytes;
 use crate::wait::{Way, until};
 
 /// Bytes of the smallest lane.

@@ -6,11 +6,11 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use anyhow::Result;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use workload::fill_bytes;
 
 use super::streams::{enlarge, never_block};
 use super::{Family, Receiver, Sender, Setup, System};
 use crate::check::Sink;
-use crate::message::fill_bytes;
 use crate::wait::{Waiter, Way};
 
 /// The workers are forked from the process that has both ends: each uses its copy of one.

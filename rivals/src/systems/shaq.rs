@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use shaq::{mpmc, spsc};
+use workload::{Message, fill};
 
 use super::{Family, Receiver, Sender, Setup, System};
 use crate::check::Sink;
-use crate::message::{Message, fill};
 use crate::wait::{Waiter, Way, until};
 
 /// One wait in the kernel.

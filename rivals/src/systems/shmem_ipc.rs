@@ -6,10 +6,10 @@ use std::fs::File;
 
 use anyhow::{Context, Result, ensure};
 use shmem_ipc::sharedring;
+use workload::{Message, fill};
 
 use super::{Family, Receiver, Sender, Setup, System};
 use crate::check::Sink;
-use crate::message::{Message, fill};
 use crate::wait::{Waiter, Way};
 
 pub(super) struct ShmemIpc<const W: usize> {

@@ -9,10 +9,10 @@ use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use workload::fill_bytes;
 
 use super::{Family, Receiver, Sender, Setup, System};
 use crate::check::Sink;
-use crate::message::fill_bytes;
 use crate::wait::{Waiter, Way};
 
 /// What a write may have so that nobody else's bytes come between.

@@ -12,6 +12,7 @@ mod rtrb;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result};
+use workload::{Message, fill, make};
 
 pub(super) use self::crossbeam::{Array, Channel};
 pub(super) use self::flume::Flume;
@@ -21,7 +22,6 @@ pub(super) use self::rtrb::Rtrb;
 use super::{Family, Receiver, Sender, Setup, System};
 use crate::case::Shape;
 use crate::check::Sink;
-use crate::message::{Message, fill, make};
 use crate::wait::{Waiter, Way, until};
 
 /// Both sides of a queue, one handle for each worker.

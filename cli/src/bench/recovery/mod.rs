@@ -11,34 +11,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::process::{self, Task};
+use super::plan::RecoveryPlan;
+use super::process;
+use super::task::{Task, Victim};
 use survivor::Survivor;
-pub(super) use victim::Victim;
+pub(super) use victim::work_until_killed;
 
 /// Counted trials at most, of those that take long.
 const HOLDER_TRIALS: u64 = 1000;
 const TOUCHED_TRIALS: u64 = 20;
 /// At most so long for each of these.
 const ASIDE_LIMIT: Duration = Duration::from_secs(30);
-
-/// How much is measured.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Plan {
-    /// Trials that count.
-    trials: u64,
-    limit: Duration,
-    /// Also what is less often asked.
-    full: bool,
-}
-
-impl Plan {
-    /// As many trials as asked for; as many as there is patience for if nothing is said.
-    pub(super) fn new(quick: bool, trials: Option<u64>) -> Self {
-        let (usual, limit) = if quick { (100, 4) } else { (10_000, 240) };
-        let limit = if trials.is_some() { 240 } else { limit };
-        Self { trials: trials.unwrap_or(usual), limit: Duration::from_secs(limit), full: !quick }
-    }
-}
 
 /// What came of it.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -66,7 +49,7 @@ pub(super) struct Aside {
 }
 
 /// The survivor's process.
-pub(super) fn work(task: &Task, plan: &Plan) -> Result<()> {
+pub(super) fn work(task: &Task, plan: &RecoveryPlan) -> Result<()> {
     let mut survivor = Survivor::new(task)?;
     process::ready()?;
     let claimers = repeat(plan.trials, plan.limit, || survivor.kill_claimer(Victim::Claimer))?;

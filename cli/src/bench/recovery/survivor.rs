@@ -7,8 +7,9 @@ use anyhow::{Context, Result, bail, ensure};
 use ringway::mpmc::{BytesConsumer, BytesProducer, BytesQueue};
 use ringway::{RecvError, SendError};
 
-use super::super::process::{self, Task};
-use super::victim::{Running, VICTIMS_MESSAGE, Victim};
+use super::super::process;
+use super::super::task::{Task, Victim};
+use super::victim::{Running, VICTIMS_MESSAGE};
 
 /// A victim lives so long at most before it is killed.
 const LONGEST_LIFE: Duration = Duration::from_micros(500);

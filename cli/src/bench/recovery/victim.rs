@@ -8,9 +8,9 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ringway::mpmc::BytesQueue;
-use serde::{Deserialize, Serialize};
 
-use super::super::process::{self, Role, Task, Work};
+use super::super::process;
+use super::super::task::{Role, Task, Victim, Work};
 
 /// Messages that a claimer sends in one claim: as many as the library takes at once.
 const BATCH: usize = 255;
@@ -18,36 +18,23 @@ const MUCH_MEMORY: usize = 256 << 20;
 /// What claimers send. The survivor's own messages are never this.
 pub(super) const VICTIMS_MESSAGE: [u8; 8] = [0xff; 8];
 
-/// What a victim does until it is killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Victim {
-    /// Sends, as much as it can.
-    Claimer,
-    /// The same, but ends slowly: the kernel takes its memory from it before it gives up its lease.
-    ClaimerOfMuchMemory,
-    /// Holds a message.
-    Holder,
-}
-
-impl Victim {
-    /// In the victim's own process.
-    pub(in super::super) fn work(self, task: &Task) -> Result<()> {
-        let memory = vec![1_u8; if self == Self::ClaimerOfMuchMemory { MUCH_MEMORY } else { 0 }];
-        std::hint::black_box(&memory);
-        // SAFETY: only this benchmark's own processes know the file.
-        let queue = unsafe { BytesQueue::open(&task.paths[0]) }?;
-        if self == Self::Holder {
-            let consumer = queue.consumer()?;
-            let _held = consumer.recv()?;
-            process::answer(&"held")?;
-            loop {
-                std::thread::park();
-            }
-        }
-        let mut producer = queue.producer()?;
+/// In the victim's own process.
+pub(in super::super) fn work_until_killed(task: &Task, victim: Victim) -> Result<()> {
+    let memory = vec![1_u8; if victim == Victim::ClaimerOfMuchMemory { MUCH_MEMORY } else { 0 }];
+    std::hint::black_box(&memory);
+    // SAFETY: only this benchmark's own processes know the file.
+    let queue = unsafe { BytesQueue::open(&task.paths[0]) }?;
+    if victim == Victim::Holder {
+        let consumer = queue.consumer()?;
+        let _held = consumer.recv()?;
+        process::answer(&"held")?;
         loop {
-            producer.send_many(&[VICTIMS_MESSAGE; BATCH])?;
+            std::thread::park();
         }
+    }
+    let mut producer = queue.producer()?;
+    loop {
+        producer.send_many(&[VICTIMS_MESSAGE; BATCH])?;
     }
 }
 

@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
+use workload::examine;
+use workload::origin;
 
-use crate::check::{Sink, origin};
-use crate::message::look_at;
+use crate::check::Sink;
 use crate::shared::Words;
 
 /// Messages that a producer sends at most.
@@ -76,7 +77,7 @@ pub(super) struct Marker<'m>(pub(super) &'m Marks);
 
 impl Sink for Marker<'_> {
     fn words(&mut self, words: impl ExactSizeIterator<Item = u64>) {
-        let (first, wrong) = look_at(words);
+        let (first, wrong) = examine(words);
         let (producer, number) = origin(first);
         let known = producer < 2 && number < MOST_MESSAGES as u64;
         if wrong != 0 || !known {

@@ -7,10 +7,10 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
+use workload::first_of;
 
 use super::marks::{MOST_MESSAGES, Marker, Marks, Sent};
 use crate::case::{Shape, Victim};
-use crate::check::first_of;
 use crate::measure::crew::{CAUGHT, child, pin};
 use crate::measure::{Scope, Task};
 use crate::shared::Shared;

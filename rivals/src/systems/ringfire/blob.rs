@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use ringfire::{BlobConsumer, BlobProducer, BlobProducerBuilder, CleanupMode};
+use workload::fill_bytes;
 
 use super::{readable, when_made};
 use crate::check::Sink;
-use crate::message::fill_bytes;
 use crate::systems::{Receiver, Sender, Setup, System};
 use crate::wait::{Waiter, Way, until};
 

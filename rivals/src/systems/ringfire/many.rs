@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use ringfire::{MpmcProducer, MpmcQueueConsumer};
+use workload::{Message, fill};
 
 use super::readable;
 use crate::check::Sink;
-use crate::message::{Message, fill};
 use crate::systems::{Receiver, Sender, Setup, System};
 use crate::wait::{Way, until};
 

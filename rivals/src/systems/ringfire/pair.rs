@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use ringfire::{CleanupMode, FlowControl, FutexWait, RingConsumer, RingProducer, RingProducerBuilder};
+use workload::{Message, make};
 
 use super::{readable, when_made};
 use crate::check::Sink;
-use crate::message::{Message, make};
 use crate::systems::{Receiver, Sender, Setup, System};
 use crate::wait::{Waiter, Way, until};
 

@@ -1,0 +1,133 @@
+//! What consumers check. SPSC: the sequence. MPMC: that each producer's messages come in its order, and, together with what all
+//! consumers counted and summed, that nothing is lost or comes twice. Both: every word of every message.
+
+use anyhow::{Context, Result, bail};
+use workload::{examine, words_of};
+
+use super::plan::MOST_PRODUCERS;
+
+/// The sequence number of the message that ends an SPSC run.
+pub(super) const LAST: u64 = u64::MAX;
+
+/// What the consumer of an SPSC case checks.
+pub(super) struct Checker {
+    expected: u64,
+}
+
+impl Checker {
+    pub(super) fn new() -> Self {
+        Self { expected: 0 }
+    }
+
+    /// Messages that came, not counting the one that ends a run.
+    pub(super) fn count(&self) -> u64 {
+        self.expected
+    }
+
+    /// Checks one message; true if it is the one that ends the run.
+    ///
+    /// # Errors
+    /// If it is out of sequence, or any of its words is wrong.
+    #[inline(always)]
+    pub(super) fn check<const W: usize>(&mut self, words: impl Iterator<Item = u64>) -> Result<bool> {
+        let (first, wrong) = examine(words);
+        if first != self.expected || wrong != 0 {
+            return self.explain(first, wrong, W);
+        }
+        self.expected += 1;
+        Ok(false)
+    }
+
+    #[cold]
+    fn explain(&self, first: u64, wrong: u64, words: usize) -> Result<bool> {
+        if wrong != 0 {
+            bail!("message {} of {words} words arrived with wrong content", self.expected);
+        }
+        if first == LAST {
+            return Ok(true);
+        }
+        bail!("expected message {}, got message {first}: messages were lost or reordered", self.expected);
+    }
+
+    /// As [`check`](Self::check), for a frame of bytes.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check), and if the frame has another size.
+    #[inline(always)]
+    pub(super) fn check_bytes<const W: usize>(&mut self, frame: &[u8]) -> Result<bool> {
+        self.check::<W>(values::<W>(frame)?)
+    }
+}
+
+/// What one consumer of an MPMC case checks.
+pub(super) type ManyCheck = workload::Check<MOST_PRODUCERS>;
+
+/// Checks one message of an MPMC case.
+///
+/// # Errors
+/// If it has another size, any of its words is wrong, or it is out of its producer's order.
+#[inline(always)]
+pub(super) fn check_bytes<const W: usize>(check: &mut ManyCheck, frame: &[u8]) -> Result<()> {
+    let (word, wrong) = examine(values::<W>(frame)?);
+    if wrong != 0 {
+        bail!("message {word:#x} arrived with wrong content");
+    }
+    Ok(check.accept(word)?)
+}
+
+/// The words of a frame.
+///
+/// # Errors
+/// If it has another size.
+#[inline(always)]
+fn values<const W: usize>(frame: &[u8]) -> Result<impl Iterator<Item = u64>> {
+    let words = words_of::<W>(frame);
+    let words = words
+        .with_context(|| format!("expected a message of {} bytes, got one of {}", W * 8, frame.len()))?;
+    Ok(words.iter().map(|word| u64::from_ne_bytes(*word)))
+}
+
+#[cfg(test)]
+mod tests {
+    use workload::{END, fill_bytes, first_of, make};
+
+    use super::*;
+
+    #[test]
+    fn good_messages_pass_and_bad_ones_do_not() {
+        let mut checker = Checker::new();
+        let mut frame = [0; 64];
+        for sequence in 0..3 {
+            fill_bytes::<8>(sequence, &mut frame);
+            assert!(!checker.check_bytes::<8>(&frame).unwrap());
+        }
+        fill_bytes::<8>(4, &mut frame);
+        assert!(checker.check_bytes::<8>(&frame).unwrap_err().to_string().contains("lost or reordered"));
+        fill_bytes::<8>(3, &mut frame);
+        frame[60] ^= 1;
+        assert!(checker.check_bytes::<8>(&frame).unwrap_err().to_string().contains("wrong content"));
+        assert!(checker.check_bytes::<8>(&frame[..56]).unwrap_err().to_string().contains("64 bytes"));
+        assert!(checker.check::<8>(make::<8>(LAST).into_iter()).unwrap());
+        assert_eq!(checker.count(), 3);
+    }
+
+    #[test]
+    fn a_producers_messages_have_an_order() {
+        let mut check = ManyCheck::new();
+        let mut frame = [0; 64];
+        let mut send = |check: &mut ManyCheck, sequence, damage: u8| {
+            fill_bytes::<8>(sequence, &mut frame);
+            frame[60] ^= damage;
+            check_bytes::<8>(check, &frame).map_err(|error| error.to_string())
+        };
+        for sequence in [0, first_of(3), 1, 5, first_of(3) + 1] {
+            send(&mut check, sequence, 0).unwrap();
+        }
+        assert!(send(&mut check, 4, 0).unwrap_err().contains("order"));
+        assert!(send(&mut check, first_of(MOST_PRODUCERS), 0).unwrap_err().contains("order"));
+        assert!(send(&mut check, 6, 1).unwrap_err().contains("wrong content"));
+        assert_eq!((check.tally.count, check.ends), (5, 0));
+        send(&mut check, END, 0).unwrap();
+        assert_eq!((check.tally.count, check.ends), (5, 1));
+    }
+}

@@ -6,6 +6,8 @@ mod common;
 
 #[path = "filesystems/fuse.rs"]
 mod fuse;
+#[path = "filesystems/holes.rs"]
+mod holes;
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;

@@ -29,12 +29,16 @@ pub enum AttachError {
         /// How many entries there are.
         participants: usize,
     },
-    /// There is no space for one more producer's lane.
+    /// The filesystem has no space for what this participant needs of the file: an MPMC producer's new lane, or parts of a ring
+    /// that are holes in this file. Copying a file makes holes of zeros (`cp`, `tar -S`, `rsync -S`); storing into one
+    /// without space for it would end the process.
     NoSpace {
         /// The file.
         path: PathBuf,
-        /// Bytes that it takes.
+        /// Bytes that it takes; of a section with holes, at most.
         needed: u64,
+        /// Whether they are holes of a section that had its space once.
+        has_holes: bool,
     },
     /// The queue was unlinked.
     Unlinked {
@@ -88,7 +92,8 @@ impl fmt::Display for AttachError {
                  with more participants",
                 path.display()
             ),
-            Self::NoSpace { path, needed } => write!(
+            Self::NoSpace { path, needed, has_holes: true } => super::open::write_holes(f, path, *needed),
+            Self::NoSpace { path, needed, has_holes: false } => write!(
                 f,
                 "{}: no space for one more producer's lane of {needed} bytes; free some, or create the queue with \
                  less capacity",

@@ -98,6 +98,16 @@ impl fmt::Display for CreateError {
     }
 }
 
+/// A file has holes that cannot be filled.
+pub(super) fn write_holes(f: &mut fmt::Formatter<'_>, path: &Path, needed: u64) -> fmt::Result {
+    write!(
+        f,
+        "{}: the file has holes, as copies have (of zeros), and the filesystem no space for up to {needed} bytes of them; free \
+         some space, or copy the queue to where there is more",
+        path.display()
+    )
+}
+
 fn wrong_filesystem(f: &mut fmt::Formatter<'_>, path: &Path, filesystem: &str, reason: &str) -> fmt::Result {
     write!(
         f,
@@ -259,6 +269,14 @@ pub enum OpenError {
         /// The rkyv format of this program.
         expected: String,
     },
+    /// The header has holes, as a copy may have (`cp`, `tar -S` and `rsync -S` make them of zeros), and the filesystem has no
+    /// space for them. Using them without would end the process.
+    NoSpace {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that it takes, at most.
+        needed: u64,
+    },
     /// It is larger than the limit for files of others whom nobody trusts
     /// ([`Limits::file`](crate::untrusted::Limits::file)).
     TooLarge {
@@ -386,6 +404,7 @@ impl fmt::Display for OpenError {
                  with the same rkyv version and features",
                 path.display()
             ),
+            Self::NoSpace { path, needed } => write_holes(f, path, *needed),
             Self::TooLarge { path, what, found, limit } => write!(
                 f,
                 "{}: {what} is too large to be opened without trust: {found}, and the limit is {limit}; raise the limit, or \

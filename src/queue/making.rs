@@ -9,6 +9,7 @@ use super::opening::{
 };
 use super::options::{Handling, Resolved};
 use super::shared::{Checked, Shared};
+use super::space::header_not_mapped;
 use super::{Schema, opening};
 use crate::error::{CreateError, OpenError};
 use crate::shm::{self, Created, Plan, Size};
@@ -70,8 +71,9 @@ impl Shared {
             let path = path.clone();
             move |source| OpenError::Io { path, step, source }
         };
+        let needed = checked.geometry.lane_offset;
         let shared = Self::new(&Arc::new(file), checked, schema, handling)
-            .map_err(failed("mapping the header"))?
+            .map_err(|source| header_not_mapped(path.clone(), needed, source))?
             .owned()
             .map_err(failed("taking a share of the queue"))?;
         // After the share was taken: whoever removes the queue looks for that first.

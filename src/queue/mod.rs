@@ -15,6 +15,7 @@ mod producer;
 mod removing;
 mod schema;
 mod shared;
+mod space;
 mod spsc;
 pub(crate) mod untrusted;
 

@@ -88,9 +88,7 @@ pub(super) fn create_error(path: PathBuf, step: &'static str, source: io::Error,
         ErrorKind::AlreadyExists => CreateError::AlreadyExists { path },
         ErrorKind::NotFound | ErrorKind::NotADirectory => CreateError::NoDirectory { path },
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => CreateError::PermissionDenied { path },
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            CreateError::NoSpace { path, needed }
-        }
+        _ if shm::is_no_space(&source) => CreateError::NoSpace { path, needed },
         _ => CreateError::Io { path, step, source },
     }
 }

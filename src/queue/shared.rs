@@ -19,7 +19,7 @@ use crate::park::Bell;
 use crate::shm::fork::ForkGuard;
 use crate::shm::{
     self, Access, AttachLock, AttachLockError, Ground, Lease, Manner, Mapping, Named, Notice, Notices,
-    Tripwire,
+    Section, Tripwire,
 };
 use crate::sync::Ordering;
 
@@ -82,14 +82,14 @@ impl Shared {
         let manner = Manner { prefault, huge_pages, in_memory: ground.is_memory, tripwire, notices };
         // Words that are read one by one gain nothing from huge pages.
         let small_pages = Manner { huge_pages: false, ..manner.clone() };
-        let header = Mapping::new(file, 0, geometry.lane_offset, Access::ReadWrite, &small_pages)?;
-        let header = Arc::new(header);
+        let all = Section { offset: 0, len: geometry.lane_offset };
+        let header = Arc::new(Mapping::sparse(file, all, Access::ReadWrite, &small_pages)?);
         let bell = |offset| Bell::new(words(&header, layout::DOORBELLS_OFFSET + offset));
         let bells = Bells {
             messages: bell(offset_of!(Doorbells, messages)),
             room: bell(offset_of!(Doorbells, room)),
         };
-        Ok(Self {
+        let shared = Self {
             path,
             is_memfd,
             file: Arc::clone(file),
@@ -103,7 +103,9 @@ impl Shared {
             owner: None,
             bells,
             is_trusted: true,
-        })
+        };
+        shared.ready_header(&shared.header)?;
+        Ok(shared)
     }
 
     /// The same, for those who believe nobody that can write the file. `self` is not shared with anybody yet.
@@ -117,14 +119,9 @@ impl Shared {
         self.is_trusted
     }
 
-    /// Maps a section, as the options of this handle say.
-    pub(super) fn map_section(&self, offset: u64, len: u64, access: Access) -> io::Result<Mapping> {
-        Mapping::new(&self.file, offset, len, access, &self.manner)
-    }
-
-    /// The same, of a section with holes.
-    pub(super) fn map_sparse(&self, offset: u64, len: u64, access: Access) -> io::Result<Mapping> {
-        Mapping::sparse(&self.file, offset, len, access, &self.manner)
+    /// Maps a section that may have holes, which must not be touched before they are made ready.
+    pub(super) fn map_sparse(&self, section: Section, access: Access) -> io::Result<Mapping> {
+        Mapping::sparse(&self.file, section, access, &self.manner)
     }
 
     /// Keeps others from attaching and unlinking. The queue is not unlinked then.
@@ -226,6 +223,11 @@ impl Shared {
 
     pub(super) fn is_memfd(&self) -> bool {
         self.is_memfd
+    }
+
+    /// Whether no disk is behind the file.
+    pub(super) fn is_in_memory(&self) -> bool {
+        self.manner.in_memory
     }
 
     pub(super) fn handling(&self) -> Handling {

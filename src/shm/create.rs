@@ -8,11 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, posix_fallocate};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::unistd::linkat;
 
 use super::filesystem::{Ground, Unsuitable, check_directory, check_file};
 use super::owner::Sharing;
+use super::space::{Section, allocate};
 use super::step::{StepError, at};
 use super::temporary::Temporary;
 
@@ -107,25 +108,13 @@ fn fill(file: &File, plan: Plan<'_>) -> Result<Ground, NotCreated> {
 /// Gives an empty file its size, space and contents.
 pub(super) fn write(file: &File, plan: Plan<'_>) -> Result<(), StepError> {
     let Plan { size, contents, .. } = plan;
-    allocate(file, 0, size.allocated).map_err(at("allocating space for the file"))?;
+    allocate(file, Section { offset: 0, len: size.allocated })
+        .map_err(at("allocating space for the file"))?;
     if size.len > size.allocated {
         file.set_len(size.len).map_err(at("setting the length of the file"))?;
     }
     let written = contents.iter().try_for_each(|(offset, bytes)| file.write_all_at(bytes, *offset));
     written.map_err(at("writing the header"))
-}
-
-/// Gives these bytes their space on the disk now: a full disk is an error here, not a SIGBUS at some later store.
-pub(crate) fn allocate(file: &File, offset: u64, len: u64) -> io::Result<()> {
-    let too_large = |_| io::Error::from(Errno::EFBIG);
-    let (offset, len) = (i64::try_from(offset).map_err(too_large)?, i64::try_from(len).map_err(too_large)?);
-    loop {
-        match posix_fallocate(file, offset, len) {
-            Ok(()) => return Ok(()),
-            Err(Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
 }
 
 fn link(file: &File, path: &Path) -> io::Result<()> {

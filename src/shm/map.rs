@@ -7,10 +7,12 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
+use nix::errno::Errno;
 
 use super::fork::ForkGuard;
 use super::notice::{Notice, Notices};
 use super::pages::Pages;
+use super::space::{Section, reserve};
 use super::truncation::{Tripwire, Watch};
 
 /// How a section is mapped.
@@ -37,62 +39,84 @@ pub(crate) struct Manner {
 pub(crate) struct Mapping {
     /// Before the pages, so that it ends before the mapping goes.
     _watch: Option<Watch>,
+    /// In the file.
+    offset: u64,
     pages: Pages,
     access: Access,
     manner: Manner,
 }
 
 impl Mapping {
-    /// Maps `len` bytes from `offset`, which must be a multiple of the page size, and makes them ready as the manner says.
-    /// The caller has checked that the file is that long.
-    pub(crate) fn new(
-        file: &File,
-        offset: u64,
-        len: u64,
-        access: Access,
-        manner: &Manner,
-    ) -> io::Result<Self> {
-        let mapping = Self::sparse(file, offset, len, access, manner)?;
-        mapping.prepare(0, mapping.pages.len());
-        Ok(mapping)
-    }
-
-    /// The same, with holes, which must stay untouched until they are filled: on tmpfs even reading one fills it.
-    pub(crate) fn sparse(
-        file: &File,
-        offset: u64,
-        len: u64,
-        access: Access,
-        manner: &Manner,
-    ) -> io::Result<Self> {
-        let len = usize::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        let pages = Pages::map(file, offset, len, access, manner.huge_pages)?;
+    /// Maps a section, which must begin at a multiple of the page size; no page of it is touched. What may be a hole has to be
+    /// made [`ready`](Self::ready) first: in memory even reading one takes space, and where there is none, the kernel ends
+    /// the process. The caller has checked that the file is that long.
+    pub(crate) fn sparse(file: &File, section: Section, access: Access, manner: &Manner) -> io::Result<Self> {
+        let len = usize::try_from(section.len).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        let pages = Pages::map(file, section.offset, len, access, manner.huge_pages)?;
         let start = pages.start();
         let watch = |tripwire: &Arc<Tripwire>| tripwire.watch(start, len, access == Access::ReadWrite);
         let watch = manner.tripwire.as_ref().map(watch).transpose()?;
-        Ok(Self { _watch: watch, pages, access, manner: manner.clone() })
+        Ok(Self { _watch: watch, offset: section.offset, pages, access, manner: manner.clone() })
     }
 
-    /// Makes a part ready that is no hole any more. What does not work is noted: then its pages are mapped as they are
-    /// touched.
-    pub(crate) fn prepare(&self, offset: usize, len: usize) {
-        let notices = &self.manner.notices;
+    /// Gives a part of the mapping the space that it may lack, and maps its pages as the manner says. `is_whole`: the file is
+    /// known to lack none.
+    ///
+    /// # Errors
+    /// [`StorageFull`](io::ErrorKind::StorageFull) if there is no space for it.
+    pub(crate) fn ready(&self, file: &File, part: Section, is_whole: bool) -> io::Result<()> {
+        let in_memory = self.manner.in_memory;
+        let section = Section { offset: self.offset + part.offset, len: part.len };
+        // A page of a disk file that is only read takes no space.
+        let is_lacking = !is_whole && (in_memory || self.access == Access::ReadWrite);
+        let is_reserved = !is_lacking || (!in_memory && reserve(file, section)?);
+        let (offset, len) = (part.offset as usize, part.len as usize);
+        match self.prepare(offset, len, !is_reserved) {
+            Err(error) if error.raw_os_error() == Some(libc::EFAULT) => {
+                // What would be a SIGBUS at a touch: no space, or the file has become shorter, which touching tells.
+                if is_lacking && file.metadata()?.len() >= section.offset + section.len {
+                    return Err(Errno::ENOSPC.into());
+                }
+                self.not_prefaulted(&error);
+                Ok(())
+            }
+            Err(error) => {
+                self.not_prefaulted(&error);
+                // An old kernel: nobody has the pages mapped in advance, and reserving them is the next best.
+                if is_reserved { Ok(()) } else { reserve(file, section).map(drop) }
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Maps the pages of a part that is no hole, as the manner says. What does not work is noted: then they are mapped as they
+    /// are touched.
+    pub(crate) fn prefault(&self, offset: usize, len: usize) {
+        if let Err(error) = self.prepare(offset, len, false) {
+            self.not_prefaulted(&error);
+        }
+    }
+
+    fn not_prefaulted(&self, error: &io::Error) {
+        self.manner.notices.add(Notice::NotPrefaulted { reason: error.to_string() });
+    }
+
+    /// Joins pages if the manner says so, and maps them if it does, or `at_any_rate`.
+    fn prepare(&self, offset: usize, len: usize, at_any_rate: bool) -> io::Result<()> {
         if self.manner.huge_pages
             && let Err(error) = self.join_pages(offset, len)
         {
-            notices.add(Notice::NoHugePages { reason: error.to_string() });
+            self.manner.notices.add(Notice::NoHugePages { reason: error.to_string() });
         }
-        if !self.manner.prefault {
-            return;
+        if !self.manner.prefault && !at_any_rate {
+            return Ok(());
         }
         let advice = match self.access {
-            // In memory that is as good: the pages can be written to then without another fault.
+            // In memory that is as good: it takes the page's space, and the page can be written to without another fault.
             Access::ReadWrite if !self.manner.in_memory => libc::MADV_POPULATE_WRITE,
             Access::Read | Access::ReadWrite => libc::MADV_POPULATE_READ,
         };
-        if let Err(error) = self.pages.advise(advice, offset, len) {
-            notices.add(Notice::NotPrefaulted { reason: error.to_string() });
-        }
+        self.pages.advise(advice, offset, len)
     }
 
     /// Has the kernel put huge pages there, now.

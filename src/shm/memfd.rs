@@ -136,7 +136,8 @@ mod tests {
         assert_eq!(check_seals(&file).unwrap(), Ok(()));
         assert!(file.set_len(0).is_err());
         assert!(file.set_len(1 << 20).is_err());
-        crate::shm::allocate(&file, 1 << 15, 1 << 15).unwrap();
+        let upper_half = crate::shm::Section { offset: 1 << 15, len: 1 << 15 };
+        crate::shm::allocate(&file, upper_half).unwrap();
         assert_eq!(file.metadata().unwrap().len(), 1 << 16);
     }
 

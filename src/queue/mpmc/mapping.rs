@@ -11,7 +11,7 @@ use crate::layout::{CURSORS_OFFSET, Geometry, Policy, RARE_OFFSET, REGISTRY_OFFS
 use crate::links::Links;
 use crate::queue::Shared;
 use crate::queue::options::Resolved;
-use crate::shm::{self, Access, Mapping};
+use crate::shm::{self, Access, Mapping, Section};
 
 /// All lanes of a queue, for reading. Those that are not ready are holes.
 pub(super) struct Lanes {
@@ -21,35 +21,44 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub(super) fn map(shared: &Shared) -> io::Result<Self> {
+    /// Those that are ready have their space then. One that becomes ready later gets it from its producer.
+    pub(super) fn map(shared: &Shared, links: &Links) -> io::Result<Self> {
         let geometry = shared.geometry();
         let lane_len = geometry.lane_len;
         let len = geometry.file_len() - geometry.lane_offset;
-        let mapping = Arc::new(shared.map_sparse(geometry.lane_offset, len, Access::Read)?);
+        let section = Section { offset: geometry.lane_offset, len };
+        let mapping = Arc::new(shared.map_sparse(section, Access::Read)?);
+        // On a disk a hole that is read takes no space.
+        if shared.is_in_memory() && !shared.is_whole()? {
+            for lane in (0..links.entries.len()).filter(|lane| links.is_lane_ready(*lane)) {
+                let part = Section { offset: lane as u64 * lane_len, len: lane_len };
+                mapping.ready(shared.file(), part, false)?;
+            }
+        }
         let memory = memory(&mapping, len as usize);
         Ok(Self { mapping, memory, lane_len })
     }
 
-    /// Makes the first look at each page of a lane that has become ready cheap.
+    /// Makes the first access to each page of a lane that has become ready cheap.
     pub(super) fn prepare(&self, lane: usize) {
-        self.mapping.prepare(lane * self.lane_len as usize, self.lane_len as usize);
+        self.mapping.prefault(lane * self.lane_len as usize, self.lane_len as usize);
     }
 }
 
-/// One lane, for its producer: first given its space on the disk.
+/// One lane, for its producer; it has its space then.
 pub(super) fn map_own_lane(shared: &Shared, lane: usize) -> io::Result<LaneMemory> {
-    let geometry = shared.geometry();
-    let len = geometry.lane_len;
-    let mapping = shared.map_section(lane_offset(geometry, lane), len, Access::ReadWrite)?;
-    Ok(memory(&Arc::new(mapping), len as usize))
+    let section = lane_section(shared.geometry(), lane);
+    let mapping = shared.map_section(section, Access::ReadWrite)?;
+    Ok(memory(&Arc::new(mapping), section.len as usize))
 }
 
+/// Gives a lane that has never been used its space.
 pub(super) fn allocate_lane(file: &File, geometry: &Geometry, lane: usize) -> io::Result<()> {
-    shm::allocate(file, lane_offset(geometry, lane), geometry.lane_len)
+    shm::allocate(file, lane_section(geometry, lane))
 }
 
-fn lane_offset(geometry: &Geometry, lane: usize) -> u64 {
-    geometry.lane_offset + lane as u64 * geometry.lane_len
+fn lane_section(geometry: &Geometry, lane: usize) -> Section {
+    Section { offset: geometry.lane_offset + lane as u64 * geometry.lane_len, len: geometry.lane_len }
 }
 
 fn memory(mapping: &Arc<Mapping>, len: usize) -> LaneMemory {
@@ -63,12 +72,11 @@ fn memory(mapping: &Arc<Mapping>, len: usize) -> LaneMemory {
 impl Shared {
     /// Turns the system's refusal of a lane into an error for people.
     pub(super) fn lane_failed(&self, source: io::Error) -> AttachError {
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                AttachError::NoSpace { path: self.path().to_path_buf(), needed: self.geometry().lane_len }
-            }
-            _ => self.attach_failed("allocating the lane")(source),
+        if shm::is_no_space(&source) {
+            let path = self.path().to_path_buf();
+            return AttachError::NoSpace { path, needed: self.geometry().lane_len, has_holes: false };
         }
+        self.attach_failed("allocating the lane")(source)
     }
 
     /// Options of a queue of the same shape, but for its policy.

@@ -78,8 +78,9 @@ pub(crate) struct Run {
 impl MpmcReceiver {
     pub(super) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
         let member = Member::attach(Arc::clone(&shared), EntryRole::Consumer)?;
-        let lanes = Lanes::map(&shared).map_err(shared.attach_failed("mapping the lanes"))?;
         let geometry = shared.geometry();
+        let lanes = Lanes::map(&shared, &member.links)
+            .map_err(shared.not_mapped("mapping the lanes", geometry.lane_len))?;
         Ok(Self {
             redo: RedoScan::new(&member.links),
             blockage: Blockage::default(),

@@ -11,6 +11,7 @@ use crate::queue::BytesQueue;
 use crate::queue::kind::Mpmc;
 use crate::queue::opening::{Found, find};
 use crate::queue::options::Handling;
+use crate::queue::space::header_not_mapped;
 use crate::queue::{Schema, Shared};
 use crate::shm::with_recovery_lock;
 use crate::sync::Ordering;
@@ -82,10 +83,10 @@ pub fn recover(name: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
     if checked.geometry.order.is_none() {
         return Ok(Recovery::default());
     }
-    let path = checked.path.clone();
+    let (path, needed) = (checked.path.clone(), checked.geometry.lane_offset);
     let handling = Handling { prefault: false, ..Handling::default() };
     let shared = Shared::new(&Arc::new(file), checked, &Schema::bytes(), handling)
-        .map_err(|source| RecoverError::Io { path, source })?;
+        .map_err(|source| RecoverError::Open(header_not_mapped(path, needed, source)))?;
     BytesQueue::<Mpmc>::from_shared(Arc::new(shared)).recover()
 }
 

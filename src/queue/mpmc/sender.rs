@@ -52,7 +52,8 @@ impl MpmcSender {
             allocate_lane(shared.file(), geometry, me).map_err(|source| shared.lane_failed(source))?;
             links.set_lane_ready(me);
         }
-        let memory = map_own_lane(&shared, me).map_err(shared.attach_failed("mapping the lane"))?;
+        let memory =
+            map_own_lane(&shared, me).map_err(shared.not_mapped("mapping the lane", geometry.lane_len))?;
         let frames = links.frames_in(me);
         let writer = Writer::adopt(memory, 0, geometry, links.links.len(), &frames)
             .map_err(|damage| AttachError::Damaged(shared.damaged(damage)))?;

@@ -8,7 +8,7 @@ use crate::error::{AttachError, Role};
 use crate::lane::{LaneMemory, Ref};
 use crate::layout::{self, Cursors, Entry, Geometry};
 use crate::queue::Shared;
-use crate::shm::{self, Access, Lease};
+use crate::shm::{self, Access, Lease, Section};
 use crate::sync::Ordering;
 
 /// A role that was taken, with all that its holder needs.
@@ -36,13 +36,14 @@ impl Shared {
         entry.generation.fetch_add(1, Ordering::Relaxed);
         // The role is ours now; mapping a large lane may take long, and need not keep others from theirs.
         drop(lock);
-        let memory = self.map_lane(access).map_err(self.attach_failed("mapping the lane"))?;
+        let memory =
+            self.map_lane(access).map_err(self.not_mapped("mapping the lane", self.geometry().lane_len))?;
         Ok(Attached { memory, cursors: self.words(layout::CURSORS_OFFSET), lease })
     }
 
     fn map_lane(&self, access: Access) -> io::Result<LaneMemory> {
         let Geometry { lane_offset, lane_len, .. } = *self.geometry();
-        let lane = self.map_section(lane_offset, lane_len, access)?;
+        let lane = self.map_section(Section { offset: lane_offset, len: lane_len }, access)?;
         let len = self.geometry().ring_bytes() as usize;
         let ring = lane.at(layout::LEAD, len);
         // SAFETY: the section holds LEAD >= 8 bytes before the ring and `len` bytes of it; the mapping lives as

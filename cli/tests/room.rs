@@ -1,0 +1,39 @@
+//! Filesystems that get full, and limits on file sizes: the command says so, and no signal ends it.
+
+use std::process::Command;
+
+/// Runs a script in a mount namespace of its own with `$d` on a tmpfs of 4 MiB; none if nothing can be mounted here.
+fn on_small_filesystem(script: &str) -> Option<String> {
+    let prepare =
+        "set -u; d=$(mktemp -d) && mount -t tmpfs -o size=4M tmpfs $d && cd $d || { echo skipped; exit; }\n";
+    let output = Command::new("unshare")
+        .args(["-m", "bash", "-c", &format!("{prepare}{script}")])
+        .env("ringway", env!("CARGO_BIN_EXE_ringway"))
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    if text.contains("skipped") { None } else { Some(text) }
+}
+
+#[test]
+fn a_copy_with_holes_on_a_full_filesystem() {
+    let script = "
+        for kind in mpmc spsc; do
+            $ringway create ./m --kind $kind --capacity 1M -q; $ringway send ./m x; $ringway recv ./m
+            cp --sparse=always m copy; rm m; head -c 10M /dev/zero > filler
+            seq 100000 | timeout 20 $ringway send ./copy --timeout 1; echo send $kind $?
+            timeout 20 $ringway recv ./copy > /dev/null; echo recv $kind $?
+            $ringway stat ./copy > /dev/null; echo stat $kind $?
+            rm -f filler copy
+        done 2>&1 | grep -v '^filler'; true";
+    let Some(said) = on_small_filesystem(script) else {
+        println!("skipped: nothing can be mounted here");
+        return;
+    };
+    for line in ["send mpmc 1", "recv mpmc 1", "send spsc 1", "recv spsc 1", "stat mpmc 0", "stat spsc 0"] {
+        assert!(said.lines().any(|said| said == line), "{line:?} in:\n{said}");
+    }
+    assert_eq!(said.matches("the file has holes").count(), 4, "{said}");
+}

@@ -1,4 +1,4 @@
-//! Programs that are built with other settings of rkyv. They cannot be in one build: `scripts/rkyv-formats.sh` builds this
+//! Programs that are built with other settings of rkyv. They cannot be in one build: `cargo xtask rkyv-formats` builds this
 //! with each of them and lets every one open what the others have written. Alone, it opens its own file only.
 
 mod common;

@@ -1,5 +1,5 @@
-//! Why a child failed: it leaves the reason in a page that it shares with its parent, so that the parent's report has the
-//! cause and not only an exit code.
+//! Why a child failed: it leaves the reason in a page that it shares with its parent, so that the
+//! parent's report has the cause and not only an exit code.
 
 use std::any::Any;
 use std::sync::OnceLock;
@@ -29,7 +29,8 @@ pub(crate) fn clear() {
     }
 }
 
-/// In a child that fails: leaves the reason. The first failure of a test is kept, as later ones mostly follow from it.
+/// In a child that fails: leaves the reason. The first failure of a test is kept, as later ones
+/// mostly follow from it.
 pub(crate) fn publish(text: &str) {
     let Some(page) = PAGE.get() else { return };
     let pid = u64::from(std::process::id());
@@ -52,7 +53,8 @@ pub(crate) fn text_of(panic: &(dyn Any + Send)) -> &str {
     text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("it says nothing")
 }
 
-/// The cause that a child left, if one did: its process id, and the text in `buffer`. Allocates nothing, for a signal handler.
+/// The cause that a child left, if one did: its process id, and the text in `buffer`. Allocates
+/// nothing, for a signal handler.
 pub(crate) fn read(buffer: &mut [u8; MOST_BYTES]) -> Option<(u64, &[u8])> {
     let page = PAGE.get()?;
     let len = page[LEN].load(Ordering::Acquire) as usize;

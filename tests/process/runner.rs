@@ -1,8 +1,9 @@
 //! Runs tests one after another in the only thread there is, and gives them a directory.
 //!
-//! The command line is that of libtest (`--list`, `--exact`, `--skip`, `--ignored`, a filter): `libtest-mimic` reads it. With one
-//! test thread it runs every test in the main thread and starts no other, which its own `tests/threads.rs` checks: a process
-//! with threads must not fork without exec.
+//! The command line is that of libtest (`--list`, `--exact`, `--skip`, `--ignored`, a filter):
+//! `libtest-mimic` reads it. With one test thread it runs every test in the main thread and starts
+//! no other, which its own `tests/threads.rs` checks: a process with threads must not fork without
+//! exec.
 
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,7 +38,8 @@ impl Test {
         Self { name: name.into(), body: Box::new(body) }
     }
 
-    /// Every test is bounded by the watchdog, and a failure is reported with the cause that a child gave.
+    /// Every test is bounded by the watchdog, and a failure is reported with the cause that a child
+    /// gave.
     fn into_trial(self) -> Trial {
         let Self { name, body } = self;
         Trial::test(name.clone(), move || {
@@ -60,7 +62,8 @@ pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
     if !arguments.list {
-        // It prints the seed, which a list must not have. Before any child: all of them draw from one seed.
+        // It prints the seed, which a list must not have. Before any child: all of them draw from
+        // one seed.
         Random::new(0);
     }
     // Before any child, too: all of them share the page.

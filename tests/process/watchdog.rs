@@ -1,5 +1,5 @@
-//! A bound on every test: one that makes no progress for a minute ends the whole program by SIGALRM, and the last line says which
-//! test it was, and why a child of it had failed, if one had.
+//! A bound on every test: one that makes no progress for a minute ends the whole program by
+//! SIGALRM, and the last line says which test it was, and why a child of it had failed, if one had.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -21,7 +21,8 @@ pub(crate) fn install() {
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = expired as *const () as usize;
     action.sa_flags = libc::SA_RESETHAND;
-    // SAFETY: the handler only calls what POSIX allows in handlers, and the action is a local variable.
+    // SAFETY: the handler only calls what POSIX allows in handlers, and the action is a local
+    // variable.
     let set = unsafe { libc::sigaction(libc::SIGALRM, &raw const action, ptr::null_mut()) };
     assert_eq!(set, 0, "sigaction: {}", std::io::Error::last_os_error());
 }
@@ -62,7 +63,8 @@ extern "C" fn expired(_: i32) {
         say(cause);
     }
     say(b"\n");
-    // SAFETY: SA_RESETHAND has restored the default action, which ends the process once this handler returns.
+    // SAFETY: SA_RESETHAND has restored the default action, which ends the process once this
+    // handler returns.
     unsafe { libc::raise(libc::SIGALRM) };
 }
 

@@ -1,5 +1,6 @@
-//! What ringway's benchmarks send and check, in one copy for `ringway bench`, the benches of the library and `rivals`: the words
-//! of a message, the order of each producer's messages, and the sum by which nothing can be lost or come twice unnoticed.
+//! What ringway's benchmarks send and check, in one copy for `ringway bench`, the benches of the
+//! library and `rivals`: the words of a message, the order of each producer's messages, and the sum
+//! by which nothing can be lost or come twice unnoticed.
 //!
 //! This is part of those programs and no API for others.
 

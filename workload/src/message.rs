@@ -1,4 +1,5 @@
-//! The words of a message: word `i` is the first word plus `i`, so that every word is checked and none can come from elsewhere.
+//! The words of a message: word `i` is the first word plus `i`, so that every word is checked and
+//! none can come from elsewhere.
 
 /// A message of `W` words by value.
 pub type Message<const W: usize> = [u64; W];
@@ -32,7 +33,8 @@ pub fn fill_bytes<const W: usize>(first: u64, room: &mut [u8]) {
 
 /// The words of a message of `W` words in place, as bytes; none if it has another size.
 ///
-/// A reference to an array: compilers must see the length where the words are examined, or they count.
+/// A reference to an array: compilers must see the length where the words are examined, or they
+/// count.
 #[inline(always)]
 pub fn words_of<const W: usize>(bytes: &[u8]) -> Option<&[[u8; 8]; W]> {
     if bytes.len() != W * 8 {

@@ -1,4 +1,5 @@
-//! Many producers' messages: where each comes from, whether each producer's come in its order, and what all of them sum up to.
+//! Many producers' messages: where each comes from, whether each producer's come in its order, and
+//! what all of them sum up to.
 
 use std::fmt;
 
@@ -18,7 +19,8 @@ pub fn origin(first_word: u64) -> (usize, u64) {
     ((first_word >> PRODUCER_SHIFT) as usize, first_word & ((1 << PRODUCER_SHIFT) - 1))
 }
 
-/// A set of messages in whatever order: their number, and a sum that differs where a message is missing, came twice or changed.
+/// A set of messages in whatever order: their number, and a sum that differs where a message is
+/// missing, came twice or changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Tally {

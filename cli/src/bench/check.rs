@@ -1,5 +1,6 @@
-//! What consumers check. SPSC: the sequence. MPMC: that each producer's messages come in its order, and, together with what all
-//! consumers counted and summed, that nothing is lost or comes twice. Both: every word of every message.
+//! What consumers check. SPSC: the sequence. MPMC: that each producer's messages come in its order,
+//! and, together with what all consumers counted and summed, that nothing is lost or comes twice.
+//! Both: every word of every message.
 
 use anyhow::{Context, Result, bail};
 use workload::{examine, words_of};

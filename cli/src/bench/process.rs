@@ -1,4 +1,5 @@
-//! What every worker process does besides its work: it keeps to one core, ends with its parent, and talks to it.
+//! What every worker process does besides its work: it keeps to one core, ends with its parent, and
+//! talks to it.
 
 use anyhow::{Context, Result, bail};
 use nix::sched::{CpuSet, sched_setaffinity};

@@ -1,4 +1,5 @@
-//! What a worker process is told to do: types alone, which everything that plans, starts or does the work shares.
+//! What a worker process is told to do: types alone, which everything that plans, starts or does
+//! the work shares.
 
 use std::path::PathBuf;
 use std::time::Duration;

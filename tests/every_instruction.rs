@@ -1,6 +1,7 @@
 //! Proves that it does not matter at which instruction a participant is killed: a tracer steps a process through one
 //! operation and kills it after one instruction, then another one after two, and so on until the operation is
-//! complete; each time the survivors take over and check everything.
+//! complete; each time the library looks from outside and finds no fault, and the survivors take over and check
+//! everything.
 //!
 //! `cargo test --release --test every_instruction` tries every instruction of sending, receiving and releasing. Debug
 //! builds execute ten times more of them, and opening and attaching take thousands even in release: there, every
@@ -15,7 +16,9 @@ mod every_instruction {
     pub(crate) mod attaching;
     pub(crate) mod attempts;
     pub(crate) mod files;
+    pub(crate) mod looking;
     pub(crate) mod mpmc;
+    pub(crate) mod pausing;
     pub(crate) mod receiving;
     pub(crate) mod sending;
     pub(crate) mod tracer;
@@ -30,6 +33,7 @@ fn main() -> std::process::ExitCode {
     tests.extend(every_instruction::receiving::tests());
     tests.extend(every_instruction::attaching::tests());
     tests.extend(every_instruction::files::tests());
+    tests.extend(every_instruction::pausing::tests());
     tests.extend(every_instruction::mpmc::tests());
     process::run(tests)
 }

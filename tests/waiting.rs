@@ -14,6 +14,10 @@ mod process;
 mod attempts;
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[path = "waiting/looking.rs"]
+mod looking;
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[allow(dead_code, reason = "as above")]
 #[path = "every_instruction/tracer.rs"]
 mod tracer;

@@ -31,6 +31,7 @@
 //! [`recover`](crate::recover) and [`unlink_if_unused`](crate::unlink_if_unused) do something about what was
 //! found.
 
+mod chain;
 mod header;
 mod links;
 mod members;
@@ -40,6 +41,7 @@ mod peek_spsc;
 mod snapshot;
 mod source;
 mod spsc;
+mod walk;
 
 use std::path::Path;
 

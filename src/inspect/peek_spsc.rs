@@ -1,34 +1,36 @@
 //! Messages of an SPSC queue: where they begin, the commit word, the payload, and then whether that is released.
 
+use super::chain::chain;
 use super::peek::{FrameState, Peek, Peeked, PeekedFrame, Start, copy};
 use super::source::Source;
-use super::spsc::{At, RingFrame, Step, Walk, chain, cursor_damage, handed_out, in_file, released};
+use super::spsc::{At, fixed_cursors, handed_out, in_file, released};
+use super::walk::{RingFrame, Step, Walk};
 use crate::error::InspectError;
 use crate::layout::Framing;
 
 pub(super) fn peek(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {
-    let (at, damage) = cursor_damage(source)?;
-    if damage.is_some() {
-        return Ok(Peeked { damage, next: at.tail, ..Peeked::default() });
-    }
     match source.geometry.framing {
         Framing::Variable => variable(source, what),
-        Framing::Fixed { len } => fixed(source, what, at, len),
+        Framing::Fixed { len } => fixed(source, what, len),
     }
 }
 
-/// Where messages that are wanted begin.
-fn first(what: &Peek, at: At, held_until: u64) -> u64 {
+/// Where messages that are wanted begin; `end` is the end of what is committed.
+fn first(what: &Peek, at: At, held_until: u64, end: u64) -> u64 {
     let oldest = if what.held { at.released } else { held_until };
     match what.start {
-        Start::From(position) => position.clamp(oldest, at.tail.max(oldest)),
+        Start::From(position) => position.clamp(oldest, end.max(oldest)),
         Start::Oldest | Start::Newest => oldest,
     }
 }
 
-fn fixed(source: &Source, what: &Peek, at: At, len: u64) -> Result<Peeked, InspectError> {
-    let held_until = handed_out(source, at);
-    let mut from = first(what, at, held_until);
+fn fixed(source: &Source, what: &Peek, len: u64) -> Result<Peeked, InspectError> {
+    let (at, damage) = fixed_cursors(source)?;
+    if damage.is_some() {
+        return Ok(Peeked { damage, next: at.tail, ..Peeked::default() });
+    }
+    let held_until = handed_out(source, at, at.tail);
+    let mut from = first(what, at, held_until, at.tail);
     let most = what.most as u64;
     if what.start == Start::Newest {
         from = from.max(at.tail.saturating_sub(most));
@@ -50,8 +52,8 @@ fn fixed(source: &Source, what: &Peek, at: At, len: u64) -> Result<Peeked, Inspe
 
 fn variable(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {
     let chain = chain(source)?;
-    let held_until = handed_out(source, chain.at);
-    let from = first(what, chain.at, held_until);
+    let held_until = handed_out(source, chain.at, chain.end);
+    let from = first(what, chain.at, held_until, chain.end.max(chain.at.tail));
     let wanted = &chain.starts[chain.starts.partition_point(|start| *start < from)..];
     let wanted = match what.start {
         Start::Newest => &wanted[wanted.len().saturating_sub(what.most)..],

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::looking::look;
 use super::tracer::{Gate, Traced};
 use crate::process::{Outcome, Random, ensure, number_from, progress};
 
@@ -155,7 +156,9 @@ impl Step<'_> {
                 return Ok(true);
             }
         }
+        look(self.file)?;
         meanwhile()?;
+        look(self.file)?;
         traced.finish()?;
         traced.kill()?;
         Ok(false)
@@ -182,6 +185,7 @@ impl Step<'_> {
             }
         }
         traced.kill()?;
+        look(self.file)?;
         Ok(course)
     }
 }

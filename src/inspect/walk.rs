@@ -1,0 +1,118 @@
+//! A walk over the frames of an SPSC ring with frames of any size, by their commit words.
+
+use super::source::Source;
+use super::spsc::in_file;
+use crate::error::{Damaged, InspectError};
+use crate::lane::ring::Ring;
+use crate::layout::{POSITION_LIMIT, commit};
+
+/// A committed frame of any size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RingFrame {
+    /// Where its range starts, which may be padding before it.
+    pub(super) position: u64,
+    /// Where its commit word stands, by position.
+    pub(super) word_at: u64,
+    pub(super) word: u64,
+    /// Offset of the payload in the ring.
+    pub(super) offset: u64,
+    pub(super) len: u64,
+    pub(super) end: u64,
+}
+
+pub(super) enum Step {
+    Frame(RingFrame),
+    End,
+    /// A word that cannot stand there, if this really is where a frame begins.
+    Damaged(Damaged),
+}
+
+/// A walk over committed frames, from the oldest one on.
+pub(super) struct Walk {
+    ring: Ring<{ commit::WORD }>,
+    start: u64,
+    position: u64,
+    /// A piece of the ring, read at one go, and where it begins. A word that seems wrong in here is read anew.
+    window: Vec<u8>,
+    window_at: u64,
+    window_len: usize,
+}
+
+impl Walk {
+    /// `window` bytes are read at one go; 8: every word by itself, which makes sure that it is no older than what was
+    /// seen before it.
+    pub(super) fn new(source: &Source, position: u64, window: usize) -> Self {
+        let ring = Ring::new(&source.geometry);
+        Self { ring, start: position, position, window: Vec::new(), window_at: 0, window_len: window }
+    }
+
+    pub(super) fn step(&mut self, source: &Source) -> Result<Step, InspectError> {
+        // A damaged chain must not lead round and round, nor a damaged cursor anywhere.
+        let is_round = self.position.saturating_sub(self.start) >= self.ring.capacity();
+        if is_round || self.position > POSITION_LIMIT.saturating_add(self.ring.capacity()) {
+            return Ok(Step::End);
+        }
+        match self.look(source, false)? {
+            Ok(Some(frame)) => Ok(self.advance(frame)),
+            Ok(None) => Ok(Step::End),
+            Err(_) => match self.look(source, true)? {
+                Ok(Some(frame)) => Ok(self.advance(frame)),
+                Ok(None) => Ok(Step::End),
+                Err((position, found)) => Ok(Step::Damaged(source.damaged("commit word", position, found))),
+            },
+        }
+    }
+
+    fn advance(&mut self, frame: RingFrame) -> Step {
+        self.position = frame.end;
+        Step::Frame(frame)
+    }
+
+    /// The frame at the position, if one is committed; else the word that cannot stand there, and where.
+    fn look(
+        &mut self,
+        source: &Source,
+        anew: bool,
+    ) -> Result<Result<Option<RingFrame>, (u64, u64)>, InspectError> {
+        let position = self.position;
+        let word = self.word(source, position, anew)?;
+        let (word_at, word) = match word {
+            commit::NONE => return Ok(Ok(None)),
+            commit::PADDING if self.ring.index(position) != 0 => {
+                let behind = position + self.ring.rest(position);
+                (behind, self.word(source, behind, anew)?)
+            }
+            word => (position, word),
+        };
+        let end = commit::message_len(word).and_then(|len| Some((len, self.ring.checked_end(word_at, len)?)));
+        Ok(match end {
+            Some((len, end)) => {
+                Ok(Some(RingFrame { position, word_at, word, offset: self.ring.index(word_at), len, end }))
+            }
+            None => Err((word_at, word)),
+        })
+    }
+
+    fn word(&mut self, source: &Source, position: u64, anew: bool) -> Result<u64, InspectError> {
+        // The commit word stands in the eight bytes before its payload.
+        let index = self.ring.index(position);
+        let at = in_file(&source.geometry, index) - commit::WORD;
+        if anew || self.window_len <= 8 {
+            return source.word(at);
+        }
+        if let Some(word) = self.in_window(at) {
+            return Ok(word);
+        }
+        let len = (self.ring.capacity() - index + commit::WORD).min(self.window_len as u64);
+        self.window.resize(len as usize, 0);
+        self.window_at = at;
+        source.read(&mut self.window, at)?;
+        Ok(self.in_window(at).expect("what was just read"))
+    }
+
+    fn in_window(&self, at: u64) -> Option<u64> {
+        let from = usize::try_from(at.checked_sub(self.window_at)?).ok()?;
+        let bytes = self.window.get(from..from.checked_add(8)?)?;
+        Some(u64::from_ne_bytes(bytes.try_into().expect("eight bytes")))
+    }
+}

@@ -1,0 +1,69 @@
+//! What those who only look say wherever an operation was killed or paused: a healthy queue is called healthy, and is not
+//! changed by it.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use ringway::inspect::{Inspector, Peek, Start};
+use ringway::{InspectError, OpenError};
+
+use crate::process::{Outcome, ensure};
+
+/// Something else that is to look.
+pub(crate) type Look = fn(&Path) -> Outcome;
+
+static ALSO: OnceLock<Look> = OnceLock::new();
+
+#[allow(dead_code, reason = "for who has tools of its own")]
+/// From now on this looks as well, behind the library. The operation was killed or is paused.
+pub(crate) fn also(look: Look) {
+    assert!(ALSO.set(look).is_ok(), "there is one already");
+}
+
+/// Looks at the queue, and at that of its dead letters.
+pub(crate) fn look(path: &Path) -> Outcome {
+    let mut letters = path.as_os_str().to_owned();
+    letters.push(".dead");
+    for path in [path, Path::new(&letters)] {
+        let before = bytes(path)?;
+        inspect(path).map_err(|error| format!("inspecting {}: {error}", path.display()))?;
+        ensure!(bytes(path)? == before, "inspecting {} changed it", path.display());
+    }
+    match ALSO.get() {
+        Some(look) => look(path),
+        None => Ok(()),
+    }
+}
+
+/// None if there is no such file.
+pub(crate) fn bytes(path: &Path) -> Outcome<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn inspect(path: &Path) -> Outcome {
+    let inspector = match Inspector::open(path) {
+        Ok(inspector) => inspector,
+        Err(InspectError::Open(OpenError::NotFound { .. })) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let snapshot = inspector.snapshot()?;
+    ensure!(snapshot.damage.is_empty(), "{:?}, {:?}", snapshot.damage, snapshot.cursors);
+    let backlog = snapshot.backlog;
+    let (Some(waiting), Some(held)) = (backlog.waiting, backlog.held) else {
+        return Err("nothing moves, and messages were not counted".into());
+    };
+    for start in [Start::Oldest, Start::Newest] {
+        for (is_held, expected) in [(false, waiting), (true, waiting + held)] {
+            let peeked = inspector.peek(&Peek::new().most(1000).held(is_held).start(start))?;
+            ensure!(peeked.damage.is_none() && peeked.gone == 0, "{peeked:?}");
+            let found = peeked.frames.len() as u64;
+            ensure!(found == expected, "{found} messages were copied, of {expected} that were counted");
+        }
+    }
+    inspector.progress()?;
+    Ok(())
+}

@@ -1,0 +1,22 @@
+//! What those who only look say wherever an operation was killed or paused. Others are awake meanwhile, so that the file may
+//! change; but it is never called damaged.
+
+use std::path::Path;
+
+use ringway::inspect::{Inspector, Peek};
+use ringway::{InspectError, OpenError};
+
+use crate::process::{Outcome, ensure};
+
+pub(crate) fn look(path: &Path) -> Outcome {
+    let inspector = match Inspector::open(path) {
+        Ok(inspector) => inspector,
+        Err(InspectError::Open(OpenError::NotFound { .. })) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let damage = inspector.snapshot()?.damage;
+    ensure!(damage.is_empty(), "{damage:?}");
+    let damage = inspector.peek(&Peek::new().held(true))?.damage;
+    ensure!(damage.is_none(), "{damage:?}");
+    Ok(())
+}

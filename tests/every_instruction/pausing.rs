@@ -33,7 +33,9 @@ pub(crate) fn tests() -> Vec<Test> {
     sides
         .map(|(name, stride, attempt)| {
             Test::new(format!("pausing: {name}"), move || {
-                for (state, kind, messages) in STATES {
+                // Debug builds take ten times as many instructions.
+                let count = if cfg!(debug_assertions) { 1 } else { STATES.len() };
+                for (state, kind, messages) in STATES.into_iter().take(count) {
                     paused_everywhere(state, stride, |pause| attempt(kind, messages, pause))?;
                 }
                 Ok(())

@@ -1,5 +1,8 @@
 //! Creating, opening, attaching and unlinking, when others do the same or die half-way.
 
+#[path = "lifecycle/orphaned.rs"]
+mod orphaned;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 

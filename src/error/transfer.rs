@@ -19,6 +19,16 @@ pub(super) fn write_truncated(f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::R
     )
 }
 
+/// Of a queue whose name leads elsewhere.
+fn write_orphaned(f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::Result {
+    write!(
+        f,
+        "{}: the queue that was opened is no longer found by its name: it was unlinked or renamed, or another file is in its \
+         place; open it again",
+        path.display()
+    )
+}
+
 /// A shared word that no participant who keeps to the protocol could have stored: the file was written to by
 /// something else, or truncated and extended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,6 +159,12 @@ pub enum SendError {
     Exhausted,
     /// A cursor in the file makes no sense.
     Damaged(Box<Damaged>),
+    /// The queue is no longer found by its name, and the handle is to be told
+    /// ([`Options::end_when_orphaned`](crate::Options::end_when_orphaned)).
+    Orphaned {
+        /// The file.
+        path: PathBuf,
+    },
     /// The handle was made before a fork, and this is the child.
     Forked,
     /// The file was cut off while it was open here ([`Options::guard_truncation`](crate::Options::guard_truncation)).
@@ -179,6 +195,7 @@ impl fmt::Display for SendError {
             Self::Serialize(error) => write!(f, "the message could not be serialised: {error}"),
             Self::Exhausted => f.write_str("the queue's positions are used up; create it anew"),
             Self::Damaged(damaged) => damaged.fmt(f),
+            Self::Orphaned { path } => write_orphaned(f, path),
             Self::Forked => f.write_str(FORKED),
             Self::Truncated { path } => write_truncated(f, path),
         }
@@ -232,6 +249,12 @@ pub enum RecvError {
     },
     /// A cursor or commit word in the file makes no sense.
     Damaged(Box<Damaged>),
+    /// The queue is no longer found by its name, and the handle is to be told
+    /// ([`Options::end_when_orphaned`](crate::Options::end_when_orphaned)).
+    Orphaned {
+        /// The file.
+        path: PathBuf,
+    },
     /// The handle was made before a fork, and this is the child.
     Forked,
     /// The file was cut off while it was open here ([`Options::guard_truncation`](crate::Options::guard_truncation)).
@@ -256,6 +279,7 @@ impl fmt::Display for RecvError {
                  such messages are meant to come"
             ),
             Self::Damaged(damaged) => damaged.fmt(f),
+            Self::Orphaned { path } => write_orphaned(f, path),
             Self::Forked => f.write_str(FORKED),
             Self::Truncated { path } => write_truncated(f, path),
         }

@@ -10,6 +10,7 @@ use super::frame::{BytesFrame, BytesFrames};
 #[cfg(all(feature = "async", not(loom)))]
 use super::kind::Engine;
 use super::kind::{Keeper, KeeperOf, Kind, Receiver, RunBy, SpansOf, TakenBy};
+use super::name_watch::NameWatch;
 use crate::error::{AttachError, RecvError};
 use crate::lane::Damage;
 #[cfg(not(loom))]
@@ -25,6 +26,9 @@ pub struct BytesConsumer<K: Kind> {
     patience: Patience,
     style: Style,
     ends_with_producers: Cell<bool>,
+    name: NameWatch,
+    /// Whether it is to be told of more than messages: of either of these.
+    ends_early: Cell<bool>,
     /// Behind the receiver: whoever waits is told when what it held comes again.
     bells: Attached,
 }
@@ -43,12 +47,15 @@ const LOOKS_PER_QUESTION: u64 = 1024;
 impl<K: Kind> BytesConsumer<K> {
     pub(crate) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
         let bells = Attached::new(&shared);
+        let name = NameWatch::new(&shared);
         let receiver = K::attach_receiver(shared)?;
         Ok(Self {
             receiver,
             patience: Patience::default(),
             style: Style::default(),
             ends_with_producers: Cell::new(false),
+            ends_early: Cell::new(name.is_on()),
+            name,
             bells,
         })
     }
@@ -192,6 +199,7 @@ impl<K: Kind> BytesConsumer<K> {
     /// noticed within 100 ms, a detachment at once.
     pub fn end_with_producers(&self, ends: bool) {
         self.ends_with_producers.set(ends);
+        self.ends_early.set(ends || self.name.is_on());
     }
 
     /// Ends this consumer's waits from elsewhere.
@@ -284,7 +292,7 @@ impl<K: Kind> BytesConsumer<K> {
     /// Whether it waits for more than messages.
     #[cfg(all(feature = "async", not(loom)))]
     pub(crate) fn waits_for_the_end(&self) -> bool {
-        self.ends_with_producers.get()
+        self.ends_early.get()
     }
 
     #[inline(always)]
@@ -384,7 +392,7 @@ impl<K: Kind> BytesConsumer<K> {
         looks: u64,
         look: impl FnMut() -> Result<Option<R>, Damage>,
     ) -> Result<R, RecvError> {
-        if self.bells.messages.is_closed() || self.ends_with_producers.get() {
+        if self.bells.messages.is_closed() || self.ends_early.get() {
             self.look_for_the_end(looks, look)
         } else {
             Err(RecvError::Empty)
@@ -398,11 +406,17 @@ impl<K: Kind> BytesConsumer<K> {
         looks: u64,
         mut look: impl FnMut() -> Result<Option<R>, Damage>,
     ) -> Result<R, RecvError> {
+        let shared = self.receiver.keeper().shared();
         let is_closed = self.bells.messages.is_closed();
         let is_asked = wait::is_closer_look(looks, LOOKS_PER_QUESTION);
-        let is_over = is_closed || (is_asked && !self.has_producer().unwrap_or(true));
+        let has_no_producer = || is_asked && !self.has_producer().unwrap_or(true);
+        let is_over = is_closed || (self.ends_with_producers.get() && has_no_producer());
         if !is_over {
-            return Err(RecvError::Empty);
+            return if self.name.is_orphaned(shared) {
+                Err(RecvError::Orphaned { path: shared.path().to_path_buf() })
+            } else {
+                Err(RecvError::Empty)
+            };
         }
         if is_closed {
             self.receiver.finish_close();

@@ -9,6 +9,7 @@ mod handing;
 mod kind;
 mod making;
 mod mpmc;
+mod name_watch;
 mod opening;
 mod options;
 mod producer;

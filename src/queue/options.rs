@@ -27,8 +27,8 @@ const DEFAULT_ALIGN: usize = 8;
 /// Options of a new queue, and of a handle.
 ///
 /// Most say what a new queue is like; an existing one stays as it was made. [`sharing`](Self::sharing),
-/// [`prefault`](Self::prefault), [`huge_pages`](Self::huge_pages), [`guard_truncation`](Self::guard_truncation) and
-/// [`unlink_with_last`](Self::unlink_with_last) say how this process deals with the file, and are not recorded in it: each
+/// [`prefault`](Self::prefault), [`huge_pages`](Self::huge_pages), [`guard_truncation`](Self::guard_truncation),
+/// [`unlink_with_last`](Self::unlink_with_last) and [`end_when_orphaned`](Self::end_when_orphaned) say how this process deals with the file, and are not recorded in it: each
 /// process says for itself, also when it opens a queue that there is.
 ///
 /// ```
@@ -56,6 +56,7 @@ pub(crate) struct Handling {
     pub(crate) huge_pages: bool,
     pub(crate) guard_truncation: bool,
     pub(crate) unlink_with_last: bool,
+    pub(crate) end_when_orphaned: bool,
     /// What the file may ask of this process; none: whatever it says.
     pub(crate) limits: Option<Limits>,
 }
@@ -68,6 +69,7 @@ impl Default for Handling {
             huge_pages: false,
             guard_truncation: false,
             unlink_with_last: false,
+            end_when_orphaned: false,
             limits: None,
         }
     }
@@ -264,6 +266,34 @@ impl Options {
     #[must_use]
     pub fn unlink_with_last(mut self, unlink: bool) -> Self {
         self.handling.unlink_with_last = unlink;
+        self
+    }
+
+    /// Participants attached through this handle are told when the queue is no longer found by its name: it was unlinked or
+    /// renamed, or another file has the name. Then sending fails with [`SendError::Orphaned`](crate::SendError::Orphaned),
+    /// and receiving with [`RecvError::Orphaned`](crate::RecvError::Orphaned) once nothing is left to be taken; also calls
+    /// that are waiting at that moment, within about 150 ms. A [`WaitSet`](crate::WaitSet) counts such a participant as
+    /// ready, and async calls end the same way. If nothing is said, participants go on with the file that they have, whatever
+    /// has its name, and [`is_orphaned`](crate::BytesQueue::is_orphaned) says so.
+    ///
+    /// It costs a producer some 30 ns a message, and a consumer nothing while there are messages.
+    ///
+    /// ```
+    /// use ringway::{Options, RecvError, SendError, spsc::BytesQueue};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// let options = Options::new().end_when_orphaned(true);
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { BytesQueue::open_or_create_with(&name, &options)? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// std::fs::remove_file(&name)?;
+    /// assert!(matches!(producer.send(b"lost"), Err(SendError::Orphaned { .. })));
+    /// assert!(matches!(consumer.recv(), Err(RecvError::Orphaned { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn end_when_orphaned(mut self, end: bool) -> Self {
+        self.handling.end_when_orphaned = end;
         self
     }
 

@@ -7,6 +7,7 @@ use super::Shared;
 use super::bells::Attached;
 use super::claim::{BytesBatch, Claim};
 use super::kind::{Kind, Sender, StagedOf};
+use super::name_watch::NameWatch;
 use crate::error::{AttachError, SendError};
 use crate::lane::{Refusal, Slot};
 use crate::layout::Framing;
@@ -14,12 +15,16 @@ use crate::layout::Framing;
 use crate::park::Bell;
 use crate::park::Canceller;
 use crate::prefetch;
+use crate::shm::fork::ForkGuard;
 use crate::wait::{self, BEFORE_SLEEP, Ended, Parking, Style, Until, Wait};
 
 /// The producer of a [`BytesQueue`](super::BytesQueue). Dropping it makes room for another producer; what was sent
 /// stays.
 pub struct BytesProducer<K: Kind> {
     sender: K::Sender,
+    /// That of the process, or none that is intact if each message is to be preceded by a look at the name.
+    guard: ForkGuard,
+    name: NameWatch,
     style: Style,
     /// Behind the sender: whoever waits for producers to end is told when this one has.
     bells: Attached,
@@ -37,9 +42,11 @@ const LONG_WAIT: Duration = Duration::from_millis(1);
 impl<K: Kind> BytesProducer<K> {
     pub(crate) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
         let bells = Attached::new(&shared);
+        let name = NameWatch::new(&shared);
+        let guard = if name.is_on() { ForkGuard::never_intact() } else { shared.guard() };
         let sender = K::attach_sender(shared)?;
         bells.notify_everybody();
-        Ok(Self { sender, style: Style::default(), bells })
+        Ok(Self { sender, guard, name, style: Style::default(), bells })
     }
 
     /// Sends a copy of `message` if there is room now.
@@ -232,7 +239,7 @@ impl<K: Kind> BytesProducer<K> {
         is_ample: impl Fn(&K::Sender) -> bool,
         mut attempt: impl FnMut(&mut K::Sender, u64) -> Result<R, Refusal>,
     ) -> Result<R, SendError> {
-        let Self { sender, style, bells } = self;
+        let Self { sender, style, bells, name, .. } = self;
         let parking = Parking { bell: &bells.room, style, most_slice: MOST_SLICE };
         let (until, pause) = (until.fixed(), sender.pause());
         let mut patient_since = until.is_after(LONG_WAIT).then(Instant::now);
@@ -248,6 +255,7 @@ impl<K: Kind> BytesProducer<K> {
             }
             match attempt(sender, wait::one_look_more(looks)) {
                 Err(Refusal::Full) if bells.messages.is_closed() => Some(Err(Refusal::Closed)),
+                Err(Refusal::Full) if name.is_orphaned(sender.shared()) => Some(Err(Refusal::Full)),
                 // A file that is cut off ends this process's part in it.
                 Err(Refusal::Full) if sender.is_own_process() => None,
                 done => Some(done),
@@ -259,7 +267,7 @@ impl<K: Kind> BytesProducer<K> {
             done => done,
         };
         done?.map_err(|refusal| match refusal {
-            Refusal::Full => self.check_process().err().unwrap_or(SendError::Full),
+            Refusal::Full => self.check_name().err().unwrap_or(SendError::Full),
             refusal => self.refused(refusal, len),
         })
     }
@@ -340,13 +348,27 @@ impl<K: Kind> BytesProducer<K> {
     /// Refuses to begin a message in a forked child, or on a closed queue.
     #[inline(always)]
     pub(crate) fn check(&self) -> Result<(), SendError> {
-        self.check_process()?;
+        if !self.guard.is_intact() {
+            self.check_name()?;
+        }
         if self.bells.messages.is_closed() { Err(SendError::Closed) } else { Ok(()) }
     }
 
     #[inline(always)]
     pub(crate) fn check_process(&self) -> Result<(), SendError> {
         if self.sender.is_own_process() { Ok(()) } else { Err(self.lost()) }
+    }
+
+    /// Looks at the process and, if that is asked for, now and then at the queue's name.
+    #[cold]
+    #[inline(never)]
+    fn check_name(&self) -> Result<(), SendError> {
+        self.check_process()?;
+        let shared = self.sender.shared();
+        match self.name.is_orphaned(shared) {
+            true => Err(SendError::Orphaned { path: shared.path().to_path_buf() }),
+            false => Ok(()),
+        }
     }
 
     #[cold]

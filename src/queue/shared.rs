@@ -182,6 +182,10 @@ impl Shared {
         self.manner.tripwire.as_ref().is_some_and(|tripwire| tripwire.is_tripped())
     }
 
+    pub(super) fn note(&self, notice: Notice) {
+        self.manner.notices.add(notice);
+    }
+
     pub(crate) fn notices(&self) -> Vec<Notice> {
         self.manner.notices.list()
     }
@@ -236,7 +240,7 @@ impl Shared {
 
     /// How a queue is dealt with that belongs to this one.
     pub(super) fn handling_beside(&self) -> Handling {
-        Handling { unlink_with_last: false, ..self.handling }
+        Handling { unlink_with_last: false, end_when_orphaned: false, ..self.handling }
     }
 
     pub(super) fn set_owner(&mut self, owner: Lease) {

@@ -120,6 +120,12 @@ impl ForkGuard {
         Self { word }
     }
 
+    /// One that is never intact: whoever has it takes its cold path each time, and asks another one there.
+    pub(crate) fn never_intact() -> Self {
+        static NEVER: PrivateWord = PrivateWord::new(0);
+        Self { word: &NEVER }
+    }
+
     /// False in a forked child of the process that made this, and when its word was cleared.
     #[inline(always)]
     pub(crate) fn is_intact(&self) -> bool {

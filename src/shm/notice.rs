@@ -26,6 +26,12 @@ pub enum Notice {
         /// What the kernel said.
         reason: String,
     },
+    /// The system did not say what the queue's name leads to, which is to be known
+    /// ([`Options::end_when_orphaned`](crate::Options::end_when_orphaned)). It is asked again.
+    NameUnknown {
+        /// What the system said.
+        reason: String,
+    },
     /// Pages of the file are mapped one by one, when they are first used, though they were to be mapped in advance
     /// ([`Options::prefault`](crate::Options::prefault)).
     NotPrefaulted {
@@ -49,6 +55,12 @@ impl fmt::Display for Notice {
             ),
             Self::NoHugePages { reason } => {
                 write!(f, "no huge pages: {reason}; /dev/shm and memfd queues of some MiB can have them")
+            }
+            Self::NameUnknown { reason } => {
+                write!(
+                    f,
+                    "whether the queue's name still leads to it could not be found out: {reason}; it is asked again"
+                )
             }
             Self::NotPrefaulted { reason } => {
                 write!(f, "the pages were not mapped in advance: {reason}; each is at its first use")

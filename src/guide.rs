@@ -50,6 +50,11 @@ pub mod tuning {}
 /// See [`inspect`](crate::inspect), [`Stats`](crate::Stats).
 pub mod looking {}
 
+#[doc = include_str!("../docs/guide/shell.md")]
+///
+/// See the chapters [`crashes`] and [`looking`].
+pub mod shell {}
+
 #[doc = include_str!("../docs/guide/migrating.md")]
 ///
 /// See the chapters [`sizes`], [`crashes`] and [`waiting`].

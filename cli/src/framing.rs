@@ -59,6 +59,11 @@ impl Format {
         self.delimiter().is_some()
     }
 
+    /// How many bytes of a stream the message takes.
+    pub(crate) fn size(self, message: &[u8]) -> usize {
+        message.len() + if self.delimiter().is_some() { 1 } else { LENGTH }
+    }
+
     /// Puts a message behind what is in `stream`; `Length` cannot say more than 4 GiB.
     pub(crate) fn put(self, message: &[u8], stream: &mut Vec<u8>) {
         match self.delimiter() {
@@ -85,6 +90,7 @@ mod tests {
             let messages: [&[u8]; 4] = [b"one", b"", b"three\r", &[0xff; 300]];
             let mut stream = Vec::new();
             messages.iter().for_each(|message| format.put(message, &mut stream));
+            assert_eq!(stream.len(), messages.iter().map(|message| format.size(message)).sum::<usize>());
             let mut rest = &stream[..];
             for message in messages {
                 let Next::Message { start, len, size } = format.next(rest) else { panic!("{format:?}") };

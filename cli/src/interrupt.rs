@@ -1,7 +1,7 @@
 //! Ctrl-C and its like: the first asks a command to end, the second ends it.
 
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -10,13 +10,14 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-static REQUESTED: AtomicBool = AtomicBool::new(false);
+/// The number of the signal that asked for the end; 0 before.
+static REQUESTED: AtomicI32 = AtomicI32::new(0);
 
 /// How long nobody notices.
 pub(crate) const SLICE: Duration = Duration::from_millis(100);
 
 extern "C" fn requested(signal: libc::c_int) {
-    if REQUESTED.swap(true, Ordering::Relaxed) {
+    if REQUESTED.swap(signal, Ordering::Relaxed) != 0 {
         // SAFETY: _exit may be called in a signal handler; the kernel releases what the process holds.
         unsafe { libc::_exit(128 + signal) };
     }
@@ -39,7 +40,12 @@ pub(crate) fn watch() -> Result<()> {
 
 /// Whether somebody asked this command to end.
 pub(crate) fn is_requested() -> bool {
-    REQUESTED.load(Ordering::Relaxed)
+    REQUESTED.load(Ordering::Relaxed) != 0
+}
+
+/// The signal that asked for it.
+pub(crate) fn signal() -> Option<Signal> {
+    Signal::try_from(REQUESTED.load(Ordering::Relaxed)).ok()
 }
 
 /// Sleeps until then, or until somebody asks for the end; true if that is so.

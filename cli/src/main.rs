@@ -5,7 +5,7 @@
 //! stat/  top/  peek/  schema.rs           look: through `ringway::inspect`, so that no live queue notices
 //! fields/                                 what is in messages of known types
 //! doctor/  gc.rs                          look, and put in order if they are told to: `ringway::recover`, `unlink_if_unused`
-//! create.rs  send.rs  recv.rs             take part
+//! create.rs  send.rs  recv/               take part
 //! completions.rs                          shell completions and man pages, from the same definitions
 //! directory.rs  queue.rs  framing.rs      what several of them need: finding and opening queues, messages in streams,
 //! interrupt.rs  output.rs  text.rs        Ctrl-C, standard output and colours, numbers for people
@@ -55,7 +55,7 @@ Exit codes:
   1    it failed: the message on standard error says what, where, and what to do
   2    the arguments cannot be understood
   3    doctor: something is wrong with a queue, and still is
-  4    send, recv: the time was up, or there were fewer messages than --count asked for
+  4    send, recv: the time of --timeout was up, or there were fewer messages than --count
   130  interrupted (Ctrl-C, SIGTERM)";
 
 #[derive(Subcommand)]

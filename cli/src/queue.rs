@@ -17,7 +17,7 @@ pub(crate) fn open(name: &Path) -> Result<BytesQueue> {
     let kind = Inspector::open(name)?.header().kind;
     let queue = match kind {
         // SAFETY: who runs this command on a queue vouches for it: only programs that use ringway write to the file.
-        // Nothing in here forks, or writes to the file in any other way.
+        // Nothing in here writes to the file in any other way, and children that `recv` forks only replace their program.
         QueueKind::Spsc => unsafe { spsc::BytesQueue::open(name) }.map(BytesQueue::Spsc),
         // SAFETY: as above.
         QueueKind::Mpmc => unsafe { mpmc::BytesQueue::open(name) }.map(BytesQueue::Mpmc),

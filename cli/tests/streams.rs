@@ -70,7 +70,9 @@ fn counts_and_times_limit_them() {
     done.complains(&["only 1 message"]);
     let done = ringway("recv").args(["-n", "1", "--timeout", "10ms"]).arg(&path).run().code(4);
     assert!(done.stdout().is_empty() && done.stderr().is_empty());
-    ringway("recv").args(["--follow", "--timeout", "10ms"]).arg(&path).run().well();
+    ringway("recv").args(["--follow", "--timeout", "10ms"]).arg(&path).run().code(4);
+    ringway("recv").args(["--timeout", "10ms"]).arg(&path).run().code(4);
+    ringway("recv").arg(&path).run().well();
     ringway("recv").args(["-n", "0"]).arg(&path).run().well();
 }
 

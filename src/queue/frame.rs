@@ -40,6 +40,16 @@ impl<'c, K: Kind> BytesFrame<'c, K> {
         put_back(this.keeper, KeeperOf::<K>::stub(this.taken));
     }
 
+    /// Puts the message back as it was: it comes again, before any new one, with as many redeliveries as before. For a
+    /// message that was not looked at; see [`BytesFrames::reject_seen`].
+    pub fn put_back(self) {
+        let this = ManuallyDrop::new(self);
+        if this.keeper.is_own_process() {
+            this.keeper.put_back(KeeperOf::<K>::stub(this.taken));
+            this.keeper.bells().notify_everybody();
+        }
+    }
+
     /// Where the payload lies, and its length, which was checked. Mapped and initialised as long as the frame is out; that it
     /// does not change, only those rely on who trust all writers.
     #[inline(always)]

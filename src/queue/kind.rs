@@ -233,6 +233,9 @@ pub(crate) unsafe trait Keeper {
     /// Puts a frame back, to be taken again.
     fn reject(&self, stub: Self::Stub);
 
+    /// Puts a frame back that was not looked at, to be taken again with as many redeliveries as before.
+    fn put_back(&self, stub: Self::Stub);
+
     /// Where the frame stands in the queue's order.
     fn position(taken: Self::Taken) -> u64;
 

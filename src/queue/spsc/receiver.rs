@@ -183,6 +183,10 @@ unsafe impl Keeper for SpscReceiver {
         self.reader.reject(stub);
     }
 
+    fn put_back(&self, stub: TakenFrame) {
+        self.reader.put_back(stub);
+    }
+
     fn position(taken: TakenFrame) -> u64 {
         taken.start
     }

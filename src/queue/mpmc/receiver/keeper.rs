@@ -67,6 +67,10 @@ unsafe impl Keeper for MpmcKeeper {
         links.entries[self.member.me].own.rejected.fetch_add(1, Ordering::Relaxed);
     }
 
+    fn put_back(&self, position: u64) {
+        self.member.links.put_back(self.member.links.held_at(position));
+    }
+
     fn position(taken: Taken) -> u64 {
         taken.position
     }
@@ -103,8 +107,7 @@ unsafe impl Keeper for MpmcKeeper {
     fn reject_run(&self, _run: Run, spans: &[Taken], seen: usize) {
         let (seen, unseen) = spans.split_at(seen.min(spans.len()));
         seen.iter().for_each(|taken| self.reject(taken.position));
-        let links = &self.member.links;
-        unseen.iter().for_each(|taken| links.put_back(links.held_at(taken.position)));
+        unseen.iter().for_each(|taken| self.put_back(taken.position));
     }
 
     #[inline(always)]

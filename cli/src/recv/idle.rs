@@ -1,0 +1,72 @@
+//! How long to wait for messages, and why that ended.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use ringway::RecvError;
+
+use crate::interrupt;
+
+/// Why no more messages are received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// As many as --count were received, or the reader of them has enough.
+    Enough,
+    /// The queue is empty.
+    Drained,
+    /// The queue is closed, and empty.
+    Closed,
+    /// The queue stayed empty for the time of --timeout.
+    TimeUp,
+    Interrupted,
+}
+
+/// Waits while the queue is empty, for as long as the command line says.
+pub(super) struct Idle {
+    follow: bool,
+    timeout: Option<Duration>,
+    since: Option<Instant>,
+}
+
+impl Idle {
+    pub(super) fn new(follow: bool, timeout: Option<Duration>) -> Self {
+        Self { follow, timeout, since: None }
+    }
+
+    /// The queue is not idle: the time of --timeout begins anew.
+    pub(super) fn reset(&mut self) {
+        self.since = None;
+    }
+
+    /// What `take` finds, which waits for no longer than it is told; or why nothing is waited for any more.
+    pub(super) fn wait<M>(
+        &mut self,
+        mut take: impl FnMut(Duration) -> Result<M, RecvError>,
+    ) -> Result<Result<M, Stop>> {
+        let mut patience = Duration::ZERO;
+        loop {
+            if interrupt::is_requested() {
+                return Ok(Err(Stop::Interrupted));
+            }
+            match take(patience) {
+                Ok(found) => {
+                    self.since = None;
+                    return Ok(Ok(found));
+                }
+                Err(RecvError::Empty | RecvError::Timeout | RecvError::Interrupted) => {}
+                Err(RecvError::Closed) => return Ok(Err(Stop::Closed)),
+                Err(error) => return Err(anyhow::Error::from(error).context("receiving")),
+            }
+            let since = *self.since.get_or_insert_with(Instant::now);
+            let left = match (self.timeout, self.follow) {
+                (Some(timeout), _) => timeout.saturating_sub(since.elapsed()),
+                (None, true) => interrupt::SLICE,
+                (None, false) => return Ok(Err(Stop::Drained)),
+            };
+            if left.is_zero() {
+                return Ok(Err(Stop::TimeUp));
+            }
+            patience = left.min(interrupt::SLICE);
+        }
+    }
+}

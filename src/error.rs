@@ -9,6 +9,7 @@ mod recover;
 mod remove;
 mod role;
 mod schema;
+mod sync;
 mod transfer;
 
 pub use attach::AttachError;
@@ -18,5 +19,6 @@ pub use recover::RecoverError;
 pub use remove::{HandOverError, UnlinkError};
 pub use role::Role;
 pub use schema::SchemaMismatch;
+pub use sync::{SyncError, Unproven};
 pub(crate) use transfer::SerializeErrorKind;
 pub use transfer::{Damaged, InvalidFrame, RecvError, SendError, SerializeError};

@@ -75,7 +75,8 @@
 //! - **Looking.** [`inspect`] sees into a queue of any type without taking part; the `ringway` command is made of it.
 //! - **fork.** A child that does not exec must not use its parent's handles; every operation then says so.
 //!
-//! Power loss is outside of all promises: nothing is synced to a disk.
+//! Power loss: nothing is written to a disk before [`sync`](BytesQueue::sync). A queue on a disk that does not prove that all of
+//! it got there is refused when the machine was started again, or dealt with as [`Options::after_power_loss`] says.
 #![deny(unsafe_code)]
 
 #[cfg(all(feature = "async", not(loom)))]
@@ -106,13 +107,13 @@ mod wait_set;
 
 pub use error::{
     AttachError, CreateError, Damaged, HandOverError, InspectError, InvalidFrame, OpenError, RecoverError,
-    RecvError, Role, SchemaMismatch, SendError, SerializeError, UnlinkError,
+    RecvError, Role, SchemaMismatch, SendError, SerializeError, SyncError, UnlinkError, Unproven,
 };
 pub use park::Canceller;
 pub use queue::{
-    BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesProducer, BytesQueue, Claim, DeadLetter,
-    Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, Spsc, Stats, is_in_use, is_temporary_name,
-    recover, unlink, unlink_if_unused,
+    AfterPowerLoss, BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesProducer, BytesQueue, Claim,
+    DeadLetter, Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, Spsc, Stats, discard_unproven,
+    is_in_use, is_temporary_name, recover, sync, unlink, unlink_if_unused,
 };
 #[cfg(feature = "derive")]
 pub use ringway_derive::Message;

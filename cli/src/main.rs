@@ -6,6 +6,7 @@
 //! fields/                                 what is in messages of known types
 //! doctor/  gc.rs                          look, and put in order if they are told to: `ringway::recover`, `unlink_if_unused`
 //! create.rs  send.rs  recv/               take part
+//! sync.rs                                 writes to the disk
 //! completions.rs                          shell completions and man pages, from the same definitions
 //! directory.rs  queue.rs  framing.rs      what several of them need: finding and opening queues, messages in streams,
 //! interrupt.rs  output.rs  text.rs        Ctrl-C, standard output and colours, numbers for people
@@ -29,6 +30,7 @@ mod recv;
 mod schema;
 mod send;
 mod stat;
+mod sync;
 mod text;
 mod top;
 
@@ -78,6 +80,8 @@ enum Command {
     Schema(schema::Arguments),
     /// Say what is wrong with queues, who holds what, and which repair is safe; or do it.
     Doctor(doctor::Arguments),
+    /// Write queues to the disk, and wait for that: what was sent before survives a power loss.
+    Sync(sync::Arguments),
     /// Find queues that no live participant holds, and remove them if told to.
     Gc(gc::Arguments),
     /// Measure throughput and latency between two real processes, beside this machine's own limits.
@@ -105,6 +109,7 @@ fn run(command: Command) -> Result<Ending> {
         Command::Tail(arguments) => peek::tail(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Sync(arguments) => sync::run(&arguments),
         Command::Gc(arguments) => gc::run(&arguments),
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Man(arguments) => completions::man(&arguments),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::SchemaMismatch;
+use super::{SchemaMismatch, Unproven};
 
 /// Why a queue was not created. Nothing is left behind.
 #[derive(Debug)]
@@ -289,6 +289,14 @@ pub enum OpenError {
         /// How large it may be.
         limit: u64,
     },
+    /// The machine was started again since the queue was last used, and nothing proves that all of it reached the disk
+    /// ([`Options::after_power_loss`](crate::Options::after_power_loss)).
+    Unproven {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        found: Unproven,
+    },
     /// The queue was unlinked while it was being opened.
     Unlinked {
         /// The file.
@@ -409,6 +417,13 @@ impl fmt::Display for OpenError {
                 f,
                 "{}: {what} is too large to be opened without trust: {found}, and the limit is {limit}; raise the limit, or \
                  create it smaller",
+                path.display()
+            ),
+            Self::Unproven { path, found } => write!(
+                f,
+                "{}: the machine was started again since the queue was last used; {found}. Messages may be missing or torn. \
+                 `ringway doctor --repair` drops what cannot be trusted; Options::after_power_loss takes it as it is, or \
+                 drops it; or remove the file and create it anew",
                 path.display()
             ),
             Self::Unlinked { path } => {

@@ -49,6 +49,7 @@ use crate::error::InspectError;
 use crate::layout::Preamble;
 use crate::queue::Description;
 
+pub use crate::queue::{Boot, Survival};
 pub use header::{FrameShape, Header, OrderHeader, QueueKind, SchemaHeader};
 pub use members::{Liveness, Participant};
 pub use peek::{FrameState, Peek, Peeked, PeekedFrame, Start};
@@ -104,7 +105,7 @@ impl Inspector {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn description(&self) -> Result<Description, InspectError> {
-        let Source { path, file, geometry } = &self.source;
+        let Source { path, file, geometry, .. } = &self.source;
         Description::read(path, file, &self.preamble, geometry).map_err(InspectError::Open)
     }
 

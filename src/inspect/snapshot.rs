@@ -15,6 +15,7 @@ use crate::layout::{
     CURSORS_OFFSET, ConsumerWords, Cursors as SpscWords, LOCK_ATTACH, LOCK_RECOVERY, Order, OrderCursors,
     RARE_OFFSET, Rare,
 };
+use crate::queue::{Boot, inspect_boot};
 use crate::shm::is_locked;
 
 /// No more impossible words than this are listed.
@@ -36,6 +37,9 @@ pub struct Snapshot {
     pub file: FileUse,
     /// Whether it was unlinked: nobody attaches any more.
     pub is_unlinked: bool,
+    /// In which boot of the machine it was last used, and what that means. For a queue that was last used in another boot all
+    /// that is in it is read.
+    pub boot: Boot,
     /// How far everybody is.
     pub cursors: Cursors,
     /// What is in the queue.
@@ -222,6 +226,8 @@ impl Snapshot {
                 uid: metadata.uid(),
             },
             is_unlinked: metadata.nlink() == 0 || page.at(RARE_OFFSET + offset_of!(Rare, dead)) != 0,
+            boot: inspect_boot(&source.file, &source.geometry, source.is_memory)
+                .map_err(source.failed("reading which boot the queue was used in"))?,
             cursors: cursors(&page, source.geometry.order.is_some()),
             backlog: Backlog::default(),
             participants: Vec::new(),

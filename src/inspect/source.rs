@@ -19,6 +19,8 @@ pub(super) struct Source {
     pub(super) path: PathBuf,
     pub(super) file: File,
     pub(super) geometry: Geometry,
+    /// Whether it goes with the machine.
+    pub(super) is_memory: bool,
 }
 
 impl Source {
@@ -26,7 +28,9 @@ impl Source {
         let path = resolve(name).map_err(|reason| InspectError::Open(OpenError::BadName { reason }))?;
         let file = open_for_reading(&path).map_err(|error| InspectError::Open(open_error(&path, error)))?;
         let (preamble, geometry) = check(&path, &file).map_err(InspectError::Open)?;
-        Ok((Self { path, file, geometry }, preamble))
+        // Where that cannot be told, it is taken for a disk, where more is looked at.
+        let is_memory = matches!(shm::check_file(&file, false), Ok(Ok(ground)) if ground.is_memory);
+        Ok((Self { path, file, geometry, is_memory }, preamble))
     }
 
     /// Fills `buffer` from `offset` of the file.

@@ -77,10 +77,11 @@ impl Shared {
             .owned()
             .map_err(failed("taking a share of the queue"))?;
         // After the share was taken: whoever removes the queue looks for that first.
-        match shared.is_unlinked().map_err(failed("looking at the file"))? {
-            false => Ok(Arc::new(shared)),
-            true => Err(OpenError::Unlinked { path }),
+        if shared.is_unlinked().map_err(failed("looking at the file"))? {
+            return Err(OpenError::Unlinked { path });
         }
+        shared.check_boot(handling)?;
+        Ok(Arc::new(shared))
     }
 
     pub(crate) fn open_or_create<K: Engine>(

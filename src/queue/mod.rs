@@ -1,6 +1,7 @@
 //! The queue of bytes: everything but types. Composes file, lease and lane.
 
 mod bells;
+mod boot;
 mod claim;
 mod consumer;
 mod description;
@@ -24,6 +25,7 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use boot::{AfterPowerLoss, Boot, Survival, discard_unproven, sync};
 pub use claim::{BytesBatch, Claim};
 pub use consumer::BytesConsumer;
 pub use description::Description;
@@ -34,6 +36,7 @@ pub use options::{Delivery, Options};
 pub use producer::BytesProducer;
 pub use removing::{is_in_use, is_temporary_name, unlink, unlink_if_unused};
 
+pub(crate) use boot::inspect as inspect_boot;
 #[cfg(all(feature = "async", not(loom)))]
 pub(crate) use consumer::RunOf;
 #[cfg(all(feature = "async", not(loom)))]

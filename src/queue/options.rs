@@ -1,6 +1,7 @@
 //! What a user may choose when a queue is created.
 
 use super::Schema;
+use super::boot::AfterPowerLoss;
 use super::untrusted::Limits;
 use crate::error::CreateError;
 use crate::layout::order::position_limit;
@@ -28,7 +29,8 @@ const DEFAULT_ALIGN: usize = 8;
 ///
 /// Most say what a new queue is like; an existing one stays as it was made. [`sharing`](Self::sharing),
 /// [`prefault`](Self::prefault), [`huge_pages`](Self::huge_pages), [`guard_truncation`](Self::guard_truncation),
-/// [`unlink_with_last`](Self::unlink_with_last) and [`end_when_orphaned`](Self::end_when_orphaned) say how this process deals with the file, and are not recorded in it: each
+/// [`unlink_with_last`](Self::unlink_with_last), [`end_when_orphaned`](Self::end_when_orphaned) and
+/// [`after_power_loss`](Self::after_power_loss) say how this process deals with the file, and are not recorded in it: each
 /// process says for itself, also when it opens a queue that there is.
 ///
 /// ```
@@ -57,6 +59,7 @@ pub(crate) struct Handling {
     pub(crate) guard_truncation: bool,
     pub(crate) unlink_with_last: bool,
     pub(crate) end_when_orphaned: bool,
+    pub(crate) after_power_loss: AfterPowerLoss,
     /// What the file may ask of this process; none: whatever it says.
     pub(crate) limits: Option<Limits>,
 }
@@ -70,6 +73,7 @@ impl Default for Handling {
             guard_truncation: false,
             unlink_with_last: false,
             end_when_orphaned: false,
+            after_power_loss: AfterPowerLoss::Refuse,
             limits: None,
         }
     }
@@ -254,6 +258,32 @@ impl Options {
     #[must_use]
     pub fn guard_truncation(mut self, guard: bool) -> Self {
         self.handling.guard_truncation = guard;
+        self
+    }
+
+    /// What is done with a queue on a disk that was last used before the machine was started again, if nothing proves that all
+    /// of it reached the disk: [`AfterPowerLoss::Refuse`] if nothing is said.
+    ///
+    /// A queue whose last participant left in order is opened without a word, whatever this says, also after a power loss, if
+    /// all of it is there: when the last one leaves, the file gets a hash of what is in it. In use when the machine went
+    /// down, its pages reached the disk or did not, each for itself.
+    ///
+    /// ```
+    /// use ringway::{AfterPowerLoss, Options, spsc::BytesQueue};
+    /// # let dir = tempfile::tempdir_in(".")?;
+    /// # let name = dir.path().join("samples");
+    /// // What was not received before a power loss is worth nothing.
+    /// let options = Options::new().after_power_loss(AfterPowerLoss::Discard);
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { BytesQueue::open_or_create_with(&name, &options)? };
+    /// for notice in queue.notices() {
+    ///     eprintln!("{}: {notice}", name.display()); // says how many messages were dropped
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn after_power_loss(mut self, what: AfterPowerLoss) -> Self {
+        self.handling.after_power_loss = what;
         self
     }
 

@@ -139,7 +139,10 @@ impl Shared {
         })?;
         let failed = |source| self.attach_failed("looking at the file")(source);
         match self.standing().map_err(failed)? {
-            Standing::Current => Ok(lock),
+            Standing::Current => {
+                self.begin_use(&lock).map_err(self.attach_failed("writing the header to the disk"))?;
+                Ok(lock)
+            }
             Standing::Replaced => Err(AttachError::Orphaned { path: self.path.clone() }),
             Standing::Unlinked => Err(AttachError::Unlinked { path: self.path.clone() }),
         }
@@ -190,7 +193,21 @@ impl Shared {
         self.manner.notices.list()
     }
 
-    fn rare(&self) -> Ref<Rare> {
+    pub(super) fn add_notice(&self, notice: Notice) {
+        self.manner.notices.add(notice);
+    }
+
+    /// Whether the file is still there when the machine was started again.
+    pub(super) fn outlives_boots(&self) -> bool {
+        shm::outlives_boots(self.is_memfd || self.manner.in_memory)
+    }
+
+    /// Writes what comes before the registry to the disk, and waits for that.
+    pub(super) fn flush_header(&self) -> io::Result<()> {
+        self.header.flush(0, layout::REGISTRY_OFFSET)
+    }
+
+    pub(super) fn rare(&self) -> Ref<Rare> {
         self.words(layout::RARE_OFFSET)
     }
 

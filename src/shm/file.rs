@@ -43,6 +43,21 @@ pub(crate) fn write_word(file: &File, word: u64, offset: u64) -> io::Result<()> 
     file.write_all_at(&word.to_ne_bytes(), offset)
 }
 
+/// Writes bytes to the file: for those who do not map it.
+pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    file.write_all_at(bytes, offset)
+}
+
+/// Writes to the disk what was written to the file, and waits for that.
+pub(crate) fn sync_file(file: &File) -> io::Result<()> {
+    file.sync_all()
+}
+
+/// The same of the directory in which `path` is a name.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
+
 /// Fills `buffer` from `offset`; false if the file ends before.
 pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
     match file.read_exact_at(buffer, offset) {

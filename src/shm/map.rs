@@ -127,6 +127,13 @@ impl Mapping {
         self.pages.advise(MADV_COLLAPSE, offset, len)
     }
 
+    /// Writes a part to the disk, and waits for that. `offset` is a multiple of the page size.
+    pub(crate) fn flush(&self, offset: usize, len: usize) -> io::Result<()> {
+        #[cfg(test)]
+        super::boot::pretend::count_flush();
+        self.pages.flush(offset, len)
+    }
+
     /// The address of byte `offset`, with at least `len` bytes mapped behind it.
     ///
     /// # Panics

@@ -1,5 +1,6 @@
 //! Files, mappings and kernel locks. Knows bytes and descriptors, no rings.
 
+pub(crate) mod boot;
 mod create;
 mod file;
 mod filesystem;
@@ -18,8 +19,12 @@ mod step;
 mod temporary;
 mod truncation;
 
+pub(crate) use boot::{boot_id, outlives_boots};
 pub(crate) use create::{Created, NotCreated, Plan, Size, create, random_uuid};
-pub(crate) use file::{Named, named_by, open, read_exact_at, reopen, unlink_if_same, write_word};
+pub(crate) use file::{
+    Named, named_by, open, read_exact_at, reopen, sync_directory, sync_file, unlink_if_same, write_at,
+    write_word,
+};
 pub(crate) use filesystem::{Ground, Unsuitable, check_file};
 pub(crate) use lease::Lease;
 pub(crate) use lock::{AttachLock, AttachLockError, is_any_locked, is_locked, with_recovery_lock};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::error::Unproven;
+
 /// Something that was asked for and could not be had, or that is good to know. The queue works all the same.
 ///
 /// [`Queue::notices`](crate::Queue::notices) lists those of one handle.
@@ -31,6 +33,24 @@ pub enum Notice {
     NameUnknown {
         /// What the system said.
         reason: String,
+    },
+    /// Which boot of the machine this is could not be told: whether the queue has outlived a power loss is not looked at.
+    UnknownBoot {
+        /// What the system said.
+        reason: String,
+    },
+    /// The machine was started again since the queue was last used, nothing proves that all of it reached the disk, and it was
+    /// taken as it is ([`AfterPowerLoss::Keep`](crate::AfterPowerLoss::Keep)).
+    KeptUnproven {
+        /// What is missing.
+        found: Unproven,
+    },
+    /// As above, and its messages were dropped ([`AfterPowerLoss::Discard`](crate::AfterPowerLoss::Discard)).
+    Discarded {
+        /// What is missing.
+        found: Unproven,
+        /// How many messages there seemed to be.
+        messages: u64,
     },
     /// Pages of the file are mapped one by one, when they are first used, though they were to be mapped in advance
     /// ([`Options::prefault`](crate::Options::prefault)).
@@ -62,6 +82,21 @@ impl fmt::Display for Notice {
                     "whether the queue's name still leads to it could not be found out: {reason}; it is asked again"
                 )
             }
+            Self::UnknownBoot { reason } => write!(
+                f,
+                "which boot of the machine this is could not be told ({reason}), so that messages may be torn if the power \
+                 failed; make /proc/sys/kernel/random/boot_id readable"
+            ),
+            Self::KeptUnproven { found } => write!(
+                f,
+                "the machine was started again since the queue was last used, and it was taken as it is: {found}; messages \
+                 may be missing or torn"
+            ),
+            Self::Discarded { found, messages } => write!(
+                f,
+                "the machine was started again since the queue was last used, and its {messages} messages were dropped: \
+                 {found}"
+            ),
             Self::NotPrefaulted { reason } => {
                 write!(f, "the pages were not mapped in advance: {reason}; each is at its first use")
             }

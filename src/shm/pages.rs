@@ -98,6 +98,19 @@ impl Pages {
         self.len
     }
 
+    /// Writes a part to the disk, and waits for that. `offset` is a multiple of the page size.
+    ///
+    /// # Panics
+    /// If it is not within the mapping.
+    pub(super) fn flush(&self, offset: usize, len: usize) -> io::Result<()> {
+        assert!(offset.checked_add(len).is_some_and(|end| end <= self.len), "outside the mapping");
+        // SAFETY: within the mapping.
+        let start = unsafe { self.start.add(offset) };
+        // SAFETY: mapped; nothing in the pages changes.
+        let refused = unsafe { libc::msync(start.as_ptr().cast(), len, libc::MS_SYNC) };
+        if refused == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
     /// Tells the kernel what is to become of a part.
     ///
     /// # Panics

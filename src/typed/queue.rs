@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::format::schema;
 use super::{Consumer, Message, Producer};
-use crate::error::{AttachError, CreateError, OpenError};
+use crate::error::{AttachError, CreateError, OpenError, SyncError};
 use crate::queue::{BytesConsumer, BytesProducer, BytesQueue, Kind, Options, Shared, Spsc};
 
 /// A queue of messages of type `T`, archived with rkyv in the file and read in place. `K` says who may send and receive.
@@ -169,6 +169,14 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// Closes the queue, for good: as [`BytesQueue::close`].
     pub fn close(&self) {
         self.bytes().close();
+    }
+
+    /// Writes all of the queue to the disk and waits for that: see [`BytesQueue::sync`].
+    ///
+    /// # Errors
+    /// As [`BytesQueue::sync`].
+    pub fn sync(&self) -> Result<(), SyncError> {
+        self.bytes().sync()
     }
 
     /// Whether the queue was closed.

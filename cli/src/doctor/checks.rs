@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ringway::Role;
-use ringway::inspect::{Liveness, Participant, QueueKind, Snapshot};
+use ringway::inspect::{Liveness, Participant, QueueKind, Snapshot, Survival};
 
 use super::Still;
 use super::finding::{Finding, Remedy};
@@ -12,6 +12,12 @@ use crate::text::{bytes, counted, duration};
 
 pub(super) fn check(snapshot: &Snapshot, still: &Still) -> Vec<Finding> {
     let mut findings = Vec::new();
+    findings.extend(outlived(snapshot));
+    if !findings.is_empty() {
+        // Its words may be of several moments.
+        findings.extend(file(snapshot));
+        return findings;
+    }
     findings.extend(damage(snapshot));
     if !findings.is_empty() {
         // What else its words say cannot be trusted, and no repair is safe.
@@ -27,7 +33,37 @@ pub(super) fn check(snapshot: &Snapshot, still: &Still) -> Vec<Finding> {
     findings.extend(letters(snapshot));
     findings.extend(file(snapshot));
     findings.extend(holders(snapshot));
+    findings.extend(dropped(snapshot));
     findings
+}
+
+/// A queue on a disk that was last used before the machine was started again.
+fn outlived(snapshot: &Snapshot) -> Option<Finding> {
+    (snapshot.boot.survival == Survival::Unproven).then(|| {
+        let waiting = match snapshot.backlog.waiting {
+            Some(waiting) if snapshot.damage.is_empty() => format!("{} seem to wait", counted(waiting, "message")),
+            _ => "how many messages wait cannot be told".into(),
+        };
+        Finding::error(format!(
+            "the machine was started again since the queue was last used, and nothing proves that all of it reached the \
+             disk: messages may be missing or torn; {waiting}"
+        ))
+        .advice(
+            "--repair drops its messages and counts them; programs can take them as they are \
+             (Options::after_power_loss), and `peek` shows them",
+        )
+        .remedy(Remedy::Discard)
+    })
+}
+
+fn dropped(snapshot: &Snapshot) -> Option<Finding> {
+    let dropped = snapshot.boot.dropped;
+    (dropped > 0).then(|| {
+        Finding::note(format!(
+            "{} were dropped after a power loss, since the queue was created",
+            counted(dropped, "message")
+        ))
+    })
 }
 
 fn damage(snapshot: &Snapshot) -> Vec<Finding> {

@@ -21,6 +21,8 @@ pub(super) enum Severity {
 pub(super) enum Remedy {
     /// Gives back what the dead have left, as participants do when they meet it.
     Recover,
+    /// Drops the messages of a queue that has outlived its machine, and that nothing proves.
+    Discard,
     /// Removes a file that is no queue any more, unless somebody takes part.
     Remove,
 }

@@ -27,7 +27,8 @@ pub(crate) struct Arguments {
     /// Queues, or directories of queues
     #[arg(default_value = DEFAULT)]
     queues: Vec<PathBuf>,
-    /// Do the repairs that are safe: recover what the dead left, remove what was unlinked already
+    /// Do the repairs that are safe: recover what the dead left, remove what was unlinked
+    /// already, drop messages that nothing proves after a power loss
     #[arg(long)]
     repair: bool,
     /// Print an object for each queue, on a line of its own
@@ -179,6 +180,11 @@ fn apply(path: &Path, remedy: Remedy) -> Finding {
                 counted(done.entries_freed, "registry place")
             )),
             Err(error) => Finding::new(Severity::Error, format!("recovering failed: {error}")),
+        },
+        Remedy::Discard => match ringway::discard_unproven(path) {
+            Ok(Some(messages)) => Finding::done(format!("dropped {}", counted(messages, "message"))),
+            Ok(None) => Finding::done("nothing was in doubt any more".into()),
+            Err(error) => Finding::new(Severity::Error, format!("dropping its messages failed: {error}")),
         },
         Remedy::Remove => match ringway::unlink_if_unused(path) {
             Ok(true) => Finding::done("removed".into()),

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use ringway::Delivery;
-use ringway::inspect::{Cursors, FrameShape, Header, Liveness, Participant, QueueKind, Snapshot};
+use ringway::inspect::{
+    Boot, Cursors, FrameShape, Header, Liveness, Participant, QueueKind, Snapshot, Survival,
+};
 
 use super::Rates;
 use crate::output::{Paint, print_table, say, table};
@@ -80,6 +82,9 @@ pub(super) fn show(
         };
         say!(out, "  delivery {delivery}")?;
     }
+    if let Some(last_use) = last_use(paint, &snapshot.boot) {
+        say!(out, "  boot     {last_use}")?;
+    }
     if snapshot.is_unlinked {
         say!(out, "  {}", paint.bad("unlinked: nobody attaches any more"))?;
     }
@@ -90,6 +95,27 @@ pub(super) fn show(
         say!(out, "  {} {damage}", paint.bad("damaged:"))?;
     }
     Ok(())
+}
+
+/// For queues on disks: in which boot of the machine it was last used, and what that means.
+fn last_use(paint: Paint, boot: &Boot) -> Option<String> {
+    let state = match boot.survival {
+        Survival::InMemory => return None,
+        Survival::Unused => "never used".into(),
+        Survival::InUse => "used in this one; in doubt if the power fails now".into(),
+        Survival::Sealed => "used in this one, left in order".into(),
+        Survival::Proven => "used in an earlier one; all of it is there".into(),
+        Survival::Unproven => {
+            paint.bad("used in an earlier one; nothing proves that all of it is there: see `ringway doctor`")
+        }
+        _ => paint.warning("which one this is could not be told"),
+    };
+    let id = boot.id.map_or(String::new(), |id| format!(" ({})", paint.dim(uuid(id))));
+    let dropped = match boot.dropped {
+        0 => String::new(),
+        dropped => format!("; {} dropped after power losses", counted(dropped, "message")),
+    };
+    Some(format!("{state}{id}{dropped}"))
 }
 
 fn or_unknown(number: Option<u64>) -> String {

@@ -2,8 +2,8 @@
 
 use ringway::Delivery;
 use ringway::inspect::{
-    Backlog, Counters, Cursors, FrameShape, Header, HeldFrame, Liveness, Participant, PendingPosition,
-    QueueKind, SchemaHeader, Snapshot,
+    Backlog, Boot, Counters, Cursors, FrameShape, Header, HeldFrame, Liveness, Participant, PendingPosition,
+    QueueKind, SchemaHeader, Snapshot, Survival,
 };
 use serde::Serialize;
 
@@ -23,6 +23,7 @@ pub(crate) struct Queue {
     created_ns: Option<u64>,
     age_s: Option<f64>,
     unlinked: bool,
+    boot: BootJson,
     schema: Schema,
     geometry: Geometry,
     file: File,
@@ -37,6 +38,31 @@ pub(crate) struct Queue {
     locks: Locks,
     damage: Vec<String>,
     rates: Option<RatesJson>,
+}
+
+/// In which boot of the machine it was last used.
+#[derive(Serialize)]
+struct BootJson {
+    id: Option<String>,
+    /// `in_memory`, `unused`, `in_use`, `sealed`, `proven`, `unproven`, `unknown`.
+    survival: &'static str,
+    /// Messages that were dropped after a power loss.
+    dropped: u64,
+}
+
+impl BootJson {
+    fn new(boot: &Boot) -> Self {
+        let survival = match boot.survival {
+            Survival::InMemory => "in_memory",
+            Survival::Unused => "unused",
+            Survival::InUse => "in_use",
+            Survival::Sealed => "sealed",
+            Survival::Proven => "proven",
+            Survival::Unproven => "unproven",
+            _ => "unknown",
+        };
+        Self { id: boot.id.map(uuid), survival, dropped: boot.dropped }
+    }
 }
 
 #[derive(Serialize)]
@@ -176,6 +202,7 @@ impl Queue {
             created_ns: header.created.map(nanoseconds),
             age_s: snapshot.age().map(|age| age.as_secs_f64()),
             unlinked: snapshot.is_unlinked,
+            boot: BootJson::new(&snapshot.boot),
             schema: Schema::new(&header.schema),
             geometry: Geometry::new(header),
             file: File {

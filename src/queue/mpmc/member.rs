@@ -8,6 +8,7 @@ use crate::layout::LOCK_ENTRY;
 use crate::layout::order::EntryRole;
 use crate::links::{Leases, Links};
 use crate::queue::Shared;
+use crate::queue::boot::Stay;
 use crate::shm::fork::ForkGuard;
 use crate::shm::{AttachLock, Lease, is_locked};
 
@@ -33,7 +34,7 @@ pub(super) struct Member {
     pub(super) me: usize,
     guard: ForkGuard,
     /// So late that the entry is clean when it goes ...
-    _lease: Lease,
+    _stay: Stay,
     /// ... and before the queue, whose last owner removes it if no lease is left.
     shared: Arc<Shared>,
 }
@@ -50,7 +51,8 @@ impl Member {
                 participants: links.entries.len(),
             });
         };
-        Ok(Self { links, me, guard: shared.guard(), shared, _lease: lease })
+        let stay = Stay::new(lease, Arc::clone(&shared));
+        Ok(Self { links, me, guard: shared.guard(), shared, _stay: stay })
     }
 
     /// Takes the first entry that is free. The attach lock keeps others from trying at the same time.

@@ -56,7 +56,10 @@ impl BytesQueue<Mpmc> {
         // This process may never have attached.
         shared.bells().take_part();
         match shared.recover(&shared.links()) {
-            Ok(Some(done)) => Ok(done.into()),
+            Ok(Some(done)) => {
+                shared.end_use();
+                Ok(done.into())
+            }
             Ok(None) => Err(RecoverError::Busy { path: shared.path().to_path_buf() }),
             Err(source) => Err(RecoverError::Io { path: shared.path().to_path_buf(), source }),
         }
@@ -87,6 +90,8 @@ pub fn recover(name: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
     let handling = Handling { prefault: false, ..Handling::default() };
     let shared = Shared::new(&Arc::new(file), checked, &Schema::bytes(), handling)
         .map_err(|source| RecoverError::Open(header_not_mapped(path, needed, source)))?;
+    // What nothing proves is not to be moved about.
+    shared.check_boot(handling).map_err(RecoverError::Open)?;
     BytesQueue::<Mpmc>::from_shared(Arc::new(shared)).recover()
 }
 

@@ -8,6 +8,7 @@ use crate::error::{AttachError, Role};
 use crate::lane::{LaneMemory, Ref};
 use crate::layout::{self, Cursors, Entry, Geometry};
 use crate::queue::Shared;
+use crate::queue::boot::Stay;
 use crate::shm::{self, Access, Lease, Section};
 use crate::sync::Ordering;
 
@@ -15,12 +16,12 @@ use crate::sync::Ordering;
 pub(super) struct Attached {
     pub(super) memory: LaneMemory,
     pub(super) cursors: Ref<Cursors>,
-    pub(super) lease: Lease,
+    pub(super) stay: Stay,
 }
 
 impl Shared {
     /// Takes the role's lease and maps the lane: each role is one participant's.
-    pub(super) fn attach(&self, role: Role) -> Result<Attached, AttachError> {
+    pub(super) fn attach(self: &Arc<Self>, role: Role) -> Result<Attached, AttachError> {
         let lock = self.lock_for_attach()?;
         let (index, access) = match role {
             Role::Producer => (layout::ENTRY_PRODUCER, Access::ReadWrite),
@@ -32,13 +33,14 @@ impl Shared {
         else {
             return Err(self.role_taken(role, &entry));
         };
+        let stay = Stay::new(lease, Arc::clone(self));
         entry.pid.store(std::process::id().into(), Ordering::Relaxed);
         entry.generation.fetch_add(1, Ordering::Relaxed);
         // The role is ours now; mapping a large lane may take long, and need not keep others from theirs.
         drop(lock);
         let memory =
             self.map_lane(access).map_err(self.not_mapped("mapping the lane", self.geometry().lane_len))?;
-        Ok(Attached { memory, cursors: self.words(layout::CURSORS_OFFSET), lease })
+        Ok(Attached { memory, cursors: self.words(layout::CURSORS_OFFSET), stay })
     }
 
     fn map_lane(&self, access: Access) -> io::Result<LaneMemory> {

@@ -10,8 +10,8 @@ use crate::lane::{Damage, Reader, Span, TakenFrame, TakenRun};
 use crate::park::barrier;
 use crate::queue::Shared;
 use crate::queue::bells::Bells;
+use crate::queue::boot::Stay;
 use crate::queue::kind::{Keeper, Receiver};
-use crate::shm::Lease;
 use crate::shm::fork::ForkGuard;
 use crate::sync::{Ordering, fence};
 
@@ -23,18 +23,18 @@ pub(crate) struct SpscReceiver {
     spans: Cell<Vec<Span>>,
     bells: Bells,
     /// So late that everything above is gone when a successor may attach ...
-    _lease: Lease,
+    _stay: Stay,
     /// ... and before the queue, whose last owner removes it if no lease is left.
     shared: Arc<Shared>,
 }
 
 impl SpscReceiver {
     pub(super) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
-        let Attached { memory, cursors, lease } = shared.attach(Role::Consumer)?;
+        let Attached { memory, cursors, stay } = shared.attach(Role::Consumer)?;
         let reader = Reader::attach(memory, cursors, shared.geometry())
             .map_err(|damage| AttachError::Damaged(shared.damaged(damage)))?;
         let (guard, bells) = (shared.guard(), shared.bells().clone());
-        Ok(Self { reader, guard, spans: Cell::default(), bells, shared, _lease: lease })
+        Ok(Self { reader, guard, spans: Cell::default(), bells, shared, _stay: stay })
     }
 }
 

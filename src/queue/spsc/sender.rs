@@ -9,8 +9,8 @@ use crate::error::{AttachError, Role};
 use crate::lane::{Refusal, Room, Slot, Staged, Writer};
 use crate::prefetch;
 use crate::queue::Shared;
+use crate::queue::boot::Stay;
 use crate::queue::kind::Sender;
-use crate::shm::Lease;
 use crate::shm::fork::ForkGuard;
 use crate::wait::is_about_to_sleep;
 
@@ -23,7 +23,7 @@ pub(crate) struct SpscSender {
     writer: Writer,
     guard: ForkGuard,
     /// So late that everything above is gone when a successor may attach ...
-    _lease: Lease,
+    _stay: Stay,
     /// ... and before the queue, whose last owner removes it if no lease is left.
     shared: Arc<Shared>,
 }
@@ -36,10 +36,10 @@ pub(crate) struct SpscStaged {
 
 impl SpscSender {
     pub(super) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
-        let Attached { memory, cursors, lease } = shared.attach(Role::Producer)?;
+        let Attached { memory, cursors, stay } = shared.attach(Role::Producer)?;
         let writer = Writer::attach(memory, cursors, shared.geometry())
             .map_err(|damage| AttachError::Damaged(shared.damaged(damage)))?;
-        Ok(Self { writer, guard: shared.guard(), shared, _lease: lease })
+        Ok(Self { writer, guard: shared.guard(), shared, _stay: stay })
     }
 }
 

@@ -1,0 +1,252 @@
+//! What outlives the machine: in which boot a file was used, whether all of it reached the disk, and what is done if nothing
+//! proves that.
+//!
+//! The kernel writes a file's pages to the disk when it likes, one by one. After a power loss the disk holds some pages as
+//! they were last, and others as they were before, or as they never were in memory together. What a killed process leaves is
+//! another matter: its stores are in the page cache, which everybody sees, whatever the disk has.
+//!
+//! # The words
+//!
+//! Only files on filesystems that outlive a reboot have them; those in memory (tmpfs, ramfs, memfd) have zeros.
+//!
+//! - `boot`: the boot in which a participant last attached. Its first word decides. 0: none ever did.
+//! - `seal`: while there are no participants, a hash of all that decides which messages come ([`contents`]); 0: none was made,
+//!   1: one is about to be given up.
+//!
+//! # The protocol
+//!
+//! All of it happens under the attach lock.
+//!
+//! *Attaching* ([`Shared::begin_use`]), unless `boot` is this one and `seal` is 0: store `boot`, store 1 into `seal`, **flush
+//! the header's page to the disk**, store 0 into `seal`.
+//!
+//! *Leaving* ([`Shared::end_use`]): give back the lease; if no other is held, store the hash into `seal`. Nothing is flushed.
+//!
+//! *Opening* ([`Shared::check_boot`]): `boot` is this one or 0: go on. Else, if `seal` is the hash of what is there: go on.
+//! Else the file is refused, or taken, or emptied, as [`AfterPowerLoss`] says.
+//!
+//! # Why a file that is taken without a word has all that was in it
+//!
+//! *`boot` is this one.* A file that reached this boot through the disk says another one, or 0: this boot's id was nowhere
+//! before it began. So a participant attached in this boot, after whoever looked at what was there before; since then the page
+//! cache has been all there is.
+//!
+//! *`boot` is 0.* No participant ever had its attach done, since that flushes another value, with 1 or 0 as the seal; and the
+//! words of a new file are written before it has its name. There never was a message.
+//!
+//! *`seal` is the hash.* The seal was stored by a last participant, of what was there then. If another one attached after
+//! that, its flush was done before it sent or took anything, so that whatever the disk shows later of `seal`, which lies in one
+//! sector with `boot`, is 1, 0, or a later seal. So the seal that is there is that of the last use, and what is there is what
+//! it left. It does not matter which pages were written by whom, nor that participants were killed before: the hash is of
+//! what was in memory.
+//!
+//! # What a kill leaves
+//!
+//! A participant that is killed at any instruction of attaching leaves `boot` and `seal` in an order in which the same boot
+//! goes on without a word, since `boot` is stored first and alone decides; the next one to attach finds 1 in `seal`, or another
+//! boot, and flushes again. Killed in leaving, it leaves 0: the file is not sealed, and is refused after the next reboot, though
+//! all of it may be there. A new file (`boot` 0, `seal` 0) gets its 1 first: killed then, it still is one that was never used.
+//!
+//! # What this costs
+//!
+//! Nothing in memory. On a disk: two words are looked at when somebody attaches; the first one after the last has left flushes
+//! a page, milliseconds; the last one to leave reads what is still in the queue, about 4 GB/s, up to [`MOST_SEALED`] bytes.
+
+mod contents;
+mod hash;
+mod inspection;
+mod policy;
+mod stay;
+mod sync;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use std::fs::File;
+use std::io;
+use std::mem::offset_of;
+
+use self::contents::Contents;
+use super::Shared;
+use super::options::Handling;
+use crate::error::{OpenError, Unproven};
+use crate::layout::{ENTRY_PRODUCER, Geometry, LOCK_ENTRY, RARE_OFFSET, Rare, SPSC_ENTRIES};
+use crate::shm::{self, AttachLock, AttachLockError, Notice};
+use crate::sync::Ordering;
+
+pub(crate) use inspection::inspect;
+pub use inspection::{Boot, Survival};
+pub use policy::AfterPowerLoss;
+pub(super) use stay::Stay;
+pub use sync::{discard_unproven, sync};
+
+/// Whoever leaves does not read more than this: some ten milliseconds.
+const MOST_SEALED: u64 = 64 << 20;
+/// Attaching is flushing the header: this seal is no longer good for anything, and may still be on the disk.
+const BREAKING: u64 = 1;
+/// In place of the boot: a participant could not tell it.
+const UNKNOWN: u64 = u64::MAX;
+
+/// The words of a file, as a look at it finds them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Record {
+    boot: [u64; 2],
+    seal: u64,
+    dropped: u64,
+}
+
+const RECORD_OFFSET: u64 = (RARE_OFFSET + offset_of!(Rare, boot)) as u64;
+const SEAL_OFFSET: u64 = (RARE_OFFSET + offset_of!(Rare, seal)) as u64;
+const DROPPED_OFFSET: u64 = (RARE_OFFSET + offset_of!(Rare, dropped)) as u64;
+
+impl Record {
+    fn read(file: &File) -> io::Result<Self> {
+        let mut bytes = [0; 32];
+        if !shm::read_exact_at(file, &mut bytes, RECORD_OFFSET)? {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let word = |index| u64::from_ne_bytes(bytes.as_chunks::<8>().0[index]);
+        Ok(Self { boot: [word(0), word(1)], seal: word(2), dropped: word(3) })
+    }
+
+    /// Whether the file has been in the hands of this boot, or of none.
+    fn is_of(&self, now: [u64; 2]) -> bool {
+        self.boot[0] == now[0] || self.boot[0] == 0
+    }
+}
+
+/// The kernel's id as it stands in the file.
+fn words_of(boot: [u8; 16]) -> [u64; 2] {
+    let (words, _) = boot.as_chunks::<8>();
+    [u64::from_ne_bytes(words[0]), u64::from_ne_bytes(words[1])]
+}
+
+fn has_participants(file: &File, geometry: &Geometry) -> io::Result<bool> {
+    let entries = geometry.order.map_or(SPSC_ENTRIES, |order| order.participants);
+    shm::is_any_locked(file, LOCK_ENTRY + ENTRY_PRODUCER as i64, entries as i64)
+}
+
+/// Why nothing proves what is in the file; none if something does. Under the attach lock.
+fn doubt(file: &File, geometry: &Geometry, record: &Record) -> io::Result<Option<Unproven>> {
+    if record.seal <= BREAKING {
+        return Ok(Some(Unproven::InUse));
+    }
+    let hash = Contents { file, geometry }.hash(u64::MAX)?;
+    Ok((hash != Some(record.seal)).then_some(Unproven::Changed))
+}
+
+/// Drops all messages and says how many; the file has outlived its machine, and nobody takes part. Under the attach lock.
+fn discard(file: &File, geometry: &Geometry, now: [u64; 2]) -> io::Result<u64> {
+    let contents = Contents { file, geometry };
+    let dropped = contents.count()?;
+    let before = Record::read(file)?.dropped;
+    shm::write_word(file, BREAKING, SEAL_OFFSET)?;
+    contents.clear()?;
+    shm::write_word(file, before.saturating_add(dropped), DROPPED_OFFSET)?;
+    shm::write_word(file, now[1], RECORD_OFFSET + 8)?;
+    shm::write_word(file, now[0], RECORD_OFFSET)?;
+    // The next participant flushes; a power loss before that leaves a file that is refused again.
+    let seal = contents.hash(u64::MAX)?.unwrap_or(0);
+    shm::write_word(file, seal, SEAL_OFFSET)?;
+    Ok(dropped)
+}
+
+impl Shared {
+    /// Looks whether the file has outlived its machine, and deals with that as the options say.
+    pub(super) fn check_boot(&self, handling: Handling) -> Result<(), OpenError> {
+        if !self.outlives_boots() {
+            return Ok(());
+        }
+        let failed = |step| {
+            let path = self.path().to_path_buf();
+            move |source| OpenError::Io { path, step, source }
+        };
+        let reading = || failed("reading which boot the queue was used in");
+        let now = match shm::boot_id() {
+            Ok(boot) => words_of(boot),
+            Err(error) => {
+                self.add_notice(Notice::UnknownBoot { reason: error.to_string() });
+                return Ok(());
+            }
+        };
+        if Record::read(self.file()).map_err(reading())?.is_of(now) {
+            return Ok(());
+        }
+        // Seldom: once a boot. Others may be doing the same, or attach meanwhile.
+        let _lock = AttachLock::take(self.file()).map_err(|error| match error {
+            AttachLockError::Busy => failed("locking the file")(io::ErrorKind::TimedOut.into()),
+            AttachLockError::Io(source) => failed("locking the file")(source),
+        })?;
+        let record = Record::read(self.file()).map_err(reading())?;
+        // A participant that lives says that the file is in use in this boot, also if it could not tell which one that is.
+        if record.is_of(now) || has_participants(self.file(), self.geometry()).map_err(reading())? {
+            return Ok(());
+        }
+        let doubt = doubt(self.file(), self.geometry(), &record);
+        let Some(found) = doubt.map_err(failed("reading what is in the queue"))? else { return Ok(()) };
+        match handling.after_power_loss {
+            AfterPowerLoss::Refuse => Err(OpenError::Unproven { path: self.path().to_path_buf(), found }),
+            AfterPowerLoss::Keep => {
+                self.add_notice(Notice::KeptUnproven { found });
+                Ok(())
+            }
+            AfterPowerLoss::Discard => {
+                let dropped = discard(self.file(), self.geometry(), now);
+                let dropped = dropped.map_err(failed("emptying the queue"))?;
+                self.add_notice(Notice::Discarded { found, messages: dropped });
+                Ok(())
+            }
+        }
+    }
+
+    /// Before a participant takes its place: from now on the disk does not say that all of the file is there. `_lock` is
+    /// this queue's.
+    pub(super) fn begin_use(&self, _lock: &AttachLock) -> io::Result<()> {
+        if !self.outlives_boots() {
+            return Ok(());
+        }
+        let now = match shm::boot_id() {
+            Ok(boot) => words_of(boot),
+            Err(error) => {
+                self.add_notice(Notice::UnknownBoot { reason: error.to_string() });
+                [UNKNOWN; 2]
+            }
+        };
+        let rare = self.rare();
+        // Relaxed, all of them: the attach lock orders them, and the kernel's system calls.
+        let (boot, seal) = (rare.boot[0].load(Ordering::Relaxed), rare.seal.load(Ordering::Relaxed));
+        if boot == now[0] && seal == 0 {
+            return Ok(());
+        }
+        if boot == 0 {
+            rare.seal.store(BREAKING, Ordering::Relaxed);
+        }
+        rare.boot[1].store(now[1], Ordering::Relaxed);
+        rare.boot[0].store(now[0], Ordering::Relaxed);
+        rare.seal.store(BREAKING, Ordering::Relaxed);
+        // Should it fail, the next one tries again.
+        self.flush_header()?;
+        rare.seal.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// After a participant has left: if it was the last one, whoever comes in another boot can see that all is there.
+    pub(super) fn end_use(&self) {
+        if self.outlives_boots() && self.guard().is_intact() {
+            // Should it fail, the file is not sealed, and is refused after a reboot.
+            let _ = self.seal(MOST_SEALED);
+        }
+    }
+
+    /// Seals the file if nobody takes part, and if there are no more bytes in it than `most`.
+    fn seal(&self, most: u64) -> io::Result<()> {
+        let Ok(_lock) = AttachLock::take(self.file()) else { return Ok(()) };
+        let (file, geometry) = (self.file(), self.geometry());
+        if has_participants(file, geometry)? {
+            return Ok(());
+        }
+        if let Some(hash) = (Contents { file, geometry }).hash(most)? {
+            self.rare().seal.store(hash, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,16 @@
+//! What is done with a file that nothing proves.
+
+/// What opening does with a queue that was last used before the machine was started again, if nothing proves that all of it
+/// reached the disk ([`Options::after_power_loss`](crate::Options::after_power_loss)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AfterPowerLoss {
+    /// [`OpenError::Unproven`](crate::OpenError::Unproven). The file stays as it is.
+    #[default]
+    Refuse,
+    /// Takes what is there. Messages may be missing, torn, or old ones that come again as if they were new; words may be
+    /// damaged, which is an error later. For queues whose messages can be checked, or are worth little.
+    Keep,
+    /// Drops all messages, counts them ([`Boot::dropped`](crate::inspect::Boot::dropped)), and goes on with an empty queue.
+    Discard,
+}

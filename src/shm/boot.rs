@@ -1,0 +1,88 @@
+//! Which boot of the machine this is.
+
+use std::io;
+
+/// Random, new with each start of the kernel; the same in all containers of the machine.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// The 16 bytes of the kernel's boot id.
+///
+/// # Errors
+/// Without `/proc` there is no boot id: what a clock says changes when it is set, and would make one boot look like two.
+pub(crate) fn boot_id() -> io::Result<[u8; 16]> {
+    #[cfg(test)]
+    if let Some(pretended) = pretend::boot() {
+        return Ok(pretended);
+    }
+    parse(&std::fs::read_to_string(BOOT_ID)?)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("{BOOT_ID} holds no uuid")))
+}
+
+/// Whether what is on such a filesystem is still there after the machine was started again.
+pub(crate) fn outlives_boots(is_memory: bool) -> bool {
+    #[cfg(test)]
+    if pretend::boot().is_some() {
+        return true;
+    }
+    !is_memory
+}
+
+/// A uuid in its usual form.
+fn parse(text: &str) -> Option<[u8; 16]> {
+    let digits: String = text.trim_end().chars().filter(|character| *character != '-').collect();
+    if digits.len() != 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    u128::from_str_radix(&digits, 16).ok().map(u128::to_be_bytes)
+}
+
+/// Tests of this crate reboot the machine by saying so, and take memory for a disk.
+#[cfg(test)]
+pub(crate) mod pretend {
+    use std::cell::Cell;
+
+    thread_local! {
+        static BOOT: Cell<Option<[u8; 16]>> = const { Cell::new(None) };
+        static FLUSHES: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// From now on, in this thread, this is the boot, and every filesystem keeps its files.
+    pub(crate) fn set_boot(boot: u8) {
+        BOOT.set(Some([boot; 16]));
+    }
+
+    pub(crate) fn boot() -> Option<[u8; 16]> {
+        BOOT.get()
+    }
+
+    pub(crate) fn count_flush() {
+        FLUSHES.set(FLUSHES.get() + 1);
+    }
+
+    /// How often this thread has flushed a header.
+    pub(crate) fn flushes() -> u64 {
+        FLUSHES.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boot_ids_are_uuids() {
+        let bytes = parse("00112233-4455-6677-8899-aabbccddeeff\n").unwrap();
+        assert_eq!(bytes[..4], [0x00, 0x11, 0x22, 0x33]);
+        for text in ["", "\n", "00112233-4455-6677-8899-aabbccddeef", "+0112233-4455-6677-8899-aabbccddeeff"]
+        {
+            assert_eq!(parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn this_machine_has_one() {
+        let boot = boot_id().unwrap();
+        assert_ne!(boot, [0; 16]);
+        assert_eq!(boot_id().unwrap(), boot);
+    }
+}

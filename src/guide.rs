@@ -59,3 +59,8 @@ pub mod shell {}
 ///
 /// See the chapters [`sizes`], [`crashes`] and [`waiting`].
 pub mod migrating {}
+
+/// The example of the README, so that `cargo test --doc` compiles it.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub mod readme {}

@@ -8,7 +8,7 @@ use super::plan::{Case, Plan, RECOVERY};
 use super::recovery::Recovery;
 use super::statistics::{Percentiles, Spread};
 
-/// The whole result. Its JSON form is documented in the README; fields are added, never renamed.
+/// The whole result. Its JSON form is documented in docs/cli-json.md; fields are added, never renamed.
 #[derive(Serialize)]
 pub(super) struct Report {
     machine: Machine,

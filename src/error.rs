@@ -4,6 +4,7 @@
 
 mod attach;
 mod inspect;
+mod letters;
 mod open;
 mod recover;
 mod remove;
@@ -14,6 +15,8 @@ mod transfer;
 
 pub use attach::AttachError;
 pub use inspect::InspectError;
+pub(crate) use letters::Cause;
+pub use letters::{DeadLetterCause, DeadLetterFailure};
 pub use open::{CreateError, OpenError};
 pub use recover::RecoverError;
 pub use remove::{HandOverError, UnlinkError};

@@ -106,14 +106,16 @@ mod wait;
 mod wait_set;
 
 pub use error::{
-    AttachError, CreateError, Damaged, HandOverError, InspectError, InvalidFrame, OpenError, RecoverError,
-    RecvError, Role, SchemaMismatch, SendError, SerializeError, SyncError, UnlinkError, Unproven,
+    AttachError, CreateError, Damaged, DeadLetterCause, DeadLetterFailure, HandOverError, InspectError,
+    InvalidFrame, OpenError, RecoverError, RecvError, Role, SchemaMismatch, SendError, SerializeError,
+    SyncError, UnlinkError, Unproven,
 };
 pub use park::Canceller;
 pub use queue::{
     AfterPowerLoss, BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesProducer, BytesQueue, Claim,
-    DeadLetter, Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, Spsc, Stats, discard_unproven,
-    is_in_use, is_temporary_name, recover, sync, unlink, unlink_if_unused,
+    DeadLetter, Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, Spsc, Stats, Uuid,
+    discard_unproven, is_in_use, is_temporary_name, recover, sync, unlink, unlink_if_unused,
+    unlink_with_letters,
 };
 #[cfg(feature = "derive")]
 pub use ringway_derive::Message;

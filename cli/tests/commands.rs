@@ -260,4 +260,34 @@ fn dead_letters_are_counted_where_they_come_from() {
     ringway("stat").arg(&path).run().well().says(&["1 waiting in", "queue.dead"]);
     ringway("doctor").arg(&path).run().well().says(&["dead letters wait", "queue.dead: 1 message"]);
     ringway("peek").arg(place.at("queue.dead")).run().well().says(&["dead letter: position 0 of", "|bad|"]);
+    let letter = queue.uuid().to_string();
+    ringway("peek").arg(place.at("queue.dead")).run().well().says(&[&letter, "last held by process"]);
+    // A queue that is created anew, with what the one before it left.
+    drop(consumer);
+    ringway::unlink(&path).unwrap();
+    place.create("queue", &["-k", "mpmc", "--max-redeliveries", "1"]);
+    assert_eq!(stat(&path)["dead_letters"]["of_earlier_queues"].as_u64(), Some(1));
+    ringway("stat").arg(&path).run().well().says(&["1 of them of an earlier queue"]);
+    ringway("doctor").arg(&path).run().well().says(&["1 message of an earlier queue of this name"]);
+}
+
+#[test]
+fn what_cannot_be_the_dead_letter_queue_is_found() {
+    let place = Place::new();
+    let path = place.create("queue", &["-k", "mpmc", "--max-redeliveries", "1"]);
+    // SAFETY: only this test uses the file.
+    let queue = unsafe { ringway::mpmc::BytesQueue::open(&path) }.unwrap();
+    let consumer = queue.consumer().unwrap();
+    std::fs::write(place.at("queue.dead"), "something else").unwrap();
+    ringway("send").arg(&path).arg("bad").run().well();
+    (0..3).for_each(|_| consumer.try_recv().unwrap().reject());
+    ringway("doctor").arg(&path).run().code(3).says(&["cannot be the dead-letter queue", "the last time"]);
+    ringway("stat")
+        .arg(&path)
+        .run()
+        .well()
+        .says(&["the last letter that failed", "no MPMC queue of messages"]);
+    let failure = &stat(&path)["counters"]["dead_letter_failure"];
+    assert!(failure["reason"].as_str().unwrap().contains("no MPMC queue"), "{failure}");
+    ringway("recv").arg(&path).run().fails(&["cannot be the queue's dead-letter queue"]);
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::{Damaged, Role};
+use super::{Damaged, OpenError, Role};
 
 /// Why no producer or consumer was attached. The queue is as it was.
 #[derive(Debug)]
@@ -61,6 +61,13 @@ pub enum AttachError {
         /// The file.
         path: PathBuf,
     },
+    /// A consumer of a queue whose messages become dead letters: what has the name of its dead-letter queue cannot be that.
+    DeadLetters {
+        /// The file with that name.
+        path: PathBuf,
+        /// Why it was not opened.
+        source: Box<OpenError>,
+    },
     /// A cursor in the file makes no sense.
     Damaged(Box<Damaged>),
     /// The handle was made before a fork, and this is the child.
@@ -114,6 +121,13 @@ impl fmt::Display for AttachError {
                 "{}: another process has been attaching to it for seconds; it may be stopped: continue or kill it",
                 path.display()
             ),
+            Self::DeadLetters { path, source } => write!(
+                f,
+                "{}: this cannot be the queue's dead-letter queue, so that messages which fail would be delivered again for \
+                 ever: {source}; if it is left from an earlier version of the queue, receive what is in it with the program \
+                 that made it, or move it away, then unlink it",
+                path.display()
+            ),
             Self::Damaged(damaged) => damaged.fmt(f),
             Self::Forked => f.write_str(super::transfer::FORKED),
             Self::Io { path, step, source } => write!(f, "{}: {step} failed: {source}", path.display()),
@@ -125,6 +139,7 @@ impl Error for AttachError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Io { source, .. } => Some(source),
+            Self::DeadLetters { source, .. } => Some(source),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ use super::source::{Source, Words};
 use crate::error::{Damaged, InspectError};
 use crate::layout::order::{LinkKind, LinkState, Place};
 use crate::layout::{Geometry, Letter, Link as LinkWords, Order};
+use crate::links::SentLetter;
 use crate::queue::DeadLetter;
 
 pub(super) const LINK_LEN: usize = size_of::<LinkWords>();
@@ -46,20 +47,23 @@ impl Seen {
         Ok(Self::new(&source.words(at, LINK_LEN)?, slot, order))
     }
 
-    /// Dead letters: position of the original, and its queue. Whether the link is still about that position is for the
+    /// What a dead letter says of itself. Whether the link is still about that position is for the
     /// caller to see.
     pub(super) fn letter(&self, source: &Source, order: Order) -> Result<Option<DeadLetter>, InspectError> {
         let slot = self.position & (order.links - 1);
         if slot >= order.letters() {
             return Ok(None);
         }
-        let words = source.words(order.letters_offset() + slot * LETTER_LEN as u64, LETTER_LEN)?;
-        let uuid = offset_of!(Letter, uuid);
-        let queue = u128::from(words.at(uuid + 8)) << 64 | u128::from(words.at(uuid));
+        let words = source.words(order.beside_offset() + slot * LETTER_LEN as u64, LETTER_LEN)?;
         let is_own = words.at(offset_of!(Letter, of)) == self.position.wrapping_add(1);
-        Ok(is_own.then(|| DeadLetter {
-            queue: queue.to_ne_bytes(),
-            position: words.at(offset_of!(Letter, position)),
+        let uuid = offset_of!(Letter, uuid);
+        Ok(is_own.then(|| {
+            DeadLetter::new(SentLetter {
+                origin: (words.at(offset_of!(Letter, position)), [words.at(uuid), words.at(uuid + 8)]),
+                redeliveries: words.at(offset_of!(Letter, redeliveries)),
+                holder: words.at(offset_of!(Letter, holder)),
+                at_ns: words.at(offset_of!(Letter, at_ns)),
+            })
         }))
     }
 

@@ -9,7 +9,7 @@ use super::header::Header;
 use super::members::{self, Participant, Registry};
 use super::source::{Source, Words};
 use super::{Inspector, links, spsc};
-use crate::error::{Damaged, InspectError};
+use crate::error::{Damaged, DeadLetterFailure, InspectError};
 use crate::layout::order::{Head, Tail};
 use crate::layout::{
     CURSORS_OFFSET, ConsumerWords, Cursors as SpscWords, LOCK_ATTACH, LOCK_RECOVERY, Order, OrderCursors,
@@ -178,6 +178,8 @@ pub struct Counters {
     pub dead_letters: u64,
     /// Messages that should have been, and were delivered once more instead.
     pub dead_letters_failed: u64,
+    /// Why, the last time.
+    pub dead_letter_failure: Option<DeadLetterFailure>,
 }
 
 /// Locks that are held for moments only; one that is held for long belongs to somebody who is stopped.
@@ -336,5 +338,6 @@ fn counters(page: &Words, registry: &Registry) -> Counters {
         returned: rare(offset_of!(Rare, returned)),
         dead_letters: rare(offset_of!(Rare, dead_letters)),
         dead_letters_failed: rare(offset_of!(Rare, dead_letters_failed)),
+        dead_letter_failure: DeadLetterFailure::from_word(rare(offset_of!(Rare, letter_failure))),
     }
 }

@@ -107,13 +107,23 @@ impl Order {
         if self.links_offset == expected { Ok(()) } else { Err(("links offset", self.links_offset)) }
     }
 
-    /// Behind the links.
-    pub(crate) fn letters_offset(&self) -> u64 {
+    /// Behind the links: the section of letters, or of holders.
+    pub(crate) fn beside_offset(&self) -> u64 {
         (self.links_offset + self.links * size_of::<Link>() as u64).next_multiple_of(PAGE)
     }
 
     pub(crate) fn letters(&self) -> u64 {
         if self.policy.has_letters { self.links } else { 0 }
+    }
+
+    /// A word for each link in queues whose messages may become dead letters: who held the frame last.
+    pub(crate) fn holders(&self) -> u64 {
+        if self.policy.max_redeliveries != 0 && !self.policy.has_letters { self.links } else { 0 }
+    }
+
+    fn beside_end(&self) -> u64 {
+        let letters = self.letters() * size_of::<Letter>() as u64;
+        self.beside_offset() + letters + self.holders() * size_of::<u64>() as u64
     }
 }
 
@@ -123,6 +133,9 @@ fn registry_end(participants: u64) -> u64 {
 }
 
 const PAGE: u64 = 4096;
+
+/// Every process that has consumers of a queue may take one place in its dead-letter queue; so many are left for others.
+const LETTER_READERS: u64 = 8;
 /// The longest description of a message type: some twenty thousand fields.
 const MAX_DESCRIPTION: u64 = 1 << 20;
 const SPSC_ENTRIES: u64 = 2;
@@ -231,8 +244,7 @@ impl Geometry {
             Framing::Variable => lane / 2 - align,
             Framing::Fixed { len } => len,
         };
-        let lane_offset =
-            (order.letters_offset() + order.letters() * size_of::<Letter>() as u64).next_multiple_of(PAGE);
+        let lane_offset = order.beside_end().next_multiple_of(PAGE);
         Self {
             framing,
             align,
@@ -246,16 +258,13 @@ impl Geometry {
         }
     }
 
-    /// The same shape with another policy.
-    pub(crate) fn with_policy(&self, policy: Policy) -> Self {
-        let Some(order) = self.order else { return *self };
-        Self::mpmc_with(
-            self.framing,
-            self.align,
-            self.capacity,
-            self.description_len,
-            Order { policy, ..order },
-        )
+    /// The shape of this queue's dead-letter queue: of this one's, with places for a few more who receive.
+    pub(crate) fn for_letters(&self) -> Self {
+        let Some(Order { links, participants, .. }) = self.order else { return *self };
+        let participants = (participants + LETTER_READERS).min(MAX_PARTICIPANTS);
+        let policy = Policy { at_most_once: false, max_redeliveries: 0, has_letters: true };
+        let order = Order::new(links, participants, self.description_len, policy);
+        Self::mpmc_with(self.framing, self.align, self.capacity, self.description_len, order)
     }
 
     /// Where the description of the message type begins.

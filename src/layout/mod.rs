@@ -11,7 +11,7 @@
 //! 0x1000 registry   256 bytes a participant
 //!        (schema)   description of the message type, if there is one
 //!        (links)    MPMC only: 16 bytes a position
-//!        (letters)  dead-letter queues only: 32 bytes a position
+//!        (letters)  dead-letter queues only: 64 bytes a position; with dead letters: 8 bytes, holders
 //!        lanes      page-aligned; SPSC: one, LEAD bytes, then the ring; MPMC: one for each registry entry
 //! ```
 //!

@@ -37,7 +37,9 @@ pub(crate) struct Rare {
     pub(crate) returned: AtomicU64,
     pub(crate) dead_letters: AtomicU64,
     pub(crate) dead_letters_failed: AtomicU64,
-    pub(crate) reserved_3: [AtomicU64; 3],
+    pub(crate) reserved_3: [AtomicU64; 2],
+    /// MPMC: why a message could not become a dead letter, the last time (`error::DeadLetterFailure`); 0: never.
+    pub(crate) letter_failure: AtomicU64,
     /// Only on filesystems that keep files over a reboot, else 0: the boot in which a participant last attached ...
     pub(crate) boot: [AtomicU64; 2],
     /// ... and, while there are no participants, the hash of all that matters in the file; 0: none was recorded since then.
@@ -78,6 +80,13 @@ pub(crate) struct Letter {
     pub(crate) position: AtomicU64,
     /// ... and that one's uuid.
     pub(crate) uuid: [AtomicU64; 2],
+    /// How often it had been delivered again, counted up to `order::MAX_REDO`.
+    pub(crate) redeliveries: AtomicU64,
+    /// Process that held it last; 0: not known. For people only, as are the next.
+    pub(crate) holder: AtomicU64,
+    /// Nanoseconds since 1970 at which it became a letter.
+    pub(crate) at_ns: AtomicU64,
+    pub(crate) reserved: AtomicU64,
 }
 
 /// One participant's registry entry in an MPMC queue.
@@ -187,6 +196,7 @@ const _: () = {
     assert!(offset_of!(Rare, redo_epoch) == 8);
     assert!(offset_of!(Rare, look_around) == 64);
     assert!(offset_of!(Rare, recoveries) == 128);
+    assert!(offset_of!(Rare, letter_failure) == 192);
     assert!(offset_of!(Rare, reserved_3) == 0xb0);
     assert!(offset_of!(Rare, boot) == 0xc8);
     assert!(offset_of!(Rare, seal) == 0xd8);
@@ -214,10 +224,13 @@ const _: () = {
     assert!(size_of::<Link>() == 16);
     assert!(offset_of!(Link, state) == 0);
     assert!(offset_of!(Link, place) == 8);
-    assert!(size_of::<Letter>() == 32);
+    assert!(size_of::<Letter>() == 64);
     assert!(offset_of!(Letter, of) == 0);
     assert!(offset_of!(Letter, position) == 8);
     assert!(offset_of!(Letter, uuid) == 16);
+    assert!(offset_of!(Letter, redeliveries) == 32);
+    assert!(offset_of!(Letter, holder) == 40);
+    assert!(offset_of!(Letter, at_ns) == 48);
     assert!(size_of::<Participant>() == 256);
     assert!(offset_of!(Participant, word) == 0);
     assert!(offset_of!(Participant, pid) == 8);

@@ -85,7 +85,7 @@ mod tests;
 pub(crate) use blocked::Blocked;
 pub(crate) use claim::{Claimed, NotClaimed};
 pub(crate) use guess::Guess;
-pub(crate) use letters::Origin;
+pub(crate) use letters::SentLetter;
 pub(crate) use recovery::Recovered;
 pub(crate) use redo::RedoScan;
 #[cfg(test)]
@@ -118,14 +118,22 @@ pub(crate) struct FrameRef {
     pub(crate) len: u64,
 }
 
+/// What some queues have for each link besides, of each as many as links, or none.
+#[derive(Clone)]
+pub(crate) struct Beside {
+    /// Dead-letter queues: where the messages come from.
+    pub(crate) letters: Ref<[Letter]>,
+    /// Queues whose messages may become dead letters: the process that held the frame before it was to be delivered again.
+    pub(crate) holders: Ref<[AtomicU64]>,
+}
+
 /// The shared words of an MPMC queue.
 #[derive(Clone)]
 pub(crate) struct Links {
     pub(crate) rare: Ref<Rare>,
     pub(crate) cursors: Ref<OrderCursors>,
     pub(crate) links: Ref<[Link]>,
-    /// As many as links in a dead-letter queue; else none.
-    letters: Ref<[Letter]>,
+    beside: Beside,
     pub(crate) entries: Ref<[Participant]>,
     pub(crate) policy: Policy,
     shift: u32,
@@ -141,14 +149,14 @@ impl Links {
         rare: Ref<Rare>,
         cursors: Ref<OrderCursors>,
         links: Ref<[Link]>,
-        letters: Ref<[Letter]>,
+        beside: Beside,
         entries: Ref<[Participant]>,
         policy: Policy,
     ) -> Self {
         assert!(links.len().is_power_of_two(), "geometry was checked");
         let shift = links.len().trailing_zeros();
         let (mask, limit) = (links.len() as u64 - 1, position_limit(shift));
-        Self { rare, cursors, links, letters, entries, policy, shift, mask, limit }
+        Self { rare, cursors, links, beside, entries, policy, shift, mask, limit }
     }
 
     /// How many links there are.

@@ -83,6 +83,7 @@ impl Links {
                 (LinkState::redo(state.lap(), 0), &mut done.returned)
             }
             LinkKind::Held if dead.iter().any(|(index, _)| *index == state.owner()) => {
+                self.note_holder(slot, state.owner());
                 let next = if self.policy.at_most_once {
                     LinkState::free(state.lap() + 1)
                 } else {

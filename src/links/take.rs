@@ -245,6 +245,10 @@ impl Links {
         if self.policy.at_most_once {
             return self.release(held);
         }
+        let slot = self.slot(held.position);
+        if !self.beside.holders.is_empty() {
+            self.note_holder(slot, self.state(slot).owner());
+        }
         let redo = LinkState::redo(self.lap(held.position), held.redeliveries + 1);
         self.link(held.position).state.store(redo.0, Ordering::Release);
         die_point();

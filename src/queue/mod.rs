@@ -20,6 +20,7 @@ mod shared;
 mod space;
 mod spsc;
 pub(crate) mod untrusted;
+mod uuid;
 
 use std::marker::PhantomData;
 use std::path::Path;
@@ -34,7 +35,8 @@ pub use kind::{Kind, Mpmc, Spsc};
 pub use mpmc::{DeadLetter, ParticipantStats, Recovery, Stats, recover};
 pub use options::{Delivery, Options};
 pub use producer::BytesProducer;
-pub use removing::{is_in_use, is_temporary_name, unlink, unlink_if_unused};
+pub use removing::{is_in_use, is_temporary_name, unlink, unlink_if_unused, unlink_with_letters};
+pub use uuid::Uuid;
 
 pub(crate) use boot::inspect as inspect_boot;
 #[cfg(all(feature = "async", not(loom)))]
@@ -237,6 +239,11 @@ impl<K: Kind> BytesQueue<K> {
     /// The file of this queue. That of a memfd queue is none: then it is what messages call it.
     pub fn path(&self) -> &Path {
         self.shared.path()
+    }
+
+    /// What tells this queue from all others, also from one of the same name that was created before or after it.
+    pub fn uuid(&self) -> Uuid {
+        Uuid::from(self.shared.uuid())
     }
 
     /// Bytes of the ring.

@@ -5,6 +5,7 @@ use std::io;
 use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 
+use super::mpmc::letters_name;
 use super::opening::{Found, find, open_error, resolve};
 use super::shared::{Checked, Shared};
 use crate::error::{OpenError, UnlinkError};
@@ -14,7 +15,8 @@ use crate::shm::{self, AttachLock, AttachLockError, Lease};
 /// Removes a queue's file. Whoever has it open keeps it until they close it, and nobody attaches any more.
 ///
 /// Only a file that is a ringway queue is removed; anything else is an error and stays. A queue's dead letters are a queue
-/// of their own, called `<name>.dead`, and stay until that is unlinked.
+/// of their own, called `<name>.dead`, and stay: [`unlink_with_letters`] removes both. A queue that is created anew under the
+/// same name finds them there, and they must be of its type.
 ///
 /// # Errors
 /// [`UnlinkError`]; the file stays.
@@ -29,6 +31,38 @@ use crate::shm::{self, AttachLock, AttachLockError, Lease};
 /// ```
 pub fn unlink(name: impl AsRef<Path>) -> Result<(), UnlinkError> {
     remove(name.as_ref(), |_, _| Ok(true)).map(drop)
+}
+
+/// Removes a queue's file, as [`unlink`] does, and that of its dead-letter queue, `<name>.dead`, with the letters that are in it.
+/// Returns whether there was one.
+///
+/// The queue goes first: if the second step fails, or the process is killed before it, calling this again does the rest. A
+/// consumer that goes on with the removed queue, and finds one more dead letter in it, makes a dead-letter queue anew rather than
+/// lose it.
+///
+/// # Errors
+/// As [`unlink`]: if neither queue is there, or one of them cannot be removed.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let name = dir.path().join("jobs");
+/// let options = ringway::Options::new().max_redeliveries(3);
+/// // SAFETY: every process that can write this file uses ringway.
+/// let queue = unsafe { ringway::mpmc::BytesQueue::create_with(&name, &options)? };
+/// let letters = queue.dead_letters()?;
+/// assert!(ringway::unlink_with_letters(&name)?);
+/// assert!(!name.exists() && !letters.path().exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn unlink_with_letters(name: impl AsRef<Path>) -> Result<bool, UnlinkError> {
+    let queue = unlink(name.as_ref());
+    if !matches!(queue, Ok(()) | Err(UnlinkError::Open(OpenError::NotFound { .. }))) {
+        return queue.map(|()| false);
+    }
+    match unlink(letters_name(name.as_ref())) {
+        Err(UnlinkError::Open(OpenError::NotFound { .. })) => queue.map(|()| false),
+        letters => letters.map(|()| true),
+    }
 }
 
 /// Removes a queue's file, as [`unlink`] does, if no live process takes part in it; false if one does.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::Schema;
 use super::bells::Bells;
+use super::mpmc::SharedBurial;
 use super::options::Handling;
 use crate::error::{AttachError, Damaged};
 use crate::lane::{Damage, Ref};
@@ -39,11 +40,13 @@ pub(crate) struct Shared {
     owner: Option<Lease>,
     bells: Bells,
     is_trusted: bool,
+    /// MPMC: the way to the dead-letter queue.
+    burial: SharedBurial,
 }
 
 /// What has become of a queue's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+pub(super) enum Standing {
     Current,
     /// Something else has it.
     Replaced,
@@ -103,6 +106,7 @@ impl Shared {
             owner: None,
             bells,
             is_trusted: true,
+            burial: SharedBurial::default(),
         };
         shared.ready_header(&shared.header)?;
         Ok(shared)
@@ -162,7 +166,7 @@ impl Shared {
 
     /// Whether peers that look for the queue by its name find this one. A name that is gone though the file still has one
     /// (it was renamed, or this process sees another root) is no reason not to take part.
-    fn standing(&self) -> io::Result<Standing> {
+    pub(super) fn standing(&self) -> io::Result<Standing> {
         let named =
             || if self.is_memfd { Ok(Named::ThisFile) } else { shm::named_by(&self.path, &self.file) };
         Ok(match named() {
@@ -205,6 +209,10 @@ impl Shared {
     /// Writes what comes before the registry to the disk, and waits for that.
     pub(super) fn flush_header(&self) -> io::Result<()> {
         self.header.flush(0, layout::REGISTRY_OFFSET)
+    }
+
+    pub(super) fn burial(&self) -> &SharedBurial {
+        &self.burial
     }
 
     pub(super) fn rare(&self) -> Ref<Rare> {

@@ -1,6 +1,7 @@
 //! What did not go as it was asked for, and does no harm: a library does not print.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Unproven;
@@ -58,6 +59,13 @@ pub enum Notice {
         /// What the kernel said.
         reason: String,
     },
+    /// The dead-letter queue cannot be used now: messages that should become dead letters are delivered once more instead.
+    NoDeadLetters {
+        /// The file of the dead-letter queue.
+        path: PathBuf,
+        /// What keeps them, and what to do.
+        reason: String,
+    },
 }
 
 impl fmt::Display for Notice {
@@ -100,6 +108,11 @@ impl fmt::Display for Notice {
             Self::NotPrefaulted { reason } => {
                 write!(f, "the pages were not mapped in advance: {reason}; each is at its first use")
             }
+            Self::NoDeadLetters { path, reason } => write!(
+                f,
+                "{}: no message can become a dead letter now, they are delivered once more instead: {reason}",
+                path.display()
+            ),
         }
     }
 }

@@ -23,14 +23,14 @@ impl<T: Message> Queue<T, Mpmc> {
     /// [`BytesQueue::dead_letters`](crate::BytesQueue::dead_letters).
     ///
     /// # Errors
-    /// [`OpenError::NotFound`] if there has been none.
+    /// As there.
     pub fn dead_letters(&self) -> Result<Self, OpenError> {
         self.bytes().dead_letters().map(Self::from_bytes)
     }
 }
 
 impl<T: Message> Frame<'_, T, Mpmc> {
-    /// Where the message comes from, in a dead-letter queue; else none.
+    /// What the message says of itself as a dead letter, in a dead-letter queue; else none.
     pub fn dead_letter(&self) -> Option<DeadLetter> {
         self.bytes().dead_letter()
     }

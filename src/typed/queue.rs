@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::format::schema;
 use super::{Consumer, Message, Producer};
 use crate::error::{AttachError, CreateError, OpenError, SyncError};
-use crate::queue::{BytesConsumer, BytesProducer, BytesQueue, Kind, Options, Shared, Spsc};
+use crate::queue::{BytesConsumer, BytesProducer, BytesQueue, Kind, Options, Shared, Spsc, Uuid};
 
 /// A queue of messages of type `T`, archived with rkyv in the file and read in place. `K` says who may send and receive.
 ///
@@ -187,6 +187,11 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// The file of this queue. That of a memfd queue is none: then it is what messages call it.
     pub fn path(&self) -> &Path {
         self.shared.path()
+    }
+
+    /// What tells this queue from all others, also from one of the same name that was created before or after it.
+    pub fn uuid(&self) -> Uuid {
+        self.bytes().uuid()
     }
 
     /// Bytes of the ring.

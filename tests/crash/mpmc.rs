@@ -26,7 +26,7 @@ const MOMENT: Duration = Duration::from_millis(20);
 type Row = fn() -> Outcome;
 
 pub(crate) fn tests() -> Vec<Test> {
-    let rows: [(&str, Row); 34] = [
+    let rows: [(&str, Row); 35] = [
         ("producer: dead between claim and commit, found by a consumer", producer::found_by_consumer),
         ("producer: dead between claim and commit, found by a producer", producer::found_by_producer),
         ("producer: dead between claim and commit, found by attaching", producer::found_by_attaching),
@@ -60,6 +60,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ("letters: its consumers died too often", letters::killed),
         ("letters: whoever buries dies", letters::burier_dies),
         ("letters: there can be none", letters::there_can_be_none),
+        ("letters: without descriptors", letters::no_descriptors),
         ("namespaces: two with pids of their own", namespaces::two),
     ];
     rows.into_iter().map(|(name, body)| Test::new(format!("mpmc: {name}"), body)).collect()

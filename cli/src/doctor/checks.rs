@@ -7,8 +7,8 @@ use ringway::inspect::{Liveness, Participant, QueueKind, Snapshot, Survival};
 
 use super::Still;
 use super::finding::{Finding, Remedy};
-use crate::stat::dead_letters;
-use crate::text::{bytes, counted, duration};
+use crate::stat::{dead_letters, dead_letters_path, letters_of_others};
+use crate::text::{ago, bytes, counted, duration};
 
 pub(super) fn check(snapshot: &Snapshot, still: &Still) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -202,7 +202,7 @@ fn fullness(snapshot: &Snapshot) -> Option<Finding> {
 }
 
 fn letters(snapshot: &Snapshot) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings: Vec<_> = wrong_letters(snapshot).into_iter().collect();
     if let Some(counters) = snapshot.counters
         && counters.dead_letters_failed > 0
     {
@@ -211,7 +211,13 @@ fn letters(snapshot: &Snapshot) -> Vec<Finding> {
                 "{} should have become dead letters and could not: they were delivered once more instead",
                 counted(counters.dead_letters_failed, "message")
             ))
-            .advice("drain the dead-letter queue, or check the space and the mode of its directory"),
+            .advice(match counters.dead_letter_failure {
+                Some(failure) => format!("the last time, {}: {failure}", ago(failure.at, snapshot.at)),
+                None => {
+                    "receive from the dead-letter queue, or check the space and the mode of its directory"
+                        .into()
+                }
+            }),
         );
     }
     if let Some(dead) = dead_letters(snapshot)
@@ -219,9 +225,45 @@ fn letters(snapshot: &Snapshot) -> Vec<Finding> {
     {
         let number = dead.backlog.waiting.map_or("some".into(), |number| counted(number, "message"));
         let path = dead.path.display();
-        findings.push(Finding::note(format!("dead letters wait in {path}: {number}")));
+        let finding = Finding::note(format!("dead letters wait in {path}: {number}"));
+        findings.push(match letters_of_others(snapshot, &dead) {
+            Some(others) if others > 0 => finding.advice(format!(
+                "{} of an earlier queue of this name: `ringway peek` says of which; `unlink_with_letters` removes a queue with \
+                 its letters",
+                counted(others, "message")
+            )),
+            _ => finding,
+        });
     }
     findings
+}
+
+/// What has the name of the dead-letter queue, and cannot be that.
+fn wrong_letters(snapshot: &Snapshot) -> Option<Finding> {
+    snapshot.header.order?.max_redeliveries?;
+    let path = dead_letters_path(snapshot);
+    let what = match Snapshot::read(&path) {
+        Err(_) if !path.try_exists().unwrap_or(false) => return None,
+        Err(error) => error.to_string(),
+        Ok(dead) => {
+            let (own, found) = (&snapshot.header.schema, &dead.header.schema);
+            let is_right =
+                (&own.name, own.fingerprint, own.format) == (&found.name, found.fingerprint, found.format);
+            if is_right && dead.header.order.is_some() {
+                return None;
+            }
+            format!(
+                "{}: its messages are {}, or it is no MPMC queue, and the messages here are {}",
+                path.display(),
+                found.name,
+                own.name
+            )
+        }
+    };
+    Some(
+        Finding::warning(format!("this cannot be the dead-letter queue, and no consumer can attach: {what}"))
+            .advice("receive what is in it with the program that made it, or move it away, then unlink it"),
+    )
 }
 
 fn file(snapshot: &Snapshot) -> Vec<Finding> {

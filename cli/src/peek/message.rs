@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Format;
 use crate::fields::{Fields, Value, lines};
 use crate::output::{Paint, print, print_json, say};
-use crate::text::{count, counted, hex, hex_dump, uuid};
+use crate::text::{count, counted, hex, hex_dump, nanoseconds};
 
 /// How messages are printed.
 pub(super) struct Printer<'a> {
@@ -67,10 +67,7 @@ impl Printer<'_> {
             print(out, format_args!(", handed out {} before", counted(frame.redeliveries, "time")))?;
         }
         if let Some(letter) = frame.dead_letter {
-            print(
-                out,
-                format_args!(", dead letter: position {} of {}", letter.position, uuid(letter.queue)),
-            )?;
+            print(out, format_args!(", dead letter: {letter}"))?;
         }
         say!(out, "")
     }
@@ -122,9 +119,13 @@ impl Printer<'_> {
             text: String::from_utf8(payload.to_vec()).ok(),
             fields,
             fields_error,
-            dead_letter: frame
-                .dead_letter
-                .map(|letter| Letter { queue: uuid(letter.queue), position: letter.position }),
+            dead_letter: frame.dead_letter.map(|letter| Letter {
+                queue: letter.queue.to_string(),
+                position: letter.position,
+                redeliveries: letter.redeliveries,
+                last_holder: letter.last_holder,
+                at_ns: nanoseconds(letter.at),
+            }),
         }
     }
 }
@@ -175,6 +176,9 @@ struct Frame<'a> {
 struct Letter {
     queue: String,
     position: u64,
+    redeliveries: u64,
+    last_holder: Option<u32>,
+    at_ns: u64,
 }
 
 #[cfg(test)]

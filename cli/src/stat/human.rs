@@ -179,10 +179,21 @@ fn show_traffic(
             count(counters.dead_letters),
             count(counters.dead_letters_failed)
         )?;
+        if let Some(failure) = counters.dead_letter_failure {
+            let text = format!("the last letter that failed, {}: {failure}", ago(failure.at, snapshot.at));
+            say!(out, "           {}", paint.warning(text))?;
+        }
     }
     if let Some(dead) = super::dead_letters(snapshot) {
         let number = or_unknown(dead.backlog.waiting);
         say!(out, "  letters  {} waiting in {}", paint.warning(number), dead.path.display())?;
+        if let Some(others) = super::letters_of_others(snapshot, &dead).filter(|others| *others > 0) {
+            say!(
+                out,
+                "           {} of them of an earlier queue of this name",
+                paint.warning(count(others))
+            )?;
+        }
     }
     let locks = [(snapshot.locks.attach, "attaching or unlinking"), (snapshot.locks.recovery, "recovering")];
     for (_, what) in locks.iter().filter(|(is_held, _)| *is_held) {

@@ -168,6 +168,8 @@ struct CountersJson {
     returned: u64,
     dead_letters: u64,
     dead_letters_failed: u64,
+    /// Why, the last time.
+    dead_letter_failure: Option<LetterFailure>,
 }
 
 #[derive(Serialize)]
@@ -175,6 +177,15 @@ struct DeadLetters {
     #[serde(flatten)]
     path: JsonPath,
     messages: Option<u64>,
+    /// Of earlier queues of the same name.
+    of_earlier_queues: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct LetterFailure {
+    reason: String,
+    errno: Option<i32>,
+    at_ns: u64,
 }
 
 #[derive(Serialize)]
@@ -218,8 +229,11 @@ impl Queue {
             held: snapshot.held.iter().map(|frame| Held::new(snapshot, frame, rates)).collect(),
             pending: snapshot.pending.iter().map(Pending::new).collect(),
             counters: snapshot.counters.as_ref().map(CountersJson::new),
-            dead_letters: super::dead_letters(snapshot)
-                .map(|dead| DeadLetters { path: dead.path.into(), messages: dead.backlog.waiting }),
+            dead_letters: super::dead_letters(snapshot).map(|dead| DeadLetters {
+                of_earlier_queues: super::letters_of_others(snapshot, &dead),
+                messages: dead.backlog.waiting,
+                path: dead.path.into(),
+            }),
             locks: Locks { attach: snapshot.locks.attach, recovery: snapshot.locks.recovery },
             damage: snapshot.damage.iter().map(ToString::to_string).collect(),
             rates: rates.map(|rates| RatesJson {
@@ -363,6 +377,11 @@ impl CountersJson {
             returned: counters.returned,
             dead_letters: counters.dead_letters,
             dead_letters_failed: counters.dead_letters_failed,
+            dead_letter_failure: counters.dead_letter_failure.map(|failure| LetterFailure {
+                reason: failure.to_string(),
+                errno: failure.errno,
+                at_ns: nanoseconds(failure.at),
+            }),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use ringway::inspect::{Inspector, Snapshot};
+use ringway::inspect::{Inspector, Peek, Snapshot};
 
 use crate::ending::Ending;
 use crate::interrupt;
@@ -75,11 +75,27 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
     Ok(Ending::Well)
 }
 
-/// The queue of a queue's dead letters, if there is one.
-pub(crate) fn dead_letters(snapshot: &Snapshot) -> Option<Snapshot> {
+/// Letters that are looked through to tell whose they are.
+const MOST_LETTERS: usize = 1 << 16;
+
+/// The name of a queue's dead-letter queue.
+pub(crate) fn dead_letters_path(snapshot: &Snapshot) -> PathBuf {
     let mut name = snapshot.path.clone().into_os_string();
     name.push(".dead");
-    Snapshot::read(PathBuf::from(name)).ok()
+    PathBuf::from(name)
+}
+
+/// The queue of a queue's dead letters, if there is one.
+pub(crate) fn dead_letters(snapshot: &Snapshot) -> Option<Snapshot> {
+    Snapshot::read(dead_letters_path(snapshot)).ok()
+}
+
+/// How many of the letters are of another queue than this, which had its name before; none if that cannot be told.
+pub(crate) fn letters_of_others(snapshot: &Snapshot, dead: &Snapshot) -> Option<u64> {
+    let letters = Inspector::open(&dead.path).ok()?;
+    let peeked = letters.peek(&Peek::new().most(MOST_LETTERS).bytes(0)).ok()?;
+    let origins = peeked.frames.iter().filter_map(|frame| frame.dead_letter);
+    Some(origins.filter(|letter| letter.queue != snapshot.header.uuid.into()).count() as u64)
 }
 
 fn show(arguments: &Arguments, watched: &mut [Watched]) -> Result<()> {

@@ -8,7 +8,7 @@ use crate::lane::{Damage, LaneMemory, Ref};
 use crate::layout::order::{EntryRole, Head, LinkState, Tail};
 use crate::layout::{Framing, Geometry, Link, OrderCursors, Participant, Policy, Rare};
 use crate::links::die_point::{any_order, mortal};
-use crate::links::{FrameRef, Leases, Links, Recovered};
+use crate::links::{Beside, FrameRef, Leases, Links, Recovered};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Granule of the lanes.
@@ -106,7 +106,10 @@ impl World {
                 Ref::on_heap(Arc::new(Rare::default())),
                 Ref::on_heap(Arc::new(cursors)),
                 Ref::slice_on_heap(Arc::new(links)),
-                Ref::slice_on_heap(Arc::default()),
+                Beside {
+                    letters: Ref::slice_on_heap(Arc::default()),
+                    holders: Ref::slice_on_heap(Arc::default()),
+                },
                 Ref::slice_on_heap(Arc::new(entries)),
                 policy,
             ),

@@ -197,7 +197,7 @@ impl Contents<'_> {
                 hash.word(word_in(entry, offset));
             }
         }
-        self.each_piece(order.letters_offset(), order.letters() * size_of::<Letter>() as u64, |piece| {
+        self.each_piece(order.beside_offset(), order.letters() * size_of::<Letter>() as u64, |piece| {
             hash.bytes(piece);
             Ok(())
         })?;

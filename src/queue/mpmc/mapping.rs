@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::error::AttachError;
 use crate::lane::LaneMemory;
-use crate::layout::{CURSORS_OFFSET, Geometry, Policy, RARE_OFFSET, REGISTRY_OFFSET};
-use crate::links::Links;
+use crate::layout::{CURSORS_OFFSET, Geometry, RARE_OFFSET, REGISTRY_OFFSET};
+use crate::links::{Beside, Links};
 use crate::queue::Shared;
 use crate::queue::options::Resolved;
 use crate::shm::{self, Access, Mapping, Section};
@@ -79,10 +79,10 @@ impl Shared {
         self.attach_failed("allocating the lane")(source)
     }
 
-    /// Options of a queue of the same shape, but for its policy.
-    pub(super) fn options_with(&self, policy: Policy) -> Resolved {
+    /// Options of this queue's dead-letter queue.
+    pub(super) fn options_for_letters(&self) -> Resolved {
         Resolved {
-            geometry: self.geometry().with_policy(policy),
+            geometry: self.geometry().for_letters(),
             start_position: 0,
             uuid: None,
             handling: self.handling_beside(),
@@ -99,7 +99,10 @@ impl Shared {
             self.words(RARE_OFFSET),
             self.words(CURSORS_OFFSET),
             self.many_words(order.links_offset as usize, order.links as usize),
-            self.many_words(order.letters_offset() as usize, order.letters() as usize),
+            Beside {
+                letters: self.many_words(order.beside_offset() as usize, order.letters() as usize),
+                holders: self.many_words(order.beside_offset() as usize, order.holders() as usize),
+            },
             self.many_words(REGISTRY_OFFSET, order.participants as usize),
             order.policy,
         )

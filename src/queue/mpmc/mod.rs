@@ -1,6 +1,7 @@
 //! Many producers, many consumers: each with a registry entry, each producer with a lane of its own.
 
 mod blockage;
+mod burial;
 mod letters;
 mod mapping;
 mod member;
@@ -20,7 +21,9 @@ use super::kind::{Engine, Mpmc};
 use crate::error::AttachError;
 use crate::layout;
 
+pub(super) use self::burial::SharedBurial;
 pub use self::letters::DeadLetter;
+pub(super) use self::letters::letters_name;
 pub use self::recovery::{Recovery, recover};
 pub use self::stats::{ParticipantStats, Stats};
 

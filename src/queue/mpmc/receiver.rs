@@ -4,17 +4,17 @@
 mod keeper;
 mod ready;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::sync::{Arc, Mutex};
 
 use super::blockage::Blockage;
-use super::letters::Letters;
+use super::burial::{Burial, now_ns};
 use super::mapping::Lanes;
 use super::member::Member;
 use crate::error::AttachError;
 use crate::lane::Damage;
 use crate::layout::order::{EntryRole, MAX_BATCH};
-use crate::links::{Found, FrameRef, Guess, Held, Links, Nothing, RedoScan};
+use crate::links::{Found, FrameRef, Guess, Held, Links, Nothing, RedoScan, SentLetter};
 use crate::prefetch;
 use crate::queue::Shared;
 use crate::queue::bells::Bells;
@@ -41,7 +41,7 @@ pub(crate) struct MpmcReceiver {
     ready: Vec<Cell<bool>>,
     /// Of a frame that came with good ones: the next look tells of it.
     damage: Cell<Option<Damage>>,
-    letters: RefCell<Letters>,
+    burial: Arc<Burial>,
     /// Whether frames may be read in place, which burying them takes.
     buries: bool,
     /// Last, so that everything above is gone when the entry is free.
@@ -77,6 +77,8 @@ pub(crate) struct Run {
 
 impl MpmcReceiver {
     pub(super) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
+        // Before a registry entry is taken: it may be refused.
+        let burial = Burial::prepare(&shared)?;
         let member = Member::attach(Arc::clone(&shared), EntryRole::Consumer)?;
         let geometry = shared.geometry();
         let lanes = Lanes::map(&shared, &member.links)
@@ -89,7 +91,7 @@ impl MpmcReceiver {
             idle: Cell::new(0),
             ready: vec![Cell::new(false); member.links.entries.len()],
             damage: Cell::new(None),
-            letters: RefCell::default(),
+            burial,
             buries: shared.is_trusted(),
             keeper: MpmcKeeper {
                 lanes,
@@ -189,7 +191,9 @@ impl MpmcReceiver {
             let held = self.redo.take(self.links(), self.me())?;
             let Held { position, redeliveries } = held;
             match self.out(Found { position, frame: self.links().frame_at(position) }) {
-                Ok(taken) if self.buries && self.links().is_dead_letter(held) && self.bury(taken) => {}
+                Ok(taken)
+                    if self.buries && self.links().is_dead_letter(held) && self.bury(taken, redeliveries) => {
+                }
                 found => {
                     let own = &self.links().entries[self.me()].own;
                     Links::add(&own.received, 1);
@@ -203,12 +207,18 @@ impl MpmcReceiver {
 
     /// Moves a frame to the dead-letter queue. False if that does not work: it is delivered like any other then.
     #[cold]
-    fn bury(&self, taken: Taken) -> bool {
+    fn bury(&self, taken: Taken, redeliveries: u64) -> bool {
         let (payload, len) = self.keeper.bytes(taken);
         // SAFETY: the frame is out, as `Keeper` says.
         let payload = unsafe { std::slice::from_raw_parts(payload, len) };
-        let buried = self.letters.borrow_mut().send(self.keeper.member.shared(), payload, taken.position);
-        self.links().count_letter(buried);
+        let (shared, links) = (self.keeper.member.shared(), self.links());
+        let letter = SentLetter {
+            origin: (taken.position, words_of(shared.uuid())),
+            redeliveries,
+            holder: links.holder_before(taken.position),
+            at_ns: now_ns(),
+        };
+        let buried = self.burial.bury(shared, links, payload, letter);
         if buried {
             self.keeper.release(taken);
         }
@@ -289,6 +299,12 @@ impl MpmcReceiver {
         }
         Ok(None)
     }
+}
+
+/// As letters carry it.
+fn words_of(uuid: [u8; 16]) -> [u64; 2] {
+    let number = u128::from_ne_bytes(uuid);
+    [number as u64, (number >> 64) as u64]
 }
 
 // SAFETY: a position is taken once, by the CAS on `head`, and again only after it was put back; the lease makes this the

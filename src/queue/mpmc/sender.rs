@@ -10,7 +10,7 @@ use crate::error::AttachError;
 use crate::lane::linked::{MOST_AHEAD, Placed, Writer};
 use crate::lane::{Refusal, Room, Slot};
 use crate::layout::order::{EntryRole, MAX_BATCH};
-use crate::links::{Claimed, FrameRef, Guess, Links, NotClaimed, Origin};
+use crate::links::{Claimed, FrameRef, Guess, Links, NotClaimed, SentLetter};
 use crate::prefetch;
 use crate::queue::Shared;
 use crate::queue::kind::Sender;
@@ -129,17 +129,17 @@ impl MpmcSender {
         Ok(count as usize)
     }
 
-    /// Copies a dead letter and commits it; false if there is no room.
-    pub(super) fn send_letter(&mut self, payload: &[u8], origin: Origin) -> bool {
-        let Ok(slot) = self.reserve(payload.len()) else { return false };
+    /// Copies a dead letter and commits it.
+    pub(super) fn send_letter(&mut self, payload: &[u8], letter: SentLetter) -> Result<(), Refusal> {
+        let slot = self.reserve(payload.len())?;
         // SAFETY: the writer granted these bytes, mapped and for this sender alone; the letter comes from another file.
         unsafe { self.payload(slot).copy_from_nonoverlapping(payload.as_ptr(), payload.len()) };
-        let Ok(position) = self.claim_next() else { return false };
+        let position = self.claim_next()?;
         let frame = self.writer.place(slot, payload.len());
-        self.links().commit_letter(position, self.frame_ref(frame), origin);
+        self.links().commit_letter(position, self.frame_ref(frame), letter);
         self.writer.linked(position, &[frame]);
         self.count_sent(1);
-        true
+        Ok(())
     }
 
     #[inline(always)]

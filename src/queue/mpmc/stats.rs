@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::member::KernelLeases;
-use crate::error::Role;
+use crate::error::{DeadLetterFailure, Role};
 use crate::layout::order::EntryRole;
 use crate::links::{Leases, Links};
 use crate::queue::BytesQueue;
@@ -39,6 +39,8 @@ pub struct Stats {
     pub dead_letters: u64,
     /// Messages that should have been, and were delivered once more instead.
     pub dead_letters_failed: u64,
+    /// Why, the last time.
+    pub dead_letter_failure: Option<DeadLetterFailure>,
     /// Who takes part now, or has died and was not cleaned up after yet.
     pub participants: Vec<ParticipantStats>,
 }
@@ -88,6 +90,7 @@ fn collect(links: &Links, leases: &impl Leases) -> Stats {
         returned: get(&rare.returned),
         dead_letters: get(&rare.dead_letters),
         dead_letters_failed: get(&rare.dead_letters_failed),
+        dead_letter_failure: DeadLetterFailure::from_word(get(&rare.letter_failure)),
         ..Stats::default()
     };
     for (index, entry) in links.entries.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! Dead letters.
 
 use ringway::mpmc::BytesQueue;
+use ringway::{AttachError, DeadLetterCause};
 
 use super::{comes, holder, living, nothing_comes, small, with_queue};
 use crate::process::{Outcome, Place, ensure, gets_nothing_more};
@@ -18,7 +19,7 @@ fn is_buried(queue: &BytesQueue, message: &[u8], position: u64) -> Outcome {
     let letter = reader.try_recv()?;
     ensure!(*letter == *message, "expected {message:?}, found {:?}", &*letter);
     let origin = letter.dead_letter().ok_or("it does not say where it comes from")?;
-    ensure!((origin.queue, origin.position) == (UUID, position), "{origin:?}");
+    ensure!((origin.queue, origin.position) == (UUID.into(), position), "{origin:?}");
     drop(letter);
     ensure!(reader.try_recv().is_err(), "another letter is there");
     drop(reader);
@@ -96,13 +97,15 @@ pub(crate) fn burier_dies() -> Outcome {
 pub(crate) fn there_can_be_none() -> Outcome {
     with_queue(&options(), |place, queue| {
         let path = letters_of(place);
-        std::fs::write(&path, b"not a queue")?;
         let mut producer = queue.producer()?;
         producer.send(b"bad")?;
         for _ in 0..3 {
             holder(place, 1)?.kill()?;
         }
+        // Else attaching would tell.
         let consumer = queue.consumer()?;
+        std::fs::write(&path, b"not a queue")?;
+        ensure!(matches!(queue.consumer(), Err(AttachError::DeadLetters { .. })), "attaching does not tell");
         let frame = consumer.recv()?;
         ensure!(frame.redeliveries() == 3, "{}", frame.redeliveries());
         ensure!(queue.stats().dead_letters_failed == 1, "{:?}", queue.stats());
@@ -112,6 +115,59 @@ pub(crate) fn there_can_be_none() -> Outcome {
         ensure!(queue.stats().dead_letters == 1, "{:?}", queue.stats());
         is_buried(queue, b"bad", 0)
     })
+}
+
+/// Who has no descriptor left moves a message all the same if there was a dead-letter queue when it attached; if there was none,
+/// the message is delivered once more, and the cause is told.
+pub(crate) fn no_descriptors() -> Outcome {
+    for has_letters in [true, false] {
+        with_queue(&options(), |place, queue| {
+            let mut producer = queue.producer()?;
+            producer.send_many(&[b"bad".as_slice(), b"good"])?;
+            if has_letters {
+                drop(queue.dead_letters()?);
+            }
+            living(|ready| {
+                let queue = place.open_mpmc()?;
+                let consumer = queue.consumer()?;
+                (0..3).try_for_each(|_| consumer.try_recv().map(|frame| frame.reject()))?;
+                let mut all = Vec::new();
+                let error = loop {
+                    match std::fs::File::open("/dev/null") {
+                        Ok(file) => all.push(file),
+                        Err(error) => break error,
+                    }
+                };
+                let message = consumer.try_recv()?;
+                let (stats, notices) = (queue.stats(), queue.notices());
+                if has_letters {
+                    ensure!(
+                        *message == *b"good" && stats.dead_letters == 1 && notices.is_empty(),
+                        "{stats:?}"
+                    );
+                } else {
+                    ensure!(*message == *b"bad" && message.redeliveries() == 3, "{stats:?}");
+                    let failure = stats.dead_letter_failure.ok_or("nothing is told")?;
+                    let expected = (DeadLetterCause::System, error.raw_os_error());
+                    ensure!((failure.cause, failure.errno) == expected, "{failure:?}");
+                    ensure!(notices.len() == 1, "{notices:?}");
+                }
+                ready()
+            })?
+            .kill()?;
+            gets_nothing_more_but(queue, 1)
+        })?;
+    }
+    Ok(())
+}
+
+/// What the dead child held comes, and nothing else.
+fn gets_nothing_more_but(queue: &BytesQueue, messages: usize) -> Outcome {
+    let consumer = queue.consumer()?;
+    for _ in 0..messages {
+        consumer.try_recv()?;
+    }
+    Ok(())
 }
 
 fn letters_of(place: &Place) -> std::path::PathBuf {

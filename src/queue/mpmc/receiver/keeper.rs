@@ -1,16 +1,16 @@
 //! Giving frames back, from whatever thread.
 
 use super::{MpmcKeeper, Run, Taken};
-use crate::links::{Held, Origin};
+use crate::links::{Held, SentLetter};
 use crate::queue::Shared;
 use crate::queue::bells::Bells;
 use crate::queue::kind::Keeper;
 use crate::sync::Ordering;
 
 impl MpmcKeeper {
-    /// Where a dead letter comes from.
-    pub(in crate::queue::mpmc) fn letter(&self, taken: Taken) -> Option<Origin> {
-        self.member.links.origin_at(taken.position)
+    /// What a dead letter says of itself.
+    pub(in crate::queue::mpmc) fn letter(&self, taken: Taken) -> Option<SentLetter> {
+        self.member.links.letter_at(taken.position)
     }
 }
 

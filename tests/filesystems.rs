@@ -8,6 +8,8 @@ mod common;
 mod fuse;
 #[path = "filesystems/holes.rs"]
 mod holes;
+#[path = "filesystems/programs.rs"]
+mod programs;
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -17,6 +19,7 @@ use std::process::Command;
 use common::{directory, in_child, names_in};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
+use programs::leases_do_not_depend_on_programs;
 use ringway::spsc::BytesQueue;
 use ringway::{AttachError, CreateError, OpenError, Options, mpmc};
 
@@ -104,6 +107,17 @@ fn works_at(path: &Path) {
     assert_eq!(names_in(path.parent().unwrap()).iter().filter(|name| name.contains("ringway")).count(), 0);
 }
 
+/// The same, also while programs are started.
+fn works_in(directory: &Path) {
+    works_at(&directory.join("queue"));
+    leases_do_not_depend_on_programs(&directory.join("queue"));
+}
+
+#[test]
+fn shared_memory() {
+    in_child("shared_memory", || works_in(directory().path()));
+}
+
 #[test]
 fn the_disk_of_this_machine() {
     let dir =
@@ -124,6 +138,7 @@ fn overlayfs_keeps_its_leases() {
             format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
         mount("overlay", "overlay", &merged, &options)?;
         works_at(&merged.join("queue"));
+        leases_do_not_depend_on_programs(&merged.join("queue"));
         // One that came with an image, and is copied up when it is opened to be written.
         unmount(&merged);
         drop(create(&lower.join("queue")).unwrap());
@@ -157,12 +172,12 @@ fn with_image(dir: &Path, kind: &str, mebibytes: u64, body: impl FnOnce(&Path)) 
 
 #[test]
 fn ext4() {
-    with_mounts("ext4", |dir| with_image(dir, "ext4", 64, |at| works_at(&at.join("queue"))));
+    with_mounts("ext4", |dir| with_image(dir, "ext4", 64, works_in));
 }
 
 #[test]
 fn xfs() {
-    with_mounts("xfs", |dir| with_image(dir, "xfs", 320, |at| works_at(&at.join("queue"))));
+    with_mounts("xfs", |dir| with_image(dir, "xfs", 320, works_in));
 }
 
 /// Its files are not copied when they are written again; one that is, is refused.
@@ -170,7 +185,7 @@ fn xfs() {
 fn btrfs() {
     with_mounts("btrfs", |dir| {
         with_image(dir, "btrfs", 128, |at| {
-            works_at(&at.join("queue"));
+            works_in(at);
             drop(create(&at.join("queue")).unwrap());
             // As `cp` makes it.
             let bytes = std::fs::read(at.join("queue")).unwrap();
@@ -222,7 +237,7 @@ fn ramfs() {
         let at = dir.join("mounted");
         std::fs::create_dir(&at)?;
         mount("none", "ramfs", &at, "")?;
-        works_at(&at.join("queue"));
+        works_in(&at);
         unmount(&at);
         Ok(())
     });

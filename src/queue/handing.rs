@@ -195,7 +195,7 @@ impl Shared {
             source,
         })?;
         sealed.map_err(|unsealed| not_sealed(unsealed.in_words()))?;
-        let file = shm::reopen(received).map_err(|source| open_error(&path, source))?;
+        let file = shm::reopen(received, &path).map_err(|source| open_error(&path, source))?;
         Self::open_found::<K>(examine(path.clone(), file, true, Some(handling.sharing))?, schema, handling)
     }
 

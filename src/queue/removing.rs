@@ -165,7 +165,7 @@ fn remove(
         let path = path.clone();
         move |source| UnlinkError::Io { path, step, source }
     };
-    let _lock = AttachLock::take(&file).map_err(|error| match error {
+    let _lock = AttachLock::take(&file, &path).map_err(|error| match error {
         AttachLockError::Busy => UnlinkError::Busy { path: path.clone() },
         AttachLockError::Io(source) => io("locking the file")(source),
     })?;
@@ -193,7 +193,7 @@ impl Shared {
     /// Takes its share if it is to be removed with the last handle.
     pub(super) fn owned(mut self) -> io::Result<Self> {
         if self.handling().unlink_with_last && !self.is_memfd() {
-            let share = Lease::share(self.file(), layout::LOCK_OWNERS)?;
+            let share = Lease::share(self.file(), self.path(), layout::LOCK_OWNERS)?;
             self.set_owner(share.ok_or_else(|| io::Error::other("its lock is held by another program"))?);
         }
         Ok(self)
@@ -207,7 +207,7 @@ impl Shared {
     /// Gives the share back, and removes the queue if it was the last and nobody takes part.
     fn leave(&mut self) -> io::Result<()> {
         let Some(share) = self.take_owner() else { return Ok(()) };
-        let Ok(_lock) = AttachLock::take(self.file()) else { return Ok(()) };
+        let Ok(_lock) = AttachLock::take(self.file(), self.path()) else { return Ok(()) };
         drop(share);
         if !has_participants(self.file(), self.geometry())? && take_name(self.path(), self.file())? {
             mark_dead(self.file())?;

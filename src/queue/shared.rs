@@ -7,7 +7,7 @@ use std::mem::offset_of;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::Schema;
 use super::bells::Bells;
@@ -20,7 +20,7 @@ use crate::park::Bell;
 use crate::shm::fork::ForkGuard;
 use crate::shm::{
     self, Access, AttachLock, AttachLockError, Ground, Lease, Manner, Mapping, Named, Notice, Notices,
-    Section, Tripwire,
+    RecoveryLock, Section, Tripwire,
 };
 use crate::sync::Ordering;
 
@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     manner: Manner,
     /// Of those who remove the queue with the last of them.
     owner: Option<Lease>,
+    /// MPMC: of the participants that are attached through this handle, which keep it.
+    recovery: Mutex<Weak<RecoveryLock>>,
     bells: Bells,
     is_trusted: bool,
     /// MPMC: the way to the dead-letter queue.
@@ -104,6 +106,7 @@ impl Shared {
             handling,
             manner,
             owner: None,
+            recovery: Mutex::default(),
             bells,
             is_trusted: true,
             burial: SharedBurial::default(),
@@ -137,7 +140,7 @@ impl Shared {
             });
         }
         self.bells.take_part();
-        let lock = AttachLock::take(&self.file).map_err(|error| match error {
+        let lock = AttachLock::take(&self.file, &self.path).map_err(|error| match error {
             AttachLockError::Busy => AttachError::Busy { path: self.path.clone() },
             AttachLockError::Io(source) => self.attach_failed("locking the file")(source),
         })?;
@@ -150,6 +153,17 @@ impl Shared {
             Standing::Replaced => Err(AttachError::Orphaned { path: self.path.clone() }),
             Standing::Unlinked => Err(AttachError::Unlinked { path: self.path.clone() }),
         }
+    }
+
+    /// The way to the recovery lock: that of the participants here, or a new one.
+    pub(super) fn recovery_lock(&self) -> io::Result<Arc<RecoveryLock>> {
+        let mut newest = self.recovery.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lock) = newest.upgrade() {
+            return Ok(lock);
+        }
+        let lock = Arc::new(RecoveryLock::open(&self.file, &self.path)?);
+        *newest = Arc::downgrade(&lock);
+        Ok(lock)
     }
 
     /// Turns what the system said into an error for people.

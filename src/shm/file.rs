@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 /// Which file this is, whatever it is called.
@@ -27,15 +28,51 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).custom_flags(flags.bits()).open(path)
 }
 
-/// Opens the same file once more, as an open file description of its own.
-pub(crate) fn reopen(file: &File) -> io::Result<File> {
+/// Opens the same file once more, as an open file description of its own: through `/proc`, or where that does not work, by its
+/// name `path`, if it still has that. Another file is never opened in its place.
+pub(crate) fn reopen(file: &File, path: &Path) -> io::Result<File> {
     use std::os::fd::AsRawFd;
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let again = OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_CLOEXEC.bits()).open(path)?;
-    if FileIdentity::of(&again)? != FileIdentity::of(file)? {
-        return Err(io::Error::other("reopening it through /proc gave another file"));
+    let magic = format!("/proc/self/fd/{}", file.as_raw_fd());
+    // Through the magic link, which `open` would not follow.
+    let again = OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_CLOEXEC.bits()).open(magic);
+    let by_proc = match again.and_then(|again| same(file, again)) {
+        Err(error) if !is_exhausted(&error) => error,
+        done => return done,
+    };
+    open(path).and_then(|again| same(file, again)).map_err(|by_name| match is_exhausted(&by_name) {
+        true => by_name,
+        false => not_reopened(&by_proc, &by_name),
+    })
+}
+
+/// Whether a second attempt by another way would fail for the same reason.
+fn is_exhausted(error: &io::Error) -> bool {
+    let number = error.raw_os_error().map(Errno::from_raw);
+    matches!(number, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM))
+}
+
+fn same(file: &File, again: File) -> io::Result<File> {
+    if FileIdentity::of(&again)? == FileIdentity::of(file)? {
+        Ok(again)
+    } else {
+        Err(io::Error::other("it leads to another file by now"))
     }
-    Ok(again)
+}
+
+/// No such `/proc` is not the same as no such file.
+fn not_reopened(by_proc: &io::Error, by_name: &io::Error) -> io::Error {
+    let kind = match by_proc.kind() {
+        io::ErrorKind::NotFound => io::ErrorKind::Unsupported,
+        kind => kind,
+    };
+    io::Error::new(
+        kind,
+        format!(
+            "the file has to be opened once more, for a lock of its own, and could not be: through /proc/self/fd: {by_proc}; \
+             by its name: {by_name}. Attach before the process changes its root, its user or its name space or lets a \
+             sandbox forbid opening files, or mount /proc"
+        ),
+    )
 }
 
 /// Stores one word in the file: for those who do not map it.

@@ -75,11 +75,21 @@ const fn refused(number: u32, filesystem: &'static str, reason: &'static str) ->
 const TMPFS: u32 = 0x0102_1994;
 const BTRFS: u32 = 0x9123_683e;
 
-/// tmpfs, ramfs, ext2 to ext4, XFS, F2FS, overlayfs (which drops locks when a file is closed: `lease` finds out).
+/// tmpfs, ramfs, ext2 to ext4, XFS, F2FS, overlayfs.
 const GOOD: [u32; 6] = [TMPFS, 0x8584_58f6, 0xef53, 0x5846_5342, 0xf2f5_2010, 0x794c_7630];
 
 /// Good, but for what happens when the disk gets full.
 const COPYING: [(u32, &str); 3] = [(0x2fc1_2fc1, "ZFS"), (0xca45_1a4e, "bcachefs"), (0x3434, "NILFS2")];
+
+/// Of these, a mapping keeps the open file description that was mapped, and with it its locks: tmpfs, ramfs, ext2 to ext4, XFS,
+/// F2FS, btrfs. An overlayfs maps the file below.
+const PINNING: [u32; 6] = [TMPFS, 0x8584_58f6, 0xef53, 0x5846_5342, 0xf2f5_2010, BTRFS];
+
+/// Whether a mapping of the file is known to keep the locks of the description that it was made with, when that is closed.
+pub(super) fn pins_locks(file: &File) -> bool {
+    // Where that is not known, the descriptor is kept, which is always right.
+    fstatfs(file).is_ok_and(|found| PINNING.contains(&(found.filesystem_type().0 as u32)))
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Verdict {

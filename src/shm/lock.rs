@@ -2,18 +2,21 @@
 //!
 //! POSIX `F_SETLK` locks vanish when *any* descriptor of the file closes, and pids are reused and wrong across
 //! namespaces; OFD locks belong to one open file description and go with it, whatever kills the process.
+//!
+//! They go with the *last* descriptor of that description, of which children may hold copies ([`super::children`]). So each lock
+//! is given back explicitly, and the close of a descriptor matters only when the process dies.
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
-use super::file::reopen;
-use super::fork::without_forks;
-use crate::layout::{LOCK_ATTACH, LOCK_RECOVERY};
+use super::description::{HeldLock, PrivateDescription};
+use crate::layout::LOCK_ATTACH;
 
 fn byte(kind: libc::c_int, byte: i64) -> libc::flock {
     libc::flock {
@@ -39,17 +42,19 @@ pub(super) fn try_lock(file: &File, at: i64, hold: Hold) -> io::Result<bool> {
         Hold::Alone => libc::F_WRLCK,
         Hold::Together => libc::F_RDLCK,
     };
-    match fcntl(file, FcntlArg::F_OFD_SETLK(&byte(kind, at))) {
-        Ok(_) => Ok(true),
+    let lock = byte(kind, at);
+    match retried(|| fcntl(file, FcntlArg::F_OFD_SETLK(&lock))) {
+        Ok(()) => Ok(true),
         // Linux says EACCES only for other reasons.
         Err(Errno::EAGAIN) => Ok(false),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(failed(error)),
     }
 }
 
-/// Gives the lock back. Should this fail, the close of the descriptor does it.
-pub(super) fn unlock(file: &File, at: i64) {
-    let _ = fcntl(file, FcntlArg::F_OFD_SETLK(&byte(libc::F_UNLCK, at)));
+/// Gives the lock back.
+pub(super) fn unlock(file: &File, at: i64) -> io::Result<()> {
+    let lock = byte(libc::F_UNLCK, at);
+    retried(|| fcntl(file, FcntlArg::F_OFD_SETLK(&lock))).map_err(failed)
 }
 
 /// Whether some other description holds the lock. Ask through a description that holds no lock itself.
@@ -61,36 +66,50 @@ pub(crate) fn is_locked(file: &File, at: i64) -> io::Result<bool> {
 pub(crate) fn is_any_locked(file: &File, at: i64, count: i64) -> io::Result<bool> {
     let mut lock = byte(libc::F_WRLCK, at);
     lock.l_len = count;
-    fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock))?;
+    retried(|| fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock))).map_err(failed)?;
     Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
 }
 
-/// Runs `critical` under the recovery lock; `None` if somebody else has it. The lock goes with this process, whatever
-/// kills it: no child has its description, since nobody forks meanwhile, which also keeps other threads of this process
-/// waiting for their turn.
-pub(crate) fn with_recovery_lock<R>(file: &File, critical: impl FnOnce() -> R) -> io::Result<Option<R>> {
-    without_forks(|| {
-        let description = reopen(file)?;
-        Ok(try_lock(&description, LOCK_RECOVERY, Hold::Alone)?.then(critical))
-    })
-}
+/// Attempts of a call that says that it was interrupted, which none of these should.
+const MOST_TRIES: u32 = 8;
 
-/// Held while somebody attaches, or unlinks the queue; released when dropped.
-pub(crate) struct AttachLock {
-    description: File,
-}
-
-impl Drop for AttachLock {
-    fn drop(&mut self) {
-        // Not left to the close of the descriptor: a child that was forked meanwhile has it too.
-        unlock(&self.description, LOCK_ATTACH);
+fn retried(mut call: impl FnMut() -> nix::Result<libc::c_int>) -> nix::Result<()> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match call() {
+            Err(Errno::EINTR) if tries < MOST_TRIES => {}
+            done => return done.map(drop),
+        }
     }
+}
+
+/// What is missing, where the system's own words would not say it.
+fn failed(error: Errno) -> io::Error {
+    let reason = match error {
+        Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP => {
+            "this system has no open-file-description locks (F_OFD_SETLK), by which participants are known to be alive; Linux \
+             has had them since 3.15, but some sandboxes that stand in for the kernel lack them: run the process outside of \
+             that, or with a runtime that uses the machine's own kernel"
+        }
+        Errno::ENOLCK => {
+            "the kernel has no memory for another file lock, or this process may hold no more of them (RLIMIT_LOCKS)"
+        }
+        Errno::EPERM => "a sandbox forbids file locks (fcntl with F_OFD_SETLK and F_OFD_GETLK); allow them",
+        other => return other.into(),
+    };
+    io::Error::new(io::Error::from(error).kind(), format!("{reason} ({error})"))
+}
+
+/// Held while a participant attaches, or the queue is unlinked; released when dropped.
+pub(crate) struct AttachLock {
+    _lock: HeldLock,
 }
 
 /// Why the attach lock was not taken.
 #[derive(Debug)]
 pub(crate) enum AttachLockError {
-    /// Somebody has held it for seconds: it is held for microseconds, unless its holder is stopped.
+    /// Another process has held it for seconds: it is held for microseconds, unless its holder is stopped.
     Busy,
     Io(io::Error),
 }
@@ -98,16 +117,16 @@ pub(crate) enum AttachLockError {
 impl AttachLock {
     const PATIENCE: Duration = Duration::from_secs(5);
 
-    /// Waits a bounded time: a process that is stopped while it attaches must not stop everybody else.
-    pub(crate) fn take(file: &File) -> Result<Self, AttachLockError> {
-        let description = reopen(file).map_err(AttachLockError::Io)?;
+    /// Waits a bounded time: a process that is stopped while it attaches must not stop all others. `path` is the file's name.
+    pub(crate) fn take(file: &File, path: &Path) -> Result<Self, AttachLockError> {
+        let description = PrivateDescription::open(file, path).map_err(AttachLockError::Io)?;
         let start = Instant::now();
-        while !try_lock(&description, LOCK_ATTACH, Hold::Alone).map_err(AttachLockError::Io)? {
+        while !try_lock(description.file(), LOCK_ATTACH, Hold::Alone).map_err(AttachLockError::Io)? {
             if start.elapsed() > Self::PATIENCE {
                 return Err(AttachLockError::Busy);
             }
             std::thread::sleep(Duration::from_micros(100));
         }
-        Ok(Self { description })
+        Ok(Self { _lock: HeldLock::of(description, LOCK_ATTACH) })
     }
 }

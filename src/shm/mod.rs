@@ -1,7 +1,9 @@
 //! Files, mappings and kernel locks. Knows bytes and descriptors, no rings.
 
 pub(crate) mod boot;
+mod children;
 mod create;
+mod description;
 mod file;
 mod filesystem;
 pub(crate) mod fork;
@@ -14,6 +16,7 @@ mod notice;
 mod owner;
 mod pages;
 mod pass;
+mod recovery_lock;
 mod space;
 mod step;
 mod temporary;
@@ -27,7 +30,7 @@ pub(crate) use file::{
 };
 pub(crate) use filesystem::{Ground, Unsuitable, check_file};
 pub(crate) use lease::Lease;
-pub(crate) use lock::{AttachLock, AttachLockError, is_any_locked, is_locked, with_recovery_lock};
+pub(crate) use lock::{AttachLock, AttachLockError, is_any_locked, is_locked};
 pub(crate) use map::{Access, Manner, Mapping};
 pub(crate) use memfd::{
     Unsealed, check_seals, create_memfd, inheritable, open_process_descriptor, process_descriptor,
@@ -38,6 +41,7 @@ pub(crate) use notice::Notices;
 pub use owner::Sharing;
 pub(crate) use owner::Stranger;
 pub(crate) use pass::{NotReceived, receive_descriptor, send_descriptor};
+pub(crate) use recovery_lock::RecoveryLock;
 pub(crate) use space::{Section, allocate, allocated, is_no_space};
 pub(crate) use step::StepError;
 pub(crate) use temporary::{is_being_made, is_temporary, remove_leftover};

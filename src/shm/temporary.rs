@@ -78,7 +78,8 @@ impl Temporary {
             return Err(error.into());
         }
         // While it has the temporary name it must be locked, and afterwards it must not: the description is the queue's.
-        unlock(&self.file, LOCK_MAKING);
+        // Should it fail: only files with temporary names are asked about it.
+        let _ = unlock(&self.file, LOCK_MAKING);
         Ok(Arc::clone(&self.file))
     }
 }

@@ -13,7 +13,8 @@ use std::ptr::NonNull;
 
 use memmap2::{MmapOptions, MmapRaw};
 
-use super::fork::{ForkGuard, wipe_in_children, without_forks};
+use super::children::{wipe_in_children, without_forks};
+use super::fork::ForkGuard;
 use super::pages::page_size;
 use crate::sync::{AtomicPtr, Ordering, PrivateWord};
 
@@ -108,7 +109,7 @@ fn too_many() -> io::Error {
 fn add_page() -> io::Result<()> {
     const LEN: usize = 4096;
     let page = MmapRaw::from(MmapOptions::new().len(LEN).map_anon()?);
-    wipe_in_children(&page)?;
+    wipe_in_children(&page);
     let first = page.as_mut_ptr().cast::<Words>();
     // Never unmapped.
     std::mem::forget(page);

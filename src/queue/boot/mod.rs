@@ -172,7 +172,7 @@ impl Shared {
             return Ok(());
         }
         // Seldom: once a boot. Others may be doing the same, or attach meanwhile.
-        let _lock = AttachLock::take(self.file()).map_err(|error| match error {
+        let _lock = AttachLock::take(self.file(), self.path()).map_err(|error| match error {
             AttachLockError::Busy => failed("locking the file")(io::ErrorKind::TimedOut.into()),
             AttachLockError::Io(source) => failed("locking the file")(source),
         })?;
@@ -239,7 +239,7 @@ impl Shared {
 
     /// Seals the file if nobody takes part, and if there are no more bytes in it than `most`.
     fn seal(&self, most: u64) -> io::Result<()> {
-        let Ok(_lock) = AttachLock::take(self.file()) else { return Ok(()) };
+        let Ok(_lock) = AttachLock::take(self.file(), self.path()) else { return Ok(()) };
         let (file, geometry) = (self.file(), self.geometry());
         if has_participants(file, geometry)? {
             return Ok(());

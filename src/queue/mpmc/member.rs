@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use crate::error::AttachError;
 use crate::layout::LOCK_ENTRY;
-use crate::layout::order::EntryRole;
+use crate::layout::order::{EntryRole, EntryWord};
 use crate::links::{Leases, Links};
 use crate::queue::Shared;
 use crate::queue::boot::Stay;
 use crate::shm::fork::ForkGuard;
-use crate::shm::{AttachLock, Lease, is_locked};
+use crate::shm::{AttachLock, Lease, RecoveryLock, is_locked};
+use crate::sync::Ordering;
 
 /// What the kernel says about who lives. It asks through the queue's descriptor, which holds no lock.
 pub(super) struct KernelLeases<'a>(pub(super) &'a Shared);
@@ -33,6 +34,8 @@ pub(super) struct Member {
     pub(super) links: Links,
     pub(super) me: usize,
     guard: ForkGuard,
+    /// Kept, so that recovering needs nothing new, whatever this process has or may do later.
+    _recovery: Arc<RecoveryLock>,
     /// So late that the entry is clean when it goes ...
     _stay: Stay,
     /// ... and before the queue, whose last owner removes it if no lease is left.
@@ -42,6 +45,8 @@ pub(super) struct Member {
 impl Member {
     pub(super) fn attach(shared: Arc<Shared>, role: EntryRole) -> Result<Self, AttachError> {
         let lock = shared.lock_for_attach()?;
+        let recovery = shared.recovery_lock();
+        let recovery = recovery.map_err(shared.attach_failed("opening the file for the recovery lock"))?;
         let links = shared.links();
         links.check().map_err(|damage| AttachError::Damaged(shared.damaged(damage)))?;
         let found = Self::enter(&shared, &links, role, &lock)?;
@@ -51,8 +56,10 @@ impl Member {
                 participants: links.entries.len(),
             });
         };
-        let stay = Stay::new(lease, Arc::clone(&shared));
-        Ok(Self { links, me, guard: shared.guard(), shared, _stay: stay })
+        let entries = links.entries.clone();
+        let is_successor = move || EntryWord(entries[me].word.load(Ordering::Acquire)).is_dirty();
+        let stay = Stay::new(lease, Arc::clone(&shared), is_successor);
+        Ok(Self { links, me, guard: shared.guard(), shared, _recovery: recovery, _stay: stay })
     }
 
     /// Takes the first entry that is free. The attach lock keeps others from trying at the same time.
@@ -69,7 +76,7 @@ impl Member {
             let is_recovery_busy = matches!(shared.recover(links), Ok(None));
             let mut is_somebody_leaving = false;
             for me in links.candidates(role) {
-                let lease = Lease::take(shared.file(), LOCK_ENTRY + me as i64)
+                let lease = Lease::take(shared.file(), shared.path(), LOCK_ENTRY + me as i64)
                     .map_err(shared.attach_failed("taking the lease"))?;
                 match lease {
                     // False: somebody has died with it since the look at the candidates.

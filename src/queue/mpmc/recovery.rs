@@ -13,7 +13,6 @@ use crate::queue::opening::{Found, find};
 use crate::queue::options::Handling;
 use crate::queue::space::header_not_mapped;
 use crate::queue::{Schema, Shared};
-use crate::shm::with_recovery_lock;
 use crate::sync::Ordering;
 
 /// What [`recover`](BytesQueue::recover) found and did.
@@ -99,7 +98,8 @@ impl Shared {
     /// One pass, unless somebody else is at it.
     #[cold]
     pub(super) fn recover(&self, links: &Links) -> io::Result<Option<Recovered>> {
-        let done = with_recovery_lock(self.file(), || links.recover(&KernelLeases(self)))?;
+        let lock = self.recovery_lock()?;
+        let done = lock.run(self.file(), self.path(), || links.recover(&KernelLeases(self)))?;
         if done.is_some_and(|done| done.deaths > 0) {
             self.bells().notify_everybody();
         }

@@ -29,13 +29,16 @@ impl Shared {
         };
         let entry = self.role_entry(index);
         let byte = layout::LOCK_ENTRY + index as i64;
-        let Some(lease) = Lease::take(self.file(), byte).map_err(self.attach_failed("taking the lease"))?
+        let Some(lease) =
+            Lease::take(self.file(), self.path(), byte).map_err(self.attach_failed("taking the lease"))?
         else {
             return Err(self.role_taken(role, &entry));
         };
-        let stay = Stay::new(lease, Arc::clone(self));
         entry.pid.store(std::process::id().into(), Ordering::Relaxed);
-        entry.generation.fetch_add(1, Ordering::Relaxed);
+        // Wrapping: a word that makes no sense must not make anybody panic.
+        let mine = entry.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let is_successor = move || entry.generation.load(Ordering::Relaxed) != mine;
+        let stay = Stay::new(lease, Arc::clone(self), is_successor);
         // The role is ours now; mapping a large lane may take long, and need not keep others from theirs.
         drop(lock);
         let memory =

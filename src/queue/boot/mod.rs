@@ -56,6 +56,8 @@ mod contents;
 mod hash;
 mod inspection;
 mod policy;
+#[cfg(all(test, not(loom)))]
+mod simulation;
 mod stay;
 mod sync;
 #[cfg(all(test, not(loom)))]

@@ -1,0 +1,84 @@
+//! Queues on a disk after the machine was started again: what `stat` and `doctor` say, what `--repair` does; and `sync`.
+//!
+//! No test can start the machine again: the boot that is recorded in the file is changed instead.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use support::{overwrite, ringway, stat};
+
+/// Where the boot is recorded, and the seal.
+const BOOT: u64 = 0x4c8;
+const SEAL: u64 = 0x4d8;
+
+/// A directory that is not in memory; none if the build is.
+fn disk() -> Option<tempfile::TempDir> {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let probe = dir.path().join("probe");
+    ringway("create").arg(&probe).run().well();
+    let is_disk = stat(&probe)["boot"]["survival"] != "in_memory";
+    if !is_disk {
+        println!("skipped: {} is in memory", dir.path().display());
+    }
+    is_disk.then_some(dir)
+}
+
+fn filled(dir: &Path, kind: &str) -> PathBuf {
+    let path = dir.join(kind);
+    ringway("create").args(["--kind", kind, "--capacity", "8192"]).arg(&path).run().well();
+    ringway("send").arg(&path).args(["one", "two", "three"]).run().well();
+    path
+}
+
+fn survival(path: &Path) -> String {
+    stat(path)["boot"]["survival"].as_str().unwrap().into()
+}
+
+#[test]
+fn a_queue_that_was_left_in_order_is_whole_in_the_next_boot() {
+    let Some(dir) = disk() else { return };
+    for kind in ["spsc", "mpmc"] {
+        let path = filled(dir.path(), kind);
+        assert_eq!(survival(&path), "sealed");
+        overwrite(&path, BOOT, &[7; 16]);
+        assert_eq!(survival(&path), "proven");
+        ringway("doctor").arg(&path).run().well();
+        assert_eq!(ringway("recv").arg(&path).run().well().stdout(), "one\ntwo\nthree\n");
+        assert_eq!(survival(&path), "sealed");
+    }
+}
+
+#[test]
+fn a_queue_that_nothing_proves_is_refused_and_repaired() {
+    let Some(dir) = disk() else { return };
+    for kind in ["spsc", "mpmc"] {
+        let path = filled(dir.path(), kind);
+        overwrite(&path, BOOT, &[7; 16]);
+        overwrite(&path, SEAL, &[0; 8]);
+        assert_eq!(survival(&path), "unproven");
+        for command in ["send", "recv", "sync"] {
+            let says = ["started again", "doctor --repair", path.to_str().unwrap()];
+            ringway(command).arg(&path).run().fails(&says);
+        }
+        ringway("doctor").arg(&path).run().code(3).says(&["error", "3 messages seem to wait"]);
+        ringway("doctor").arg("--repair").arg(&path).run().well().says(&["dropped 3 messages"]);
+        assert_eq!(stat(&path)["boot"]["dropped"], 3);
+        ringway("stat").arg(&path).run().well().says(&["3 messages dropped after power losses"]);
+        ringway("send").args([path.to_str().unwrap(), "four"]).run().well();
+        assert_eq!(ringway("recv").arg(&path).run().well().stdout(), "four\n");
+    }
+}
+
+#[test]
+fn sync_says_what_it_did() {
+    let Some(dir) = disk() else { return };
+    let path = filled(dir.path(), "mpmc");
+    ringway("sync").arg(&path).run().well().says(&["sealed"]);
+    assert_eq!(ringway("sync").arg("--quiet").arg(&path).run().well().stdout(), "");
+    let place = support::Place::new();
+    let memory = place.create("memory", &[]);
+    ringway("sync").arg(&memory).run().fails(&["it is in memory"]);
+    let told = ringway("stat").arg(&memory).run().well().stdout();
+    assert!(!told.contains("boot"), "{told}");
+}

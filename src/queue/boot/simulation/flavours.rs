@@ -1,0 +1,195 @@
+//! Queues of each kind, of bytes and typed, with messages that say whether they are whole.
+#![allow(unsafe_code, reason = "opens queues that no other process knows")]
+
+use std::marker::PhantomData;
+use std::path::Path;
+
+use crate::error::{AttachError, OpenError, RecvError, SendError};
+use crate::queue::{AfterPowerLoss, BytesConsumer, BytesProducer, BytesQueue, Kind, Options};
+use crate::typed::{Consumer, Producer, Queue};
+
+/// Nothing that gives messages for longer than this ends.
+const MOST: usize = 5000;
+
+pub(super) trait Flavour {
+    type Queue;
+    type Producer;
+    type Consumer;
+
+    fn create(path: &Path) -> Self::Queue;
+    fn open(path: &Path, what: AfterPowerLoss) -> Result<Self::Queue, OpenError>;
+    fn producer(queue: &Self::Queue) -> Result<Self::Producer, AttachError>;
+    fn consumer(queue: &Self::Queue) -> Result<Self::Consumer, AttachError>;
+    /// False if there is no room.
+    fn send(producer: &mut Self::Producer, number: u64) -> bool;
+    /// The number of the next message, which is released, or kept for as long as the consumer is there; none if there is
+    /// none. The error says that what came is no message.
+    fn recv(consumer: &Self::Consumer, keeps: bool) -> Result<Option<u64>, String>;
+    /// To the disk.
+    fn sync(queue: &Self::Queue);
+
+    /// All that comes.
+    fn drain(queue: &Self::Queue) -> Result<Vec<u64>, String> {
+        let consumer = Self::consumer(queue).map_err(|error| error.to_string())?;
+        let mut numbers = Vec::new();
+        while let Some(number) = Self::recv(&consumer, false)? {
+            numbers.push(number);
+            assert!(numbers.len() < MOST, "it does not end");
+        }
+        Ok(numbers)
+    }
+}
+
+fn options() -> Options {
+    Options::new().capacity(16 << 10)
+}
+
+fn mpmc<K: Kind>(options: Options) -> Options {
+    if std::any::type_name::<K>().ends_with("Mpmc") { options.links(64).participants(4) } else { options }
+}
+
+/// The bytes of a message: each tells of the number, and of its place.
+fn content(number: u64, len: usize) -> Vec<u8> {
+    let mut bytes: Vec<u8> = (0..len).map(|at| (number as usize * 31 + at * 7) as u8).collect();
+    bytes[..8].copy_from_slice(&number.to_le_bytes());
+    bytes
+}
+
+/// From eight bytes to more than a page.
+fn len_of(number: u64) -> usize {
+    8 + (number * 7919 % 101 * (number % 7) * (number % 11)) as usize
+}
+
+fn number_in(bytes: &[u8], len: impl Fn(u64) -> usize) -> Result<u64, String> {
+    let first: Option<&[u8; 8]> = bytes.first_chunk();
+    let number = first.map(|first| u64::from_le_bytes(*first)).ok_or("less than eight bytes")?;
+    let is_whole = number < 1 << 32 && bytes == content(number, len(number));
+    is_whole.then_some(number).ok_or_else(|| format!("{} bytes are no message", bytes.len()))
+}
+
+fn sent(result: Result<(), SendError>) -> bool {
+    match result {
+        Ok(()) => true,
+        Err(SendError::Full) => false,
+        // Damage that was taken with consent.
+        Err(_) => false,
+    }
+}
+
+fn nothing<T>(error: &RecvError) -> Result<Option<T>, String> {
+    match error {
+        RecvError::Empty | RecvError::Closed => Ok(None),
+        other => Err(other.to_string()),
+    }
+}
+
+/// Messages of bytes, any size.
+pub(super) struct Bytes<K>(PhantomData<K>);
+
+/// Messages of 104 bytes.
+pub(super) struct Fixed<K>(PhantomData<K>);
+
+/// Messages of a number, and a list.
+pub(super) struct Typed<K>(PhantomData<K>);
+
+macro_rules! of_bytes {
+    ($flavour:ident, $options:expr, $len:expr) => {
+        impl<K: Kind> Flavour for $flavour<K> {
+            type Queue = BytesQueue<K>;
+            type Producer = BytesProducer<K>;
+            type Consumer = BytesConsumer<K>;
+
+            fn create(path: &Path) -> Self::Queue {
+                // SAFETY: only this test knows the file, as everywhere here.
+                unsafe { BytesQueue::create_with(path, &mpmc::<K>($options)) }.unwrap()
+            }
+
+            fn open(path: &Path, what: AfterPowerLoss) -> Result<Self::Queue, OpenError> {
+                // SAFETY: as above.
+                unsafe { BytesQueue::open_with(path, &Options::new().after_power_loss(what)) }
+            }
+
+            fn producer(queue: &Self::Queue) -> Result<Self::Producer, AttachError> {
+                queue.producer()
+            }
+
+            fn consumer(queue: &Self::Queue) -> Result<Self::Consumer, AttachError> {
+                queue.consumer()
+            }
+
+            fn send(producer: &mut Self::Producer, number: u64) -> bool {
+                sent(producer.try_send(&content(number, $len(number))))
+            }
+
+            fn recv(consumer: &Self::Consumer, keeps: bool) -> Result<Option<u64>, String> {
+                match consumer.try_recv() {
+                    Ok(frame) => {
+                        let number = number_in(&frame, $len)?;
+                        if keeps {
+                            std::mem::forget(frame);
+                        }
+                        Ok(Some(number))
+                    }
+                    Err(error) => nothing(&error),
+                }
+            }
+
+            fn sync(queue: &Self::Queue) {
+                queue.sync().unwrap();
+            }
+        }
+    };
+}
+
+of_bytes!(Bytes, options(), len_of);
+of_bytes!(Fixed, options().fixed_len(104), |_| 104);
+
+type Content = (u64, Vec<u8>);
+
+impl<K: Kind> Flavour for Typed<K> {
+    type Queue = Queue<Content, K>;
+    type Producer = Producer<Content, K>;
+    type Consumer = Consumer<Content, K>;
+
+    fn create(path: &Path) -> Self::Queue {
+        // SAFETY: only this test knows the file.
+        unsafe { Queue::create_with(path, &mpmc::<K>(options())) }.unwrap()
+    }
+
+    fn open(path: &Path, what: AfterPowerLoss) -> Result<Self::Queue, OpenError> {
+        // SAFETY: as above.
+        unsafe { Queue::open_with(path, &Options::new().after_power_loss(what)) }
+    }
+
+    fn producer(queue: &Self::Queue) -> Result<Self::Producer, AttachError> {
+        queue.producer()
+    }
+
+    fn consumer(queue: &Self::Queue) -> Result<Self::Consumer, AttachError> {
+        queue.consumer()
+    }
+
+    fn send(producer: &mut Self::Producer, number: u64) -> bool {
+        sent(producer.try_send(&(number, content(number, len_of(number)))))
+    }
+
+    fn recv(consumer: &Self::Consumer, keeps: bool) -> Result<Option<u64>, String> {
+        match consumer.try_recv() {
+            Ok(frame) => {
+                let number = number_in(&frame.1, len_of)?;
+                if number != frame.0.to_native() {
+                    return Err("two numbers".into());
+                }
+                if keeps {
+                    std::mem::forget(frame);
+                }
+                Ok(Some(number))
+            }
+            Err(error) => nothing(&error),
+        }
+    }
+
+    fn sync(queue: &Self::Queue) {
+        queue.sync().unwrap();
+    }
+}

@@ -1,0 +1,141 @@
+//! A run of a queue, copied after each step; and what a disk may have of it.
+
+use std::path::{Path, PathBuf};
+
+use super::flavours::Flavour;
+use super::random::Random;
+use crate::shm::boot::pretend;
+
+const PAGE: usize = 4096;
+/// What a disk writes as a whole.
+const SECTOR: usize = 512;
+/// Steps of a run.
+const MOST_STEPS: u64 = 40;
+
+/// The file after a step.
+pub(super) struct Moment {
+    pub(super) bytes: Vec<u8>,
+    /// Whether somebody took part.
+    pub(super) in_use: bool,
+    /// Messages were numbered up to here.
+    pub(super) sent: u64,
+    /// The header's page was flushed in this step.
+    flushed: bool,
+    /// All of the file was.
+    synced: bool,
+}
+
+pub(super) struct Machine {
+    dir: tempfile::TempDir,
+    pub(super) moments: Vec<Moment>,
+}
+
+/// What the disk has when the power fails after a moment.
+pub(super) struct Image {
+    pub(super) moment: usize,
+    /// Bytes that are of one moment each.
+    unit: usize,
+    /// Of which moment each unit is.
+    of: Vec<usize>,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Image {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "after step {}, units of {} bytes of steps {:?}", self.moment, self.unit, self.of)
+    }
+}
+
+impl Machine {
+    /// In boot 1.
+    pub(super) fn run<F: Flavour>(random: &mut Random) -> Self {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let path = dir.path().join("run");
+        let mut machine = Self { dir, moments: Vec::new() };
+        let queue = F::create(&path);
+        machine.note(&path, false, 0, false, false);
+        let (mut producer, mut consumer): (Option<F::Producer>, Option<F::Consumer>) = (None, None);
+        let mut sent = 0;
+        for _ in 0..1 + random.below(MOST_STEPS) {
+            let flushes = pretend::flushes();
+            let mut synced = false;
+            match random.below(12) {
+                0 | 1 => {
+                    // The old one first: the role is one participant's.
+                    drop(producer.take());
+                    producer = Some(F::producer(&queue).unwrap());
+                }
+                2 | 3 => {
+                    drop(consumer.take());
+                    consumer = Some(F::consumer(&queue).unwrap());
+                }
+                4 => producer = None,
+                5 => consumer = None,
+                6 => {
+                    F::sync(&queue);
+                    synced = true;
+                }
+                7..=9 => {
+                    if let Some(producer) = &mut producer {
+                        for _ in 0..1 + random.below(12) {
+                            sent += u64::from(F::send(producer, sent + 1));
+                        }
+                    }
+                }
+                _ => {
+                    if let Some(consumer) = &consumer {
+                        for _ in 0..1 + random.below(12) {
+                            let keeps = random.one_in(16);
+                            F::recv(consumer, keeps).unwrap();
+                        }
+                    }
+                }
+            }
+            let in_use = producer.is_some() || consumer.is_some();
+            machine.note(&path, in_use, sent, pretend::flushes() > flushes, synced);
+        }
+        machine
+    }
+
+    fn note(&mut self, path: &Path, in_use: bool, sent: u64, flushed: bool, synced: bool) {
+        self.moments.push(Moment { bytes: std::fs::read(path).unwrap(), in_use, sent, flushed, synced });
+    }
+
+    /// Writes a file that was not there before.
+    pub(super) fn write(&self, bytes: &[u8]) -> PathBuf {
+        let path = self.dir.path().join("image");
+        let _ = std::fs::remove_file(&path);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    pub(super) fn image(&self, random: &mut Random) -> Image {
+        let moment = random.below(self.moments.len() as u64) as usize;
+        let unit = if random.one_in(2) { PAGE } else { SECTOR };
+        // Everything at random; all but a few of the last moment; or two moments.
+        let manner = random.below(3);
+        let other = random.below(moment as u64 + 1) as usize;
+        let last_with = |is: fn(&Moment) -> bool| self.moments[..=moment].iter().rposition(is).unwrap_or(0);
+        let (flushed, synced) = (last_with(|moment| moment.flushed), last_with(|moment| moment.synced));
+        let len = self.moments[moment].bytes.len();
+        let of: Vec<usize> = (0..len.div_ceil(unit))
+            .map(|number| {
+                let is_header = number * unit < PAGE;
+                let oldest = if is_header { flushed.max(synced) } else { synced };
+                let any = oldest + random.below((moment - oldest) as u64 + 1) as usize;
+                match manner {
+                    0 => any,
+                    1 if random.one_in(8) => any,
+                    2 if random.one_in(2) => other.max(oldest),
+                    _ => moment,
+                }
+            })
+            .collect();
+        let mut bytes = Vec::with_capacity(len);
+        for (number, of) in of.iter().enumerate() {
+            let range = number * unit..((number + 1) * unit).min(len);
+            bytes.extend_from_slice(&self.moments[*of].bytes[range]);
+        }
+        Image { moment, unit, of, bytes }
+    }
+}

@@ -15,7 +15,7 @@ const LINKS_AHEAD: u64 = 8;
 /// Links in a cache line.
 const LINKS_PER_LINE: u64 = 4;
 
-/// So often at most does one call try: words that make no sense must not keep it for ever.
+/// Retry limit, so that corrupt words cannot cause a livelock.
 const MOST_TRIES: u32 = 1 << 20;
 
 /// Positions that were won, to be committed at once.

@@ -22,7 +22,7 @@ mod armed {
 
     thread_local! {
         #[allow(clippy::missing_const_for_thread_local, reason = "loom's macro knows no `const`")]
-        /// The how manieth point from here on kills; 0: none does.
+        /// Die points left until the simulated death; 0 disables it.
         static LEFT: Cell<u32> = Cell::new(0);
     }
 

@@ -8,8 +8,8 @@ use super::{FrameRef, Guess, IS_RECOVERABLE, Links};
 use crate::layout::order::{Head, Intent, LinkState, MAX_BATCH};
 use crate::sync::Ordering;
 
-/// So often at most does one call look: words that make no sense must not keep it for ever. What it has passed is passed;
-/// the next call goes on behind that.
+/// Retry limit, so that corrupt words cannot cause a livelock. Positions that a call has skipped stay skipped; the next call
+/// continues after them.
 const MOST_LOOKS: u32 = 1 << 20;
 
 /// Positions that were won and marked; those among them that nobody committed are passed over.
@@ -227,7 +227,7 @@ impl Links {
         self.link(held.position).state.store(free.0, Ordering::Release);
     }
 
-    /// The same for all frames at these positions.
+    /// Releases the frames at these positions.
     #[inline(always)]
     pub(crate) fn release_all(&self, positions: impl Iterator<Item = u64>) {
         // What does not change, where the stores cannot make the compiler think that it does.

@@ -148,7 +148,7 @@ const ARRIVAL: u64 = 1 << 8;
 /// So many fences that met nobody, one after the other, and a waker fences no more: sleeps have become rare.
 const MOST_IN_VAIN: u64 = if cfg!(loom) { 2 } else { 32 };
 
-/// So often at most is arming tried.
+/// Retry limit, so that corrupt words cannot cause a livelock.
 const MOST_TRIES: u32 = 1 << 16;
 
 /// Where processes sleep, and are woken.

@@ -193,7 +193,7 @@ pub(crate) unsafe trait Receiver {
     fn is_drained(&self) -> bool;
 }
 
-/// What keeps the frames that are out. Guards take care that each goes back once.
+/// Owns the frames in flight. Guards return each exactly once.
 ///
 /// In a forked child nothing is released or rejected.
 ///
@@ -201,9 +201,9 @@ pub(crate) unsafe trait Receiver {
 /// Asked for what its receiver took (a run with the spans that came with it), `bytes` and `run_bytes` tell of bytes that
 /// are mapped, initialised and do not change as long as the frame is out and the keeper lives.
 pub(crate) unsafe trait Keeper {
-    /// A frame that is out.
+    /// A frame in flight.
     type Taken: Copy;
-    /// What it takes to put one back. Where it fits registers, a guard does not have to be in memory.
+    /// Token to reject a frame; small, so that guards stay in registers.
     type Stub: Copy;
     /// Frames that were taken together.
     type Run: Copy;
@@ -264,7 +264,7 @@ pub(crate) unsafe trait Keeper {
     /// A vector for `take_many`: one that was used before, so that steady traffic allocates nothing.
     fn lend_spans(&self) -> Vec<Self::Span>;
 
-    /// Takes that back.
+    /// Returns a vector that `lend_spans` lent.
     fn return_spans(&self, spans: Vec<Self::Span>);
 }
 

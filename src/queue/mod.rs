@@ -120,7 +120,7 @@ impl<K: Kind> BytesQueue<K> {
         unsafe { Self::open_with(name, &Options::new()) }
     }
 
-    /// Opens an existing queue, and deals with its file as the options say that are not about new queues.
+    /// Opens an existing queue. Only per-handle options apply; creation options are ignored.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -220,8 +220,8 @@ impl<K: Kind> BytesQueue<K> {
         self.shared.bells().messages.is_closed()
     }
 
-    /// What was asked for and could not be had, and what is good to know about where the file is: of this handle, its
-    /// clones, and who takes part through them.
+    /// Non-fatal warnings of this handle, its clones and the participants attached through them: options that could not be
+    /// honoured, filesystem caveats.
     pub fn notices(&self) -> Vec<Notice> {
         self.shared.notices()
     }
@@ -236,7 +236,7 @@ impl<K: Kind> BytesQueue<K> {
         self.shared.is_orphaned()
     }
 
-    /// The file of this queue. That of a memfd queue is none: then it is what messages call it.
+    /// The path of this queue's file. For a memfd queue: a display name, not a path.
     pub fn path(&self) -> &Path {
         self.shared.path()
     }

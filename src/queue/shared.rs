@@ -36,7 +36,7 @@ pub(crate) struct Shared {
     schema: Schema,
     handling: Handling,
     manner: Manner,
-    /// Of those who remove the queue with the last of them.
+    /// Shared lock of the handles that were opened with `unlink_with_last`.
     owner: Option<Lease>,
     /// MPMC: of the participants that are attached through this handle, which keep it.
     recovery: Mutex<Weak<RecoveryLock>>,

@@ -66,8 +66,8 @@ impl<T: Message, K: Kind> Queue<T, K> {
         self.bytes().inheritable()
     }
 
-    /// What was asked for and could not be had, and what is good to know about where the file is: of this handle, its
-    /// clones, and who takes part through them.
+    /// Non-fatal warnings of this handle, its clones and the participants attached through them: options that could not be
+    /// honoured, filesystem caveats.
     pub fn notices(&self) -> Vec<Notice> {
         self.bytes().notices()
     }

@@ -90,7 +90,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
         unsafe { Self::open_with(name, &Options::new()) }
     }
 
-    /// Opens an existing queue, and deals with its file as the options say that are not about new queues.
+    /// Opens an existing queue. Only per-handle options apply; creation options are ignored.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -184,7 +184,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
         self.bytes().is_closed()
     }
 
-    /// The file of this queue. That of a memfd queue is none: then it is what messages call it.
+    /// The path of this queue's file. For a memfd queue: a display name, not a path.
     pub fn path(&self) -> &Path {
         self.shared.path()
     }

@@ -32,10 +32,10 @@ pub(crate) struct Arguments {
     /// Print metrics in the text format of Prometheus
     #[arg(long)]
     prometheus: bool,
-    /// Go on, once in so long, with rates over that time
+    /// Repeat every TIME and show rates
     #[arg(long, short, value_name = "TIME", value_parser = parse_duration)]
     interval: Option<Duration>,
-    /// With --interval: end after so many times
+    /// With --interval: stop after N reports
     #[arg(long, short = 'n', value_name = "N", requires = "interval")]
     count: Option<u64>,
     #[command(flatten)]

@@ -1,5 +1,10 @@
 //! Typed queues: values of all shapes arrive as they were sent, and what cannot be sent or read is an error.
 
+#[path = "typed/borrowed.rs"]
+mod borrowed;
+#[path = "typed/nesting.rs"]
+mod nesting;
+
 use ringway::spsc::{BytesQueue, Message, Queue};
 use ringway::{Options, RecvError, SendError};
 use rkyv::{Archive, Deserialize, Serialize};

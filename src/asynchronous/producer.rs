@@ -16,6 +16,8 @@ use crate::typed::{Message, Producer};
 
 /// A producer whose room can be awaited. `P` is the producer that it is made of, such as
 /// [`spsc::Producer<T>`](crate::spsc::Producer) or [`mpmc::BytesProducer`](crate::mpmc::BytesProducer).
+// In C's layout, which depends on nothing of `P` but its own: see `of`.
+#[repr(C)]
 pub struct AsyncProducer<P: Sends> {
     /// What `poll_send` waits with.
     polled: Registration,
@@ -95,6 +97,20 @@ impl<K: Kind> AsyncProducer<BytesProducer<K>> {
 }
 
 impl<T: Message, K: Kind> AsyncProducer<Producer<T, K>> {
+    /// The same producer, for values of another type whose archive looks the same, which need not outlive it: see
+    /// [`Producer::of`].
+    ///
+    /// # Errors
+    /// As there.
+    #[allow(unsafe_code, reason = "two types of one layout")]
+    pub fn of<U: Message>(&mut self) -> Result<&mut AsyncProducer<Producer<U, K>>, SendError> {
+        self.producer.of::<U>()?;
+        let this: *mut AsyncProducer<Producer<U, K>> = std::ptr::from_mut(self).cast();
+        // SAFETY: both types are the same fields in C's layout, and so are the producers in them, of which `Producer::of` has
+        // just said that one may stand for the other. The borrow goes on in the result.
+        Ok(unsafe { &mut *this })
+    }
+
     /// Sends all of `values` in order, in as few commits as the room allows.
     ///
     /// A future that is dropped before it is ready has sent the first few of them, or none.

@@ -18,7 +18,7 @@
 //! and so that the first line in which two descriptions differ is the cause of the difference: sizes come last.
 
 use std::any::TypeId;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
 use super::is_plain;
@@ -76,6 +76,11 @@ pub struct Describer {
     names: HashMap<(TypeId, String), String>,
     namesakes: HashMap<String, u32>,
     out_of_line: bool,
+    /// The type that is being described.
+    owner: Option<String>,
+    /// Which described type mentions which.
+    mentions: Vec<(String, String)>,
+    has_unknown_parts: bool,
 }
 
 impl Describer {
@@ -92,6 +97,7 @@ impl Describer {
     /// As [`inline`](Self::inline) in all else.
     pub fn out_of_line<T>(&mut self, name: &str) {
         self.out_of_line = true;
+        self.has_unknown_parts = true;
         self.mention_opaque::<T>(name);
     }
 
@@ -189,26 +195,31 @@ impl Describer {
             self.mention_named(key, T::describe);
             return;
         }
-        let mut heading = format!("{what} {}", self.names[&key]);
+        let own_name = self.names[&key].clone();
+        let mut heading = format!("{what} {own_name}");
         if T::VERSION != 0 {
             let _ = write!(heading, " version {}", T::VERSION);
         }
         self.put(&heading);
+        let outer = self.owner.replace(own_name);
         self.indented(|describer| {
             body(describer);
             describer.put_size::<T>();
         });
+        self.owner = outer;
     }
 
     fn mention_named(&mut self, key: (TypeId, String), define: fn(&mut Self)) {
         if let Some(name) = self.names.get(&key) {
             self.line.push_str(name);
+            self.mentions.extend(self.owner.clone().map(|owner| (owner, name.clone())));
             return;
         }
         let namesakes = self.namesakes.entry(key.1.clone()).or_default();
         *namesakes += 1;
         let name = if *namesakes == 1 { key.1.clone() } else { format!("{}#{namesakes}", key.1) };
         self.line.push_str(&name);
+        self.mentions.extend(self.owner.clone().map(|owner| (owner, name.clone())));
         self.names.insert(key, name);
         self.owed.push(define);
     }
@@ -317,6 +328,8 @@ pub(crate) struct Described {
     pub(crate) text: String,
     /// Whether an archive is its root and nothing else.
     pub(crate) is_inline: bool,
+    /// Whether values may be nested to any depth: the type contains itself, or something that nothing is known of.
+    pub(crate) is_recursive: bool,
 }
 
 /// Describes `T`.
@@ -327,8 +340,21 @@ pub(crate) fn describe<T: Structure>() -> Described {
     // The name again: what it owes is owed by now.
     describer.put_mention("message ", |describer| describer.line.push_str(&name), "");
     describer.indented(Describer::put_size::<T>);
-    let Describer { text, out_of_line, .. } = describer;
-    Described { name, text, is_inline: !out_of_line }
+    let Describer { text, out_of_line, has_unknown_parts, mentions, .. } = describer;
+    let is_recursive = has_unknown_parts || has_cycle(mentions);
+    Described { name, text, is_inline: !out_of_line, is_recursive }
+}
+
+/// Whether some type leads back to itself: takes away those that lead nowhere, as long as there are any.
+fn has_cycle(mut mentions: Vec<(String, String)>) -> bool {
+    loop {
+        let before = mentions.len();
+        let owners: HashSet<String> = mentions.iter().map(|(owner, _)| owner.clone()).collect();
+        mentions.retain(|(_, mentioned)| owners.contains(mentioned));
+        if mentions.len() == before {
+            return before > 0;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -415,7 +441,8 @@ mod tests {
              Four at offset 4\n        size 8, alignment 4\n    children: List<Node> at offset 16\n    size 24, \
              alignment 8\n  size 8, alignment 4\n"
         );
-        assert!(describe::<Kind>().is_inline);
+        assert!(described.is_recursive);
+        assert!(describe::<Kind>().is_inline && !describe::<Kind>().is_recursive);
     }
 
     /// Two types of one name.
@@ -453,6 +480,17 @@ mod tests {
         assert!(text.starts_with("message (Twin, Twin#2, Twin)\n  struct Twin\n"), "{text}");
         assert_eq!(text.matches("struct Twin#2\n").count(), 1, "{text}");
         assert_eq!(text.matches("struct Twin\n").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn a_type_that_leads_back_to_itself() {
+        let cycle = |mentions: &[(&str, &str)]| {
+            has_cycle(mentions.iter().map(|(owner, of)| ((*owner).into(), (*of).into())).collect())
+        };
+        assert!(!cycle(&[]));
+        assert!(!cycle(&[("a", "b"), ("a", "c"), ("b", "c"), ("c", "d")]));
+        assert!(cycle(&[("a", "a")]));
+        assert!(cycle(&[("root", "a"), ("root", "b"), ("a", "b"), ("b", "a"), ("a", "leaf")]));
     }
 
     /// Names are printed to terminals.

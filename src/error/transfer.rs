@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::SchemaMismatch;
 use crate::wait::Ended;
 
 pub(super) const FORKED: &str = "this handle was made before a fork, and this is the child process; open the queue \
@@ -60,15 +61,21 @@ impl Error for Damaged {}
 pub struct InvalidFrame {
     pub(crate) path: PathBuf,
     pub(crate) len: usize,
+    /// It comes again, and becomes a dead letter in the end; else it is gone.
+    pub(crate) is_kept: bool,
     pub(crate) reason: rkyv::rancor::Error,
 }
 
 impl fmt::Display for InvalidFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fate = match self.is_kept {
+            true => "it comes again, and becomes a dead letter when it has come too often",
+            false => "it was skipped",
+        };
         write!(
             f,
-            "{}: a frame of {} bytes is not a valid archive of the queue's type ({}); it was skipped. Does every \
-             producer use the same type and version?",
+            "{}: a frame of {} bytes is not a valid archive of the queue's type ({}); {fate}. Does every producer use the same \
+             type and version, and ringway?",
             self.path.display(),
             self.len,
             self.reason
@@ -155,6 +162,16 @@ pub enum SendError {
     },
     /// The value could not be serialised.
     Serialize(SerializeError),
+    /// The value is of another type, whose archive looks different ([`Producer::of`](crate::Producer::of)).
+    WrongSchema {
+        /// In what the queue's type (found) and that of the value (expected) differ.
+        mismatch: SchemaMismatch,
+    },
+    /// The value is nested so deeply that no consumer could read it: archives are validated by recursion, which is bounded.
+    TooDeep {
+        /// So many pointers (`Box`, `Rc`, `Vec`, map and set nodes, strings of more than 8 bytes) may follow one another.
+        limit: usize,
+    },
     /// The positions are used up (SPSC: 2^62 of them); create the queue anew.
     Exhausted,
     /// A cursor in the file makes no sense.
@@ -193,6 +210,14 @@ impl fmt::Display for SendError {
                  without the fixed-size option, or with `Options::any_size`, for messages of different sizes"
             ),
             Self::Serialize(error) => write!(f, "the message could not be serialised: {error}"),
+            Self::WrongSchema { mismatch } => {
+                write!(f, "the queue does not hold messages of this value's type: {mismatch}")
+            }
+            Self::TooDeep { limit } => write!(
+                f,
+                "the message is nested too deeply to be received: at most {limit} pointers (Box, Vec, Rc, maps) may follow one \
+                 another; send it in pieces, or as a flat list with indices"
+            ),
             Self::Exhausted => f.write_str("the queue's positions are used up; create it anew"),
             Self::Damaged(damaged) => damaged.fmt(f),
             Self::Orphaned { path } => write_orphaned(f, path),
@@ -237,7 +262,8 @@ pub enum RecvError {
     Interrupted,
     /// The handle's [canceller](crate::Canceller) ended the wait.
     Cancelled,
-    /// A frame is not a valid archive of the queue's type. It was skipped; the next call goes on behind it.
+    /// A frame is not a valid archive of the queue's type. The next call goes on behind it: it was skipped, or, where there is a
+    /// [retry limit](crate::Options::max_redeliveries), rejected, so that it becomes a dead letter in the end.
     Invalid(Box<InvalidFrame>),
     /// A message is larger than this consumer takes ([`Limits::message`](crate::untrusted::Limits::message)). It was
     /// skipped; the next call goes on behind it.

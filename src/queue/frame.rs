@@ -4,6 +4,7 @@
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
+use std::sync::{Mutex, PoisonError};
 
 use super::kind::{Keeper, KeeperOf, Kind, RunBy, SpansOf, TakenBy};
 
@@ -102,6 +103,11 @@ impl<K: Kind> fmt::Debug for BytesFrame<'_, K> {
     }
 }
 
+/// Nothing panics while it holds such a lock.
+fn unpoisoned<R>(locked: Result<R, PoisonError<R>>) -> R {
+    locked.unwrap_or_else(PoisonError::into_inner)
+}
+
 // Free functions that take values, not methods that take the guard: a guard whose address is known nowhere can live
 // in registers. They are never inlined, so that dropping a guard is little code and is inlined everywhere itself.
 
@@ -130,12 +136,14 @@ pub struct BytesFrames<'c, K: Kind> {
     run: RunBy<K::Receiver>,
     /// Lent by the keeper, so that steady traffic allocates nothing.
     spans: SpansOf<K::Receiver>,
+    /// Which of them are to be rejected when the others are released.
+    to_reject: Mutex<Vec<usize>>,
 }
 
 impl<'c, K: Kind> BytesFrames<'c, K> {
     #[inline(always)]
     pub(super) fn new(keeper: &'c KeeperOf<K>, run: RunBy<K::Receiver>, spans: SpansOf<K::Receiver>) -> Self {
-        Self { keeper, run, spans }
+        Self { keeper, run, spans, to_reject: Mutex::default() }
     }
 
     /// How many messages there are.
@@ -189,6 +197,23 @@ impl<'c, K: Kind> BytesFrames<'c, K> {
         std::mem::forget(self);
     }
 
+    /// Puts one message back when the batch is dropped.
+    #[cold]
+    pub(crate) fn reject_later(&self, index: usize) {
+        let mut indices = unpoisoned(self.to_reject.lock());
+        if !indices.contains(&index) {
+            indices.push(index);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn reject_some(&mut self) {
+        let indices = std::mem::take(unpoisoned(self.to_reject.get_mut()));
+        self.keeper.reject_of_run(&mut self.spans, indices);
+        self.keeper.bells().notify_everybody();
+    }
+
     pub(crate) fn keeper(&self) -> &'c KeeperOf<K> {
         self.keeper
     }
@@ -200,6 +225,9 @@ impl<K: Kind> Drop for BytesFrames<'_, K> {
         if std::thread::panicking() {
             put_run_back(self.keeper, self.run, &self.spans, usize::MAX);
         } else if self.keeper.is_own_process() {
+            if !unpoisoned(self.to_reject.get_mut()).is_empty() {
+                self.reject_some();
+            }
             self.keeper.release_run(self.run, &self.spans);
         }
         self.keeper.return_spans(std::mem::take(&mut self.spans));

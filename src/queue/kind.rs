@@ -261,6 +261,13 @@ pub(crate) unsafe trait Keeper {
     /// Puts all frames of a run back; only the first `seen` have one redelivery more.
     fn reject_run(&self, run: Self::Run, spans: &[Self::Span], seen: usize);
 
+    /// Whether a frame that is put back becomes a dead letter in the end.
+    fn has_retry_limit(&self) -> bool;
+
+    /// Puts the frames at these indices back, and takes them out of the spans: the rest of the run is still out. Only where
+    /// there is a retry limit.
+    fn reject_of_run(&self, spans: &mut Vec<Self::Span>, indices: Vec<usize>);
+
     /// A vector for `take_many`: one that was used before, so that steady traffic allocates nothing.
     fn lend_spans(&self) -> Vec<Self::Span>;
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Shared;
 use super::bells::Attached;
 use super::claim::{BytesBatch, Claim};
 use super::kind::{Kind, Sender, StagedOf};
 use super::name_watch::NameWatch;
+use super::{Schema, Shared};
 use crate::error::{AttachError, SendError};
 use crate::lane::{Refusal, Slot};
 use crate::layout::Framing;
@@ -22,7 +22,7 @@ use crate::wait::{self, BEFORE_SLEEP, Ended, Parking, Style, Until, Wait};
 /// stays.
 pub struct BytesProducer<K: Kind> {
     sender: K::Sender,
-    /// That of the process, or none that is intact if each message is to be preceded by a look at the name.
+    /// That of the process, or one that is never intact if messages are to be sent with more care.
     guard: ForkGuard,
     name: NameWatch,
     style: Style,
@@ -348,10 +348,37 @@ impl<K: Kind> BytesProducer<K> {
     /// Refuses to begin a message in a forked child, or on a closed queue.
     #[inline(always)]
     pub(crate) fn check(&self) -> Result<(), SendError> {
-        if !self.guard.is_intact() {
+        if self.is_watched() {
             self.check_name()?;
         }
+        self.check_open()
+    }
+
+    /// Whether messages are sent with more care than a look at whether the queue is closed: [`check`](Self::check) says
+    /// whether it may be sent then.
+    #[inline(always)]
+    pub(crate) fn is_watched(&self) -> bool {
+        !self.guard.is_intact()
+    }
+
+    /// Has every message be sent with more care from now on.
+    pub(crate) fn watch(&mut self) {
+        self.guard = ForkGuard::never_intact();
+    }
+
+    #[inline(always)]
+    pub(crate) fn check_open(&self) -> Result<(), SendError> {
         if self.bells.messages.is_closed() { Err(SendError::Closed) } else { Ok(()) }
+    }
+
+    /// Whether messages of this queue may be nested to any depth.
+    pub(crate) fn is_recursive(&self) -> bool {
+        self.schema().is_recursive
+    }
+
+    /// What the queue's messages are.
+    pub(crate) fn schema(&self) -> &Schema {
+        self.sender.shared().schema()
     }
 
     #[inline(always)]

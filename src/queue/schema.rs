@@ -24,6 +24,8 @@ pub(crate) struct Schema {
     pub(crate) align: u64,
     /// Whether an archive is its root and nothing else.
     pub(crate) is_inline: bool,
+    /// Whether values may be nested to any depth.
+    pub(crate) is_recursive: bool,
     /// The rkyv format in force; none for bytes.
     pub(crate) format: Format,
 }
@@ -38,6 +40,7 @@ impl Schema {
             size: 0,
             align: 0,
             is_inline: false,
+            is_recursive: false,
             format: Format::NONE,
         }
     }
@@ -82,6 +85,16 @@ impl Schema {
             return Err(self.wrong_type(path, preamble));
         }
         self.check_geometry(path, geometry)
+    }
+
+    /// In what the messages of another type differ from these, if they do.
+    pub(crate) fn difference(&self, other: &Self) -> Option<SchemaMismatch> {
+        let shape = |Difference { at, found, expected }| SchemaMismatch::Shape { at, found, expected };
+        let (found, expected) = (u64::from(self.version), u64::from(other.version));
+        let version = || {
+            (found != expected).then(|| SchemaMismatch::Version { name: other.name.clone(), found, expected })
+        };
+        version().or_else(|| Difference::between(&self.text, &other.text).map(shape))
     }
 
     fn check_format(&self, path: &Path, found: Format) -> Result<(), OpenError> {

@@ -5,7 +5,8 @@ use std::mem::{align_of, size_of};
 use rkyv::Archived;
 
 use super::Message;
-use crate::describe::{Described, Format, Structure, describe};
+use crate::describe::{Described, Describer, Format, Structure, describe};
+use crate::error::SendError;
 use crate::queue::{Description, Schema};
 
 /// Versions of rkyv with the same first two numbers promise the same format. rkyv does not say its version to programs;
@@ -22,7 +23,7 @@ fn format() -> Format {
 
 /// What is recorded for messages of type `T`.
 pub(super) fn schema<T: Message>() -> Schema {
-    let Described { name, text, is_inline } = describe::<T::Archived>();
+    let Described { name, text, is_inline, is_recursive } = describe::<T::Archived>();
     Schema {
         name,
         version: <T::Archived as Structure>::VERSION,
@@ -30,7 +31,35 @@ pub(super) fn schema<T: Message>() -> Schema {
         size: size_of::<T::Archived>() as u64,
         align: align_of::<T::Archived>() as u64,
         is_inline,
+        is_recursive,
         format: format(),
+    }
+}
+
+/// The type of which a producer knows that its queue holds such messages: that of the queue, or one that was compared.
+///
+/// A type that borrows has no `TypeId`. The function that describes it stands for it: two types that share one are described
+/// by the same code, and so alike.
+#[derive(Clone, Copy)]
+pub(super) struct Known(fn(&mut Describer));
+
+impl Known {
+    pub(super) fn of<T: Message>() -> Self {
+        Self(<T::Archived as Structure>::describe)
+    }
+
+    #[inline]
+    pub(super) fn is<T: Message>(self) -> bool {
+        std::ptr::fn_addr_eq(self.0, <T::Archived as Structure>::describe as fn(&mut Describer))
+    }
+
+    /// `T`, if a queue of this schema holds such messages.
+    #[cold]
+    pub(super) fn compared<T: Message>(queue: &Schema) -> Result<Self, SendError> {
+        match queue.difference(&schema::<T>()) {
+            None => Ok(Self::of::<T>()),
+            Some(mismatch) => Err(SendError::WrongSchema { mismatch }),
+        }
     }
 }
 

@@ -16,12 +16,28 @@ use rkyv::validation::shared::SharedValidator;
 use rkyv::{access_unchecked, rancor};
 
 use super::Message;
-use crate::error::{InvalidFrame, RecvError};
+use crate::error::{InvalidFrame, RecvError, SendError, SerializeError, SerializeErrorKind};
 use crate::queue::{BytesFrame, BytesFrames, Keeper, KeeperOf, Kind, TakenBy};
 
 /// Deeper archives than this are refused: validation recurses, and a hostile nest would overflow the stack. A level takes
 /// up to 1 KiB of it in debug builds, so threads that receive deep archives need more than 1 MiB.
-const MAX_DEPTH: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
+///
+/// rkyv's validator counts down from it at each pointer that it follows, and refuses to reach 0; the first step is to the
+/// root.
+const MAX_DEPTH: NonZeroUsize = NonZeroUsize::new(MOST_POINTERS + 2).expect("not zero");
+/// So many pointers may follow one another in a message.
+const MOST_POINTERS: usize = 1022;
+
+/// Whether consumers will be able to read this archive, which a producer is about to commit.
+#[cold]
+pub(super) fn check_readable<T: Message>(bytes: &[u8]) -> Result<(), SendError> {
+    let Err(reason) = access::<T>(bytes) else { return Ok(()) };
+    // rkyv has no other sign of it: what the error displays is the same for other causes.
+    match format!("{reason:?}").contains("ExceededMaximumSubtreeDepth") {
+        true => Err(SendError::TooDeep { limit: MOST_POINTERS }),
+        false => Err(SendError::Serialize(SerializeError(SerializeErrorKind::Failed(reason)))),
+    }
+}
 
 /// Validates an archive of `T` in place.
 #[inline(always)]
@@ -43,17 +59,22 @@ pub(super) fn access_within<T: Message>(
 }
 
 #[cold]
-pub(super) fn invalid(path: &Path, bytes: &[u8], reason: rancor::Error) -> RecvError {
-    RecvError::Invalid(Box::new(InvalidFrame { path: path.to_path_buf(), len: bytes.len(), reason }))
+pub(super) fn invalid(path: &Path, bytes: &[u8], is_kept: bool, reason: rancor::Error) -> RecvError {
+    RecvError::Invalid(Box::new(InvalidFrame { path: path.to_path_buf(), len: bytes.len(), is_kept, reason }))
 }
 
-/// Gives a frame's room back and says why. Takes the parts of the guard, not the guard, whose address must stay unknown.
+/// Gives a frame's room back, or rejects it where it becomes a dead letter by that, and says why. Takes the parts of the guard, not the guard, whose address must stay unknown.
 #[cold]
 #[inline(never)]
 fn skip<K: Kind>(keeper: &KeeperOf<K>, taken: TakenBy<K::Receiver>, reason: rancor::Error) -> RecvError {
     // Dropping it releases the frame.
     let bytes = BytesFrame::<K>::new(keeper, taken);
-    invalid(keeper.shared().path(), &bytes, reason)
+    let is_kept = keeper.has_retry_limit();
+    let error = invalid(keeper.shared().path(), &bytes, is_kept, reason);
+    if is_kept {
+        bytes.reject();
+    }
+    error
 }
 
 /// A received message: derefs to the archive in the file. Dropping it gives its room back.
@@ -163,10 +184,10 @@ impl<'c, T: Message, K: Kind> Frames<'c, T, K> {
     /// The messages in order, each validated when it is reached.
     #[inline(always)]
     pub fn iter(&self) -> impl Iterator<Item = Result<&T::Archived, RecvError>> + '_ {
-        let keeper = self.bytes.keeper();
         self.bytes
             .iter()
-            .map(|bytes| access::<T>(bytes).map_err(|reason| invalid(keeper.shared().path(), bytes, reason)))
+            .enumerate()
+            .map(|(index, bytes)| access::<T>(bytes).map_err(|reason| self.unreadable(index, bytes, reason)))
     }
 
     /// The messages in order, without validation.
@@ -183,6 +204,17 @@ impl<'c, T: Message, K: Kind> Frames<'c, T, K> {
             // SAFETY: long enough (above), and valid by the caller's promise.
             unsafe { access_unchecked::<T::Archived>(bytes) }
         })
+    }
+
+    /// As [`skip`], but that the others of the batch are still out.
+    #[cold]
+    fn unreadable(&self, index: usize, bytes: &[u8], reason: rancor::Error) -> RecvError {
+        let keeper = self.bytes.keeper();
+        let is_kept = keeper.has_retry_limit();
+        if is_kept {
+            self.bytes.reject_later(index);
+        }
+        invalid(keeper.shared().path(), bytes, is_kept, reason)
     }
 
     /// Puts all the messages back: they come again, before any new one, with one redelivery more.

@@ -35,6 +35,10 @@ use crate::error::{SendError, SerializeError, SerializeErrorKind};
 /// arrays, tuples, `Option`, `Result`, `String`, `Vec`, `Box`, `Rc`, `Arc`, maps, sets, ranges, `Duration`, addresses and what
 /// else rkyv archives of std are messages as they are, if what they hold is.
 ///
+/// At most 1,022 pointers may follow one another in a value: `Box`, `Rc`, `Vec`, nodes of maps and sets, strings of more than 8
+/// bytes. Types that contain themselves can have more; sending such a value fails with
+/// [`SendError::TooDeep`](crate::SendError::TooDeep), for it could not be received.
+///
 /// A type of another crate, which rkyv can archive and which does not derive `Message`, is sent in a struct of one's own, as
 /// a field marked `#[ringway(opaque = "name")]`. Then only that name, its size and its alignment are compared.
 pub trait Message:

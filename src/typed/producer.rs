@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use rkyv::ser::allocator::Arena;
 
 use super::Message;
+use super::format::Known;
+use super::frame::check_readable;
 use super::payload::{Attempt, count, serialize_into};
 use crate::error::{SendError, SerializeError, SerializeErrorKind};
 use crate::lane::{Room, Slot};
@@ -37,22 +39,78 @@ impl<S> Clone for Place<'_, S> {
 
 /// The producer of a [`Queue`](super::Queue). Values are serialised straight into the file. Dropping it makes room
 /// for another producer; what was sent stays.
+///
+/// It sends values of `T`; and, by [`of`](Self::of), of every type whose archive looks the same, such as `T` with another
+/// lifetime.
+// In C's layout, which does not depend on `T`: see `of`.
+#[repr(C)]
 pub struct Producer<T, K: Kind> {
     bytes: BytesProducer<K>,
     /// Scratch space of serialisers, reused by every message.
     arena: Arena,
+    /// What is known to be sent besides `T`.
+    known: Known,
     message: PhantomData<fn(T)>,
 }
 
 impl<T: Message, K: Kind> Producer<T, K> {
-    pub(super) fn new(bytes: BytesProducer<K>) -> Self {
-        Self { bytes, arena: Arena::new(), message: PhantomData }
+    pub(super) fn new(mut bytes: BytesProducer<K>) -> Self {
+        if bytes.is_recursive() {
+            bytes.watch();
+        }
+        Self { bytes, arena: Arena::new(), known: Known::of::<T>(), message: PhantomData }
+    }
+
+    /// The same producer, for values of another type `U`: one that this queue could be opened with as well, since its archive
+    /// looks the same. That is `T` with another lifetime, so that values which borrow need not outlive the producer; or another
+    /// type of the same name and fields, with `Box<str>` where `T` has what archives alike. What `U` is, the compiler finds out
+    /// from what is sent.
+    ///
+    /// The descriptions are compared at the first call for each type in a row; after that it costs a nanosecond.
+    ///
+    /// # Errors
+    /// [`SendError::WrongSchema`] if the archive of `U` looks different.
+    ///
+    /// ```
+    /// use ringway::Message;
+    /// use ringway::spsc::Queue;
+    /// use rkyv::with::InlineAsBox;
+    /// use rkyv::{Archive, Serialize};
+    ///
+    /// #[derive(Archive, Serialize, Message)]
+    /// struct Log<'a> {
+    ///     level: u8,
+    ///     #[rkyv(with = InlineAsBox)]
+    ///     line: &'a str,
+    /// }
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("log");
+    /// // SAFETY: every process that can write this file uses ringway.
+    /// let queue = unsafe { Queue::<Log<'static>>::create(&name)? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// for number in 0..3 {
+    ///     let line = format!("line {number}"); // lives shorter than the producer
+    ///     producer.of()?.send(&Log { level: 6, line: &line })?;
+    ///     assert_eq!(&*consumer.recv()?.line, line);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn of<U: Message>(&mut self) -> Result<&mut Producer<U, K>, SendError> {
+        if !self.known.is::<U>() {
+            self.known = Known::compared::<U>(self.bytes.schema())?;
+        }
+        let this: *mut Producer<U, K> = std::ptr::from_mut(self).cast();
+        // SAFETY: both types are the same fields in C's layout: `T` and `U` only name a marker of size 0 and alignment 1. What a
+        // producer of `U` may send, the queue holds (above). The borrow goes on in the result.
+        Ok(unsafe { &mut *this })
     }
 
     /// Sends `value` if there is room now.
     ///
     /// # Errors
-    /// [`SendError::Full`]; `TooLarge`, `WrongLength` or `Serialize` if the value can never be sent.
+    /// [`SendError::Full`]; `TooLarge`, `WrongLength`, `TooDeep` or `Serialize` if the value can never be sent.
     #[inline(always)]
     pub fn try_send(&mut self, value: &T) -> Result<(), SendError> {
         self.send_until(value, None)
@@ -93,10 +151,28 @@ impl<T: Message, K: Kind> Producer<T, K> {
     /// [`SendError::Full`] if there is no room for the first one; as [`try_send`](Self::try_send) if the first one
     /// can never be sent. A later one that cannot ends the batch before it.
     pub fn try_send_many(&mut self, values: &[T]) -> Result<usize, SendError> {
+        if self.bytes.is_watched() {
+            return self.try_send_many_carefully(values);
+        }
+        self.bytes.check_open()?;
+        self.stage_and_publish(values, Self::write)
+    }
+
+    #[cold]
+    fn try_send_many_carefully(&mut self, values: &[T]) -> Result<usize, SendError> {
         self.bytes.check()?;
+        self.stage_and_publish(values, Self::write_carefully)
+    }
+
+    #[inline(always)]
+    fn stage_and_publish(
+        &mut self,
+        values: &[T],
+        write: impl Fn(&mut Self, &T, Place<'_, StagedOf<K>>) -> Result<(Slot, usize), SendError>,
+    ) -> Result<usize, SendError> {
         let mut staged = self.bytes.sender().begin();
         for value in values {
-            match self.write(value, Place::Behind(&staged)) {
+            match write(self, value, Place::Behind(&staged)) {
                 Ok((slot, len)) => self.bytes.sender().stage(&mut staged, slot, len),
                 Err(error) if K::Sender::count(&staged) == 0 => return Err(error),
                 Err(_) => break,
@@ -158,9 +234,36 @@ impl<T: Message, K: Kind> Producer<T, K> {
 
     #[inline(always)]
     fn send_until(&mut self, value: &T, until: Option<Until>) -> Result<(), SendError> {
-        self.bytes.check()?;
+        if self.bytes.is_watched() {
+            return self.send_carefully(value, until);
+        }
+        self.bytes.check_open()?;
         let (slot, len) = self.write(value, Place::AtTail(until))?;
         self.bytes.commit_until(slot, len, until)
+    }
+
+    #[cold]
+    fn send_carefully(&mut self, value: &T, until: Option<Until>) -> Result<(), SendError> {
+        self.bytes.check()?;
+        let (slot, len) = self.write_carefully(value, Place::AtTail(until))?;
+        self.bytes.commit_until(slot, len, until)
+    }
+
+    /// Serialises into free room, and makes sure that it can be read again if values may be nested to any depth. What cannot
+    /// is not committed, and its room is taken by the next message.
+    fn write_carefully(
+        &mut self,
+        value: &T,
+        place: Place<'_, StagedOf<K>>,
+    ) -> Result<(Slot, usize), SendError> {
+        let (slot, len) = self.write(value, place)?;
+        if self.bytes.is_recursive() {
+            // SAFETY: the sender granted these `len` mapped bytes, which nobody else accesses until they are committed; they
+            // were written just now.
+            let archive = unsafe { std::slice::from_raw_parts(self.bytes.payload(slot), len) };
+            check_readable::<T>(archive)?;
+        }
+        Ok((slot, len))
     }
 
     /// Serialises into free room.

@@ -231,6 +231,14 @@ unsafe impl Keeper for SpscReceiver {
         }
     }
 
+    fn has_retry_limit(&self) -> bool {
+        false
+    }
+
+    fn reject_of_run(&self, _spans: &mut Vec<Span>, _indices: Vec<usize>) {
+        // There is no retry limit, so nobody asks for it.
+    }
+
     #[inline(always)]
     fn lend_spans(&self) -> Vec<Span> {
         self.spans.take()

@@ -8,7 +8,7 @@ use super::copy::copy_in;
 use crate::error::SendError;
 use crate::lane::{Room, Slot};
 use crate::park::Canceller;
-use crate::queue::{self, Kind, Sender};
+use crate::queue::{self, Kind, Schema, Sender};
 use crate::wait::{Until, Wait};
 
 /// A producer of a [`BytesQueue`](super::BytesQueue): messages are copied in, and nothing is read from where they stand.
@@ -101,6 +101,15 @@ impl<K: Kind> BytesProducer<K> {
         // atomics too.
         unsafe { copy_in(message, self.trusting.payload(slot)) };
         self.trusting.commit_until(slot, message.len(), until)
+    }
+
+    /// Whether messages of this queue may be nested to any depth.
+    pub(crate) fn is_recursive(&self) -> bool {
+        self.trusting.is_recursive()
+    }
+
+    pub(crate) fn schema(&self) -> &Schema {
+        self.trusting.schema()
     }
 
     /// Bytes of the largest message that is sent here.

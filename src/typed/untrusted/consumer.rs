@@ -76,7 +76,7 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         match access_within::<T>(&bytes, self.depth) {
             Ok(archived) => Ok(Frame { archived: NonNull::from(archived), bytes }),
             // Dropping the frame releases it.
-            Err(reason) => Err(invalid(self.bytes.path(), &bytes, reason)),
+            Err(reason) => Err(invalid(self.bytes.path(), &bytes, false, reason)),
         }
     }
 

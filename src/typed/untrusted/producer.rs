@@ -12,6 +12,8 @@ use crate::park::Canceller;
 use crate::queue::Kind;
 use crate::queue::untrusted::{Buffer, BytesProducer, offset_in_page};
 use crate::typed::Message;
+use crate::typed::format::Known;
+use crate::typed::frame::check_readable;
 use crate::typed::payload::{Attempt, count, serialize_into};
 use crate::wait::{Until, Wait};
 
@@ -19,23 +21,49 @@ use crate::wait::{Until, Wait};
 const MOST_ATTEMPTS: usize = 4;
 
 /// A producer of a [`Queue`](super::Queue): values are serialised in private memory, and copied into the file.
+// In C's layout, which does not depend on `T`: see `of`.
+#[repr(C)]
 pub struct Producer<T, K: Kind> {
     bytes: BytesProducer<K>,
     buffer: Buffer,
     /// Scratch space of serialisers, reused by every message.
     arena: Arena,
+    /// What is known to be sent besides `T`.
+    known: Known,
     message: PhantomData<fn(T)>,
 }
 
 impl<T: Message, K: Kind> Producer<T, K> {
     pub(super) fn new(bytes: BytesProducer<K>) -> Self {
-        Self { bytes, buffer: Buffer::default(), arena: Arena::new(), message: PhantomData }
+        Self {
+            bytes,
+            buffer: Buffer::default(),
+            arena: Arena::new(),
+            known: Known::of::<T>(),
+            message: PhantomData,
+        }
+    }
+
+    /// The same producer, for values of another type whose archive looks the same: see
+    /// [`Producer::of`](crate::Producer::of).
+    ///
+    /// # Errors
+    /// As there.
+    #[allow(unsafe_code, reason = "two types of one layout")]
+    pub fn of<U: Message>(&mut self) -> Result<&mut Producer<U, K>, SendError> {
+        if !self.known.is::<U>() {
+            self.known = Known::compared::<U>(self.bytes.schema())?;
+        }
+        let this: *mut Producer<U, K> = std::ptr::from_mut(self).cast();
+        // SAFETY: both types are the same fields in C's layout: `T` and `U` only name a marker of size 0 and alignment 1. What a
+        // producer of `U` may send, the queue holds (above). The borrow goes on in the result.
+        Ok(unsafe { &mut *this })
     }
 
     /// Sends `value` if there is room now.
     ///
     /// # Errors
-    /// [`SendError::Full`]; `TooLarge`, `WrongLength` or `Serialize` if the value can never be sent; `Damaged`.
+    /// [`SendError::Full`]; `TooLarge`, `WrongLength`, `TooDeep` or `Serialize` if the value can never be sent; `Damaged`.
     pub fn try_send(&mut self, value: &T) -> Result<(), SendError> {
         self.send_until(value, None)
     }
@@ -104,7 +132,12 @@ impl<T: Message, K: Kind> Producer<T, K> {
     fn serialize(&mut self, value: &T, place: *const u8) -> Result<usize, SendError> {
         let max = self.bytes.max_message();
         match serialize_into(value, self.buffer.room(place, max), &mut self.arena) {
-            Ok(len) => Ok(len),
+            Ok(len) => {
+                if self.bytes.is_recursive() {
+                    check_readable::<T>(self.buffer.bytes(place, len))?;
+                }
+                Ok(len)
+            }
             Err(Attempt::Failed(error)) => Err(error),
             Err(Attempt::Overflow) => {
                 let len = count(value, place, &mut self.arena)?;

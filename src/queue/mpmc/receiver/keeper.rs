@@ -110,6 +110,17 @@ unsafe impl Keeper for MpmcKeeper {
         unseen.iter().for_each(|taken| self.put_back(taken.position));
     }
 
+    fn has_retry_limit(&self) -> bool {
+        self.member.links.policy.max_redeliveries != 0
+    }
+
+    fn reject_of_run(&self, spans: &mut Vec<Taken>, mut indices: Vec<usize>) {
+        indices.sort_unstable();
+        for index in indices.into_iter().rev() {
+            self.reject(spans.remove(index).position);
+        }
+    }
+
     #[inline(always)]
     fn lend_spans(&self) -> Vec<Taken> {
         self.spans.try_lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default()

@@ -184,11 +184,11 @@ fn signals_are_passed_on_and_what_was_not_done_comes_again() {
     for (how, script) in [
         (
             "--exec",
-            "trap 'touch \"$RINGWAY_QUEUE.ended\"; exit 1' TERM; touch \"$RINGWAY_QUEUE.began\"; sleep 100 & wait",
+            "trap 'touch \"$RINGWAY_QUEUE.ended\"; exit 1' TERM; touch \"$RINGWAY_QUEUE.began\"; while :; do sleep 0.05; done",
         ),
         (
             "--ack",
-            "trap 'touch \"$RINGWAY_QUEUE.ended\"; exit 1' TERM; read -r line; touch \"$RINGWAY_QUEUE.began\"; sleep 100 & wait",
+            "trap 'touch \"$RINGWAY_QUEUE.ended\"; exit 1' TERM; read -r line; touch \"$RINGWAY_QUEUE.began\"; while :; do sleep 0.05; done",
         ),
     ] {
         let place = Place::new();
@@ -257,6 +257,24 @@ fn a_worker_that_dies_is_started_again() {
         let log = std::fs::read_to_string(place.at("queue.log")).unwrap();
         assert_eq!(log, format!("one\n{poison}\n{poison}\ntwo\n"));
     }
+}
+
+/// Its output stays open in a process that it has left behind.
+#[test]
+fn a_worker_that_dies_is_noticed_though_its_pipe_is_open() {
+    let place = Place::new();
+    let path = with_messages(&place, "die\n");
+    let script = format!("sleep 300 & echo $! >> \"$RINGWAY_QUEUE.left\"\n{ANSWER}");
+    let start = Instant::now();
+    let done = worker(&path, &["--backoff", "0"], "--ack", &script);
+    let mut command = done.command();
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    assert_eq!(command.status().unwrap().code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(60), "it waited for what was left behind");
+    for pid in std::fs::read_to_string(place.at("queue.left")).unwrap().lines() {
+        let _ = kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL);
+    }
+    assert_eq!((backlog(&path), dead_letters(&place)), ((0, 0), "die\n".into()));
 }
 
 #[test]

@@ -61,6 +61,11 @@ impl Process {
         self.child.stdin.take().zip(self.child.stdout.take())
     }
 
+    /// What becomes readable when it has ended, if the kernel has that.
+    pub(super) fn end(&self) -> Option<PollFd<'_>> {
+        self.descriptor.as_ref().map(|descriptor| PollFd::new(descriptor.as_fd(), PollFlags::POLLIN))
+    }
+
     /// How it ended, if it has.
     pub(super) fn ended(&mut self) -> Result<Option<ExitStatus>> {
         if self.status.is_none() {
@@ -107,8 +112,8 @@ pub(super) fn wait_for_any<'a>(processes: impl Iterator<Item = &'a Process>, mos
     let mut most = most.min(interrupt::SLICE);
     let mut polled = Vec::new();
     for process in processes {
-        match &process.descriptor {
-            Some(descriptor) => polled.push(PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)),
+        match process.end() {
+            Some(end) => polled.push(end),
             None => most = most.min(STEP),
         }
     }

@@ -83,20 +83,28 @@ impl<'c, K: Kind> Worker<'c, K> {
 
     /// Whether it has said something, or ended.
     pub(super) fn has_news(&self) -> Result<bool> {
-        let mut polled = [PollFd::new(self.output.as_fd(), PollFlags::POLLIN)];
+        let mut polled = self.what_comes();
         wait_for(&mut polled, Duration::ZERO)?;
-        Ok(polled[0].any().unwrap_or(false))
+        Ok(polled.iter().any(|one| one.any().unwrap_or(false)))
     }
 
-    /// Waits for no longer than that until something can be written or read, and does that. False at the end of its output.
+    /// Waits for no longer than that until something can be written or read, and does that. False at the end of its output,
+    /// or when it has ended: its output may be open in a process that it has left behind.
     pub(super) fn pump(&mut self, most: Duration) -> Result<bool> {
-        let mut polled = vec![PollFd::new(self.output.as_fd(), PollFlags::POLLIN)];
+        let mut polled = self.what_comes();
         if let Some(input) = self.input.as_ref().filter(|_| !self.is_ready()) {
             polled.push(PollFd::new(input.as_fd(), PollFlags::POLLOUT));
         }
         wait_for(&mut polled, most)?;
+        // First, so that everything that it said is read.
+        let has_ended = self.process.ended()?.is_some();
         self.write()?;
-        self.read()
+        Ok(self.read()? && !has_ended)
+    }
+
+    fn what_comes(&self) -> Vec<PollFd<'_>> {
+        let output = PollFd::new(self.output.as_fd(), PollFlags::POLLIN);
+        std::iter::once(output).chain(self.process.end()).collect()
     }
 
     fn write(&mut self) -> Result<()> {

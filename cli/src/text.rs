@@ -105,14 +105,19 @@ pub(crate) fn parse_bytes(text: &str) -> Result<usize, String> {
     number.checked_mul(1 << shift).ok_or_else(|| String::from("that is more than can be counted"))
 }
 
-/// A time span as people give it: `5`, `0.5`, `100ms`, `1h 30m`.
+/// No time span is longer: a thousand years, which can be added to any time of a clock.
+const LONGEST: Duration = Duration::from_secs(1000 * 365 * 86400);
+
+/// A time span as people give it: `5`, `0.5`, `100ms`, `1h 30m`. What is longer than a thousand years is a thousand years.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    if let Ok(seconds) = text.trim().parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds)
-            .map_err(|_| String::from("expected a time span of 0 or more seconds"));
-    }
-    humantime::parse_duration(text.trim())
-        .map_err(|_| String::from("expected a time span, such as 5, 0.5, 100ms or `1h 30m`"))
+    let duration = match text.trim().parse::<f64>() {
+        Ok(seconds) if seconds.is_finite() && seconds > LONGEST.as_secs_f64() => LONGEST,
+        Ok(seconds) => Duration::try_from_secs_f64(seconds)
+            .map_err(|_| String::from("expected a time span of 0 or more seconds"))?,
+        Err(_) => humantime::parse_duration(text.trim())
+            .map_err(|_| String::from("expected a time span, such as 5, 0.5, 100ms or `1h 30m`"))?,
+    };
+    Ok(duration.min(LONGEST))
 }
 
 /// The hex dump of a message, 16 bytes a line.
@@ -162,7 +167,10 @@ mod tests {
         }
         assert_eq!(parse_duration("0.5"), Ok(Duration::from_millis(500)));
         assert_eq!(parse_duration("100ms"), Ok(Duration::from_millis(100)));
-        for wrong in ["", "soon", "-1", "nan", "1e300"] {
+        for long in ["1e19", "1e300", "9223372036854775807", "1000000y"] {
+            assert_eq!(parse_duration(long), Ok(LONGEST), "{long:?}");
+        }
+        for wrong in ["", "soon", "-1", "nan", "inf", "99999999999999999999y"] {
             assert!(parse_duration(wrong).is_err(), "{wrong:?}");
         }
     }

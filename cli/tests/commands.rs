@@ -237,8 +237,10 @@ fn top_draws_the_queues_of_a_directory_until_a_key_is_pressed() {
             "the screen is given back: {screen}"
         );
     }
-    let (code, screen) = top_until(&place, &["--count", "1", "--color", "never"], "no such text", b"");
-    assert_eq!(code, Some(0), "{screen}");
+    for arguments in [&["--count", "1", "--color", "never"][..], &["--count", "1", "--interval", "1e19"]] {
+        let (code, screen) = top_until(&place, arguments, "no such text", b"");
+        assert_eq!(code, Some(0), "{screen}");
+    }
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Running the command, and looking at what it says.
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// Far above what anything here takes: reaching it means that something hangs.
@@ -85,15 +87,76 @@ impl Run {
     #[track_caller]
     pub(crate) fn run(mut self) -> Done {
         let about = format!("{:?}", self.command);
-        let mut child =
-            self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut running = Running::start(self.command);
+        let child = running.child();
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let input = self.input;
-        let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
-        let output = child.wait_with_output().unwrap();
+        let writer = std::thread::spawn(move || drop(stdin.unwrap().write_all(&input)));
+        let (stdout, stderr) = (all_of(stdout.unwrap()), all_of(stderr.unwrap()));
+        // Killed if it hangs, which ends the threads.
+        let status = running.status_of(&about);
         writer.join().unwrap();
+        let output = Output { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() };
         Done { output, about }
     }
+}
+
+/// A running command; killed if a test fails before it ends.
+pub(crate) struct Running(Child);
+
+impl Running {
+    pub(crate) fn start(mut command: Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+
+    pub(crate) fn child(&mut self) -> &mut Child {
+        &mut self.0
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.0.id() as i32), signal).unwrap();
+    }
+
+    /// How it ended; waits for that.
+    #[track_caller]
+    pub(crate) fn status(&mut self) -> ExitStatus {
+        self.status_of("a command")
+    }
+
+    #[track_caller]
+    fn status_of(&mut self, about: &str) -> ExitStatus {
+        let mut status = None;
+        until(&format!("the end of {about}"), || {
+            status = self.0.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+
+    pub(crate) fn code(&mut self) -> Option<i32> {
+        self.status().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Reads to the end, beside whatever else goes on.
+fn all_of(mut stream: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        bytes
+    })
 }
 
 /// How a command ended, and what it said.

@@ -1,5 +1,9 @@
 //! Rules of the code that the compiler does not know: who may name what, and how long a file may be.
 
+mod rules {
+    mod documents;
+}
+
 use std::path::{Path, PathBuf};
 
 /// More than this, and a file has more than one concern.

@@ -42,7 +42,7 @@ use workload::interrupt;
 
 use crew::Crew;
 use files::Files;
-use plan::{Case, Plan};
+use plan::{Case, Plan, Scale};
 use report::Report;
 use statistics::{Percentiles, Spread};
 use task::{Task, Work};
@@ -50,16 +50,20 @@ use task::{Task, Work};
 /// What may be said on the command line.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Shorter runs: all of it within half a minute
+    /// Only whether everything works: all of it within some ten seconds
     #[arg(long)]
     quick: bool,
+    /// Longer runs and more kills, for numbers to publish: some five minutes
+    #[arg(long, conflicts_with = "quick")]
+    full: bool,
     /// Print one JSON object instead of tables
     #[arg(long)]
     json: bool,
     /// Runs of each case; the median is quoted
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
-    /// Kills that count for the recovery time; the default is 100 with --quick, else 10000, as far as time allows. 0: none
+    /// Kills that count for the recovery time, as far as time allows; 0: none. The default is 500; with --quick 100, with
+    /// --full 10000
     #[arg(long, value_name = "N")]
     recovery_trials: Option<u64>,
     /// The two cores to use, for producers and consumers
@@ -84,7 +88,12 @@ fn parse_cores(text: &str) -> Result<[usize; 2], String> {
 /// Runs the whole benchmark and prints its report.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     interrupt::watch().context("registering a signal handler")?;
-    let plan = Plan::new(arguments.quick, arguments.runs, arguments.recovery_trials, &arguments.only);
+    let scale = match (arguments.quick, arguments.full) {
+        (true, _) => Scale::Quick,
+        (_, true) => Scale::Full,
+        _ => Scale::Usual,
+    };
+    let plan = Plan::new(scale, arguments.runs, arguments.recovery_trials, &arguments.only);
     anyhow::ensure!(!plan.is_empty(), "no case has a name that contains `{}`", arguments.only);
     let bench = Bench { cores: arguments.cores, capacity: arguments.capacity, plan };
     let report = bench.measure(&bench.progress_bar())?;

@@ -69,8 +69,21 @@ const LARGE: usize = 16 * 1024;
 const LARGE_BATCH: usize = 2;
 const LATENCY_BYTES: usize = 64;
 
+/// How long the benchmark may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Scale {
+    /// Seconds: whether everything works.
+    Quick,
+    /// Under a minute: medians that convince.
+    Usual,
+    /// Minutes: what is published.
+    Full,
+}
+
 /// All that is to be measured.
 pub(super) struct Plan {
+    pub(super) scale: Scale,
     pub(super) runs: u32,
     /// How long a producer sends in one run.
     pub(super) run_length: Duration,
@@ -85,7 +98,7 @@ pub(super) struct Plan {
 pub(super) const RECOVERY: &str = "mpmc/recovery";
 
 impl Plan {
-    pub(super) fn new(quick: bool, runs: u32, recovery_trials: Option<u64>, only: &str) -> Self {
+    pub(super) fn new(scale: Scale, runs: u32, recovery_trials: Option<u64>, only: &str) -> Self {
         let chosen = |case: &Case| case.name().contains(only);
         let mut throughput = Vec::new();
         for bytes in SIZES {
@@ -98,21 +111,27 @@ impl Plan {
                 throughput.push(Case { shape: None, framing, bytes, batch });
             }
         }
-        throughput.extend(mpmc_cases(quick));
+        throughput.extend(mpmc_cases(scale));
         let latency = [Framing::Fixed, Framing::Variable]
             .map(|framing| Case { shape: None, framing, bytes: LATENCY_BYTES, batch: 1 })
             .into_iter()
             .filter(chosen)
             .collect();
         throughput.retain(chosen);
+        let (run_millis, round_trips) = match scale {
+            Scale::Quick => (25, 40_000),
+            Scale::Usual => (50, 100_000),
+            Scale::Full => (150, 200_000),
+        };
         Self {
+            scale,
             runs,
-            run_length: Duration::from_millis(if quick { 25 } else { 150 }),
-            round_trips: if quick { 40_000 } else { 200_000 },
+            run_length: Duration::from_millis(run_millis),
+            round_trips,
             throughput,
             latency,
             recovery: (RECOVERY.contains(only) && recovery_trials != Some(0))
-                .then(|| RecoveryPlan::new(quick, recovery_trials)),
+                .then(|| RecoveryPlan::new(scale, recovery_trials)),
         }
     }
 
@@ -130,26 +149,45 @@ impl Plan {
 /// How much of the recovery after a kill is measured.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct RecoveryPlan {
-    /// Trials that count.
-    pub(super) trials: u64,
+    /// Kills of a participant between claim and commit.
+    pub(super) claimers: Trials,
+    /// Kills of a participant that holds a message.
+    pub(super) holders: Trials,
+    /// Kills of a claimer with much memory.
+    pub(super) touched: Trials,
+}
+
+/// As many trials that count; fewer if they take longer than the limit, but one at least.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Trials {
+    pub(super) count: u64,
     pub(super) limit: Duration,
-    /// Also what is less often asked.
-    pub(super) full: bool,
 }
 
 impl RecoveryPlan {
-    /// As many trials as asked for; as many as there is patience for if nothing is said.
-    fn new(quick: bool, trials: Option<u64>) -> Self {
-        let (usual, limit) = if quick { (100, 4) } else { (10_000, 240) };
-        let limit = if trials.is_some() { 240 } else { limit };
-        Self { trials: trials.unwrap_or(usual), limit: Duration::from_secs(limit), full: !quick }
+    /// As many trials as asked for; as many as the scale has time for if nothing is said.
+    fn new(scale: Scale, asked: Option<u64>) -> Self {
+        let [claimers, holders, touched] = match scale {
+            Scale::Quick => [(100, 4), (0, 0), (0, 0)],
+            Scale::Usual => [(500, 15), (200, 6), (10, 6)],
+            Scale::Full => [(10_000, 240), (1000, 30), (20, 30)],
+        };
+        let trials = |(count, seconds): (u64, u64)| {
+            let count = asked.map_or(count, |asked| if count > 0 { asked.min(count) } else { 0 });
+            Trials { count, limit: Duration::from_secs(seconds) }
+        };
+        let claimers = match asked {
+            Some(count) => Trials { count, limit: Duration::from_secs(240) },
+            None => trials(claimers),
+        };
+        Self { claimers, holders: trials(holders), touched: trials(touched) }
     }
 }
 
 /// Many producers, many consumers.
-fn mpmc_cases(quick: bool) -> impl Iterator<Item = Case> {
+fn mpmc_cases(scale: Scale) -> impl Iterator<Item = Case> {
     let is_measured = move |shape: Shape, bytes| {
-        !quick || bytes == MPMC_SIZES[0] || (bytes == MPMC_SIZES[1] && shape == SHAPES[3])
+        scale != Scale::Quick || bytes == MPMC_SIZES[0] || (bytes == MPMC_SIZES[1] && shape == SHAPES[3])
     };
     let sizes = MPMC_SIZES.into_iter().flat_map(|bytes| SHAPES.map(|shape| (shape, bytes)));
     sizes.filter(move |(shape, bytes)| is_measured(*shape, *bytes)).flat_map(|(shape, bytes)| {
@@ -163,7 +201,7 @@ mod tests {
 
     #[test]
     fn cases_have_the_documented_names() {
-        let plan = Plan::new(false, 5, None, "");
+        let plan = Plan::new(Scale::Usual, 5, None, "");
         let names: Vec<_> = plan.throughput.iter().map(Case::name).collect();
         for shape in ["1p1c", "2p1c", "1p2c", "2p2c", "4p4c"] {
             for bytes in MPMC_SIZES {
@@ -185,9 +223,9 @@ mod tests {
 
     #[test]
     fn a_filter_leaves_what_it_names() {
-        let plan = Plan::new(true, 5, None, "variable/64/");
+        let plan = Plan::new(Scale::Quick, 5, None, "variable/64/");
         assert!(plan.throughput.iter().all(|case| case.framing == Framing::Variable && case.bytes == 64));
         assert_eq!((plan.throughput.len(), plan.latency.len()), (2, 1));
-        assert!(Plan::new(true, 5, None, "nothing like this").is_empty());
+        assert!(Plan::new(Scale::Quick, 5, None, "nothing like this").is_empty());
     }
 }

@@ -4,7 +4,7 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
-use super::plan::{Case, Plan, RECOVERY};
+use super::plan::{Case, Plan, RECOVERY, Scale};
 use super::recovery::Recovery;
 use super::statistics::{Percentiles, Spread};
 
@@ -12,6 +12,7 @@ use super::statistics::{Percentiles, Spread};
 #[derive(Serialize)]
 pub(super) struct Report {
     machine: Machine,
+    scale: Scale,
     runs: u32,
     limits: Limits,
     cases: Vec<CaseResult>,
@@ -94,7 +95,7 @@ impl Report {
             ratio_to_pingpong: percentiles.p50_ns as f64 / limits.pingpong_p50_ns as f64,
         });
         let (machine, runs, latency) = (Machine::look(cores), plan.runs, latency.collect());
-        Self { machine, runs, latency, limits, cases, recovery }
+        Self { machine, scale: plan.scale, runs, latency, limits, cases, recovery }
     }
 
     /// Prints tables.
@@ -113,6 +114,9 @@ impl Report {
         }
         if let Some(recovery) = &self.recovery {
             println!("\nStandstill of the others after kill -9 (µs)\n{}", recovery_table(recovery));
+        }
+        if self.scale != Scale::Full {
+            println!("\nLonger runs and more kills: --full. All numbers: --json.");
         }
     }
 

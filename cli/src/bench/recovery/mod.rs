@@ -11,17 +11,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::plan::RecoveryPlan;
+use super::plan::{RecoveryPlan, Trials};
 use super::process;
 use super::task::{Task, Victim};
 use survivor::Survivor;
 pub(super) use victim::work_until_killed;
-
-/// Counted trials at most, of those that take long.
-const HOLDER_TRIALS: u64 = 1000;
-const TOUCHED_TRIALS: u64 = 20;
-/// At most so long for each of these.
-const ASIDE_LIMIT: Duration = Duration::from_secs(30);
 
 /// What came of it.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -35,7 +29,7 @@ pub(super) struct Recovery {
     pub(super) aside: Option<Aside>,
 }
 
-/// What only the full measurement finds.
+/// What the quick measurement leaves out.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Aside {
     /// From the kill of a consumer to the message that it held, in another one.
@@ -52,11 +46,10 @@ pub(super) struct Aside {
 pub(super) fn work(task: &Task, plan: &RecoveryPlan) -> Result<()> {
     let mut survivor = Survivor::new(task)?;
     process::ready()?;
-    let claimers = repeat(plan.trials, plan.limit, || survivor.kill_claimer(Victim::Claimer))?;
-    let aside = if plan.full {
-        let (touched, holders) = (plan.trials.min(TOUCHED_TRIALS), plan.trials.min(HOLDER_TRIALS));
-        let touched = repeat(touched, ASIDE_LIMIT, || survivor.kill_claimer(Victim::ClaimerOfMuchMemory))?;
-        let holders = repeat(holders, ASIDE_LIMIT, || survivor.kill_holder().map(Some))?;
+    let claimers = repeat(plan.claimers, || survivor.kill_claimer(Victim::Claimer))?;
+    let aside = if plan.holders.count > 0 {
+        let touched = repeat(plan.touched, || survivor.kill_claimer(Victim::ClaimerOfMuchMemory))?;
+        let holders = repeat(plan.holders, || survivor.kill_holder().map(Some))?;
         Some(Aside {
             holder_p50_ns: quantile(&holders, 0.5),
             holder_p99_ns: quantile(&holders, 0.99),
@@ -77,15 +70,12 @@ pub(super) fn work(task: &Task, plan: &RecoveryPlan) -> Result<()> {
     })
 }
 
-/// The results of so many trials that count, sorted; of fewer if they take too long, but of one at least.
-fn repeat(
-    trials: u64,
-    limit: Duration,
-    mut trial: impl FnMut() -> Result<Option<Duration>>,
-) -> Result<Vec<u64>> {
+/// The results of trials that count, sorted.
+fn repeat(trials: Trials, mut trial: impl FnMut() -> Result<Option<Duration>>) -> Result<Vec<u64>> {
+    let Trials { count, limit } = trials;
     let start = Instant::now();
     let mut results = Vec::new();
-    while results.is_empty() || ((results.len() as u64) < trials && start.elapsed() < limit) {
+    while results.is_empty() || ((results.len() as u64) < count && start.elapsed() < limit) {
         ensure!(start.elapsed() < 10 * limit, "no kill hit a participant between claim and commit");
         results.extend(trial()?.map(|result| result.as_nanos() as u64));
     }

@@ -123,7 +123,10 @@ impl OpenError {
     /// Why letters cannot be sent to the queue that was not opened.
     pub(crate) fn letter_cause(&self) -> Cause {
         match self {
-            Self::PermissionDenied { .. } | Self::NotOurs { .. } => (DeadLetterCause::Permission, None),
+            Self::PermissionDenied { .. } | Self::ReadOnly { .. } | Self::NotOurs { .. } => {
+                (DeadLetterCause::Permission, None)
+            }
+            Self::NoSpace { .. } => (DeadLetterCause::NoSpace, None),
             Self::Io { source, .. } => (DeadLetterCause::System, source.raw_os_error()),
             Self::Unlinked { .. } | Self::NotFound { .. } => (DeadLetterCause::Removed, None),
             Self::Create(error) => error.letter_cause(),
@@ -136,7 +139,8 @@ impl CreateError {
     fn letter_cause(&self) -> Cause {
         match self {
             Self::NoSpace { .. } => (DeadLetterCause::NoSpace, None),
-            Self::PermissionDenied { .. } => (DeadLetterCause::Permission, None),
+            Self::FileSizeLimit { .. } => (DeadLetterCause::System, Some(libc::EFBIG)),
+            Self::PermissionDenied { .. } | Self::ReadOnly { .. } => (DeadLetterCause::Permission, None),
             Self::Io { source, .. } => (DeadLetterCause::System, source.raw_os_error()),
             Self::AlreadyExists { .. } => (DeadLetterCause::Removed, None),
             _ => (DeadLetterCause::System, None),

@@ -38,6 +38,20 @@ pub enum CreateError {
         /// Bytes that the queue takes.
         needed: u64,
     },
+    /// This process may not make a file of that size (`ulimit -f`, `RLIMIT_FSIZE`).
+    FileSizeLimit {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that the queue takes.
+        needed: u64,
+        /// Bytes that a file may have.
+        limit: u64,
+    },
+    /// The filesystem is mounted read-only.
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
     /// The directory may not be written to.
     PermissionDenied {
         /// The file.
@@ -83,6 +97,17 @@ impl fmt::Display for CreateError {
             Self::NoSpace { path, needed } => write!(
                 f,
                 "{}: no room for the {needed} bytes of the queue; free some space or ask for less capacity",
+                path.display()
+            ),
+            Self::FileSizeLimit { path, needed, limit } => write!(
+                f,
+                "{}: the queue takes {needed} bytes, and this process may not make files of more than {limit} (ulimit -f, \
+                 RLIMIT_FSIZE; LimitFSIZE= of a systemd unit); raise the limit or ask for less capacity",
+                path.display()
+            ),
+            Self::ReadOnly { path } => write!(
+                f,
+                "{}: the filesystem there is mounted read-only; choose another directory, or mount it for writing",
                 path.display()
             ),
             Self::PermissionDenied { path } => write!(
@@ -137,6 +162,11 @@ pub enum OpenError {
     },
     /// There is no such file.
     NotFound {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The filesystem is mounted read-only; whoever opens a queue writes to it, also to receive.
+    ReadOnly {
         /// The file.
         path: PathBuf,
     },
@@ -322,6 +352,12 @@ impl fmt::Display for OpenError {
             Self::NotFound { path } => {
                 write!(f, "{}: no such file; create the queue first, or check the name", path.display())
             }
+            Self::ReadOnly { path } => write!(
+                f,
+                "{}: the filesystem is mounted read-only, and taking part in a queue writes to its file, also to receive; mount \
+                 it for writing (containers: without `:ro`)",
+                path.display()
+            ),
             Self::PermissionDenied { path } => write!(
                 f,
                 "{}: no permission to read and write it; run as its owner, or change its mode",

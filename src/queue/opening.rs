@@ -87,7 +87,12 @@ pub(super) fn create_error(path: PathBuf, step: &'static str, source: io::Error,
     match source.kind() {
         ErrorKind::AlreadyExists => CreateError::AlreadyExists { path },
         ErrorKind::NotFound | ErrorKind::NotADirectory => CreateError::NoDirectory { path },
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => CreateError::PermissionDenied { path },
+        ErrorKind::PermissionDenied => CreateError::PermissionDenied { path },
+        ErrorKind::ReadOnlyFilesystem => CreateError::ReadOnly { path },
+        ErrorKind::FileTooLarge if shm::file_size_limit().is_some_and(|limit| limit < needed) => {
+            let limit = shm::file_size_limit().unwrap_or_default();
+            CreateError::FileSizeLimit { path, needed, limit }
+        }
         _ if shm::is_no_space(&source) => CreateError::NoSpace { path, needed },
         _ => CreateError::Io { path, step, source },
     }
@@ -229,9 +234,8 @@ pub(crate) fn open_error(path: &Path, source: io::Error) -> OpenError {
     }
     match source.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => OpenError::NotFound { path },
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            OpenError::PermissionDenied { path }
-        }
+        io::ErrorKind::PermissionDenied => OpenError::PermissionDenied { path },
+        io::ErrorKind::ReadOnlyFilesystem => OpenError::ReadOnly { path },
         io::ErrorKind::IsADirectory => OpenError::NotAFile { path, found: "a directory" },
         _ => OpenError::Io { path, step: "opening the file", source },
     }

@@ -13,6 +13,7 @@ use nix::unistd::linkat;
 
 use super::filesystem::{Ground, Unsuitable, check_directory, check_file};
 use super::owner::Sharing;
+use super::size_limit::without_signal;
 use super::space::{Section, allocate};
 use super::step::{StepError, at};
 use super::temporary::Temporary;
@@ -56,6 +57,14 @@ impl From<StepError> for NotCreated {
 /// Creates `path` by plan, and only then gives it its name. Fails with `AlreadyExists` if the name is taken, and leaves nothing
 /// behind when it fails.
 pub(crate) fn create(path: &Path, plan: Plan<'_>) -> Result<Created, NotCreated> {
+    create_by(link, path, plan)
+}
+
+fn create_by(
+    link: impl Fn(&File, &Path) -> io::Result<()>,
+    path: &Path,
+    plan: Plan<'_>,
+) -> Result<Created, NotCreated> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -67,8 +76,11 @@ pub(crate) fn create(path: &Path, plan: Plan<'_>) -> Result<Created, NotCreated>
         Ok(file) => {
             let ground = fill(&file, plan)?;
             match link(&file, path) {
-                // No /proc, or a kernel without this way to link: make it again under a temporary name.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => named(path, directory, plan),
+                Err(error) if is_no_way_to_link(&error) => {
+                    // Its space is needed again.
+                    drop(file);
+                    named(path, directory, plan)
+                }
                 other => {
                     other.map_err(at("giving the file its name"))?;
                     Ok(Created { file: Arc::new(file), ground })
@@ -86,6 +98,23 @@ fn unnamed(directory: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).mode(mode).custom_flags(flags.bits()).open(directory)
 }
 
+/// No /proc (ENOENT), a sandbox or a kernel without this way to link (EPERM, ENOSYS, EINVAL), a filesystem without links, or one
+/// that is several below (EXDEV, EOPNOTSUPP): under a temporary name it may work all the same.
+fn is_no_way_to_link(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(Errno::from_raw),
+        Some(
+            Errno::ENOENT
+                | Errno::EPERM
+                | Errno::EACCES
+                | Errno::ENOSYS
+                | Errno::EINVAL
+                | Errno::EXDEV
+                | Errno::EOPNOTSUPP
+        )
+    )
+}
+
 /// Filesystems without O_TMPFILE say EOPNOTSUPP; kernels without it say EISDIR.
 fn lacks_tmpfile(error: &io::Error) -> bool {
     matches!(
@@ -99,22 +128,22 @@ fn fill(file: &File, plan: Plan<'_>) -> Result<Ground, NotCreated> {
     let checked = check_file(file, true).map_err(at("looking at the filesystem"))?;
     let ground = checked.map_err(NotCreated::Unsuitable)?;
     write(file, plan)?;
-    if plan.sharing != Sharing::Owner {
-        plan.sharing.apply(file).map_err(at("setting the mode of the file"))?;
-    }
+    plan.sharing.apply(file).map_err(at("setting the mode of the file"))?;
     Ok(ground)
 }
 
 /// Gives an empty file its size, space and contents.
 pub(super) fn write(file: &File, plan: Plan<'_>) -> Result<(), StepError> {
     let Plan { size, contents, .. } = plan;
-    allocate(file, Section { offset: 0, len: size.allocated })
-        .map_err(at("allocating space for the file"))?;
-    if size.len > size.allocated {
-        file.set_len(size.len).map_err(at("setting the length of the file"))?;
-    }
-    let written = contents.iter().try_for_each(|(offset, bytes)| file.write_all_at(bytes, *offset));
-    written.map_err(at("writing the header"))
+    without_signal(|| {
+        allocate(file, Section { offset: 0, len: size.allocated })
+            .map_err(at("allocating space for the file"))?;
+        if size.len > size.allocated {
+            file.set_len(size.len).map_err(at("setting the length of the file"))?;
+        }
+        let written = contents.iter().try_for_each(|(offset, bytes)| file.write_all_at(bytes, *offset));
+        written.map_err(at("writing the header"))
+    })
 }
 
 fn link(file: &File, path: &Path) -> io::Result<()> {
@@ -159,6 +188,27 @@ mod tests {
         assert_eq!(&bytes[4096..4100], b"body");
         assert_eq!(bytes, std::fs::read(&two).unwrap());
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn where_a_file_without_a_name_cannot_be_linked_it_is_made_with_one() {
+        let size = Size { len: 8192, allocated: 8192 };
+        let plan = Plan { size, contents: &[(4096, b"body".to_vec())], sharing: Sharing::Group };
+        for errno in [Errno::ENOENT, Errno::EPERM, Errno::ENOSYS, Errno::EXDEV, Errno::EOPNOTSUPP] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("queue");
+            create_by(|_, _| Err(errno.into()), &path, plan).unwrap();
+            assert_eq!(&std::fs::read(&path).unwrap()[4096..4100], b"body", "{errno}");
+            assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+            let again = create_by(|_, _| Err(errno.into()), &path, plan);
+            let NotCreated::Failed(failed) = again.unwrap_err() else { panic!("the filesystem is good") };
+            assert_eq!(failed.source.kind(), io::ErrorKind::AlreadyExists);
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let refused = create_by(|_, _| Err(Errno::ENOSPC.into()), &directory.path().join("queue"), plan);
+        let NotCreated::Failed(failed) = refused.unwrap_err() else { panic!("the filesystem is good") };
+        assert_eq!(failed.source.raw_os_error(), Some(libc::ENOSPC));
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
     #[test]

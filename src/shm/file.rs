@@ -8,6 +8,8 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
+use super::size_limit::without_signal;
+
 /// Which file this is, whatever it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileIdentity {
@@ -77,12 +79,12 @@ fn not_reopened(by_proc: &io::Error, by_name: &io::Error) -> io::Error {
 
 /// Stores one word in the file: for those who do not map it.
 pub(crate) fn write_word(file: &File, word: u64, offset: u64) -> io::Result<()> {
-    file.write_all_at(&word.to_ne_bytes(), offset)
+    without_signal(|| file.write_all_at(&word.to_ne_bytes(), offset))
 }
 
 /// Writes bytes to the file: for those who do not map it.
 pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    file.write_all_at(bytes, offset)
+    without_signal(|| file.write_all_at(bytes, offset))
 }
 
 /// Writes to the disk what was written to the file, and waits for that.

@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn the_mode_does_not_depend_on_the_umask() {
         let file = tempfile::tempfile().unwrap();
-        for sharing in [Sharing::Group, Sharing::Everybody] {
+        for sharing in [Sharing::Owner, Sharing::Group, Sharing::Everybody] {
             sharing.apply(&file).unwrap();
             assert_eq!(file.metadata().unwrap().mode() & 0o777, sharing.mode());
         }

@@ -17,6 +17,8 @@ use std::os::unix::fs::MetadataExt;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate, posix_fallocate};
 
+use super::size_limit::without_signal;
+
 /// A part of a file, in whole pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Section {
@@ -27,7 +29,7 @@ pub(crate) struct Section {
 /// Gives a section that nobody uses yet its space.
 pub(crate) fn allocate(file: &File, section: Section) -> io::Result<()> {
     let (offset, len) = signed(section)?;
-    retry(|| posix_fallocate(file, offset, len))
+    without_signal(|| retry(|| posix_fallocate(file, offset, len)))
 }
 
 /// Bytes of space that the file holds.

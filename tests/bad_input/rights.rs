@@ -147,3 +147,27 @@ fn an_unlinked_queue_takes_nobody_any_more() {
     // The name is free for another queue.
     create_bytes(&path, &small()).unwrap();
 }
+
+/// A new file's mode is what `sharing` says, whatever the umask would leave of it.
+#[test]
+fn modes_do_not_depend_on_the_umask() {
+    in_child("rights::modes_do_not_depend_on_the_umask", || {
+        use nix::sys::stat::{Mode, umask};
+        use ringway::Sharing;
+        let dir = directory();
+        for mask in [0, 0o022, 0o077, 0o377, 0o777] {
+            umask(Mode::from_bits_truncate(mask));
+            for (sharing, mode) in
+                [(Sharing::Owner, 0o600), (Sharing::Group, 0o660), (Sharing::Everybody, 0o666)]
+            {
+                let path = dir.path().join(format!("{mask:o}-{mode:o}"));
+                drop(create_bytes(&path, &small().sharing(sharing)).unwrap());
+                assert_eq!(
+                    std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+                    mode,
+                    "umask {mask:o}"
+                );
+            }
+        }
+    });
+}

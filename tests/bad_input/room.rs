@@ -134,18 +134,137 @@ fn unmount(directory: &Path) {
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
+/// Whatever makes a file under a limit on sizes says so, and no signal ends the process.
+fn assert_too_large(dir: &Path) {
+    use ringway::mpmc;
+    let path = dir.join("queue");
+    let large = Options::new().capacity(1 << 20);
+    // SAFETY: as in `create_bytes`.
+    let memfd = unsafe { BytesQueue::create_memfd(&large) };
+    // SAFETY: as in `create_bytes`.
+    let opened = unsafe { BytesQueue::open_or_create_with(&path, &large) };
+    // SAFETY: as in `create_bytes`. It is the links that take the space.
+    let links = unsafe { mpmc::BytesQueue::create_with(&path, &Options::new().links(1 << 20)) };
+    let Err(OpenError::Create(opened)) = opened else { panic!("{opened:?}") };
+    for error in [
+        create_bytes(&path, &large).unwrap_err(),
+        create_typed::<Tick>(&path, &large).unwrap_err(),
+        memfd.unwrap_err(),
+        opened,
+        links.unwrap_err(),
+    ] {
+        let CreateError::FileSizeLimit { needed, limit, .. } = error else { panic!("{error:?}") };
+        assert!(needed > 1 << 20 && limit == LIMIT);
+        assert_says(
+            &error,
+            &["may not make files of more than 65536", "ulimit -f", "raise the limit", &needed.to_string()],
+        );
+        assert_eq!(names_in(dir), [""; 0]);
+    }
+    // What is small enough works, and so does what another process has made.
+    create_bytes(dir.join("small"), &small()).unwrap().producer().unwrap().send(b"x").unwrap();
+    unlink(dir.join("small")).unwrap();
+}
+
+const LIMIT: u64 = 64 * 1024;
+
+/// As `ulimit -f` does.
+fn limit_file_sizes(bytes: u64) {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
+    setrlimit(Resource::RLIMIT_FSIZE, bytes, hard).unwrap();
+}
+
 #[test]
 fn a_limit_on_file_sizes() {
     in_child("room::a_limit_on_file_sizes", || {
-        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+        let dir = directory();
+        // By default the kernel ends a process that goes beyond the limit.
+        limit_file_sizes(LIMIT);
+        assert_too_large(dir.path());
+    });
+}
+
+#[test]
+fn a_limit_on_file_sizes_without_the_signal() {
+    in_child("room::a_limit_on_file_sizes_without_the_signal", || {
         use nix::sys::signal::{SigHandler, Signal, signal};
         let dir = directory();
-        let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
-        // By default the kernel ends a process that goes beyond the limit.
         // SAFETY: no handler is installed.
         unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }.unwrap();
-        setrlimit(Resource::RLIMIT_FSIZE, 64 * 1024, hard).unwrap();
-        assert_no_room(dir.path(), 1 << 20);
-        create_bytes(dir.path().join("small"), &small()).unwrap();
+        limit_file_sizes(LIMIT);
+        assert_too_large(dir.path());
     });
+}
+
+/// A signal of the program's own is still there afterwards.
+#[test]
+fn a_limit_on_file_sizes_and_a_signal_that_waits() {
+    in_child("room::a_limit_on_file_sizes_and_a_signal_that_waits", || {
+        use nix::sys::signal::{SigSet, Signal, raise};
+        let dir = directory();
+        let mut signals = SigSet::empty();
+        signals.add(Signal::SIGXFSZ);
+        signals.thread_block().unwrap();
+        raise(Signal::SIGXFSZ).unwrap();
+        limit_file_sizes(LIMIT);
+        assert_too_large(dir.path());
+        assert_eq!(signals.wait().unwrap(), Signal::SIGXFSZ);
+        assert!(SigSet::thread_get_mask().unwrap().contains(Signal::SIGXFSZ), "the mask is another one");
+    });
+}
+
+/// The dead-letter queue is made in the middle of work; and lanes and marks are written into files beyond the limit.
+#[test]
+fn a_limit_on_file_sizes_in_the_middle_of_work() {
+    in_child("room::a_limit_on_file_sizes_in_the_middle_of_work", || {
+        use ringway::mpmc;
+        let dir = directory();
+        let path = dir.path().join("queue");
+        let options = Options::new().capacity(1 << 20).max_redeliveries(1);
+        // SAFETY: as in `create_bytes`.
+        let queue = unsafe { mpmc::BytesQueue::create_with(&path, &options) }.unwrap();
+        queue.producer().unwrap().send(b"poison").unwrap();
+        limit_file_sizes(4096);
+        let producer = queue.producer().unwrap();
+        match queue.consumer() {
+            // What cannot be moved is delivered.
+            Ok(consumer) => (0..5).for_each(|_| consumer.recv().unwrap().reject()),
+            Err(error) => assert!(error.to_string().contains("ulimit -f"), "{error}"),
+        }
+        drop(producer);
+        unlink(&path).unwrap();
+        assert!(!path.exists());
+    });
+}
+
+#[test]
+fn a_filesystem_for_reading_only() {
+    let output = in_child("room::a_filesystem_for_reading_only", || {
+        let dir = directory();
+        if let Err(error) = mount_small(dir.path()) {
+            println!("skipped: no small filesystem can be mounted here: {error}");
+            return;
+        }
+        let path = dir.path().join("queue");
+        drop(create_bytes(&path, &small()).unwrap());
+        let directory = std::ffi::CString::new(dir.path().as_os_str().as_bytes()).unwrap();
+        let flags = libc::MS_REMOUNT | libc::MS_RDONLY;
+        let null = std::ptr::null();
+        // SAFETY: the string ends in NUL, and the others may be null for this kind of call.
+        let result = unsafe { libc::mount(null, directory.as_ptr(), null, flags, null.cast()) };
+        assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+        let error = open_bytes(&path).unwrap_err();
+        assert!(matches!(error, OpenError::ReadOnly { .. }), "{error:?}");
+        assert_says(&error, &[path.to_str().unwrap(), "mounted read-only", "mount it for writing"]);
+        let error = create_bytes(dir.path().join("new"), &small()).unwrap_err();
+        assert!(matches!(error, CreateError::ReadOnly { .. }), "{error:?}");
+        assert_says(&error, &["mounted read-only", "another directory"]);
+        // Looking needs no more.
+        ringway::inspect::Inspector::open(&path).unwrap().snapshot().unwrap();
+        unmount(dir.path());
+    });
+    if let Some(output) = output {
+        println!("{output}");
+    }
 }

@@ -5,10 +5,12 @@
 //! | choose a kind, a size of ring, an option | [`sizes`] |
 //! | send structs, and change them later | [`types`] |
 //! | know what a crash does, and what your consumer must do about it | [`crashes`] |
+//! | keep messages over a reboot | [`power`] |
 //! | wait, stop waiting, end a stream, use `async` | [`waiting`] |
 //! | run the processes in containers | [`containers`] |
 //! | make it faster, and measure that | [`tuning`] |
 //! | see what is in a queue, and who holds what | [`looking`] |
+//! | do the work of a queue with shell commands | [`shell`] |
 //! | come from `std::sync::mpsc`, `crossbeam-channel`, `iceoryx2`, `multiprocessing.Queue` | [`migrating`] |
 //!
 //! There is nothing to use in this module: it exists in the documentation only.
@@ -27,6 +29,11 @@ pub mod types {}
 ///
 /// See [`Frame`](crate::Frame), [`Delivery`](crate::Delivery), [`DeadLetter`](crate::DeadLetter).
 pub mod crashes {}
+
+#[doc = include_str!("../docs/guide/power.md")]
+///
+/// See [`BytesQueue::sync`](crate::BytesQueue::sync), [`AfterPowerLoss`](crate::AfterPowerLoss).
+pub mod power {}
 
 #[doc = include_str!("../docs/guide/waiting.md")]
 ///

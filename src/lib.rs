@@ -81,6 +81,9 @@
 
 #[cfg(all(feature = "async", not(loom)))]
 pub mod asynchronous;
+#[cfg(all(test, not(loom)))]
+#[path = "../tests/common/bound.rs"]
+mod bound;
 mod describe;
 mod error;
 #[cfg(any(doc, doctest))]

@@ -1,5 +1,8 @@
 //! What every queue must do, in one process.
 
+#[path = "common/bound.rs"]
+mod bound;
+
 use ringway::spsc::BytesQueue;
 use ringway::{AttachError, Options, RecvError, SendError};
 

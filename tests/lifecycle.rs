@@ -1,11 +1,16 @@
 //! Creating, opening, attaching and unlinking, when others do the same or die half-way.
 
+#[path = "common/bound.rs"]
+mod bound;
+#[path = "common/ends.rs"]
+mod ends;
 #[path = "lifecycle/orphaned.rs"]
 mod orphaned;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use ends::on_panic;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use ringway::spsc::BytesQueue;
@@ -73,6 +78,7 @@ fn a_fork_beside_an_attach_takes_no_lock_along() {
     let done = AtomicBool::new(false);
     let mut children = Vec::new();
     std::thread::scope(|scope| {
+        let _end = on_panic(|| done.store(true, Ordering::Relaxed));
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 drop(queue.producer().unwrap());

@@ -1,6 +1,12 @@
 //! The MPMC queue in one process: what each operation does, and what it refuses.
 
+#[path = "common/bound.rs"]
+mod bound;
+#[path = "common/ends.rs"]
+mod ends;
+
 mod mpmc {
+    pub(crate) mod counting;
     pub(crate) mod guards;
     pub(crate) mod letters;
     pub(crate) mod limits;
@@ -13,6 +19,7 @@ mod mpmc {
 
 use std::time::Duration;
 
+use ends::on_panic;
 use ringway::mpmc::{BytesConsumer, BytesQueue};
 use ringway::{Options, RecvError};
 use tempfile::TempDir;
@@ -69,10 +76,13 @@ fn messages_come_in_order_and_once() {
 fn threads_share_the_work() {
     const MESSAGES: u64 = 20_000;
     let (_dir, queue) = queue(&Options::new().links(16).capacity(4096));
+    let queue = &queue;
     let received: Vec<Vec<u64>> = std::thread::scope(|scope| {
+        let _end = on_panic(|| queue.close());
         for number in 0..3 {
             let mut producer = queue.producer().unwrap();
             scope.spawn(move || {
+                let _end = on_panic(|| queue.close());
                 for i in 0..MESSAGES {
                     producer.send(&(number * MESSAGES + i).to_le_bytes()).unwrap();
                 }
@@ -82,6 +92,7 @@ fn threads_share_the_work() {
             .map(|_| {
                 let consumer = queue.consumer().unwrap();
                 scope.spawn(move || {
+                    let _end = on_panic(|| queue.close());
                     let mut seen = Vec::new();
                     while let Ok(frame) = consumer.recv_timeout(Duration::from_millis(500)) {
                         assert_eq!(frame.redeliveries(), 0);

@@ -1,5 +1,7 @@
 //! Rules of the code that the compiler does not know: who may name what, and how long a file may be.
 
+#[path = "common/bound.rs"]
+mod bound;
 mod rules {
     mod documents;
 }
@@ -245,6 +247,26 @@ fn files_are_short() {
         .collect();
     assert_eq!(long, NOBODY, "files with more than {MAX_LINES} lines of code");
     assert!(files.iter().all(|(_, code)| lines_of(code) > 0), "a file without code: the count is broken");
+}
+
+/// A test program of the standard runner ends after a time, whatever hangs in it (`tests/common/bound.rs`); those with
+/// `tests/process` for a runner have its watchdog.
+#[test]
+fn every_test_program_has_a_bound() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for directory in ["tests", "cli/tests"] {
+        for entry in std::fs::read_dir(root.join(directory)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "rs") {
+                continue;
+            }
+            let code = code_of(&std::fs::read_to_string(&path).unwrap());
+            let is_bounded = ["bound", "common", "process", "support"]
+                .iter()
+                .any(|module| code.contains(&format!("mod {module};")));
+            assert!(is_bounded, "{} has no bound: add `mod common;`, or `mod bound;` of it", path.display());
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! `ringway bench` as a user runs it: it reports what it documents, and leaves nothing behind, however it ends.
 
+#[path = "../../tests/common/bound.rs"]
+mod bound;
+
 use std::io::Read;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};

@@ -1,5 +1,8 @@
 //! Filesystems that get full, and limits on file sizes: the command says so, and no signal ends it.
 
+#[path = "../../tests/common/bound.rs"]
+mod bound;
+
 use std::process::Command;
 
 /// Runs a script in a mount namespace of its own with `$d` on a tmpfs of 4 MiB; none if nothing can be mounted here.

@@ -10,7 +10,8 @@ use super::source::{Source, Words};
 use crate::error::{InspectError, Role};
 use crate::layout::order::{EntryRole, EntryWord, Intent};
 use crate::layout::{
-    ENTRY_CONSUMER, ENTRY_PRODUCER, Entry, LOCK_ENTRY, OwnWords, Participant as EntryWords, REGISTRY_OFFSET,
+    Before, ENTRY_CONSUMER, ENTRY_PRODUCER, Entry, LOCK_ENTRY, OwnWords, Participant as EntryWords,
+    REGISTRY_OFFSET,
 };
 use crate::links::Leases;
 use crate::shm::is_locked;
@@ -28,7 +29,7 @@ pub enum Liveness {
     Gone,
 }
 
-/// One producer or consumer. The counters are those of its registry entry: its earlier owners' are in them.
+/// One producer or consumer, and what it has done since it attached.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Participant {
@@ -93,6 +94,23 @@ pub(super) struct Sums {
     pub(super) rejected: u64,
 }
 
+impl Sums {
+    /// Adds what all owners of an entry have done. Saturating: whatever stands in a file must not make anybody panic, nor look like
+    /// a small number.
+    fn add(&mut self, words: &Words<&[u8]>) {
+        let own = |offset| words.at(offset_of!(EntryWords, own) + offset);
+        for (sum, amount) in [
+            (&mut self.sent, own(offset_of!(OwnWords, sent))),
+            (&mut self.received, own(offset_of!(OwnWords, received))),
+            (&mut self.redelivered, own(offset_of!(OwnWords, redelivered))),
+            (&mut self.full, own(offset_of!(OwnWords, full))),
+            (&mut self.rejected, own(offset_of!(OwnWords, rejected))),
+        ] {
+            *sum = sum.saturating_add(amount);
+        }
+    }
+}
+
 /// An MPMC queue's.
 pub(super) fn mpmc(source: &Source, participants: u64) -> Result<Registry, InspectError> {
     let all = source.words(REGISTRY_OFFSET as u64, participants as usize * ENTRY_LEN)?;
@@ -100,17 +118,7 @@ pub(super) fn mpmc(source: &Source, participants: u64) -> Result<Registry, Inspe
         Registry { participants: Vec::new(), sums: Sums::default(), lanes: 0, intents: Vec::new() };
     for (index, words) in all.pieces(ENTRY_LEN).enumerate() {
         let one = participant(source, index, &words)?;
-        let sums = &mut found.sums;
-        for (sum, amount) in [
-            (&mut sums.sent, one.sent),
-            (&mut sums.received, one.received),
-            (&mut sums.redelivered, one.redelivered),
-            (&mut sums.full, one.full),
-            (&mut sums.rejected, one.rejected),
-        ] {
-            // Wrapping: whatever stands in a file must not make anybody panic.
-            *sum = sum.wrapping_add(amount);
-        }
+        found.sums.add(&words);
         found.lanes += u64::from(one.has_lane);
         found.intents.push([one.claim.clone().unwrap_or(0..0), one.take.clone().unwrap_or(0..0)]);
         if one.liveness != Liveness::Gone {
@@ -122,6 +130,8 @@ pub(super) fn mpmc(source: &Source, participants: u64) -> Result<Registry, Inspe
 
 fn participant(source: &Source, index: usize, words: &Words<&[u8]>) -> Result<Participant, InspectError> {
     let own = |offset| words.at(offset_of!(EntryWords, own) + offset);
+    let since =
+        |counter, before| own(counter).saturating_sub(words.at(offset_of!(EntryWords, before) + before));
     let intent = |offset| Some(Intent(own(offset)).positions()).filter(|positions| !positions.is_empty());
     let word = EntryWord(words.at(offset_of!(EntryWords, word)));
     Ok(Participant {
@@ -135,11 +145,11 @@ fn participant(source: &Source, index: usize, words: &Words<&[u8]>) -> Result<Pa
         pid: words.at(offset_of!(EntryWords, pid)) as u32,
         since: time(words.at(offset_of!(EntryWords, since_ns))),
         holds: 0,
-        sent: own(offset_of!(OwnWords, sent)),
-        received: own(offset_of!(OwnWords, received)),
-        redelivered: own(offset_of!(OwnWords, redelivered)),
-        full: own(offset_of!(OwnWords, full)),
-        rejected: own(offset_of!(OwnWords, rejected)),
+        sent: since(offset_of!(OwnWords, sent), offset_of!(Before, sent)),
+        received: since(offset_of!(OwnWords, received), offset_of!(Before, received)),
+        redelivered: since(offset_of!(OwnWords, redelivered), offset_of!(Before, redelivered)),
+        full: since(offset_of!(OwnWords, full), offset_of!(Before, full)),
+        rejected: since(offset_of!(OwnWords, rejected), offset_of!(Before, rejected)),
         claim: intent(offset_of!(OwnWords, enq)),
         take: intent(offset_of!(OwnWords, deq)),
         has_lane: words.at(offset_of!(EntryWords, lane_ready)) != 0,

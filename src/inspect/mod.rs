@@ -38,6 +38,7 @@ mod members;
 mod peek;
 mod peek_mpmc;
 mod peek_spsc;
+mod progress;
 mod snapshot;
 mod source;
 mod spsc;
@@ -53,9 +54,8 @@ pub use crate::queue::{Boot, Survival};
 pub use header::{FrameShape, Header, OrderHeader, QueueKind, SchemaHeader};
 pub use members::{Liveness, Participant};
 pub use peek::{FrameState, Peek, Peeked, PeekedFrame, Start};
-pub use snapshot::{
-    Backlog, Counters, Cursors, FileUse, HeldFrame, Locks, PendingPosition, Progress, Snapshot,
-};
+pub use progress::Progress;
+pub use snapshot::{Backlog, Counters, Cursors, FileUse, HeldFrame, Locks, PendingPosition, Snapshot};
 
 use source::Source;
 

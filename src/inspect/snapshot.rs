@@ -3,7 +3,7 @@
 use std::mem::offset_of;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use super::header::Header;
 use super::members::{self, Participant, Registry};
@@ -12,9 +12,10 @@ use super::{Inspector, links, spsc};
 use crate::error::{Damaged, DeadLetterFailure, InspectError};
 use crate::layout::order::{Head, Tail};
 use crate::layout::{
-    CURSORS_OFFSET, ConsumerWords, Cursors as SpscWords, LOCK_ATTACH, LOCK_RECOVERY, Order, OrderCursors,
-    RARE_OFFSET, Rare,
+    CURSORS_OFFSET, ConsumerWords, Cursors as SpscWords, DOORBELLS_OFFSET, Doorbell, Doorbells, LOCK_ATTACH,
+    LOCK_RECOVERY, Order, OrderCursors, RARE_OFFSET, Rare,
 };
+use crate::park::says_closed;
 use crate::queue::{Boot, inspect_boot};
 use crate::shm::is_locked;
 
@@ -40,6 +41,8 @@ pub struct Snapshot {
     /// In which boot of the machine it was last used, and what that means. For a queue that was last used in another boot all
     /// that is in it is read.
     pub boot: Boot,
+    /// Whether it was closed: nothing is sent any more.
+    pub is_closed: bool,
     /// How far everybody is.
     pub cursors: Cursors,
     /// What is in the queue.
@@ -192,18 +195,6 @@ pub struct Locks {
     pub recovery: bool,
 }
 
-/// How far a queue has come, for rates. Counts messages; for SPSC queues with messages of any size, bytes of ring.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct Progress {
-    /// When.
-    pub at: Instant,
-    /// What was sent since the queue was created.
-    pub sent: u64,
-    /// What was handed out.
-    pub taken: u64,
-}
-
 impl Snapshot {
     /// Looks into a queue once.
     ///
@@ -230,6 +221,9 @@ impl Snapshot {
             is_unlinked: metadata.nlink() == 0 || page.at(RARE_OFFSET + offset_of!(Rare, dead)) != 0,
             boot: inspect_boot(&source.file, &source.geometry, source.is_memory)
                 .map_err(source.failed("reading which boot the queue was used in"))?,
+            is_closed: says_closed(
+                page.at(DOORBELLS_OFFSET + offset_of!(Doorbells, messages) + offset_of!(Doorbell, waiting)),
+            ),
             cursors: cursors(&page, source.geometry.order.is_some()),
             backlog: Backlog::default(),
             participants: Vec::new(),
@@ -287,20 +281,16 @@ impl Snapshot {
         self.participants.iter().any(|one| one.liveness == super::Liveness::Alive)
     }
 
+    /// Whether nothing is left to be done: no message waits, is held, or is being sent. A closed queue ([`is_closed`](Self::is_closed))
+    /// of which this is true stays so. False if it is not known.
+    pub fn is_drained(&self) -> bool {
+        let Backlog { waiting, held, pending, .. } = self.backlog;
+        (waiting, held, pending) == (Some(0), Some(0), 0) && self.damage.is_empty()
+    }
+
     /// How long ago the queue was created, if that is known and not in the future.
     pub fn age(&self) -> Option<Duration> {
         self.at.duration_since(self.header.created?).ok()
-    }
-}
-
-impl Progress {
-    pub(super) fn take(source: &Source) -> Result<Self, InspectError> {
-        let page = source.head_page()?;
-        let at = Instant::now();
-        Ok(match cursors(&page, source.geometry.order.is_some()) {
-            Cursors::Spsc { tail, taken, .. } => Self { at, sent: tail, taken },
-            Cursors::Mpmc { tail, head } => Self { at, sent: tail, taken: head },
-        })
     }
 }
 

@@ -26,8 +26,8 @@ mod words;
 pub(crate) use geometry::{Framing, Geometry, GeometryRequest, Order, OrderRequest, Policy};
 pub(crate) use preamble::{KIND_MPMC, KIND_SPSC, NAME_LEN, PREAMBLE_LEN, Preamble, PreambleError};
 pub(crate) use words::{
-    ConsumerWords, Cursors, Doorbell, Doorbells, Entry, Letter, Link, OrderCursors, OwnWords, Participant,
-    Rare,
+    Before, ConsumerWords, Cursors, Doorbell, Doorbells, Entry, Letter, Link, OrderCursors, OwnWords,
+    Participant, Rare,
 };
 
 /// First bytes of every queue file.

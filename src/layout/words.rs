@@ -101,9 +101,23 @@ pub(crate) struct Participant {
     pub(crate) since_ns: AtomicU64,
     /// 1 once this entry's lane has space on the disk.
     pub(crate) lane_ready: AtomicU64,
-    pub(crate) reserved: [AtomicU64; 12],
+    pub(crate) reserved: [AtomicU64; 4],
+    /// What the counters of `own` were when the present owner attached. For people only.
+    pub(crate) before: Before,
+    pub(crate) reserved_2: [AtomicU64; 3],
     /// Written by the owner for every message, read by others when something is wrong.
     pub(crate) own: OwnWords,
+}
+
+/// Counters of an entry's earlier owners: what its present one has done is the rest. Stored by who attaches.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct Before {
+    pub(crate) sent: AtomicU64,
+    pub(crate) received: AtomicU64,
+    pub(crate) redelivered: AtomicU64,
+    pub(crate) full: AtomicU64,
+    pub(crate) rejected: AtomicU64,
 }
 
 /// The words that a participant writes all the time: a line of their own.
@@ -236,6 +250,8 @@ const _: () = {
     assert!(offset_of!(Participant, pid) == 8);
     assert!(offset_of!(Participant, since_ns) == 16);
     assert!(offset_of!(Participant, lane_ready) == 24);
+    assert!(offset_of!(Participant, before) == 0x40);
+    assert!(size_of::<Before>() == 40);
     assert!(offset_of!(Participant, own) == 128);
     assert!(offset_of!(OwnWords, enq) == 0);
     assert!(offset_of!(OwnWords, deq) == 8);

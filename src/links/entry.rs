@@ -20,6 +20,17 @@ impl Links {
         entry.own.deq.store(Intent::NONE.0, Ordering::Release);
         entry.pid.store(pid.into(), Ordering::Relaxed);
         entry.since_ns.store(since_ns, Ordering::Relaxed);
+        let (own, before) = (&entry.own, &entry.before);
+        for (counter, before) in [
+            (&own.sent, &before.sent),
+            (&own.received, &before.received),
+            (&own.redelivered, &before.redelivered),
+            (&own.full, &before.full),
+            (&own.rejected, &before.rejected),
+        ] {
+            // Only the owner counts, and this is nobody's entry but mine now. Who dies here leaves it to the next owner.
+            before.store(counter.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
         die_point();
         // DIRTY before the first intent.
         entry.word.store(word.attached(role).0, Ordering::Release);

@@ -261,6 +261,21 @@ impl Links {
         self.tail().position().saturating_sub(head)
     }
 
+    /// How many frames were taken and are not over: held, on the way to that, or to be handed out again. A look at all links.
+    pub(crate) fn held(&self) -> u64 {
+        // What is taken behind this head is in the backlog, or not counted.
+        let head = self.head().position();
+        let is_out = |slot: usize| {
+            let state = self.state(slot);
+            match state.kind() {
+                LinkKind::Free => false,
+                LinkKind::Full => self.position(state, slot) < head,
+                LinkKind::Held | LinkKind::Redo => true,
+            }
+        };
+        (0..self.links.len()).filter(|slot| is_out(*slot)).count() as u64
+    }
+
     /// Checks what no operation looks at again: the cursors.
     pub(crate) fn check(&self) -> Result<(), Damage> {
         let (head, tail) = (self.head().position(), self.tail().position());

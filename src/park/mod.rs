@@ -138,6 +138,11 @@ const ARMED: u64 = 1;
 const NEED_FENCE: u64 = 2;
 /// The queue is closed, or about to be.
 const CLOSED: u64 = 4;
+
+/// Whether the `waiting` word of the bell for messages says that the queue is closed.
+pub(crate) const fn says_closed(waiting: u64) -> bool {
+    waiting & CLOSED != 0
+}
 /// Wakers fence, until one of them has done so in vain for long enough.
 const FENCING: u64 = 8;
 /// There was a heavy barrier since FENCING was set: a fence is enough for whoever arms now.
@@ -328,7 +333,7 @@ impl Bell {
     /// Whether somebody has said so.
     #[inline(always)]
     pub(crate) fn is_closed(&self) -> bool {
-        self.words.waiting.load(Ordering::Relaxed) & CLOSED != 0
+        says_closed(self.words.waiting.load(Ordering::Relaxed))
     }
 }
 

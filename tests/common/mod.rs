@@ -1,6 +1,8 @@
 //! What several test files need: directories, images of queue files, and processes.
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+mod bound;
+pub(crate) mod ends;
 pub(crate) mod old_kernel;
 
 use std::io::{BufRead, BufReader, Read};

@@ -6,6 +6,7 @@ use ringway::inspect::{Inspector, Peek, PeekedFrame, Start};
 use ringway::{BytesQueue, Kind, Mpmc, Options, RecvError, Spsc};
 
 use super::common::directory;
+use super::common::ends::on_panic;
 
 /// Message `number`: its length and every byte follow from it.
 fn message(number: u64, fixed: Option<usize>) -> Vec<u8> {
@@ -38,18 +39,22 @@ fn run<K: Kind>(options: &Options, fixed: Option<usize>, consumers: usize) {
     let mut looks = 0;
     std::thread::scope(|scope| {
         let mut producer = queue.producer().unwrap();
+        // One side's failure ends the others, and so does that of who looks.
+        let _end = on_panic(|| queue.close());
         let sender = scope.spawn(move || {
             (0..MESSAGES).for_each(|number| producer.send(&message(number, fixed)).unwrap());
         });
         for _ in 0..consumers {
             let consumer = queue.consumer().unwrap();
-            let is_done = &is_done;
+            let (is_done, queue) = (&is_done, &queue);
             scope.spawn(move || {
+                let _end = on_panic(|| queue.close());
                 loop {
                     match consumer.try_recv() {
                         Ok(frame) => drop(frame),
                         Err(RecvError::Empty) if is_done.load(Ordering::Acquire) => break,
                         Err(RecvError::Empty) => std::thread::yield_now(),
+                        Err(RecvError::Closed) => break,
                         Err(error) => panic!("{error}"),
                     }
                 }

@@ -178,7 +178,7 @@ fn roles(snapshot: &Snapshot) -> Vec<Finding> {
         if free == 0 {
             findings.push(
                 Finding::warning(format!("all {} places for participants are taken", order.participants))
-                    .advice("stop one, or create the queue anew with more participants"),
+                    .advice("stop one; how many there can be was fixed when the queue was created (`--participants`)"),
             );
         }
     }

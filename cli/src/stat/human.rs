@@ -88,6 +88,11 @@ pub(super) fn show(
     if snapshot.is_unlinked {
         say!(out, "  {}", paint.bad("unlinked: nobody attaches any more"))?;
     }
+    if snapshot.is_closed {
+        let left =
+            if snapshot.is_drained() { "and drained: nothing is left to be done" } else { "but not drained" };
+        say!(out, "  {}", paint.bold(format!("closed, {left}")))?;
+    }
     show_traffic(out, paint, snapshot, rates)?;
     show_participants(out, paint, snapshot)?;
     show_held(out, paint, snapshot, rates)?;

@@ -23,6 +23,9 @@ pub(crate) struct Queue {
     created_ns: Option<u64>,
     age_s: Option<f64>,
     unlinked: bool,
+    closed: bool,
+    /// Nothing waits, is held or is being sent.
+    drained: bool,
     boot: BootJson,
     schema: Schema,
     geometry: Geometry,
@@ -213,6 +216,8 @@ impl Queue {
             created_ns: header.created.map(nanoseconds),
             age_s: snapshot.age().map(|age| age.as_secs_f64()),
             unlinked: snapshot.is_unlinked,
+            closed: snapshot.is_closed,
+            drained: snapshot.is_drained(),
             boot: BootJson::new(&snapshot.boot),
             schema: Schema::new(&header.schema),
             geometry: Geometry::new(header),

@@ -35,6 +35,7 @@ const METRICS: &[Metric] = &[
     ("ringway_damaged", "gauge", "1 if impossible words were found.", |it| {
         Some(f64::from(u8::from(!it.damage.is_empty())))
     }),
+    ("ringway_closed", "gauge", "1 if the queue was closed.", |it| Some(f64::from(u8::from(it.is_closed)))),
     ("ringway_tail_position", "counter", "Next position to write.", |it| match it.cursors {
         Cursors::Spsc { tail, .. } | Cursors::Mpmc { tail, .. } => Some(tail as f64),
         _ => None,

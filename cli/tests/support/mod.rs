@@ -1,6 +1,9 @@
 //! Running the command, and looking at what it says.
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+#[path = "../../../tests/common/bound.rs"]
+mod bound;
+
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};

@@ -15,8 +15,11 @@ use crate::sync::{AtomicU64, Ordering};
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Messages that were claimed, or committed, and not taken yet.
+    /// Messages that were claimed, or committed, and not taken yet. Those that are to come again are not among them.
     pub backlog: u64,
+    /// Messages that were taken and not released yet, or are to be handed out again. What a dead participant holds is
+    /// among them until it is recovered.
+    pub held: u64,
     /// Messages committed.
     pub sent: u64,
     /// Messages handed out, redeliveries included.
@@ -45,7 +48,7 @@ pub struct Stats {
     pub participants: Vec<ParticipantStats>,
 }
 
-/// One participant. The counters are those of its registry entry: its earlier owners' are in them.
+/// One participant, and what it has done since it attached.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ParticipantStats {
@@ -71,6 +74,31 @@ pub struct ParticipantStats {
     pub full: u64,
 }
 
+impl Stats {
+    /// Whether nothing is left to be done: nothing waits, and nobody holds anything that could come again. A closed queue
+    /// (`is_closed()`) of which this is true stays so.
+    ///
+    /// A consumer is told [`RecvError::Closed`](crate::RecvError::Closed) as soon as there is nothing left to take, while others may
+    /// still hold messages, which come again if they die or reject them. To shut down when all work is done, wait for this.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::mpmc::BytesQueue::create(dir.path().join("jobs"))? };
+    /// queue.producer()?.send(b"job")?;
+    /// queue.close();
+    /// let (worker, other) = (queue.consumer()?, queue.consumer()?);
+    /// let job = worker.recv()?;
+    /// assert!(matches!(other.recv(), Err(ringway::RecvError::Closed)));
+    /// assert!(!queue.stats().is_drained()); // the job may still come again
+    /// drop(job);
+    /// assert!(queue.stats().is_drained());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_drained(&self) -> bool {
+        self.backlog == 0 && self.held == 0
+    }
+}
+
 impl BytesQueue<Mpmc> {
     /// What has happened since the queue was created, and who takes part.
     pub fn stats(&self) -> Stats {
@@ -84,6 +112,7 @@ fn collect(links: &Links, leases: &impl Leases) -> Stats {
     let rare = &*links.rare;
     let mut stats = Stats {
         backlog: links.backlog(),
+        held: links.held(),
         recoveries: get(&rare.recoveries),
         deaths: get(&rare.deaths),
         tombstones: get(&rare.tombstones),
@@ -95,11 +124,18 @@ fn collect(links: &Links, leases: &impl Leases) -> Stats {
     };
     for (index, entry) in links.entries.iter().enumerate() {
         let own = &entry.own;
-        stats.sent += get(&own.sent);
-        stats.received += get(&own.received);
-        stats.redelivered += get(&own.redelivered);
-        stats.rejected += get(&own.rejected);
-        stats.full += get(&own.full);
+        // Saturating, as below: a word that makes no sense must not make anybody panic, nor look like a small number.
+        for (sum, counter) in [
+            (&mut stats.sent, &own.sent),
+            (&mut stats.received, &own.received),
+            (&mut stats.redelivered, &own.redelivered),
+            (&mut stats.rejected, &own.rejected),
+            (&mut stats.full, &own.full),
+        ] {
+            *sum = sum.saturating_add(get(counter));
+        }
+        let since = |counter: &AtomicU64, before: &AtomicU64| get(counter).saturating_sub(get(before));
+        let before = &entry.before;
         let word = links.entry_word(index);
         if word.is_dirty() {
             stats.participants.push(ParticipantStats {
@@ -112,10 +148,10 @@ fn collect(links: &Links, leases: &impl Leases) -> Stats {
                 alive: leases.is_held(index),
                 pid: get(&entry.pid) as u32,
                 since: SystemTime::UNIX_EPOCH + Duration::from_nanos(get(&entry.since_ns)),
-                sent: get(&own.sent),
-                received: get(&own.received),
-                redelivered: get(&own.redelivered),
-                full: get(&own.full),
+                sent: since(&own.sent, &before.sent),
+                received: since(&own.received, &before.received),
+                redelivered: since(&own.redelivered, &before.redelivered),
+                full: since(&own.full, &before.full),
             });
         }
     }

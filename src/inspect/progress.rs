@@ -1,0 +1,30 @@
+//! How far a queue has come.
+
+use std::time::Instant;
+
+use super::snapshot::{Cursors, cursors};
+use super::source::Source;
+use crate::error::InspectError;
+
+/// How far a queue has come, for rates. Counts messages; for SPSC queues with messages of any size, bytes of ring.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Progress {
+    /// When.
+    pub at: Instant,
+    /// What was sent since the queue was created.
+    pub sent: u64,
+    /// What was handed out.
+    pub taken: u64,
+}
+
+impl Progress {
+    pub(super) fn take(source: &Source) -> Result<Self, InspectError> {
+        let page = source.head_page()?;
+        let at = Instant::now();
+        Ok(match cursors(&page, source.geometry.order.is_some()) {
+            Cursors::Spsc { tail, taken, .. } => Self { at, sent: tail, taken },
+            Cursors::Mpmc { tail, head } => Self { at, sent: tail, taken: head },
+        })
+    }
+}

@@ -57,21 +57,19 @@ pub(super) fn chain(source: &Source) -> Result<Chain, InspectError> {
         }
         let mut chain = walk(source, from, window)?;
         let now = At::read(source)?;
-        if chain.damage.is_some() && window != WORD_BY_WORD {
-            // What was read at one go may mix moments: only words that were read one by one convict.
-            (from, window) = (now, WORD_BY_WORD);
-            continue;
-        }
         // Behind the last frame is a place as good as where one begins.
         let known = chain.starts.partition_point(|start| *start < now.released);
         let came_by = chain.starts.get(known) == Some(&now.released) || chain.end == now.released;
         if came_by {
             chain.starts.drain(..known);
-            chain.damage = match chain.damage.take() {
-                None => chain.misfit(source, now)?,
-                damage => damage,
-            };
-            return Ok(chain);
+            if chain.damage.is_none() {
+                chain.damage = chain.misfit(source, now)?;
+            }
+            if chain.damage.is_none() || window == WORD_BY_WORD {
+                return Ok(chain);
+            }
+            // What was read at one go may mix moments: only words that were read one by one convict.
+            window = WORD_BY_WORD;
         }
         from = now;
     }

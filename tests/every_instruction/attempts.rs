@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::looking::look;
 use super::tracer::{Gate, Traced};
@@ -15,6 +16,9 @@ const SAMPLES: u64 = if cfg!(debug_assertions) { 2 } else { 12 };
 const EVENT_STEP: u64 = if cfg!(debug_assertions) { 10 } else { 1 };
 /// No operation takes so many instructions.
 const LIMIT: u64 = 5_000_000;
+
+/// Nothing is killed before it is complete, but looked at wherever it changed the file; pauses are only there as well.
+pub(crate) static ONLY_LOOKS: AtomicBool = AtomicBool::new(false);
 
 /// Where a child is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +66,10 @@ struct Attempts<'n, A> {
 
 impl<A: Fn(Kill<'_>) -> Outcome> Attempts<'_, A> {
     fn everywhere(&self) -> Outcome {
+        self.once(Target::Complete)?;
+        if ONLY_LOOKS.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         // Until one is complete: their number may differ a little from run to run.
         for instruction in 1.. {
             let course = self.once(Target::Instruction(instruction))?;
@@ -76,6 +84,9 @@ impl<A: Fn(Kill<'_>) -> Outcome> Attempts<'_, A> {
     fn at_events(&self) -> Outcome {
         let whole = self.once(Target::Complete)?;
         ensure!(whole.is_complete, "{}: it did not come to an end", self.name);
+        if ONLY_LOOKS.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let stride = (whole.instructions / SAMPLES).max(1);
         for sample in 1..=SAMPLES {
             self.once(Target::Instruction(sample * stride))?;
@@ -122,19 +133,21 @@ pub(crate) fn paused_everywhere(name: &str, stride: u64, attempt: impl Fn(Pause<
     let is_everywhere = number_from("RINGWAY_EVERY", 0) != 0;
     let is_sampled = cfg!(debug_assertions) && !is_everywhere;
     let stride = if is_everywhere { 1 } else { stride };
+    let only_looks = ONLY_LOOKS.load(Ordering::Relaxed);
     let (mut instruction, mut count, mut is_complete) = (0, 0_u64, false);
     while !is_complete {
         progress();
-        instruction += if is_sampled { 1 + instruction / 20 } else { stride };
+        instruction += if is_sampled && !only_looks { 1 + instruction / 20 } else { stride };
+        let target = if only_looks { Target::Event(count + 1) } else { Target::Instruction(instruction) };
         count += 1;
         let gate = Gate::new();
         attempt(&mut |step, meanwhile| {
-            is_complete = step.pause(&gate, instruction, meanwhile)?;
+            is_complete = step.pause(&gate, target, meanwhile)?;
             Ok(())
         })
-        .map_err(|error| format!("{name}, paused after {instruction} instructions: {error}"))?;
+        .map_err(|error| format!("{name}, paused at {target:?}: {error}"))?;
     }
-    println!("     {name}: {instruction} instructions, paused after {count} of them");
+    println!("     {name}: paused {count} times, each {stride}th instruction at most");
     Ok(())
 }
 
@@ -146,14 +159,21 @@ pub(crate) struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// Pauses after so many instructions, if there are so many: then this says that it was complete.
-    fn pause(self, gate: &Gate, instruction: u64, meanwhile: &mut dyn FnMut() -> Outcome) -> Outcome<bool> {
+    /// Pauses there, if the operation comes there: else this says that it was complete.
+    fn pause(self, gate: &Gate, target: Target, meanwhile: &mut dyn FnMut() -> Outcome) -> Outcome<bool> {
+        let mut watch = Watch::new(self.file)?;
         let mut traced = Traced::start(gate, self.body)?;
-        for _ in 0..instruction {
+        let mut course = Course::default();
+        watch.has_changed()?;
+        while target != Target::Instruction(course.instructions) && target != Target::Event(course.events) {
             if !traced.step()? {
                 meanwhile()?;
                 traced.kill()?;
                 return Ok(true);
+            }
+            course.instructions += 1;
+            if matches!(target, Target::Event(_)) {
+                course.events += u64::from(watch.has_changed()?);
             }
         }
         look(self.file)?;
@@ -177,8 +197,10 @@ impl Step<'_> {
                 course.is_complete = true;
                 break;
             }
-            if watches && (watch.has_changed()? || enters) {
-                course.events += 1;
+            let has_changed = watches && watch.has_changed()?;
+            course.events += u64::from(has_changed || enters);
+            if has_changed && target == Target::Complete {
+                look(self.file)?;
             }
             if target == Target::Instruction(course.instructions) || target == Target::Event(course.events) {
                 break;

@@ -1,0 +1,53 @@
+//! `doctor`, `stat` and `peek` in every state that an operation leaves when it is killed: they call no healthy queue damaged, do
+//! not advise to remove it or to make it anew, change nothing, and what `doctor --repair` has repaired works and has lost nothing.
+//!
+//! The states are those of the library's `every_instruction`, wherever the file changes: once with the participants alive, and
+//! once in a copy, where all of them are dead, because a copy has nobody's locks. States that only differ in names, times
+//! and numbers of processes are looked at once.
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[path = "../../tests/process/mod.rs"]
+mod process;
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[allow(dead_code, reason = "the library's test uses all of it")]
+#[path = "../../tests/every_instruction"]
+mod every_instruction {
+    pub(crate) mod attaching;
+    pub(crate) mod attempts;
+    pub(crate) mod files;
+    pub(crate) mod looking;
+    pub(crate) mod mpmc;
+    pub(crate) mod pausing;
+    pub(crate) mod receiving;
+    pub(crate) mod sending;
+    pub(crate) mod tracer;
+    pub(crate) mod typed;
+}
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[path = "every_state/tools.rs"]
+mod tools;
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn main() -> std::process::ExitCode {
+    use every_instruction as states;
+
+    states::tracer::stay_on_one_processor();
+    states::attempts::ONLY_LOOKS.store(true, std::sync::atomic::Ordering::Relaxed);
+    states::looking::also(tools::look);
+    let mut tests = states::sending::tests();
+    tests.extend(states::typed::tests());
+    tests.extend(states::receiving::tests());
+    tests.extend(states::attaching::tests());
+    tests.extend(states::files::tests());
+    tests.extend(states::pausing::tests());
+    tests.extend(states::mpmc::tests());
+    process::run(tests)
+}
+
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+fn main() {
+    // Nothing to run: the tracer knows only these systems.
+    libtest_mimic::run(&libtest_mimic::Arguments::from_args(), Vec::new()).exit();
+}

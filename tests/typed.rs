@@ -1,9 +1,9 @@
 //! Typed queues: values of all shapes arrive as they were sent, and what cannot be sent or read is an error.
 
-#[path = "common/bound.rs"]
-mod bound;
 #[path = "typed/borrowed.rs"]
 mod borrowed;
+#[path = "common/bound.rs"]
+mod bound;
 #[path = "typed/nesting.rs"]
 mod nesting;
 

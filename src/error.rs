@@ -1,6 +1,7 @@
 //! Everything that can go wrong, one enum per kind of operation.
 //!
-//! Messages are for the person who reads them: what happened, to which file, what was expected, what to do.
+//! Messages are for the person who reads them: what happened, to which file, what was expected, what to do. A message includes
+//! that of its cause; so `source()` goes on with what comes after that, and who prints the whole chain says nothing twice.
 
 mod attach;
 mod inspect;
@@ -25,3 +26,6 @@ pub use schema::SchemaMismatch;
 pub use sync::{SyncError, Unproven};
 pub(crate) use transfer::SerializeErrorKind;
 pub use transfer::{Damaged, InvalidFrame, RecvError, SendError, SerializeError};
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -40,3 +40,31 @@ fn a_copy_with_holes_on_a_full_filesystem() {
     }
     assert_eq!(said.matches("the file has holes").count(), 4, "{said}");
 }
+
+/// What the system said is printed once, whatever has failed.
+#[test]
+fn the_systems_words_are_printed_once() {
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let script = "
+        cd \"$dir\"; $ringway create ./q -q; $ringway create ./m --kind mpmc -q
+        for most in 3 4 5 6 7 8; do
+            for command in 'create ./new' 'stat ./q' 'send ./q' 'recv ./q' 'recv ./m' 'peek ./q' 'doctor ./m' 'schema ./q' 'gc .'; do
+                (ulimit -n $most; echo x | timeout 20 $ringway $command --color never 2>&1 >/dev/null | head -c 2000) | tr '\\n' ' '
+                echo; rm -f ./new
+            done
+        done
+        (ulimit -f 10; $ringway create ./large) 2>&1";
+    let output = Command::new("bash")
+        .args(["-c", script])
+        .env("ringway", env!("CARGO_BIN_EXE_ringway"))
+        .env("dir", dir.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let words = "Too many open files";
+    assert!(text.contains(words), "nothing failed for lack of descriptors:\\n{text}");
+    for line in text.lines() {
+        assert!(line.matches(words).count() <= 1, "{line}");
+    }
+    assert!(text.contains("may not make files of more than 10240") && text.contains("ulimit -f"), "{text}");
+}

@@ -138,8 +138,8 @@ impl fmt::Display for AttachError {
 impl Error for AttachError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Io { source, .. } => Some(source),
-            Self::DeadLetters { source, .. } => Some(source),
+            Self::Io { source, .. } => source.source(),
+            Self::DeadLetters { source, .. } => source.source(),
             _ => None,
         }
     }

@@ -49,7 +49,7 @@ impl Error for InspectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Open(error) => error.source(),
-            Self::Io { source, .. } => Some(source),
+            Self::Io { source, .. } => source.source(),
         }
     }
 }

@@ -48,7 +48,7 @@ impl Error for UnlinkError {
         match self {
             Self::Open(error) => error.source(),
             Self::Busy { .. } => None,
-            Self::Io { source, .. } => Some(source),
+            Self::Io { source, .. } => source.source(),
         }
     }
 }
@@ -90,7 +90,7 @@ impl Error for HandOverError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::HasName { .. } => None,
-            Self::Io { source, .. } => Some(source),
+            Self::Io { source, .. } => source.source(),
         }
     }
 }

@@ -73,7 +73,7 @@ impl Error for SyncError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Open(error) => error.source(),
-            Self::Io { source, .. } => Some(source),
+            Self::Io { source, .. } => source.source(),
             Self::InMemory { .. } => None,
         }
     }

@@ -230,8 +230,8 @@ impl fmt::Display for SendError {
 impl Error for SendError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Serialize(error) => Some(error),
-            Self::Damaged(damaged) => Some(damaged),
+            Self::Serialize(error) => error.source(),
+            Self::Damaged(damaged) => damaged.source(),
             _ => None,
         }
     }
@@ -315,8 +315,8 @@ impl fmt::Display for RecvError {
 impl Error for RecvError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Invalid(invalid) => Some(invalid),
-            Self::Damaged(damaged) => Some(damaged),
+            Self::Invalid(invalid) => invalid.source(),
+            Self::Damaged(damaged) => damaged.source(),
             _ => None,
         }
     }

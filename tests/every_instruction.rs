@@ -15,6 +15,7 @@ mod process;
 mod every_instruction {
     pub(crate) mod attaching;
     pub(crate) mod attempts;
+    pub(crate) mod detaching;
     pub(crate) mod files;
     pub(crate) mod looking;
     pub(crate) mod mpmc;
@@ -31,6 +32,7 @@ fn main() -> std::process::ExitCode {
     let mut tests = every_instruction::sending::tests();
     tests.extend(every_instruction::typed::tests());
     tests.extend(every_instruction::receiving::tests());
+    tests.extend(every_instruction::detaching::tests());
     tests.extend(every_instruction::attaching::tests());
     tests.extend(every_instruction::files::tests());
     tests.extend(every_instruction::pausing::tests());

@@ -152,3 +152,80 @@ fn a_dead_queue_in_the_way_is_an_error() {
     // SAFETY: as above.
     assert!(matches!(unsafe { BytesQueue::open_or_create(&second) }, Err(OpenError::Unlinked { .. })));
 }
+
+/// Queues of both framings, with so many messages, each its number.
+fn numbered(count: u32) -> Vec<(tempfile::TempDir, BytesQueue)> {
+    [Options::new().any_size(), Options::new().fixed_len(4)]
+        .iter()
+        .map(|options| {
+            let dir = directory();
+            // SAFETY: nobody else knows the file.
+            let queue = unsafe { BytesQueue::create_with(dir.path().join("q"), options) }.unwrap();
+            let mut producer = queue.producer().unwrap();
+            (0..count).for_each(|number| producer.try_send(&number.to_le_bytes()).unwrap());
+            (dir, queue)
+        })
+        .collect()
+}
+
+/// What there is, and how often each was handed out before.
+fn all(consumer: &ringway::spsc::BytesConsumer) -> Vec<(u32, u64)> {
+    std::iter::from_fn(|| consumer.try_recv().ok())
+        .map(|frame| (u32::from_le_bytes((*frame).try_into().unwrap()), frame.redeliveries()))
+        .collect()
+}
+
+#[test]
+fn what_was_released_out_of_order_does_not_come_again_after_an_orderly_detachment() {
+    for (_dir, queue) in numbered(5) {
+        let consumer = queue.consumer().unwrap();
+        let (a, b, c) = (consumer.recv().unwrap(), consumer.recv().unwrap(), consumer.recv().unwrap());
+        drop((b, c));
+        a.reject();
+        drop(consumer);
+        let next = queue.consumer().unwrap();
+        assert_eq!(all(&next), [(0, 1), (3, 0), (4, 0)]);
+        drop(next);
+        assert_eq!(all(&queue.consumer().unwrap()), []);
+    }
+}
+
+#[test]
+fn gaps_are_handed_from_consumer_to_consumer() {
+    for (_dir, queue) in numbered(200) {
+        let consumer = queue.consumer().unwrap();
+        let frames: Vec<_> = (0..150).map(|_| consumer.recv().unwrap()).collect();
+        for (number, frame) in frames.into_iter().enumerate() {
+            // Every third one is done with, and one is forgotten.
+            match number % 3 {
+                1 => drop(frame),
+                _ if number == 3 => std::mem::forget(frame),
+                _ => frame.reject(),
+            }
+        }
+        drop(consumer);
+        // One that takes nothing, and one that has done with some of them.
+        drop(queue.consumer().unwrap());
+        let next = queue.consumer().unwrap();
+        let frames: Vec<_> = (0..10).map(|_| next.recv().unwrap()).collect();
+        for (at, frame) in frames.into_iter().enumerate() {
+            assert_eq!(frame.redeliveries(), 1, "at {at}");
+            if at >= 2 {
+                drop(frame);
+            } else {
+                frame.reject();
+            }
+        }
+        drop(next);
+        let left: Vec<u32> = all(&queue.consumer().unwrap()).into_iter().map(|(number, _)| number).collect();
+        // The first ten that came were 0, 2, 3, 5, 6, 8, 9, 11, 12, 14.
+        let expected = (0..200).filter(|number| match number {
+            0 | 2 => true,
+            3..=14 => false,
+            15..150 => number % 3 != 1,
+            1 => false,
+            _ => true,
+        });
+        assert_eq!(left, expected.collect::<Vec<_>>());
+    }
+}

@@ -202,6 +202,12 @@ impl Scan {
         self.tail.get() - position >= max as u64
     }
 
+    /// Goes on at `position`.
+    pub(crate) fn restart(&self, position: u64) {
+        self.offset.set(self.ring.offset(position));
+        self.tail.set(position);
+    }
+
     /// Makes the next step look at `tail` again.
     pub(crate) fn forget(&self, position: u64) {
         self.tail.set(position);

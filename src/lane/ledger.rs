@@ -1,8 +1,9 @@
 //! The consumer's books: which frames are out, which came back out of order, and what may be overwritten.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
+use super::done::Done;
 use super::{Damage, Ref, TakenFrame};
 use crate::layout::{Cursors, Geometry, POSITION_LIMIT};
 use crate::sync::Ordering;
@@ -27,6 +28,7 @@ pub(crate) struct Ledger {
     redo_until: u64,
     redo_count: u64,
     aside: RefCell<Aside>,
+    done: Done,
 }
 
 /// What only out-of-order drops and rejected frames need.
@@ -36,15 +38,15 @@ struct Aside {
     released: u64,
     /// Ranges released while an older frame was still out: start to end.
     early: BTreeMap<u64, u64>,
-    /// Frames to hand out again, before any new one.
-    rejected: VecDeque<TakenFrame>,
+    /// Frames to hand out again, before any new one, by their start: oldest first.
+    rejected: BTreeMap<u64, TakenFrame>,
     /// How often frames that are out or waiting were rejected, by their start.
     rejections: BTreeMap<u64, u64>,
 }
 
 impl Ledger {
     /// Takes over the consumer's words. The caller must hold the consumer's lease.
-    pub(crate) fn attach(cursors: Ref<Cursors>, geometry: &Geometry) -> Result<Self, Damage> {
+    pub(crate) fn attach(cursors: Ref<Cursors>, done: Done, geometry: &Geometry) -> Result<Self, Damage> {
         let words = &cursors.consumer;
         let released = words.released.load(Ordering::Acquire);
         let taken = words.taken.load(Ordering::Acquire);
@@ -81,6 +83,7 @@ impl Ledger {
             redo_until,
             redo_count,
             aside: RefCell::default(),
+            done,
         })
     }
 
@@ -97,6 +100,38 @@ impl Ledger {
         // This consumer has handed out nothing yet: it must not be counted if it ends without doing so.
         words.taken.store(released, Ordering::Release);
         (until, count)
+    }
+
+    /// What consumers before this one have noted as done with, behind their oldest frame in flight: start to end.
+    pub(super) fn noted(&self, geometry: &Geometry) -> BTreeMap<u64, u64> {
+        self.done.within(self.taken.get(), self.redo_until, geometry)
+    }
+
+    /// Goes on behind frames that earlier consumers had in flight: some are done with, the others are handed out before any new
+    /// one. To be called before anything is handed out, with all frames from `released` on.
+    pub(super) fn inherit(&self, frames: impl Iterator<Item = (TakenFrame, bool)>) {
+        let released = self.released();
+        let mut aside = self.aside.borrow_mut();
+        for (frame, is_done) in frames {
+            if is_done {
+                aside.early.insert(frame.start, frame.end);
+            } else {
+                aside.rejected.insert(frame.start, frame);
+            }
+            self.taken.set(frame.end);
+        }
+        self.has_rejected.set(!aside.rejected.is_empty());
+        let now = aside.advance(released);
+        self.next_release.set(if aside.is_empty() { now } else { ASK_ASIDE });
+        drop(aside);
+        if now != released {
+            self.publish_released(now);
+        }
+    }
+
+    /// The consumer detaches in order: notes what it released behind frames that are delivered again.
+    pub(super) fn detach(&self) {
+        self.done.note(&self.aside.borrow().early);
     }
 
     /// The reader's position: the end of the newest frame that was handed out.
@@ -179,11 +214,7 @@ impl Ledger {
         let mut aside = self.aside.borrow_mut();
         aside.rejections.remove(&start);
         aside.early.insert(start, end);
-        let mut now = released;
-        while let Some(end) = aside.early.remove(&now) {
-            now = end;
-        }
-        aside.released = now;
+        let now = aside.advance(released);
         self.next_release.set(if aside.is_empty() { now } else { ASK_ASIDE });
         drop(aside);
         now != released && self.publish_released(now)
@@ -197,7 +228,7 @@ impl Ledger {
         let mut aside = self.aside.borrow_mut();
         aside.released = released;
         *aside.rejections.entry(frame.start).or_default() += redeliveries;
-        aside.rejected.push_back(frame);
+        aside.rejected.insert(frame.start, frame);
         self.next_release.set(ASK_ASIDE);
         self.has_rejected.set(true);
     }
@@ -215,8 +246,10 @@ impl Ledger {
             return None;
         }
         let mut aside = self.aside.borrow_mut();
-        let frame = aside.rejected.pop_front();
+        let frame = aside.rejected.pop_first().map(|(_, frame)| frame);
         self.has_rejected.set(!aside.rejected.is_empty());
+        // One that was left by an earlier consumer is handed out by this one now.
+        self.cursors.consumer.taken.store(self.taken.get(), Ordering::Release);
         frame
     }
 
@@ -231,6 +264,16 @@ impl Ledger {
 }
 
 impl Aside {
+    /// Moves `released` over what was released behind it.
+    fn advance(&mut self, released: u64) -> u64 {
+        let mut now = released;
+        while let Some(end) = self.early.remove(&now) {
+            now = end;
+        }
+        self.released = now;
+        now
+    }
+
     fn is_empty(&self) -> bool {
         self.early.is_empty() && self.rejected.is_empty() && self.rejections.is_empty()
     }

@@ -9,12 +9,14 @@ use std::sync::Arc;
 use loom::model::Builder;
 use loom::thread;
 
+use super::done::Done;
 use super::*;
-use crate::layout::{Cursors, Framing, Geometry, GeometryRequest};
+use crate::layout::{Cursors, DoneRange, Framing, Geometry, GeometryRequest};
 
 struct Lane {
     memory: LaneMemory,
     cursors: Ref<Cursors>,
+    done: Ref<[DoneRange]>,
     geometry: Geometry,
 }
 
@@ -25,7 +27,9 @@ impl Lane {
             Geometry::new(GeometryRequest { framing, capacity, align: 8, description_len: 0, order: None })
                 .unwrap();
         let cursors = Ref::on_heap(Arc::new(Cursors::default()));
-        Self { memory: LaneMemory::on_heap(geometry.ring_bytes() as usize), cursors, geometry }
+        let ranges: Vec<_> = (0..1).map(|_| DoneRange::default()).collect();
+        let done = Ref::slice_on_heap(Arc::new(ranges));
+        Self { memory: LaneMemory::on_heap(geometry.ring_bytes() as usize), cursors, done, geometry }
     }
 
     fn variable() -> Self {
@@ -41,7 +45,11 @@ impl Lane {
     }
 
     fn reader(&self) -> Reader {
-        Reader::attach(self.memory.clone(), self.cursors.clone(), &self.geometry).unwrap()
+        Reader::attach(self.memory.clone(), self.cursors.clone(), self.done(), &self.geometry).unwrap()
+    }
+
+    fn done(&self) -> Done {
+        Done::new(self.done.clone())
     }
 }
 

@@ -46,6 +46,7 @@
 //!
 //! Every operation here is wait-free: no loop waits for the other side.
 
+pub(crate) mod done;
 mod extents;
 pub(crate) mod fixed;
 pub(crate) mod ledger;

@@ -1,5 +1,6 @@
 //! The consumer's side of a lane, whichever way its frames lie.
 
+use super::done::Done;
 use super::ledger::Ledger;
 use super::{Advance, Damage, LaneMemory, Ref, fixed, variable};
 use crate::layout::{Cursors, Framing, Geometry};
@@ -72,14 +73,46 @@ impl Reader {
     pub(crate) fn attach(
         memory: LaneMemory,
         cursors: Ref<Cursors>,
+        done: Done,
         geometry: &Geometry,
     ) -> Result<Self, Damage> {
-        let ledger = Ledger::attach(cursors.clone(), geometry)?;
+        let ledger = Ledger::attach(cursors.clone(), done, geometry)?;
         let scan = match geometry.framing {
             Framing::Variable => Scan::Variable(variable::Scan::new(geometry)),
             Framing::Fixed { .. } => Scan::Fixed(fixed::Scan::new(geometry, ledger.taken())),
         };
-        Ok(Self { memory, cursors, ledger, scan })
+        let reader = Self { memory, cursors, ledger, scan };
+        reader.inherit(geometry);
+        Ok(reader)
+    }
+
+    /// Walks over what earlier consumers had in flight, if they have noted that some of it is done with. What cannot be walked
+    /// over is as if nothing had been noted: it is met again, and told of, when it is taken.
+    fn inherit(&self, geometry: &Geometry) {
+        let done = self.ledger.noted(geometry);
+        let Some((_, &until)) = done.last_key_value() else { return };
+        let released = self.ledger.taken();
+        let mut frames = Vec::new();
+        let mut start = released;
+        while start < until {
+            let Ok(Some(Advance { end, offset, len })) = self.look(start) else { break };
+            let is_done = done.range(..=start).next_back().is_some_and(|(_, done_until)| end <= *done_until);
+            frames.push((TakenFrame { start, end, offset, len }, is_done));
+            start = end;
+        }
+        let is_whole = start == until;
+        if is_whole {
+            self.ledger.inherit(frames.into_iter());
+        }
+        if let Scan::Fixed(scan) = &self.scan {
+            // Also forgets what is known to be committed: what is delivered again comes first.
+            scan.restart(if is_whole { until } else { released });
+        }
+    }
+
+    /// The consumer detaches in order: the next one is not given what was released behind a frame that is delivered again.
+    pub(crate) fn detach(&self) {
+        self.ledger.detach();
     }
 
     /// The next frame, if there is one. The caller may read its payload until it releases or rejects it.

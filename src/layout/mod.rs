@@ -26,8 +26,8 @@ mod words;
 pub(crate) use geometry::{Framing, Geometry, GeometryRequest, Order, OrderRequest, Policy};
 pub(crate) use preamble::{KIND_MPMC, KIND_SPSC, NAME_LEN, PREAMBLE_LEN, Preamble, PreambleError};
 pub(crate) use words::{
-    Before, ConsumerWords, Cursors, Doorbell, Doorbells, Entry, Letter, Link, OrderCursors, OwnWords,
-    Participant, Rare,
+    Before, ConsumerWords, Cursors, DoneRange, Doorbell, Doorbells, Entry, Letter, Link, OrderCursors,
+    OwnWords, Participant, Rare,
 };
 
 /// First bytes of every queue file.
@@ -45,6 +45,9 @@ pub(crate) const RARE_OFFSET: usize = 0x400;
 pub(crate) const CURSORS_OFFSET: usize = 0x500;
 /// Offset of [`Doorbells`].
 pub(crate) const DOORBELLS_OFFSET: usize = 0x680;
+/// SPSC: what was released out of order.
+pub(crate) const DONE_OFFSET: usize = 0x800;
+pub(crate) const DONE_RANGES: usize = 128;
 /// Offset of the registry of [`Entry`]s.
 pub(crate) const REGISTRY_OFFSET: usize = 0x1000;
 

@@ -169,6 +169,17 @@ pub(crate) struct ConsumerWords {
     pub(crate) redo_count: AtomicU64,
 }
 
+/// SPSC: frames that a consumer released while an older one was in flight, noted when it detached (`crate::lane::done`). Nothing
+/// if `end` is 0.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct DoneRange {
+    /// Start of the first of them.
+    pub(crate) start: AtomicU64,
+    /// End of the last one.
+    pub(crate) end: AtomicU64,
+}
+
 /// Where processes sleep until others have done something (`crate::park`). What wakers read for every message is
 /// written only when somebody is about to sleep.
 #[repr(C, align(128))]
@@ -203,7 +214,7 @@ pub(crate) struct Entry {
 
 #[cfg(not(loom))]
 const _: () = {
-    use super::{CURSORS_OFFSET, DOORBELLS_OFFSET, RARE_OFFSET, REGISTRY_OFFSET};
+    use super::{CURSORS_OFFSET, DONE_OFFSET, DONE_RANGES, DOORBELLS_OFFSET, RARE_OFFSET, REGISTRY_OFFSET};
     use std::mem::{align_of, offset_of, size_of};
 
     assert!(size_of::<Rare>() == 256);
@@ -231,7 +242,10 @@ const _: () = {
     assert!(DOORBELLS_OFFSET + offset_of!(Doorbells, room) == 0x700);
     assert!(offset_of!(Doorbell, waiting) == 0);
     assert!(offset_of!(Doorbell, bell) == 8);
-    assert!(DOORBELLS_OFFSET + size_of::<Doorbells>() <= REGISTRY_OFFSET);
+    assert!(DOORBELLS_OFFSET + size_of::<Doorbells>() <= DONE_OFFSET);
+    assert!(size_of::<DoneRange>() == 16);
+    assert!(offset_of!(DoneRange, end) == 8);
+    assert!(DONE_OFFSET + DONE_RANGES * size_of::<DoneRange>() == REGISTRY_OFFSET);
     assert!(size_of::<OrderCursors>() == 0x100);
     assert!(CURSORS_OFFSET + offset_of!(OrderCursors, tail) == 0x500);
     assert!(CURSORS_OFFSET + offset_of!(OrderCursors, head) == 0x580);

@@ -1,6 +1,6 @@
 //! Random sequences of operations on a lane against a deque, with cursors near 0, 2^31, 2^32, 2^48 and the limit.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use proptest::prelude::*;
 
@@ -16,7 +16,10 @@ enum Step {
     Release(usize),
     Reject(usize),
     NewWriter,
+    /// The reader detaches in order, and another one comes.
     NewReader,
+    /// It is killed.
+    KillReader,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -30,6 +33,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(Step::Reject),
         1 => Just(Step::NewWriter),
         1 => Just(Step::NewReader),
+        1 => Just(Step::KillReader),
     ]
 }
 
@@ -41,8 +45,8 @@ struct Model {
     next: usize,
     /// Handed out: frame, id, length.
     held: Vec<(TakenFrame, u32, usize)>,
-    /// Rejected, waiting to be handed out first.
-    rejected: VecDeque<(TakenFrame, u32, usize)>,
+    /// Rejected, or held by a reader that has detached, waiting to be handed out first: oldest first.
+    rejected: BTreeMap<u64, (TakenFrame, u32, usize)>,
     next_id: u32,
 }
 
@@ -53,7 +57,7 @@ fn run(lane: &Lane, steps: Vec<Step>) -> Result<(), TestCaseError> {
     };
     let (mut writer, mut reader) = (lane.writer(), lane.reader());
     let mut model =
-        Model { live: VecDeque::new(), next: 0, held: Vec::new(), rejected: VecDeque::new(), next_id: 0 };
+        Model { live: VecDeque::new(), next: 0, held: Vec::new(), rejected: BTreeMap::new(), next_id: 0 };
     for step in steps {
         match step {
             Step::Send(len) => {
@@ -88,8 +92,9 @@ fn run(lane: &Lane, steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
             Step::Take => {
                 let taken = reader.take().unwrap();
-                if let Some((frame, id, len)) = model.rejected.pop_front() {
+                if let Some((_, (frame, id, len))) = model.rejected.pop_first() {
                     prop_assert_eq!(taken, Some(frame));
+                    prop_assert_eq!(read(&reader, &frame), message(id, len));
                     model.held.push((frame, id, len));
                 } else if let Some(&(id, len)) = model.live.get(model.next) {
                     let frame = taken.expect("a committed frame is there");
@@ -134,11 +139,17 @@ fn run(lane: &Lane, steps: Vec<Step>) -> Result<(), TestCaseError> {
                 if !model.held.is_empty() {
                     let held = model.held.swap_remove(which % model.held.len());
                     reader.reject(held.0);
-                    model.rejected.push_back(held);
+                    model.rejected.insert(held.0.start, held);
                 }
             }
             Step::NewWriter => writer = lane.writer(),
             Step::NewReader => {
+                reader.detach();
+                reader = lane.reader();
+                let held = model.held.drain(..).map(|held| (held.0.start, held));
+                model.rejected.extend(held);
+            }
+            Step::KillReader => {
                 // Frames released behind one that is held come again: find out from where it goes on.
                 if model.held.is_empty() && model.rejected.is_empty() {
                     reader = lane.reader();

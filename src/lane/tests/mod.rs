@@ -1,17 +1,20 @@
 //! The lane against a model of itself, on memory of its own.
 
 mod against_a_model;
+mod gaps;
 
 use std::sync::Arc;
 
+use super::done::Done;
 use super::*;
-use crate::layout::{Cursors, Framing, Geometry, GeometryRequest, POSITION_LIMIT};
+use crate::layout::{Cursors, DoneRange, Framing, Geometry, GeometryRequest, POSITION_LIMIT};
 use crate::sync::Ordering;
 
 /// A lane in memory, with its cursors at `start`.
 struct Lane {
     memory: LaneMemory,
     cursors: Ref<Cursors>,
+    done: Ref<[DoneRange]>,
     geometry: Geometry,
 }
 
@@ -21,10 +24,12 @@ impl Lane {
             Geometry::new(GeometryRequest { framing, capacity, align, description_len: 0, order: None })
                 .unwrap();
         let cursors = Ref::on_heap(Arc::new(Cursors::default()));
+        let ranges: Vec<_> = (0..64).map(|_| DoneRange::default()).collect();
+        let done = Ref::slice_on_heap(Arc::new(ranges));
         for word in [&*cursors.tail, &*cursors.head, &cursors.consumer.released, &cursors.consumer.taken] {
             word.store(start, Ordering::Relaxed);
         }
-        Self { memory: LaneMemory::on_heap(geometry.ring_bytes() as usize), cursors, geometry }
+        Self { memory: LaneMemory::on_heap(geometry.ring_bytes() as usize), cursors, done, geometry }
     }
 
     fn variable(capacity: u64) -> Self {
@@ -36,7 +41,11 @@ impl Lane {
     }
 
     fn reader(&self) -> Reader {
-        Reader::attach(self.memory.clone(), self.cursors.clone(), &self.geometry).unwrap()
+        Reader::attach(self.memory.clone(), self.cursors.clone(), self.done(), &self.geometry).unwrap()
+    }
+
+    fn done(&self) -> Done {
+        Done::new(self.done.clone())
     }
 }
 
@@ -258,7 +267,10 @@ fn damage_is_refused_and_named() {
     );
     lane.cursors.consumer.released.store(u64::MAX, Ordering::Relaxed);
     assert_eq!(
-        Reader::attach(lane.memory.clone(), lane.cursors.clone(), &lane.geometry).err().unwrap().word,
+        Reader::attach(lane.memory.clone(), lane.cursors.clone(), lane.done(), &lane.geometry)
+            .err()
+            .unwrap()
+            .word,
         "released"
     );
 
@@ -276,7 +288,8 @@ fn damage_is_refused_and_named() {
 fn impossible_cursors_are_refused_by_whoever_attaches() {
     let attach = |lane: &Lane| {
         let writer = Writer::attach(lane.memory.clone(), lane.cursors.clone(), &lane.geometry).err();
-        let reader = Reader::attach(lane.memory.clone(), lane.cursors.clone(), &lane.geometry).err();
+        let reader =
+            Reader::attach(lane.memory.clone(), lane.cursors.clone(), lane.done(), &lane.geometry).err();
         (writer.map(|damage| damage.word), reader.map(|damage| damage.word))
     };
     for make in [|| Lane::variable(1024), || Lane::new(Framing::Fixed { len: 8 }, 1024, 8, 0)] {

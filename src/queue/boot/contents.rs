@@ -9,8 +9,9 @@ use super::hash::Hash;
 use crate::lane::ring::Ring;
 use crate::layout::order::{EntryWord, Head, LinkKind, LinkState, Place, Tail, position_limit};
 use crate::layout::{
-    CURSORS_OFFSET, ConsumerWords, Cursors, Framing, Geometry, LEAD, Letter, Link, Order, OrderCursors,
-    OwnWords, POSITION_LIMIT, PREAMBLE_LEN, Participant, REGISTRY_OFFSET, commit,
+    CURSORS_OFFSET, ConsumerWords, Cursors, DONE_OFFSET, DONE_RANGES, DoneRange, Framing, Geometry, LEAD,
+    Letter, Link, Order, OrderCursors, OwnWords, POSITION_LIMIT, PREAMBLE_LEN, Participant, REGISTRY_OFFSET,
+    commit,
 };
 use crate::shm;
 
@@ -163,6 +164,8 @@ impl Contents<'_> {
         // Index 0 of the lap after the next: a boundary for every framing.
         let next = known.max().map(|last| (last / capacity + 2) * capacity);
         let start = next.filter(|next| *next < POSITION_LIMIT).unwrap_or(0);
+        // Positions may begin anew.
+        shm::write_at(self.file, &[0; DONE_RANGES * size_of::<DoneRange>()], DONE_OFFSET as u64)?;
         // No message is committed where the next one goes.
         self.put(lane_offset + LEAD as u64 - commit::WORD, commit::NONE)?;
         let consumer = offset_of!(Cursors, consumer);

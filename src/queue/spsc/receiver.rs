@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::attach::Attached;
 use crate::error::{AttachError, Role};
+use crate::lane::done::Done;
 use crate::lane::{Damage, Reader, Span, TakenFrame, TakenRun};
+use crate::layout;
 use crate::park::barrier;
 use crate::queue::Shared;
 use crate::queue::bells::Bells;
@@ -31,10 +33,19 @@ pub(crate) struct SpscReceiver {
 impl SpscReceiver {
     pub(super) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
         let Attached { memory, cursors, stay } = shared.attach(Role::Consumer)?;
-        let reader = Reader::attach(memory, cursors, shared.geometry())
+        let done = Done::new(shared.many_words(layout::DONE_OFFSET, layout::DONE_RANGES));
+        let reader = Reader::attach(memory, cursors, done, shared.geometry())
             .map_err(|damage| AttachError::Damaged(shared.damaged(damage)))?;
         let (guard, bells) = (shared.guard(), shared.bells().clone());
         Ok(Self { reader, guard, spans: Cell::default(), bells, shared, _stay: stay })
+    }
+}
+
+impl Drop for SpscReceiver {
+    fn drop(&mut self) {
+        if self.guard.is_intact() {
+            self.reader.detach();
+        }
     }
 }
 

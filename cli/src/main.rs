@@ -7,11 +7,17 @@
 //! doctor/  gc.rs                          look, and put in order if they are told to: `ringway::recover`, `unlink_if_unused`
 //! create.rs  send.rs  recv/               take part
 //! sync.rs                                 writes to the disk
+//! arguments.rs  ending.rs                 the command line, and exit codes
 //! completions.rs                          shell completions and man pages, from the same definitions
 //! directory.rs  queue.rs  framing.rs      what several of them need: finding and opening queues, messages in streams,
 //! interrupt.rs  output.rs  text.rs        Ctrl-C, standard output and colours, numbers for people
+//! tame.rs                                 what may reach a terminal
 //! ```
 
+#![deny(clippy::print_stdout, clippy::print_stderr, reason = "`output` tames what reaches a terminal")]
+
+mod arguments;
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints nothing but its own numbers")]
 mod bench;
 mod completions;
 mod create;
@@ -31,6 +37,7 @@ mod schema;
 mod send;
 mod stat;
 mod sync;
+mod tame;
 mod text;
 mod top;
 
@@ -40,6 +47,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use ending::Ending;
+use output::complain;
 
 /// Message queues between processes, in mapped files: make them, see into them, take part, measure.
 ///
@@ -119,17 +127,17 @@ fn run(command: Command) -> Result<Ending> {
 }
 
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    match run(arguments::parse().command) {
         Ok(ending) => ending.into(),
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => match error.downcast_ref::<bench::Interrupted>() {
             // Where it was interrupted is of no interest.
             Some(interrupted) => {
-                eprintln!("ringway: {interrupted}");
+                complain!("{interrupted}");
                 Ending::Interrupted.into()
             }
             None => {
-                eprintln!("ringway: {error:#}");
+                complain!("{error:#}");
                 ExitCode::FAILURE
             }
         },

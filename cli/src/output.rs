@@ -1,6 +1,6 @@
 //! Standard output, colours, and what to keep to oneself.
 
-use std::borrow::Cow;
+use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,8 @@ use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
+
+use crate::tame::{Painted, Style, tame, tame_json, tamed};
 
 /// What every command takes that prints.
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -51,48 +53,68 @@ impl Paint {
         self.is_on
     }
 
-    fn with(self, code: &str, text: impl std::fmt::Display) -> String {
-        if self.is_on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
+    fn with(self, style: Style, text: impl Display) -> Painted {
+        Painted::new(self.is_on.then_some(style), text)
     }
 
-    pub(crate) fn bold(self, text: impl std::fmt::Display) -> String {
-        self.with("1", text)
+    pub(crate) fn plain(self, text: impl Display) -> Painted {
+        Painted::new(None, text)
     }
 
-    pub(crate) fn dim(self, text: impl std::fmt::Display) -> String {
-        self.with("2", text)
+    pub(crate) fn bold(self, text: impl Display) -> Painted {
+        self.with(Style::Bold, text)
     }
 
-    pub(crate) fn good(self, text: impl std::fmt::Display) -> String {
-        self.with("32", text)
+    pub(crate) fn dim(self, text: impl Display) -> Painted {
+        self.with(Style::Dim, text)
     }
 
-    pub(crate) fn warning(self, text: impl std::fmt::Display) -> String {
-        self.with("33", text)
+    pub(crate) fn good(self, text: impl Display) -> Painted {
+        self.with(Style::Green, text)
     }
 
-    pub(crate) fn bad(self, text: impl std::fmt::Display) -> String {
-        self.with("31", text)
+    pub(crate) fn warning(self, text: impl Display) -> Painted {
+        self.with(Style::Yellow, text)
+    }
+
+    pub(crate) fn bad(self, text: impl Display) -> Painted {
+        self.with(Style::Red, text)
     }
 }
 
-/// A table without lines, whose cells may be painted.
-pub(crate) fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header.to_vec());
-    table
-}
+/// A table without lines.
+pub(crate) struct Rows(Table);
 
-/// Prints a table, indented.
-pub(crate) fn print_table(out: &mut impl Write, table: &Table) -> Result<()> {
-    for line in table.lines() {
-        print(out, format_args!("  {}\n", line.trim_end()))?;
+impl Rows {
+    pub(crate) fn new(header: &[&str]) -> Self {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_header(header.to_vec());
+        Self(table)
     }
-    Ok(())
+
+    /// A cell is one line, whatever is in it.
+    pub(crate) fn add(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.0.add_row(cells.into_iter().map(|cell| tame(&cell).into_owned()));
+    }
+
+    /// The header, and a line for each row; indented.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
+        self.0.lines().map(|line| format!("  {}", line.trim_end()))
+    }
 }
 
+/// Prints part of a line, in which nothing is obeyed by a terminal but colours of [`Paint`].
 pub(crate) fn print(out: &mut impl Write, text: std::fmt::Arguments<'_>) -> Result<()> {
-    out.write_fmt(text).context("writing to standard output")
+    print_raw(out, &tamed(text))
+}
+
+pub(crate) fn print_line(out: &mut impl Write, text: std::fmt::Arguments<'_>) -> Result<()> {
+    print_raw(out, &(tamed(text) + "\n"))
+}
+
+/// Prints lines that are tame already.
+pub(crate) fn print_raw(out: &mut impl Write, text: &str) -> Result<()> {
+    out.write_all(text.as_bytes()).context("writing to standard output")
 }
 
 /// One object: on many lines for a person who looks at one, on one line if there are several.
@@ -101,23 +123,14 @@ pub(crate) fn print_json(out: &mut impl Write, value: &impl Serialize, is_one_li
         true => serde_json::to_string(value)?,
         false => serde_json::to_string_pretty(value)?,
     };
-    print(out, format_args!("{}\n", tame(&text)))
+    print_raw(out, &tame_json(&text))?;
+    print_raw(out, "\n")
 }
 
-/// JSON without characters that terminals obey: serde_json leaves some of them as they are. They stand in strings only.
-fn tame(json: &str) -> Cow<'_, str> {
-    let is_wild = |character: char| character.is_control() && character != '\n';
-    if !json.contains(is_wild) {
-        return Cow::Borrowed(json);
-    }
-    let mut text = String::with_capacity(json.len() + 64);
-    for character in json.chars() {
-        match is_wild(character) {
-            true => text += &format!("\\u{:04x}", u32::from(character)),
-            false => text.push(character),
-        }
-    }
-    Cow::Owned(text)
+/// Says something on standard error, in one line and as tame as what is printed.
+pub(crate) fn complain_line(text: std::fmt::Arguments<'_>) {
+    // Nobody can be told that this failed.
+    let _ = writeln!(io::stderr(), "ringway: {}", tamed(text));
 }
 
 /// Whether whoever read our output went away: no failure of ours.
@@ -171,22 +184,18 @@ pub(crate) const BYTES: &str = "{bar:40} {bytes}/{total_bytes}, {bytes_per_sec},
 /// For bytes of input that nobody knows the end of.
 pub(crate) const STREAM: &str = "{spinner} {bytes}, {bytes_per_sec}";
 
-/// `write!` into standard output, with the error of a person's.
+/// Prints a line into standard output.
 macro_rules! say {
     ($out:expr, $($text:tt)*) => {
-        $crate::output::print($out, format_args!("{}\n", format_args!($($text)*)))
+        $crate::output::print_line($out, format_args!($($text)*))
     };
 }
 pub(crate) use say;
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn json_is_the_same_without_control_characters() {
-        let text = "plain \u{9b}2J \u{7f} \u{1b} é";
-        let json = serde_json::to_string_pretty(&[text]).unwrap();
-        let tame = super::tame(&json);
-        assert!(tame.contains("\\u009b2J \\u007f \\u001b é") && tame.contains('\n'), "{tame}");
-        assert_eq!(serde_json::from_str::<[String; 1]>(&tame).unwrap(), [text]);
-    }
+/// Says something on standard error.
+macro_rules! complain {
+    ($($text:tt)*) => {
+        $crate::output::complain_line(format_args!($($text)*))
+    };
 }
+pub(crate) use complain;

@@ -15,7 +15,7 @@ use ringway::{BytesProducer, Kind, SendError};
 use crate::ending::Ending;
 use crate::framing::{Format, Next};
 use crate::interrupt;
-use crate::output::{BYTES, Common, Progress, STREAM};
+use crate::output::{BYTES, Common, Progress, STREAM, complain};
 use crate::queue::{self, BytesQueue};
 use crate::text::{counted, parse_duration};
 
@@ -75,8 +75,8 @@ fn send<K: Kind>(arguments: &Arguments, producer: BytesProducer<K>, path: &Path)
         }
     };
     if ending == Ending::Short && !arguments.common.quiet {
-        eprintln!(
-            "ringway: {}: there was no room until the time was up; {} sent before. Is a consumer running?",
+        complain!(
+            "{}: there was no room until the time was up; {} sent before. Is a consumer running?",
             path.display(),
             counted(pump.sent, "message")
         );

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::Format;
 use crate::fields::{Fields, Value, lines};
 use crate::output::{Paint, print, print_json, say};
+use crate::tame::tame_bytes;
 use crate::text::{count, counted, hex, hex_dump, nanoseconds};
 
 /// How messages are printed.
@@ -36,7 +37,7 @@ impl Printer<'_> {
             Some(Format::Text) => {
                 let payload = self.payload(frame);
                 let more = if (payload.len() as u64) < frame.len { "..." } else { "" };
-                say!(out, "{}{more}", escaped(payload))
+                say!(out, "{}{more}", tame_bytes(payload))
             }
         }
     }
@@ -139,21 +140,6 @@ fn state(frame: &PeekedFrame) -> String {
     }
 }
 
-/// Text as it is, everything else in escapes, so that no message can do anything to a terminal.
-fn escaped(bytes: &[u8]) -> String {
-    bytes.utf8_chunks().fold(String::new(), |mut text, chunk| {
-        for character in chunk.valid().chars() {
-            match character {
-                '\\' => text.push_str("\\\\"),
-                plain if !plain.is_control() => text.push(plain),
-                control => text.extend(control.escape_default()),
-            }
-        }
-        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
-        text
-    })
-}
-
 /// A message, for machines.
 #[derive(Serialize)]
 struct Frame<'a> {
@@ -179,16 +165,4 @@ struct Letter {
     redeliveries: u64,
     last_holder: Option<u32>,
     at_ns: u64,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::escaped;
-
-    #[test]
-    fn no_message_reaches_a_terminal_as_it_is() {
-        assert_eq!(escaped(b"plain \xc3\xa9"), "plain \u{e9}");
-        assert_eq!(escaped(b"\x1b[2J\n\\"), "\\u{1b}[2J\\n\\\\");
-        assert_eq!(escaped(b"a\xff\x80b"), "a\\xff\\x80b");
-    }
 }

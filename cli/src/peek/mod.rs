@@ -14,7 +14,7 @@ use ringway::schema::Description;
 use crate::ending::Ending;
 use crate::fields::Fields;
 use crate::interrupt;
-use crate::output::{Common, Paint};
+use crate::output::{Common, Paint, complain};
 use crate::text::{counted, parse_bytes, parse_duration};
 use message::Printer;
 
@@ -87,7 +87,7 @@ pub(crate) fn peek(arguments: &Peek) -> Result<Ending> {
     let seen = viewer.show(&Look::new().held(arguments.held), Start::Oldest, what.count)?;
     out.flush()?;
     if seen.shown == 0 && seen.last.damage.is_none() && !what.common.quiet {
-        eprintln!("ringway: {}: no message waits", inspector.path().display());
+        complain!("{}: no message waits", inspector.path().display());
     }
     seen.check()
 }
@@ -222,8 +222,8 @@ impl<W: Write> Viewer<'_, W> {
 
     fn say_gone(&self, gone: u64) {
         if gone > 0 && !self.what.common.quiet {
-            eprintln!(
-                "ringway: {}: {} consumed while they were looked at",
+            complain!(
+                "{}: {} consumed while they were looked at",
                 self.what.queue.display(),
                 counted(gone, "message")
             );

@@ -16,6 +16,7 @@ use super::backoff::Backoff;
 use super::idle::{Idle, Stop};
 use super::process::{Process, command, how, wait_for_any};
 use crate::interrupt;
+use crate::output::complain;
 
 /// How long the queue is waited for while commands run: their ends are noticed no later than this.
 const WHILE_RUNNING: Duration = Duration::from_millis(10);
@@ -154,8 +155,8 @@ impl<'c, K: Kind> Crew<'c, K> {
         frame.reject();
         self.backoff.failed();
         if !self.is_quiet {
-            eprintln!(
-                "ringway: {}: position {position}: {} {}; the message is given back",
+            complain!(
+                "{}: position {position}: {} {}; the message is given back",
                 self.queue.display(),
                 self.name(),
                 how(status)

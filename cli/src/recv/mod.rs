@@ -18,7 +18,7 @@ use ringway::{BytesConsumer, Kind};
 use crate::ending::Ending;
 use crate::framing::Format;
 use crate::interrupt;
-use crate::output::Common;
+use crate::output::{Common, complain};
 use crate::queue::{self, BytesQueue};
 use crate::text::{counted, parse_duration};
 
@@ -123,14 +123,14 @@ fn receive<K: Kind>(
         (Stop::Interrupted, _) => Ending::Interrupted,
         (_, Some(count)) if received < count => {
             if !is_quiet && received > 0 {
-                eprintln!("ringway: {}: there were only {}", path.display(), counted(received, "message"));
+                complain!("{}: there were only {}", path.display(), counted(received, "message"));
             }
             Ending::Short
         }
         (Stop::TimeUp, _) => Ending::Short,
         (Stop::Closed, _) => {
             if !is_quiet && arguments.follow {
-                eprintln!("ringway: {}: the queue was closed", path.display());
+                complain!("{}: the queue was closed", path.display());
             }
             Ending::Well
         }

@@ -10,7 +10,7 @@ use ringway::inspect::{
 };
 
 use super::Rates;
-use crate::output::{Paint, print_table, say, table};
+use crate::output::{Paint, Rows, say};
 use crate::text::{ago, bytes, count, counted, duration, rate, time, uuid};
 
 /// No more held messages than this are listed.
@@ -82,9 +82,7 @@ pub(super) fn show(
         };
         say!(out, "  delivery {delivery}")?;
     }
-    if let Some(last_use) = last_use(paint, &snapshot.boot) {
-        say!(out, "  boot     {last_use}")?;
-    }
+    show_last_use(out, paint, &snapshot.boot)?;
     if snapshot.is_unlinked {
         say!(out, "  {}", paint.bad("unlinked: nobody attaches any more"))?;
     }
@@ -103,24 +101,24 @@ pub(super) fn show(
 }
 
 /// For queues on disks: in which boot of the machine it was last used, and what that means.
-fn last_use(paint: Paint, boot: &Boot) -> Option<String> {
+fn show_last_use(out: &mut impl Write, paint: Paint, boot: &Boot) -> Result<()> {
     let state = match boot.survival {
-        Survival::InMemory => return None,
-        Survival::Unused => "never used".into(),
-        Survival::InUse => "used in this one; in doubt if the power fails now".into(),
-        Survival::Sealed => "used in this one, left in order".into(),
-        Survival::Proven => "used in an earlier one; all of it is there".into(),
+        Survival::InMemory => return Ok(()),
+        Survival::Unused => paint.plain("never used"),
+        Survival::InUse => paint.plain("used in this one; in doubt if the power fails now"),
+        Survival::Sealed => paint.plain("used in this one, left in order"),
+        Survival::Proven => paint.plain("used in an earlier one; all of it is there"),
         Survival::Unproven => {
             paint.bad("used in an earlier one; nothing proves that all of it is there: see `ringway doctor`")
         }
         _ => paint.warning("which one this is could not be told"),
     };
-    let id = boot.id.map_or(String::new(), |id| format!(" ({})", paint.dim(uuid(id))));
+    let id = boot.id.map_or(paint.plain(""), |id| paint.dim(format!(" ({})", uuid(id))));
     let dropped = match boot.dropped {
         0 => String::new(),
         dropped => format!("; {} dropped after power losses", counted(dropped, "message")),
     };
-    Some(format!("{state}{id}{dropped}"))
+    say!(out, "  boot     {state}{id}{dropped}")
 }
 
 fn or_unknown(number: Option<u64>) -> String {
@@ -136,7 +134,7 @@ fn show_traffic(
     let backlog = &snapshot.backlog;
     let percent = backlog.used as f64 * 100.0 / backlog.places.max(1) as f64;
     let used = format!("{percent:.0} % used");
-    let used = if percent >= 90.0 { paint.warning(used) } else { used };
+    let used = if percent >= 90.0 { paint.warning(used) } else { paint.plain(used) };
     say!(
         out,
         "  backlog  {} waiting ({} come again), {} held, {} pending; {}, {used}",
@@ -216,7 +214,7 @@ fn show_participants(out: &mut impl Write, paint: Paint, snapshot: &Snapshot) ->
     if is_mpmc {
         header.extend(["sent", "received", "again", "no room", "since"]);
     }
-    let mut rows = table(&header);
+    let mut rows = Rows::new(&header);
     for one in &snapshot.participants {
         let mut row = vec![
             one.entry.to_string(),
@@ -235,10 +233,9 @@ fn show_participants(out: &mut impl Write, paint: Paint, snapshot: &Snapshot) ->
                 since,
             ]);
         }
-        rows.add_row(row);
+        rows.add(row);
     }
     for (at, line) in rows.lines().enumerate() {
-        let line = format!("  {}", line.trim_end());
         let one = at.checked_sub(1).and_then(|at| snapshot.participants.get(at));
         match one.map(|one| one.liveness) {
             None => say!(out, "{}", paint.dim(line))?,
@@ -272,9 +269,9 @@ fn show_held(out: &mut impl Write, paint: Paint, snapshot: &Snapshot, rates: Opt
         return Ok(());
     }
     say!(out, "  {}", paint.dim("held messages, oldest first"))?;
-    let mut rows = table(&["position", "by entry", "bytes", "handed out before", "for"]);
+    let mut rows = Rows::new(&["position", "by entry", "bytes", "handed out before", "for"]);
     for frame in snapshot.held.iter().take(MOST_HELD) {
-        rows.add_row([
+        rows.add([
             frame.position.to_string(),
             frame.entry.to_string(),
             count(frame.len),
@@ -282,7 +279,7 @@ fn show_held(out: &mut impl Write, paint: Paint, snapshot: &Snapshot, rates: Opt
             held_for(snapshot, frame.position, frame.entry, rates),
         ]);
     }
-    print_table(out, &rows)?;
+    rows.lines().try_for_each(|line| say!(out, "{line}"))?;
     let more = snapshot.backlog.held.unwrap_or(0).saturating_sub(MOST_HELD as u64);
     if more > 0 {
         say!(out, "  and {} more", count(more))?;

@@ -14,7 +14,7 @@ use ringway::inspect::{Inspector, Peek, Snapshot};
 
 use crate::ending::Ending;
 use crate::interrupt;
-use crate::output::{Common, Paint, print, print_json, say};
+use crate::output::{Common, Paint, print_json, print_raw, say};
 use crate::text::parse_duration;
 
 pub(crate) use human::{describe, liveness, process, shape};
@@ -107,7 +107,7 @@ fn show(arguments: &Arguments, watched: &mut [Watched]) -> Result<()> {
     }
     let mut out = io::BufWriter::new(io::stdout().lock());
     if arguments.prometheus {
-        print(&mut out, format_args!("{}", prometheus::text(&looks)))?;
+        print_raw(&mut out, &prometheus::text(&looks))?;
     } else if arguments.json {
         let is_one_line = arguments.interval.is_some() || looks.len() > 1;
         for (snapshot, rates) in &looks {

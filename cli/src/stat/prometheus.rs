@@ -7,6 +7,7 @@ use ringway::{Role, inspect::Cursors};
 
 use super::Rates;
 use super::json::kind;
+use crate::tame::tame;
 
 /// A metric: name, type, help, and what it is for a queue, if it has it.
 type Metric = (&'static str, &'static str, &'static str, fn(&Snapshot) -> Option<f64>);
@@ -110,6 +111,7 @@ pub(super) fn text(looks: &[(Snapshot, Option<Rates>)]) -> String {
 /// What tells a queue from the others.
 fn labels(snapshot: &Snapshot) -> String {
     let path = snapshot.path.display().to_string();
-    let path = path.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    // What is escaped for terminals has backslashes, which this format escapes again.
+    let path = tame(&path).replace('\\', "\\\\").replace('"', "\\\"");
     format!("queue=\"{path}\",kind=\"{}\"", kind(snapshot.header.kind))
 }

@@ -10,6 +10,7 @@ use ringway::inspect::Snapshot;
 
 use super::model::{Model, Row, State, alive, dead};
 use crate::stat::{Rates, describe, liveness, process};
+use crate::tame::tame;
 use crate::text::{ago, count, rate};
 
 /// Bars of a sparkline in the table.
@@ -37,7 +38,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, has_colour: bool) {
         Constraint::Length(1),
     ])
     .areas(frame.area());
-    let text = format!("{}: {} queues, by {:?}", model.directory.display(), model.rows.len(), model.order);
+    let directory = model.directory.display().to_string();
+    let text = format!("{}: {} queues, by {:?}", tame(&directory), model.rows.len(), model.order);
     frame.render_widget(Line::styled(text, Style::new().add_modifier(Modifier::BOLD)), title);
     draw_list(frame, list, model, palette);
     if let Some(row) = model.selected_row() {
@@ -75,7 +77,8 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, model: &Model, palette: Palette)
 }
 
 fn list_row(row: &Row, palette: Palette) -> TableRow<'static> {
-    let name = row.path.file_name().unwrap_or(row.path.as_os_str()).to_string_lossy().into_owned();
+    let name = row.path.file_name().unwrap_or(row.path.as_os_str()).to_string_lossy();
+    let name = tame(&name).into_owned();
     let (snapshot, rates) = match &row.state {
         State::Seen { snapshot, rates } => (snapshot, rates),
         State::Broken(_) => {
@@ -122,13 +125,13 @@ fn sparkline(row: &Row) -> String {
 }
 
 fn draw_detail(frame: &mut Frame<'_>, area: Rect, row: &Row, palette: Palette) {
-    let block = Block::bordered().title(row.path.display().to_string());
+    let block = Block::bordered().title(tame(&row.path.display().to_string()).into_owned());
     let inside = block.inner(area);
     frame.render_widget(block, area);
     let (snapshot, rates) = match &row.state {
         State::Seen { snapshot, rates } => (snapshot, rates),
         State::Broken(error) => {
-            let text = Paragraph::new(error.clone()).wrap(ratatui::widgets::Wrap { trim: true });
+            let text = Paragraph::new(tame(error).into_owned()).wrap(ratatui::widgets::Wrap { trim: true });
             frame.render_widget(text.style(palette.with(Color::Red)), inside);
             return;
         }
@@ -145,7 +148,7 @@ fn draw_detail(frame: &mut Frame<'_>, area: Rect, row: &Row, palette: Palette) {
 }
 
 fn lines(snapshot: &Snapshot, rates: Option<&Rates>, palette: Palette) -> Vec<Line<'static>> {
-    let mut lines = vec![Line::raw(describe(&snapshot.header))];
+    let mut lines = vec![Line::raw(tame(&describe(&snapshot.header)).into_owned())];
     if let (Some(counters), Some(_)) = (&snapshot.counters, rates) {
         lines.push(Line::raw(format!(
             "sent {}, received {}, again {}, deaths {}, dead letters {}",
@@ -157,7 +160,7 @@ fn lines(snapshot: &Snapshot, rates: Option<&Rates>, palette: Palette) -> Vec<Li
         )));
     }
     for damage in &snapshot.damage {
-        lines.push(Line::styled(damage.to_string(), palette.with(Color::Red)));
+        lines.push(Line::styled(tame(&damage.to_string()).into_owned(), palette.with(Color::Red)));
     }
     for one in &snapshot.participants {
         let since = one.since.map_or(String::new(), |since| format!(", {}", ago(since, snapshot.at)));
@@ -165,7 +168,10 @@ fn lines(snapshot: &Snapshot, rates: Option<&Rates>, palette: Palette) -> Vec<Li
             format!("{} {}: process {}, holds {}{since}", one.role, one.entry, process(one), one.holds);
         let state = liveness(one);
         let style = if state == "DEAD" { palette.with(Color::Red) } else { Style::new() };
-        lines.push(Line::from(vec![Span::styled(format!("{state:<6}"), style), Span::raw(text)]));
+        lines.push(Line::from(vec![
+            Span::styled(format!("{state:<6}"), style),
+            Span::raw(tame(&text).into_owned()),
+        ]));
     }
     lines
 }
@@ -175,6 +181,29 @@ mod tests {
     use super::*;
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
+
+    #[test]
+    fn names_do_nothing_to_the_screen() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["a\x1b[2J\nb", "c\u{202e}\u{9b}1m"] {
+            // SAFETY: only this test knows the file.
+            drop(unsafe { ringway::mpmc::BytesQueue::create(directory.path().join(name)) }.unwrap());
+        }
+        std::fs::write(directory.path().join("d\x1b[2J"), b"RINGWAY\x1abut no more").unwrap();
+        let mut model = Model::new(directory.path().to_path_buf());
+        for selected in 0..3 {
+            model.look().unwrap();
+            model.selected = selected;
+            let mut terminal = Terminal::new(TestBackend::new(120, 30)).unwrap();
+            terminal.draw(|frame| draw(frame, &model, false)).unwrap();
+            let screen = terminal.backend().to_string();
+            assert!(
+                !screen.contains(|character| crate::tame::is_wild(character) && character != '\n'),
+                "{screen:?}"
+            );
+            assert!(screen.contains("a\\u{1b}[2J\\nb") && screen.contains("c\\u{202e}\\u{9b}1m"), "{screen}");
+        }
+    }
 
     #[test]
     fn what_is_there_is_drawn() {

@@ -15,6 +15,7 @@ use super::backoff::Backoff;
 use super::idle::{Idle, Stop};
 use super::process::{GRACE, how, wait_for};
 use crate::interrupt;
+use crate::output::complain;
 use crate::text::counted;
 use worker::Worker;
 
@@ -161,8 +162,8 @@ impl<'c, K: Kind> Desk<'c, K> {
         }
         self.backoff.failed();
         if !self.arguments.common.quiet {
-            eprintln!(
-                "ringway: {}: {} {}; {} without an answer, given back",
+            complain!(
+                "{}: {} {}; {} without an answer, given back",
                 self.queue.display(),
                 self.name,
                 how(status),

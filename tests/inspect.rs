@@ -7,6 +7,8 @@ mod common;
 mod hostile;
 #[path = "inspect/model.rs"]
 mod model;
+#[path = "inspect/mutations.rs"]
+mod mutations;
 #[path = "inspect/repairs.rs"]
 mod repairs;
 #[path = "inspect/traffic.rs"]

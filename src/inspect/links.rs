@@ -4,12 +4,17 @@ use std::mem::offset_of;
 use std::ops::Range;
 
 use super::members::Registry;
+use super::orphans::orphaned;
 use super::snapshot::{Backlog, Cursors, HeldFrame, MOST_LISTED, PendingPosition, cursors};
 use super::source::{Source, Words};
 use crate::error::{Damaged, InspectError};
-use crate::layout::order::{LinkKind, LinkState, Place};
-use crate::layout::{Geometry, Letter, Link as LinkWords, Order};
+use crate::layout::order::{LinkKind, LinkState, Place, Tail};
+use crate::layout::{
+    CURSORS_OFFSET, DOORBELLS_OFFSET, Doorbell, Doorbells, Geometry, Letter, Link as LinkWords, Order,
+    OrderCursors,
+};
 use crate::links::SentLetter;
+use crate::park::says_closed;
 use crate::queue::DeadLetter;
 
 pub(super) const LINK_LEN: usize = size_of::<LinkWords>();
@@ -75,29 +80,41 @@ impl Seen {
         fits.then(|| geometry.lane_offset + lane * geometry.lane_len + offset)
     }
 
-    /// The word that no participant could have stored, if there is one. `before` and `after` are tails from before and
-    /// after this was read.
+    /// The word that no participant could have stored, if there is one. `before` is the tail before this was read, and `after`
+    /// head and tail after it.
     fn impossible(
         &self,
         geometry: &Geometry,
         order: Order,
         before: u64,
-        after: u64,
+        (head, after): (u64, u64),
     ) -> Option<(&'static str, u64)> {
+        if self.state.kind() == LinkKind::Held && self.state.owner() as u64 >= order.participants {
+            return Some(("owner in the link", self.state.0));
+        }
         let lap_of = |position: u64| position.saturating_add(order.links);
         let is_free = self.state.kind() == LinkKind::Free;
         // A position's link was free when it was claimed, so no link is more than a lap behind; and a link is released
         // for one lap ahead, of positions that were claimed.
         let is_behind = lap_of(self.position) < before;
         let is_ahead = self.position >= if is_free { lap_of(after) } else { after };
-        if is_behind || is_ahead {
+        // What is or was held has been taken: `head` was moved over it before.
+        let is_taken = matches!(self.state.kind(), LinkKind::Held | LinkKind::Redo);
+        if is_behind || is_ahead || is_taken && self.position >= head {
+            return Some(("state of the link", self.state.0));
+        }
+        // Only who holds a frame has its number there, and only what was handed out before counts.
+        let (has_owner, has_count) = (self.state.owner() != 0, self.state.redeliveries() != 0);
+        let is_odd = match self.state.kind() {
+            LinkKind::Free | LinkKind::Full => has_owner || has_count,
+            LinkKind::Redo => has_owner,
+            LinkKind::Held => false,
+        };
+        if is_odd {
             return Some(("state of the link", self.state.0));
         }
         match self.state.kind() {
             LinkKind::Free => None,
-            LinkKind::Held if self.state.owner() as u64 >= order.participants => {
-                Some(("owner in the link", self.state.0))
-            }
             _ => match self.payload(geometry, order) {
                 None => Some(("place of the frame", self.place.0)),
                 Some(_) => None,
@@ -147,12 +164,20 @@ pub(super) fn scan(source: &Source, order: Order, registry: &Registry) -> Result
     let (head, tail) = head_and_tail(source)?;
     let mut found = Found { holds: vec![0; order.participants as usize], ..Found::default() };
     let mut suspects = Vec::new();
+    let mut orphans = Vec::new();
     let mut waiting = 0_u64;
     let mut held = 0_u64;
     for_each(source, order, |seen| {
         // A claim may be newer than this tail: what seems impossible is looked at again below.
-        if suspects.len() < MOST_SUSPECTS && seen.impossible(&source.geometry, order, tail, tail).is_some() {
+        if suspects.len() < MOST_SUSPECTS
+            && seen.impossible(&source.geometry, order, tail, (head, tail)).is_some()
+        {
             suspects.push(seen);
+        }
+        // No more than are listed: for each, all entries are looked through.
+        let is_looked_at = orphans.len() < MOST_SUSPECTS && found.pending.len() < MOST_LISTED;
+        if is_looked_at && (registry.lacks_lane(&seen) || registry.has_left(&seen, (head, tail))) {
+            orphans.push(seen);
         }
         let backlog = &mut found.backlog;
         match seen.state.kind() {
@@ -188,6 +213,8 @@ pub(super) fn scan(source: &Source, order: Order, registry: &Registry) -> Result
     found.held.sort_unstable_by_key(|frame| frame.position);
     found.pending.sort_unstable_by_key(|one| one.position);
     found.damage = damage(source, order, (head, tail), &suspects)?;
+    found.damage.extend(orphaned(source, order, registry, &orphans)?);
+    found.damage.extend(closed_in_part(source)?);
     Ok(found)
 }
 
@@ -231,7 +258,7 @@ fn damage(
         let again = Seen::read(source, order, slot)?;
         // Its fields may be those of the link's next position: then this shows that it has moved on.
         let last = Seen::read(source, order, slot)?;
-        let (_, after) = head_and_tail(source)?;
+        let after = head_and_tail(source)?;
         if (seen.state, again.state) == (again.state, last.state)
             && let Some((word, found)) = again.impossible(&source.geometry, order, tail, after)
         {
@@ -239,4 +266,12 @@ fn damage(
         }
     }
     Ok(damage)
+}
+
+/// A `tail` that says that the queue is closed, and a bell that does not: who closes does that one first.
+fn closed_in_part(source: &Source) -> Result<Option<Damaged>, InspectError> {
+    let tail = Tail(source.word((CURSORS_OFFSET + offset_of!(OrderCursors, tail)) as u64)?);
+    let waiting = offset_of!(Doorbells, messages) + offset_of!(Doorbell, waiting);
+    let is_wrong = tail.is_closed() && !says_closed(source.word((DOORBELLS_OFFSET + waiting) as u64)?);
+    Ok(is_wrong.then(|| source.damaged("tail", tail.position(), tail.0)))
 }

@@ -81,6 +81,10 @@ pub(super) struct Registry {
     pub(super) sums: Sums,
     /// Lanes that take up space.
     pub(super) lanes: u64,
+    /// The word of every entry.
+    pub(super) words: Vec<EntryWord>,
+    /// Whether the lane of every entry is ready.
+    pub(super) has_lane: Vec<bool>,
     /// Intents to claim and to take of every entry.
     pub(super) intents: Vec<[Range<u64>; 2]>,
 }
@@ -114,11 +118,19 @@ impl Sums {
 /// An MPMC queue's.
 pub(super) fn mpmc(source: &Source, participants: u64) -> Result<Registry, InspectError> {
     let all = source.words(REGISTRY_OFFSET as u64, participants as usize * ENTRY_LEN)?;
-    let mut found =
-        Registry { participants: Vec::new(), sums: Sums::default(), lanes: 0, intents: Vec::new() };
+    let mut found = Registry {
+        participants: Vec::new(),
+        sums: Sums::default(),
+        lanes: 0,
+        words: Vec::new(),
+        has_lane: Vec::new(),
+        intents: Vec::new(),
+    };
     for (index, words) in all.pieces(ENTRY_LEN).enumerate() {
         let one = participant(source, index, &words)?;
         found.sums.add(&words);
+        found.words.push(EntryWord(words.at(offset_of!(EntryWords, word))));
+        found.has_lane.push(one.has_lane);
         found.lanes += u64::from(one.has_lane);
         found.intents.push([one.claim.clone().unwrap_or(0..0), one.take.clone().unwrap_or(0..0)]);
         if one.liveness != Liveness::Gone {

@@ -35,6 +35,7 @@ mod chain;
 mod header;
 mod links;
 mod members;
+mod orphans;
 mod peek;
 mod peek_mpmc;
 mod peek_spsc;

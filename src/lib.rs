@@ -35,47 +35,53 @@
 //! # Ok(()) }
 //! ```
 //!
-//! For data that is not an rkyv archive there is [`spsc::BytesQueue`], which can also lend a frame to be written in place
-//! ([`claim`](spsc::BytesProducer::claim)).
+//! For data that is not an rkyv archive there is [`spsc::BytesQueue`], which can also lend a frame to be
+//! written in place ([`claim`](spsc::BytesProducer::claim)).
 //!
 //! # Overview
 //!
 //! The [`guide`] has a chapter for each task, and tables for users of other queues.
 //!
-//! - **Kinds.** [`spsc`]: one producer and one consumer; each handle can be moved to the thread that uses it, and a second one
-//!   of a role is refused while the first is alive. [`mpmc`]: many producers and consumers, one order for all messages, each
-//!   message to one consumer. The API is the same, so that one word switches. The types at the root are generic over
-//!   [`Kind`]; the modules have aliases for one kind.
-//! - **Types.** A message type derives [`Message`](trait@Message) beside rkyv's traits. The file holds a description of the
-//!   type. A program with another type, another version of it or other rkyv settings gets an error when it opens the queue,
-//!   which names the first field that differs: see [`schema`].
-//! - **Sizes.** Messages of any size up to half of the ring, or of one fixed size, which is faster for small messages: types
-//!   without out-of-line data (no `String`, `Vec` or `Box`), and bytes with [`Options::fixed_len`]. The default ring of 1 MiB
-//!   fits most caches; a larger one is not faster, unless the consumer pauses for long.
-//! - **Guards.** A frame is released when its guard is dropped. Guards may be dropped in any order; room is freed up to the
-//!   oldest one that is held (MPMC: the oldest of each producer, and guards may move to other threads). A frame whose guard is
-//!   dropped by a panic, or [rejected](spsc::Frame::reject), is delivered again; MPMC: at most
-//!   [`Options::max_redeliveries`] times if that is set, after which it is a [dead letter](BytesQueue::dead_letters).
+//! - **Kinds.** [`spsc`]: one producer and one consumer; each handle can be moved to the thread that uses it,
+//!   and a second one of a role is refused while the first is alive. [`mpmc`]: many producers and consumers,
+//!   one order for all messages, each message to one consumer. The API is the same, so that one word
+//!   switches. The types at the root are generic over [`Kind`]; the modules have aliases for one kind.
+//! - **Types.** A message type derives [`Message`](trait@Message) beside rkyv's traits. The file holds a
+//!   description of the type. A program with another type, another version of it or other rkyv settings gets
+//!   an error when it opens the queue, which names the first field that differs: see [`schema`].
+//! - **Sizes.** Messages of any size up to half of the ring, or of one fixed size, which is faster for small
+//!   messages: types without out-of-line data (no `String`, `Vec` or `Box`), and bytes with
+//!   [`Options::fixed_len`]. The default ring of 1 MiB fits most caches; a larger one is not faster, unless
+//!   the consumer pauses for long.
+//! - **Guards.** A frame is released when its guard is dropped. Guards may be dropped in any order; room is
+//!   freed up to the oldest one that is held (MPMC: the oldest of each producer, and guards may move to other
+//!   threads). A frame whose guard is dropped by a panic, or [rejected](spsc::Frame::reject), is delivered
+//!   again; MPMC: at most [`Options::max_redeliveries`] times if that is set, after which it is a [dead
+//!   letter](BytesQueue::dead_letters).
 //! - **Crashes.** A message exists once it is committed. What a dead consumer held is delivered again
-//!   ([`redeliveries`](spsc::Frame::redeliveries)). SPSC: the next participant continues where the dead one stopped. MPMC: a
-//!   participant that a dead one blocks recovers what it left. The kernel detects deaths, by a file lock; there is no
-//!   timeout.
-//! - **Waiting.** `try_*` calls never wait. Other calls spin for some 50 µs, then sleep until they are woken; [`Wait`] changes
-//!   that. While no participant sleeps, no message costs a system call. A wait ends by a time limit (`*_timeout`,
-//!   `*_deadline`), by [`close`](BytesQueue::close), by a [`Canceller`], or by a signal if that is enabled. A [`WaitSet`] waits
-//!   for several queues. With the feature `async`, the module `asynchronous` has futures, streams and sinks for any runtime,
-//!   and descriptors for `epoll`.
-//! - **Trust.** Reading in place is sound only if each process that can write the file follows the protocol. That is the
-//!   whole contract of the `unsafe` functions that create and open queues. Typed frames are validated in any case. For
-//!   writers that may be hostile there is [`untrusted`]: safe functions, and a copy of each message.
-//! - **Files.** In `/dev/shm` or on a local disk, accessible for this user only unless [`Options::sharing`] says otherwise; or
-//!   without a name: [`BytesQueue::create_memfd`] and [`send_to`](BytesQueue::send_to).
-//! - **Removal.** The file is the only resource. It stays until [`unlink`], [`unlink_if_unused`], or the last handle that was
-//!   opened with [`Options::unlink_with_last`] is dropped. Handles that are open then stay usable.
-//! - **Inspection.** [`inspect`] reads a queue of any type without taking part; the `ringway` command is built on it.
-//! - **Power loss.** Nothing is written to a disk before [`sync`](BytesQueue::sync). A queue on a disk that may have lost
-//!   something in a reboot is refused, or opened as [`Options::after_power_loss`] says.
-//! - **fork.** A child that does not exec must not use its parent's handles; each operation returns an error then.
+//!   ([`redeliveries`](spsc::Frame::redeliveries)). SPSC: the next participant continues where the dead one
+//!   stopped. MPMC: a participant that a dead one blocks recovers what it left. The kernel detects deaths, by
+//!   a file lock; there is no timeout.
+//! - **Waiting.** `try_*` calls never wait. Other calls spin for some 50 µs, then sleep until they are woken;
+//!   [`Wait`] changes that. While no participant sleeps, no message costs a system call. A wait ends by a
+//!   time limit (`*_timeout`, `*_deadline`), by [`close`](BytesQueue::close), by a [`Canceller`], or by a
+//!   signal if that is enabled. A [`WaitSet`] waits for several queues. With the feature `async`, the module
+//!   `asynchronous` has futures, streams and sinks for any runtime, and descriptors for `epoll`.
+//! - **Trust.** Reading in place is sound only if each process that can write the file follows the protocol.
+//!   That is the whole contract of the `unsafe` functions that create and open queues. Typed frames are
+//!   validated in any case. For writers that may be hostile there is [`untrusted`]: safe functions, and a
+//!   copy of each message.
+//! - **Files.** In `/dev/shm` or on a local disk, accessible for this user only unless [`Options::sharing`]
+//!   says otherwise; or without a name: [`BytesQueue::create_memfd`] and [`send_to`](BytesQueue::send_to).
+//! - **Removal.** The file is the only resource. It stays until [`unlink`], [`unlink_if_unused`], or the last
+//!   handle that was opened with [`Options::unlink_with_last`] is dropped. Handles that are open then stay
+//!   usable.
+//! - **Inspection.** [`inspect`] reads a queue of any type without taking part; the `ringway` command is
+//!   built on it.
+//! - **Power loss.** Nothing is written to a disk before [`sync`](BytesQueue::sync). A queue on a disk that
+//!   may have lost something in a reboot is refused, or opened as [`Options::after_power_loss`] says.
+//! - **fork.** A child that does not exec must not use its parent's handles; each operation returns an error
+//!   then.
 #![deny(unsafe_code)]
 
 #[cfg(all(feature = "async", not(loom)))]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::ValueEnum;
 use ringway::inspect::{Inspector, QueueKind};
-use ringway::{CreateError, Delivery, Options, mpmc, spsc};
+use ringway::{CreateError, Delivery, Notice, Options, mpmc, spsc};
 
 use crate::ending::Ending;
 use crate::output::{Common, print_json, say};
@@ -87,21 +87,28 @@ impl Arguments {
         options
     }
 
-    fn create(&self) -> Result<(), CreateError> {
+    /// Returns what is to be said about it.
+    fn create(&self) -> Result<Vec<Notice>, CreateError> {
         let options = self.options();
         match self.kind {
-            // SAFETY: the file is new, and this process does nothing with it but close it.
-            Kind::Spsc => unsafe { spsc::BytesQueue::create_with(&self.queue, &options) }.map(drop),
-            // SAFETY: as above.
-            Kind::Mpmc => unsafe { mpmc::BytesQueue::create_with(&self.queue, &options) }.map(drop),
+            Kind::Spsc => {
+                // SAFETY: the file is new, and this process does nothing with it but close it.
+                let queue = unsafe { spsc::BytesQueue::create_with(&self.queue, &options) }?;
+                Ok(queue.notices())
+            }
+            Kind::Mpmc => {
+                // SAFETY: as above.
+                let queue = unsafe { mpmc::BytesQueue::create_with(&self.queue, &options) }?;
+                Ok(queue.notices())
+            }
         }
     }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
-    let was_there = match arguments.create() {
-        Ok(()) => false,
-        Err(CreateError::AlreadyExists { .. }) if arguments.if_missing => true,
+    let (was_there, notices) = match arguments.create() {
+        Ok(notices) => (false, notices),
+        Err(CreateError::AlreadyExists { .. }) if arguments.if_missing => (true, Vec::new()),
         Err(error) => return Err(error.into()),
     };
     let inspector = Inspector::open(&arguments.queue)?;
@@ -122,6 +129,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
     } else if !arguments.common.quiet {
         let done = if was_there { "exists" } else { "created" };
         say!(&mut out, "{}: {done}: {}", inspector.path().display(), describe(header))?;
+        for notice in notices {
+            say!(&mut out, "{}: {notice}", inspector.path().display())?;
+        }
     }
     Ok(Ending::Well)
 }

@@ -68,3 +68,22 @@ fn the_systems_words_are_printed_once() {
     }
     assert!(text.contains("may not make files of more than 10240") && text.contains("ulimit -f"), "{text}");
 }
+
+#[test]
+fn rounded_sizes_are_printed() {
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let create = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_ringway"))
+            .arg("create")
+            .arg(dir.path().join(arguments.len().to_string()))
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let said = create(&["--kind", "mpmc", "--capacity", "5000"]);
+    assert!(said.contains("`capacity` was rounded: 5000 was asked for, and the queue has 8192"), "{said}");
+    let said = create(&["--capacity", "8192"]);
+    assert!(!said.contains("rounded"), "{said}");
+}

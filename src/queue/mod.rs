@@ -1,5 +1,6 @@
 //! The queue of bytes: everything but types. Composes file, lease and lane.
 
+mod asked;
 mod bells;
 mod boot;
 mod claim;
@@ -104,7 +105,10 @@ impl<K: Kind> BytesQueue<K> {
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, CreateError> {
         let resolved = options.for_bytes(K::NUMBER)?;
-        Shared::create::<K>(name.as_ref(), &resolved, &Schema::bytes()).map(Self::from_shared)
+        let schema = Schema::bytes();
+        let shared = Shared::create::<K>(name.as_ref(), &resolved, &schema)?;
+        shared.note_options::<K>(options, &schema);
+        Ok(Self::from_shared(shared))
     }
 
     /// Opens an existing queue.
@@ -129,7 +133,10 @@ impl<K: Kind> BytesQueue<K> {
     /// As [`create`](Self::create).
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, OpenError> {
-        Shared::open::<K>(name.as_ref(), &Schema::bytes(), options.handling()).map(Self::from_shared)
+        let schema = Schema::bytes();
+        let shared = Shared::open::<K>(name.as_ref(), &schema, options.handling())?;
+        shared.note_options::<K>(options, &schema);
+        Ok(Self::from_shared(shared))
     }
 
     /// Opens the queue, or creates it with default options if there is none. When several processes do this at
@@ -147,7 +154,7 @@ impl<K: Kind> BytesQueue<K> {
     }
 
     /// Opens the queue, or creates it with these options if there is none. The options of an existing queue stay
-    /// as they are.
+    /// as they are; those that differ are [`notices`](Self::notices).
     ///
     /// # Errors
     /// As [`open`](Self::open) and [`create_with`](Self::create_with).
@@ -157,7 +164,10 @@ impl<K: Kind> BytesQueue<K> {
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open_or_create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, OpenError> {
         let resolved = options.for_bytes(K::NUMBER).map_err(OpenError::Create)?;
-        Shared::open_or_create::<K>(name.as_ref(), &resolved, &Schema::bytes()).map(Self::from_shared)
+        let schema = Schema::bytes();
+        let shared = Shared::open_or_create::<K>(name.as_ref(), &resolved, &schema)?;
+        shared.note_options::<K>(options, &schema);
+        Ok(Self::from_shared(shared))
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -246,7 +256,7 @@ impl<K: Kind> BytesQueue<K> {
         Uuid::from(self.shared.uuid())
     }
 
-    /// Bytes of the ring.
+    /// Bytes of the ring (MPMC: of each lane): what was asked for, rounded as [`Options::capacity`] says.
     pub fn capacity(&self) -> usize {
         self.shared.geometry().ring_bytes() as usize
     }

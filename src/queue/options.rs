@@ -1,6 +1,7 @@
 //! What a user may choose when a queue is created.
 
 use super::Schema;
+use super::asked::Asked;
 use super::boot::AfterPowerLoss;
 use super::untrusted::Limits;
 use crate::error::CreateError;
@@ -343,6 +344,25 @@ impl Options {
         self
     }
 
+    /// What was asked for of the shape, where it was.
+    pub(super) fn asked(&self) -> [(Asked, Option<u64>); 7] {
+        let number = |option: Option<usize>| option.map(|number| number as u64);
+        let fixed_len = match self.fixed {
+            Fixed::Len(len) => Some(len as u64),
+            Fixed::No => Some(0),
+            Fixed::Auto | Fixed::OfType => None,
+        };
+        [
+            (Asked::Capacity, number(self.capacity)),
+            (Asked::Align, number(self.align)),
+            (Asked::FixedLen, fixed_len),
+            (Asked::Links, number(self.links)),
+            (Asked::Participants, number(self.participants)),
+            (Asked::AtMostOnce, self.delivery.map(|delivery| (delivery == Delivery::AtMostOnce).into())),
+            (Asked::MaxRedeliveries, self.max_redeliveries.map(u64::from)),
+        ]
+    }
+
     /// How this process deals with the file.
     pub(crate) fn handling(&self) -> Handling {
         self.handling
@@ -413,6 +433,7 @@ impl Options {
             Ok(geometry) => geometry,
             Err(error) => return bad(error.to_string()),
         };
+        self.check_room(&geometry, schema)?;
         let limit =
             geometry.order.map_or(POSITION_LIMIT, |order| position_limit(order.links.trailing_zeros()));
         if !geometry.is_boundary(self.start_position) || self.start_position > limit {
@@ -427,6 +448,26 @@ impl Options {
             uuid: self.uuid,
             handling: self.handling,
         })
+    }
+
+    /// Whether any message of the type fits.
+    fn check_room(&self, geometry: &Geometry, schema: &Schema) -> Result<(), CreateError> {
+        // An archive is no shorter than its root.
+        let least = geometry.fixed_len().max(schema.size);
+        let about = || match schema.text.is_empty() {
+            true => format!("messages have {least} bytes"),
+            false => format!("a message of type `{}` takes {least} bytes at least", schema.name),
+        };
+        if geometry.max_payload < least {
+            return bad(format!(
+                "{}, and with a capacity of {} bytes a message has at most {}; ask for a capacity of {} or more",
+                about(),
+                geometry.ring_bytes(),
+                geometry.max_payload,
+                2 * (least + geometry.align + 8)
+            ));
+        }
+        Ok(())
     }
 
     /// What only an MPMC queue has.

@@ -29,6 +29,24 @@ pub enum Notice {
         /// What the kernel said.
         reason: String,
     },
+    /// A size was rounded to what a queue can have.
+    Rounded {
+        /// The option.
+        option: &'static str,
+        /// What was asked for.
+        asked: u64,
+        /// What the queue has.
+        made: u64,
+    },
+    /// An option has no effect, because the queue exists already and was made otherwise.
+    Ignored {
+        /// The option.
+        option: &'static str,
+        /// What was asked for.
+        asked: u64,
+        /// What the queue has; 0 for none.
+        found: u64,
+    },
     /// The system did not say what the queue's name leads to, which is to be known
     /// ([`Options::end_when_orphaned`](crate::Options::end_when_orphaned)). It is asked again.
     NameUnknown {
@@ -84,6 +102,14 @@ impl fmt::Display for Notice {
             Self::NoHugePages { reason } => {
                 write!(f, "no huge pages: {reason}; /dev/shm and memfd queues of some MiB can have them")
             }
+            Self::Rounded { option, asked, made } => {
+                write!(f, "`{option}` was rounded: {asked} was asked for, and the queue has {made}")
+            }
+            Self::Ignored { option, asked, found } => write!(
+                f,
+                "`{option}` was ignored, since the queue exists already: {asked} was asked for, and it has {found}; create it anew \
+                 to change that"
+            ),
             Self::NameUnknown { reason } => {
                 write!(
                     f,

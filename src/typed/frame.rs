@@ -24,17 +24,19 @@ use crate::queue::{BytesFrame, BytesFrames, Keeper, KeeperOf, Kind, TakenBy};
 ///
 /// rkyv's validator counts down from it at each pointer that it follows, and refuses to reach 0; the first step is to the
 /// root.
-const MAX_DEPTH: NonZeroUsize = NonZeroUsize::new(MOST_POINTERS + 2).expect("not zero");
+pub(super) const MAX_DEPTH: NonZeroUsize = NonZeroUsize::new(MOST_POINTERS + 2).expect("not zero");
 /// So many pointers may follow one another in a message.
 const MOST_POINTERS: usize = 1022;
 
 /// Whether consumers will be able to read this archive, which a producer is about to commit.
+///
+/// `depth`: consumers refuse what is deeper.
 #[cold]
-pub(super) fn check_readable<T: Message>(bytes: &[u8]) -> Result<(), SendError> {
-    let Err(reason) = access::<T>(bytes) else { return Ok(()) };
+pub(super) fn check_readable<T: Message>(bytes: &[u8], depth: NonZeroUsize) -> Result<(), SendError> {
+    let Err(reason) = access_within::<T>(bytes, depth) else { return Ok(()) };
     // rkyv has no other sign of it: what the error displays is the same for other causes.
     match format!("{reason:?}").contains("ExceededMaximumSubtreeDepth") {
-        true => Err(SendError::TooDeep { limit: MOST_POINTERS }),
+        true => Err(SendError::TooDeep { limit: depth.get().saturating_sub(2) }),
         false => Err(SendError::Serialize(SerializeError(SerializeErrorKind::Failed(reason)))),
     }
 }

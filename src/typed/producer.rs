@@ -9,7 +9,7 @@ use rkyv::ser::allocator::Arena;
 
 use super::Message;
 use super::format::Known;
-use super::frame::check_readable;
+use super::frame::{MAX_DEPTH, check_readable};
 use super::payload::{Attempt, count, serialize_into};
 use crate::error::{SendError, SerializeError, SerializeErrorKind};
 use crate::lane::{Room, Slot};
@@ -261,7 +261,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
             // SAFETY: the sender granted these `len` mapped bytes, which nobody else accesses until they are committed; they
             // were written just now.
             let archive = unsafe { std::slice::from_raw_parts(self.bytes.payload(slot), len) };
-            check_readable::<T>(archive)?;
+            check_readable::<T>(archive, MAX_DEPTH)?;
         }
         Ok((slot, len))
     }

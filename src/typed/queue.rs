@@ -74,7 +74,9 @@ impl<T: Message, K: Kind> Queue<T, K> {
     pub unsafe fn create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, CreateError> {
         let schema = schema::<T>();
         let resolved = options.for_type(K::NUMBER, &schema)?;
-        Shared::create::<K>(name.as_ref(), &resolved, &schema).map(Self::from_shared)
+        let shared = Shared::create::<K>(name.as_ref(), &resolved, &schema)?;
+        shared.note_options::<K>(options, &schema);
+        Ok(Self::from_shared(shared))
     }
 
     /// Opens an existing queue.
@@ -99,7 +101,10 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// As [`create`](Self::create).
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, OpenError> {
-        Shared::open::<K>(name.as_ref(), &schema::<T>(), options.handling()).map(Self::from_shared)
+        let schema = schema::<T>();
+        let shared = Shared::open::<K>(name.as_ref(), &schema, options.handling())?;
+        shared.note_options::<K>(options, &schema);
+        Ok(Self::from_shared(shared))
     }
 
     /// Opens the queue, or creates it with default options if there is none. When several processes do this at
@@ -128,7 +133,9 @@ impl<T: Message, K: Kind> Queue<T, K> {
     pub unsafe fn open_or_create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, OpenError> {
         let schema = schema::<T>();
         let resolved = options.for_type(K::NUMBER, &schema).map_err(OpenError::Create)?;
-        Shared::open_or_create::<K>(name.as_ref(), &resolved, &schema).map(Self::from_shared)
+        let shared = Shared::open_or_create::<K>(name.as_ref(), &resolved, &schema)?;
+        shared.note_options::<K>(options, &schema);
+        Ok(Self::from_shared(shared))
     }
 
     pub(super) fn from_shared(shared: Arc<Shared>) -> Self {

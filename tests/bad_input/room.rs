@@ -48,6 +48,75 @@ fn options_that_cannot_be() {
     assert_eq!(names_in(dir.path()), [""; 0]);
 }
 
+/// Options that leave no room for any message are no queue.
+#[test]
+fn options_under_which_no_message_fits() {
+    use ringway::mpmc;
+    #[derive(Archive, Serialize, ringway::Message)]
+    struct Large {
+        body: [u64; 4096],
+        rest: Vec<u8>,
+    }
+    let dir = directory();
+    let path = dir.path().join("queue");
+    let create_mpmc = |options: &Options| {
+        // SAFETY: as in `create_bytes`.
+        unsafe { mpmc::Queue::<Large>::create_with(&path, options) }.map(drop)
+    };
+    let create = |options: &Options| create_typed::<Large>(&path, options).map(drop);
+    // SAFETY: as in `create_bytes`.
+    let memfd = |options: &Options| unsafe { Queue::<Large>::create_memfd(options) }.map(drop);
+    for create in [&create as &dyn Fn(&Options) -> Result<(), CreateError>, &create_mpmc, &memfd] {
+        for capacity in [0, 1, 4096, 1 << 15, 1 << 16] {
+            let error = create(&Options::new().capacity(capacity)).unwrap_err();
+            assert!(matches!(error, CreateError::BadOptions { .. }), "{error:?}");
+            assert_says(&error, &["a message of type `Large` takes 32776 bytes", "ask for a capacity of"]);
+            assert_eq!(names_in(dir.path()), [""; 0]);
+        }
+        create(&Options::new().capacity(1 << 17)).unwrap();
+        let _ = unlink(&path);
+    }
+    // As small as it gets: `Tick` has 16 bytes.
+    let error = create_typed::<Tick>(&path, &Options::new().capacity(1)).unwrap_err();
+    assert_says(&error, &["cannot create", "`Tick`", "at most 8", "ask for a capacity of"]);
+    // What is asked for then is enough.
+    let enough: usize =
+        error.to_string().rsplit_once("capacity of ").unwrap().1.split(' ').next().unwrap().parse().unwrap();
+    let queue = create_typed::<Tick>(&path, &Options::new().capacity(enough)).unwrap();
+    queue.producer().unwrap().send(&Tick { symbol: String::new(), prices: vec![] }).unwrap();
+    unlink(&path).unwrap();
+    assert_eq!(names_in(dir.path()), [""; 0]);
+}
+
+#[test]
+fn sizes_that_are_rounded_and_options_that_are_ignored_are_noted() {
+    use ringway::{Notice, mpmc};
+    let dir = directory();
+    let path = dir.path().join("queue");
+    let asked = Options::new().capacity(5000).links(100).participants(3);
+    // SAFETY: as in `create_bytes`.
+    let queue = unsafe { mpmc::BytesQueue::create_with(&path, &asked) }.unwrap();
+    let rounded = |option, asked, made| Notice::Rounded { option, asked, made };
+    assert_eq!(queue.notices(), [rounded("capacity", 5000, 8192), rounded("links", 100, 128)]);
+    assert_eq!(queue.capacity(), 8192);
+    assert!(queue.notices()[0].to_string().contains("5000 was asked for, and the queue has 8192"));
+    // The same again is no news but for that; what differs is.
+    // SAFETY: as in `create_bytes`.
+    let again = unsafe { mpmc::BytesQueue::open_or_create_with(&path, &asked) }.unwrap();
+    assert_eq!(again.notices(), queue.notices());
+    let others = Options::new().capacity(1 << 20).max_redeliveries(3);
+    // SAFETY: as in `create_bytes`.
+    let other = unsafe { mpmc::BytesQueue::open_with(&path, &others) }.unwrap();
+    let ignored = |option, asked, found| Notice::Ignored { option, asked, found };
+    assert_eq!(other.notices(), [ignored("capacity", 1 << 20, 8192), ignored("max_redeliveries", 3, 0)]);
+    assert!(other.notices()[0].to_string().contains("was ignored, since the queue exists already"));
+    // What is not said is not compared.
+    // SAFETY: as in `create_bytes`.
+    assert_eq!(unsafe { mpmc::BytesQueue::open(&path) }.unwrap().notices(), []);
+    let typed = create_typed::<Point>(dir.path().join("typed"), &Options::new().capacity(100)).unwrap();
+    assert_eq!(typed.notices(), [rounded("capacity", 100, 96)]);
+}
+
 /// Creating in `directory` must fail for lack of room and leave nothing.
 fn assert_no_room(directory: &Path, capacity: usize) {
     let path = directory.join("queue");

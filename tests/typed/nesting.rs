@@ -125,7 +125,13 @@ fn untrusted_producers_refuse_too() {
         let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         producer.send(&list(3)).unwrap();
         drop(consumer.recv().unwrap());
-        is_refused(producer.send(&list(LIMIT + 1)));
+        // What they refuse to receive, as their limits say.
+        producer.send(&list(126)).unwrap();
+        drop(consumer.recv().unwrap());
+        for pointers in [127, LIMIT + 1] {
+            let error = producer.send(&list(pointers)).unwrap_err();
+            assert!(matches!(error, SendError::TooDeep { limit: 126 }), "{error:?}");
+        }
         assert!(matches!(consumer.try_recv(), Err(RecvError::Empty)));
     });
 }

@@ -108,6 +108,10 @@ impl<K: Kind> BytesProducer<K> {
         self.trusting.is_recursive()
     }
 
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
     pub(crate) fn schema(&self) -> &Schema {
         self.trusting.schema()
     }

@@ -134,7 +134,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
         match serialize_into(value, self.buffer.room(place, max), &mut self.arena) {
             Ok(len) => {
                 if self.bytes.is_recursive() {
-                    check_readable::<T>(self.buffer.bytes(place, len))?;
+                    check_readable::<T>(self.buffer.bytes(place, len), self.bytes.limits().most_levels())?;
                 }
                 Ok(len)
             }

@@ -19,7 +19,7 @@ mod crash {
 use std::process::ExitCode;
 
 use crash::{attach, both, clean_up, consumer, forks, mpmc, producer, roles, waiting};
-use process::{Kind, Outcome, Place, Shape, Test, ensure, kills_so_far, number_from, run};
+use process::{Kind, Outcome, Place, Shape, Test, ensure, kills_so_far, number_from, run, short_or_long};
 
 /// Small rings are full, empty and wrapping all the time; a large one holds much when somebody dies.
 const KINDS: [Kind; 6] = [
@@ -32,7 +32,7 @@ const KINDS: [Kind; 6] = [
 ];
 
 fn main() -> ExitCode {
-    let kills = number_from("RINGWAY_KILLS", 20_000);
+    let kills = number_from("RINGWAY_KILLS", short_or_long(10_000, 20_000));
     let mut tests = Vec::new();
     for kind in KINDS {
         let share = kills * 6 / 100;

@@ -13,7 +13,7 @@ mod stress {
 
 use std::process::ExitCode;
 
-use process::{Kind, Shape, Test, number_from, run};
+use process::{Kind, Shape, Test, number_from, run, short_or_long};
 use stress::{bytes, typed};
 
 /// What is sent through each, in hundredths of all messages.
@@ -30,7 +30,7 @@ const KINDS: [(Kind, u64); 9] = [
 ];
 
 fn main() -> ExitCode {
-    let messages = number_from("RINGWAY_STRESS_MESSAGES", 5_000_000);
+    let messages = number_from("RINGWAY_STRESS_MESSAGES", short_or_long(1_000_000, 5_000_000));
     let mut tests = Vec::new();
     for (kind, part) in KINDS {
         let count = messages * part / 100;

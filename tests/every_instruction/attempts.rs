@@ -7,13 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::looking::look;
 use super::tracer::{Gate, Traced};
-use crate::process::{Outcome, Random, ensure, number_from, progress};
+use crate::process::{Outcome, Random, ensure, number_from, progress, short_or_long};
 
 /// How many instructions are tried besides the events, when not all of them are.
 const SAMPLES: u64 = if cfg!(debug_assertions) { 2 } else { 12 };
-/// Of the events, one in so many is tried: debug builds are slow, and optimised ones try all. Which ones differs from run to
-/// run.
-const EVENT_STEP: u64 = if cfg!(debug_assertions) { 10 } else { 1 };
+/// Of the events, one in this number is tried: debug builds are slow, and optimised ones try all. Which ones differs
+/// from run to run.
+fn event_step() -> u64 {
+    if cfg!(debug_assertions) { short_or_long(20, 10) } else { 1 }
+}
+
 /// No operation takes so many instructions.
 const LIMIT: u64 = 5_000_000;
 
@@ -91,8 +94,8 @@ impl<A: Fn(Kill<'_>) -> Outcome> Attempts<'_, A> {
         for sample in 1..=SAMPLES {
             self.once(Target::Instruction(sample * stride))?;
         }
-        let first = 1 + Random::new(self.name.len() as u64).below(EVENT_STEP);
-        for event in (first..).step_by(EVENT_STEP as usize) {
+        let first = 1 + Random::new(self.name.len() as u64).below(event_step());
+        for event in (first..).step_by(event_step() as usize) {
             if self.once(Target::Event(event))?.is_complete {
                 break;
             }
@@ -101,10 +104,11 @@ impl<A: Fn(Kill<'_>) -> Outcome> Attempts<'_, A> {
             "     {}: {} instructions, killed after {} the {} that changed the file{}, and after {SAMPLES} more",
             self.name,
             whole.instructions,
-            if EVENT_STEP == 1 {
+            if event_step() == 1 {
                 "all".into()
             } else {
-                format!("each {EVENT_STEP}th, from the {first}th on, of")
+                let step = event_step();
+                format!("each {step}th, from the {first}th on, of")
             },
             whole.events,
             if self.counts_system_calls { " or entered the kernel" } else { "" },

@@ -31,7 +31,7 @@ pub(crate) use kind::Kind;
 pub(crate) use many::{Many, gets_nothing_more};
 pub(crate) use message::Shape;
 pub(crate) use random::Random;
-pub(crate) use runner::{Outcome, Place, Test, ensure, number_from, run};
+pub(crate) use runner::{Outcome, Place, Test, ensure, number_from, run, short_or_long};
 pub(crate) use shared::Words;
 pub(crate) use stream::{Doubt, Stream};
 pub(crate) use taker::{Taker, Witness};

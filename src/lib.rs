@@ -104,6 +104,7 @@ mod queue;
 #[cfg(all(feature = "async", not(loom)))]
 mod reactor;
 pub mod schema;
+mod shared_ref;
 mod shm;
 pub mod spsc;
 mod sync;

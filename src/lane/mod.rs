@@ -62,7 +62,8 @@ mod loom_tests;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub(crate) use memory::{LaneMemory, Ref};
+pub(crate) use crate::shared_ref::Ref;
+pub(crate) use memory::LaneMemory;
 pub(crate) use reader::{Reader, Span, TakenFrame, TakenRun};
 pub(crate) use writer::Writer;
 

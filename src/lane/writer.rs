@@ -2,11 +2,6 @@
 
 use super::{Damage, LaneMemory, Ref, Refusal, Room, Slot, Staged, fixed, variable};
 use crate::layout::{Cursors, Framing, Geometry};
-use crate::wait::is_closer_look;
-
-/// While a producer waits for room, it reads the consumer's exact cursor once in so many looks: each read takes the
-/// line away from the consumer, which stores there for every message.
-const LOOKS_PER_EXACT: u64 = 32;
 
 /// Reserves room, then commits complete frames one by one or several at once.
 pub(crate) enum Writer {
@@ -106,8 +101,8 @@ impl Writer {
 
     /// Finds room for one frame while waiting for it: most looks leave the consumer's hot line alone, and see room
     /// that was given back a little later.
-    pub(crate) fn reserve_patiently(&mut self, len: usize, looks: u64) -> Result<Slot, Refusal> {
-        self.set_lazy(!is_closer_look(looks, LOOKS_PER_EXACT));
+    pub(crate) fn reserve_patiently(&mut self, len: usize, exact: bool) -> Result<Slot, Refusal> {
+        self.set_lazy(!exact);
         let found = self.reserve(len);
         self.set_lazy(false);
         found

@@ -9,7 +9,7 @@ use loom::model::Builder;
 use loom::thread;
 
 use super::*;
-use crate::lane::Ref;
+use crate::shared_ref::Ref;
 use crate::sync::AtomicU64;
 use crate::wait::{Ended, Parking, Style, Until, Wait, wait};
 

@@ -128,8 +128,8 @@ pub(crate) use many::ManyBells;
 #[cfg(all(feature = "async", not(loom)))]
 pub(crate) use many::{MOST_WATCHED, Watched, watch};
 
-use crate::lane::Ref;
 use crate::layout::Doorbell;
+use crate::shared_ref::Ref;
 use crate::sync::{Ordering, PrivateWord, fence};
 
 /// Somebody may sleep.

@@ -233,8 +233,8 @@ fn spin(hints: u32) {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::lane::Ref;
     use crate::park::Bell;
+    use crate::shared_ref::Ref;
 
     #[test]
     fn a_deadline_is_never_early_and_comes() {

@@ -122,8 +122,8 @@ impl Patience {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::lane::Ref;
     use crate::park::Bell;
+    use crate::shared_ref::Ref;
     use crate::wait::{Style, Wait};
 
     /// A consumer whose waits are given: how many messages come while it stays away or drains, how many looks it takes.

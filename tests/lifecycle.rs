@@ -229,3 +229,85 @@ fn gaps_are_handed_from_consumer_to_consumer() {
         assert_eq!(left, expected.collect::<Vec<_>>());
     }
 }
+
+/// Ends its thread when the time for which it waits is over; nothing here takes as long.
+const LONG: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_standby_takes_over() {
+    let dir = directory();
+    let path = dir.path().join("q");
+    // SAFETY: nobody else knows the file.
+    let queue = unsafe { BytesQueue::create(&path) }.unwrap();
+    let (active, mut producer) = (queue.consumer().unwrap(), queue.producer().unwrap());
+    let start = Instant::now();
+    let refused = queue.consumer_timeout(Duration::from_millis(30));
+    assert!(matches!(refused, Err(AttachError::RoleTaken { .. })), "{refused:?}");
+    assert!(start.elapsed() >= Duration::from_millis(30));
+    assert!(matches!(queue.producer_timeout(Duration::ZERO), Err(AttachError::RoleTaken { .. })));
+    producer.send(b"for the next").unwrap();
+    std::mem::forget(active.recv().unwrap());
+    std::thread::scope(|scope| {
+        let standby = scope.spawn(|| {
+            let consumer = queue.consumer_timeout(LONG).unwrap();
+            let frame = consumer.try_recv().unwrap();
+            (frame.to_vec(), frame.redeliveries())
+        });
+        drop(active);
+        assert_eq!(standby.join().unwrap(), (b"for the next".to_vec(), 1));
+    });
+    // One that is killed.
+    // SAFETY: the child only uses handles of its own, and ends.
+    let child = match unsafe { fork() }.unwrap() {
+        ForkResult::Child => {
+            // SAFETY: nobody else knows the file.
+            let consumer = unsafe { BytesQueue::open(&path) }.map(|queue| queue.consumer_timeout(LONG));
+            if let Ok(Ok(consumer)) = consumer {
+                let _ = consumer.recv_timeout(LONG);
+            }
+            // SAFETY: ends the child without running what the parent will run.
+            unsafe { nix::libc::_exit(0) }
+        }
+        ForkResult::Parent { child } => child,
+    };
+    while queue.consumer().is_ok() {
+        assert!(start.elapsed() < LONG, "the child does not attach");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let killer = std::thread::spawn(move || {
+        nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL).unwrap();
+        waitpid(child, None).unwrap();
+    });
+    queue.consumer_timeout(LONG).unwrap();
+    killer.join().unwrap();
+    queue.consumer_timeout(Duration::MAX).unwrap();
+}
+
+#[test]
+fn how_much_waits_and_how_much_room_there_is() {
+    for (_dir, queue) in numbered(3) {
+        let unit = queue.len() / 3;
+        let all = queue.len() + queue.room();
+        let mut producer = queue.producer().unwrap();
+        let consumer = queue.consumer().unwrap();
+        assert_eq!((queue.len(), producer.len(), consumer.len()), (3 * unit, 3 * unit, 3 * unit));
+        let frame = consumer.try_recv().unwrap();
+        // What is held does not wait, and keeps its room.
+        assert_eq!((queue.len(), producer.len(), consumer.len()), (2 * unit, 2 * unit, 2 * unit));
+        assert_eq!(
+            (queue.room(), producer.room(), consumer.room()),
+            (all - 3 * unit, all - 3 * unit, all - 3 * unit)
+        );
+        frame.reject();
+        assert_eq!(consumer.len(), 3 * unit);
+        assert_eq!(consumer.try_iter().count(), 3);
+        assert!(queue.is_empty() && consumer.is_empty() && producer.is_empty());
+        assert_eq!(queue.room(), all);
+        producer.send(&[0; 4]).unwrap();
+        std::mem::forget(consumer.try_recv().unwrap());
+        assert_eq!(queue.len(), 0);
+        drop(consumer);
+        // It waits for the next one.
+        assert_eq!(queue.len(), unit);
+    }
+}

@@ -70,6 +70,8 @@ pub enum AttachError {
     },
     /// A cursor in the file makes no sense.
     Damaged(Box<Damaged>),
+    /// A signal handler ran while a role was waited for.
+    Interrupted,
     /// The handle was made before a fork, and this is the child.
     Forked,
     /// The system refused a step.
@@ -129,6 +131,9 @@ impl fmt::Display for AttachError {
                 path.display()
             ),
             Self::Damaged(damaged) => damaged.fmt(f),
+            Self::Interrupted => {
+                f.write_str("a signal came while waiting for a role; call again to go on waiting")
+            }
             Self::Forked => f.write_str(super::transfer::FORKED),
             Self::Io { path, step, source } => write!(f, "{}: {step} failed: {source}", path.display()),
         }

@@ -253,6 +253,11 @@ impl Ledger {
         frame
     }
 
+    /// Positions of frames that were put back.
+    pub(super) fn put_back_size(&self) -> u64 {
+        self.aside.borrow().rejected.values().map(|frame| frame.end - frame.start).sum()
+    }
+
     /// How often the frame was handed out before.
     pub(crate) fn redeliveries(&self, start: u64) -> u64 {
         let died = if start < self.redo_until { self.redo_count } else { 0 };

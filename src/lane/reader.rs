@@ -4,6 +4,7 @@ use super::done::Done;
 use super::ledger::Ledger;
 use super::{Advance, Damage, LaneMemory, Ref, fixed, variable};
 use crate::layout::{Cursors, Framing, Geometry};
+use crate::sync::Ordering;
 
 /// A frame that was handed out: the range of positions that it accounts for, and where its payload lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -338,6 +339,12 @@ impl Reader {
     #[inline(always)]
     pub(crate) fn payload(&self, offset: usize) -> *const u8 {
         self.memory.payload(offset)
+    }
+
+    /// Positions that are committed and not handed out, with those that were put back, a moment ago.
+    pub(crate) fn waiting(&self) -> u64 {
+        let tail = self.cursors.tail.load(Ordering::Relaxed);
+        tail.saturating_sub(self.ledger.taken()) + self.ledger.put_back_size()
     }
 
     /// How far this reader has come, in positions.

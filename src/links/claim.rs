@@ -159,6 +159,11 @@ impl Links {
         }
     }
 
+    /// How many positions in a row could be claimed, a moment ago.
+    pub(crate) fn free_positions(&self) -> u64 {
+        self.free_run(self.tail().position(), self.count())
+    }
+
     /// Whether the next position's link is free, a moment ago.
     #[inline(always)]
     pub(crate) fn has_free(&self) -> bool {

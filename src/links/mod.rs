@@ -276,6 +276,16 @@ impl Links {
         (0..self.links.len()).filter(|slot| is_out(*slot)).count() as u64
     }
 
+    /// How many messages wait for a consumer, those to be delivered again included, now or a moment ago.
+    pub(crate) fn waiting(&self) -> u64 {
+        let is_redo = |slot: &usize| self.state(*slot).kind() == LinkKind::Redo;
+        let again = match self.rare.redo_epoch.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => (0..self.links.len()).filter(is_redo).count() as u64,
+        };
+        self.backlog() + again
+    }
+
     /// Checks what no operation looks at again: the cursors.
     pub(crate) fn check(&self) -> Result<(), Damage> {
         let (head, tail) = (self.head().position(), self.tail().position());

@@ -124,6 +124,25 @@ impl<K: Kind> BytesConsumer<K> {
         })
     }
 
+    /// The messages that are there now, without waiting: ends when there is none. Errors other than `Empty` and `Closed` are
+    /// handed out and do not end it.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+    /// # let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// producer.send_many(&[b"one", b"two"])?;
+    /// assert_eq!(consumer.try_iter().count(), 2);
+    /// assert_eq!(consumer.try_iter().count(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_iter(&self) -> impl Iterator<Item = Result<BytesFrame<'_, K>, RecvError>> {
+        std::iter::from_fn(|| match self.try_recv() {
+            Err(RecvError::Empty | RecvError::Closed) => None,
+            result => Some(result),
+        })
+    }
+
     /// Up to `max` messages that are there now, in one guard that releases them together.
     ///
     /// # Errors
@@ -378,6 +397,10 @@ impl<K: Kind> BytesConsumer<K> {
     /// How far this consumer has come, and the queue that it is of.
     pub(super) fn place(&self) -> (u64, &Shared) {
         (self.receiver.position(), self.receiver.keeper().shared())
+    }
+
+    pub(super) fn receiver(&self) -> &K::Receiver {
+        &self.receiver
     }
 
     fn parking(&self) -> Parking<'_> {

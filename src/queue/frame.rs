@@ -24,7 +24,8 @@ impl<'c, K: Kind> BytesFrame<'c, K> {
     }
 
     /// How often the message was handed out before: 0 only if never. Counts the consumers that ended while they held
-    /// it, and this consumer's rejections; after several of these it may differ by a few.
+    /// it, and rejections. MPMC counts up to 15 and no further. SPSC: exact for rejections by this consumer; what earlier
+    /// consumers rejected counts as one for each of them.
     pub fn redeliveries(&self) -> u64 {
         self.keeper.redeliveries(self.taken)
     }
@@ -164,6 +165,22 @@ impl<'c, K: Kind> BytesFrames<'c, K> {
             // which the slices borrow.
             unsafe { std::slice::from_raw_parts(payload, len) }
         })
+    }
+
+    /// How often each message was handed out before, in the order of [`iter`](Self::iter): as [`BytesFrame::redeliveries`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+    /// # let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// producer.send_many(&[b"one", b"two"])?;
+    /// consumer.recv()?.reject();
+    /// assert_eq!(consumer.recv_many(2)?.redeliveries().collect::<Vec<_>>(), [1]);
+    /// assert_eq!(consumer.recv_many(2)?.redeliveries().collect::<Vec<_>>(), [0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn redeliveries(&self) -> impl Iterator<Item = u64> + '_ {
+        self.keeper.run_redeliveries(self.run, &self.spans)
     }
 
     /// Puts all the messages back: they come again, before any new one, with one redelivery more.

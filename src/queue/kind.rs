@@ -43,6 +43,12 @@ pub(crate) trait Engine: Sized + 'static {
     /// Becomes a consumer of the queue.
     fn attach_receiver(shared: Arc<Shared>) -> Result<Self::Receiver, AttachError>;
 
+    /// How much waits for a consumer, in the units of `BytesQueue::len`.
+    fn waiting(shared: &Shared) -> u64;
+
+    /// How much room there is, in the same units.
+    fn room(shared: &Shared) -> u64;
+
     /// Lets nobody send any more, if the kind has a word of its own for that.
     fn close(shared: &Shared);
 }
@@ -180,6 +186,9 @@ pub(crate) unsafe trait Receiver {
     /// How far the receiver has come, in positions.
     fn position(&self) -> u64;
 
+    /// How much waits, in the units of `BytesQueue::len`, as this receiver knows it.
+    fn waiting(&self) -> u64;
+
     /// Whether the last look that found nothing found the next message held up: it is claimed, and not committed.
     fn is_held_up(&self) -> bool;
 
@@ -254,6 +263,13 @@ pub(crate) unsafe trait Keeper {
         run: Self::Run,
         spans: &'a [Self::Span],
     ) -> impl Iterator<Item = (*const u8, usize)> + 'a;
+
+    /// As [`redeliveries`](Self::redeliveries), for the frames of a run in order.
+    fn run_redeliveries<'a>(
+        &'a self,
+        run: Self::Run,
+        spans: &'a [Self::Span],
+    ) -> impl Iterator<Item = u64> + 'a;
 
     /// Gives the room of a run back, and wakes who sleeps for it.
     fn release_run(&self, run: Self::Run, spans: &[Self::Span]);

@@ -6,6 +6,7 @@ mod boot;
 mod claim;
 mod consumer;
 mod description;
+mod estimates;
 mod frame;
 mod handing;
 mod kind;
@@ -20,6 +21,7 @@ mod schema;
 mod shared;
 mod space;
 mod spsc;
+mod takeover;
 pub(crate) mod untrusted;
 mod uuid;
 

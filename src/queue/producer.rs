@@ -314,6 +314,10 @@ impl<K: Kind> BytesProducer<K> {
         Ok(BytesBatch::new(self, staged))
     }
 
+    pub(super) fn queue(&self) -> &Shared {
+        self.sender.shared()
+    }
+
     /// Whether a live process consumes this queue.
     ///
     /// # Errors

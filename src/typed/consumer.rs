@@ -68,6 +68,26 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         self.bytes.iter().map(|frame| Frame::checked(frame?))
     }
 
+    /// The messages that are there now, without waiting: as [`BytesConsumer::try_iter`].
+    pub fn try_iter(&self) -> impl Iterator<Item = Result<Frame<'_, T, K>, RecvError>> {
+        self.bytes.try_iter().map(|frame| Frame::checked(frame?))
+    }
+
+    /// How much waits for a consumer: as [`BytesConsumer::len`], with the same units.
+    pub fn len(&self) -> u64 {
+        self.bytes.len()
+    }
+
+    /// Whether no message waits for a consumer. An estimate, as [`len`](Self::len).
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// How much room there is for producers: as [`BytesQueue::room`](crate::BytesQueue::room), with the same units.
+    pub fn room(&self) -> u64 {
+        self.bytes.room()
+    }
+
     /// The next message without validation, if one is there now.
     ///
     /// # Errors

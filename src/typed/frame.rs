@@ -122,8 +122,8 @@ impl<'c, T: Message, K: Kind> Frame<'c, T, K> {
         Ok(Self { archived, bytes })
     }
 
-    /// How often the message was handed out before: 0 only if never. Counts the consumers that ended while they held
-    /// it, and this consumer's rejections; after several of these it may differ by a few.
+    /// How often the message was handed out before: 0 only if never; MPMC counts up to 15. See
+    /// [`BytesFrame::redeliveries`](crate::BytesFrame::redeliveries).
     pub fn redeliveries(&self) -> u64 {
         self.bytes.redeliveries()
     }
@@ -181,6 +181,11 @@ impl<'c, T: Message, K: Kind> Frames<'c, T, K> {
     /// Never true: a guard holds at least one message.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
+    }
+
+    /// How often each message was handed out before, in the order of [`iter`](Self::iter): as [`Frame::redeliveries`].
+    pub fn redeliveries(&self) -> impl Iterator<Item = u64> + '_ {
+        self.bytes.redeliveries()
     }
 
     /// The messages in order, each validated when it is reached.

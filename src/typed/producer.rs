@@ -199,6 +199,21 @@ impl<T: Message, K: Kind> Producer<T, K> {
         Ok(())
     }
 
+    /// How much waits for a consumer: as [`BytesQueue::len`](crate::BytesQueue::len), with the same units.
+    pub fn len(&self) -> u64 {
+        self.bytes.len()
+    }
+
+    /// Whether no message waits for a consumer. An estimate, as [`len`](Self::len).
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// How much room there is: as [`BytesQueue::room`](crate::BytesQueue::room), with the same units.
+    pub fn room(&self) -> u64 {
+        self.bytes.room()
+    }
+
     /// Whether a live process consumes this queue.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::format::schema;
 use super::{Consumer, Message, Producer};
@@ -171,6 +172,39 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// SPSC: [`AttachError::RoleTaken`] while another consumer is alive. MPMC: [`AttachError::NoEntry`].
     pub fn consumer(&self) -> Result<Consumer<T, K>, AttachError> {
         BytesConsumer::attach(Arc::clone(&self.shared)).map(Consumer::new)
+    }
+
+    /// Becomes the queue's consumer, waiting for at most `timeout` until that is possible: as
+    /// [`BytesQueue::consumer_timeout`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn consumer_timeout(&self, timeout: Duration) -> Result<Consumer<T, K>, AttachError> {
+        self.bytes().consumer_timeout(timeout).map(Consumer::new)
+    }
+
+    /// Becomes the queue's producer, waiting for at most `timeout` until that is possible: as
+    /// [`BytesQueue::producer_timeout`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn producer_timeout(&self, timeout: Duration) -> Result<Producer<T, K>, AttachError> {
+        self.bytes().producer_timeout(timeout).map(Producer::new)
+    }
+
+    /// How much waits for a consumer: as [`BytesQueue::len`], with the same units.
+    pub fn len(&self) -> u64 {
+        self.bytes().len()
+    }
+
+    /// Whether no message waits for a consumer. An estimate, as [`len`](Self::len).
+    pub fn is_empty(&self) -> bool {
+        self.bytes().is_empty()
+    }
+
+    /// How much room there is: as [`BytesQueue::room`], with the same units.
+    pub fn room(&self) -> u64 {
+        self.bytes().room()
     }
 
     /// Closes the queue, for good: as [`BytesQueue::close`].

@@ -107,3 +107,43 @@ fn letters_that_cannot_be_buried_are_delivered_and_counted() {
     let letters = queue.dead_letters().unwrap();
     assert_eq!(drain(&letters.consumer().unwrap()), [b"x", b"y", b"y", b"y"]);
 }
+
+#[test]
+fn how_much_waits_and_how_much_room_there_is() {
+    let (_dir, queue) = queue(&small().links(8));
+    let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    assert_eq!((queue.len(), queue.room(), queue.is_empty()), (0, 8, true));
+    producer.send_many(&[b"a", b"b", b"c"]).unwrap();
+    assert_eq!((queue.len(), producer.len(), consumer.len(), consumer.room()), (3, 3, 3, 5));
+    let frames = consumer.recv_many(2).unwrap();
+    assert_eq!((queue.len(), producer.room()), (1, 5));
+    frames.reject();
+    assert_eq!((queue.len(), consumer.is_empty()), (3, false));
+    assert_eq!(consumer.try_iter().map(|frame| frame.unwrap()[0]).collect::<Vec<_>>(), *b"abc");
+    assert_eq!((queue.len(), queue.room()), (0, 8));
+}
+
+#[test]
+fn redeliveries_of_a_batch() {
+    let (_dir, queue) = queue(&small());
+    let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    producer.send_many(&[b"a", b"b"]).unwrap();
+    assert_eq!(consumer.try_recv_many(9).unwrap().redeliveries().collect::<Vec<_>>(), [0, 0]);
+    producer.try_send(b"c").unwrap();
+    for count in 0..20 {
+        let frames = consumer.try_recv_many(9).unwrap();
+        assert_eq!(frames.redeliveries().collect::<Vec<_>>(), [count.min(15)]);
+        frames.reject();
+    }
+}
+
+#[test]
+fn a_standby_waits_for_a_place() {
+    let (_dir, queue) = queue(&small().participants(2));
+    let (one, other) = (queue.consumer().unwrap(), queue.consumer().unwrap());
+    let timeout = std::time::Duration::from_millis(5);
+    assert!(matches!(queue.producer_timeout(timeout), Err(ringway::AttachError::NoEntry { .. })));
+    drop(one);
+    queue.producer_timeout(timeout).unwrap();
+    drop(other);
+}

@@ -41,6 +41,14 @@ impl Engine for Mpmc {
         MpmcReceiver::attach(shared)
     }
 
+    fn waiting(shared: &Shared) -> u64 {
+        shared.links().waiting()
+    }
+
+    fn room(shared: &Shared) -> u64 {
+        shared.links().free_positions()
+    }
+
     fn close(shared: &Shared) {
         shared.links().close();
     }

@@ -363,6 +363,10 @@ unsafe impl Receiver for MpmcReceiver {
         self.links().next_take()
     }
 
+    fn waiting(&self) -> u64 {
+        self.links().waiting()
+    }
+
     fn is_held_up(&self) -> bool {
         self.is_held_up.get()
     }

@@ -12,8 +12,10 @@ use self::receiver::SpscReceiver;
 use self::sender::SpscSender;
 use super::Shared;
 use super::kind::{Engine, Spsc};
-use crate::error::AttachError;
-use crate::layout;
+use crate::error::{AttachError, Role};
+use crate::lane::Ref;
+use crate::layout::{self, Cursors};
+use crate::sync::Ordering;
 
 impl Engine for Spsc {
     type Sender = SpscSender;
@@ -27,6 +29,25 @@ impl Engine for Spsc {
 
     fn attach_receiver(shared: Arc<Shared>) -> Result<SpscReceiver, AttachError> {
         SpscReceiver::attach(shared)
+    }
+
+    fn waiting(shared: &Shared) -> u64 {
+        let cursors: Ref<Cursors> = shared.words(layout::CURSORS_OFFSET);
+        let consumer = &cursors.consumer;
+        // What a consumer that is gone had in flight waits again. In doubt it lives.
+        let is_alive = || shared.is_role_taken(Role::Consumer).unwrap_or(true);
+        let taken = consumer.taken.load(Ordering::Relaxed);
+        let released = consumer.released.load(Ordering::Relaxed);
+        let from = if taken > released && is_alive() { taken } else { released };
+        cursors.tail.load(Ordering::Relaxed).saturating_sub(from)
+    }
+
+    fn room(shared: &Shared) -> u64 {
+        let cursors: Ref<Cursors> = shared.words(layout::CURSORS_OFFSET);
+        let consumer = &cursors.consumer;
+        let used =
+            cursors.tail.load(Ordering::Relaxed).saturating_sub(consumer.released.load(Ordering::Relaxed));
+        shared.geometry().capacity.saturating_sub(used)
     }
 
     /// The flag beside the bell is all there is: the producer looks at it before each message.

@@ -136,6 +136,10 @@ unsafe impl Receiver for SpscReceiver {
         true
     }
 
+    fn waiting(&self) -> u64 {
+        self.reader.waiting()
+    }
+
     fn is_held_up(&self) -> bool {
         false
     }
@@ -223,6 +227,10 @@ unsafe impl Keeper for SpscReceiver {
         spans: &'a [Span],
     ) -> impl Iterator<Item = (*const u8, usize)> + 'a {
         self.reader.payloads(run, spans).map(|span| (self.reader.payload(span.offset), span.len))
+    }
+
+    fn run_redeliveries<'a>(&'a self, run: TakenRun, _spans: &'a [Span]) -> impl Iterator<Item = u64> + 'a {
+        self.reader.frames(run).map(|frame| self.reader.redeliveries(&frame))
     }
 
     #[inline(always)]

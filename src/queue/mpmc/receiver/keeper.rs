@@ -98,6 +98,10 @@ unsafe impl Keeper for MpmcKeeper {
         spans.iter().map(|taken| self.bytes(*taken))
     }
 
+    fn run_redeliveries<'a>(&'a self, _run: Run, spans: &'a [Taken]) -> impl Iterator<Item = u64> + 'a {
+        spans.iter().map(|taken| self.redeliveries(*taken))
+    }
+
     #[inline(always)]
     fn release_run(&self, _run: Run, spans: &[Taken]) {
         self.member.links.release_all(spans.iter().map(|taken| taken.position));

@@ -1,0 +1,76 @@
+//! Waiting for a role: a standby that takes over when the one before it has ended.
+//!
+//! A standby polls. It does not park on an eventcount of the queue: those are signalled for messages and room, a signal wakes one
+//! waiter, and a standby must not take it from a participant.
+
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
+
+use super::kind::Kind;
+use super::{BytesConsumer, BytesProducer, BytesQueue};
+use crate::error::AttachError;
+
+/// The first and the longest pause between two attempts.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+impl<K: Kind> BytesQueue<K> {
+    /// Becomes the queue's consumer as [`consumer`](Self::consumer) does, waiting for at most `timeout` until that is possible: SPSC,
+    /// until the consumer that lives has ended in whatever way; MPMC, until there is a free place.
+    ///
+    /// The end of the one before is noticed within 20 ms. Whoever waits here costs the participants nothing.
+    ///
+    /// # Errors
+    /// As [`consumer`](Self::consumer): `RoleTaken` or `NoEntry` when the time is up. `Interrupted` if a signal handler ran meanwhile.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+    /// let active = queue.consumer()?;
+    /// let standby = queue.clone();
+    /// let takes_over = std::thread::spawn(move || standby.consumer_timeout(Duration::from_secs(10)).map(|_| ()));
+    /// drop(active);
+    /// takes_over.join().unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn consumer_timeout(&self, timeout: Duration) -> Result<BytesConsumer<K>, AttachError> {
+        within(timeout, || self.consumer())
+    }
+
+    /// Becomes the queue's producer as [`producer`](Self::producer) does, waiting for at most `timeout` until that is possible: see
+    /// [`consumer_timeout`](Self::consumer_timeout).
+    ///
+    /// # Errors
+    /// As [`producer`](Self::producer): `RoleTaken` or `NoEntry` when the time is up. `Interrupted` if a signal handler ran meanwhile.
+    pub fn producer_timeout(&self, timeout: Duration) -> Result<BytesProducer<K>, AttachError> {
+        within(timeout, || self.producer())
+    }
+}
+
+fn within<R>(timeout: Duration, attach: impl Fn() -> Result<R, AttachError>) -> Result<R, AttachError> {
+    // None: longer than clocks can tell.
+    let deadline = Instant::now().checked_add(timeout);
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let taken = match attach() {
+            Err(error @ (AttachError::RoleTaken { .. } | AttachError::NoEntry { .. })) => error,
+            other => return other,
+        };
+        let left = deadline.map_or(pause, |deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            return Err(taken);
+        }
+        match clock_nanosleep(
+            ClockId::CLOCK_MONOTONIC,
+            ClockNanosleepFlags::empty(),
+            &TimeSpec::from(pause.min(left)),
+        ) {
+            Err(Errno::EINTR) => return Err(AttachError::Interrupted),
+            _ => pause = (pause * 2).min(LONGEST_PAUSE),
+        }
+    }
+}

@@ -2,6 +2,8 @@
 
 #[path = "common/bound.rs"]
 mod bound;
+#[path = "lifecycle/closed.rs"]
+mod closed;
 #[path = "common/ends.rs"]
 mod ends;
 #[path = "lifecycle/orphaned.rs"]

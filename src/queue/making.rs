@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::closed::{MOST_BUSY, WHILE_BUSY, Way};
 use super::kind::Engine;
 use super::opening::{
     absolute, check_kind, create_error, find, initial_contents, new_preamble, not_created, resolve,
@@ -81,6 +82,7 @@ impl Shared {
             return Err(OpenError::Unlinked { path });
         }
         shared.check_boot(handling)?;
+        shared.note_closed();
         Ok(Arc::new(shared))
     }
 
@@ -91,11 +93,20 @@ impl Shared {
     ) -> Result<Arc<Self>, OpenError> {
         // Somebody may create it between our look and our creation, or unlink it just after; but not for ever. What
         // stays there and stays unlinked has a second name.
-        let mut tries = 0;
+        let (mut tries, mut busy) = (0, 0);
         loop {
             let unlinked = match Self::open::<K>(name, schema, options.handling) {
                 Err(OpenError::NotFound { .. }) => None,
                 Err(error @ OpenError::Unlinked { .. }) => Some(error),
+                Ok(shared) => match shared.give_way::<K>()? {
+                    Way::Free if tries < MOST_TRIES => None,
+                    Way::Busy if busy < MOST_BUSY => {
+                        busy += 1;
+                        std::thread::sleep(WHILE_BUSY);
+                        continue;
+                    }
+                    _ => return Ok(shared),
+                },
                 other => return other,
             };
             match (Self::create::<K>(name, options, schema), unlinked) {

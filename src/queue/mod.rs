@@ -4,6 +4,7 @@ mod asked;
 mod bells;
 mod boot;
 mod claim;
+mod closed;
 mod consumer;
 mod description;
 mod estimates;

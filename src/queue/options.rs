@@ -60,6 +60,7 @@ pub(crate) struct Handling {
     pub(crate) guard_truncation: bool,
     pub(crate) unlink_with_last: bool,
     pub(crate) end_when_orphaned: bool,
+    pub(crate) replace_closed: bool,
     pub(crate) after_power_loss: AfterPowerLoss,
     /// What the file may ask of this process; none: whatever it says.
     pub(crate) limits: Option<Limits>,
@@ -74,6 +75,7 @@ impl Default for Handling {
             guard_truncation: false,
             unlink_with_last: false,
             end_when_orphaned: false,
+            replace_closed: false,
             after_power_loss: AfterPowerLoss::Refuse,
             limits: None,
         }
@@ -325,6 +327,32 @@ impl Options {
     #[must_use]
     pub fn end_when_orphaned(mut self, end: bool) -> Self {
         self.handling.end_when_orphaned = end;
+        self
+    }
+
+    /// `open_or_create_with` makes a new queue in the place of one that is closed, if everything was received and no
+    /// process takes part in it. So a service that closes its queue to shut down finds an open one at its next start. If
+    /// nothing is said, a closed queue is opened, and [`notices`](crate::BytesQueue::notices) say so
+    /// ([`Notice::Closed`](crate::Notice::Closed)); as it is if messages are left, or somebody still takes part.
+    ///
+    /// ```
+    /// use ringway::{Notice, Options, mpmc::BytesQueue};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("jobs");
+    /// let options = Options::new().replace_closed(true);
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { BytesQueue::open_or_create_with(&name, &options)? };
+    /// queue.close();
+    /// drop(queue);
+    /// // The next start:
+    /// // SAFETY: as above.
+    /// let queue = unsafe { BytesQueue::open_or_create_with(&name, &options)? };
+    /// queue.producer()?.send(b"job")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn replace_closed(mut self, replace: bool) -> Self {
+        self.handling.replace_closed = replace;
         self
     }
 

@@ -204,6 +204,21 @@ impl Shared {
         self.handling().unlink_with_last && self.is_unlinked().unwrap_or(false)
     }
 
+    /// Removes the queue if nobody takes part. Whether its name does not lead to it any more.
+    pub(super) fn remove_if_unused(&self) -> io::Result<bool> {
+        let _lock = AttachLock::take(self.file(), self.path()).map_err(|error| match error {
+            AttachLockError::Busy => io::Error::other("another process has been attaching to it for seconds"),
+            AttachLockError::Io(source) => source,
+        })?;
+        if has_participants(self.file(), self.geometry())? {
+            return Ok(false);
+        }
+        if take_name(self.path(), self.file())? {
+            mark_dead(self.file())?;
+        }
+        Ok(true)
+    }
+
     /// Gives the share back, and removes the queue if it was the last and nobody takes part.
     fn leave(&mut self) -> io::Result<()> {
         let Some(share) = self.take_owner() else { return Ok(()) };

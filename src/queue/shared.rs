@@ -279,7 +279,7 @@ impl Shared {
 
     /// How a queue is dealt with that belongs to this one.
     pub(super) fn handling_beside(&self) -> Handling {
-        Handling { unlink_with_last: false, end_when_orphaned: false, ..self.handling }
+        Handling { unlink_with_last: false, end_when_orphaned: false, replace_closed: false, ..self.handling }
     }
 
     pub(super) fn set_owner(&mut self, owner: Lease) {

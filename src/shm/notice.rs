@@ -29,6 +29,8 @@ pub enum Notice {
         /// What the kernel said.
         reason: String,
     },
+    /// The queue that was opened is closed: nothing is sent any more, and receiving ends once everything was taken.
+    Closed,
     /// A size was rounded to what a queue can have.
     Rounded {
         /// The option.
@@ -102,6 +104,10 @@ impl fmt::Display for Notice {
             Self::NoHugePages { reason } => {
                 write!(f, "no huge pages: {reason}; /dev/shm and memfd queues of some MiB can have them")
             }
+            Self::Closed => f.write_str(
+                "the queue is closed: nothing can be sent, and receiving ends when everything was taken; unlink it to begin anew, or \
+                 open it with `Options::replace_closed`",
+            ),
             Self::Rounded { option, asked, made } => {
                 write!(f, "`{option}` was rounded: {asked} was asked for, and the queue has {made}")
             }

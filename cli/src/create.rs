@@ -10,6 +10,7 @@ use ringway::{CreateError, Delivery, Notice, Options, mpmc, spsc};
 
 use crate::ending::Ending;
 use crate::output::{Common, print_json, say};
+use crate::queue::SharingArguments;
 use crate::stat::{describe, json};
 use crate::text::parse_bytes;
 
@@ -42,6 +43,8 @@ pub(crate) struct Arguments {
     /// MPMC: a message that came again so often goes to the queue NAME.dead instead
     #[arg(long, value_name = "N")]
     max_redeliveries: Option<u32>,
+    #[command(flatten)]
+    sharing: SharingArguments,
     /// It is well if the queue exists already; it stays as it is
     #[arg(long)]
     if_missing: bool,
@@ -62,7 +65,7 @@ enum Kind {
 
 impl Arguments {
     fn options(&self) -> Options {
-        let mut options = Options::new();
+        let mut options = Options::new().sharing(self.sharing.sharing.into());
         if let Some(bytes) = self.capacity {
             options = options.capacity(bytes);
         }

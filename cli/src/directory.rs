@@ -1,5 +1,6 @@
 //! The queues of a directory.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -28,6 +29,26 @@ pub(crate) fn queues(directory: &Path) -> Result<Vec<Found>> {
     }
     found.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(found)
+}
+
+/// The queues that a name on the command line means: those of a directory, or the one that it names.
+pub(crate) fn meant(target: &Path) -> Result<Vec<Found>> {
+    // A bare name is a queue in /dev/shm, even if there is a directory of that name here.
+    let is_path = target.as_os_str().as_bytes().contains(&b'/');
+    if (is_path || target == Path::new(".")) && target.is_dir() {
+        return queues(target);
+    }
+    let inspector = Inspector::open(target);
+    match &inspector {
+        Ok(opened) => Ok(vec![(opened.path().to_path_buf(), inspector)]),
+        Err(InspectError::Open(error))
+            if is_broken_queue(error) || matches!(error, OpenError::Truncated { .. }) =>
+        {
+            Ok(vec![(target.to_path_buf(), inspector)])
+        }
+        // There is nothing to find anything wrong with.
+        Err(_) => Err(inspector.expect_err("just matched").into()),
+    }
 }
 
 /// Whether what could not be opened begins as a queue does.

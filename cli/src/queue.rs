@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use ringway::inspect::{Inspector, QueueKind};
-use ringway::{OpenError, mpmc, spsc};
+use ringway::{OpenError, Options, Sharing, mpmc, spsc};
 
 /// A queue of bytes, of whichever kind it is.
 pub(crate) enum BytesQueue {
@@ -12,20 +13,57 @@ pub(crate) enum BytesQueue {
     Mpmc(mpmc::BytesQueue),
 }
 
-/// Opens a queue of bytes.
-pub(crate) fn open(name: &Path) -> Result<BytesQueue> {
+/// Who may take part in a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Users {
+    /// Processes of the same user: mode 0600
+    Owner,
+    /// And those of the file's group: mode 0660
+    Group,
+    /// Everybody on the machine: mode 0666
+    Everybody,
+}
+
+impl From<Users> for Sharing {
+    fn from(users: Users) -> Self {
+        match users {
+            Users::Owner => Self::Owner,
+            Users::Group => Self::Group,
+            Users::Everybody => Self::Everybody,
+        }
+    }
+}
+
+/// What a command says that takes part.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(crate) struct SharingArguments {
+    /// Who may write to the queue's file, and is trusted by that; a file that more can write to is refused
+    #[arg(long, value_name = "WHO", value_enum, default_value_t = Users::Owner)]
+    pub(crate) sharing: Users,
+}
+
+/// Opens a queue of bytes. Participants are told when its name leads elsewhere.
+pub(crate) fn open(name: &Path, arguments: SharingArguments) -> Result<BytesQueue> {
     let kind = Inspector::open(name)?.header().kind;
+    let options = Options::new().sharing(arguments.sharing.into()).end_when_orphaned(true);
     let queue = match kind {
         // SAFETY: who runs this command on a queue vouches for it: only programs that use ringway write to the file.
         // Nothing in here writes to the file in any other way, and children that `recv` forks only replace their program.
-        QueueKind::Spsc => unsafe { spsc::BytesQueue::open(name) }.map(BytesQueue::Spsc),
+        QueueKind::Spsc => unsafe { spsc::BytesQueue::open_with(name, &options) }.map(BytesQueue::Spsc),
         // SAFETY: as above.
-        QueueKind::Mpmc => unsafe { mpmc::BytesQueue::open(name) }.map(BytesQueue::Mpmc),
+        QueueKind::Mpmc => unsafe { mpmc::BytesQueue::open_with(name, &options) }.map(BytesQueue::Mpmc),
     };
-    let is_typed = matches!(queue, Err(OpenError::WrongType { .. }));
-    let queue = queue.map_err(anyhow::Error::from);
-    match is_typed {
-        true => queue.context("this takes part only in queues of bytes; `ringway peek` looks into others"),
-        false => queue,
+    let advice = match &queue {
+        Err(OpenError::WrongType { .. }) => {
+            Some("this takes part only in queues of bytes; `ringway peek` looks into others")
+        }
+        Err(OpenError::NotOurs { .. }) => Some(
+            "others can write to this queue; if they are trusted, say `--sharing group` or `--sharing everybody`",
+        ),
+        _ => None,
+    };
+    match advice {
+        Some(advice) => queue.context(advice),
+        None => queue.map_err(anyhow::Error::from),
     }
 }

@@ -5,8 +5,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use ringway::inspect::{Inspector, SchemaHeader};
+use ringway::schema::Description;
+use serde::Serialize;
 
 use crate::ending::Ending;
+use crate::fields::{Type, outline};
 use crate::output::{Common, Paint, print_json, say};
 use crate::stat::{json, shape};
 use crate::text::{counted, hex};
@@ -26,9 +29,14 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
     let inspector = Inspector::open(&arguments.queue)?;
     let header = inspector.header();
+    let description = match header.schema.format {
+        0 => None,
+        _ => Some(inspector.description()?),
+    };
+    let text = description.as_ref().map_or("", Description::text);
     let mut out = io::stdout().lock();
     if arguments.json {
-        print_json(&mut out, &json::Schema::new(&header.schema), false)?;
+        print_json(&mut out, &Json::new(&header.schema, text), false)?;
         return Ok(Ending::Well);
     }
     let paint = Paint::new(arguments.common.color);
@@ -39,7 +47,40 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
         say!(&mut out, "  {name:<12} {value}")?;
     }
     say!(&mut out, "  {:<12} {}", "messages", shape(header))?;
+    // The first line names the type once more, the last one its size.
+    let lines: Vec<&str> = text.lines().skip(1).collect();
+    if let Some((_, fields)) = lines.split_last().filter(|(_, fields)| !fields.is_empty()) {
+        say!(&mut out, "  fields")?;
+        fields.iter().try_for_each(|line| say!(&mut out, "  {line}"))?;
+    }
     Ok(Ending::Well)
+}
+
+/// What a header says about its messages, and what the file says of their types.
+#[derive(Serialize)]
+struct Json<'d> {
+    #[serde(flatten)]
+    schema: json::Schema,
+    /// As it stands in the file; null if messages are bytes.
+    description: Option<&'d str>,
+    /// The structs and enums in it.
+    types: Vec<Type<'d>>,
+    /// Why the description could not be understood.
+    types_error: Option<String>,
+}
+
+impl<'d> Json<'d> {
+    fn new(schema: &SchemaHeader, text: &'d str) -> Self {
+        let schema = json::Schema::new(schema);
+        if text.is_empty() {
+            return Self { schema, description: None, types: Vec::new(), types_error: None };
+        }
+        let (types, types_error) = match outline(text) {
+            Ok(types) => (types, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        Self { schema, description: Some(text), types, types_error }
+    }
 }
 
 /// What a header says about its messages.

@@ -16,7 +16,7 @@ use crate::ending::Ending;
 use crate::framing::{Format, Next};
 use crate::interrupt;
 use crate::output::{BYTES, Common, Progress, STREAM, complain};
-use crate::queue::{self, BytesQueue};
+use crate::queue::{self, BytesQueue, SharingArguments};
 use crate::text::{counted, parse_duration};
 
 /// What may be said on the command line.
@@ -29,24 +29,28 @@ pub(crate) struct Arguments {
     /// How messages follow one another in the input
     #[arg(long, value_enum, default_value_t = Format::Lines)]
     format: Format,
-    /// Send so many messages, then end
+    /// Send at most this many messages, then end
     #[arg(long, short = 'n', value_name = "N")]
     count: Option<u64>,
-    /// Give up if there is no room for so long; exit code 4 then
+    /// Wait at most this long for room; exit code 4 when that time is up
     #[arg(long, short, value_name = "TIME", value_parser = parse_duration)]
     timeout: Option<Duration>,
+    #[command(flatten)]
+    sharing: SharingArguments,
     #[command(flatten)]
     common: Common,
 }
 
 /// Bytes that are read at one go, and asked for in a pipe.
 const BUFFER: usize = 1 << 20;
+/// How long a full queue without a consumer is waited for in silence.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Messages that go out together.
 const BATCH: usize = 255;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
     interrupt::watch()?;
-    match queue::open(&arguments.queue)? {
+    match queue::open(&arguments.queue, arguments.sharing)? {
         BytesQueue::Spsc(queue) => send(arguments, queue.producer()?, queue.path()),
         BytesQueue::Mpmc(queue) => send(arguments, queue.producer()?, queue.path()),
     }
@@ -59,6 +63,7 @@ fn send<K: Kind>(arguments: &Arguments, producer: BytesProducer<K>, path: &Path)
         sent: 0,
         limit: arguments.count.unwrap_or(u64::MAX),
         timeout: arguments.timeout,
+        may_say_full: !arguments.common.quiet,
     };
     let ending = match arguments.messages.as_slice() {
         [] => {
@@ -99,6 +104,8 @@ struct Pump<'a, K: Kind> {
     sent: u64,
     limit: u64,
     timeout: Option<Duration>,
+    /// Whether it is still to be said that the queue is full and nothing receives.
+    may_say_full: bool,
 }
 
 impl<K: Kind> Pump<'_, K> {
@@ -197,14 +204,15 @@ impl<K: Kind> Pump<'_, K> {
                     }
                     messages = &messages[1..];
                 }
-                Err(error) => return Err(error).with_context(|| self.at("it cannot be sent")),
+                Err(error) => return Err(self.failed(error)),
             }
         }
         Ok(Ending::Well)
     }
 
     fn send_patiently(&mut self, message: &[u8]) -> Result<Ending> {
-        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        let start = Instant::now();
+        let deadline = self.timeout.map(|timeout| start + timeout);
         loop {
             let left =
                 deadline.map_or(interrupt::SLICE, |then| then.saturating_duration_since(Instant::now()));
@@ -215,10 +223,32 @@ impl<K: Kind> Pump<'_, K> {
                 }
                 Err(SendError::Timeout) if interrupt::is_requested() => return Ok(Ending::Interrupted),
                 Err(SendError::Timeout) if left.is_zero() => return Ok(Ending::Short),
-                Err(SendError::Timeout) => {}
-                Err(error) => return Err(error).with_context(|| self.at("it cannot be sent")),
+                Err(SendError::Timeout) => self.say_full(start),
+                Err(error) => return Err(self.failed(error)),
             }
         }
+    }
+
+    /// A wait that nothing will end looks like one for a slow consumer: said once.
+    fn say_full(&mut self, since: Instant) {
+        if self.may_say_full && since.elapsed() >= PATIENCE && !self.producer.has_consumer().unwrap_or(true) {
+            self.may_say_full = false;
+            complain!(
+                "{}: the queue is full, and no consumer is attached; waiting for room",
+                self.path.display()
+            );
+        }
+    }
+
+    fn failed(&self, error: SendError) -> anyhow::Error {
+        let what = match error {
+            // Messages just before it may be in the file that had the name.
+            SendError::Orphaned { .. } => {
+                format!("it cannot be sent, after {}", counted(self.sent, "message"))
+            }
+            _ => "it cannot be sent".into(),
+        };
+        anyhow::Error::from(error).context(self.at(&what))
     }
 
     /// What went wrong, with the next message.

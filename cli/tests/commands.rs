@@ -95,6 +95,26 @@ fn stat_says_what_is_in_a_queue_and_who_takes_part() {
 }
 
 #[test]
+fn stat_takes_a_directory() {
+    let place = Place::new();
+    let (one, two) = (place.create("one", &[]), place.create("two", &["-k", "mpmc"]));
+    std::fs::write(place.at("notes.txt"), "not a queue at all").unwrap();
+    let names = [one.to_str().unwrap(), two.to_str().unwrap()];
+    ringway("stat").arg(place.path()).run().well().says(&names);
+    let all = ringway("stat").arg("--json").arg(place.path()).run().well().json_lines();
+    assert_eq!(all.iter().map(|queue| queue["path"].as_str().unwrap()).collect::<Vec<_>>(), names);
+    ringway("stat").args(["--prometheus"]).arg(place.path()).run().well().says(&names);
+    let rates = ringway("stat").args(["-i", "1ms", "-n", "2", "--json"]).arg(place.path()).run().well();
+    assert_eq!(rates.json_lines().len(), 4);
+    // A file that is broken hides no other.
+    std::fs::write(place.at("broken"), b"RINGWAY\x1abut no more").unwrap();
+    let done = ringway("stat").arg(place.path()).run().fails(&["broken", "1 file cannot be looked into"]);
+    done.says(&names);
+    let empty = Place::new();
+    assert_eq!(ringway("stat").arg(empty.path()).run().well().stdout(), "");
+}
+
+#[test]
 fn stat_tells_rates_over_an_interval() {
     let place = Place::new();
     let (one, two) = (place.create("one", &[]), place.create("two", &["-k", "mpmc"]));

@@ -209,3 +209,35 @@ fn what_is_damaged_is_shown_as_far_as_it_can_be() {
     let object = ringway("peek").arg("--json").arg(&path).run().well().json();
     assert!(object["fields"].is_null() && object["fields_error"].as_str().unwrap().contains("fingerprint"));
 }
+
+#[test]
+fn schema_has_the_fields() {
+    let place = Place::new();
+    let path = place.at("ticks");
+    with_ticks(&path, 0..1);
+    let shown = ringway("schema").arg(&path).run().well();
+    let shown =
+        shown.says(&["`Tick`", "  fields\n", "    struct Tick\n", "      symbol: String at offset 0\n"]);
+    assert!(
+        shown.stdout().contains("enum Side") && shown.stdout().contains("variant Limit = 2"),
+        "{}",
+        shown.stdout()
+    );
+    let schema = ringway("schema").arg("--json").arg(&path).run().well().json();
+    assert!(schema["description"].as_str().unwrap().starts_with("message Tick\n"));
+    let types = schema["types"].as_array().unwrap();
+    let of = |name: &str| types.iter().find(|one| one["name"] == name).unwrap();
+    assert_eq!(of("Tick")["fields"][0], json!({"name": "symbol", "type": "String", "offset": 0}));
+    assert_eq!(of("Tick")["fields"].as_array().unwrap().len(), 4);
+    assert_eq!(of("Side")["variants"][2]["name"], "Limit");
+    assert_eq!(of("Side")["variants"][2]["fields"][0]["type"], "u64");
+    assert!(schema["types_error"].is_null() && of("Side")["size"].as_u64().is_some());
+    // Types without fields of their own, and bytes.
+    let path = place.at("pairs");
+    // SAFETY: only this test uses the file.
+    drop(unsafe { ringway::spsc::Queue::<(u32, String)>::create(&path) }.unwrap());
+    let shown = ringway("schema").arg(&path).run().well().stdout();
+    assert!(shown.contains("(u32, String)") && !shown.contains("fields"), "{shown}");
+    let path = place.create("bytes", &[]);
+    assert!(ringway("schema").arg("--json").arg(&path).run().well().json()["description"].is_null());
+}

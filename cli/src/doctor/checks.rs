@@ -2,26 +2,26 @@
 
 use std::time::Duration;
 
-use ringway::Role;
 use ringway::inspect::{Liveness, Participant, QueueKind, Snapshot, Survival};
+use ringway::{Role, Sharing};
 
 use super::Still;
 use super::finding::{Finding, Remedy};
 use crate::stat::{dead_letters, dead_letters_path, letters_of_others};
 use crate::text::{ago, bytes, counted, duration};
 
-pub(super) fn check(snapshot: &Snapshot, still: &Still) -> Vec<Finding> {
+pub(super) fn check(snapshot: &Snapshot, still: &Still, sharing: Sharing) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(outlived(snapshot));
     if !findings.is_empty() {
         // Its words may be of several moments.
-        findings.extend(file(snapshot));
+        findings.extend(file(snapshot, sharing));
         return findings;
     }
     findings.extend(damage(snapshot));
     if !findings.is_empty() {
         // What else its words say cannot be trusted, and no repair is safe.
-        findings.extend(file(snapshot));
+        findings.extend(file(snapshot, sharing));
         return findings;
     }
     findings.extend(unlinked(snapshot));
@@ -31,7 +31,7 @@ pub(super) fn check(snapshot: &Snapshot, still: &Still) -> Vec<Finding> {
     findings.extend(roles(snapshot));
     findings.extend(fullness(snapshot));
     findings.extend(letters(snapshot));
-    findings.extend(file(snapshot));
+    findings.extend(file(snapshot, sharing));
     findings.extend(holders(snapshot));
     findings.extend(dropped(snapshot));
     findings
@@ -266,7 +266,7 @@ fn wrong_letters(snapshot: &Snapshot) -> Option<Finding> {
     )
 }
 
-fn file(snapshot: &Snapshot) -> Vec<Finding> {
+fn file(snapshot: &Snapshot, sharing: Sharing) -> Vec<Finding> {
     let mut findings = Vec::new();
     let file = &snapshot.file;
     if file.allocated < file.needed {
@@ -280,13 +280,21 @@ fn file(snapshot: &Snapshot) -> Vec<Finding> {
             .advice("it was copied, or its filesystem compresses or copies on write: create it anew on another one"),
         );
     }
-    if file.mode & 0o022 != 0 {
-        findings
-            .push(Finding::warning(format!("others may write to the file (mode {:04o})", file.mode)).advice(
-                "every process that can write it must be trusted: chmod it, if that is not intended",
-            ));
-    }
+    findings.extend(writers(file.mode, sharing));
     findings
+}
+
+/// Who may write to the file. A mode that sharing gives is meant so: the group's always, everybody's if that is said.
+fn writers(mode: u32, sharing: Sharing) -> Option<Finding> {
+    match (mode & 0o777, sharing) {
+        (mode, _) if mode & 0o022 == 0 => None,
+        (0o660, _) => Some(Finding::note("it is shared with the file's group (mode 0660)".into())),
+        (0o666, Sharing::Everybody) => Some(Finding::note("it is shared with everybody (mode 0666)".into())),
+        _ => Some(Finding::warning(format!("others may write to the file (mode {mode:04o})")).advice(
+            "every process that can write it must be trusted: chmod it if that is not intended; if it is, say \
+             `--sharing everybody`",
+        )),
+    }
 }
 
 /// Who holds what, since when: no fault in itself.

@@ -8,15 +8,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use ringway::InspectError;
 use ringway::inspect::{Inspector, Snapshot};
-use ringway::{InspectError, OpenError};
 use serde::Serialize;
 
-use crate::directory::{self, DEFAULT, is_broken_queue};
+use crate::directory::{self, DEFAULT};
 use crate::ending::Ending;
 use crate::interrupt;
 use crate::json_path::JsonPath;
 use crate::output::{Common, FILES, Paint, Progress, print_json, say};
+use crate::queue::SharingArguments;
 use crate::text::counted;
 
 use finding::{Finding, Remedy, Severity};
@@ -34,6 +35,8 @@ pub(crate) struct Arguments {
     /// Print an object for each queue, on a line of its own
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    sharing: SharingArguments,
     #[command(flatten)]
     common: Common,
 }
@@ -58,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
     let mut is_all_well = true;
     let mut seen = 0;
     for target in &arguments.queues {
-        let targets = targets(target)?;
+        let targets = directory::meant(target)?;
         let mut progress = Progress::new(targets.len() as u64, FILES, arguments.common.quiet);
         for (path, inspector) in targets {
             if interrupt::is_requested() {
@@ -80,26 +83,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
     Ok(if is_all_well { Ending::Well } else { Ending::Findings })
 }
 
-/// The queues that are meant.
-fn targets(target: &Path) -> Result<Vec<directory::Found>> {
-    // A bare name is a queue in /dev/shm, even if there is a directory of that name here.
-    let is_path = target.as_os_str().to_string_lossy().contains('/');
-    if (is_path || target == Path::new(".")) && target.is_dir() {
-        return directory::queues(target);
-    }
-    let inspector = Inspector::open(target);
-    match &inspector {
-        Ok(opened) => Ok(vec![(opened.path().to_path_buf(), inspector)]),
-        Err(InspectError::Open(error)) if is_broken(error) => Ok(vec![(target.to_path_buf(), inspector)]),
-        // There is nothing to find anything wrong with.
-        Err(_) => Err(inspector.expect_err("just matched").into()),
-    }
-}
-
-fn is_broken(error: &OpenError) -> bool {
-    is_broken_queue(error) || matches!(error, OpenError::Truncated { .. })
-}
-
 fn diagnose(
     arguments: &Arguments,
     path: PathBuf,
@@ -109,7 +92,7 @@ fn diagnose(
         Ok(inspector) => inspector,
         Err(error) => return Ok(Diagnosis::new(path, vec![Finding::broken(&error)])),
     };
-    let mut findings = look(&inspector)?;
+    let mut findings = look(&inspector, arguments)?;
     if arguments.repair {
         let mut done = Vec::new();
         for remedy in findings.iter().filter_map(|finding| finding.remedy) {
@@ -120,14 +103,14 @@ fn diagnose(
         if !done.is_empty() {
             let outcomes: Vec<Finding> = done.into_iter().map(|remedy| apply(&path, remedy)).collect();
             // What is still wrong is found again; what is gone is gone.
-            findings = if path.exists() { look(&inspector)? } else { Vec::new() };
+            findings = if path.exists() { look(&inspector, arguments)? } else { Vec::new() };
             findings.splice(0..0, outcomes);
         }
     }
     Ok(Diagnosis::new(path, findings))
 }
 
-fn look(inspector: &Inspector) -> Result<Vec<Finding>> {
+fn look(inspector: &Inspector, arguments: &Arguments) -> Result<Vec<Finding>> {
     let mut snapshot = inspector.snapshot()?;
     // What is between two states now is somewhere else in a moment, unless somebody stands still.
     let mut still = Still::new(&snapshot);
@@ -137,7 +120,7 @@ fn look(inspector: &Inspector) -> Result<Vec<Finding>> {
         snapshot = inspector.snapshot()?;
         still.keep(&snapshot);
     }
-    Ok(checks::check(&snapshot, &still))
+    Ok(checks::check(&snapshot, &still, arguments.sharing.sharing.into()))
 }
 
 /// What has not moved from look to look.

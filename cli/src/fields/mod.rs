@@ -6,6 +6,7 @@
 //! decode.rs  pointers.rs  tables.rs    bytes to values
 //! scalars.rs  address.rs  value.rs
 //! show.rs  json.rs                     values to people, and to machines
+//! outline.rs                           types to machines
 //! ```
 //!
 //! Description and bytes come from a file that may be damaged or hostile: nothing in them is believed, and how much is
@@ -17,6 +18,7 @@ mod description;
 mod json;
 mod known;
 mod layout;
+mod outline;
 mod pointers;
 mod scalars;
 mod show;
@@ -31,6 +33,7 @@ mod tests;
 
 use ringway::schema::Description;
 
+pub(crate) use outline::{Type, outline};
 pub(crate) use show::lines;
 pub(crate) use value::Value;
 

@@ -1,10 +1,11 @@
 //! `ringway peek` and `ringway tail`: messages, without consuming them.
 
+mod follow;
 mod message;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -13,9 +14,9 @@ use ringway::schema::Description;
 
 use crate::ending::Ending;
 use crate::fields::Fields;
-use crate::interrupt;
 use crate::output::{Common, Paint, complain};
 use crate::text::{counted, parse_bytes, parse_duration};
+pub(crate) use follow::tail;
 use message::Printer;
 
 /// What may be said on the command line.
@@ -34,9 +35,12 @@ pub(crate) struct Tail {
     #[command(flatten)]
     what: What,
     /// Go on with those that come, until Ctrl-C; those that are consumed faster than they are seen are missed
-    #[arg(long, short = 'f', short_alias = 'F')]
+    #[arg(long, short = 'f')]
     follow: bool,
-    /// With --follow: look once in so long
+    /// As --follow, and go on with another queue that gets the name, instead of ending with an error
+    #[arg(long, short = 'F')]
+    follow_name: bool,
+    /// With --follow or --follow-name: look again every TIME
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "50ms")]
     interval: Duration,
 }
@@ -90,26 +94,6 @@ pub(crate) fn peek(arguments: &Peek) -> Result<Ending> {
         complain!("{}: no message waits", inspector.path().display());
     }
     seen.check()
-}
-
-pub(crate) fn tail(arguments: &Tail) -> Result<Ending> {
-    interrupt::watch()?;
-    let what = &arguments.what;
-    let inspector = Inspector::open(&what.queue)?;
-    let schema = what.schema(&inspector);
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    let mut viewer = what.viewer(&inspector, &schema, &mut out);
-    let mut seen = viewer.show_newest(what.count)?;
-    loop {
-        viewer.out.flush()?;
-        if !arguments.follow || seen.last.damage.is_some() {
-            return seen.check();
-        }
-        if interrupt::sleep_until(Instant::now() + arguments.interval) {
-            return Ok(Ending::Interrupted);
-        }
-        seen = viewer.show(&Look::new().held(true), Start::From(seen.last.next), 1 << 16)?;
-    }
 }
 
 /// What the file says of its messages; why not, in words.

@@ -19,7 +19,7 @@ use crate::ending::Ending;
 use crate::framing::Format;
 use crate::interrupt;
 use crate::output::{Common, complain};
-use crate::queue::{self, BytesQueue};
+use crate::queue::{self, BytesQueue, SharingArguments};
 use crate::text::{counted, parse_duration};
 
 use idle::{Idle, Stop};
@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Format::Lines, conflicts_with = "exec")]
     format: Format,
     /// Wait for more when the queue is empty, instead of ending
-    #[arg(long, short = 'f', short_alias = 'F')]
+    #[arg(long, short = 'f')]
     follow: bool,
     /// Receive at most this many messages; exit code 4 if there were fewer
     #[arg(long, short = 'n', value_name = "N")]
@@ -71,6 +71,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "10s")]
     backoff: Duration,
     #[command(flatten)]
+    sharing: SharingArguments,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -82,7 +84,8 @@ RINGWAY_REDELIVERIES. SIGINT, SIGTERM and SIGHUP are passed on to commands, whic
 is killed, its commands receive SIGTERM.
 
 Exit code 4: the time of --timeout was up, or there were fewer messages than --count. An empty queue without --timeout,
---count and --follow ends with 0, and so does a closed one.";
+--count and --follow ends with 0, and so does a closed one. If the queue's name leads elsewhere by now, because it was removed
+or created anew, recv ends with 1 once nothing is left to be received.";
 
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -94,7 +97,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
     interrupt::watch()?;
-    match queue::open(&arguments.queue)? {
+    match queue::open(&arguments.queue, arguments.sharing)? {
         BytesQueue::Spsc(queue) => receive(arguments, &queue.consumer()?, queue.max_message(), queue.path()),
         BytesQueue::Mpmc(queue) => receive(arguments, &queue.consumer()?, queue.max_message(), queue.path()),
     }

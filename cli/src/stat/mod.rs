@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use ringway::inspect::{Inspector, Peek, Snapshot};
 
+use crate::directory;
 use crate::ending::Ending;
 use crate::interrupt;
-use crate::output::{Common, Paint, print_json, print_raw, say};
-use crate::text::parse_duration;
+use crate::output::{Common, Paint, complain, print_json, print_raw, say};
+use crate::text::{counted, parse_duration};
 
 pub(crate) use human::{describe, liveness, process, shape};
 pub(crate) use rates::{Rates, Tracker};
@@ -23,7 +24,7 @@ pub(crate) use rates::{Rates, Tracker};
 /// What may be said on the command line.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The queues
+    /// Queues, or directories of queues
     #[arg(required = true)]
     queues: Vec<PathBuf>,
     /// Print JSON: an object for each queue, on one line if there are several or with --interval
@@ -51,15 +52,33 @@ struct Watched {
 pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
     interrupt::watch()?;
     let mut watched = Vec::new();
-    for queue in &arguments.queues {
-        watched.push(Watched { inspector: Inspector::open(queue)?, tracker: Tracker::default() });
+    let mut broken = 0;
+    for target in &arguments.queues {
+        let is_directory = target.is_dir();
+        for (_, inspector) in directory::meant(target)? {
+            match inspector {
+                Ok(inspector) => watched.push(Watched { inspector, tracker: Tracker::default() }),
+                // The others of a directory are shown.
+                Err(error) if is_directory => {
+                    complain!("{error}");
+                    broken += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
+    let ending = repeat(arguments, &mut watched)?;
+    anyhow::ensure!(broken == 0, "{} cannot be looked into, see above", counted(broken, "file"));
+    Ok(ending)
+}
+
+fn repeat(arguments: &Arguments, watched: &mut [Watched]) -> Result<Ending> {
     let Some(interval) = arguments.interval else {
-        show(arguments, &mut watched)?;
+        show(arguments, watched)?;
         return Ok(Ending::Well);
     };
     // So that there is something to compare the first ones with.
-    for one in &mut watched {
+    for one in watched.iter_mut() {
         one.tracker.note(&one.inspector.snapshot()?, &one.inspector.progress()?);
     }
     let mut then = Instant::now();
@@ -69,7 +88,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
         if interrupt::sleep_until(then) {
             return Ok(Ending::Interrupted);
         }
-        show(arguments, &mut watched)?;
+        show(arguments, watched)?;
         shown += 1;
     }
     Ok(Ending::Well)
@@ -109,7 +128,7 @@ fn show(arguments: &Arguments, watched: &mut [Watched]) -> Result<()> {
     if arguments.prometheus {
         print_raw(&mut out, &prometheus::text(&looks))?;
     } else if arguments.json {
-        let is_one_line = arguments.interval.is_some() || looks.len() > 1;
+        let is_one_line = arguments.interval.is_some() || looks.len() != 1;
         for (snapshot, rates) in &looks {
             print_json(&mut out, &json::Queue::new(snapshot, rates.as_ref()), is_one_line)?;
         }

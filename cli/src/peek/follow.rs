@@ -1,0 +1,102 @@
+//! `ringway tail`: the newest messages, and those that come; through the file that has the queue's name, or by the name.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use ringway::inspect::{Inspector, Peek as Look, Start};
+use ringway::{InspectError, OpenError};
+
+use super::{Tail, Viewer};
+use crate::ending::Ending;
+use crate::interrupt;
+use crate::output::complain;
+
+/// Why a file is followed no further.
+enum Stop {
+    Ended(Ending),
+    /// Its name leads elsewhere.
+    Renamed,
+}
+
+pub(crate) fn tail(arguments: &Tail) -> Result<Ending> {
+    interrupt::watch()?;
+    let what = &arguments.what;
+    let mut inspector = Inspector::open(&what.queue)?;
+    let mut is_first = true;
+    loop {
+        let schema = what.schema(&inspector);
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        let stop = follow(arguments, what.viewer(&inspector, &schema, &mut out), is_first)?;
+        drop(out);
+        let path = inspector.path().display();
+        match stop {
+            Stop::Ended(ending) => return Ok(ending),
+            Stop::Renamed if arguments.follow_name => {}
+            Stop::Renamed => bail!(
+                "{path}: the queue that was shown is no longer found by its name: it was removed or renamed, or another file is \
+                 in its place; -F follows the name"
+            ),
+        }
+        if !what.common.quiet {
+            complain!("{path}: another file has the name, or none; its messages are shown from now on");
+        }
+        let Some(next) = reopen(arguments)? else { return Ok(Ending::Interrupted) };
+        inspector = next;
+        is_first = false;
+    }
+}
+
+/// Shows the newest messages (of a file that has got the name, all), then those that come, if that is asked for.
+fn follow<W: Write>(arguments: &Tail, mut viewer: Viewer<'_, W>, is_first: bool) -> Result<Stop> {
+    let coming = Look::new().held(true);
+    let mut seen = match is_first {
+        true => viewer.show_newest(arguments.what.count)?,
+        false => viewer.show(&coming, Start::Oldest, usize::MAX)?,
+    };
+    let mut is_renamed = false;
+    loop {
+        viewer.out.flush()?;
+        let is_following = arguments.follow || arguments.follow_name;
+        if !is_following || seen.last.damage.is_some() {
+            return seen.check().map(Stop::Ended);
+        }
+        if is_renamed {
+            return Ok(Stop::Renamed);
+        }
+        if interrupt::sleep_until(Instant::now() + arguments.interval) {
+            return Ok(Stop::Ended(Ending::Interrupted));
+        }
+        // First, so that everything that was sent before is shown.
+        is_renamed = leads_elsewhere(viewer.inspector, &arguments.what.queue);
+        seen = viewer.show(&coming, Start::From(seen.last.next), 1 << 16)?;
+    }
+}
+
+/// Whether the name is that of another queue by now, of another file, or of none.
+fn leads_elsewhere(inspector: &Inspector, name: &Path) -> bool {
+    match Inspector::open(name) {
+        Ok(now) => now.header().uuid != inspector.header().uuid,
+        // Nothing is known about the name then.
+        Err(
+            InspectError::Open(OpenError::Io { .. } | OpenError::PermissionDenied { .. })
+            | InspectError::Io { .. },
+        ) => false,
+        Err(_) => true,
+    }
+}
+
+/// The queue that has the name, once there is one; none if an interrupt is requested before.
+fn reopen(arguments: &Tail) -> Result<Option<Inspector>> {
+    loop {
+        match Inspector::open(&arguments.what.queue) {
+            Ok(inspector) => return Ok(Some(inspector)),
+            Err(InspectError::Open(OpenError::NotFound { .. })) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if interrupt::sleep_until(Instant::now() + arguments.interval) {
+            return Ok(None);
+        }
+    }
+}

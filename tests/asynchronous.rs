@@ -11,6 +11,7 @@ mod asynchronous {
     mod many_tasks;
     mod mixed;
     mod old_kernel;
+    mod panics;
     mod ping_pong;
     mod polled;
     mod sends;

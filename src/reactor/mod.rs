@@ -38,7 +38,9 @@ mod tests;
 
 use std::collections::HashMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Waker;
 
 pub(crate) use registration::Registration;
 pub(crate) use source::{Source, Waits};
@@ -120,4 +122,15 @@ impl Reactor {
 /// Nothing panics while it holds a lock.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Wakers are other tasks' code. One that panics must take neither the thread that all tasks share with it, nor what the calling
+/// task has just found; the panic hook has reported it by then.
+fn wake(waker: Waker) {
+    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+}
+
+/// The same for one that is no longer needed: its destructor may panic.
+fn discard(waker: Option<Waker>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(waker)));
 }

@@ -1,13 +1,12 @@
 //! A thread that sleeps on bells.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Source, lock};
+use super::{Source, lock, wake};
 use crate::park::{self, MOST_WATCHED, Ticket, Watched};
 use crate::sync::{AtomicU32, Ordering, PrivateWord};
 
@@ -86,11 +85,6 @@ impl Shard {
         });
         next
     }
-}
-
-/// A waker that panics must not take the others' thread with it; the panic has been reported by then.
-fn wake(waker: Waker) {
-    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
 }
 
 /// Signals are for the program's own threads, where they end sleeps; all but those that a fault of this thread raises.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::{Reactor, lock};
+use super::{Reactor, discard, lock, wake};
 use crate::park::{Armed, Bell, Ticket, Watched};
 use crate::shm::fork::ForkGuard;
 
@@ -137,7 +137,9 @@ impl Source {
         let mut state = lock(&self.state);
         let waker = state.in_turn.remove(&key).or_else(|| state.always.remove(&key));
         drop(state);
-        waker.is_some()
+        let is_enlisted = waker.is_some();
+        discard(waker);
+        is_enlisted
     }
 
     /// Notifies the next task.
@@ -145,7 +147,7 @@ impl Source {
         let next = lock(&self.state).next_in_turn();
         let found = next.is_some();
         if let Some(waker) = next {
-            waker.wake();
+            wake(waker);
         }
         found
     }

@@ -11,6 +11,7 @@ mod recover;
 mod remove;
 mod role;
 mod schema;
+mod survival;
 mod sync;
 mod transfer;
 
@@ -23,6 +24,7 @@ pub use recover::RecoverError;
 pub use remove::{HandOverError, UnlinkError};
 pub use role::Role;
 pub use schema::SchemaMismatch;
+pub use survival::RecoveryFailed;
 pub use sync::{SyncError, Unproven};
 pub(crate) use transfer::SerializeErrorKind;
 pub use transfer::{Damaged, InvalidFrame, RecvError, SendError, SerializeError};

@@ -116,8 +116,8 @@ mod wait_set;
 
 pub use error::{
     AttachError, CreateError, Damaged, DeadLetterCause, DeadLetterFailure, HandOverError, InspectError,
-    InvalidFrame, OpenError, RecoverError, RecvError, Role, SchemaMismatch, SendError, SerializeError,
-    SyncError, UnlinkError, Unproven,
+    InvalidFrame, OpenError, RecoverError, RecoveryFailed, RecvError, Role, SchemaMismatch, SendError,
+    SerializeError, SyncError, UnlinkError, Unproven,
 };
 pub use park::Canceller;
 pub use queue::{

@@ -137,7 +137,11 @@ pub(super) fn poll_look<C: Receives, R>(
         Err(RecvError::Empty) => None,
         found => Some(found),
     };
-    registration.poll(context, always, look, || consumer.pass_on())
+    let found = registration.poll(context, always, look, || consumer.pass_on());
+    if found.is_pending() {
+        registration.limit_slices(consumer.watch_slice());
+    }
+    found
 }
 
 impl<C: Receives + fmt::Debug> fmt::Debug for AsyncConsumer<C> {

@@ -175,6 +175,9 @@ impl<C: Receives> PollConsumer<C> {
             found => Some(found),
         };
         let found = signal.attempt(consumer.waits_for_the_end(), look, || consumer.pass_on());
+        if found.is_none() {
+            signal.registration.limit_slices(consumer.watch_slice());
+        }
         self.consumer.lend(found.unwrap_or(Err(RecvError::Empty))?)
     }
 

@@ -1,6 +1,8 @@
 //! What can be awaited: consumers and producers, whatever they carry.
 #![allow(private_interfaces, private_bounds, reason = "sealed: how they look is no one else's business")]
 
+use std::time::Duration;
+
 use crate::error::{RecvError, SendError};
 use crate::park::Bell;
 use crate::queue::{BytesConsumer, BytesFrame, BytesFrames, BytesProducer, Engine, Kind, RunOf, TakenBy};
@@ -37,6 +39,9 @@ pub(crate) trait Look {
     /// Whether it waits for more than messages.
     fn waits_for_the_end(&self) -> bool;
 
+    /// How long its task may go without a look at who has died.
+    fn watch_slice(&self) -> Duration;
+
     fn look(&self, closely: bool) -> Result<Self::One, RecvError>;
 
     fn look_for_many(&self, max: usize, closely: bool) -> Result<Self::Many, RecvError>;
@@ -68,6 +73,10 @@ impl<K: Kind> Look for BytesConsumer<K> {
 
     fn waits_for_the_end(&self) -> bool {
         self.waits_for_the_end()
+    }
+
+    fn watch_slice(&self) -> Duration {
+        self.watch_slice()
     }
 
     fn look(&self, closely: bool) -> Result<Self::One, RecvError> {
@@ -112,6 +121,10 @@ impl<T: Message, K: Kind> Look for Consumer<T, K> {
 
     fn waits_for_the_end(&self) -> bool {
         self.bytes().waits_for_the_end()
+    }
+
+    fn watch_slice(&self) -> Duration {
+        self.bytes().watch_slice()
     }
 
     fn look(&self, closely: bool) -> Result<Self::One, RecvError> {

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::SchemaMismatch;
+use super::{RecoveryFailed, SchemaMismatch};
 use crate::wait::Ended;
 
 pub(super) const FORKED: &str = "this handle was made before a fork, and this is the child process; open the queue \
@@ -182,6 +182,9 @@ pub enum SendError {
         /// The file.
         path: PathBuf,
     },
+    /// MPMC: room may be held by a participant that has died, and this process could not find out, or not give it back. Said
+    /// instead of `Full` and `Timeout`, and by a call that waits once it has lasted for a second; it may be called again.
+    RecoveryFailed(Box<RecoveryFailed>),
     /// The handle was made before a fork, and this is the child.
     Forked,
     /// The file was cut off while it was open here ([`Options::guard_truncation`](crate::Options::guard_truncation)).
@@ -221,6 +224,7 @@ impl fmt::Display for SendError {
             Self::Exhausted => f.write_str("the queue's positions are used up; create it anew"),
             Self::Damaged(damaged) => damaged.fmt(f),
             Self::Orphaned { path } => write_orphaned(f, path),
+            Self::RecoveryFailed(failed) => failed.fmt(f),
             Self::Forked => f.write_str(FORKED),
             Self::Truncated { path } => write_truncated(f, path),
         }
@@ -232,6 +236,7 @@ impl Error for SendError {
         match self {
             Self::Serialize(error) => error.source(),
             Self::Damaged(damaged) => damaged.source(),
+            Self::RecoveryFailed(failed) => failed.source(),
             _ => None,
         }
     }
@@ -281,6 +286,9 @@ pub enum RecvError {
         /// The file.
         path: PathBuf,
     },
+    /// MPMC: messages may be held by a participant that has died, and this process could not find out, or not give it back. Said
+    /// instead of `Empty` and `Timeout`, and by a call that waits once it has lasted for a second; it may be called again.
+    RecoveryFailed(Box<RecoveryFailed>),
     /// The handle was made before a fork, and this is the child.
     Forked,
     /// The file was cut off while it was open here ([`Options::guard_truncation`](crate::Options::guard_truncation)).
@@ -306,6 +314,7 @@ impl fmt::Display for RecvError {
             ),
             Self::Damaged(damaged) => damaged.fmt(f),
             Self::Orphaned { path } => write_orphaned(f, path),
+            Self::RecoveryFailed(failed) => failed.fmt(f),
             Self::Forked => f.write_str(FORKED),
             Self::Truncated { path } => write_truncated(f, path),
         }
@@ -317,6 +326,7 @@ impl Error for RecvError {
         match self {
             Self::Invalid(invalid) => invalid.source(),
             Self::Damaged(damaged) => damaged.source(),
+            Self::RecoveryFailed(failed) => failed.source(),
             _ => None,
         }
     }

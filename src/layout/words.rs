@@ -26,10 +26,9 @@ pub(crate) struct Rare {
     /// on this line is written often.
     pub(crate) redo_epoch: AtomicU64,
     pub(crate) reserved: [AtomicU64; 6],
-    /// MPMC: when somebody last looked for dead participants, and which entry comes next.
+    /// MPMC: when an idle consumer last asked which participants are alive, by the machine's monotonic clock.
     pub(crate) look_around: AtomicU64,
-    pub(crate) look_around_next: AtomicU64,
-    pub(crate) reserved_2: [AtomicU64; 6],
+    pub(crate) reserved_2: [AtomicU64; 7],
     /// MPMC: counters of the whole queue.
     pub(crate) recoveries: AtomicU64,
     pub(crate) deaths: AtomicU64,
@@ -37,7 +36,9 @@ pub(crate) struct Rare {
     pub(crate) returned: AtomicU64,
     pub(crate) dead_letters: AtomicU64,
     pub(crate) dead_letters_failed: AtomicU64,
-    pub(crate) reserved_3: [AtomicU64; 2],
+    /// MPMC: how often a participant could not see to the death of another, and the system's last error number; 0: none.
+    pub(crate) recovery_failures: AtomicU64,
+    pub(crate) recovery_errno: AtomicU64,
     /// MPMC: why a message could not become a dead letter, the last time (`error::DeadLetterFailure`); 0: never.
     pub(crate) letter_failure: AtomicU64,
     /// Only on filesystems that keep files over a reboot, else 0: the boot in which a participant last attached ...
@@ -221,8 +222,9 @@ const _: () = {
     assert!(offset_of!(Rare, redo_epoch) == 8);
     assert!(offset_of!(Rare, look_around) == 64);
     assert!(offset_of!(Rare, recoveries) == 128);
+    assert!(offset_of!(Rare, recovery_failures) == 0xb0);
+    assert!(offset_of!(Rare, recovery_errno) == 0xb8);
     assert!(offset_of!(Rare, letter_failure) == 192);
-    assert!(offset_of!(Rare, reserved_3) == 0xb0);
     assert!(offset_of!(Rare, boot) == 0xc8);
     assert!(offset_of!(Rare, seal) == 0xd8);
     assert!(offset_of!(Rare, dropped) == 0xe0);

@@ -1,6 +1,6 @@
 //! Who holds up a position.
 
-use super::{Leases, Links};
+use super::{EntrySet, Leases, Links};
 use crate::layout::order::{Intent, LinkKind};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -16,21 +16,26 @@ pub(crate) enum Blocked {
 }
 
 impl Links {
-    /// Why the link of `position` does not move on, as seen a moment ago.
+    /// Why the link of `position` does not move on, as seen a moment ago. Who is found dead is put into `dead`.
     #[cold]
-    pub(crate) fn blocked(&self, position: u64, leases: &impl Leases) -> Blocked {
+    pub(crate) fn blocked(&self, position: u64, leases: &impl Leases, dead: &mut EntrySet) -> Blocked {
         let slot = self.slot(position);
         let state = self.state(slot);
         let position = self.position(state, slot);
         let found = match state.kind() {
             LinkKind::Held if state.owner() < self.entries.len() => {
-                Blocked::by(leases.is_held(state.owner()))
+                if leases.is_held(state.owner()) {
+                    Blocked::ByLiving
+                } else {
+                    dead.insert(state.owner());
+                    Blocked::ByDead
+                }
             }
             LinkKind::Free if position < self.tail().position() => {
-                self.blocked_by_intent(position, leases, |index| &self.entries[index].own.enq)
+                self.blocked_by_intent(position, leases, dead, |index| &self.entries[index].own.enq)
             }
             LinkKind::Full if position < self.head().position() => {
-                self.blocked_by_intent(position, leases, |index| &self.entries[index].own.deq)
+                self.blocked_by_intent(position, leases, dead, |index| &self.entries[index].own.deq)
             }
             _ => Blocked::No,
         };
@@ -43,6 +48,7 @@ impl Links {
         &self,
         position: u64,
         leases: &impl Leases,
+        dead: &mut EntrySet,
         intent: impl Fn(usize) -> &'a AtomicU64,
     ) -> Blocked {
         let mut found = Blocked::No;
@@ -55,15 +61,10 @@ impl Links {
             }
             // An intent outlives its owner's stay: in an entry that is clean it means nothing.
             if self.entry_word(index).is_dirty() {
+                dead.insert(index);
                 found = Blocked::ByDead;
             }
         }
         found
-    }
-}
-
-impl Blocked {
-    fn by(is_alive: bool) -> Self {
-        if is_alive { Self::ByLiving } else { Self::ByDead }
     }
 }

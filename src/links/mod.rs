@@ -70,11 +70,13 @@ mod blocked;
 mod claim;
 mod die_point;
 mod entry;
+mod entry_set;
 mod guess;
 mod letters;
 mod recovery;
 mod redo;
 mod take;
+mod unsettled;
 mod walk;
 
 #[cfg(all(test, loom))]
@@ -84,6 +86,7 @@ mod tests;
 
 pub(crate) use blocked::Blocked;
 pub(crate) use claim::{Claimed, NotClaimed};
+pub(crate) use entry_set::EntrySet;
 pub(crate) use guess::Guess;
 pub(crate) use letters::SentLetter;
 pub(crate) use recovery::Recovered;
@@ -91,6 +94,7 @@ pub(crate) use redo::RedoScan;
 #[cfg(test)]
 use take::Taken;
 pub(crate) use take::{Found, Held, Nothing};
+pub(crate) use unsettled::{Unsettled, Watched};
 use walk::count_while;
 
 use crate::lane::linked::LinkedFrame;

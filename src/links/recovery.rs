@@ -3,8 +3,8 @@
 //! Under the recovery lock, so that there is one at a time; idempotent; and it may itself be killed anywhere.
 
 use super::die_point::die_point;
-use super::{Leases, Links};
-use crate::layout::order::{EntryWord, Intent, LinkKind, LinkState};
+use super::{EntrySet, Leases, Links};
+use crate::layout::order::{Intent, LinkKind, LinkState};
 use crate::sync::{AtomicU64, Ordering};
 
 /// What a pass has done.
@@ -20,15 +20,14 @@ pub(crate) struct Recovered {
     pub(crate) cleaned: u64,
 }
 
-/// A dead owner's entry: its number, and its word.
-type Dead = (usize, EntryWord);
-
 impl Links {
-    /// The pass. The caller holds the recovery lock.
+    /// The pass; only `suspects` are asked about, if there are some. The caller holds the recovery lock. Takes no memory.
+    ///
+    /// Each entry and each slot is decided over by itself, so that a pass over some of the dead is right, as is one that was killed.
     #[cold]
-    pub(crate) fn recover(&self, leases: &impl Leases) -> Recovered {
-        let dead = self.dead(leases);
-        let mut done = Recovered { deaths: dead.len() as u64, ..Recovered::default() };
+    pub(crate) fn recover(&self, leases: &impl Leases, suspects: Option<&EntrySet>) -> Recovered {
+        let dead = self.dead(leases, suspects);
+        let mut done = Recovered { deaths: dead.len(), ..Recovered::default() };
         if dead.is_empty() {
             return done;
         }
@@ -40,8 +39,8 @@ impl Links {
         // Always: the one before may have died between its REDO and this.
         self.raise_redo_epoch();
         die_point();
-        for (index, word) in dead {
-            done.cleaned += u64::from(self.clean(index, word, tail, head));
+        for index in dead.iter() {
+            done.cleaned += u64::from(self.clean(index, tail, head));
             die_point();
         }
         self.count_recovery(&done);
@@ -50,13 +49,40 @@ impl Links {
 
     /// Entries whose owner is dead: the word, then the lease, then the same word again. Were it not read again, the owner
     /// might have left in between and a new one have come, alive.
-    fn dead(&self, leases: &impl Leases) -> Vec<Dead> {
-        (0..self.entries.len())
-            .map(|index| (index, self.entry_word(index)))
-            .filter(|(index, word)| {
-                word.is_dirty() && !leases.is_held(*index) && self.entry_word(*index) == *word
-            })
-            .collect()
+    fn dead(&self, leases: &impl Leases, suspects: Option<&EntrySet>) -> EntrySet {
+        let mut dead = EntrySet::EMPTY;
+        let is_suspect = |index| suspects.is_none_or(|suspects| suspects.contains(index));
+        for index in (0..self.entries.len()).filter(|index| is_suspect(*index)) {
+            let word = self.entry_word(index);
+            if word.is_dirty() && !leases.is_held(index) && self.entry_word(index) == word {
+                dead.insert(index);
+            }
+        }
+        dead
+    }
+
+    /// Entries that hold something, or have said that they are about to move a position that stands still.
+    pub(crate) fn involved(&self) -> EntrySet {
+        let mut involved = EntrySet::EMPTY;
+        for slot in 0..self.links.len() {
+            let state = self.state(slot);
+            if state.kind() == LinkKind::Held {
+                involved.insert(state.owner());
+            }
+        }
+        for index in 0..self.entries.len() {
+            let own = &self.entries[index].own;
+            let stands_still = |intent: &AtomicU64, kind| {
+                Intent(intent.load(Ordering::Acquire)).positions().any(|position| {
+                    let state = self.state_at(position);
+                    (state.kind(), state.lap()) == (kind, self.lap(position))
+                })
+            };
+            if stands_still(&own.enq, LinkKind::Free) || stands_still(&own.deq, LinkKind::Full) {
+                involved.insert(index);
+            }
+        }
+        involved
     }
 
     fn recover_link(
@@ -64,7 +90,7 @@ impl Links {
         slot: usize,
         tail: u64,
         head: u64,
-        dead: &[Dead],
+        dead: &EntrySet,
         leases: &impl Leases,
         done: &mut Recovered,
     ) {
@@ -82,7 +108,7 @@ impl Links {
                 // Nobody has seen it: it comes again even if frames never do, and counts as new.
                 (LinkState::redo(state.lap(), 0), &mut done.returned)
             }
-            LinkKind::Held if dead.iter().any(|(index, _)| *index == state.owner()) => {
+            LinkKind::Held if dead.contains(state.owner()) => {
                 self.note_holder(slot, state.owner());
                 let next = if self.policy.at_most_once {
                     LinkState::free(state.lap() + 1)
@@ -115,7 +141,9 @@ impl Links {
 
     /// Frees the entry of one that was dead before the pass, unless something of it is left: its intent is the only
     /// evidence of that.
-    fn clean(&self, index: usize, word: EntryWord, tail: u64, head: u64) -> bool {
+    fn clean(&self, index: usize, tail: u64, head: u64) -> bool {
+        // That of the dead one, still: only a recovery changes it, and this is the only one.
+        let word = self.entry_word(index);
         let own = &self.entries[index].own;
         let is_left = |intent: &AtomicU64, kind, cursor| {
             Intent(intent.load(Ordering::Acquire)).positions().any(|position| {

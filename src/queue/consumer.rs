@@ -1,5 +1,9 @@
 //! The receiving side, in bytes.
 
+mod causes;
+#[cfg(not(loom))]
+mod looks;
+
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -70,7 +74,10 @@ impl<K: Kind> BytesConsumer<K> {
         self.check_process()?;
         match self.checked(self.receiver.take())? {
             Some(taken) => Ok(self.frame(taken)),
-            None => self.last_look(BEFORE_SLEEP, || self.receiver.take()).map(|taken| self.frame(taken)),
+            None => match self.last_look(BEFORE_SLEEP, || self.receiver.take()) {
+                Ok(taken) => Ok(self.frame(taken)),
+                Err(error) => Err(self.or_cause(error)),
+            },
         }
     }
 
@@ -240,7 +247,10 @@ impl<K: Kind> BytesConsumer<K> {
                 return Some(Err(RecvError::Closed));
             }
             let is_asked = wait::is_closer_look(looks, LOOKS_PER_QUESTION);
-            (is_asked && self.has_producer().unwrap_or(false)).then_some(Ok(()))
+            match is_asked.then(|| self.has_producer())? {
+                Ok(has_producer) => has_producer.then_some(Ok(())),
+                Err(source) => Some(Err(self.not_asked(source))),
+            }
         })?
     }
 
@@ -250,49 +260,6 @@ impl<K: Kind> BytesConsumer<K> {
     /// If the kernel cannot be asked.
     pub fn has_producer(&self) -> std::io::Result<bool> {
         self.receiver.has_producer()
-    }
-
-    /// What is there now, looked for as before a sleep if `closely`; to be made a [`frame`](Self::frame) at once.
-    #[cfg(all(feature = "async", not(loom)))]
-    pub(crate) fn look(&self, closely: bool) -> Result<TakenBy<K::Receiver>, RecvError> {
-        self.check_process()?;
-        let looks = if closely { wait::LOOK_AROUND } else { 0 };
-        let look = || self.receiver.take_patiently(looks);
-        self.checked(look())?.map_or_else(|| self.last_look(looks, look), Ok)
-    }
-
-    /// The same for up to `max` messages; to be made [`frames`](Self::frames) at once.
-    #[cfg(all(feature = "async", not(loom)))]
-    pub(crate) fn look_for_many(&self, max: usize, closely: bool) -> Result<RunOf<K>, RecvError> {
-        let mut spans = self.receiver.keeper().lend_spans();
-        let looks = if closely { wait::LOOK_AROUND } else { 0 };
-        let mut look = || self.receiver.take_many_patiently(max, &mut spans, looks);
-        let found = self.check_process().and_then(|()| self.checked(look()));
-        match found.and_then(|run| run.map_or_else(|| self.last_look(looks, look), Ok)) {
-            Ok(run) => Ok((run, spans)),
-            Err(error) => {
-                self.receiver.keeper().return_spans(spans);
-                Err(error)
-            }
-        }
-    }
-
-    /// The guard over what was taken.
-    #[cfg(all(feature = "async", not(loom)))]
-    pub(crate) fn frames(&self, (run, spans): RunOf<K>) -> BytesFrames<'_, K> {
-        BytesFrames::new(self.receiver.keeper(), run, spans)
-    }
-
-    /// Whether the next `try_recv` may find something, or say that nothing will come.
-    #[cfg(not(loom))]
-    pub(crate) fn is_ready(&self, looks: u64) -> bool {
-        match self.check_process().and_then(|()| self.checked(self.receiver.may_take(looks))) {
-            Ok(false) => !matches!(
-                self.last_look(looks, || self.receiver.may_take(looks).map(|may| may.then_some(()))),
-                Err(RecvError::Empty)
-            ),
-            _ => true,
-        }
     }
 
     /// A task has found something that a ring has told it of, and nobody in this process waits any more: the ring may have
@@ -338,7 +305,9 @@ impl<K: Kind> BytesConsumer<K> {
         let result = match (self.try_take_many(max, &mut spans, until.is_some()), until) {
             (Ok(Some(run)), _) => Ok(run),
             (Ok(None), Some(until)) => self.wait_for_run(max, &mut spans, until),
-            (Ok(None), None) => self.last_look(BEFORE_SLEEP, || self.receiver.take_many(max, &mut spans)),
+            (Ok(None), None) => self
+                .last_look(BEFORE_SLEEP, || self.receiver.take_many(max, &mut spans))
+                .map_err(|error| self.or_cause(error)),
             (Err(error), _) => Err(error),
         };
         match result {
@@ -376,7 +345,8 @@ impl<K: Kind> BytesConsumer<K> {
             Ok(None) => match self.last_look(looks, || look(looks)) {
                 Err(RecvError::Empty) => {
                     self.style.set_held_up(self.receiver.is_held_up());
-                    None
+                    self.style.set_watch(self.receiver.watch_slice());
+                    self.lasting_cause().map(|cause| (Err(cause), 0))
                 }
                 other => Some((other, 0)),
             },
@@ -384,7 +354,7 @@ impl<K: Kind> BytesConsumer<K> {
             Err(error) => Some((Err(error), 0)),
         });
         self.pass_the_wake_on();
-        found?
+        found.map_err(|ended| self.or_cause(ended.into()))?
     }
 
     /// Whoever has slept may have been woken in the place of somebody else: see "A ring is passed on" in `crate::park`.
@@ -432,8 +402,11 @@ impl<K: Kind> BytesConsumer<K> {
         let shared = self.receiver.keeper().shared();
         let is_closed = self.bells.messages.is_closed();
         let is_asked = wait::is_closer_look(looks, LOOKS_PER_QUESTION);
-        let has_no_producer = || is_asked && !self.has_producer().unwrap_or(true);
-        let is_over = is_closed || (self.ends_with_producers.get() && has_no_producer());
+        let has_no_producer = || match is_asked {
+            true => self.has_producer().map(|has| !has).map_err(|source| self.not_asked(source)),
+            false => Ok(false),
+        };
+        let is_over = is_closed || (self.ends_with_producers.get() && has_no_producer()?);
         if !is_over {
             return if self.name.is_orphaned(shared) {
                 Err(RecvError::Orphaned { path: shared.path().to_path_buf() })

@@ -6,9 +6,11 @@
 #![allow(unsafe_code, reason = "guards and claims rely on what engines hand out")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Shared;
 use super::bells::Bells;
+use super::trouble::Trouble;
 use crate::error::AttachError;
 use crate::lane::{Damage, Refusal, Room, Slot};
 
@@ -143,6 +145,11 @@ pub(crate) unsafe trait Sender {
 
     /// Whether a consumer is alive.
     fn has_consumer(&self) -> std::io::Result<bool>;
+
+    /// What keeps it from seeing to the dead, where that is its business.
+    fn trouble(&self) -> Option<&Trouble> {
+        None
+    }
 }
 
 /// The receiving side of a kind: owns lease, fork guard and lane reader.
@@ -194,6 +201,16 @@ pub(crate) unsafe trait Receiver {
 
     /// Whether a producer is alive.
     fn has_producer(&self) -> std::io::Result<bool>;
+
+    /// What keeps it from seeing to the dead, where that is its business.
+    fn trouble(&self) -> Option<&Trouble> {
+        None
+    }
+
+    /// How long it may sleep before it sees to the dead again; as known from the last look before a sleep.
+    fn watch_slice(&self) -> Duration {
+        Duration::MAX
+    }
 
     /// The queue was seen to be closed: sees to it that no commit of before is overlooked by the next look.
     fn finish_close(&self);

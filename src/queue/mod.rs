@@ -23,6 +23,7 @@ mod shared;
 mod space;
 mod spsc;
 mod takeover;
+mod trouble;
 pub(crate) mod untrusted;
 mod uuid;
 

@@ -8,7 +8,7 @@ use super::claim::{BytesBatch, Claim};
 use super::kind::{Kind, Sender, StagedOf};
 use super::name_watch::NameWatch;
 use super::{Schema, Shared};
-use crate::error::{AttachError, SendError};
+use crate::error::{AttachError, RecoveryFailed, SendError};
 use crate::lane::{Refusal, Slot};
 use crate::layout::Framing;
 #[cfg(not(loom))]
@@ -256,6 +256,7 @@ impl<K: Kind> BytesProducer<K> {
             match attempt(sender, wait::one_look_more(looks)) {
                 Err(Refusal::Full) if bells.messages.is_closed() => Some(Err(Refusal::Closed)),
                 Err(Refusal::Full) if name.is_orphaned(sender.shared()) => Some(Err(Refusal::Full)),
+                Err(Refusal::Full) if lasting_cause(sender).is_some() => Some(Err(Refusal::Full)),
                 // A file that is cut off ends this process's part in it.
                 Err(Refusal::Full) if sender.is_own_process() => None,
                 done => Some(done),
@@ -266,10 +267,31 @@ impl<K: Kind> BytesProducer<K> {
             Err(Ended::Timeout) => look(BEFORE_SLEEP).ok_or(Ended::Timeout),
             done => done,
         };
-        done?.map_err(|refusal| match refusal {
-            Refusal::Full => self.check_name().err().unwrap_or(SendError::Full),
-            refusal => self.refused(refusal, len),
-        })
+        match done {
+            Ok(done) => done.map_err(|refusal| match refusal {
+                Refusal::Full => self.check_name().err().unwrap_or_else(|| self.full()),
+                refusal => self.refused(refusal, len),
+            }),
+            Err(Ended::Timeout) => Err(self.cause().unwrap_or(SendError::Timeout)),
+            Err(ended) => Err(ended.into()),
+        }
+    }
+
+    /// What keeps this process from seeing to a dead participant that may hold what is waited for.
+    fn cause(&self) -> Option<SendError> {
+        let cause = self.sender.trouble().and_then(|trouble| trouble.cause(self.sender.shared()));
+        cause.map(SendError::RecoveryFailed)
+    }
+
+    /// The same, once it has lasted; else it is full.
+    fn full(&self) -> SendError {
+        lasting_cause(&self.sender).map_or(SendError::Full, SendError::RecoveryFailed)
+    }
+
+    /// Whether a call that ends now has something else to say than that there was no room.
+    #[cfg(not(loom))]
+    pub(crate) fn has_cause(&self) -> bool {
+        self.cause().is_some()
     }
 
     /// Whether a message of `len` bytes may be sent now, or never.
@@ -280,7 +302,7 @@ impl<K: Kind> BytesProducer<K> {
         }
         match self.sender.reserve_patiently(len, looks) {
             Ok(_) => self.sender.may_commit(looks),
-            Err(refusal) => refusal != Refusal::Full,
+            Err(refusal) => refusal != Refusal::Full || lasting_cause(&self.sender).is_some(),
         }
     }
 
@@ -416,7 +438,7 @@ impl<K: Kind> BytesProducer<K> {
     #[inline(never)]
     pub(crate) fn refused(&self, refusal: Refusal, len: usize) -> SendError {
         match (refusal, self.sender.shared().geometry().framing) {
-            (Refusal::Full, _) => SendError::Full,
+            (Refusal::Full, _) => self.full(),
             (Refusal::Length, Framing::Variable) => SendError::TooLarge { len, max: self.max_message() },
             (Refusal::Length, Framing::Fixed { len: expected }) => {
                 SendError::WrongLength { len, expected: expected as usize }
@@ -441,6 +463,10 @@ impl<K: Kind> BytesProducer<K> {
     pub(super) fn is_fixed(&self) -> bool {
         matches!(self.sender.shared().geometry().framing, Framing::Fixed { .. })
     }
+}
+
+fn lasting_cause(sender: &impl Sender) -> Option<Box<RecoveryFailed>> {
+    sender.trouble().and_then(|trouble| trouble.lasting_cause(sender.shared()))
 }
 
 impl<K: Kind> std::fmt::Debug for BytesProducer<K> {

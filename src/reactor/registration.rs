@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use super::Source;
 
@@ -51,6 +52,11 @@ impl Registration {
             Some(found) => self.found(found, was_notified, pass_on),
             None => Poll::Pending,
         }
+    }
+
+    /// Looks may not be farther apart than that, from the next one on: as its owner has found just now.
+    pub(crate) fn limit_slices(&self, most: Duration) {
+        self.source.limit_slices(most);
     }
 
     /// It waits no longer, because it has found something.

@@ -1,6 +1,7 @@
 //! A thread that sleeps on bells.
 
 use std::io;
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::thread;
@@ -14,7 +15,6 @@ use crate::sync::{AtomicU32, Ordering, PrivateWord};
 const STACK: usize = 256 * 1024;
 
 /// A thread, and how to give it more to do.
-#[derive(Default)]
 pub(super) struct Shard {
     /// Counts up when there is something new: slept on like a bell.
     kicks: AtomicU32,
@@ -23,14 +23,37 @@ pub(super) struct Shard {
     load: PrivateWord,
 }
 
+/// What the thread works with. There is room from the beginning: tasks are woken also when there is no memory left.
+struct Lists {
+    sources: Vec<Arc<Source>>,
+    tickets: Vec<Ticket>,
+    wakers: Vec<Waker>,
+}
+
+impl Lists {
+    fn with_room() -> Self {
+        Self {
+            sources: Vec::with_capacity(MOST_WATCHED),
+            tickets: Vec::with_capacity(MOST_WATCHED),
+            wakers: Vec::with_capacity(MOST_WATCHED),
+        }
+    }
+}
+
 impl Shard {
     pub(super) fn start() -> io::Result<Arc<Self>> {
-        let shard = Arc::new(Self::default());
-        let own = Arc::clone(&shard);
+        let (kicks, load) = (AtomicU32::default(), PrivateWord::default());
+        let shard = Arc::new(Self { kicks, new: Mutex::new(Vec::with_capacity(MOST_WATCHED)), load });
+        let (own, lists) = (Arc::clone(&shard), Lists::with_room());
+        let (begun, has_begun) = channel();
         thread::Builder::new().name("ringway-async".into()).stack_size(STACK).spawn(move || {
             block_signals();
-            own.run();
+            // The other end waits for it.
+            let _ = begun.send(());
+            own.run(lists);
         })?;
+        // A thread needs memory to begin, and its stack for signals, which whoever has a handle may no longer have later.
+        has_begun.recv().map_err(|_| io::Error::other("the thread ended before it began"))?;
         Ok(shard)
     }
 
@@ -47,10 +70,8 @@ impl Shard {
         park::wake(&self.kicks, 1);
     }
 
-    fn run(&self) {
-        let mut sources = Vec::new();
-        let mut tickets = Vec::new();
-        let mut wakers = Vec::new();
+    fn run(&self, lists: Lists) {
+        let Lists { mut sources, mut tickets, mut wakers } = lists;
         loop {
             let kicks = self.kicks.load(Ordering::Acquire);
             sources.append(&mut lock(&self.new));
@@ -61,7 +82,13 @@ impl Shard {
             let own = Watched { word: &self.kicks, expected: kicks };
             let bells = sources.iter().zip(&tickets).map(|(source, ticket)| source.watched(*ticket));
             // However it ends: all is looked at.
-            park::watch(&std::iter::once(own).chain(bells).collect::<Vec<_>>(), slice);
+            if sources.len() < MOST_WATCHED {
+                let mut all = [own; MOST_WATCHED];
+                all[1..].iter_mut().zip(bells).for_each(|(place, bell)| *place = bell);
+                park::watch(&all[..=sources.len()], slice);
+            } else {
+                park::watch(&std::iter::once(own).chain(bells).collect::<Vec<_>>(), slice);
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::{Reactor, discard, lock, wake};
 use crate::park::{Armed, Bell, Ticket, Watched};
 use crate::shm::fork::ForkGuard;
+use crate::sync::{Ordering, PrivateWord};
 
 /// The first look without a ring comes after this; each one after it takes twice as long. Never, where wakes are tested.
 const FIRST_SLICE: Duration =
@@ -38,6 +39,8 @@ pub(crate) struct Source {
     waits: Waits,
     guard: ForkGuard,
     reactor: &'static Reactor,
+    /// Nanoseconds of a slice at most, as the last task to wait here has said.
+    most_slice: PrivateWord,
     state: Mutex<State>,
 }
 
@@ -85,7 +88,8 @@ impl State {
 
 impl Source {
     pub(super) fn new(bell: Bell, waits: Waits, guard: ForkGuard, reactor: &'static Reactor) -> Self {
-        Self { bell, waits, guard, reactor, state: Mutex::default() }
+        let most_slice = PrivateWord::new(u64::MAX);
+        Self { bell, waits, guard, reactor, most_slice, state: Mutex::default() }
     }
 
     /// False in a forked child, where nothing else here may be called.
@@ -178,10 +182,18 @@ impl Source {
             }
             return None;
         }
-        let slice = if was_rung { FIRST_SLICE } else { (slice * 2).min(self.waits.most_slice()) };
+        let slice = if was_rung { FIRST_SLICE } else { (slice * 2).min(self.most_slice()) };
         let watch = Watch::new(current, slice, now);
         state.watched = Some(watch);
         Some((watch.ticket, watch.look_at))
+    }
+
+    pub(super) fn limit_slices(&self, most: Duration) {
+        self.most_slice.store(u64::try_from(most.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn most_slice(&self) -> Duration {
+        self.waits.most_slice().min(Duration::from_nanos(self.most_slice.load(Ordering::Relaxed)))
     }
 
     /// What to sleep on.

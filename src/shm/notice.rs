@@ -79,6 +79,12 @@ pub enum Notice {
         /// What the kernel said.
         reason: String,
     },
+    /// A participant here could not find out whether others are alive, or not give back what a dead one has left; at that time.
+    /// Calls that wait say so as well ([`RecoveryFailed`](crate::RecoveryFailed)).
+    RecoveryFailed {
+        /// What failed, and what the kernel said.
+        reason: String,
+    },
     /// The dead-letter queue cannot be used now: messages that should become dead letters are delivered once more instead.
     NoDeadLetters {
         /// The file of the dead-letter queue.
@@ -137,6 +143,9 @@ impl fmt::Display for Notice {
                 "the machine was started again since the queue was last used, and its {messages} messages were dropped: \
                  {found}"
             ),
+            Self::RecoveryFailed { reason } => {
+                write!(f, "what a dead participant has left could not be looked after here: {reason}")
+            }
             Self::NotPrefaulted { reason } => {
                 write!(f, "the pages were not mapped in advance: {reason}; each is at its first use")
             }

@@ -181,7 +181,9 @@ fn look_and_sleep<R>(
         style.note_sleep();
         before_sleep = LOOK_AROUND;
         let held_up = style.is_held_up();
-        let (now, most) = if held_up { (&mut held_up_slice, MOST_HELD_UP) } else { (&mut slice, most_slice) };
+        let idle_slice = most_slice.min(style.watch());
+        let (now, most) = if held_up { (&mut held_up_slice, MOST_HELD_UP) } else { (&mut slice, idle_slice) };
+        *now = (*now).min(most);
         match bell.sleep(ticket, (*now).min(until.left().unwrap_or_default())) {
             Woken::Interrupted if style.is_interruptible() => return Err(Ended::Interrupted),
             Woken::SliceEnded => *now = (*now * 2).min(most),

@@ -43,6 +43,7 @@ pub(crate) struct Style {
     interruptible: Cell<bool>,
     has_slept: Cell<bool>,
     held_up: Cell<bool>,
+    watch: Cell<Duration>,
     cancelled: Cancelled,
 }
 
@@ -54,6 +55,7 @@ impl Default for Style {
             interruptible: Cell::default(),
             has_slept: Cell::default(),
             held_up: Cell::default(),
+            watch: Cell::new(Duration::MAX),
             cancelled: Arc::default(),
         }
     }
@@ -94,6 +96,15 @@ impl Style {
 
     pub(super) fn is_held_up(&self) -> bool {
         self.held_up.get()
+    }
+
+    /// How long the next sleep may be at most, whatever the caller allows: the last look before it has said so.
+    pub(crate) fn set_watch(&self, most: Duration) {
+        self.watch.set(most);
+    }
+
+    pub(super) fn watch(&self) -> Duration {
+        self.watch.get()
     }
 
     pub(super) fn note_sleep(&self) {

@@ -40,8 +40,16 @@ impl<'a> Interest<'a> {
     /// Longest sleep without a look at who has died meanwhile: as for whoever waits for this alone.
     pub(super) fn most_slice(&self) -> Duration {
         match &self.0 {
-            For::Messages(_) => Duration::from_millis(100),
+            For::Messages(consumer) => consumer.watch_slice().min(Duration::from_millis(100)),
             For::Room(..) => Duration::from_millis(20),
+        }
+    }
+
+    /// Whether its next call says why nothing comes.
+    pub(super) fn has_cause(&self) -> bool {
+        match &self.0 {
+            For::Messages(consumer) => consumer.has_cause(),
+            For::Room(producer, _) => producer.has_cause(),
         }
     }
 
@@ -65,12 +73,22 @@ impl fmt::Debug for Interest<'_> {
 
 trait Messages {
     fn bell(&self) -> &Bell;
+    fn watch_slice(&self) -> Duration;
+    fn has_cause(&self) -> bool;
     fn is_ready(&self, looks: u64) -> bool;
 }
 
 impl<K: Kind> Messages for BytesConsumer<K> {
     fn bell(&self) -> &Bell {
         self.bell()
+    }
+
+    fn watch_slice(&self) -> Duration {
+        self.watch_slice()
+    }
+
+    fn has_cause(&self) -> bool {
+        self.has_cause()
     }
 
     fn is_ready(&self, looks: u64) -> bool {
@@ -83,6 +101,14 @@ impl<T: Message, K: Kind> Messages for Consumer<T, K> {
         self.bytes().bell()
     }
 
+    fn watch_slice(&self) -> Duration {
+        self.bytes().watch_slice()
+    }
+
+    fn has_cause(&self) -> bool {
+        self.bytes().has_cause()
+    }
+
     fn is_ready(&self, looks: u64) -> bool {
         self.bytes().is_ready(looks)
     }
@@ -90,12 +116,17 @@ impl<T: Message, K: Kind> Messages for Consumer<T, K> {
 
 trait Room {
     fn bell(&self) -> &Bell;
+    fn has_cause(&self) -> bool;
     fn is_ready(&mut self, len: usize, looks: u64) -> bool;
 }
 
 impl<K: Kind> Room for BytesProducer<K> {
     fn bell(&self) -> &Bell {
         self.bell()
+    }
+
+    fn has_cause(&self) -> bool {
+        self.has_cause()
     }
 
     fn is_ready(&mut self, len: usize, looks: u64) -> bool {
@@ -106,6 +137,10 @@ impl<K: Kind> Room for BytesProducer<K> {
 impl<T: Message, K: Kind> Room for Producer<T, K> {
     fn bell(&self) -> &Bell {
         self.bytes().bell()
+    }
+
+    fn has_cause(&self) -> bool {
+        self.bytes().has_cause()
     }
 
     fn is_ready(&mut self, len: usize, looks: u64) -> bool {

@@ -120,17 +120,27 @@ impl WaitSet {
         bells.clear();
         bells.extend(interests.iter_mut().map(|interest| interest.bell().clone()));
         bells.push(own.clone());
-        let most_slice = interests.iter().map(Interest::most_slice).min().unwrap_or(Duration::MAX);
-        let parking = Parking { bell: &ManyBells(bells), style, most_slice };
+        let parking = Parking { bell: &ManyBells(bells), style, most_slice: Duration::MAX };
         let done = wait::wait(until, PAUSE, &parking, |looks| {
             ready.clear();
             let all = interests.iter_mut().enumerate();
             ready.extend(all.filter_map(|(index, interest)| interest.is_ready(looks).then_some(index)));
+            if ready.is_empty() && wait::is_about_to_sleep(looks) {
+                let most = interests.iter().map(Interest::most_slice).min();
+                style.set_watch(most.unwrap_or(Duration::MAX));
+            }
             (!ready.is_empty()).then_some(())
         });
         // The mappings of queues that are not waited for any more need not be kept.
         bells.clear();
-        done?;
+        if done == Err(Ended::Timeout) {
+            // What cannot see to the dead says so when it is called.
+            let with_cause = interests.iter().enumerate().filter(|(_, interest)| interest.has_cause());
+            ready.extend(with_cause.map(|(index, _)| index));
+        }
+        if ready.is_empty() {
+            done?;
+        }
         Ok(ready)
     }
 }

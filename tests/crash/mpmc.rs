@@ -8,6 +8,7 @@ mod namespaces;
 mod places;
 mod producer;
 mod stopped;
+mod survivors;
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ const MOMENT: Duration = Duration::from_millis(20);
 type Row = fn() -> Outcome;
 
 pub(crate) fn tests() -> Vec<Test> {
-    let rows: [(&str, Row); 35] = [
+    let rows: [(&str, Row); 41] = [
         ("producer: dead between claim and commit, found by a consumer", producer::found_by_consumer),
         ("producer: dead between claim and commit, found by a producer", producer::found_by_producer),
         ("producer: dead between claim and commit, found by attaching", producer::found_by_attaching),
@@ -62,6 +63,12 @@ pub(crate) fn tests() -> Vec<Test> {
         ("letters: there can be none", letters::there_can_be_none),
         ("letters: without descriptors", letters::no_descriptors),
         ("namespaces: two with pids of their own", namespaces::two),
+        ("survivors: without descriptors", survivors::without_descriptors),
+        ("survivors: without memory", survivors::without_memory),
+        ("survivors: as another user", survivors::another_user),
+        ("survivors: with another root", survivors::another_root),
+        ("survivors: in a sandbox", survivors::sandbox),
+        ("survivors: a producer without descriptors", survivors::producer_without_descriptors),
     ];
     rows.into_iter().map(|(name, body)| Test::new(format!("mpmc: {name}"), body)).collect()
 }

@@ -16,6 +16,7 @@ mod many;
 mod message;
 mod random;
 mod runner;
+pub(crate) mod sandbox;
 mod shared;
 mod stream;
 mod taker;

@@ -42,7 +42,7 @@ proptest! {
         let _ = links.backlog();
         for entry in 0..5 {
             let _ = world.adopt(entry);
-            let _ = links.blocked(tail, &world.leases);
+            let _ = links.blocked(tail, &world.leases, &mut EntrySet::EMPTY.clone());
             let _ = links.candidates(EntryRole::Producer);
         }
         let scan = RedoScan::new(links);

@@ -227,38 +227,50 @@ fn cursors_that_make_no_sense_are_damage() {
 fn who_is_in_the_way() {
     let (world, mut producer, mut consumer) = queue();
     let links = &world.links;
-    assert_eq!(links.blocked(0, &world.leases), Blocked::No, "not claimed");
+    assert_eq!(links.blocked(0, &world.leases, &mut EntrySet::EMPTY.clone()), Blocked::No, "not claimed");
     producer.stage(1, 8).unwrap();
     producer.claim(1).unwrap();
-    assert_eq!(links.blocked(0, &world.leases), Blocked::ByLiving);
+    assert_eq!(links.blocked(0, &world.leases, &mut EntrySet::EMPTY.clone()), Blocked::ByLiving);
     producer.commit_next();
-    assert_eq!(links.blocked(0, &world.leases), Blocked::No, "nobody has taken it");
+    assert_eq!(
+        links.blocked(0, &world.leases, &mut EntrySet::EMPTY.clone()),
+        Blocked::No,
+        "nobody has taken it"
+    );
     consumer.take_many(1).unwrap();
-    assert_eq!(links.blocked(0, &world.leases), Blocked::ByLiving);
-    assert_eq!(links.blocked(4, &world.leases), Blocked::ByLiving, "the next lap waits for the same");
+    assert_eq!(links.blocked(0, &world.leases, &mut EntrySet::EMPTY.clone()), Blocked::ByLiving);
+    assert_eq!(
+        links.blocked(4, &world.leases, &mut EntrySet::EMPTY.clone()),
+        Blocked::ByLiving,
+        "the next lap waits for the same"
+    );
     consumer.mark();
-    assert_eq!(links.blocked(0, &world.leases), Blocked::ByLiving);
+    assert_eq!(links.blocked(0, &world.leases, &mut EntrySet::EMPTY.clone()), Blocked::ByLiving);
     consumer.reject(0);
-    assert_eq!(links.blocked(0, &world.leases), Blocked::No, "to be taken by anybody");
+    assert_eq!(
+        links.blocked(0, &world.leases, &mut EntrySet::EMPTY.clone()),
+        Blocked::No,
+        "to be taken by anybody"
+    );
     consumer.take_redo().unwrap();
     drop(consumer);
     world.kill(4);
-    assert_eq!(links.blocked(0, &world.leases), Blocked::ByDead);
+    assert_eq!(links.blocked(0, &world.leases, &mut EntrySet::EMPTY.clone()), Blocked::ByDead);
     let mut taker = world.consumer(3).unwrap();
     producer.send(&[2], 1);
     taker.take_many(1).unwrap();
     drop(taker);
     world.kill(3);
-    assert_eq!(links.blocked(1, &world.leases), Blocked::ByDead);
+    assert_eq!(links.blocked(1, &world.leases, &mut EntrySet::EMPTY.clone()), Blocked::ByDead);
     producer.stage(3, 8).unwrap();
     producer.claim(1).unwrap();
     drop(producer);
     world.kill(0);
-    assert_eq!(links.blocked(2, &world.leases), Blocked::ByDead);
+    assert_eq!(links.blocked(2, &world.leases, &mut EntrySet::EMPTY.clone()), Blocked::ByDead);
     let recovered = world.recover().unwrap();
     assert_eq!((recovered.deaths, recovered.tombstones, recovered.returned, recovered.cleaned), (3, 1, 2, 3));
     for position in 0..8 {
-        assert_eq!(links.blocked(position, &world.leases), Blocked::No);
+        assert_eq!(links.blocked(position, &world.leases, &mut EntrySet::EMPTY.clone()), Blocked::No);
     }
 }
 
@@ -273,7 +285,7 @@ fn the_living_among_those_who_meant_it_are_in_the_way() {
     let mut claimer = world.producer(1).unwrap();
     claimer.stage(2, 8).unwrap();
     claimer.claim(1).unwrap();
-    assert_eq!(world.links.blocked(0, &world.leases), Blocked::ByLiving);
+    assert_eq!(world.links.blocked(0, &world.leases, &mut EntrySet::EMPTY.clone()), Blocked::ByLiving);
     let recovered = world.recover().unwrap();
     assert_eq!((recovered.tombstones, recovered.cleaned), (0, 0), "its intent may be the evidence");
     claimer.commit_next();
@@ -284,7 +296,7 @@ fn the_living_among_those_who_meant_it_are_in_the_way() {
     assert_eq!(world.recover().unwrap().cleaned, 1);
     let mut consumer = world.consumer(3).unwrap();
     consumer.take_many(1).unwrap();
-    assert_eq!(world.links.blocked(0, &world.leases), Blocked::ByLiving);
+    assert_eq!(world.links.blocked(0, &world.leases, &mut EntrySet::EMPTY.clone()), Blocked::ByLiving);
 }
 
 #[test]

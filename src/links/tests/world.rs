@@ -163,7 +163,7 @@ impl World {
     pub(super) fn recover(&self) -> Option<Recovered> {
         any_order();
         self.recovery.lock(0).then(|| {
-            let result = catch_unwind(AssertUnwindSafe(|| self.links.recover(&self.leases)));
+            let result = catch_unwind(AssertUnwindSafe(|| self.links.recover(&self.leases, None)));
             // The kernel does this for the dead.
             self.recovery.unlock(0);
             result.unwrap_or_else(|cause| resume_unwind(cause))

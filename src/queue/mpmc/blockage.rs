@@ -1,10 +1,10 @@
-//! Noticing that a position does not move on because somebody has died.
+//! Noticing that a position does not move on because its holder has died.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::member::Member;
-use crate::links::Blocked;
+use crate::links::{Blocked, EntrySet};
 
 /// How often it is looked who holds up the same position.
 const INTERVAL: Duration = Duration::from_micros(50);
@@ -17,7 +17,7 @@ pub(super) struct Blockage {
 
 impl Blockage {
     /// `position` is in the way. Finds out why if it is due, and recovers if its holder is dead; true if looking again
-    /// may help.
+    /// may help. What does not work is noted as the participant's trouble.
     ///
     /// `at_once`: also when the position has not been in the way before.
     #[cold]
@@ -33,11 +33,22 @@ impl Blockage {
             }
         }
         self.last.set(Some((position, now)));
-        match member.links.blocked(position, &member.leases()) {
-            Blocked::No => true,
-            Blocked::ByLiving => false,
-            // If it fails, or somebody else is at it: later again.
-            Blocked::ByDead => matches!(member.shared().recover(&member.links), Ok(Some(_))),
+        let (leases, mut dead) = (member.leases(), EntrySet::EMPTY);
+        let blocked = member.links.blocked(position, &leases, &mut dead);
+        match leases.answered(blocked) {
+            Ok(Blocked::No) => {
+                member.trouble().clear();
+                true
+            }
+            Ok(Blocked::ByLiving) => {
+                member.trouble().clear();
+                false
+            }
+            Ok(Blocked::ByDead) => member.recover_from(&dead),
+            Err(source) => {
+                member.trouble().note(member.shared(), super::recovery::ASKING, source);
+                false
+            }
         }
     }
 }

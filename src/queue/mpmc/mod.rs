@@ -2,6 +2,7 @@
 
 mod blockage;
 mod burial;
+mod leases;
 mod letters;
 mod mapping;
 mod member;
@@ -11,6 +12,7 @@ mod sender;
 mod stats;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod watch;
 
 use std::sync::Arc;
 

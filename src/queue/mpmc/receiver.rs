@@ -6,11 +6,13 @@ mod ready;
 
 use std::cell::Cell;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::blockage::Blockage;
 use super::burial::{Burial, now_ns};
 use super::mapping::Lanes;
 use super::member::Member;
+use super::watch::Watch;
 use crate::error::AttachError;
 use crate::lane::Damage;
 use crate::layout::order::{EntryRole, MAX_BATCH};
@@ -19,6 +21,7 @@ use crate::prefetch;
 use crate::queue::Shared;
 use crate::queue::bells::Bells;
 use crate::queue::kind::{Keeper, Receiver};
+use crate::queue::trouble::Trouble;
 use crate::wait::{LOOK_AROUND, is_about_to_sleep};
 
 /// One look in so many tells a position that is not committed from none, while waiting: it takes the line from producers.
@@ -37,6 +40,7 @@ pub(crate) struct MpmcReceiver {
     guess: Guess,
     is_held_up: Cell<bool>,
     idle: Cell<u32>,
+    watch: Watch,
     /// Lanes that were seen to be ready.
     ready: Vec<Cell<bool>>,
     /// Of a frame that came with good ones: the next look tells of it.
@@ -89,6 +93,7 @@ impl MpmcReceiver {
             guess: Guess::at_head(&member.links),
             is_held_up: Cell::new(false),
             idle: Cell::new(0),
+            watch: Watch::new(&member.links),
             ready: vec![Cell::new(false); member.links.entries.len()],
             damage: Cell::new(None),
             burial,
@@ -233,7 +238,7 @@ impl MpmcReceiver {
             Nothing::Empty => {
                 self.idle.set(self.idle.get().wrapping_add(1));
                 if self.idle.get().is_multiple_of(IDLE_LOOKS) {
-                    self.keeper.member.shared().look_around(self.links());
+                    self.watch.look(&self.keeper.member);
                 }
                 false
             }
@@ -372,6 +377,15 @@ unsafe impl Receiver for MpmcReceiver {
     }
 
     fn has_producer(&self) -> std::io::Result<bool> {
-        Ok(self.links().has_live(EntryRole::Producer, &self.keeper.member.leases()))
+        let leases = self.keeper.member.leases();
+        leases.answered(self.links().has_live(EntryRole::Producer, &leases))
+    }
+
+    fn trouble(&self) -> Option<&Trouble> {
+        Some(self.keeper.member.trouble())
+    }
+
+    fn watch_slice(&self) -> Duration {
+        self.watch.slice()
     }
 }

@@ -4,16 +4,16 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::member::KernelLeases;
+use super::leases::KernelLeases;
 use crate::error::RecoverError;
-use crate::links::{Leases, Links, Recovered};
+use crate::links::{EntrySet, Links, Recovered};
 use crate::queue::BytesQueue;
 use crate::queue::kind::Mpmc;
 use crate::queue::opening::{Found, find};
 use crate::queue::options::Handling;
 use crate::queue::space::header_not_mapped;
 use crate::queue::{Schema, Shared};
-use crate::sync::Ordering;
+use crate::shm::RecoveryLock;
 
 /// What [`recover`](BytesQueue::recover) found and did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,13 +54,15 @@ impl BytesQueue<Mpmc> {
         }
         // This process may never have attached.
         shared.bells().take_part();
-        match shared.recover(&shared.links()) {
+        let io = |source| RecoverError::Io { path: shared.path().to_path_buf(), source };
+        let lock = shared.recovery_lock().map_err(io)?;
+        match shared.recover(&shared.links(), &lock, None) {
             Ok(Some(done)) => {
                 shared.end_use();
                 Ok(done.into())
             }
             Ok(None) => Err(RecoverError::Busy { path: shared.path().to_path_buf() }),
-            Err(source) => Err(RecoverError::Io { path: shared.path().to_path_buf(), source }),
+            Err(source) => Err(io(source)),
         }
     }
 }
@@ -94,53 +96,23 @@ pub fn recover(name: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
     BytesQueue::<Mpmc>::from_shared(Arc::new(shared)).recover()
 }
 
+/// What a participant does when it wants to know whether another one lives.
+pub(super) const ASKING: &str = "asking for locks of other participants";
+
 impl Shared {
-    /// One pass, unless somebody else is at it.
+    /// One pass, over `suspects` or everybody, unless another thread or process is at it.
     #[cold]
-    pub(super) fn recover(&self, links: &Links) -> io::Result<Option<Recovered>> {
-        let lock = self.recovery_lock()?;
-        let done = lock.run(self.file(), self.path(), || links.recover(&KernelLeases(self)))?;
+    pub(super) fn recover(
+        &self,
+        links: &Links,
+        lock: &RecoveryLock,
+        suspects: Option<&EntrySet>,
+    ) -> io::Result<Option<Recovered>> {
+        let leases = KernelLeases::new(self);
+        let done = lock.run(self.file(), self.path(), || links.recover(&leases, suspects))?;
         if done.is_some_and(|done| done.deaths > 0) {
             self.bells().notify_everybody();
         }
-        Ok(done)
+        leases.answered(done)
     }
-
-    /// Looks whether a few participants are still alive, if nobody has done so for a while; recovers if one is not.
-    #[cold]
-    pub(super) fn look_around(&self, links: &Links) {
-        /// Nanoseconds between two looks, whoever takes them.
-        const INTERVAL: u64 = 1_000_000;
-        /// Participants a look.
-        const AT_ONCE: usize = 8;
-        let Some(now) = monotonic_ns() else { return };
-        let stamp = &links.rare.look_around;
-        let last = stamp.load(Ordering::Relaxed);
-        // A stamp from the future comes from another clock (a container's): it counts as old.
-        let is_recent = now.checked_sub(last).is_some_and(|passed| passed < INTERVAL);
-        if is_recent || stamp.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
-            return;
-        }
-        let entries = links.entries.len();
-        let first = links.rare.look_around_next.load(Ordering::Relaxed) as usize % entries;
-        let in_turn = (first..entries).chain(0..first);
-        // Words are read from memory; the kernel is asked about few.
-        let mut asked = in_turn.filter(|index| links.entry_word(*index).is_dirty()).take(AT_ONCE);
-        let leases = KernelLeases(self);
-        let mut next = first;
-        let found = asked.find(|index| {
-            next = index + 1;
-            !leases.is_held(*index)
-        });
-        links.rare.look_around_next.store(next as u64, Ordering::Relaxed);
-        if found.is_some() {
-            // Should it fail, the next look finds the same.
-            let _ = self.recover(links);
-        }
-    }
-}
-
-fn monotonic_ns() -> Option<u64> {
-    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).ok()?;
-    Some(now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
 }

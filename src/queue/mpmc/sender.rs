@@ -14,6 +14,7 @@ use crate::links::{Claimed, FrameRef, Guess, Links, NotClaimed, SentLetter};
 use crate::prefetch;
 use crate::queue::Shared;
 use crate::queue::kind::Sender;
+use crate::queue::trouble::Trouble;
 use crate::wait::is_closer_look;
 
 /// A sender that waits looks so seldom who is in its way that its looks are cheap.
@@ -289,6 +290,11 @@ unsafe impl Sender for MpmcSender {
     }
 
     fn has_consumer(&self) -> std::io::Result<bool> {
-        Ok(self.links().has_live(EntryRole::Consumer, &self.member.leases()))
+        let leases = self.member.leases();
+        leases.answered(self.links().has_live(EntryRole::Consumer, &leases))
+    }
+
+    fn trouble(&self) -> Option<&Trouble> {
+        Some(self.member.trouble())
     }
 }

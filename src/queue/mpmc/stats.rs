@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::member::KernelLeases;
+use super::leases::KernelLeases;
 use crate::error::{DeadLetterFailure, Role};
 use crate::layout::order::EntryRole;
 use crate::links::{Leases, Links};
@@ -38,6 +38,8 @@ pub struct Stats {
     pub tombstones: u64,
     /// Messages that recoveries took from dead participants.
     pub returned: u64,
+    /// How often a participant could not find out whether others are alive, or not give back what a dead one had left.
+    pub recovery_failures: u64,
     /// Messages moved to the dead-letter queue.
     pub dead_letters: u64,
     /// Messages that should have been, and were delivered once more instead.
@@ -103,7 +105,7 @@ impl BytesQueue<Mpmc> {
     /// What has happened since the queue was created, and who takes part.
     pub fn stats(&self) -> Stats {
         let shared = self.shared();
-        collect(&shared.links(), &KernelLeases(shared))
+        collect(&shared.links(), &KernelLeases::new(shared))
     }
 }
 
@@ -117,6 +119,7 @@ fn collect(links: &Links, leases: &impl Leases) -> Stats {
         deaths: get(&rare.deaths),
         tombstones: get(&rare.tombstones),
         returned: get(&rare.returned),
+        recovery_failures: get(&rare.recovery_failures),
         dead_letters: get(&rare.dead_letters),
         dead_letters_failed: get(&rare.dead_letters_failed),
         dead_letter_failure: DeadLetterFailure::from_word(get(&rare.letter_failure)),

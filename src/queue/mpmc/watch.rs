@@ -1,0 +1,183 @@
+//! What an idle consumer does for others: it asks whether those who hold something are alive.
+//!
+//! # Whom it asks
+//!
+//! Those who hold frames ([`Watched`] knows which positions may be held), or have taken and not marked one; each look goes on where
+//! the last one stopped. The others, who keep nothing from anybody but their entry, are asked in turn, a few at a time.
+//! So the time until a dead consumer's frames come again depends on how many consumers hold frames, not on how many participants there
+//! are. What a dead *producer* has left stands in the way of all, and is found there ([`super::blockage`]).
+//!
+//! # How often
+//!
+//! A question costs the kernel a walk over all locks of the file, some nanoseconds each, so that a look is limited by time, and one
+//! in a millisecond is enough for the whole queue, whoever takes it. A consumer that sleeps wakes up for the next look after
+//! [`WATCH`]. If it finds then that others look often enough, it sleeps longer the next time, up to a limit that grows with
+//! their number: so many consumers together do not look more often than a few do. A queue's only consumer has nobody to
+//! watch.
+
+use std::cell::Cell;
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::member::Member;
+use super::recovery::ASKING;
+use crate::layout::order::EntryRole;
+use crate::links::{EntrySet, Leases, Links, Unsettled, Watched};
+use crate::sync::Ordering;
+
+/// The first sleep of an idle consumer that nobody else relieves.
+const WATCH: Duration = Duration::from_millis(10);
+/// A sleep in any case, where there are other consumers ...
+const LEAST_LIMIT: Duration = Duration::from_millis(15);
+/// ... longer by so much for each of them ...
+const FOR_EACH: Duration = Duration::from_micros(2500);
+/// ... and where there are none.
+const MOST: Duration = Duration::from_millis(100);
+
+/// Between two looks, whoever takes them.
+const INTERVAL: Duration = Duration::from_millis(1);
+/// How long one look asks about those who hold something; about one at least.
+const FOR_HOLDERS: Duration = Duration::from_micros(50);
+/// The same, about others.
+const FOR_OTHERS: Duration = Duration::from_micros(5);
+/// Other entries whose words are read in one look, at most.
+const MOST_OTHERS: usize = 64;
+
+/// What one consumer knows of the others.
+pub(super) struct Watch {
+    held: Watched,
+    /// A position that was taken and not marked when it was looked at last.
+    taken: Cell<Option<u64>>,
+    /// Consumers that were counted in this round over the entries, and in the last one.
+    counted: Cell<usize>,
+    consumers: Cell<usize>,
+    /// The entry that is read next.
+    next: Cell<usize>,
+    slice: Cell<Duration>,
+}
+
+impl Watch {
+    pub(super) fn new(links: &Links) -> Self {
+        let is_consumer = |index: &usize| Self::is_consumer(links, *index);
+        let consumers = (0..links.entries.len()).filter(is_consumer).count();
+        Self {
+            held: Watched::new(links),
+            taken: Cell::new(None),
+            counted: Cell::new(0),
+            consumers: Cell::new(consumers),
+            next: Cell::new(0),
+            slice: Cell::new(WATCH),
+        }
+    }
+
+    fn is_consumer(links: &Links, index: usize) -> bool {
+        let word = links.entry_word(index);
+        word.is_dirty() && word.role() == EntryRole::Consumer
+    }
+
+    /// How long it may sleep until the next look.
+    pub(super) fn slice(&self) -> Duration {
+        self.slice.get()
+    }
+
+    fn most_slice(&self) -> Duration {
+        match self.consumers.get() {
+            0 | 1 => MOST,
+            consumers => (FOR_EACH * consumers as u32).clamp(LEAST_LIMIT, MOST),
+        }
+    }
+
+    /// Looks, unless another consumer has just done so; recovers from those that are dead. What does not work is noted as the
+    /// participant's trouble.
+    #[cold]
+    pub(super) fn look(&self, member: &Member) {
+        let links = &member.links;
+        match self.is_due(links) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(source) => return member.trouble().note(member.shared(), "asking for the time", source),
+        }
+        let (leases, mut dead) = (member.leases(), EntrySet::EMPTY);
+        self.ask_holders(member, &leases, &mut dead);
+        self.ask_others(member, &leases, &mut dead);
+        if let Err(source) = leases.answered(()) {
+            member.trouble().note(member.shared(), ASKING, source);
+        } else if dead.is_empty() {
+            member.trouble().clear();
+        }
+        if !dead.is_empty() {
+            member.recover_from(&dead);
+        }
+    }
+
+    /// Whether it is this consumer's turn; sets how long it may sleep then.
+    fn is_due(&self, links: &Links) -> io::Result<bool> {
+        let now = monotonic_ns()?;
+        let stamp = &links.rare.look_around;
+        let last = stamp.load(Ordering::Relaxed);
+        // A stamp from the future comes from another clock (a container's): it counts as old.
+        let age = now.checked_sub(last).map_or(MOST, Duration::from_nanos);
+        let is_relieved = age < WATCH;
+        let longer = if is_relieved { self.slice.get() * 2 } else { WATCH };
+        let most = self.most_slice();
+        self.slice.set(if self.consumers.get() <= 1 { most } else { longer.min(most) });
+        let is_turn = |()| stamp.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        Ok(age >= INTERVAL && is_turn(()))
+    }
+
+    fn ask_holders(&self, member: &Member, leases: &impl Leases, dead: &mut EntrySet) {
+        let (links, begin) = (&member.links, Instant::now());
+        let (mut asked, mut taken) = (EntrySet::EMPTY, None);
+        // It knows that it lives.
+        asked.insert(member.me);
+        self.held.look(links, |found| {
+            match found {
+                Unsettled::Held(owner) if owner < links.entries.len() && asked.insert(owner) => {
+                    if !leases.is_held(owner) {
+                        dead.insert(owner);
+                    }
+                    begin.elapsed() < FOR_HOLDERS
+                }
+                Unsettled::Held(_) => true,
+                // A moment later it is marked, as a rule.
+                Unsettled::Taken(position) if self.taken.get() == Some(position) => {
+                    links.blocked(position, leases, dead);
+                    taken = Some(position);
+                    begin.elapsed() < FOR_HOLDERS
+                }
+                Unsettled::Taken(position) => {
+                    taken = taken.or(Some(position));
+                    true
+                }
+            }
+        });
+        self.taken.set(taken);
+    }
+
+    /// A few entries, whatever their owners do; and how many of them are consumers.
+    fn ask_others(&self, member: &Member, leases: &impl Leases, dead: &mut EntrySet) {
+        let (links, begin) = (&member.links, Instant::now());
+        let count = links.entries.len();
+        for _ in 0..count.min(MOST_OTHERS) {
+            let index = self.next.get() % count;
+            self.counted.set(self.counted.get() + usize::from(Self::is_consumer(links, index)));
+            self.next.set(index + 1);
+            if index + 1 == count {
+                self.consumers.set(self.counted.take());
+            }
+            if index != member.me && links.entry_word(index).is_dirty() {
+                if !leases.is_held(index) {
+                    dead.insert(index);
+                }
+                if begin.elapsed() >= FOR_OTHERS {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn monotonic_ns() -> io::Result<u64> {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)?;
+    Ok(now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
+}

@@ -1,0 +1,110 @@
+//! What keeps a survivor from dealing with the dead, until it works again: so that it is never taken for "nothing there".
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Shared;
+use crate::error::RecoveryFailed;
+use crate::shm::Notice;
+use crate::sync::{Ordering, PrivateWord};
+
+/// A call without a time limit ends with the cause after this; so does any attempt that finds it this old.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What failed last, and has not worked since; of one participant, whose guards may be on other threads.
+#[derive(Default)]
+pub(crate) struct Trouble {
+    /// 1 while something is there.
+    flag: PrivateWord,
+    found: Mutex<Option<Found>>,
+}
+
+struct Found {
+    since: Instant,
+    step: &'static str,
+    source: io::Error,
+    /// Another process may be at it, and about to be done.
+    may_pass: bool,
+}
+
+impl Trouble {
+    /// That failed. It is counted in the file, and noted when it begins.
+    #[cold]
+    pub(crate) fn note(&self, shared: &Shared, step: &'static str, source: io::Error) {
+        let rare = shared.rare();
+        rare.recovery_failures.fetch_add(1, Ordering::Relaxed);
+        rare.recovery_errno.store(source.raw_os_error().unwrap_or(0) as u64, Ordering::Relaxed);
+        if self.put(step, copy(&source), false) {
+            shared.add_notice(Notice::RecoveryFailed { reason: format!("{step}: {source}") });
+        }
+    }
+
+    /// Another process has the recovery lock, while a participant is dead.
+    #[cold]
+    pub(crate) fn note_busy(&self) {
+        let words =
+            "another process has it, and does not give it back; it may be stopped: continue or kill it";
+        let busy = io::Error::new(io::ErrorKind::ResourceBusy, words);
+        self.put("taking the recovery lock", busy, true);
+    }
+
+    /// True if there was none.
+    fn put(&self, step: &'static str, source: io::Error, may_pass: bool) -> bool {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = found.as_ref().map_or_else(Instant::now, |found| found.since);
+        let is_new = found.is_none();
+        *found = Some(Found { since, step, source, may_pass });
+        self.flag.store(1, Ordering::Relaxed);
+        is_new
+    }
+
+    /// It works.
+    #[inline(always)]
+    pub(crate) fn clear(&self) {
+        if self.flag.load(Ordering::Relaxed) != 0 {
+            self.clear_slowly();
+        }
+    }
+
+    #[cold]
+    fn clear_slowly(&self) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        *found = None;
+        self.flag.store(0, Ordering::Relaxed);
+    }
+
+    /// What a call says that ends without what it waited for; none if all is well.
+    #[inline(always)]
+    pub(crate) fn cause(&self, shared: &Shared) -> Option<Box<RecoveryFailed>> {
+        self.is_there().then(|| self.look(shared, Duration::ZERO)).flatten()
+    }
+
+    /// The same, once it has lasted: what ends a call that would go on waiting.
+    #[inline(always)]
+    pub(crate) fn lasting_cause(&self, shared: &Shared) -> Option<Box<RecoveryFailed>> {
+        self.is_there().then(|| self.look(shared, PATIENCE)).flatten()
+    }
+
+    #[inline(always)]
+    fn is_there(&self) -> bool {
+        self.flag.load(Ordering::Relaxed) != 0
+    }
+
+    #[cold]
+    fn look(&self, shared: &Shared, at_least: Duration) -> Option<Box<RecoveryFailed>> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let Found { since, step, source, may_pass } = found.as_ref()?;
+        let least = if *may_pass { PATIENCE } else { at_least };
+        let failed = || RecoveryFailed { path: shared.path().to_path_buf(), step, source: copy(source) };
+        (since.elapsed() >= least).then(|| Box::new(failed()))
+    }
+}
+
+/// Errors of the system cannot be cloned.
+fn copy(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}

@@ -1,0 +1,216 @@
+//! A survivor needs nothing new of the system: what a dead participant held comes to one that has no descriptor left, no memory,
+//! another user, another root, or is in a sandbox.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use nix::libc;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::unistd::Uid;
+use ringway::asynchronous::AsyncConsumer;
+use ringway::mpmc::{BytesConsumer, BytesQueue};
+use ringway::{Interest, WaitSet};
+
+use super::super::both::wait_for;
+use super::{SOON, holder, small, with_queue};
+use crate::process::sandbox::{Calls, deny, no_descriptors};
+use crate::process::{Child, Outcome, Words, ensure};
+
+/// What becomes of a process that has attached; what is returned keeps it so.
+type Fate = fn(&BytesQueue) -> Outcome<Vec<std::fs::File>>;
+
+pub(crate) fn without_descriptors() -> Outcome {
+    each_way(|_| no_descriptors())
+}
+
+pub(crate) fn without_memory() -> Outcome {
+    each_way(|_| {
+        // Less than is mapped already: nothing can be mapped any more, nor the heap grow.
+        setrlimit(Resource::RLIMIT_AS, 1 << 20, 1 << 20)?;
+        // SAFETY: maps a page of its own, or fails.
+        let page = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                4096,
+                libc::PROT_READ,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        ensure!(page == libc::MAP_FAILED, "there still is memory");
+        Ok(Vec::new())
+    })
+}
+
+/// As another user, who may neither open the file nor start threads.
+pub(crate) fn another_user() -> Outcome {
+    each_way(|queue| {
+        setrlimit(Resource::RLIMIT_NPROC, 0, 0)?;
+        nix::unistd::setgroups(&[])?;
+        nix::unistd::setuid(Uid::from_raw(65_534))?;
+        ensure!(std::thread::Builder::new().spawn(|| ()).is_err(), "a thread could be started");
+        ensure!(std::fs::File::open(queue.path()).is_err(), "the file could be opened");
+        Ok(Vec::new())
+    })
+}
+
+/// Neither the file nor `/proc` is there.
+pub(crate) fn another_root() -> Outcome {
+    each_way(|_| {
+        let empty = tempfile::tempdir()?;
+        nix::unistd::chroot(empty.path())?;
+        std::env::set_current_dir("/")?;
+        ensure!(std::fs::read_dir("/proc").is_err(), "there still is /proc");
+        // Its own name is not here any more; the directory is left to whoever cleans up there.
+        std::mem::forget(empty);
+        Ok(Vec::new())
+    })
+}
+
+pub(crate) fn sandbox() -> Outcome {
+    each_way(|_| {
+        for number in [libc::SYS_openat, libc::SYS_openat2, libc::SYS_mmap, libc::SYS_clone, libc::SYS_clone3]
+        {
+            deny(number, Calls::All, libc::EPERM)?;
+        }
+        #[cfg(target_arch = "x86_64")]
+        deny(libc::SYS_open, Calls::All, libc::EPERM)?;
+        ensure!(std::fs::File::open("/dev/null").is_err(), "files can be opened");
+        Ok(Vec::new())
+    })
+}
+
+/// How a survivor may be waiting; it returns how often the message was redelivered.
+type Way = fn(BytesConsumer) -> Outcome<u64>;
+
+fn each_way(fate: Fate) -> Outcome {
+    let ways: [(&str, Way); 6] = [
+        ("recv_timeout", |consumer| Ok(consumer.recv_timeout(SOON)?.redeliveries())),
+        ("recv", |consumer| Ok(consumer.recv()?.redeliveries())),
+        ("try_recv", |consumer| {
+            let begin = Instant::now();
+            loop {
+                match consumer.try_recv() {
+                    Err(ringway::RecvError::Empty) if begin.elapsed() < SOON => {}
+                    found => return Ok(found?.redeliveries()),
+                }
+            }
+        }),
+        ("recv_many_timeout", |consumer| {
+            ensure!(consumer.recv_many_timeout(8, SOON)?.len() == 1, "more came");
+            Ok(1)
+        }),
+        ("WaitSet", |consumer| {
+            let mut set = WaitSet::new();
+            set.wait_timeout(&mut [Interest::messages(&consumer)], SOON)?;
+            Ok(consumer.try_recv()?.redeliveries())
+        }),
+        ("async", asynchronous),
+    ];
+    for (name, way) in ways {
+        with_queue(&small(), |place, queue| {
+            let stage = Words::new(1);
+            let reach = |number| stage[0].store(number, Ordering::SeqCst);
+            let wait = |number| wait_for(|| stage[0].load(Ordering::SeqCst) == number);
+            let survivor = Child::fork(|| {
+                let queue = place.open_mpmc()?;
+                let consumer = queue.consumer()?;
+                reach(1);
+                wait(2)?;
+                // Threads that are needed are there when the handle is.
+                let consumer = if name == "async" {
+                    Held::Async(AsyncConsumer::new(consumer)?)
+                } else {
+                    Held::Plain(consumer)
+                };
+                let _kept = fate(&queue)?;
+                reach(3);
+                wait(4)?;
+                let redeliveries = match consumer {
+                    Held::Plain(consumer) => way(consumer)?,
+                    Held::Async(consumer) => awaited(consumer)?,
+                };
+                ensure!(redeliveries == 1, "{redeliveries} redeliveries");
+                ensure!(queue.stats().recovery_failures == 0, "{:?}", queue.stats());
+                ensure!(queue.notices().is_empty(), "{:?}", queue.notices());
+                Ok(())
+            });
+            wait(1)?;
+            queue.producer()?.send(b"held")?;
+            let dead = holder(place, 1)?;
+            reach(2);
+            wait(3)?;
+            dead.kill()?;
+            reach(4);
+            survivor.join().map_err(|error| format!("{name}: {error}"))?;
+            // What was taken, and dropped, is over, and the survivor's own entry is given back.
+            ensure!(queue.stats().participants.is_empty(), "{name}: {:?}", queue.stats());
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+enum Held {
+    Plain(BytesConsumer),
+    Async(AsyncConsumer<BytesConsumer>),
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn asynchronous(_: BytesConsumer) -> Outcome<u64> {
+    Err("this one is awaited".into())
+}
+
+fn awaited(mut consumer: AsyncConsumer<BytesConsumer>) -> Outcome<u64> {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let begin = Instant::now();
+    loop {
+        match consumer.poll_recv(&mut Context::from_waker(&waker)) {
+            Poll::Ready(frame) => return Ok(frame?.redeliveries()),
+            Poll::Pending => std::thread::park_timeout(Duration::from_secs(1)),
+        }
+        ensure!(begin.elapsed() < SOON, "nothing came");
+    }
+}
+
+/// A producer that waits for room which a dead consumer keeps.
+pub(crate) fn producer_without_descriptors() -> Outcome {
+    with_queue(&small(), |place, queue| {
+        let mut producer = queue.producer()?;
+        producer.send_many(&[b"1", b"2", b"3", b"4"])?;
+        let dead = holder(place, 4)?;
+        let stage = Words::new(1);
+        let survivor = Child::fork(|| {
+            let queue = place.open_mpmc()?;
+            let mut producer = queue.producer()?;
+            let consumer = queue.consumer()?;
+            let _kept = no_descriptors()?;
+            stage[0].store(1, Ordering::SeqCst);
+            wait_for(|| stage[0].load(Ordering::SeqCst) == 2)?;
+            // Its recovery returns the four messages, which its own consumer has to take before there is room.
+            let sent = producer.send_timeout(b"5", Duration::from_millis(50));
+            ensure!(matches!(sent, Err(ringway::SendError::Timeout)), "{sent:?}");
+            for _ in 0..4 {
+                ensure!(consumer.try_recv()?.redeliveries() == 1, "it was recovered by waiting for room");
+            }
+            Ok(producer.send_timeout(b"5", SOON)?)
+        });
+        wait_for(|| stage[0].load(Ordering::SeqCst) == 1)?;
+        dead.kill()?;
+        stage[0].store(2, Ordering::SeqCst);
+        survivor.join()?;
+        ensure!(*queue.consumer()?.try_recv()? == *b"5", "something else came");
+        Ok(())
+    })
+}

@@ -2,6 +2,7 @@
 //! invent nothing, and that whoever lives goes on: real processes, SIGKILL, SIGSTOP.
 //!
 //! `RINGWAY_KILLS=1000000 cargo test --release --test storm` runs it longer (half an hour on two cores),
+//! with `RINGWAY_DOCTOR=target/release/ringway` the doctor looks at it all the time, as the library does in any case;
 //! `cargo test --test storm "4 links"` runs a part, `RINGWAY_SEED` repeats the random choices.
 
 mod process;

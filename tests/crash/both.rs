@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use super::consumer::consume;
 use super::producer::{SPREAD, produce};
 use crate::process::{
-    Child, End, GiverNotes, History, Kind, Outcome, Place, Random, Taker, ensure, progress,
+    Child, End, GiverNotes, History, Kind, Looker, Outcome, Place, Random, Taker, ensure, progress,
 };
 
 /// `rounds` times two processes die.
 pub(crate) fn die(kind: Kind, rounds: u64) -> Outcome {
     let kind = kind.telling();
     let place = Place::new()?;
+    let looker = Looker::start(&place);
     let queue = kind.create(&place)?;
     let notes = GiverNotes::new();
     let mut history = History::new();
@@ -19,6 +20,7 @@ pub(crate) fn die(kind: Kind, rounds: u64) -> Outcome {
     let (mut first, mut again, mut came, mut vanished) = (0, 0, 0, 0);
     for round in 0..rounds {
         progress();
+        looker.check()?;
         notes.reset(first);
         let ends = [End::random(&mut random, SPREAD), End::random(&mut random, SPREAD)];
         let producer = Child::fork(|| produce(&place, kind.shape, &notes, first, round, ends[0]));
@@ -48,6 +50,7 @@ pub(crate) fn die(kind: Kind, rounds: u64) -> Outcome {
         "     {rounds} double kills; {again} messages came again, {came} in doubt came, {vanished} times not"
     );
     kind.is_whole(&queue)?;
+    drop(looker);
     place.leave()
 }
 

@@ -2,13 +2,14 @@
 
 use super::producer::SPREAD;
 use crate::process::{
-    Child, End, Giver, GiverNotes, History, Kind, Outcome, Place, Random, Shape, Taker, ensure,
+    Child, End, Giver, GiverNotes, History, Kind, Looker, Outcome, Place, Random, Shape, Taker, ensure,
 };
 
 /// Every message that was not released comes again, in order, whole, and says that it does.
 pub(crate) fn dies(kind: Kind, kills: u64) -> Outcome {
     let kind = kind.telling();
     let place = Place::new()?;
+    let looker = Looker::start(&place);
     let queue = kind.create(&place)?;
     let notes = GiverNotes::new();
     let mut giver = Giver::new(queue.producer()?, kind.shape, 0, &notes, Random::new(2));
@@ -16,6 +17,7 @@ pub(crate) fn dies(kind: Kind, kills: u64) -> Outcome {
     let mut random = Random::new(kind.name.len() as u64);
     let (mut held, mut again, mut taken) = (0, 0, 0);
     for round in 0..kills {
+        looker.check()?;
         let end = End::random(&mut random, SPREAD);
         let child = Child::fork(|| consume(&place, kind.shape, &history, round, end));
         end.carry_out(child, || history.is_ready(), || giver.step())?;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::process::{
-    Child, Doubt, End, Giver, GiverNotes, Kind, Outcome, Place, Random, Shape, Stream, Taker, ensure,
+    Child, Doubt, End, Giver, GiverNotes, Kind, Looker, Outcome, Place, Random, Shape, Stream, Taker, ensure,
 };
 
 /// Kills come within so long after the attach.
@@ -26,6 +26,7 @@ pub(crate) fn kills_hit_sends() -> Outcome {
 /// Nothing that was committed is lost, nothing else is delivered, and batches are whole or not there.
 pub(crate) fn dies(kind: Kind, kills: u64) -> Outcome {
     let place = Place::new()?;
+    let looker = Looker::start(&place);
     let queue = kind.create(&place)?;
     let consumer = queue.consumer()?;
     let notes = GiverNotes::new();
@@ -34,6 +35,7 @@ pub(crate) fn dies(kind: Kind, kills: u64) -> Outcome {
     let mut taker = Taker::new(&consumer, stream, &(), 4, Random::new(1));
     let (mut first, mut inside) = (0, 0);
     for round in 0..kills {
+        looker.check()?;
         notes.reset(first);
         let end = End::random(&mut random, SPREAD);
         let child = Child::fork(|| produce(&place, kind.shape, &notes, first, round, end));

@@ -1,6 +1,6 @@
 //! A consumer that takes messages in every way there is, holds some, and checks every byte twice.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 
 use ringway::RecvError;
@@ -43,7 +43,7 @@ pub(crate) struct Taker<'c, W: Witness> {
     /// Whether messages are rejected now and then.
     rejects: bool,
     /// Rejected messages in the order in which they must come again.
-    rejected: VecDeque<u64>,
+    rejected: BTreeSet<u64>,
     /// What `redeliveries` said last about messages that were rejected.
     told: HashMap<u64, u64>,
     random: Random,
@@ -70,7 +70,7 @@ impl<'c, W: Witness> Taker<'c, W> {
             held: Vec::new(),
             limit,
             rejects: false,
-            rejected: VecDeque::new(),
+            rejected: BTreeSet::new(),
             told: HashMap::new(),
             random,
             taken: 0,
@@ -158,7 +158,7 @@ impl<'c, W: Witness> Taker<'c, W> {
     /// Which message it is: a rejected one if there is one, else the next of the stream.
     fn identify(&mut self, bytes: &[u8], redeliveries: Option<u64>) -> Outcome<u64> {
         self.taken += 1;
-        if let Some(seq) = self.rejected.pop_front() {
+        if let Some(seq) = self.rejected.pop_first() {
             ensure!(self.shape.is(seq, bytes), "message {seq} was rejected, and did not come next");
             let told = self.told.remove(&seq).unwrap_or(0);
             ensure!(
@@ -189,7 +189,7 @@ impl<'c, W: Witness> Taker<'c, W> {
                 ensure!(self.shape.is(seq, &frame), "message {seq} changed while it was held");
                 if reject {
                     self.told.insert(seq, frame.redeliveries());
-                    self.rejected.push_back(seq);
+                    self.rejected.insert(seq);
                     frame.reject();
                 } else {
                     self.release([seq].as_slice(), frame);

@@ -7,7 +7,7 @@ use ringway::mpmc::BytesQueue;
 use super::hand::Left;
 use super::verdict::{Sums, judge};
 use super::worker::{Field, Role, Worker};
-use crate::process::{Board, End, Many, Outcome, Place, Random, Words, ensure, progress};
+use crate::process::{Board, End, Looker, Many, Outcome, Place, Random, Words, ensure, progress};
 
 /// Nobody who lives may get no further for so long.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -46,6 +46,7 @@ struct Storm {
 /// Rages until so many were killed.
 pub(crate) fn rage(kind: Many, crew: Crew, kills: u64) -> Outcome {
     let place = Place::new()?;
+    let looker = Looker::start(&place);
     let queue = kind.create(&place)?;
     let field = Field { kind, place, board: Board::new(1, 1), churns: crew.churns, end: Words::new(1) };
     let roles = [
@@ -71,7 +72,7 @@ pub(crate) fn rage(kind: Many, crew: Crew, kills: u64) -> Outcome {
     let mut sums = Sums::default();
     let mut rounds = 0_u64;
     while storm.kills < kills {
-        let result = storm.round(kills, rounds, &mut sums);
+        let result = storm.round(kills, rounds, &mut sums).and_then(|()| looker.check());
         result.map_err(|error| format!("{error}\n{}", storm.describe()))?;
         rounds += 1;
     }
@@ -91,7 +92,7 @@ pub(crate) fn rage(kind: Many, crew: Crew, kills: u64) -> Outcome {
         storm.all_left.no_place,
     );
     let Storm { queue, field, .. } = storm;
-    drop(queue);
+    drop((looker, queue));
     field.place.leave()
 }
 

@@ -1,0 +1,64 @@
+//! A process that looks at a queue from outside all the time, whatever is done to those who take part: it never finds damage.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use ringway::inspect::{Inspector, Peek, Start};
+use ringway::{InspectError, OpenError};
+
+use super::{Child, Outcome, Place, ensure};
+
+/// Between looks: it takes no processor away from those who take part.
+const PAUSE: Duration = Duration::from_micros(500);
+/// One of so many looks is the doctor's, if there is one.
+const LOOKS_PER_DOCTOR: u64 = 64;
+
+/// Looks until it is dropped.
+pub(crate) struct Looker(Child);
+
+impl Looker {
+    /// To be started before there is a handle of the queue: a child shares the descriptors of its parent.
+    ///
+    /// `RINGWAY_DOCTOR=target/release/ringway` lets that command's doctor look as well.
+    pub(crate) fn start(place: &Place) -> Self {
+        let path = place.path();
+        let doctor = std::env::var_os("RINGWAY_DOCTOR").map(PathBuf::from);
+        Self(Child::fork(|| look_always(&path, doctor.as_deref())))
+    }
+
+    /// It has found nothing so far.
+    pub(crate) fn check(&self) -> Outcome {
+        ensure!(!self.0.has_ended()?, "the process that looks from outside has found damage, or failed");
+        Ok(())
+    }
+}
+
+fn look_always(path: &Path, doctor: Option<&Path>) -> Outcome {
+    for number in 0_u64.. {
+        match Inspector::open(path) {
+            Ok(inspector) => look(&inspector)?,
+            // It is yet to be created, or was unlinked.
+            Err(InspectError::Open(OpenError::NotFound { .. })) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if let Some(doctor) = doctor.filter(|_| number.is_multiple_of(LOOKS_PER_DOCTOR) && path.exists()) {
+            let output = Command::new(doctor).args(["doctor", "--json"]).arg(path).output()?;
+            let text = String::from_utf8_lossy(&output.stdout);
+            let is_wrong = text.contains("\"severity\":\"error\"") || text.contains("anew");
+            ensure!(!is_wrong || !path.exists(), "the doctor says: {text}");
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(())
+}
+
+fn look(inspector: &Inspector) -> Outcome {
+    let snapshot = inspector.snapshot()?;
+    ensure!(snapshot.damage.is_empty(), "a look finds {:?}, {:?}", snapshot.damage, snapshot.cursors);
+    for start in [Start::Oldest, Start::Newest] {
+        let peeked = inspector.peek(&Peek::new().held(true).start(start))?;
+        ensure!(peeked.damage.is_none(), "a look at messages finds {:?}", peeked.damage);
+    }
+    Ok(())
+}

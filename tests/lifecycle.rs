@@ -313,3 +313,43 @@ fn how_much_waits_and_how_much_room_there_is() {
         assert_eq!(queue.len(), unit);
     }
 }
+
+/// The kernel ends a killed process a little later: who attaches in its place meanwhile waits for that.
+#[test]
+fn whoever_is_killed_can_be_replaced_at_once() {
+    use nix::sys::signal::{Signal, kill};
+    let dir = directory();
+    let path = dir.path().join("q");
+    // SAFETY: nobody else knows the file.
+    let queue = unsafe { BytesQueue::create(&path) }.unwrap();
+    for round in 0..50 {
+        let (mut here, mut there) = std::os::unix::net::UnixStream::pair().unwrap();
+        // SAFETY: the child uses only what it opens itself, and ends by a signal.
+        let child = match unsafe { fork() }.unwrap() {
+            ForkResult::Child => {
+                use std::io::Write;
+                // The more memory it has, the longer it takes to end.
+                std::mem::forget(std::hint::black_box(vec![1_u8; 16 << 20]));
+                // SAFETY: as above.
+                let attached =
+                    unsafe { BytesQueue::open(&path) }.map(|queue| queue.consumer().map(std::mem::forget));
+                let told = there.write_all(&[u8::from(matches!(attached, Ok(Ok(()))))]);
+                loop {
+                    nix::unistd::pause();
+                    std::hint::black_box(&told);
+                }
+            }
+            ForkResult::Parent { child } => child,
+        };
+        let mut attached = [0];
+        std::io::Read::read_exact(&mut here, &mut attached).unwrap();
+        assert_eq!(attached, [1]);
+        kill(child, Signal::SIGKILL).unwrap();
+        let consumer = queue.consumer();
+        assert!(consumer.is_ok(), "round {round}: {:?}", consumer.err());
+        waitpid(child, None).unwrap();
+    }
+    // One that lives keeps its role.
+    let _consumer = queue.consumer().unwrap();
+    assert!(matches!(queue.consumer(), Err(AttachError::RoleTaken { .. })));
+}

@@ -68,6 +68,11 @@ impl<C: Receives> AsyncConsumer<C> {
 
     /// What `read` makes of the next message: so that no frame has to live up to the next `await`.
     ///
+    /// **The message is acknowledged when `read` returns, before the next `await`.** What is done with the result afterwards
+    /// is not protected: if the process dies then, or the task is cancelled, the message does not come again. Where it has
+    /// to, keep the frame until the work is done: take it by [`recv`](Self::recv) and drop it at the end. An MPMC frame may
+    /// be held across an `await` in any runtime, an SPSC frame in one that keeps a task in its thread (`LocalSet`).
+    ///
     /// Cancellation-safe, as [`recv`](Self::recv).
     ///
     /// # Errors
@@ -110,6 +115,10 @@ impl<C: Receives> AsyncConsumer<C> {
 
     /// What `read` makes of each message, until the queue is closed. Errors other than `Closed` are handed out and do not
     /// end the stream.
+    ///
+    /// **Each message is acknowledged when `read` returns, before the stream yields the result**: whoever awaits something for an
+    /// item works on a message that does not come again if the process dies. Where it has to, use [`recv`](Self::recv) in a loop,
+    /// and drop the frame when the work is done.
     pub fn into_stream<R, F: FnMut(C::Frame<'_>) -> R>(self, read: F) -> Incoming<C, F> {
         Incoming::new(self, read)
     }

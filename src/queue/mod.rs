@@ -7,6 +7,7 @@ mod claim;
 mod closed;
 mod consumer;
 mod description;
+mod dying;
 mod estimates;
 mod frame;
 mod handing;
@@ -189,7 +190,8 @@ impl<K: Kind> BytesQueue<K> {
     /// Becomes the queue's producer, or (MPMC) one of them.
     ///
     /// # Errors
-    /// SPSC: [`AttachError::RoleTaken`] while another producer is alive. MPMC: [`AttachError::NoEntry`] if there are as
+    /// SPSC: [`AttachError::RoleTaken`] while another producer is alive; asked for 50 ms, since a process that was just killed
+    /// takes some to end. MPMC: [`AttachError::NoEntry`] if there are as
     /// many participants as can be, [`AttachError::NoSpace`] if there is none for its lane.
     pub fn producer(&self) -> Result<BytesProducer<K>, AttachError> {
         BytesProducer::attach(Arc::clone(&self.shared))

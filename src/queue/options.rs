@@ -203,6 +203,9 @@ impl Options {
 
     /// MPMC: a message that came again so often goes to the [dead-letter queue](crate::BytesQueue::dead_letters) instead of
     /// coming once more; from 1 to 14. If nothing is said, messages come again for ever.
+    ///
+    /// Each reject counts, each panic that drops a guard, and each death of a process that held the message, **whatever its
+    /// cause**: also a deployment's `kill -9` and the OOM killer's. Leave room for those.
     #[must_use]
     pub fn max_redeliveries(mut self, count: u32) -> Self {
         self.max_redeliveries = Some(count);

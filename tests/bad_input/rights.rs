@@ -47,7 +47,13 @@ fn no_permission() {
                 assert!(matches!(error, OpenError::PermissionDenied { .. }), "{error:?}");
                 assert_says(
                     &error,
-                    &[path.to_str().unwrap(), "no permission", "read and write", "change its mode"],
+                    &[
+                        path.to_str().unwrap(),
+                        "no permission",
+                        "read and write",
+                        "change its mode",
+                        "Options::sharing",
+                    ],
                 );
             }
             for error in created {

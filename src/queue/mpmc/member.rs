@@ -10,6 +10,7 @@ use crate::layout::order::{EntryRole, EntryWord};
 use crate::links::{EntrySet, Links};
 use crate::queue::Shared;
 use crate::queue::boot::Stay;
+use crate::queue::dying::retry_while_dying;
 use crate::queue::trouble::Trouble;
 use crate::shm::fork::ForkGuard;
 use crate::shm::{AttachLock, Lease, Notice, RecoveryLock};
@@ -38,7 +39,12 @@ pub(super) struct Member {
 }
 
 impl Member {
+    /// Waits a moment for a participant that is about to end, if there is no other entry.
     pub(super) fn attach(shared: Arc<Shared>, role: EntryRole) -> Result<Self, AttachError> {
+        retry_while_dying(|| Self::try_attach(Arc::clone(&shared), role))
+    }
+
+    fn try_attach(shared: Arc<Shared>, role: EntryRole) -> Result<Self, AttachError> {
         let lock = shared.lock_for_attach()?;
         let recovery = shared.recovery_lock();
         let recovery = recovery.map_err(shared.attach_failed("opening the file for the recovery lock"))?;

@@ -9,6 +9,7 @@ use crate::lane::{LaneMemory, Ref};
 use crate::layout::{self, Cursors, Entry, Geometry};
 use crate::queue::Shared;
 use crate::queue::boot::Stay;
+use crate::queue::dying::retry_while_dying;
 use crate::shm::{self, Access, Lease, Section};
 use crate::sync::Ordering;
 
@@ -20,8 +21,12 @@ pub(super) struct Attached {
 }
 
 impl Shared {
-    /// Takes the role's lease and maps the lane: each role is one participant's.
+    /// Takes the role's lease and maps the lane: each role is one participant's. Waits a moment for one that is about to end.
     pub(super) fn attach(self: &Arc<Self>, role: Role) -> Result<Attached, AttachError> {
+        retry_while_dying(|| self.try_attach(role))
+    }
+
+    fn try_attach(self: &Arc<Self>, role: Role) -> Result<Attached, AttachError> {
         let lock = self.lock_for_attach()?;
         let (index, access) = match role {
             Role::Producer => (layout::ENTRY_PRODUCER, Access::ReadWrite),

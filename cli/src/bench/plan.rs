@@ -169,7 +169,7 @@ impl RecoveryPlan {
     fn new(scale: Scale, asked: Option<u64>) -> Self {
         let [claimers, holders, touched] = match scale {
             Scale::Quick => [(100, 4), (0, 0), (0, 0)],
-            Scale::Usual => [(500, 15), (200, 6), (10, 6)],
+            Scale::Usual => [(500, 10), (200, 4), (10, 4)],
             Scale::Full => [(10_000, 240), (1000, 30), (20, 30)],
         };
         let trials = |(count, seconds): (u64, u64)| {

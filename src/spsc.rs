@@ -31,3 +31,35 @@ pub type BytesFrames<'c> = crate::BytesFrames<'c, Spsc>;
 pub type Claim<'p> = crate::Claim<'p, Spsc>;
 /// Frames that are committed together.
 pub type BytesBatch<'p> = crate::BytesBatch<'p, Spsc>;
+
+/// The same, with a checksum for each message: see [`Checksummed`](crate::Checksummed).
+pub mod checksummed {
+    use crate::{Checksummed, Spsc};
+
+    pub use crate::Message;
+
+    /// A queue of messages of type `T`.
+    pub type Queue<T> = crate::Queue<T, Checksummed<Spsc>>;
+    /// The one producer of a [`Queue`].
+    pub type Producer<T> = crate::Producer<T, Checksummed<Spsc>>;
+    /// The one consumer of a [`Queue`].
+    pub type Consumer<T> = crate::Consumer<T, Checksummed<Spsc>>;
+    /// A received message.
+    pub type Frame<'c, T> = crate::Frame<'c, T, Checksummed<Spsc>>;
+    /// Messages received together.
+    pub type Frames<'c, T> = crate::Frames<'c, T, Checksummed<Spsc>>;
+    /// A queue of byte messages.
+    pub type BytesQueue = crate::BytesQueue<Checksummed<Spsc>>;
+    /// The one producer of a [`BytesQueue`].
+    pub type BytesProducer = crate::BytesProducer<Checksummed<Spsc>>;
+    /// The one consumer of a [`BytesQueue`].
+    pub type BytesConsumer = crate::BytesConsumer<Checksummed<Spsc>>;
+    /// A received message of bytes.
+    pub type BytesFrame<'c> = crate::BytesFrame<'c, Checksummed<Spsc>>;
+    /// Messages of bytes received together.
+    pub type BytesFrames<'c> = crate::BytesFrames<'c, Checksummed<Spsc>>;
+    /// A reserved frame, written in place.
+    pub type Claim<'p> = crate::Claim<'p, Checksummed<Spsc>>;
+    /// Frames that are committed together.
+    pub type BytesBatch<'p> = crate::BytesBatch<'p, Checksummed<Spsc>>;
+}

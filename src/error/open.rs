@@ -433,7 +433,7 @@ impl fmt::Display for OpenError {
             ),
             Self::WrongKind { path, found, expected } => write!(
                 f,
-                "{}: it is a queue of kind {found}, expected {expected}; open it as the other kind",
+                "{}: it is a queue of kind {found}, expected {expected}; open it as the kind that it is",
                 path.display()
             ),
             Self::WrongType { path, found, expected } => write!(

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::layout::{Framing, Geometry, Preamble};
+use crate::layout::{Geometry, Preamble};
 use crate::queue::Delivery;
 
 /// Who may send and receive.
@@ -41,6 +41,8 @@ pub struct Header {
     pub uuid: [u8; 16],
     /// When it was created, by its creator's clock; none if that was not recorded.
     pub created: Option<SystemTime>,
+    /// Whether each message has a checksum ([`Checksummed`](crate::Checksummed)).
+    pub has_checksums: bool,
     /// Bytes of ring; MPMC: of each producer's lane.
     pub ring_bytes: u64,
     /// Alignment of messages in bytes.
@@ -89,18 +91,16 @@ impl Header {
     pub(super) fn new(preamble: &Preamble, geometry: &Geometry) -> Self {
         Self {
             kind: if geometry.order.is_some() { QueueKind::Mpmc } else { QueueKind::Spsc },
-            shape: match geometry.framing {
-                Framing::Variable => FrameShape::Variable,
-                Framing::Fixed { len } => FrameShape::Fixed(len),
-            },
+            shape: geometry.fixed_message().map_or(FrameShape::Variable, FrameShape::Fixed),
             version: preamble.version,
             compat: preamble.compat,
             incompat: preamble.incompat,
             uuid: preamble.uuid,
             created: time(preamble.created_ns),
+            has_checksums: geometry.trailer != 0,
             ring_bytes: geometry.ring_bytes(),
             align: geometry.align,
-            max_message: geometry.max_payload,
+            max_message: geometry.max_message(),
             file_bytes: geometry.file_len(),
             order: geometry.order.map(|order| OrderHeader {
                 links: order.links,

@@ -25,14 +25,14 @@ pub(super) fn peek(source: &Source, order: Order, what: &Peek) -> Result<Peeked,
             continue;
         }
         let payload = match before.payload(&source.geometry, order) {
-            Some(at) => Some(copy(source, at, before.len, what.bytes)?),
+            Some(at) => Some(copy(source, at, source.message_len(before.len), what.bytes)?),
             None => None,
         };
         let letter = before.letter(source, order)?;
         let after = Seen::read(source, order, slot)?;
         match payload {
             // Taken meanwhile is no matter: the bytes are the message's until its link is released.
-            Some(payload) if is_same(&before, &after) => peeked.frames.push(frame(&after, payload, letter)),
+            Some(payload) if is_same(&before, &after) => peeked.frames.push(frame(source, &after, payload, letter)),
             None if is_same(&before, &after) => {
                 peeked.damage = Some(source.damaged("place of the frame", before.position, before.place.0));
                 break;
@@ -92,7 +92,7 @@ fn is_same(before: &Seen, after: &Seen) -> bool {
         && (after.place, after.len) == (before.place, before.len)
 }
 
-fn frame(seen: &Seen, payload: Vec<u8>, dead_letter: Option<DeadLetter>) -> PeekedFrame {
+fn frame(source: &Source, seen: &Seen, payload: Vec<u8>, dead_letter: Option<DeadLetter>) -> PeekedFrame {
     PeekedFrame {
         position: seen.position,
         state: match seen.state.kind() {
@@ -101,7 +101,7 @@ fn frame(seen: &Seen, payload: Vec<u8>, dead_letter: Option<DeadLetter>) -> Peek
             LinkKind::Full | LinkKind::Free => FrameState::Waiting,
         },
         redeliveries: seen.state.redeliveries(),
-        len: seen.len,
+        len: source.message_len(seen.len),
         payload,
         dead_letter,
     }

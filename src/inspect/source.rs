@@ -45,6 +45,11 @@ impl Source {
         result.map_err(self.failed("reading the queue"))
     }
 
+    /// Bytes of the message in a payload of so many.
+    pub(super) fn message_len(&self, payload: u64) -> u64 {
+        payload.saturating_sub(self.geometry.trailer)
+    }
+
     /// A word of its own: eight aligned bytes, which the kernel copies in one piece.
     pub(super) fn word(&self, offset: u64) -> Result<u64, InspectError> {
         let mut bytes = [0; 8];

@@ -198,6 +198,12 @@ impl Writer {
         Placed { offset, len, end: slot.position + self.ring.size(len) }
     }
 
+    /// Where a frame's payload stands.
+    #[inline(always)]
+    pub(crate) fn slot_of(&self, frame: Placed) -> Slot {
+        Slot { position: frame.end - self.ring.size(frame.len), offset: frame.offset as usize }
+    }
+
     /// The frames are linked at the positions from `first` on: they stay until these are over.
     #[inline(always)]
     pub(crate) fn linked(&mut self, first: u64, frames: &[Placed]) {

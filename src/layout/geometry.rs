@@ -73,6 +73,8 @@ pub(crate) struct Geometry {
     pub(crate) description_len: u64,
     /// MPMC; an SPSC queue is its one lane.
     pub(crate) order: Option<Order>,
+    /// Bytes of each payload that are not the message: 0, or those of its checksum, at its end.
+    pub(crate) trailer: u64,
 }
 
 /// The sections that only an MPMC queue has.
@@ -202,6 +204,7 @@ impl Geometry {
             lane_len,
             description_len,
             order: None,
+            trailer: 0,
         }
     }
 
@@ -255,6 +258,7 @@ impl Geometry {
             lane_len: lane,
             description_len,
             order: Some(order),
+            trailer: 0,
         }
     }
 
@@ -265,6 +269,19 @@ impl Geometry {
         let policy = Policy { at_most_once: false, max_redeliveries: 0, has_letters: true };
         let order = Order::new(links, participants, self.description_len, policy);
         Self::mpmc_with(self.framing, self.align, self.capacity, self.description_len, order)
+    }
+
+    /// Bytes of the largest message.
+    pub(crate) fn max_message(&self) -> u64 {
+        self.max_payload - self.trailer
+    }
+
+    /// Bytes of every message, if that is one number.
+    pub(crate) fn fixed_message(&self) -> Option<u64> {
+        match self.framing {
+            Framing::Variable => None,
+            Framing::Fixed { len } => Some(len - self.trailer),
+        }
     }
 
     /// Where the description of the message type begins.
@@ -303,6 +320,9 @@ impl Geometry {
         }
         if self.description_len > MAX_DESCRIPTION {
             return Err(("description length", self.description_len));
+        }
+        if self.max_payload < self.trailer {
+            return Err(("largest payload", self.max_payload));
         }
         let expected = match (self.order, self.framing) {
             (Some(order), _) => {

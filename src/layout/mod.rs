@@ -55,6 +55,9 @@ pub(crate) const REGISTRY_OFFSET: usize = 0x1000;
 /// that payloads, not commit words, fall on aligned addresses.
 pub(crate) const LEAD: usize = 128;
 
+/// Bytes behind each message of queues with checksums: its serial number, and the checksum.
+pub(crate) const TRAILER: u64 = 16;
+
 /// Positions are refused from here on: nothing ever wraps (2^62 bytes are 29 years at 5 GB/s).
 pub(crate) const POSITION_LIMIT: u64 = 1 << 62;
 

@@ -1,7 +1,7 @@
 //! The preamble: who made the file, and in which shape. Written once, read with `pread`, never believed.
 
 use super::geometry::{Framing, Geometry, Order, Policy};
-use super::{ENDIAN_TAG, FORMAT_VERSION, MAGIC, READY};
+use super::{ENDIAN_TAG, FORMAT_VERSION, MAGIC, READY, TRAILER};
 
 /// Bytes of the preamble, `ready` word included.
 pub(crate) const PREAMBLE_LEN: usize = 0x400;
@@ -122,6 +122,8 @@ preamble! {
     description_len: u64 = 0x1d0,
 }
 
+/// Incompatible feature: each message has a checksum behind it.
+const CHECKSUMS: u64 = 1;
 pub(crate) const KIND_SPSC: u32 = 1;
 pub(crate) const KIND_MPMC: u32 = 2;
 const AT_LEAST_ONCE: u32 = 1;
@@ -156,7 +158,7 @@ impl Preamble {
             version: FORMAT_VERSION,
             endian: ENDIAN_TAG,
             compat: 0,
-            incompat: 0,
+            incompat: if geometry.trailer != 0 { CHECKSUMS } else { 0 },
             kind: if geometry.order.is_some() { KIND_MPMC } else { KIND_SPSC },
             framing,
             fixed_len,
@@ -188,6 +190,11 @@ impl Preamble {
             description_offset: geometry.description_offset(),
             description_len: geometry.description_len,
         }
+    }
+
+    /// Whether each message has a checksum behind it.
+    pub(crate) fn has_checksums(&self) -> bool {
+        self.incompat & CHECKSUMS != 0
     }
 
     /// Records a schema name, cut at a character boundary if it is too long.
@@ -229,8 +236,8 @@ impl Preamble {
         if u64::get(&bytes[READY_OFFSET..]) != READY {
             return Err(PreambleError::NotReady);
         }
-        if preamble.incompat != 0 {
-            return Err(PreambleError::Incompatible { bits: preamble.incompat });
+        if preamble.incompat & !CHECKSUMS != 0 {
+            return Err(PreambleError::Incompatible { bits: preamble.incompat & !CHECKSUMS });
         }
         let (found, expected) =
             (u64::get(&bytes[CHECKSUM_OFFSET..READY_OFFSET]), checksum(&bytes[..CHECKSUM_OFFSET]));
@@ -274,6 +281,7 @@ impl Preamble {
             lane_len: self.lane_len,
             description_len: self.description_len,
             order,
+            trailer: if self.incompat & CHECKSUMS != 0 { TRAILER } else { 0 },
         };
         match geometry.check() {
             Ok(()) if self.description_offset != geometry.description_offset() => {

@@ -42,7 +42,7 @@ impl<K: Kind> BytesQueue<K> {
     /// ```
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn create_memfd(options: &Options) -> Result<Self, CreateError> {
-        let resolved = options.for_bytes(K::NUMBER)?;
+        let resolved = options.for_bytes::<K>()?;
         Shared::create_memfd::<K>(&resolved, &Schema::bytes()).map(Self::from_shared)
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::Shared;
 use super::bells::Bells;
+use super::checksummed::Checksummed;
 use super::trouble::Trouble;
 use crate::error::AttachError;
 use crate::lane::{Damage, Refusal, Room, Slot};
@@ -38,6 +39,8 @@ pub(crate) trait Engine: Sized + 'static {
     const NUMBER: u32;
     /// For people.
     const NAME: &'static str;
+    /// Bytes behind each message that are not the message.
+    const TRAILER: u64 = 0;
 
     /// Becomes a producer of the queue.
     fn attach_sender(shared: Arc<Shared>) -> Result<Self::Sender, AttachError>;
@@ -55,9 +58,11 @@ pub(crate) trait Engine: Sized + 'static {
     fn close(shared: &Shared);
 }
 
-/// The kind of a number, for people.
-pub(super) fn name_of(number: u32) -> String {
+/// What a queue was made as, for people.
+pub(super) fn name_of(number: u32, has_checksums: bool) -> String {
     match number {
+        Spsc::NUMBER if has_checksums => Checksummed::<Spsc>::NAME.into(),
+        Mpmc::NUMBER if has_checksums => Checksummed::<Mpmc>::NAME.into(),
         Spsc::NUMBER => Spsc::NAME.into(),
         Mpmc::NUMBER => Mpmc::NAME.into(),
         other => format!("number {other}"),

@@ -3,6 +3,7 @@
 mod asked;
 mod bells;
 mod boot;
+mod checksummed;
 mod claim;
 mod closed;
 mod consumer;
@@ -11,6 +12,7 @@ mod dying;
 mod estimates;
 mod frame;
 mod handing;
+mod hash;
 mod kind;
 mod making;
 mod mpmc;
@@ -33,6 +35,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use boot::{AfterPowerLoss, Boot, Survival, discard_unproven, sync};
+pub use checksummed::Checksummed;
 pub use claim::{BytesBatch, Claim};
 pub use consumer::BytesConsumer;
 pub use description::Description;
@@ -109,7 +112,7 @@ impl<K: Kind> BytesQueue<K> {
     /// As [`create`](Self::create).
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, CreateError> {
-        let resolved = options.for_bytes(K::NUMBER)?;
+        let resolved = options.for_bytes::<K>()?;
         let schema = Schema::bytes();
         let shared = Shared::create::<K>(name.as_ref(), &resolved, &schema)?;
         shared.note_options::<K>(options, &schema);
@@ -168,7 +171,7 @@ impl<K: Kind> BytesQueue<K> {
     /// As [`create`](Self::create).
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open_or_create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, OpenError> {
-        let resolved = options.for_bytes(K::NUMBER).map_err(OpenError::Create)?;
+        let resolved = options.for_bytes::<K>().map_err(OpenError::Create)?;
         let schema = Schema::bytes();
         let shared = Shared::open_or_create::<K>(name.as_ref(), &resolved, &schema)?;
         shared.note_options::<K>(options, &schema);
@@ -269,7 +272,7 @@ impl<K: Kind> BytesQueue<K> {
 
     /// Bytes of the largest message that the queue takes.
     pub fn max_message(&self) -> usize {
-        self.shared.geometry().max_payload as usize
+        self.shared.geometry().max_message() as usize
     }
 }
 

@@ -217,10 +217,10 @@ fn read_preamble(path: &Path, file: &File) -> Result<(Preamble, Geometry), OpenE
 
 /// Checks that the file is a queue of this kind.
 pub(super) fn check_kind<K: Engine>(path: &Path, preamble: &Preamble) -> Result<(), OpenError> {
-    if preamble.kind == K::NUMBER {
+    if preamble.kind == K::NUMBER && preamble.has_checksums() == (K::TRAILER != 0) {
         return Ok(());
     }
-    let found = kind::name_of(preamble.kind);
+    let found = kind::name_of(preamble.kind, preamble.has_checksums());
     Err(OpenError::WrongKind { path: path.to_path_buf(), found, expected: K::NAME.into() })
 }
 
@@ -267,7 +267,7 @@ pub(crate) fn preamble_error(path: &Path, error: PreambleError) -> OpenError {
         PreambleError::Checksum { found, .. } => OpenError::Damaged { path, field: "checksum", found },
         PreambleError::Kind { found } => OpenError::WrongKind {
             path,
-            found: kind::name_of(found),
+            found: kind::name_of(found, false),
             expected: format!("{} or {}", Spsc::NAME, Mpmc::NAME),
         },
         PreambleError::Field { name, found } => OpenError::Damaged { path, field: name, found },

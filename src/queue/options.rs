@@ -3,6 +3,7 @@
 use super::Schema;
 use super::asked::Asked;
 use super::boot::AfterPowerLoss;
+use super::kind::Engine;
 use super::untrusted::Limits;
 use crate::error::CreateError;
 use crate::layout::order::position_limit;
@@ -400,20 +401,21 @@ impl Options {
     }
 
     /// Options for messages without a type.
-    pub(crate) fn for_bytes(&self, kind: u32) -> Result<Resolved, CreateError> {
+    pub(crate) fn for_bytes<K: Engine>(&self) -> Result<Resolved, CreateError> {
+        let kind = K::NUMBER;
         let default = if kind == KIND_MPMC { DEFAULT_MPMC_ALIGN } else { DEFAULT_ALIGN };
         let schema = Schema::bytes();
         match self.fixed {
             Fixed::Auto | Fixed::No => {
-                self.resolve(kind, Framing::Variable, self.align.unwrap_or(default), &schema)
+                self.resolve::<K>(Framing::Variable, self.align.unwrap_or(default), &schema)
             }
             // A length need not be a multiple of the default alignment: then the messages are less aligned.
             Fixed::Len(len) if kind == KIND_SPSC => {
                 let natural = 1 << len.trailing_zeros().min(3);
-                self.resolve(kind, Framing::Fixed { len: len as u64 }, self.align.unwrap_or(natural), &schema)
+                self.resolve::<K>(Framing::Fixed { len: len as u64 }, self.align.unwrap_or(natural), &schema)
             }
             Fixed::Len(len) => {
-                self.resolve(kind, Framing::Fixed { len: len as u64 }, self.align.unwrap_or(default), &schema)
+                self.resolve::<K>(Framing::Fixed { len: len as u64 }, self.align.unwrap_or(default), &schema)
             }
             Fixed::OfType => {
                 bad("`fixed_size` is for typed queues; say `fixed_len(bytes)` for a queue of bytes".into())
@@ -422,7 +424,8 @@ impl Options {
     }
 
     /// Options for an archived type.
-    pub(crate) fn for_type(&self, kind: u32, schema: &Schema) -> Result<Resolved, CreateError> {
+    pub(crate) fn for_type<K: Engine>(&self, schema: &Schema) -> Result<Resolved, CreateError> {
+        let kind = K::NUMBER;
         let default = if kind == KIND_MPMC { DEFAULT_MPMC_ALIGN } else { 1 };
         let (size, align) = (schema.size, schema.align as usize);
         match self.fixed {
@@ -435,12 +438,12 @@ impl Options {
             )),
             Fixed::Auto | Fixed::OfType if schema.is_inline && size != 0 => {
                 let align = self.align.unwrap_or(default).max(align);
-                self.resolve(kind, Framing::Fixed { len: size }, align, schema)
+                self.resolve::<K>(Framing::Fixed { len: size }, align, schema)
             }
             Fixed::Auto | Fixed::No | Fixed::OfType => {
                 // Out-of-line data may need more than the root; beyond this the serialiser pads.
                 let align = self.align.unwrap_or(default).max(align).max(16);
-                self.resolve(kind, Framing::Variable, align, schema)
+                self.resolve::<K>(Framing::Variable, align, schema)
             }
             Fixed::Len(_) => {
                 bad("`fixed_len` is for queues of bytes; say `fixed_size` for a typed queue".into())
@@ -448,20 +451,33 @@ impl Options {
         }
     }
 
-    fn resolve(
+    fn resolve<K: Engine>(
         &self,
-        kind: u32,
         framing: Framing,
         align: usize,
         schema: &Schema,
     ) -> Result<Resolved, CreateError> {
-        let order = self.order(kind)?;
+        let order = self.order(K::NUMBER)?;
+        if K::TRAILER != 0 && order.is_some_and(|order| order.policy.max_redeliveries != 0) {
+            return bad(
+                "`max_redeliveries` is not there for queues with checksums: a dead letter would need another one; leave it \
+                 out, or use a queue without checksums"
+                    .into(),
+            );
+        }
+        let framing = match framing {
+            Framing::Variable => Framing::Variable,
+            Framing::Fixed { len } => Framing::Fixed { len: len.saturating_add(K::TRAILER) },
+        };
         let default = if order.is_some() { DEFAULT_LANE } else { DEFAULT_CAPACITY };
         let capacity = self.capacity.unwrap_or(default) as u64;
         let description_len = schema.text.len() as u64;
         let request = GeometryRequest { framing, capacity, align: align as u64, description_len, order };
         let geometry = match Geometry::new(request) {
-            Ok(geometry) => geometry,
+            Ok(geometry) if geometry.max_payload <= K::TRAILER => {
+                return bad(format!("a ring of {capacity} bytes has no room for a message and its checksum"));
+            }
+            Ok(geometry) => Geometry { trailer: K::TRAILER, ..geometry },
             Err(error) => return bad(error.to_string()),
         };
         self.check_room(&geometry, schema)?;

@@ -350,7 +350,7 @@ impl<K: Kind> BytesProducer<K> {
 
     /// Bytes of the largest message that the queue takes.
     pub fn max_message(&self) -> usize {
-        self.sender.shared().geometry().max_payload as usize
+        self.sender.shared().geometry().max_message() as usize
     }
 
     /// How this producer waits for room.
@@ -437,10 +437,10 @@ impl<K: Kind> BytesProducer<K> {
     #[cold]
     #[inline(never)]
     pub(crate) fn refused(&self, refusal: Refusal, len: usize) -> SendError {
-        match (refusal, self.sender.shared().geometry().framing) {
+        match (refusal, self.sender.shared().geometry().fixed_message()) {
             (Refusal::Full, _) => self.full(),
-            (Refusal::Length, Framing::Variable) => SendError::TooLarge { len, max: self.max_message() },
-            (Refusal::Length, Framing::Fixed { len: expected }) => {
+            (Refusal::Length, None) => SendError::TooLarge { len, max: self.max_message() },
+            (Refusal::Length, Some(expected)) => {
                 SendError::WrongLength { len, expected: expected as usize }
             }
             (Refusal::Exhausted, _) => SendError::Exhausted,

@@ -146,8 +146,8 @@ impl Schema {
         if geometry.align < needed {
             return damaged("payload alignment", geometry.align);
         }
-        match geometry.framing {
-            Framing::Fixed { len } if self.size != 0 && len != self.size => {
+        match geometry.fixed_message() {
+            Some(len) if self.size != 0 && len != self.size => {
                 damaged("fixed message length", len)
             }
             _ => Ok(()),

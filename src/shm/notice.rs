@@ -65,13 +65,20 @@ pub enum Notice {
     KeptUnproven {
         /// What is missing.
         found: Unproven,
+        /// How many messages there seem to be.
+        kept: u64,
+        /// How many could not be read at all.
+        dropped: u64,
     },
-    /// As above, and its messages were dropped ([`AfterPowerLoss::Discard`](crate::AfterPowerLoss::Discard)).
+    /// As above, and its messages were dropped ([`AfterPowerLoss::Discard`](crate::AfterPowerLoss::Discard)); of a queue with
+    /// checksums ([`Checksummed`](crate::Checksummed)), those that do not prove themselves.
     Discarded {
         /// What is missing.
         found: Unproven,
-        /// How many messages there seemed to be.
-        messages: u64,
+        /// How many messages there seemed to be that are not there any more.
+        dropped: u64,
+        /// How many are still there; each may have been delivered before.
+        kept: u64,
     },
     /// Pages of the file are mapped one by one, when they are first used, though they were to be mapped in advance
     /// ([`Options::prefault`](crate::Options::prefault)).
@@ -133,15 +140,15 @@ impl fmt::Display for Notice {
                 "which boot of the machine this is could not be told ({reason}), so that messages may be torn if the power \
                  failed; make /proc/sys/kernel/random/boot_id readable"
             ),
-            Self::KeptUnproven { found } => write!(
+            Self::KeptUnproven { found, kept, .. } => write!(
                 f,
-                "the machine was started again since the queue was last used, and it was taken as it is: {found}; messages \
-                 may be missing or torn"
+                "the machine was started again since the queue was last used, and its {kept} messages were taken as they \
+                 are: {found}; some may be missing, torn, or old ones"
             ),
-            Self::Discarded { found, messages } => write!(
+            Self::Discarded { found, dropped, kept } => write!(
                 f,
-                "the machine was started again since the queue was last used, and its {messages} messages were dropped: \
-                 {found}"
+                "the machine was started again since the queue was last used: {found}; {dropped} messages were dropped, and \
+                 {kept} are kept that are whole"
             ),
             Self::RecoveryFailed { reason } => {
                 write!(f, "what a dead participant has left could not be looked after here: {reason}")

@@ -20,7 +20,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn create_memfd(options: &Options) -> Result<Self, CreateError> {
         let schema = schema::<T>();
-        Shared::create_memfd::<K>(&options.for_type(K::NUMBER, &schema)?, &schema).map(Self::from_shared)
+        Shared::create_memfd::<K>(&options.for_type::<K>(&schema)?, &schema).map(Self::from_shared)
     }
 
     /// Receives a memfd queue that another process [sends](Self::send_to), waiting for it as the socket does: see

@@ -74,7 +74,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, CreateError> {
         let schema = schema::<T>();
-        let resolved = options.for_type(K::NUMBER, &schema)?;
+        let resolved = options.for_type::<K>(&schema)?;
         let shared = Shared::create::<K>(name.as_ref(), &resolved, &schema)?;
         shared.note_options::<K>(options, &schema);
         Ok(Self::from_shared(shared))
@@ -133,7 +133,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open_or_create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, OpenError> {
         let schema = schema::<T>();
-        let resolved = options.for_type(K::NUMBER, &schema).map_err(OpenError::Create)?;
+        let resolved = options.for_type::<K>(&schema).map_err(OpenError::Create)?;
         let shared = Shared::open_or_create::<K>(name.as_ref(), &resolved, &schema)?;
         shared.note_options::<K>(options, &schema);
         Ok(Self::from_shared(shared))
@@ -242,7 +242,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
 
     /// Bytes of the largest archive that the queue takes.
     pub fn max_message(&self) -> usize {
-        self.shared.geometry().max_payload as usize
+        self.shared.geometry().max_message() as usize
     }
 }
 

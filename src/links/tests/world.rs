@@ -100,6 +100,7 @@ impl World {
             lane_len: shape.lane,
             description_len: 0,
             order: None,
+            trailer: 0,
         };
         Self {
             links: Links::new(

@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io;
 use std::mem::offset_of;
 
-use super::hash::Hash;
 use crate::lane::ring::Ring;
 use crate::layout::order::{EntryWord, Head, LinkKind, LinkState, Place, Tail, position_limit};
 use crate::layout::{
@@ -13,6 +12,7 @@ use crate::layout::{
     Letter, Link, Order, OrderCursors, OwnWords, POSITION_LIMIT, PREAMBLE_LEN, Participant, REGISTRY_OFFSET,
     commit,
 };
+use crate::queue::hash::Hash;
 use crate::shm;
 
 /// Bytes that are read at one go.
@@ -67,8 +67,8 @@ impl Contents<'_> {
     }
 
     /// Makes the queue empty, further on than all positions that its words tell of, so that none is used twice. What there
-    /// is about it besides messages stays.
-    pub(super) fn clear(&self) -> io::Result<()> {
+    /// is about it besides messages stays. Returns where the next message goes: the first place of a lap.
+    pub(super) fn clear(&self) -> io::Result<u64> {
         match self.geometry.order {
             None => self.clear_spsc(),
             Some(order) => self.clear_mpmc(order),
@@ -156,7 +156,7 @@ impl Contents<'_> {
         Ok(None)
     }
 
-    fn clear_spsc(&self) -> io::Result<()> {
+    fn clear_spsc(&self) -> io::Result<u64> {
         let words = self.spsc_words()?;
         let Geometry { capacity, lane_offset, .. } = *self.geometry;
         let known =
@@ -179,7 +179,7 @@ impl Contents<'_> {
         ] {
             self.put((CURSORS_OFFSET + offset) as u64, word)?;
         }
-        Ok(())
+        Ok(start)
     }
 
     // MPMC
@@ -232,14 +232,14 @@ impl Contents<'_> {
     }
 
     /// Where a frame stands in the file; none if it cannot stand there, as that of a tombstone.
-    fn payload(&self, order: Order, place: Place) -> Option<u64> {
+    pub(super) fn payload(&self, order: Order, place: Place) -> Option<u64> {
         let Geometry { lane_offset, lane_len, max_payload, .. } = *self.geometry;
         let (lane, end) = (place.lane() as u64, place.offset().checked_add(place.len())?);
         let fits = lane < order.participants && place.len() <= max_payload && end <= lane_len;
         fits.then(|| lane_offset + lane * lane_len + place.offset())
     }
 
-    fn each_link(
+    pub(super) fn each_link(
         &self,
         order: Order,
         mut on_link: impl FnMut(u64, LinkState, Place) -> io::Result<()>,
@@ -255,7 +255,7 @@ impl Contents<'_> {
         })
     }
 
-    fn clear_mpmc(&self, order: Order) -> io::Result<()> {
+    fn clear_mpmc(&self, order: Order) -> io::Result<u64> {
         let cursors = CURSORS_OFFSET as u64;
         let (tail_at, head_at) = (
             cursors + offset_of!(OrderCursors, tail) as u64,
@@ -287,22 +287,23 @@ impl Contents<'_> {
         shm::write_at(self.file, &bytes, order.links_offset)?;
         self.put(head_at, Head::at(start).0)?;
         let closed = tail.0 & Tail::CLOSED;
-        self.put(tail_at, Tail::at(start).0 | closed)
+        self.put(tail_at, Tail::at(start).0 | closed)?;
+        Ok(start)
     }
 
     // Reading and writing
 
-    fn put(&self, at: u64, word: u64) -> io::Result<()> {
+    pub(super) fn put(&self, at: u64, word: u64) -> io::Result<()> {
         shm::write_word(self.file, word, at)
     }
 
-    fn word(&self, at: u64) -> io::Result<u64> {
+    pub(super) fn word(&self, at: u64) -> io::Result<u64> {
         let mut bytes = [0; 8];
         self.fill(&mut bytes, at)?;
         Ok(u64::from_ne_bytes(bytes))
     }
 
-    fn bytes(&self, at: u64, len: u64) -> io::Result<Vec<u8>> {
+    pub(super) fn bytes(&self, at: u64, len: u64) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; len as usize];
         self.fill(&mut bytes, at)?;
         Ok(bytes)

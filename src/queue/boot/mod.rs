@@ -53,9 +53,9 @@
 //! a page, milliseconds; the last one to leave reads what is still in the queue, about 4 GB/s, up to [`MOST_SEALED`] bytes.
 
 mod contents;
-mod hash;
 mod inspection;
 mod policy;
+mod salvage;
 #[cfg(all(test, not(loom)))]
 mod simulation;
 mod stay;
@@ -136,20 +136,45 @@ fn doubt(file: &File, geometry: &Geometry, record: &Record) -> io::Result<Option
     Ok((hash != Some(record.seal)).then_some(Unproven::Changed))
 }
 
-/// Drops all messages and says how many; the file has outlived its machine, and nobody takes part. Under the attach lock.
-fn discard(file: &File, geometry: &Geometry, now: [u64; 2]) -> io::Result<u64> {
+/// What is to become of a file that has outlived its machine, if nothing proves it.
+#[derive(Clone, Copy)]
+enum Remedy {
+    Empty,
+    /// Keep what there seems to be.
+    Salvage,
+    /// Keep what proves itself to be of this queue.
+    Check([u8; 16]),
+}
+
+/// What has become of it.
+struct Remade {
+    kept: u64,
+    dropped: u64,
+}
+
+/// Makes the file one of this boot, whose messages are what the remedy leaves. Under the attach lock, and nobody takes part.
+fn remake(file: &File, geometry: &Geometry, now: [u64; 2], remedy: Remedy) -> io::Result<Remade> {
     let contents = Contents { file, geometry };
-    let dropped = contents.count()?;
+    let seemed = contents.count()?;
     let before = Record::read(file)?.dropped;
     shm::write_word(file, BREAKING, SEAL_OFFSET)?;
-    contents.clear()?;
+    let kept = match remedy {
+        Remedy::Empty => contents.clear().map(|_| 0)?,
+        // It cannot be told whether they were delivered, and they must not be twice.
+        Remedy::Check(_) if geometry.order.is_some_and(|order| order.policy.at_most_once) => {
+            contents.clear().map(|_| 0)?
+        }
+        Remedy::Check(uuid) => contents.salvage(Some(uuid))?,
+        Remedy::Salvage => contents.salvage(None)?,
+    };
+    let dropped = seemed.saturating_sub(kept);
     shm::write_word(file, before.saturating_add(dropped), DROPPED_OFFSET)?;
     shm::write_word(file, now[1], RECORD_OFFSET + 8)?;
     shm::write_word(file, now[0], RECORD_OFFSET)?;
-    // The next participant flushes; a power loss before that leaves a file that is refused again.
+    // The next participant flushes; a power loss before that leaves a file that is dealt with again.
     let seal = contents.hash(u64::MAX)?.unwrap_or(0);
     shm::write_word(file, seal, SEAL_OFFSET)?;
-    Ok(dropped)
+    Ok(Remade { kept, dropped })
 }
 
 impl Shared {
@@ -185,19 +210,22 @@ impl Shared {
         }
         let doubt = doubt(self.file(), self.geometry(), &record);
         let Some(found) = doubt.map_err(failed("reading what is in the queue"))? else { return Ok(()) };
-        match handling.after_power_loss {
-            AfterPowerLoss::Refuse => Err(OpenError::Unproven { path: self.path().to_path_buf(), found }),
-            AfterPowerLoss::Keep => {
-                self.add_notice(Notice::KeptUnproven { found });
-                Ok(())
+        let has_checksums = self.geometry().trailer != 0;
+        let remedy = match handling.after_power_loss {
+            AfterPowerLoss::Discard => Remedy::Empty,
+            _ if has_checksums => Remedy::Check(self.uuid()),
+            AfterPowerLoss::Keep => Remedy::Salvage,
+            AfterPowerLoss::Refuse => {
+                return Err(OpenError::Unproven { path: self.path().to_path_buf(), found });
             }
-            AfterPowerLoss::Discard => {
-                let dropped = discard(self.file(), self.geometry(), now);
-                let dropped = dropped.map_err(failed("emptying the queue"))?;
-                self.add_notice(Notice::Discarded { found, messages: dropped });
-                Ok(())
-            }
-        }
+        };
+        let remade = remake(self.file(), self.geometry(), now, remedy);
+        let Remade { kept, dropped } = remade.map_err(failed("dropping what nothing proves"))?;
+        self.add_notice(match remedy {
+            Remedy::Salvage => Notice::KeptUnproven { found, kept, dropped },
+            Remedy::Empty | Remedy::Check(_) => Notice::Discarded { found, dropped, kept },
+        });
+        Ok(())
     }
 
     /// Before a participant takes its place: from now on the disk does not say that all of the file is there. `_lock` is

@@ -72,7 +72,7 @@ pub fn sync(name: impl AsRef<Path>) -> Result<(), SyncError> {
 pub fn discard_unproven(name: impl AsRef<Path>) -> Result<Option<u64>, OpenError> {
     let shared = open(name.as_ref(), AfterPowerLoss::Discard)?;
     let dropped = |notice| match notice {
-        Notice::Discarded { messages, .. } => Some(messages),
+        Notice::Discarded { dropped, .. } => Some(dropped),
         _ => None,
     };
     let dropped = shared.notices().into_iter().find_map(dropped);

@@ -117,7 +117,7 @@ fn what_was_in_use_is_refused<K: Kind>() {
     }
     // The file is as it was: whoever wants to take it still can.
     let queue = open::<K>(&image, AfterPowerLoss::Keep).unwrap();
-    assert_eq!(queue.notices(), [Notice::KeptUnproven { found: Unproven::InUse }]);
+    assert_eq!(queue.notices(), [Notice::KeptUnproven { found: Unproven::InUse, kept: 10, dropped: 0 }]);
     assert_eq!(drain(&queue).len(), 10);
     // It belongs to this boot from then on.
     assert!(open::<K>(&image, AfterPowerLoss::Refuse).unwrap().notices().is_empty());
@@ -126,7 +126,7 @@ fn what_was_in_use_is_refused<K: Kind>() {
     let image = place.image(|_| {});
     pretend::set_boot(2);
     let queue = open::<K>(&image, AfterPowerLoss::Discard).unwrap();
-    assert_eq!(queue.notices(), [Notice::Discarded { found: Unproven::InUse, messages: 10 }]);
+    assert_eq!(queue.notices(), [Notice::Discarded { found: Unproven::InUse, dropped: 10, kept: 0 }]);
     assert_eq!(survival(&image), (Survival::Sealed, 10));
     queue.producer().unwrap().send(b"new").unwrap();
     assert_eq!(drain(&queue), [b"new"]);

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use self::receiver::MpmcReceiver;
 use self::sender::MpmcSender;
 use super::Shared;
+use super::checksummed::serial::Serial;
 use super::kind::{Engine, Mpmc};
 use crate::error::AttachError;
 use crate::layout;
@@ -28,6 +29,10 @@ pub use self::letters::DeadLetter;
 pub(super) use self::letters::letters_name;
 pub use self::recovery::{Recovery, recover};
 pub use self::stats::{ParticipantStats, Stats};
+
+impl Serial for Mpmc {
+    const CHECKED_NAME: &'static str = "MPMC with checksums";
+}
 
 impl Engine for Mpmc {
     type Sender = MpmcSender;

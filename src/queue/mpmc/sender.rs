@@ -13,6 +13,7 @@ use crate::layout::order::{EntryRole, MAX_BATCH};
 use crate::links::{Claimed, FrameRef, Guess, Links, NotClaimed, SentLetter};
 use crate::prefetch;
 use crate::queue::Shared;
+use crate::queue::checksummed::serial::SerialSender;
 use crate::queue::kind::Sender;
 use crate::queue::trouble::Trouble;
 use crate::wait::is_closer_look;
@@ -118,11 +119,20 @@ impl MpmcSender {
         Links::add(&self.links().entries[self.member.me].own.sent, count);
     }
 
-    /// Claims positions for the frames, from the first one on, and commits them.
+    /// Claims positions for the frames, from the first one on, and commits them. `seal` gets payload, length and position of
+    /// each in between, where no more than constant time may pass for each.
     #[inline(always)]
-    fn link(&mut self, frames: &[Placed], least: usize) -> Result<usize, Refusal> {
+    fn link(
+        &mut self,
+        frames: &[Placed],
+        least: usize,
+        mut seal: impl FnMut(*mut u8, usize, u64),
+    ) -> Result<usize, Refusal> {
         let Claimed { first, count } = self.claim(least, frames.len())?;
         let frames = &frames[..count as usize];
+        for (frame, position) in frames.iter().zip(first..) {
+            seal(self.payload(self.writer.slot_of(*frame)), frame.len as usize, position);
+        }
         let refs = frames.iter().map(|frame| self.frame_ref(*frame));
         self.member.links.commit_run(first, refs);
         self.writer.linked(first, frames);
@@ -201,12 +211,7 @@ unsafe impl Sender for MpmcSender {
 
     #[inline(always)]
     fn commit(&mut self, slot: Slot, len: usize) -> Result<(), Refusal> {
-        let position = self.claim_next()?;
-        let frame = self.writer.place(slot, len);
-        self.member.links.commit(position, self.frame_ref(frame));
-        self.writer.linked(position, &[frame]);
-        self.count_sent(1);
-        Ok(())
+        self.commit_sealed(slot, len, |_, _| {})
     }
 
     fn commit_patiently(&mut self, slot: Slot, len: usize, looks: u64) -> Result<(), Refusal> {
@@ -260,12 +265,8 @@ unsafe impl Sender for MpmcSender {
     }
 
     #[inline(always)]
-    fn publish(&mut self, _staged: MpmcStaged, whole: bool) -> Result<usize, Refusal> {
-        let frames = std::mem::take(&mut self.staged);
-        let least = if whole { frames.len() } else { 1 };
-        let linked = if frames.is_empty() { Ok(0) } else { self.link(&frames, least) };
-        self.staged = frames;
-        linked
+    fn publish(&mut self, staged: MpmcStaged, whole: bool) -> Result<usize, Refusal> {
+        self.publish_sealed(staged, whole, |_, _, _| {})
     }
 
     fn has_ample_room(&self) -> bool {
@@ -296,5 +297,48 @@ unsafe impl Sender for MpmcSender {
 
     fn trouble(&self) -> Option<&Trouble> {
         Some(self.member.trouble())
+    }
+}
+
+impl SerialSender for MpmcSender {
+    #[inline(always)]
+    fn commit_sealed(
+        &mut self,
+        slot: Slot,
+        len: usize,
+        seal: impl FnOnce(*mut u8, u64),
+    ) -> Result<(), Refusal> {
+        let position = self.claim_next()?;
+        seal(self.payload(slot), position);
+        let frame = self.writer.place(slot, len);
+        self.member.links.commit(position, self.frame_ref(frame));
+        self.writer.linked(position, &[frame]);
+        self.count_sent(1);
+        Ok(())
+    }
+
+    /// Its position is not known yet.
+    fn stage_sealed(
+        &mut self,
+        staged: &mut MpmcStaged,
+        slot: Slot,
+        len: usize,
+        _seal: impl FnOnce(*mut u8, u64),
+    ) {
+        self.stage(staged, slot, len);
+    }
+
+    #[inline(always)]
+    fn publish_sealed(
+        &mut self,
+        _staged: MpmcStaged,
+        whole: bool,
+        seal: impl FnMut(*mut u8, usize, u64),
+    ) -> Result<usize, Refusal> {
+        let frames = std::mem::take(&mut self.staged);
+        let least = if whole { frames.len() } else { 1 };
+        let linked = if frames.is_empty() { Ok(0) } else { self.link(&frames, least, seal) };
+        self.staged = frames;
+        linked
     }
 }

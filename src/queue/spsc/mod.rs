@@ -3,6 +3,7 @@
 mod attach;
 mod receiver;
 mod sender;
+mod serial;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -11,11 +12,16 @@ use std::sync::Arc;
 use self::receiver::SpscReceiver;
 use self::sender::SpscSender;
 use super::Shared;
+use super::checksummed::serial::Serial;
 use super::kind::{Engine, Spsc};
 use crate::error::{AttachError, Role};
 use crate::lane::Ref;
 use crate::layout::{self, Cursors};
 use crate::sync::Ordering;
+
+impl Serial for Spsc {
+    const CHECKED_NAME: &'static str = "SPSC with checksums";
+}
 
 impl Engine for Spsc {
     type Sender = SpscSender;

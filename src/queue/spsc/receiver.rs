@@ -149,6 +149,13 @@ unsafe impl Receiver for SpscReceiver {
     }
 }
 
+impl SpscReceiver {
+    /// The frames of a run that is out.
+    pub(super) fn frames_of(&self, run: TakenRun) -> impl Iterator<Item = TakenFrame> + '_ {
+        self.reader.frames(run)
+    }
+}
+
 // SAFETY: the reader checked that each payload lies in the ring, which is mapped as long as it lives. The producer does
 // not write to frames that are out, by the lane protocol and the contract of opening the file.
 unsafe impl Keeper for SpscReceiver {

@@ -33,7 +33,7 @@ fn before_word(address: *const u8, len: usize) -> usize {
 /// # Safety
 /// The `to.len()` bytes from `from` must be mapped for reading, and this process must access them by atomics only.
 #[inline(always)]
-pub(super) unsafe fn copy_out(from: *const u8, to: &mut [u8]) {
+pub(in crate::queue) unsafe fn copy_out(from: *const u8, to: &mut [u8]) {
     let (first, rest) = to.split_at_mut(before_word(from, to.len()));
     // SAFETY: these are the first of the bytes of the caller's promise.
     unsafe { load_bytes(from, first) };
@@ -63,7 +63,7 @@ unsafe fn load_bytes(from: *const u8, to: &mut [u8]) {
 /// # Safety
 /// The `from.len()` bytes from `to` must be mapped for writing, and this process must access them by atomics only, of other
 /// sizes than these in the same thread only.
-pub(super) unsafe fn copy_in(from: &[u8], to: *mut u8) {
+pub(in crate::queue) unsafe fn copy_in(from: &[u8], to: *mut u8) {
     let (first, rest) = from.split_at(before_word(to, from.len()));
     // SAFETY: these are the first of the bytes of the caller's promise.
     unsafe { store_bytes(first, to) };

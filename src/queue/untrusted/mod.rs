@@ -30,7 +30,7 @@
 
 mod buffer;
 mod consumer;
-mod copy;
+pub(in crate::queue) mod copy;
 mod limits;
 mod producer;
 
@@ -84,7 +84,7 @@ impl<K: Kind> BytesQueue<K> {
         options: &Options,
         limits: &Limits,
     ) -> Result<Self, CreateError> {
-        let resolved = options.for_bytes(K::NUMBER)?;
+        let resolved = options.for_bytes::<K>()?;
         let shared = Shared::create::<K>(name.as_ref(), &resolved, &Schema::bytes())?;
         Ok(Self::from_shared(shared, *limits))
     }
@@ -115,7 +115,7 @@ impl<K: Kind> BytesQueue<K> {
         options: &Options,
         limits: &Limits,
     ) -> Result<Self, OpenError> {
-        let mut resolved = options.for_bytes(K::NUMBER).map_err(OpenError::Create)?;
+        let mut resolved = options.for_bytes::<K>().map_err(OpenError::Create)?;
         resolved.handling.limits = Some(*limits);
         let shared = Shared::open_or_create::<K>(name.as_ref(), &resolved, &Schema::bytes())?;
         Ok(Self::from_shared(shared, *limits))

@@ -43,7 +43,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
         limits: &Limits,
     ) -> Result<Self, CreateError> {
         let schema = schema::<T>();
-        let shared = Shared::create::<K>(name.as_ref(), &options.for_type(K::NUMBER, &schema)?, &schema)?;
+        let shared = Shared::create::<K>(name.as_ref(), &options.for_type::<K>(&schema)?, &schema)?;
         Ok(Self::new(BytesQueue::from_shared(shared, *limits)))
     }
 
@@ -74,7 +74,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
         limits: &Limits,
     ) -> Result<Self, OpenError> {
         let schema = schema::<T>();
-        let mut resolved = options.for_type(K::NUMBER, &schema).map_err(OpenError::Create)?;
+        let mut resolved = options.for_type::<K>(&schema).map_err(OpenError::Create)?;
         resolved.handling.limits = Some(*limits);
         let shared = Shared::open_or_create::<K>(name.as_ref(), &resolved, &schema)?;
         Ok(Self::new(BytesQueue::from_shared(shared, *limits)))

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::error::{AttachError, OpenError, RecvError, SendError};
 use crate::queue::{AfterPowerLoss, BytesConsumer, BytesProducer, BytesQueue, Kind, Options};
+use crate::shm::Notice;
 use crate::typed::{Consumer, Producer, Queue};
 
 /// Nothing that gives messages for longer than this ends.
@@ -15,6 +16,7 @@ pub(super) trait Flavour {
     type Queue;
     type Producer;
     type Consumer;
+    const HAS_CHECKSUMS: bool;
 
     fn create(path: &Path) -> Self::Queue;
     fn open(path: &Path, what: AfterPowerLoss) -> Result<Self::Queue, OpenError>;
@@ -27,6 +29,7 @@ pub(super) trait Flavour {
     fn recv(consumer: &Self::Consumer, keeps: bool) -> Result<Option<u64>, String>;
     /// To the disk.
     fn sync(queue: &Self::Queue);
+    fn notices(queue: &Self::Queue) -> Vec<Notice>;
 
     /// All that comes.
     fn drain(queue: &Self::Queue) -> Result<Vec<u64>, String> {
@@ -45,7 +48,7 @@ fn options() -> Options {
 }
 
 fn mpmc<K: Kind>(options: Options) -> Options {
-    if std::any::type_name::<K>().ends_with("Mpmc") { options.links(64).participants(4) } else { options }
+    if std::any::type_name::<K>().contains("Mpmc") { options.links(64).participants(4) } else { options }
 }
 
 /// The bytes of a message: each tells of the number, and of its place.
@@ -98,6 +101,7 @@ macro_rules! of_bytes {
             type Queue = BytesQueue<K>;
             type Producer = BytesProducer<K>;
             type Consumer = BytesConsumer<K>;
+            const HAS_CHECKSUMS: bool = K::TRAILER != 0;
 
             fn create(path: &Path) -> Self::Queue {
                 // SAFETY: only this test knows the file, as everywhere here.
@@ -137,6 +141,10 @@ macro_rules! of_bytes {
             fn sync(queue: &Self::Queue) {
                 queue.sync().unwrap();
             }
+
+            fn notices(queue: &Self::Queue) -> Vec<Notice> {
+                queue.notices()
+            }
         }
     };
 }
@@ -150,6 +158,7 @@ impl<K: Kind> Flavour for Typed<K> {
     type Queue = Queue<Content, K>;
     type Producer = Producer<Content, K>;
     type Consumer = Consumer<Content, K>;
+    const HAS_CHECKSUMS: bool = K::TRAILER != 0;
 
     fn create(path: &Path) -> Self::Queue {
         // SAFETY: only this test knows the file.
@@ -191,5 +200,9 @@ impl<K: Kind> Flavour for Typed<K> {
 
     fn sync(queue: &Self::Queue) {
         queue.sync().unwrap();
+    }
+
+    fn notices(queue: &Self::Queue) -> Vec<Notice> {
+        queue.notices()
     }
 }

@@ -10,7 +10,7 @@ const PAGE: usize = 4096;
 /// What a disk writes as a whole.
 const SECTOR: usize = 512;
 /// Steps of a run.
-const MOST_STEPS: u64 = 40;
+const MOST_STEPS: u64 = 80;
 
 /// The file after a step.
 pub(super) struct Moment {
@@ -33,6 +33,8 @@ pub(super) struct Machine {
 /// What the disk has when the power fails after a moment.
 pub(super) struct Image {
     pub(super) moment: usize,
+    /// The last at which all of the file was flushed, if there was one.
+    pub(super) synced: Option<usize>,
     /// Bytes that are of one moment each.
     unit: usize,
     /// Of which moment each unit is.
@@ -77,15 +79,15 @@ impl Machine {
                 }
                 7..=9 => {
                     if let Some(producer) = &mut producer {
-                        for _ in 0..1 + random.below(12) {
+                        for _ in 0..1 + random.below(40) {
                             sent += u64::from(F::send(producer, sent + 1));
                         }
                     }
                 }
                 _ => {
                     if let Some(consumer) = &consumer {
-                        for _ in 0..1 + random.below(12) {
-                            let keeps = random.one_in(16);
+                        for _ in 0..1 + random.below(40) {
+                            let keeps = random.one_in(64);
                             F::recv(consumer, keeps).unwrap();
                         }
                     }
@@ -136,6 +138,7 @@ impl Machine {
             let range = number * unit..((number + 1) * unit).min(len);
             bytes.extend_from_slice(&self.moments[*of].bytes[range]);
         }
-        Image { moment, unit, of, bytes }
+        let synced = self.moments[synced].synced.then_some(synced);
+        Image { moment, synced, unit, of, bytes }
     }
 }

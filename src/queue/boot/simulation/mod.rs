@@ -12,6 +12,9 @@
 //! - **Whatever is done about it works**: taken as it is, it gives messages, wrong ones too, or errors, and an end; emptied, it
 //!   is an empty queue that passes messages and can be opened in the boot after that.
 //!
+//! Of queues with checksums each image is opened, and gives true messages only, each once and in order, and all that were synced
+//! and are not done with.
+//!
 //! `RINGWAY_POWER_LOSSES=100000 cargo test --release -p ringway --lib simulation -- --nocapture` tries as many images of each
 //! kind of queue.
 
@@ -25,7 +28,7 @@ use random::Random;
 
 use super::AfterPowerLoss;
 use crate::error::OpenError;
-use crate::queue::{Mpmc, Spsc};
+use crate::queue::{Checksummed, Mpmc, Spsc};
 use crate::shm::boot::pretend;
 
 /// Images of one run.
@@ -40,6 +43,8 @@ struct Tally {
     refused: u64,
     /// Not even a header that fits.
     broken: u64,
+    /// Messages that a sync had promised, and that were there.
+    synced: u64,
     /// Of those that were taken as they are, with the user's consent: that had wrong messages.
     garbage: u64,
 }
@@ -67,28 +72,71 @@ fn run<F: Flavour>(seed: u64, tally: &mut Tally) {
         let image = machine.image(&mut random);
         let context =
             format!("{}, RINGWAY_SEED={seed}, image {number}: {image:?}", std::any::type_name::<F>());
-        check::<F>(&machine, &image, &context, tally);
+        match F::HAS_CHECKSUMS {
+            true => check_messages::<F>(&machine, &image, &context, tally),
+            false => check::<F>(&machine, &image, &context, tally),
+        }
         tally.images += 1;
     }
 }
 
-fn check<F: Flavour>(machine: &Machine, image: &Image, context: &str, tally: &mut Tally) {
-    // What the queue gives in the boot in which it was used.
+/// What the queue gives in the boot in which it was used.
+fn given_at<F: Flavour>(machine: &Machine, moment: usize) -> Vec<u64> {
     pretend::set_boot(1);
-    let expected = || {
-        pretend::set_boot(1);
-        let last = machine.write(&machine.moments[image.moment].bytes);
-        let queue = F::open(&last, AfterPowerLoss::Refuse).expect("in the same boot");
-        F::drain(&queue).expect("what was committed")
-    };
+    let path = machine.write(&machine.moments[moment].bytes);
+    let queue = F::open(&path, AfterPowerLoss::Refuse).expect("in the same boot");
+    F::drain(&queue).expect("what was committed")
+}
 
+/// Of queues with checksums: each image is opened, and gives true messages, each once, in order, and all that were synced and
+/// not taken yet.
+fn check_messages<F: Flavour>(machine: &Machine, image: &Image, context: &str, tally: &mut Tally) {
+    pretend::set_boot(2);
+    let path = machine.write(&image.bytes);
+    let queue = F::open(&path, AfterPowerLoss::Refuse).unwrap_or_else(|error| panic!("{error}: {context}"));
+    let is_told = !F::notices(&queue).is_empty();
+    let found = F::drain(&queue).unwrap_or_else(|error| panic!("a wrong message: {error}: {context}"));
+    let sent = machine.moments[image.moment].sent;
+    assert!(found.iter().all(|message| (1..=sent).contains(message)), "{found:?} of {sent}: {context}");
+    if is_told {
+        assert!(found.is_sorted_by(|one, next| one < next), "{found:?}: {context}");
+        tally.refused += 1;
+    } else {
+        assert!(!machine.moments[image.moment].in_use, "without a word, though it was in use: {context}");
+        assert_eq!(found, given_at::<F>(machine, image.moment), "{context}");
+        tally.taken += 1;
+    }
+    if let Some(synced) = image.synced {
+        let last = given_at::<F>(machine, image.moment);
+        let mut promised = given_at::<F>(machine, synced);
+        promised.retain(|message| last.contains(message));
+        let lost: Vec<_> = promised.iter().filter(|message| !found.contains(message)).collect();
+        assert!(lost.is_empty(), "{lost:?} of {promised:?} were synced, and are lost: {context}");
+        tally.synced += promised.len() as u64;
+    }
+    // What was taken is gone, and the queue works.
+    pretend::set_boot(2);
+    let path = machine.write(&image.bytes);
+    let queue = F::open(&path, AfterPowerLoss::Keep).unwrap_or_else(|error| panic!("{error}: {context}"));
+    assert_eq!(F::drain(&queue).as_ref(), Ok(&found), "{context}");
+    let mut producer = F::producer(&queue).unwrap_or_else(|error| panic!("{error}: {context}"));
+    // Small ones, of which ten fit wherever they begin.
+    let messages: Vec<u64> = (143..153).map(|number| number * 7).collect();
+    messages.iter().for_each(|message| assert!(F::send(&mut producer, *message), "{context}"));
+    drop((producer, queue));
+    pretend::set_boot(3);
+    let queue = F::open(&path, AfterPowerLoss::Refuse).unwrap_or_else(|error| panic!("{error}: {context}"));
+    assert_eq!(F::drain(&queue), Ok(messages), "{context}");
+}
+
+fn check<F: Flavour>(machine: &Machine, image: &Image, context: &str, tally: &mut Tally) {
     pretend::set_boot(2);
     let path = machine.write(&image.bytes);
     match F::open(&path, AfterPowerLoss::Refuse) {
         Ok(queue) => {
             let found = F::drain(&queue);
             assert!(!machine.moments[image.moment].in_use, "taken, though it was in use: {context}");
-            assert_eq!(found.as_ref(), Ok(&expected()), "taken, and it is not what was there: {context}");
+            assert_eq!(found.as_ref(), Ok(&given_at::<F>(machine, image.moment)), "taken, and it is not what was there: {context}");
             tally.taken += 1;
             return;
         }
@@ -102,11 +150,15 @@ fn check<F: Flavour>(machine: &Machine, image: &Image, context: &str, tally: &mu
     pretend::set_boot(2);
     let path = machine.write(&image.bytes);
     let queue = F::open(&path, AfterPowerLoss::Keep).unwrap_or_else(|error| panic!("{error}: {context}"));
-    // Errors and wrong messages: it was said that there may be. That it ends is what matters.
+    // Wrong messages: it was said that there may be. That it ends, and goes on with new ones, is what matters.
     let sent = machine.moments[image.moment].sent;
     let found = F::drain(&queue);
-    tally.garbage +=
-        u64::from(!found.is_ok_and(|found| found.iter().all(|message| (1..=sent).contains(message))));
+    tally.garbage += u64::from(!found.is_ok_and(|found| found.iter().all(|message| (1..=sent).contains(message))));
+    while F::recv(&F::consumer(&queue).unwrap(), false) != Ok(None) {}
+    let mut producer = F::producer(&queue).unwrap_or_else(|error| panic!("{error}: {context}"));
+    assert!(F::send(&mut producer, 7), "{context}");
+    assert_eq!(F::drain(&queue), Ok(vec![7]), "{context}");
+    drop(producer);
     drop(queue);
 
     pretend::set_boot(2);
@@ -114,7 +166,8 @@ fn check<F: Flavour>(machine: &Machine, image: &Image, context: &str, tally: &mu
     let queue = F::open(&path, AfterPowerLoss::Discard).unwrap_or_else(|error| panic!("{error}: {context}"));
     assert_eq!(F::drain(&queue), Ok(vec![]), "emptied, and not empty: {context}");
     let mut producer = F::producer(&queue).unwrap_or_else(|error| panic!("{error}: {context}"));
-    let messages: Vec<u64> = (1000..1010).collect();
+    // Small ones, of which ten fit wherever they begin.
+    let messages: Vec<u64> = (143..153).map(|number| number * 7).collect();
     messages.iter().for_each(|message| assert!(F::send(&mut producer, *message), "{context}"));
     drop((producer, queue));
     pretend::set_boot(3);
@@ -150,4 +203,34 @@ fn mpmc_bytes_of_one_size() {
 #[test]
 fn mpmc_typed() {
     simulate::<Typed<Mpmc>>("MPMC, typed");
+}
+
+#[test]
+fn spsc_bytes_of_any_size_with_checksums() {
+    simulate::<Bytes<Checksummed<Spsc>>>("SPSC, bytes of any size, with checksums");
+}
+
+#[test]
+fn spsc_bytes_of_one_size_with_checksums() {
+    simulate::<Fixed<Checksummed<Spsc>>>("SPSC, bytes of one size, with checksums");
+}
+
+#[test]
+fn spsc_typed_with_checksums() {
+    simulate::<Typed<Checksummed<Spsc>>>("SPSC, typed, with checksums");
+}
+
+#[test]
+fn mpmc_bytes_of_any_size_with_checksums() {
+    simulate::<Bytes<Checksummed<Mpmc>>>("MPMC, bytes of any size, with checksums");
+}
+
+#[test]
+fn mpmc_bytes_of_one_size_with_checksums() {
+    simulate::<Fixed<Checksummed<Mpmc>>>("MPMC, bytes of one size, with checksums");
+}
+
+#[test]
+fn mpmc_typed_with_checksums() {
+    simulate::<Typed<Checksummed<Mpmc>>>("MPMC, typed, with checksums");
 }

@@ -4,6 +4,7 @@ use super::{MpmcKeeper, Run, Taken};
 use crate::links::{Held, SentLetter};
 use crate::queue::Shared;
 use crate::queue::bells::Bells;
+use crate::queue::checksummed::serial::SerialKeeper;
 use crate::queue::kind::Keeper;
 use crate::sync::Ordering;
 
@@ -135,5 +136,22 @@ unsafe impl Keeper for MpmcKeeper {
         if let Ok(mut spare) = self.spans.try_lock() {
             spare.push(spans);
         }
+    }
+}
+
+impl SerialKeeper for MpmcKeeper {
+    fn serial(&self, taken: Taken) -> u64 {
+        taken.position
+    }
+
+    fn run_serials<'a>(
+        &'a self,
+        _run: Run,
+        spans: &'a [Taken],
+    ) -> impl Iterator<Item = (*const u8, usize, u64)> + 'a {
+        spans.iter().map(|taken| {
+            let (payload, len) = self.bytes(*taken);
+            (payload, len, taken.position)
+        })
     }
 }

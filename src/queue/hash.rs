@@ -7,6 +7,7 @@
 /// Odd, with many bits: the fractional part of the golden ratio.
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
+#[derive(Clone, Copy)]
 pub(super) struct Hash(u64);
 
 impl Hash {
@@ -28,6 +29,15 @@ impl Hash {
             last[..rest.len()].copy_from_slice(rest);
             self.word(u64::from_ne_bytes(last));
         }
+    }
+
+    /// Goes on from what [`state`](Self::state) said.
+    pub(super) fn resume(state: u64) -> Self {
+        Self(state)
+    }
+
+    pub(super) fn state(self) -> u64 {
+        self.0
     }
 
     /// Neither 0 nor 1, which say that there is none.

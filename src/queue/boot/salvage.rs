@@ -1,0 +1,317 @@
+//! Messages of a file that nothing proves: found, and written anew.
+//!
+//! *Found.* Of a queue with checksums those that prove themselves, wherever they stand, whatever cursors and commit words say:
+//! SPSC, at every place of the ring where a frame could begin; MPMC, wherever a link leads. What fits its checksum, and the
+//! place where it is found, was committed there. Of these, those are kept that can still have been in the queue: not released
+//! as far as the disk knows, and not so old that their room had to be given back before the newest one was sent. Of any other
+//! queue, for users who want it as it is: what a consumer would come by, once.
+//!
+//! *Written anew.* The queue is emptied, and they are put back in their order, from the beginning of a lap: nothing that was
+//! torn is left between them, no cursor leads astray, and nobody is held up by what is not there. They are marked as taken
+//! before, because they may have been.
+
+use std::io;
+use std::mem::offset_of;
+
+use super::contents::Contents;
+use crate::lane::ring::Ring;
+use crate::layout::order::{Head, LinkKind, LinkState, Place, Tail};
+use crate::layout::{
+    CURSORS_OFFSET, ConsumerWords, Cursors, Framing, LEAD, Letter, Link, Order, OrderCursors,
+    POSITION_LIMIT, Participant, REGISTRY_OFFSET, commit,
+};
+use crate::queue::checksummed::trailer;
+use crate::shm;
+
+type WordRing = Ring<{ commit::WORD }>;
+
+/// A message that was found.
+struct Found {
+    /// Its place in the order.
+    serial: u64,
+    message: Vec<u8>,
+    /// MPMC: whose lane it is in; of a dead letter, its words.
+    lane: usize,
+    letter: Option<Vec<u8>>,
+}
+
+impl Found {
+    fn spsc(serial: u64, message: &[u8]) -> Self {
+        Self { serial, message: message.to_vec(), lane: 0, letter: None }
+    }
+}
+
+/// Keeps what belongs to the last lap before the newest, and was not released.
+fn keep_last_lap(found: &mut Vec<Found>, end: u64, capacity: u64, released: u64) {
+    let oldest = end.saturating_sub(capacity).max(if released <= end { released } else { 0 });
+    found.retain(|frame| frame.serial >= oldest);
+    found.sort_by_key(|frame| frame.serial);
+}
+
+impl Contents<'_> {
+    /// Keeps the messages that prove themselves to be this queue's, if it has checksums, or that seem to be there; and nothing
+    /// else. Says how many. Under the attach lock, and without participants.
+    pub(super) fn salvage(&self, uuid: Option<[u8; 16]>) -> io::Result<u64> {
+        match (self.geometry.order, self.geometry.framing) {
+            (Some(order), _) => {
+                let found = self.find_mpmc(uuid, order)?;
+                self.lay_mpmc(uuid, order, &found)
+            }
+            (None, Framing::Variable) => {
+                let found = match uuid {
+                    Some(uuid) => self.find_variable(uuid)?,
+                    None => self.follow_variable()?,
+                };
+                self.lay_variable(uuid, &found)
+            }
+            (None, Framing::Fixed { len }) => {
+                let found = self.find_fixed(uuid, len)?;
+                self.lay_fixed(uuid, &found)
+            }
+        }
+    }
+
+    /// What stands in a frame that holds the message.
+    fn payload_with(&self, uuid: Option<[u8; 16]>, message: &[u8], serial: u64) -> Vec<u8> {
+        let mut payload = message.to_vec();
+        payload.extend(uuid.map(|uuid| trailer::sealed(trailer::sum(uuid, message), serial)).iter().flatten());
+        payload
+    }
+
+    // SPSC
+
+    fn released(&self) -> io::Result<u64> {
+        let consumer = CURSORS_OFFSET + offset_of!(Cursors, consumer);
+        self.word((consumer + offset_of!(ConsumerWords, released)) as u64)
+    }
+
+    fn tail(&self) -> io::Result<u64> {
+        self.word((CURSORS_OFFSET + offset_of!(Cursors, tail)) as u64)
+    }
+
+    /// Where index 0 of the ring stands, with its commit word.
+    fn first_word(&self) -> u64 {
+        self.geometry.lane_offset + LEAD as u64 - commit::WORD
+    }
+
+    fn find_variable(&self, uuid: [u8; 16]) -> io::Result<Vec<Found>> {
+        let ring = WordRing::new(self.geometry);
+        // Commit words stand at whole granules of this, each with its payload behind it.
+        let bytes = self.bytes(self.first_word(), ring.capacity())?;
+        let mut found = Vec::new();
+        let (mut at, mut newest) = (0, 0);
+        while at < ring.capacity() {
+            let frame = frame_at(&ring, &bytes, at).and_then(|(payload, end)| {
+                let (message, serial) = trailer::open(uuid, payload)?;
+                let is_here = ring.index(serial) == at && serial < POSITION_LIMIT;
+                is_here.then(|| (Found::spsc(serial, message), end))
+            });
+            let next = frame.as_ref().map_or(at + ring.granule(), |(_, end)| *end);
+            if let Some((frame, end)) = frame {
+                newest = newest.max(frame.serial + (end - at));
+                found.push(frame);
+            }
+            at = next;
+        }
+        keep_last_lap(&mut found, newest, ring.capacity(), self.released()?);
+        Ok(found)
+    }
+
+    /// What a consumer would come by until it has to stop, or is back where it began.
+    fn follow_variable(&self) -> io::Result<Vec<Found>> {
+        let ring = WordRing::new(self.geometry);
+        let start = self.released()?;
+        let mut found = Vec::new();
+        if start > POSITION_LIMIT || !start.is_multiple_of(ring.granule()) {
+            return Ok(found);
+        }
+        let bytes = self.bytes(self.first_word(), ring.capacity())?;
+        let mut position = start;
+        while position - start < ring.capacity() {
+            let at = ring.index(position);
+            let word = u64::from_ne_bytes(*bytes[at as usize..].first_chunk().expect("a whole granule"));
+            if word == commit::PADDING && at != 0 {
+                position += ring.rest(position);
+                continue;
+            }
+            let Some((payload, end)) = frame_at(&ring, &bytes, at) else { break };
+            found.push(Found::spsc(position, payload));
+            position += end - at;
+        }
+        Ok(found)
+    }
+
+    fn lay_variable(&self, uuid: Option<[u8; 16]>, found: &[Found]) -> io::Result<u64> {
+        let ring = WordRing::new(self.geometry);
+        let size = |frame: &Found| ring.size(frame.message.len() as u64 + self.geometry.trailer);
+        // The word behind them has to have room: the oldest ones go, if it comes to that.
+        let mut total: u64 = found.iter().map(size).sum();
+        let mut kept = found;
+        while total + ring.granule() > ring.capacity() {
+            total -= size(&kept[0]);
+            kept = &kept[1..];
+        }
+        let start = self.clear()?;
+        let mut bytes = vec![0; (total + commit::WORD) as usize];
+        let mut at = 0;
+        for frame in kept {
+            let payload = self.payload_with(uuid, &frame.message, start + at);
+            let word = commit::message(payload.len() as u64).to_ne_bytes();
+            let place = at as usize;
+            bytes[place..place + 8].copy_from_slice(&word);
+            bytes[place + 8..place + 8 + payload.len()].copy_from_slice(&payload);
+            at += size(frame);
+        }
+        shm::write_at(self.file, &bytes, self.first_word())?;
+        self.put_spsc(start + total)?;
+        Ok(kept.len() as u64)
+    }
+
+    fn find_fixed(&self, uuid: Option<[u8; 16]>, len: u64) -> io::Result<Vec<Found>> {
+        let (capacity, stride) = (self.geometry.capacity, self.geometry.stride);
+        let bytes = self.bytes(self.geometry.lane_offset + LEAD as u64, capacity * stride)?;
+        let payload = |slot: u64| &bytes[(slot * stride) as usize..][..len as usize];
+        let (released, tail) = (self.released()?, self.tail()?);
+        let Some(uuid) = uuid else {
+            let seems_right = tail.checked_sub(released).is_some_and(|count| count <= capacity);
+            let positions = if seems_right { released..tail } else { 0..0 };
+            return Ok(positions.map(|position| Found::spsc(position, payload(position % capacity))).collect());
+        };
+        let mut found: Vec<Found> = (0..capacity)
+            .filter_map(|slot| {
+                let (message, serial) = trailer::open(uuid, payload(slot))?;
+                let is_here = serial % capacity == slot && serial < POSITION_LIMIT;
+                is_here.then(|| Found::spsc(serial, message))
+            })
+            .collect();
+        let newest = found.iter().map(|frame| frame.serial + 1).max().unwrap_or(0);
+        keep_last_lap(&mut found, newest, capacity, released);
+        Ok(found)
+    }
+
+    fn lay_fixed(&self, uuid: Option<[u8; 16]>, found: &[Found]) -> io::Result<u64> {
+        let start = self.clear()?;
+        for (slot, frame) in (0..).zip(found) {
+            let payload = self.payload_with(uuid, &frame.message, start + slot);
+            let at = self.geometry.lane_offset + LEAD as u64 + slot * self.geometry.stride;
+            shm::write_at(self.file, &payload, at)?;
+        }
+        self.put_spsc(start + found.len() as u64)?;
+        Ok(found.len() as u64)
+    }
+
+    /// Messages end here, all of them were taken, and none was released.
+    fn put_spsc(&self, end: u64) -> io::Result<()> {
+        let taken = CURSORS_OFFSET + offset_of!(Cursors, consumer) + offset_of!(ConsumerWords, taken);
+        self.put(taken as u64, end)?;
+        self.put((CURSORS_OFFSET + offset_of!(Cursors, tail)) as u64, end)
+    }
+
+    // MPMC
+
+    fn find_mpmc(&self, uuid: Option<[u8; 16]>, order: Order) -> io::Result<Vec<Found>> {
+        let mut seen = Vec::new();
+        self.each_link(order, |slot, state, place| {
+            if state.kind() != LinkKind::Free {
+                seen.push((state.lap().saturating_mul(order.links) | slot, place));
+            }
+            Ok(())
+        })?;
+        let mut found = Vec::new();
+        let mut left = vec![self.geometry.lane_len; order.participants as usize];
+        for (position, place) in seen {
+            let Some(at) = self.payload(order, place) else { continue };
+            let payload = match uuid {
+                Some(uuid) => {
+                    let payload = self.bytes(at, place.len())?;
+                    match trailer::open(uuid, &payload) {
+                        Some((message, serial)) if serial == position => message.to_vec(),
+                        _ => continue,
+                    }
+                }
+                // Whatever lengths say, there is no more than a lane of them.
+                None => match left[place.lane()].checked_sub(place.len()) {
+                    None => continue,
+                    Some(rest) => {
+                        left[place.lane()] = rest;
+                        self.bytes(at, place.len())?
+                    }
+                },
+            };
+            let letter = self.letter(order, position)?;
+            found.push(Found { serial: position, message: payload, lane: place.lane(), letter });
+        }
+        // A position's link was free when it was claimed: what stood there one lap before was done with.
+        let newest = found.iter().map(|frame| frame.serial).max().unwrap_or(0);
+        found.retain(|frame| frame.serial.saturating_add(order.links) > newest);
+        found.sort_by_key(|frame| frame.serial);
+        Ok(found)
+    }
+
+    fn letter_at(order: Order, position: u64) -> u64 {
+        order.beside_offset() + (position & (order.links - 1)) * size_of::<Letter>() as u64
+    }
+
+    /// The words of a dead letter.
+    fn letter(&self, order: Order, position: u64) -> io::Result<Option<Vec<u8>>> {
+        if order.letters() == 0 {
+            return Ok(None);
+        }
+        let bytes = self.bytes(Self::letter_at(order, position), size_of::<Letter>() as u64)?;
+        let of = offset_of!(Letter, of);
+        let is_of_it = bytes[of..of + 8] == position.wrapping_add(1).to_ne_bytes();
+        Ok(is_of_it.then_some(bytes))
+    }
+
+    fn lay_mpmc(&self, uuid: Option<[u8; 16]>, order: Order, found: &[Found]) -> io::Result<u64> {
+        let start = self.clear()?;
+        let ring: Ring<0> = Ring::new(self.geometry);
+        let mut ends = vec![0; order.participants as usize];
+        let mut kept = 0;
+        for frame in found {
+            let position = start + kept;
+            let payload = self.payload_with(uuid, &frame.message, position);
+            let offset = ends[frame.lane];
+            let end = offset + ring.size(payload.len() as u64);
+            if end > ring.capacity() {
+                continue;
+            }
+            ends[frame.lane] = end;
+            let place = Place::new(frame.lane, offset, payload.len() as u64);
+            let at = self.payload(order, place).expect("within the lane");
+            shm::write_at(self.file, &payload, at)?;
+            if let Some(letter) = &frame.letter {
+                let at = Self::letter_at(order, position);
+                shm::write_at(self.file, letter, at)?;
+                self.put(at + offset_of!(Letter, of) as u64, position + 1)?;
+            }
+            let link = order.links_offset + kept * size_of::<Link>() as u64;
+            self.put(link + offset_of!(Link, place) as u64, place.0)?;
+            let lap = start / order.links;
+            let state =
+                if order.policy.at_most_once { LinkState::full(lap) } else { LinkState::redo(lap, 1) };
+            self.put(link + offset_of!(Link, state) as u64, state.0)?;
+            kept += 1;
+        }
+        for (lane, _) in ends.iter().enumerate().filter(|(_, end)| **end > 0) {
+            let entry = REGISTRY_OFFSET + lane * size_of::<Participant>();
+            self.put((entry + offset_of!(Participant, lane_ready)) as u64, 1)?;
+        }
+        // What never comes again has not come yet.
+        let taken = if order.policy.at_most_once { 0 } else { kept };
+        let head = (CURSORS_OFFSET + offset_of!(OrderCursors, head)) as u64;
+        self.put(head, Head::at(start + taken).0)?;
+        let tail = (CURSORS_OFFSET + offset_of!(OrderCursors, tail)) as u64;
+        let closed = self.word(tail)? & Tail::CLOSED;
+        self.put(tail, Tail::at(start + kept).0 | closed)?;
+        Ok(kept)
+    }
+}
+
+/// The payload of a frame at an index of the ring, and where the frame ends, if one can stand there.
+fn frame_at<'a>(ring: &WordRing, bytes: &'a [u8], at: u64) -> Option<(&'a [u8], u64)> {
+    let bytes = &bytes[at as usize..];
+    let len = commit::message_len(u64::from_ne_bytes(*bytes.first_chunk()?))?;
+    let end = ring.checked_end(at, len)?;
+    Some((bytes.get(8..8 + len as usize)?, end))
+}

@@ -1,0 +1,121 @@
+//! Keeps frames whose trailers nobody sees.
+#![allow(unsafe_code, reason = "vouches for the frames of another keeper")]
+
+use super::serial::SerialKeeper;
+use super::trailer::{self, LEN};
+use crate::queue::Shared;
+use crate::queue::bells::Bells;
+use crate::queue::kind::Keeper;
+
+/// The other keeper, seen without trailers.
+#[repr(transparent)]
+pub(crate) struct CheckedKeeper<K>(pub(super) K);
+
+impl<K: SerialKeeper> CheckedKeeper<K> {
+    pub(super) fn of(inner: &K) -> &Self {
+        // SAFETY: the same layout, as `repr(transparent)` says, and no invariant of its own: that frames have trailers is
+        // checked before they are handed out.
+        unsafe { &*std::ptr::from_ref(inner).cast::<Self>() }
+    }
+
+    /// Whether a frame is a message, in its place.
+    pub(super) fn fits(&self, uuid: [u8; 16], (payload, len, serial): (*const u8, usize, u64)) -> bool {
+        if !self.0.shared().is_trusted() {
+            // SAFETY: mapped, by the contract of `Keeper`; and who trusts nobody touches payloads by atomics only.
+            return unsafe { trailer::fits_shared(uuid, payload, len, serial) };
+        }
+        // SAFETY: mapped, and does not change while the frame is out, by the contract of `Keeper`.
+        let payload = unsafe { std::slice::from_raw_parts(payload, len) };
+        trailer::open(uuid, payload).is_some_and(|(_, found)| found == serial)
+    }
+}
+
+/// The message of a payload that was checked, so that it has a trailer.
+fn message((payload, len): (*const u8, usize)) -> (*const u8, usize) {
+    (payload, len - LEN)
+}
+
+// SAFETY: every frame is one of the inner keeper's, less its last bytes; the receiver hands out none that is shorter than
+// these.
+unsafe impl<K: SerialKeeper> Keeper for CheckedKeeper<K> {
+    type Taken = K::Taken;
+    type Stub = K::Stub;
+    type Run = K::Run;
+    type Span = K::Span;
+
+    fn shared(&self) -> &Shared {
+        self.0.shared()
+    }
+
+    fn bells(&self) -> &Bells {
+        self.0.bells()
+    }
+
+    fn is_own_process(&self) -> bool {
+        self.0.is_own_process()
+    }
+
+    fn bytes(&self, taken: K::Taken) -> (*const u8, usize) {
+        message(self.0.bytes(taken))
+    }
+
+    fn size(taken: K::Taken) -> u64 {
+        K::size(taken)
+    }
+
+    fn release(&self, taken: K::Taken) {
+        self.0.release(taken);
+    }
+
+    fn stub(taken: K::Taken) -> K::Stub {
+        K::stub(taken)
+    }
+
+    fn reject(&self, stub: K::Stub) {
+        self.0.reject(stub);
+    }
+
+    fn put_back(&self, stub: K::Stub) {
+        self.0.put_back(stub);
+    }
+
+    fn position(taken: K::Taken) -> u64 {
+        K::position(taken)
+    }
+
+    fn redeliveries(&self, taken: K::Taken) -> u64 {
+        self.0.redeliveries(taken)
+    }
+
+    fn run_len(run: K::Run) -> usize {
+        K::run_len(run)
+    }
+
+    fn run_size(run: K::Run) -> u64 {
+        K::run_size(run)
+    }
+
+    fn run_bytes<'a>(
+        &'a self,
+        run: K::Run,
+        spans: &'a [K::Span],
+    ) -> impl Iterator<Item = (*const u8, usize)> + 'a {
+        self.0.run_bytes(run, spans).map(message)
+    }
+
+    fn release_run(&self, run: K::Run, spans: &[K::Span]) {
+        self.0.release_run(run, spans);
+    }
+
+    fn reject_run(&self, run: K::Run, spans: &[K::Span], seen: usize) {
+        self.0.reject_run(run, spans, seen);
+    }
+
+    fn lend_spans(&self) -> Vec<K::Span> {
+        self.0.lend_spans()
+    }
+
+    fn return_spans(&self, spans: Vec<K::Span>) {
+        self.0.return_spans(spans);
+    }
+}

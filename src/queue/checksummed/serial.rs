@@ -1,0 +1,50 @@
+//! What engines have to tell for checksums: the serial numbers of frames.
+
+use crate::lane::{Refusal, Slot};
+use crate::queue::kind::{Engine, Keeper, Receiver, Sender};
+
+/// A kind that can have checksums.
+pub(crate) trait Serial: Engine<Sender: SerialSender, Receiver: Receiver<Keeper: SerialKeeper>> {
+    /// For people.
+    const CHECKED_NAME: &'static str;
+}
+
+/// A sender that tells serial numbers, before anybody can take the frame.
+pub(crate) trait SerialSender: Sender {
+    /// As [`Sender::commit`]; `seal` gets the payload and the serial number, once, right before the frame is committed.
+    fn commit_sealed(
+        &mut self,
+        slot: Slot,
+        len: usize,
+        seal: impl FnOnce(*mut u8, u64),
+    ) -> Result<(), Refusal>;
+
+    /// As [`Sender::stage`]. `seal` is for those who know the serial number now.
+    fn stage_sealed(
+        &mut self,
+        staged: &mut Self::Staged,
+        slot: Slot,
+        len: usize,
+        seal: impl FnOnce(*mut u8, u64),
+    );
+
+    /// As [`Sender::publish`]; `seal` gets payload, length and serial number of each frame that could not be told before.
+    fn publish_sealed(
+        &mut self,
+        staged: Self::Staged,
+        whole: bool,
+        seal: impl FnMut(*mut u8, usize, u64),
+    ) -> Result<usize, Refusal>;
+}
+
+/// A keeper that tells them of what is out.
+pub(crate) trait SerialKeeper: Keeper {
+    fn serial(&self, taken: Self::Taken) -> u64;
+
+    /// Of the frames of a run: where a payload lies, its length, and its serial number.
+    fn run_serials<'a>(
+        &'a self,
+        run: Self::Run,
+        spans: &'a [Self::Span],
+    ) -> impl Iterator<Item = (*const u8, usize, u64)> + 'a;
+}

@@ -121,9 +121,9 @@ pub use error::{
 };
 pub use park::Canceller;
 pub use queue::{
-    AfterPowerLoss, BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesProducer, BytesQueue, Checksummed, Claim,
-    DeadLetter, Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, Spsc, Stats, Uuid,
-    discard_unproven, is_in_use, is_temporary_name, recover, sync, unlink, unlink_if_unused,
+    AfterPowerLoss, BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesProducer, BytesQueue,
+    Checksummed, Claim, DeadLetter, Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, Spsc, Stats,
+    Uuid, discard_unproven, is_in_use, is_temporary_name, recover, sync, unlink, unlink_if_unused,
     unlink_with_letters,
 };
 #[cfg(feature = "derive")]

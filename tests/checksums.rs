@@ -134,7 +134,8 @@ struct Tick {
 fn typed_messages() {
     let dir = directory();
     // SAFETY: as above.
-    let queue = unsafe { ringway::mpmc::checksummed::Queue::<Order>::create(dir.path().join("orders")) }.unwrap();
+    let queue =
+        unsafe { ringway::mpmc::checksummed::Queue::<Order>::create(dir.path().join("orders")) }.unwrap();
     let mut producer = queue.producer().unwrap();
     let order = |i: u32| Order { customer: format!("customer {i}"), items: (0..i).collect() };
     (0..50).for_each(|i| producer.send(&order(i)).unwrap());
@@ -142,7 +143,10 @@ fn typed_messages() {
     let consumer = queue.consumer().unwrap();
     for i in 0..52 {
         let received = consumer.recv().unwrap();
-        assert_eq!((received.customer.as_str(), received.items.len()), (&*format!("customer {i}"), i as usize));
+        assert_eq!(
+            (received.customer.as_str(), received.items.len()),
+            (&*format!("customer {i}"), i as usize)
+        );
     }
     let path = dir.path().join("ticks");
     // SAFETY: as above.
@@ -217,6 +221,9 @@ fn what_cannot_be_is_said() {
     assert_eq!(most, producer.max_message());
     producer.try_send(&vec![1; most]).unwrap();
     let error = producer.try_send(&vec![1; most + 1]).unwrap_err();
-    assert!(matches!(error, ringway::SendError::TooLarge { len, max } if (len, max) == (most + 1, most)), "{error:?}");
+    assert!(
+        matches!(error, ringway::SendError::TooLarge { len, max } if (len, max) == (most + 1, most)),
+        "{error:?}"
+    );
     assert!(producer.try_claim(usize::MAX).is_err());
 }

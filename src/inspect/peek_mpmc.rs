@@ -32,7 +32,9 @@ pub(super) fn peek(source: &Source, order: Order, what: &Peek) -> Result<Peeked,
         let after = Seen::read(source, order, slot)?;
         match payload {
             // Taken meanwhile is no matter: the bytes are the message's until its link is released.
-            Some(payload) if is_same(&before, &after) => peeked.frames.push(frame(source, &after, payload, letter)),
+            Some(payload) if is_same(&before, &after) => {
+                peeked.frames.push(frame(source, &after, payload, letter))
+            }
             None if is_same(&before, &after) => {
                 peeked.damage = Some(source.damaged("place of the frame", before.position, before.place.0));
                 break;

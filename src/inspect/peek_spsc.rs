@@ -67,7 +67,12 @@ fn variable(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {
         match Walk::new(source, *start, 8).step(source)? {
             Step::Frame(found) => match copied(source, what, found)? {
                 Some(payload) => {
-                    peeked.frames.push(frame(chain.at, held_until, (found.position, source.message_len(found.len)), payload));
+                    peeked.frames.push(frame(
+                        chain.at,
+                        held_until,
+                        (found.position, source.message_len(found.len)),
+                        payload,
+                    ));
                 }
                 None => peeked.gone += 1,
             },
@@ -82,7 +87,8 @@ fn variable(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {
 
 /// Copies a frame; none if it was released before that was done.
 fn copied(source: &Source, what: &Peek, found: RingFrame) -> Result<Option<Vec<u8>>, InspectError> {
-    let payload = copy(source, in_file(&source.geometry, found.offset), source.message_len(found.len), what.bytes)?;
+    let payload =
+        copy(source, in_file(&source.geometry, found.offset), source.message_len(found.len), what.bytes)?;
     Ok((released(source)? <= found.position).then_some(payload))
 }
 

@@ -278,10 +278,8 @@ impl Geometry {
 
     /// Bytes of every message, if that is one number.
     pub(crate) fn fixed_message(&self) -> Option<u64> {
-        match self.framing {
-            Framing::Variable => None,
-            Framing::Fixed { len } => Some(len - self.trailer),
-        }
+        let Framing::Fixed { len } = self.framing else { return None };
+        Some(len - self.trailer)
     }
 
     /// Where the description of the message type begins.

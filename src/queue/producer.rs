@@ -440,9 +440,7 @@ impl<K: Kind> BytesProducer<K> {
         match (refusal, self.sender.shared().geometry().fixed_message()) {
             (Refusal::Full, _) => self.full(),
             (Refusal::Length, None) => SendError::TooLarge { len, max: self.max_message() },
-            (Refusal::Length, Some(expected)) => {
-                SendError::WrongLength { len, expected: expected as usize }
-            }
+            (Refusal::Length, Some(expected)) => SendError::WrongLength { len, expected: expected as usize },
             (Refusal::Exhausted, _) => SendError::Exhausted,
             (Refusal::Closed, _) => SendError::Closed,
             (Refusal::Damaged(damage), _) => SendError::Damaged(self.sender.shared().damaged(damage)),

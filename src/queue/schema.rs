@@ -147,9 +147,7 @@ impl Schema {
             return damaged("payload alignment", geometry.align);
         }
         match geometry.fixed_message() {
-            Some(len) if self.size != 0 && len != self.size => {
-                damaged("fixed message length", len)
-            }
+            Some(len) if self.size != 0 && len != self.size => damaged("fixed message length", len),
             _ => Ok(()),
         }
     }

@@ -17,8 +17,8 @@ use super::contents::Contents;
 use crate::lane::ring::Ring;
 use crate::layout::order::{Head, LinkKind, LinkState, Place, Tail};
 use crate::layout::{
-    CURSORS_OFFSET, ConsumerWords, Cursors, Framing, LEAD, Letter, Link, Order, OrderCursors,
-    POSITION_LIMIT, Participant, REGISTRY_OFFSET, commit,
+    CURSORS_OFFSET, ConsumerWords, Cursors, Framing, LEAD, Letter, Link, Order, OrderCursors, POSITION_LIMIT,
+    Participant, REGISTRY_OFFSET, commit,
 };
 use crate::queue::checksummed::trailer;
 use crate::shm;
@@ -74,7 +74,8 @@ impl Contents<'_> {
     /// What stands in a frame that holds the message.
     fn payload_with(&self, uuid: Option<[u8; 16]>, message: &[u8], serial: u64) -> Vec<u8> {
         let mut payload = message.to_vec();
-        payload.extend(uuid.map(|uuid| trailer::sealed(trailer::sum(uuid, message), serial)).iter().flatten());
+        payload
+            .extend(uuid.map(|uuid| trailer::sealed(trailer::sum(uuid, message), serial)).iter().flatten());
         payload
     }
 
@@ -175,7 +176,9 @@ impl Contents<'_> {
         let Some(uuid) = uuid else {
             let seems_right = tail.checked_sub(released).is_some_and(|count| count <= capacity);
             let positions = if seems_right { released..tail } else { 0..0 };
-            return Ok(positions.map(|position| Found::spsc(position, payload(position % capacity))).collect());
+            return Ok(positions
+                .map(|position| Found::spsc(position, payload(position % capacity)))
+                .collect());
         };
         let mut found: Vec<Found> = (0..capacity)
             .filter_map(|slot| {

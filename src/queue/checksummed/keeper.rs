@@ -111,6 +111,14 @@ unsafe impl<K: SerialKeeper> Keeper for CheckedKeeper<K> {
         self.0.reject_run(run, spans, seen);
     }
 
+    fn has_retry_limit(&self) -> bool {
+        self.0.has_retry_limit()
+    }
+
+    fn reject_of_run(&self, spans: &mut Vec<K::Span>, indices: Vec<usize>) {
+        self.0.reject_of_run(spans, indices);
+    }
+
     fn lend_spans(&self) -> Vec<K::Span> {
         self.0.lend_spans()
     }

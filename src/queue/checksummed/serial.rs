@@ -4,7 +4,9 @@ use crate::lane::{Refusal, Slot};
 use crate::queue::kind::{Engine, Keeper, Receiver, Sender};
 
 /// A kind that can have checksums.
-pub(crate) trait Serial: Engine<Sender: SerialSender, Receiver: Receiver<Keeper: SerialKeeper>> {
+pub(crate) trait Serial:
+    Engine<Sender: SerialSender, Receiver: Receiver<Keeper: SerialKeeper>>
+{
     /// For people.
     const CHECKED_NAME: &'static str;
 }

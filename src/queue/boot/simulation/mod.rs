@@ -136,7 +136,11 @@ fn check<F: Flavour>(machine: &Machine, image: &Image, context: &str, tally: &mu
         Ok(queue) => {
             let found = F::drain(&queue);
             assert!(!machine.moments[image.moment].in_use, "taken, though it was in use: {context}");
-            assert_eq!(found.as_ref(), Ok(&given_at::<F>(machine, image.moment)), "taken, and it is not what was there: {context}");
+            assert_eq!(
+                found.as_ref(),
+                Ok(&given_at::<F>(machine, image.moment)),
+                "taken, and it is not what was there: {context}"
+            );
             tally.taken += 1;
             return;
         }
@@ -153,7 +157,8 @@ fn check<F: Flavour>(machine: &Machine, image: &Image, context: &str, tally: &mu
     // Wrong messages: it was said that there may be. That it ends, and goes on with new ones, is what matters.
     let sent = machine.moments[image.moment].sent;
     let found = F::drain(&queue);
-    tally.garbage += u64::from(!found.is_ok_and(|found| found.iter().all(|message| (1..=sent).contains(message))));
+    tally.garbage +=
+        u64::from(!found.is_ok_and(|found| found.iter().all(|message| (1..=sent).contains(message))));
     while F::recv(&F::consumer(&queue).unwrap(), false) != Ok(None) {}
     let mut producer = F::producer(&queue).unwrap_or_else(|error| panic!("{error}: {context}"));
     assert!(F::send(&mut producer, 7), "{context}");

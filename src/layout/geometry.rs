@@ -297,14 +297,6 @@ impl Geometry {
         if self.order.is_some() { self.lane_offset } else { self.file_len() }
     }
 
-    /// Bytes of every message, or 0 if each has its own.
-    pub(crate) fn fixed_len(&self) -> u64 {
-        match self.framing {
-            Framing::Variable => 0,
-            Framing::Fixed { len } => len,
-        }
-    }
-
     /// Bytes of the ring itself.
     pub(crate) fn ring_bytes(&self) -> u64 {
         self.capacity * self.stride

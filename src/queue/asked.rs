@@ -37,8 +37,8 @@ impl Shared {
     /// Notes which of the options had another effect than was asked for, or none.
     pub(crate) fn note_options<K: Engine>(&self, options: &Options, schema: &Schema) {
         let resolved = match schema.text.is_empty() {
-            true => options.for_bytes(K::NUMBER),
-            false => options.for_type(K::NUMBER, schema),
+            true => options.for_bytes::<K>(),
+            false => options.for_type::<K>(schema),
         };
         // What describes no possible queue may still be said when an existing one is opened.
         let Ok(resolved) = resolved else { return };
@@ -61,7 +61,7 @@ fn value(option: Asked, geometry: &Geometry) -> u64 {
     match option {
         Asked::Capacity => geometry.ring_bytes(),
         Asked::Align => geometry.align,
-        Asked::FixedLen => geometry.fixed_len(),
+        Asked::FixedLen => geometry.fixed_message().unwrap_or(0),
         Asked::Links => order.map_or(0, |order| order.links),
         Asked::Participants => order.map_or(0, |order| order.participants),
         Asked::AtMostOnce => order.map_or(0, |order| order.policy.at_most_once.into()),

@@ -500,17 +500,17 @@ impl Options {
     /// Whether any message of the type fits.
     fn check_room(&self, geometry: &Geometry, schema: &Schema) -> Result<(), CreateError> {
         // An archive is no shorter than its root.
-        let least = geometry.fixed_len().max(schema.size);
+        let least = geometry.fixed_message().unwrap_or(0).max(schema.size);
         let about = || match schema.text.is_empty() {
             true => format!("messages have {least} bytes"),
             false => format!("a message of type `{}` takes {least} bytes at least", schema.name),
         };
-        if geometry.max_payload < least {
+        if geometry.max_message() < least {
             return bad(format!(
                 "{}, and with a capacity of {} bytes a message has at most {}; ask for a capacity of {} or more",
                 about(),
                 geometry.ring_bytes(),
-                geometry.max_payload,
+                geometry.max_message(),
                 2 * (least + geometry.align + 8)
             ));
         }

@@ -103,6 +103,10 @@ unsafe impl<K: SerialKeeper> Keeper for CheckedKeeper<K> {
         self.0.run_bytes(run, spans).map(message)
     }
 
+    fn run_redeliveries<'a>(&'a self, run: K::Run, spans: &'a [K::Span]) -> impl Iterator<Item = u64> + 'a {
+        self.0.run_redeliveries(run, spans)
+    }
+
     fn release_run(&self, run: K::Run, spans: &[K::Span]) {
         self.0.release_run(run, spans);
     }

@@ -90,6 +90,14 @@ impl<K: Serial> Engine for Checksummed<K> {
         K::attach_receiver(shared).map(|receiver| CheckedReceiver::new(receiver, uuid))
     }
 
+    fn waiting(shared: &Shared) -> u64 {
+        K::waiting(shared)
+    }
+
+    fn room(shared: &Shared) -> u64 {
+        K::room(shared)
+    }
+
     fn close(shared: &Shared) {
         K::close(shared);
     }

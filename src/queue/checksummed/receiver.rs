@@ -2,11 +2,13 @@
 #![allow(unsafe_code, reason = "vouches for the frames of another receiver")]
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use super::keeper::CheckedKeeper;
 use super::serial::SerialKeeper;
 use crate::lane::Damage;
 use crate::queue::kind::{Keeper, Receiver, RunBy, SpansOf, TakenBy};
+use crate::queue::trouble::Trouble;
 use crate::sync::Ordering;
 
 /// So often at most does one call pass a frame that does not fit: words that make no sense must not keep it for ever.
@@ -134,6 +136,18 @@ unsafe impl<R: Receiver<Keeper: SerialKeeper>> Receiver for CheckedReceiver<R> {
 
     fn finish_close(&self) {
         self.inner.finish_close();
+    }
+
+    fn trouble(&self) -> Option<&Trouble> {
+        self.inner.trouble()
+    }
+
+    fn watch_slice(&self) -> Duration {
+        self.inner.watch_slice()
+    }
+
+    fn waiting(&self) -> u64 {
+        self.inner.waiting()
     }
 
     fn is_drained(&self) -> bool {

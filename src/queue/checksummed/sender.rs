@@ -6,6 +6,7 @@ use super::trailer::{self, LEN};
 use crate::lane::{Refusal, Room, Slot};
 use crate::queue::Shared;
 use crate::queue::kind::Sender;
+use crate::queue::trouble::Trouble;
 use crate::queue::untrusted::copy::{copy_in, copy_out};
 
 pub(crate) struct CheckedSender<S> {
@@ -150,6 +151,10 @@ unsafe impl<S: SerialSender> Sender for CheckedSender<S> {
 
     fn position(&self) -> u64 {
         self.inner.position()
+    }
+
+    fn trouble(&self) -> Option<&Trouble> {
+        self.inner.trouble()
     }
 
     fn has_consumer(&self) -> std::io::Result<bool> {

@@ -16,6 +16,7 @@ mod every_system_call {
     pub(crate) mod memfds;
     pub(crate) mod participants;
     pub(crate) mod registers;
+    pub(crate) mod survivors;
 }
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -23,6 +24,7 @@ fn main() -> std::process::ExitCode {
     let mut tests = every_system_call::files::tests();
     tests.extend(every_system_call::participants::tests());
     tests.extend(every_system_call::memfds::tests());
+    tests.extend(every_system_call::survivors::tests());
     process::run(tests)
 }
 

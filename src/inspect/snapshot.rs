@@ -177,6 +177,10 @@ pub struct Counters {
     pub tombstones: u64,
     /// Messages that recoveries took from dead participants.
     pub returned: u64,
+    /// How often a participant could not find out whether others are alive, or not give back what a dead one had left ...
+    pub recovery_failures: u64,
+    /// ... and the system's error number of the last time; 0: none.
+    pub recovery_errno: u64,
     /// Messages moved to the dead-letter queue.
     pub dead_letters: u64,
     /// Messages that should have been, and were delivered once more instead.
@@ -326,6 +330,8 @@ fn counters(page: &Words, registry: &Registry) -> Counters {
         deaths: rare(offset_of!(Rare, deaths)),
         tombstones: rare(offset_of!(Rare, tombstones)),
         returned: rare(offset_of!(Rare, returned)),
+        recovery_failures: rare(offset_of!(Rare, recovery_failures)),
+        recovery_errno: rare(offset_of!(Rare, recovery_errno)),
         dead_letters: rare(offset_of!(Rare, dead_letters)),
         dead_letters_failed: rare(offset_of!(Rare, dead_letters_failed)),
         dead_letter_failure: DeadLetterFailure::from_word(rare(offset_of!(Rare, letter_failure))),

@@ -27,7 +27,7 @@ const MOMENT: Duration = Duration::from_millis(20);
 type Row = fn() -> Outcome;
 
 pub(crate) fn tests() -> Vec<Test> {
-    let rows: [(&str, Row); 41] = [
+    let rows: [(&str, Row); 42] = [
         ("producer: dead between claim and commit, found by a consumer", producer::found_by_consumer),
         ("producer: dead between claim and commit, found by a producer", producer::found_by_producer),
         ("producer: dead between claim and commit, found by attaching", producer::found_by_attaching),
@@ -69,6 +69,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ("survivors: with another root", survivors::another_root),
         ("survivors: in a sandbox", survivors::sandbox),
         ("survivors: a producer without descriptors", survivors::producer_without_descriptors),
+        ("survivors: among thousands", survivors::among_thousands),
     ];
     rows.into_iter().map(|(name, body)| Test::new(format!("mpmc: {name}"), body)).collect()
 }

@@ -96,6 +96,14 @@ pub(crate) fn each_call_fails(operation: Operation) -> Outcome {
     Ok(())
 }
 
+/// Lets the calls that it has to do without fail, each time, and no others.
+pub(crate) fn always_fails(operation: Operation) -> Outcome {
+    progress();
+    let (call, error) = operation.without.ok_or("no call is named")?;
+    let failed = run(operation, None).map(drop);
+    failed.map_err(|problem| format!("{}, calls {call}, {error:?}: {problem}", operation.name).into())
+}
+
 /// Runs it once; returns the numbers of its calls.
 fn run(operation: Operation, failure: Option<(usize, Errno)>) -> Outcome<Vec<i64>> {
     let place = Place::new()?;

@@ -182,6 +182,14 @@ fn show_traffic(
             count(counters.dead_letters),
             count(counters.dead_letters_failed)
         )?;
+        if counters.recovery_failures > 0 {
+            let error = std::io::Error::from_raw_os_error(counters.recovery_errno as i32);
+            let reason =
+                if counters.recovery_errno == 0 { String::new() } else { format!(", last: {error}") };
+            let times = count(counters.recovery_failures);
+            let text = format!("participants could not look after dead ones {times} times{reason}");
+            say!(out, "           {}", paint.warning(text))?;
+        }
         if let Some(failure) = counters.dead_letter_failure {
             let text = format!("the last letter that failed, {}: {failure}", ago(failure.at, snapshot.at));
             say!(out, "           {}", paint.warning(text))?;

@@ -169,6 +169,8 @@ struct CountersJson {
     deaths: u64,
     tombstones: u64,
     returned: u64,
+    recovery_failures: u64,
+    recovery_errno: u64,
     dead_letters: u64,
     dead_letters_failed: u64,
     /// Why, the last time.
@@ -380,6 +382,8 @@ impl CountersJson {
             deaths: counters.deaths,
             tombstones: counters.tombstones,
             returned: counters.returned,
+            recovery_failures: counters.recovery_failures,
+            recovery_errno: counters.recovery_errno,
             dead_letters: counters.dead_letters,
             dead_letters_failed: counters.dead_letters_failed,
             dead_letter_failure: counters.dead_letter_failure.map(|failure| LetterFailure {

@@ -63,6 +63,12 @@ const METRICS: &[Metric] = &[
         "Positions of producers that died before they committed.",
         |it| counter(it, |of| of.tombstones),
     ),
+    (
+        "ringway_recovery_failures_total",
+        "counter",
+        "Times that a participant could not look after a dead one.",
+        |it| counter(it, |of| of.recovery_failures),
+    ),
     ("ringway_returned_total", "counter", "Messages taken from dead consumers.", |it| {
         counter(it, |of| of.returned)
     }),

@@ -17,7 +17,7 @@ use crate::text::parse_bytes;
 /// What may be said on the command line.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Its name: a bare one lives in /dev/shm, anything with a slash is a path
+    /// The name: a bare one is a file in /dev/shm, anything with a slash is a path
     queue: PathBuf,
     /// Who may send and receive
     #[arg(long, short, value_enum, default_value_t = Kind::Spsc)]
@@ -25,27 +25,27 @@ pub(crate) struct Arguments {
     /// Bytes of ring (MPMC: of each producer's lane), such as 64K or 1MiB [default: 1MiB, MPMC 512KiB]
     #[arg(long, short, value_name = "BYTES", value_parser = parse_bytes)]
     capacity: Option<usize>,
-    /// All messages have exactly this many bytes, which is faster for small ones
+    /// Take only messages of exactly this many bytes, which is faster for small ones
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     fixed: Option<usize>,
     /// Alignment of messages: a power of two up to 128
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     align: Option<usize>,
-    /// MPMC: most messages in the queue at a time [default: 8192]
+    /// MPMC: how many messages the queue holds at most [default: 8192]
     #[arg(long, value_name = "N")]
     links: Option<usize>,
-    /// MPMC: most producers and consumers at a time, together [default: 64]
+    /// MPMC: how many producers and consumers can be attached at a time, together [default: 64]
     #[arg(long, value_name = "N")]
     participants: Option<usize>,
-    /// MPMC: messages whose consumer dies or rejects them are dropped instead of coming again
+    /// MPMC: drop messages whose consumer dies or rejects them, instead of redelivering them
     #[arg(long)]
     at_most_once: bool,
-    /// MPMC: a message that came again so often goes to the queue NAME.dead instead
+    /// MPMC: move a message to the queue NAME.dead after N redeliveries
     #[arg(long, value_name = "N")]
     max_redeliveries: Option<u32>,
     #[command(flatten)]
     sharing: SharingArguments,
-    /// It is well if the queue exists already; it stays as it is
+    /// Succeed if the queue exists already, and leave it as it is
     #[arg(long)]
     if_missing: bool,
     /// Print the queue as JSON, as `stat --json` does

@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     /// Directories to look at
     #[arg(default_value = DEFAULT)]
     directories: Vec<PathBuf>,
-    /// Remove them; without this, they are only listed. Messages in them are lost
+    /// Remove the files, and the messages in them; without this they are only listed
     #[arg(long, visible_alias = "yes", short_alias = 'y')]
     remove: bool,
     /// Only queues without messages
@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     /// Print an object for each file, on a line of its own
     #[arg(long)]
     json: bool,
-    /// Print nothing but names, as they are, each with a zero byte behind it; with --remove, of what was removed
+    /// Print only names, unescaped, each followed by a zero byte, for `xargs -0`; with --remove, those of removed files
     #[arg(long, short = '0', conflicts_with = "json")]
     null: bool,
     #[command(flatten)]
@@ -94,7 +94,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
     Ok(ending)
 }
 
-/// Removes them; true if somebody asked for the end meanwhile.
+/// Removes them; true if an interrupt was requested before all were removed.
 fn remove(arguments: &Arguments, candidates: &mut [Candidate]) -> bool {
     let mut progress = Progress::new(candidates.len() as u64, FILES, arguments.common.quiet);
     for candidate in candidates {

@@ -13,7 +13,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 /// The number of the signal that asked for the end; 0 before.
 static REQUESTED: AtomicI32 = AtomicI32::new(0);
 
-/// How long nobody notices.
+/// After this time at the latest an interrupt is noticed.
 pub(crate) const SLICE: Duration = Duration::from_millis(100);
 
 extern "C" fn requested(signal: libc::c_int) {
@@ -38,7 +38,7 @@ pub(crate) fn watch() -> Result<()> {
     Ok(())
 }
 
-/// Whether somebody asked this command to end.
+/// Whether an interrupt was requested.
 pub(crate) fn is_requested() -> bool {
     REQUESTED.load(Ordering::Relaxed) != 0
 }
@@ -48,7 +48,7 @@ pub(crate) fn signal() -> Option<Signal> {
     Signal::try_from(REQUESTED.load(Ordering::Relaxed)).ok()
 }
 
-/// Sleeps until then, or until somebody asks for the end; true if that is so.
+/// Sleeps until then, or until an interrupt is requested; true if one is.
 pub(crate) fn sleep_until(then: Instant) -> bool {
     while !is_requested() {
         let left = then.saturating_duration_since(Instant::now());
@@ -60,7 +60,7 @@ pub(crate) fn sleep_until(then: Instant) -> bool {
     true
 }
 
-/// Waits until there is something to read (or the end of it); false if somebody asks for the end first.
+/// Waits until there is something to read (or the end of it); false if an interrupt is requested first.
 pub(crate) fn wait_readable(input: &impl AsFd) -> Result<bool> {
     while !is_requested() {
         let mut polled = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];

@@ -49,9 +49,9 @@ use clap::{Parser, Subcommand};
 use ending::Ending;
 use output::complain;
 
-/// Message queues between processes, in mapped files: make them, see into them, take part, measure.
+/// Message queues between processes, in mapped files: create, inspect, use, repair and measure them.
 ///
-/// A queue is named by its file: a bare name lives in /dev/shm, anything with a slash is a path.
+/// A queue is named by its file: a bare name is a file in /dev/shm, anything with a slash is a path.
 #[derive(Parser)]
 #[command(name = "ringway", version, after_help = EXIT_CODES)]
 struct Cli {
@@ -61,8 +61,8 @@ struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    all went well (also: whoever reads the output went away)
-  1    it failed: the message on standard error says what, where, and what to do
+  0    success (also if the reader of the output went away)
+  1    failure: the message on standard error says what, for which file, and what to do
   2    the arguments cannot be understood
   3    doctor: something is wrong with a queue, and still is
   4    send, recv: the time of --timeout was up, or there were fewer messages than --count
@@ -76,21 +76,21 @@ enum Command {
     Stat(stat::Arguments),
     /// Watch all queues of a directory.
     Top(top::Arguments),
-    /// Send messages: lines, or length-prefixed, from standard input.
+    /// Send messages: arguments, or lines or records of standard input.
     Send(send::Arguments),
-    /// Receive messages: lines, or length-prefixed, to standard output.
+    /// Receive messages: to standard output, or to commands that run for them.
     Recv(recv::Arguments),
-    /// Look at the oldest messages without consuming them.
+    /// Show the oldest messages without consuming them.
     Peek(peek::Peek),
-    /// Look at the newest messages without consuming them, and at those that come.
+    /// Show the newest messages without consuming them, and those that come.
     Tail(peek::Tail),
-    /// Show what a queue's messages are.
+    /// Show the type of a queue's messages, and its fields.
     Schema(schema::Arguments),
-    /// Say what is wrong with queues, who holds what, and which repair is safe; or do it.
+    /// Find what is wrong with queues, and which repairs are safe; --repair does them.
     Doctor(doctor::Arguments),
     /// Write queues to the disk, and wait for that: what was sent before survives a power loss.
     Sync(sync::Arguments),
-    /// Find queues that no live participant holds, and remove them if told to.
+    /// Find queues that no live process takes part in; --remove removes them.
     Gc(gc::Arguments),
     /// Measure throughput and latency between two real processes, beside this machine's own limits.
     Bench(bench::Arguments),

@@ -137,7 +137,7 @@ fn try_value(place: &Place, command: &str, arguments: &[&str], flag: &str, value
     let mut stderr = running.child().stderr.take().unwrap();
     let start = Instant::now();
     while running.child().try_wait().unwrap().is_none() {
-        if start.elapsed() > Duration::from_millis(150) && catches_sigterm(running.pid()) {
+        if start.elapsed() > Duration::from_millis(60) && catches_sigterm(running.pid()) {
             running.signal(Signal::SIGTERM);
             break;
         }

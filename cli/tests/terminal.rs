@@ -80,13 +80,16 @@ fn names_of_queues() {
             &["create", "--if-missing", "--json", "--kind", "mpmc"],
             &["create", "--links", "3"],
             &["gc"],
+            &["sync"],
             &["top"],
         ] {
             run_tame(ringway(arguments[0]).args(&arguments[1..]).arg(path), &arguments.join(" "));
         }
         // What has no queue below it.
         let below = path.join("below");
-        for command in ["stat", "send", "recv", "peek", "tail", "schema", "doctor", "create", "gc", "top"] {
+        for command in
+            ["stat", "send", "recv", "peek", "tail", "schema", "doctor", "create", "gc", "sync", "top"]
+        {
             run_tame(ringway(command).arg(&below), command);
         }
     }

@@ -24,7 +24,7 @@ use message::Printer;
 pub(crate) struct Peek {
     #[command(flatten)]
     what: What,
-    /// Also messages that somebody holds
+    /// Also messages that consumers hold
     #[arg(long)]
     held: bool,
 }
@@ -52,7 +52,7 @@ struct What {
     /// How many messages
     #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
     count: usize,
-    /// No more bytes of each message than this, in hex or as text; fields of longer ones than 1 MiB need more
+    /// Show at most this many bytes of each message, in hex or as text; fields of messages above 1 MiB need more
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value = "256")]
     bytes: usize,
     /// How to print messages; by default as fields where the queue's file says what these are, else in hex

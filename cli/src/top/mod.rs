@@ -24,10 +24,10 @@ pub(crate) struct Arguments {
     /// The directory
     #[arg(default_value = DEFAULT)]
     directory: PathBuf,
-    /// Look once in so long
+    /// Refresh every TIME
     #[arg(long, short, value_name = "TIME", value_parser = parse_interval, default_value = "1")]
     interval: Duration,
-    /// End after so many looks
+    /// Stop after N refreshes
     #[arg(long, short = 'n', value_name = "N")]
     count: Option<u64>,
     #[command(flatten)]

@@ -185,6 +185,11 @@ fn what_was_released_out_of_order_does_not_come_again_after_an_orderly_detachmen
         drop((b, c));
         a.reject();
         drop(consumer);
+        let inspector = ringway::inspect::Inspector::open(queue.path()).unwrap();
+        let backlog = inspector.snapshot().unwrap().backlog;
+        assert_eq!((backlog.waiting, backlog.held, backlog.again), (Some(3), Some(0), 1), "{backlog:?}");
+        let peeked = inspector.peek(&ringway::inspect::Peek::new()).unwrap().frames;
+        assert_eq!(peeked.iter().map(|frame| frame.payload[0]).collect::<Vec<_>>(), [0, 3, 4]);
         let next = queue.consumer().unwrap();
         assert_eq!(all(&next), [(0, 1), (3, 0), (4, 0)]);
         drop(next);

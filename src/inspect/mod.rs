@@ -32,6 +32,7 @@
 //! found.
 
 mod chain;
+mod done;
 mod header;
 mod links;
 mod members;

@@ -1,6 +1,7 @@
 //! Messages of an SPSC queue: where they begin, the commit word, the payload, and then whether that is released.
 
 use super::chain::chain;
+use super::done::Done;
 use super::peek::{FrameState, Peek, Peeked, PeekedFrame, Start, copy};
 use super::source::Source;
 use super::spsc::{At, fixed_cursors, handed_out, in_file, released};
@@ -38,7 +39,8 @@ fn fixed(source: &Source, what: &Peek, len: u64) -> Result<Peeked, InspectError>
     let to = at.tail.min(from.saturating_add(most));
     let mut peeked = Peeked { next: to.max(from), ..Peeked::default() };
     let geometry = &source.geometry;
-    for position in from..to {
+    let done = Done::read(source, at)?;
+    for position in (from..to).filter(|position| !done.covers(*position)) {
         let offset = position % geometry.capacity * geometry.stride;
         let payload = copy(source, in_file(geometry, offset), len, what.bytes)?;
         if released(source)? > position {
@@ -51,7 +53,9 @@ fn fixed(source: &Source, what: &Peek, len: u64) -> Result<Peeked, InspectError>
 }
 
 fn variable(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {
-    let chain = chain(source)?;
+    let mut chain = chain(source)?;
+    let done = Done::read(source, chain.at)?;
+    chain.starts.retain(|start| !done.covers(*start));
     let held_until = handed_out(source, chain.at, chain.end);
     let from = first(what, chain.at, held_until, chain.end.max(chain.at.tail));
     let wanted = &chain.starts[chain.starts.partition_point(|start| *start < from)..];

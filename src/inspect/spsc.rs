@@ -11,6 +11,7 @@
 use std::mem::offset_of;
 
 use super::chain::chain;
+use super::done::Done;
 use super::members::FileLeases;
 use super::snapshot::{Backlog, Cursors, cursors};
 use super::source::Source;
@@ -107,9 +108,11 @@ fn fixed(source: &Source, len: u64) -> Result<Found, InspectError> {
     backlog.bytes = backlog.used.saturating_mul(len);
     // Slots count messages: nothing needs to be counted.
     let held_until = handed_out(source, at, at.tail);
-    backlog.held = Some(held_until.saturating_sub(at.released));
-    backlog.waiting = Some(at.tail.saturating_sub(held_until));
-    backlog.again = at.taken.min(at.tail).saturating_sub(held_until);
+    let done = Done::read(source, at)?;
+    let count = |from: u64, to: u64| to.saturating_sub(from).saturating_sub(done.count(from, to));
+    backlog.held = Some(count(at.released, held_until));
+    backlog.waiting = Some(count(held_until, at.tail));
+    backlog.again = count(held_until, at.taken.min(at.tail));
     Ok(Found { backlog, damage: Vec::new() })
 }
 
@@ -125,11 +128,13 @@ fn variable(source: &Source) -> Result<Found, InspectError> {
     backlog.bytes = backlog.used;
     if chain.is_whole {
         let held_until = handed_out(source, chain.at, chain.end);
-        let before = |position: u64| chain.starts.partition_point(|start| *start < position);
+        let done = Done::read(source, chain.at)?;
+        let starts: Vec<_> = chain.starts.iter().filter(|start| !done.covers(**start)).collect();
+        let before = |position: u64| starts.partition_point(|start| **start < position);
         let held = before(held_until);
         backlog.held = Some(held as u64);
         backlog.again = before(chain.at.taken).saturating_sub(held) as u64;
-        backlog.waiting = Some((chain.starts.len() - held) as u64);
+        backlog.waiting = Some((starts.len() - held) as u64);
     }
     Ok(Found { backlog, damage: Vec::new() })
 }

@@ -12,6 +12,31 @@ pub(crate) struct Difference {
     pub(crate) at: Option<String>,
     pub(crate) found: String,
     pub(crate) expected: String,
+    /// Fields and variants of the type at hand that only the file has ...
+    pub(crate) only_found: Vec<String>,
+    /// ... and those that only this program has.
+    pub(crate) only_expected: Vec<String>,
+}
+
+/// The fields and variants of the type that is defined as this.
+fn parts<'t>(description: &'t str, name: &str) -> Vec<Line<'t>> {
+    let mut lines = description.lines();
+    let is_it = |line: &&str| matches!(Line::of(line), Line::Type { name: found, .. } if found == name);
+    let Some(start) = lines.find(is_it) else { return Vec::new() };
+    let indent = indent_of(start);
+    lines
+        .take_while(|line| indent_of(line) > indent)
+        .filter(|line| indent_of(line) == indent + 2)
+        .map(Line::of)
+        .filter(|line| matches!(line, Line::Field { .. } | Line::Variant { .. }))
+        .collect()
+}
+
+/// What is in these and not in those, by name. A file could hold thousands.
+fn only(these: &[Line<'_>], those: &[Line<'_>]) -> Vec<String> {
+    const MOST: usize = 8;
+    let others: Vec<_> = those.iter().filter_map(Line::subject).collect();
+    these.iter().filter_map(Line::subject).filter(|subject| !others.contains(subject)).take(MOST).collect()
 }
 
 impl Difference {
@@ -31,7 +56,16 @@ impl Difference {
                         around.push((indent, name));
                     }
                 }
-                (one, two) => return Some(Self::of(one, two, &around)),
+                (one, two) => {
+                    let mut difference = Self::of(one, two, &around);
+                    let indent = one.or(two).map_or(0, indent_of);
+                    if let Some((_, name)) = around.iter().rev().find(|(outer, _)| *outer < indent) {
+                        let (theirs, ours) = (parts(found, name), parts(expected, name));
+                        difference.only_found = only(&theirs, &ours);
+                        difference.only_expected = only(&ours, &theirs);
+                    }
+                    return Some(difference);
+                }
             }
         }
     }
@@ -49,6 +83,8 @@ impl Difference {
                     at: one.subject().map(|subject| subject + &within(inside(their_line))),
                     found: shown(one.value()),
                     expected: shown(two.value()),
+                    only_found: Vec::new(),
+                    only_expected: Vec::new(),
                 };
             }
         }
@@ -56,7 +92,8 @@ impl Difference {
             None => String::from("nothing more"),
             Some((line, text)) => shown(&(line.whole() + &within(inside(text)))),
         };
-        Self { at: None, found: whole(theirs, found), expected: whole(ours, expected) }
+        let (found, expected) = (whole(theirs, found), whole(ours, expected));
+        Self { at: None, found, expected, only_found: Vec::new(), only_expected: Vec::new() }
     }
 }
 

@@ -289,6 +289,8 @@ pub enum OpenError {
         path: PathBuf,
         /// In what they differ.
         mismatch: SchemaMismatch,
+        /// What waits in it, such as "12 messages"; none if that is not known.
+        waiting: Option<String>,
     },
     /// Its archives were written with other rkyv format features, or another version of rkyv.
     WrongFormat {
@@ -442,8 +444,16 @@ impl fmt::Display for OpenError {
                  or the queue be created anew",
                 path.display()
             ),
-            Self::WrongSchema { path, mismatch } => {
-                write!(f, "{}: its messages are not those of this program: {mismatch}", path.display())
+            Self::WrongSchema { path, mismatch, waiting } => {
+                write!(f, "{}: its messages are not those of this program: {mismatch}", path.display())?;
+                match waiting {
+                    Some(waiting) => write!(
+                        f,
+                        ". It holds {waiting} of the file's type; creating it anew loses what is in it: receive that first, with a program of \
+                         that type"
+                    ),
+                    None => Ok(()),
+                }
             }
             Self::WrongFormat { path, found, expected } => write!(
                 f,

@@ -15,6 +15,10 @@ pub enum SchemaMismatch {
         found: String,
         /// What this program has there.
         expected: String,
+        /// Fields and variants of the type around it that only the file has, by name.
+        only_found: Vec<String>,
+        /// And those that only this program has.
+        only_expected: Vec<String>,
     },
     /// The type's author says that they are different (`#[ringway(version = ..)]`).
     Version {
@@ -30,14 +34,16 @@ pub enum SchemaMismatch {
 impl fmt::Display for SchemaMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Shape { at, found, expected } => {
+            Self::Shape { at, found, expected, only_found, only_expected } => {
                 if let Some(at) = at {
                     write!(f, "{at}: ")?;
                 }
                 write!(
                     f,
-                    "the file has {found}, this program has {expected}; all programs must use the same type, or the queue \
-                     be created anew"
+                    "the file has {found}, this program has {expected}{}{}; all programs must use the same type, or the queue be \
+                     created anew",
+                    Only("the file", only_found),
+                    Only("this program", only_expected)
                 )
             }
             Self::Version { name, found, expected } => write!(
@@ -47,6 +53,19 @@ impl fmt::Display for SchemaMismatch {
                 version(*found),
                 version(*expected)
             ),
+        }
+    }
+}
+
+/// What only one side has.
+struct Only<'a>(&'a str, &'a [String]);
+
+impl fmt::Display for Only<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(side, parts) = self;
+        match parts {
+            [] => Ok(()),
+            parts => write!(f, "; only {side} has {}", parts.join(", ")),
         }
     }
 }

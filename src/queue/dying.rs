@@ -10,20 +10,22 @@ use crate::error::AttachError;
 
 /// How long to ask again; a process with little memory takes 2 ms.
 const MOST: Duration = Duration::from_millis(50);
-/// How long to wait in between.
-const BETWEEN: Duration = Duration::from_micros(500);
+/// How long to wait before the second attempt; each time twice as long.
+const FIRST_PAUSE: Duration = Duration::from_micros(500);
 
 /// Tries to attach until it works, or has found all places taken for a while.
 pub(super) fn retry_while_dying<R>(
     mut attach: impl FnMut() -> Result<R, AttachError>,
 ) -> Result<R, AttachError> {
     let mut until = None;
+    let mut pause = FIRST_PAUSE;
     loop {
         match attach() {
             Err(AttachError::RoleTaken { .. } | AttachError::NoEntry { .. })
                 if Instant::now() < *until.get_or_insert_with(|| Instant::now() + MOST) =>
             {
-                std::thread::sleep(BETWEEN);
+                std::thread::sleep(pause);
+                pause *= 2;
             }
             done => return done,
         }

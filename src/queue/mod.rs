@@ -14,6 +14,7 @@ mod frame;
 mod handing;
 mod hash;
 mod kind;
+mod left;
 mod making;
 mod mpmc;
 mod name_watch;

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::left::waiting;
 use crate::describe::{Difference, Format, as_text, sha256};
 use crate::error::{OpenError, SchemaMismatch};
 use crate::layout::{Framing, Geometry, NAME_LEN, Preamble};
@@ -75,11 +76,9 @@ impl Schema {
         self.check_name(path, preamble)?;
         self.check_format(path, found)?;
         let text = recorded_text(path, file, preamble, geometry)?;
-        self.check_version(path, preamble)?;
+        self.check_version(path, file, preamble, geometry)?;
         if let Some(difference) = Difference::between(&text, &self.text) {
-            let Difference { at, found, expected } = difference;
-            let mismatch = SchemaMismatch::Shape { at, found, expected };
-            return Err(OpenError::WrongSchema { path: path.to_path_buf(), mismatch });
+            return Err(wrong_schema(path, file, geometry, shape(difference)));
         }
         if (self.size, self.align) != (preamble.type_size, preamble.type_align) {
             return Err(self.wrong_type(path, preamble));
@@ -89,7 +88,6 @@ impl Schema {
 
     /// In what the messages of another type differ from these, if they do.
     pub(crate) fn difference(&self, other: &Self) -> Option<SchemaMismatch> {
-        let shape = |Difference { at, found, expected }| SchemaMismatch::Shape { at, found, expected };
         let (found, expected) = (u64::from(self.version), u64::from(other.version));
         let version = || {
             (found != expected).then(|| SchemaMismatch::Version { name: other.name.clone(), found, expected })
@@ -127,13 +125,19 @@ impl Schema {
         }
     }
 
-    fn check_version(&self, path: &Path, preamble: &Preamble) -> Result<(), OpenError> {
+    fn check_version(
+        &self,
+        path: &Path,
+        file: &File,
+        preamble: &Preamble,
+        geometry: &Geometry,
+    ) -> Result<(), OpenError> {
         let (found, expected) = (preamble.type_version, u64::from(self.version));
         if found == expected {
             return Ok(());
         }
         let mismatch = SchemaMismatch::Version { name: self.name.clone(), found, expected };
-        Err(OpenError::WrongSchema { path: path.to_path_buf(), mismatch })
+        Err(wrong_schema(path, file, geometry, mismatch))
     }
 
     /// Whether the queue can hold such messages.
@@ -151,6 +155,15 @@ impl Schema {
             _ => Ok(()),
         }
     }
+}
+
+fn shape(difference: Difference) -> SchemaMismatch {
+    let Difference { at, found, expected, only_found, only_expected } = difference;
+    SchemaMismatch::Shape { at, found, expected, only_found, only_expected }
+}
+
+fn wrong_schema(path: &Path, file: &File, geometry: &Geometry, mismatch: SchemaMismatch) -> OpenError {
+    OpenError::WrongSchema { path: path.to_path_buf(), mismatch, waiting: waiting(file, geometry) }
 }
 
 fn fingerprint(text: &str) -> [u8; 32] {

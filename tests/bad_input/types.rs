@@ -117,7 +117,8 @@ fn another_type_of_message() {
     let ticks = write("typed");
     // The same name, and other fields.
     let error = open_typed::<other::Tick>(&ticks.0).unwrap_err();
-    let OpenError::WrongSchema { mismatch: SchemaMismatch::Shape { at: None, found, expected }, .. } = &error
+    let OpenError::WrongSchema { mismatch: SchemaMismatch::Shape { at: None, found, expected, .. }, .. } =
+        &error
     else {
         panic!("{error:?}")
     };
@@ -192,4 +193,49 @@ fn another_rkyv_format() {
             assert_says(&error, &["big-endian, aligned", "little-endian, aligned", "rkyv 0.8"]);
         }
     }
+}
+
+/// What is more or less is named, and what would be lost is counted.
+#[test]
+fn a_type_with_other_fields_and_messages_of_the_old_one() {
+    use ringway::{Mpmc, mpmc};
+    mod new {
+        #[derive(rkyv::Archive, rkyv::Serialize, ringway::Message)]
+        pub(super) struct Tick {
+            pub(super) symbol: String,
+            pub(super) fee: u32,
+            pub(super) prices: Vec<f64>,
+            pub(super) venue: u8,
+        }
+        #[derive(rkyv::Archive, rkyv::Serialize, ringway::Message)]
+        pub(super) struct Point {
+            pub(super) x: u64,
+        }
+    }
+    let dir = directory();
+    let path = dir.path().join("q");
+    // SAFETY: as in `create_bytes`.
+    let queue = unsafe { mpmc::Queue::<Tick>::create_with(&path, &small()) }.unwrap();
+    queue.producer().unwrap().send_many(&[tick(), tick(), tick()]).unwrap();
+    drop(queue.consumer().unwrap().recv().unwrap());
+    // SAFETY: as in `create_bytes`.
+    let error = unsafe { ringway::Queue::<new::Tick, Mpmc>::open(&path) }.unwrap_err();
+    assert_says(
+        &error,
+        &[
+            "only this program has field `fee`, field `venue`",
+            "It holds 2 messages of the file's type",
+            "receive that first",
+        ],
+    );
+    assert!(!error.to_string().contains("only the file has"), "{error}");
+    // SPSC of one size: messages; of any size: bytes.
+    let path = dir.path().join("points");
+    let queue = create_typed::<Point>(&path, &small()).unwrap();
+    queue.producer().unwrap().send(&Point { x: 1, y: 2 }).unwrap();
+    let error = open_typed::<new::Point>(&path).unwrap_err();
+    assert_says(&error, &["only the file has field `y`", "It holds 1 message of the file's type"]);
+    let path = dir.path().join("ticks");
+    create_typed::<Tick>(&path, &small()).unwrap();
+    assert_says(&open_typed::<new::Tick>(&path).unwrap_err(), &["It holds 0 bytes of messages"]);
 }

@@ -13,12 +13,13 @@ mod crash {
     pub(crate) mod mpmc;
     pub(crate) mod producer;
     pub(crate) mod roles;
+    pub(crate) mod sandboxes;
     pub(crate) mod waiting;
 }
 
 use std::process::ExitCode;
 
-use crash::{attach, both, clean_up, consumer, forks, mpmc, producer, roles, waiting};
+use crash::{attach, both, clean_up, consumer, forks, mpmc, producer, roles, sandboxes, waiting};
 use process::{Kind, Outcome, Place, Shape, Test, ensure, kills_so_far, number_from, run, short_or_long};
 
 /// Small rings are full, empty and wrapping all the time; a large one holds much when somebody dies.
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
     tests.push(Test::new("fork: a child does not keep its parent's roles", forks::child_does_not_keep_roles));
     tests.extend(mpmc::tests());
     tests.extend(clean_up::tests());
+    tests.extend(sandboxes::tests());
     tests.push(Test::new("nothing is left in /dev/shm", nothing_is_left));
     run(tests)
 }

@@ -107,3 +107,39 @@ fn removing_and_attaching_exclude_each_other() {
         let _ = unlink_if_unused(&path);
     }
 }
+
+/// What a consumer released behind a message that comes again is done with, and is neither counted nor shown.
+#[test]
+fn what_was_released_out_of_order_waits_no_more() {
+    let dir = directory();
+    for (name, options) in [("variable", Options::new()), ("fixed", Options::new().fixed_len(8))] {
+        let path = dir.path().join(name);
+        let queue = create_spsc(&path, &options);
+        let mut producer = queue.producer().unwrap();
+        producer.send_many(&[[1; 8], [2; 8], [3; 8], [4; 8], [5; 8]]).unwrap();
+        {
+            let consumer = queue.consumer().unwrap();
+            let (first, second) = (consumer.recv().unwrap(), consumer.recv().unwrap());
+            let third = consumer.recv().unwrap();
+            drop((second, third));
+            first.reject();
+        }
+        for is_attached in [false, true] {
+            let consumer = is_attached.then(|| queue.consumer().unwrap());
+            let inspector = ringway::inspect::Inspector::open(&path).unwrap();
+            let snapshot = inspector.snapshot().unwrap();
+            assert!(snapshot.damage.is_empty(), "{:?}", snapshot.damage);
+            assert_eq!((snapshot.backlog.waiting, snapshot.backlog.held), (Some(3), Some(0)), "{name}");
+            for start in [ringway::inspect::Start::Oldest, ringway::inspect::Start::Newest] {
+                let peeked = inspector.peek(&ringway::inspect::Peek::new().start(start)).unwrap();
+                let found: Vec<_> = peeked.frames.iter().map(|frame| frame.payload[0]).collect();
+                assert_eq!(found, [1, 4, 5], "{name}");
+            }
+            drop(consumer);
+        }
+        let consumer = queue.consumer().unwrap();
+        let came: Vec<_> = (0..3).map(|_| consumer.try_recv().unwrap()[0]).collect();
+        assert_eq!(came, [1, 4, 5]);
+        assert!(consumer.try_recv().is_err());
+    }
+}

@@ -4,6 +4,7 @@
 //! that of its cause; so `source()` goes on with what comes after that, and who prints the whole chain says nothing twice.
 
 mod attach;
+mod create;
 mod inspect;
 mod letters;
 mod open;
@@ -16,10 +17,11 @@ mod sync;
 mod transfer;
 
 pub use attach::AttachError;
+pub use create::CreateError;
 pub use inspect::InspectError;
 pub(crate) use letters::Cause;
 pub use letters::{DeadLetterCause, DeadLetterFailure};
-pub use open::{CreateError, OpenError};
+pub use open::OpenError;
 pub use recover::RecoverError;
 pub use remove::{HandOverError, UnlinkError};
 pub use role::Role;

@@ -15,10 +15,8 @@ pub enum SchemaMismatch {
         found: String,
         /// What this program has there.
         expected: String,
-        /// Fields and variants of the type around it that only the file has, by name.
-        only_found: Vec<String>,
-        /// And those that only this program has.
-        only_expected: Vec<String>,
+        /// Fields and variants of the type around it that only the file has, by name, and those that only this program has.
+        only: Box<[Vec<String>; 2]>,
     },
     /// The type's author says that they are different (`#[ringway(version = ..)]`).
     Version {
@@ -34,7 +32,8 @@ pub enum SchemaMismatch {
 impl fmt::Display for SchemaMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Shape { at, found, expected, only_found, only_expected } => {
+            Self::Shape { at, found, expected, only } => {
+                let [only_found, only_expected] = &**only;
                 if let Some(at) = at {
                     write!(f, "{at}: ")?;
                 }

@@ -4,7 +4,7 @@ use super::kind::Engine;
 use super::options::Options;
 use super::schema::Schema;
 use super::shared::Shared;
-use crate::layout::Geometry;
+use crate::layout::{Framing, Geometry};
 use crate::shm::Notice;
 
 /// An option about the shape of a new queue that is a number.
@@ -67,4 +67,29 @@ fn value(option: Asked, geometry: &Geometry) -> u64 {
         Asked::AtMostOnce => order.map_or(0, |order| order.policy.at_most_once.into()),
         Asked::MaxRedeliveries => order.map_or(0, |order| order.policy.max_redeliveries),
     }
+}
+
+/// Bytes of every message, or 0 if each has its own.
+fn fixed_len(geometry: &Geometry) -> u64 {
+    match geometry.framing {
+        Framing::Variable => 0,
+        Framing::Fixed { len } => len,
+    }
+}
+
+/// Why no message of the type ever fits; none if one does.
+pub(super) fn lacks_room(geometry: &Geometry, schema: &Schema) -> Option<String> {
+    // An archive is no shorter than its root.
+    let least = fixed_len(geometry).max(schema.size);
+    let about = match schema.text.is_empty() {
+        true => format!("messages have {least} bytes"),
+        false => format!("a message of type `{}` takes {least} bytes at least", schema.name),
+    };
+    let (ring, most) = (geometry.ring_bytes(), geometry.max_payload);
+    let enough = 2 * (least + geometry.align + 8);
+    (most < least).then(|| {
+        format!(
+            "{about}, and with a capacity of {ring} bytes a message has at most {most}; ask for a capacity of {enough} or more"
+        )
+    })
 }

@@ -1,7 +1,7 @@
 //! What a user may choose when a queue is created.
 
 use super::Schema;
-use super::asked::Asked;
+use super::asked::{Asked, lacks_room};
 use super::boot::AfterPowerLoss;
 use super::kind::Engine;
 use super::untrusted::Limits;
@@ -480,7 +480,9 @@ impl Options {
             Ok(geometry) => Geometry { trailer: K::TRAILER, ..geometry },
             Err(error) => return bad(error.to_string()),
         };
-        self.check_room(&geometry, schema)?;
+        if let Some(reason) = lacks_room(&geometry, schema) {
+            return bad(reason);
+        }
         let limit =
             geometry.order.map_or(POSITION_LIMIT, |order| position_limit(order.links.trailing_zeros()));
         if !geometry.is_boundary(self.start_position) || self.start_position > limit {
@@ -495,26 +497,6 @@ impl Options {
             uuid: self.uuid,
             handling: self.handling,
         })
-    }
-
-    /// Whether any message of the type fits.
-    fn check_room(&self, geometry: &Geometry, schema: &Schema) -> Result<(), CreateError> {
-        // An archive is no shorter than its root.
-        let least = geometry.fixed_message().unwrap_or(0).max(schema.size);
-        let about = || match schema.text.is_empty() {
-            true => format!("messages have {least} bytes"),
-            false => format!("a message of type `{}` takes {least} bytes at least", schema.name),
-        };
-        if geometry.max_message() < least {
-            return bad(format!(
-                "{}, and with a capacity of {} bytes a message has at most {}; ask for a capacity of {} or more",
-                about(),
-                geometry.ring_bytes(),
-                geometry.max_message(),
-                2 * (least + geometry.align + 8)
-            ));
-        }
-        Ok(())
     }
 
     /// What only an MPMC queue has.

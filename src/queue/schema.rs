@@ -159,11 +159,15 @@ impl Schema {
 
 fn shape(difference: Difference) -> SchemaMismatch {
     let Difference { at, found, expected, only_found, only_expected } = difference;
-    SchemaMismatch::Shape { at, found, expected, only_found, only_expected }
+    SchemaMismatch::Shape { at, found, expected, only: Box::new([only_found, only_expected]) }
 }
 
 fn wrong_schema(path: &Path, file: &File, geometry: &Geometry, mismatch: SchemaMismatch) -> OpenError {
-    OpenError::WrongSchema { path: path.to_path_buf(), mismatch, waiting: waiting(file, geometry) }
+    OpenError::WrongSchema {
+        path: path.to_path_buf(),
+        mismatch,
+        waiting: waiting(file, geometry).map(String::into_boxed_str),
+    }
 }
 
 fn fingerprint(text: &str) -> [u8; 32] {

@@ -18,7 +18,7 @@ pub(crate) struct Source {
 pub(crate) struct Code {
     /// Identifiers and keywords, punctuation, and brackets; literals are one empty word each.
     words: Vec<String>,
-    /// The lines on which a token begins or ends.
+    /// The lines on which a token begins, or a group ends.
     lines: BTreeSet<usize>,
     /// The names of test modules that are files of their own.
     pub(crate) test_files: Vec<String>,
@@ -68,7 +68,11 @@ impl Code {
                 self.words.push(close.into());
                 return;
             }
-            TokenTree::Literal(_) => self.words.push(String::new()),
+            TokenTree::Literal(_) => {
+                // What stands in a long string is no code, and a line of code has more than a literal.
+                self.words.push(String::new());
+                return;
+            }
             TokenTree::Ident(ident) => self.words.push(ident.to_string()),
             // `::` is one word.
             TokenTree::Punct(punct) => match self.words.last_mut() {
@@ -76,7 +80,7 @@ impl Code {
                 _ => self.words.push(punct.as_char().into()),
             },
         }
-        self.lines.extend(token.span().start().line..=token.span().end().line);
+        self.lines.insert(token.span().start().line);
     }
 
     /// Whether this identifier or keyword stands anywhere.

@@ -7,7 +7,8 @@ use crate::process::sandbox::{Calls, deny};
 use crate::process::{Child, Outcome, Place, Test, ensure};
 
 pub(crate) fn tests() -> Vec<Test> {
-    let rows: [(&str, fn() -> Outcome); 3] = [
+    type Body = fn() -> Outcome;
+    let rows: [(&str, Body); 3] = [
         ("sandbox: without /proc", without_proc),
         ("sandbox: without pages that are wiped in children", without_wiped_pages),
         ("sandbox: without locks of open file descriptions", without_locks),

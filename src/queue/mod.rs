@@ -12,6 +12,7 @@ mod dying;
 mod estimates;
 mod frame;
 mod handing;
+mod handling;
 mod hash;
 mod kind;
 mod left;

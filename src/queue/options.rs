@@ -3,8 +3,8 @@
 use super::Schema;
 use super::asked::{Asked, lacks_room};
 use super::boot::AfterPowerLoss;
+pub(crate) use super::handling::Handling;
 use super::kind::Engine;
-use super::untrusted::Limits;
 use crate::error::CreateError;
 use crate::layout::order::position_limit;
 use crate::layout::{
@@ -50,37 +50,6 @@ pub struct Options {
     delivery: Option<Delivery>,
     max_redeliveries: Option<u32>,
     handling: Handling,
-}
-
-/// What the options say about the file and this process's part in it; nothing of this is recorded in the queue.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Handling {
-    pub(crate) sharing: Sharing,
-    pub(crate) prefault: bool,
-    pub(crate) huge_pages: bool,
-    pub(crate) guard_truncation: bool,
-    pub(crate) unlink_with_last: bool,
-    pub(crate) end_when_orphaned: bool,
-    pub(crate) replace_closed: bool,
-    pub(crate) after_power_loss: AfterPowerLoss,
-    /// What the file may ask of this process; none: whatever it says.
-    pub(crate) limits: Option<Limits>,
-}
-
-impl Default for Handling {
-    fn default() -> Self {
-        Self {
-            sharing: Sharing::Owner,
-            prefault: true,
-            huge_pages: false,
-            guard_truncation: false,
-            unlink_with_last: false,
-            end_when_orphaned: false,
-            replace_closed: false,
-            after_power_loss: AfterPowerLoss::Refuse,
-            limits: None,
-        }
-    }
 }
 
 /// What becomes of a message whose consumer dies, panics or [rejects](crate::Frame::reject) it.

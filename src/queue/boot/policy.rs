@@ -5,11 +5,12 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AfterPowerLoss {
-    /// [`OpenError::Unproven`](crate::OpenError::Unproven). The file stays as it is.
+    /// [`OpenError::Unproven`](crate::OpenError::Unproven). The file stays as it is. Of a queue with checksums
+    /// ([`Checksummed`](crate::Checksummed)) the messages are kept that prove themselves, by this and by `Keep`.
     #[default]
     Refuse,
-    /// Takes what is there. Messages may be missing, torn, or old ones that come again as if they were new; words may be
-    /// damaged, which is an error later. For queues whose messages can be checked, or are worth little.
+    /// Takes the messages that there seem to be, as ones that may have been delivered before. Some may be missing, torn, or old
+    /// ones. For queues whose messages can be checked, or are worth little.
     Keep,
     /// Drops all messages, counts them ([`Boot::dropped`](crate::inspect::Boot::dropped)), and goes on with an empty queue.
     Discard,

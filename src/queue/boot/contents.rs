@@ -96,6 +96,8 @@ impl Contents<'_> {
         let words = self.spsc_words()?;
         let SpscWords { tail, head, released, taken, redo } = words;
         [tail, head, released, taken, redo[0], redo[1]].into_iter().for_each(|word| hash.word(word));
+        // What was released out of order.
+        hash.bytes(&self.bytes(DONE_OFFSET as u64, (REGISTRY_OFFSET - DONE_OFFSET) as u64)?);
         let Geometry { capacity, stride, lane_offset, .. } = *self.geometry;
         let is_near = tail.abs_diff(released) <= capacity;
         if !is_near || !self.geometry.is_boundary(tail) || !self.geometry.is_boundary(released) {
@@ -168,6 +170,7 @@ impl Contents<'_> {
         shm::write_at(self.file, &[0; DONE_RANGES * size_of::<DoneRange>()], DONE_OFFSET as u64)?;
         // No message is committed where the next one goes.
         self.put(lane_offset + LEAD as u64 - commit::WORD, commit::NONE)?;
+        shm::write_at(self.file, &[0; REGISTRY_OFFSET - DONE_OFFSET], DONE_OFFSET as u64)?;
         let consumer = offset_of!(Cursors, consumer);
         for (offset, word) in [
             (consumer + offset_of!(ConsumerWords, redo_until), 0),

@@ -19,6 +19,7 @@
 //! nothing comes, a look costs a word for each 64 slots.
 
 use std::cell::Cell;
+use std::iter::once;
 
 use super::Links;
 use crate::layout::order::LinkKind;
@@ -36,7 +37,7 @@ pub(crate) enum Unsettled {
 pub(crate) struct Watched {
     words: Box<[Cell<u64>]>,
     seen: Cell<u64>,
-    /// The word with which the next look begins.
+    /// The slot with which the next look begins.
     next: Cell<usize>,
 }
 
@@ -80,9 +81,13 @@ impl Watched {
     /// Hands over what is unsettled, until `see` says that this is enough; the next look goes on there.
     pub(crate) fn look(&self, links: &Links, mut see: impl FnMut(Unsettled) -> bool) {
         self.catch_up(links);
-        let (count, first) = (self.words.len(), self.next.get());
-        for word in (first..count).chain(0..first) {
-            let mut left = self.words[word].get();
+        // The word of that slot comes twice: first what lies from there on, and at the end what lies before.
+        let (count, first) = (self.words.len(), self.next.get() / 64);
+        let behind = u64::MAX << (self.next.get() % 64);
+        let others = (first + 1..count).chain(0..first).map(|word| (word, u64::MAX));
+        let words = once((first, behind)).chain(others).chain(once((first, !behind)));
+        for (word, part) in words {
+            let mut left = self.words[word].get() & part;
             while left != 0 {
                 let slot = word * 64 + left.trailing_zeros() as usize;
                 left &= left - 1;
@@ -101,7 +106,7 @@ impl Watched {
                     LinkKind::Redo => true,
                 };
                 if !goes_on {
-                    self.next.set((word + 1) % count);
+                    self.next.set((slot + 1) % links.links.len());
                     return;
                 }
             }

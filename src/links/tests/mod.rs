@@ -5,6 +5,7 @@ mod lanes;
 mod participants;
 mod random;
 mod reference;
+mod watching;
 mod world;
 
 use super::*;

@@ -11,6 +11,8 @@ use crate::sync::{Ordering, PrivateWord};
 
 /// A call without a time limit ends with the cause after this; so does any attempt that finds it this old.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// That another process had the recovery lock twice says something about the time in between only if that was no longer.
+const MOST_BETWEEN: Duration = Duration::from_secs(5);
 
 /// What failed last, and has not worked since; of one participant, whose guards may be on other threads.
 #[derive(Default)]
@@ -21,11 +23,26 @@ pub(crate) struct Trouble {
 }
 
 struct Found {
+    /// When it was found first, and last.
     since: Instant,
+    last: Instant,
     step: &'static str,
     source: io::Error,
-    /// Another process may be at it, and about to be done.
+    /// Another process may be at it, and about to be done. What it does is often done before this participant asks again, if
+    /// it ever has a reason to: that the lock was taken once says nothing about later.
     may_pass: bool,
+}
+
+impl Found {
+    /// What was found last is still so, as far as can be known.
+    fn holds(&self) -> bool {
+        !self.may_pass || self.last.elapsed() <= MOST_BETWEEN
+    }
+
+    /// For how long it is known to last.
+    fn lasted(&self) -> Duration {
+        if self.may_pass { self.last - self.since } else { self.since.elapsed() }
+    }
 }
 
 impl Trouble {
@@ -52,9 +69,10 @@ impl Trouble {
     /// True if there was none.
     fn put(&self, step: &'static str, source: io::Error, may_pass: bool) -> bool {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = found.as_ref().map_or_else(Instant::now, |found| found.since);
-        let is_new = found.is_none();
-        *found = Some(Found { since, step, source, may_pass });
+        let before = found.take().filter(Found::holds);
+        let (is_new, last) = (before.is_none(), Instant::now());
+        *found =
+            Some(Found { since: before.map_or(last, |found| found.since), last, step, source, may_pass });
         self.flag.store(1, Ordering::Relaxed);
         is_new
     }
@@ -94,10 +112,11 @@ impl Trouble {
     #[cold]
     fn look(&self, shared: &Shared, at_least: Duration) -> Option<Box<RecoveryFailed>> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        let Found { since, step, source, may_pass } = found.as_ref()?;
-        let least = if *may_pass { PATIENCE } else { at_least };
+        let found = found.as_ref().filter(|found| found.holds())?;
+        let least = if found.may_pass { PATIENCE } else { at_least };
+        let Found { step, source, .. } = found;
         let failed = || RecoveryFailed { path: shared.path().to_path_buf(), step, source: copy(source) };
-        (since.elapsed() >= least).then(|| Box::new(failed()))
+        (found.lasted() >= least).then(|| Box::new(failed()))
     }
 }
 

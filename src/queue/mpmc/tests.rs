@@ -16,7 +16,7 @@ use crate::lane::Refusal;
 use crate::layout::order::EntryRole;
 use crate::links::{FrameRef, Guess};
 use crate::park::Bell;
-use crate::queue::kind::{Mpmc, Sender as _};
+use crate::queue::kind::{Mpmc, Receiver as _, Sender as _};
 use crate::queue::producer::PATIENCE;
 use crate::queue::{BytesConsumer, BytesQueue, Options};
 use crate::wait::{Until, Wait, is_about_to_sleep};
@@ -208,4 +208,41 @@ fn a_damaged_frame_among_good_ones_is_told_of() {
     let error = consumer.try_recv_many(3).unwrap_err();
     assert!(matches!(&error, RecvError::Damaged(damage) if damage.position == first + 1), "{error:?}");
     assert!(matches!(consumer.try_recv_many(3), Err(RecvError::Empty)));
+}
+
+/// Another process had the recovery lock for a moment, when it was wanted here. What the wait was for came, and nothing that
+/// happens later has to do with it.
+#[test]
+fn a_recovery_that_was_another_s_is_no_cause_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = create(dir.path(), &Options::new().links(16));
+    let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    producer.sender().trouble().unwrap().note_busy();
+    consumer.receiver().trouble().unwrap().note_busy();
+    producer.try_send(b"there is room").unwrap();
+    drop(consumer.try_recv().unwrap());
+    std::thread::sleep(Duration::from_millis(1100));
+    assert!(matches!(consumer.try_recv(), Err(RecvError::Empty)));
+    let timeout = Duration::from_millis(1);
+    assert!(matches!(consumer.recv_timeout(timeout), Err(RecvError::Timeout)));
+    while producer.try_send(b"").is_ok() {}
+    let error = producer.try_send(b"").unwrap_err();
+    assert!(matches!(error, SendError::Full), "{error:?}");
+    let error = producer.send_timeout(b"", timeout).unwrap_err();
+    assert!(matches!(error, SendError::Timeout), "{error:?}");
+}
+
+/// One that has it for long is a cause, for calls that wait and for those that do not.
+#[test]
+fn a_recovery_that_does_not_end_is_a_cause() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = create(dir.path(), &Options::new());
+    let consumer = queue.consumer().unwrap();
+    let (trouble, began) = (consumer.receiver().trouble().unwrap(), Instant::now());
+    while began.elapsed() < Duration::from_millis(1100) {
+        trouble.note_busy();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    trouble.note_busy();
+    assert!(trouble.cause(queue.shared()).is_some() && trouble.lasting_cause(queue.shared()).is_some());
 }

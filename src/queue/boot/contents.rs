@@ -66,11 +66,11 @@ impl Contents<'_> {
         Ok(count)
     }
 
-    /// Makes the queue empty, further on than all positions that its words tell of, so that none is used twice. What there
-    /// is about it besides messages stays. Returns where the next message goes: the first place of a lap.
-    pub(super) fn clear(&self) -> io::Result<u64> {
+    /// Makes the queue empty, further on than `used` and all positions that its words tell of, so that none is used twice. What
+    /// there is about it besides messages stays. Returns where the next message goes: the first place of a lap.
+    pub(super) fn clear(&self, used: u64) -> io::Result<u64> {
         match self.geometry.order {
-            None => self.clear_spsc(),
+            None => self.clear_spsc(used),
             Some(order) => self.clear_mpmc(order),
         }
     }
@@ -158,11 +158,12 @@ impl Contents<'_> {
         Ok(None)
     }
 
-    fn clear_spsc(&self) -> io::Result<u64> {
+    fn clear_spsc(&self, used: u64) -> io::Result<u64> {
         let words = self.spsc_words()?;
         let Geometry { capacity, lane_offset, .. } = *self.geometry;
-        let known =
-            [words.tail, words.released, words.taken].into_iter().filter(|word| *word <= POSITION_LIMIT);
+        let known = [used, words.tail, words.released, words.taken]
+            .into_iter()
+            .filter(|word| *word <= POSITION_LIMIT);
         // Index 0 of the lap after the next: a boundary for every framing.
         let next = known.max().map(|last| (last / capacity + 2) * capacity);
         let start = next.filter(|next| *next < POSITION_LIMIT).unwrap_or(0);

@@ -139,7 +139,8 @@ fn doubt(file: &File, geometry: &Geometry, record: &Record) -> io::Result<Option
 /// What is to become of a file that has outlived its machine, if nothing proves it.
 #[derive(Clone, Copy)]
 enum Remedy {
-    Empty,
+    /// Keep nothing. With checksums, whose are in the ring is asked by this uuid.
+    Empty(Option<[u8; 16]>),
     /// Keep what there seems to be.
     Salvage,
     /// Keep what proves itself to be of this queue.
@@ -159,14 +160,22 @@ fn remake(file: &File, geometry: &Geometry, now: [u64; 2], remedy: Remedy) -> io
     let before = Record::read(file)?.dropped;
     shm::write_word(file, BREAKING, SEAL_OFFSET)?;
     let kept = match remedy {
-        Remedy::Empty => contents.clear().map(|_| 0)?,
+        Remedy::Empty(uuid) => {
+            let used = uuid.map_or(Ok(0), |uuid| contents.used(uuid))?;
+            contents.clear(used).map(|_| 0)?
+        }
         // It cannot be told whether they were delivered, and they must not be twice.
         Remedy::Check(_) if geometry.order.is_some_and(|order| order.policy.at_most_once) => {
-            contents.clear().map(|_| 0)?
+            contents.clear(0).map(|_| 0)?
         }
         Remedy::Check(uuid) => contents.salvage(Some(uuid))?,
         Remedy::Salvage => contents.salvage(None)?,
     };
+    if kept > 0 {
+        // They stand elsewhere than before. Another power loss must not find the new places half written and the old ones
+        // written over: the time in which that could happen ends here.
+        shm::sync_file(file)?;
+    }
     let dropped = seemed.saturating_sub(kept);
     shm::write_word(file, before.saturating_add(dropped), DROPPED_OFFSET)?;
     shm::write_word(file, now[1], RECORD_OFFSET + 8)?;
@@ -212,7 +221,7 @@ impl Shared {
         let Some(found) = doubt.map_err(failed("reading what is in the queue"))? else { return Ok(()) };
         let has_checksums = self.geometry().trailer != 0;
         let remedy = match handling.after_power_loss {
-            AfterPowerLoss::Discard => Remedy::Empty,
+            AfterPowerLoss::Discard => Remedy::Empty(has_checksums.then(|| self.uuid())),
             _ if has_checksums => Remedy::Check(self.uuid()),
             AfterPowerLoss::Keep => Remedy::Salvage,
             AfterPowerLoss::Refuse => {
@@ -223,7 +232,7 @@ impl Shared {
         let Remade { kept, dropped } = remade.map_err(failed("dropping what nothing proves"))?;
         self.add_notice(match remedy {
             Remedy::Salvage => Notice::KeptUnproven { found, kept, dropped },
-            Remedy::Empty | Remedy::Check(_) => Notice::Discarded { found, dropped, kept },
+            Remedy::Empty(_) | Remedy::Check(_) => Notice::Discarded { found, dropped, kept },
         });
         Ok(())
     }

@@ -8,7 +8,8 @@
 //!
 //! *Written anew.* The queue is emptied, and they are put back in their order, from the beginning of a lap: nothing that was
 //! torn is left between them, no cursor leads astray, and nobody is held up by what is not there. They are marked as taken
-//! before, because they may have been.
+//! before, because they may have been. That lap lies behind all positions that were found: cursors may be older on the disk than
+//! frames are, and a frame that is left over in the ring must never seem newer than what is sent from now on.
 
 use std::io;
 use std::mem::offset_of;
@@ -41,11 +42,29 @@ impl Found {
     }
 }
 
-/// Keeps what belongs to the last lap before the newest, and was not released.
-fn keep_last_lap(found: &mut Vec<Found>, end: u64, capacity: u64, released: u64) {
-    let oldest = end.saturating_sub(capacity).max(if released <= end { released } else { 0 });
-    found.retain(|frame| frame.serial >= oldest);
-    found.sort_by_key(|frame| frame.serial);
+/// What was found in the ring of an SPSC queue.
+struct InRing {
+    /// What is to be kept, in order.
+    kept: Vec<Found>,
+    /// Positions before this were used.
+    end: u64,
+}
+
+impl InRing {
+    /// Keeps what belongs to the last lap before the newest, and was not released.
+    fn last_lap(mut found: Vec<Found>, end: u64, capacity: u64, released: u64) -> Self {
+        // Where `released` is newer than all frames, all of them were released.
+        let released = if released <= POSITION_LIMIT { released } else { 0 };
+        let oldest = end.saturating_sub(capacity).max(released);
+        found.retain(|frame| frame.serial >= oldest);
+        found.sort_by_key(|frame| frame.serial);
+        Self { kept: found, end }
+    }
+
+    /// What cursors lead to, so that they know of all positions.
+    fn by_cursors(kept: Vec<Found>) -> Self {
+        Self { kept, end: 0 }
+    }
 }
 
 impl Contents<'_> {
@@ -60,7 +79,7 @@ impl Contents<'_> {
             (None, Framing::Variable) => {
                 let found = match uuid {
                     Some(uuid) => self.find_variable(uuid)?,
-                    None => self.follow_variable()?,
+                    None => InRing::by_cursors(self.follow_variable()?),
                 };
                 self.lay_variable(uuid, &found)
             }
@@ -68,6 +87,16 @@ impl Contents<'_> {
                 let found = self.find_fixed(uuid, len)?;
                 self.lay_fixed(uuid, &found)
             }
+        }
+    }
+
+    /// Positions before this were used, as frames with checksums prove that cursors may not know of.
+    pub(super) fn used(&self, uuid: [u8; 16]) -> io::Result<u64> {
+        match (self.geometry.order, self.geometry.framing) {
+            // Links have the positions.
+            (Some(_), _) => Ok(0),
+            (None, Framing::Variable) => Ok(self.find_variable(uuid)?.end),
+            (None, Framing::Fixed { len }) => Ok(self.find_fixed(Some(uuid), len)?.end),
         }
     }
 
@@ -95,7 +124,7 @@ impl Contents<'_> {
         self.geometry.lane_offset + LEAD as u64 - commit::WORD
     }
 
-    fn find_variable(&self, uuid: [u8; 16]) -> io::Result<Vec<Found>> {
+    fn find_variable(&self, uuid: [u8; 16]) -> io::Result<InRing> {
         let ring = WordRing::new(self.geometry);
         // Commit words stand at whole granules of this, each with its payload behind it.
         let bytes = self.bytes(self.first_word(), ring.capacity())?;
@@ -114,8 +143,7 @@ impl Contents<'_> {
             }
             at = next;
         }
-        keep_last_lap(&mut found, newest, ring.capacity(), self.released()?);
-        Ok(found)
+        Ok(InRing::last_lap(found, newest, ring.capacity(), self.released()?))
     }
 
     /// What a consumer would come by until it has to stop, or is back where it began.
@@ -142,17 +170,17 @@ impl Contents<'_> {
         Ok(found)
     }
 
-    fn lay_variable(&self, uuid: Option<[u8; 16]>, found: &[Found]) -> io::Result<u64> {
+    fn lay_variable(&self, uuid: Option<[u8; 16]>, found: &InRing) -> io::Result<u64> {
         let ring = WordRing::new(self.geometry);
         let size = |frame: &Found| ring.size(frame.message.len() as u64 + self.geometry.trailer);
         // The word behind them has to have room: the oldest ones go, if it comes to that.
-        let mut total: u64 = found.iter().map(size).sum();
-        let mut kept = found;
+        let mut kept = &found.kept[..];
+        let mut total: u64 = kept.iter().map(size).sum();
         while total + ring.granule() > ring.capacity() {
             total -= size(&kept[0]);
             kept = &kept[1..];
         }
-        let start = self.clear()?;
+        let start = self.clear(found.end)?;
         let mut bytes = vec![0; (total + commit::WORD) as usize];
         let mut at = 0;
         for frame in kept {
@@ -168,7 +196,7 @@ impl Contents<'_> {
         Ok(kept.len() as u64)
     }
 
-    fn find_fixed(&self, uuid: Option<[u8; 16]>, len: u64) -> io::Result<Vec<Found>> {
+    fn find_fixed(&self, uuid: Option<[u8; 16]>, len: u64) -> io::Result<InRing> {
         let (capacity, stride) = (self.geometry.capacity, self.geometry.stride);
         let bytes = self.bytes(self.geometry.lane_offset + LEAD as u64, capacity * stride)?;
         let payload = |slot: u64| &bytes[(slot * stride) as usize..][..len as usize];
@@ -176,11 +204,10 @@ impl Contents<'_> {
         let Some(uuid) = uuid else {
             let seems_right = tail.checked_sub(released).is_some_and(|count| count <= capacity);
             let positions = if seems_right { released..tail } else { 0..0 };
-            return Ok(positions
-                .map(|position| Found::spsc(position, payload(position % capacity)))
-                .collect());
+            let found = positions.map(|position| Found::spsc(position, payload(position % capacity)));
+            return Ok(InRing::by_cursors(found.collect()));
         };
-        let mut found: Vec<Found> = (0..capacity)
+        let found: Vec<Found> = (0..capacity)
             .filter_map(|slot| {
                 let (message, serial) = trailer::open(uuid, payload(slot))?;
                 let is_here = serial % capacity == slot && serial < POSITION_LIMIT;
@@ -188,19 +215,18 @@ impl Contents<'_> {
             })
             .collect();
         let newest = found.iter().map(|frame| frame.serial + 1).max().unwrap_or(0);
-        keep_last_lap(&mut found, newest, capacity, released);
-        Ok(found)
+        Ok(InRing::last_lap(found, newest, capacity, released))
     }
 
-    fn lay_fixed(&self, uuid: Option<[u8; 16]>, found: &[Found]) -> io::Result<u64> {
-        let start = self.clear()?;
-        for (slot, frame) in (0..).zip(found) {
+    fn lay_fixed(&self, uuid: Option<[u8; 16]>, found: &InRing) -> io::Result<u64> {
+        let start = self.clear(found.end)?;
+        for (slot, frame) in (0..).zip(&found.kept) {
             let payload = self.payload_with(uuid, &frame.message, start + slot);
             let at = self.geometry.lane_offset + LEAD as u64 + slot * self.geometry.stride;
             shm::write_at(self.file, &payload, at)?;
         }
-        self.put_spsc(start + found.len() as u64)?;
-        Ok(found.len() as u64)
+        self.put_spsc(start + found.kept.len() as u64)?;
+        Ok(found.kept.len() as u64)
     }
 
     /// Messages end here, all of them were taken, and none was released.
@@ -267,7 +293,8 @@ impl Contents<'_> {
     }
 
     fn lay_mpmc(&self, uuid: Option<[u8; 16]>, order: Order, found: &[Found]) -> io::Result<u64> {
-        let start = self.clear()?;
+        // The links know of all positions that were found.
+        let start = self.clear(0)?;
         let ring: Ring<0> = Ring::new(self.geometry);
         let mut ends = vec![0; order.participants as usize];
         let mut kept = 0;

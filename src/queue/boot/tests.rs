@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{AfterPowerLoss, BREAKING, RECORD_OFFSET, SEAL_OFFSET, Survival};
 use crate::error::{OpenError, SyncError, Unproven};
 use crate::inspect::Snapshot;
-use crate::queue::{BytesQueue, Kind, Mpmc, Spsc};
+use crate::queue::{BytesQueue, Checksummed, Kind, Mpmc, Spsc};
 use crate::shm::boot::pretend;
 use crate::{Notice, Options};
 
@@ -286,4 +286,54 @@ fn what_is_in_memory_cannot_be_synced_and_has_no_boot() {
     assert_eq!((boot.id, boot.survival), (None, Survival::InMemory));
     let bytes = std::fs::read(&path).unwrap();
     assert_eq!(bytes[RECORD_OFFSET as usize..SEAL_OFFSET as usize + 8], [0; 24]);
+}
+
+/// The header that the disk has is as old as the last attach, the ring is newer: what was found there must not outlive what
+/// is sent from then on.
+fn positions_go_on_behind_all_that_was_found(options: &Options, what: AfterPowerLoss) {
+    type Queue = BytesQueue<Checksummed<Spsc>>;
+    let open = |path: &Path, what| {
+        // SAFETY: no other process knows these files.
+        unsafe { Queue::open_with(path, &options.clone().after_power_loss(what)) }.unwrap()
+    };
+    let place = Place::new();
+    // SAFETY: as above.
+    let queue = unsafe { Queue::create_with(place.path(), options) }.unwrap();
+    let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    for number in 0..1000_u64 {
+        producer.send(&[number.to_ne_bytes(); 13].concat()).unwrap();
+        drop(consumer.recv().unwrap());
+    }
+    let lane = 0x2000 + 128 - 8;
+    let image = place.image(|bytes| {
+        bytes[0x500..0x680].fill(0);
+        bytes[lane..lane + 4096].fill(0);
+    });
+    pretend::set_boot(2);
+    let queue = open(&image, what);
+    // The header does not say that they were released.
+    assert_eq!(drain(&queue).is_empty(), what == AfterPowerLoss::Discard);
+    let mut producer = queue.producer().unwrap();
+    let sent = [[1; 104], [2; 104]];
+    sent.iter().for_each(|message| producer.send(message).unwrap());
+    // All of it is on the disk.
+    let synced = place.0.path().join("synced");
+    std::fs::copy(&image, &synced).unwrap();
+    pretend::set_boot(3);
+    let found = drain(&open(&synced, AfterPowerLoss::Keep));
+    assert_eq!(found, sent, "{what:?}");
+}
+
+#[test]
+fn positions_go_on_behind_all_that_was_found_any_size() {
+    for what in [AfterPowerLoss::Keep, AfterPowerLoss::Discard] {
+        positions_go_on_behind_all_that_was_found(&options(), what);
+    }
+}
+
+#[test]
+fn positions_go_on_behind_all_that_was_found_one_size() {
+    for what in [AfterPowerLoss::Keep, AfterPowerLoss::Discard] {
+        positions_go_on_behind_all_that_was_found(&options().fixed_len(104), what);
+    }
 }

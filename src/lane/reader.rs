@@ -344,7 +344,7 @@ impl Reader {
     /// Positions that are committed and not handed out, with those that were put back, a moment ago.
     pub(crate) fn waiting(&self) -> u64 {
         let tail = self.cursors.tail.load(Ordering::Relaxed);
-        tail.saturating_sub(self.ledger.taken()) + self.ledger.put_back_size()
+        tail.saturating_sub(self.ledger.taken()).saturating_add(self.ledger.put_back_size())
     }
 
     /// How far this reader has come, in positions.

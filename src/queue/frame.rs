@@ -211,6 +211,8 @@ impl<'c, K: Kind> BytesFrames<'c, K> {
     pub fn reject_seen(mut self, seen: usize) {
         put_run_back(self.keeper, self.run, &self.spans, seen);
         self.keeper.return_spans(std::mem::take(&mut self.spans));
+        // It may own memory: what was to be rejected later is rejected now.
+        drop(std::mem::take(unpoisoned(self.to_reject.get_mut())));
         std::mem::forget(self);
     }
 

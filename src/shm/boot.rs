@@ -2,7 +2,8 @@
 
 use std::io;
 
-/// Random, new with each start of the kernel; the same in all containers of the machine.
+/// Random, new with each start of the kernel. Most containers see the kernel's; systemd-nspawn and LXC give each container one
+/// of its own, new with each start of the container.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The 16 bytes of the kernel's boot id.

@@ -29,7 +29,8 @@
 //!
 //! *`boot` is this one.* A file that reached this boot through the disk says another one, or 0: this boot's id was nowhere
 //! before it began. So a participant attached in this boot, after whoever looked at what was there before; since then the page
-//! cache has been all there is.
+//! cache has been all there is. That holds for disks that stay attached for as long as the machine runs: what is on a disk that
+//! was detached by force meanwhile, or on a copy of a disk in use, is not told from the page cache.
 //!
 //! *`boot` is 0.* No participant ever had its attach done, since that flushes another value, with 1 or 0 as the seal; and the
 //! words of a new file are written before it has its name. There never was a message.

@@ -53,8 +53,8 @@ struct InRing {
 impl InRing {
     /// Keeps what belongs to the last lap before the newest, and was not released.
     fn last_lap(mut found: Vec<Found>, end: u64, capacity: u64, released: u64) -> Self {
-        // Where `released` is newer than all frames, all of them were released.
-        let released = if released <= POSITION_LIMIT { released } else { 0 };
+        // Behind all frames: written with frames that were put back, which the disk does not have. Those of before are still there.
+        let released = if released <= end { released } else { 0 };
         let oldest = end.saturating_sub(capacity).max(released);
         found.retain(|frame| frame.serial >= oldest);
         found.sort_by_key(|frame| frame.serial);

@@ -337,3 +337,32 @@ fn positions_go_on_behind_all_that_was_found_one_size() {
         positions_go_on_behind_all_that_was_found(&options().fixed_len(104), what);
     }
 }
+
+/// The power fails once more while the disk has the header of the file that was made good, and not yet its ring.
+#[test]
+fn what_was_put_back_is_not_lost_with_the_next_power_loss() {
+    type Queue = BytesQueue<Checksummed<Spsc>>;
+    // SAFETY: no other process knows these files.
+    let open = |path: &Path| unsafe { Queue::open_with(path, &options()) }.unwrap();
+    let place = Place::new();
+    let queue = create::<Checksummed<Spsc>>(&place.path());
+    let mut producer = queue.producer().unwrap();
+    let sent: Vec<_> = (0..30).map(|number| vec![number; 100]).collect();
+    sent.iter().for_each(|message| producer.send(message).unwrap());
+    let image = place.image(|_| {});
+    let before = std::fs::read(&image).unwrap();
+    pretend::set_boot(2);
+    let made_good = open(&image);
+    let mut mixed = std::fs::read(&image).unwrap();
+    assert_ne!(before[0x500..0x680], mixed[0x500..0x680]);
+    mixed[4096..].copy_from_slice(&before[4096..]);
+    drop(made_good);
+    std::fs::write(&image, mixed).unwrap();
+    pretend::set_boot(3);
+    // As if a participant had attached in boot 2 and flushed the header.
+    let path = place.0.path().join("again");
+    let mut bytes = std::fs::read(&image).unwrap();
+    put(&mut bytes, SEAL_OFFSET, BREAKING);
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(drain(&open(&path)), sent);
+}

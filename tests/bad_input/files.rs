@@ -152,7 +152,7 @@ fn a_header_that_was_never_finished() {
 
 #[test]
 fn features_from_the_future() {
-    for bits in [1, 1 << 63, u64::MAX] {
+    for bits in [1 << 1, 1 << 63, !1] {
         let change = |image: &mut Image| {
             image.put_u64(at::INCOMPAT, bits);
             image.seal();

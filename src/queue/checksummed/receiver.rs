@@ -65,12 +65,13 @@ impl<R: Receiver<Keeper: SerialKeeper>> CheckedReceiver<R> {
             self.careful.set(careful.saturating_sub(1));
             let Some(run) = take(if careful > 0 { 1 } else { max }, spans)? else { return Ok(None) };
             let keeper = self.inner.keeper();
-            let mut frames = keeper.run_serials(run, spans);
-            if frames.all(|frame| self.checked().fits(self.uuid, frame)) {
+            let count = R::Keeper::run_len(run);
+            let frames = keeper.run_serials(run, spans);
+            // SPSC finds the frames again by their commit words: words that something wrote over may end that early, and a frame
+            // that was not checked must not be handed out.
+            if frames.take_while(|frame| self.checked().fits(self.uuid, *frame)).count() == count {
                 return Ok(Some(run));
             }
-            drop(frames);
-            let count = R::Keeper::run_len(run);
             if count == 1 {
                 self.count_dropped();
                 keeper.release_run(run, spans);

@@ -180,6 +180,22 @@ fn what_cannot_be_read_becomes_a_dead_letter() {
     assert_eq!(dead(&name), [unreadable.to_vec()]);
 }
 
+/// What is delivered at most once never comes again, so that it becomes no dead letter either; and nobody is told that it does.
+#[test]
+fn what_cannot_be_read_is_skipped_where_nothing_comes_again() {
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let name = dir.path().join("q");
+    let options = Options::new().max_redeliveries(2).delivery(ringway::Delivery::AtMostOnce);
+    // SAFETY: nobody else knows the file.
+    let queue = unsafe { ringway::mpmc::Queue::<String>::create_with(&name, &options) }.unwrap();
+    let unreadable = [0x80_u8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
+    forge(&name, &queue, &[&unreadable]);
+    let consumer = queue.consumer().unwrap();
+    let error = consumer.try_recv().map(drop).unwrap_err();
+    assert!(error.to_string().contains("it was skipped"), "{error}");
+    assert!(matches!(consumer.try_recv(), Err(RecvError::Empty)));
+}
+
 /// In a batch, only what cannot be read comes again.
 #[test]
 fn what_cannot_be_read_in_a_batch_becomes_a_dead_letter() {

@@ -116,7 +116,8 @@ unsafe impl Keeper for MpmcKeeper {
     }
 
     fn has_retry_limit(&self) -> bool {
-        self.member.links.policy.max_redeliveries != 0
+        let policy = self.member.links.policy;
+        policy.max_redeliveries != 0 && !policy.at_most_once
     }
 
     fn reject_of_run(&self, spans: &mut Vec<Taken>, mut indices: Vec<usize>) {

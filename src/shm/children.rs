@@ -20,12 +20,13 @@ use crate::sync::{AtomicPtr, Ordering, PrivateWord};
 /// such sections apart. They do not nest.
 pub(super) fn without_forks<R>(critical: impl FnOnce() -> R) -> R {
     static HANDLERS: PrivateWord = PrivateWord::new(0);
+    before_fork();
+    let _unlock = Unlock;
+    // Within the section: no other one begins before they are there.
     if HANDLERS.swap(1, Ordering::Relaxed) == 0 {
         // SAFETY: the handlers take and give back a lock, close descriptors and store zeros, all of which children may do.
         unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(in_child)) };
     }
-    before_fork();
-    let _unlock = Unlock;
     critical()
 }
 

@@ -46,7 +46,7 @@ const MOST_OTHERS: usize = 64;
 /// What one consumer knows of the others.
 pub(super) struct Watch {
     held: Watched,
-    /// A position that was taken and not marked when it was looked at last.
+    /// A position that was taken and not marked when it was looked at last: it is asked about if it still is.
     taken: Cell<Option<u64>>,
     /// Consumers that were counted in this round over the entries, and in the last one.
     counted: Cell<usize>,
@@ -127,7 +127,7 @@ impl Watch {
 
     fn ask_holders(&self, member: &Member, leases: &impl Leases, dead: &mut EntrySet) {
         let (links, begin) = (&member.links, Instant::now());
-        let (mut asked, mut taken) = (EntrySet::EMPTY, None);
+        let (mut asked, mut turn) = (EntrySet::EMPTY, Turn::of(self.taken.get()));
         // It knows that it lives.
         asked.insert(member.me);
         self.held.look(links, |found| {
@@ -140,18 +140,14 @@ impl Watch {
                 }
                 Unsettled::Held(_) => true,
                 // A moment later it is marked, as a rule.
-                Unsettled::Taken(position) if self.taken.get() == Some(position) => {
+                Unsettled::Taken(position) if turn.is_now(position) => {
                     links.blocked(position, leases, dead);
-                    taken = Some(position);
                     begin.elapsed() < FOR_HOLDERS
                 }
-                Unsettled::Taken(position) => {
-                    taken = taken.or(Some(position));
-                    true
-                }
+                Unsettled::Taken(_) => true,
             }
         });
-        self.taken.set(taken);
+        self.taken.set(turn.next());
     }
 
     /// A few entries, whatever their owners do; and how many of them are consumers.
@@ -173,6 +169,56 @@ impl Watch {
                     break;
                 }
             }
+        }
+    }
+}
+
+/// Which of the positions that were taken and not marked is asked about in a look: one after the other. A living participant
+/// that is paused keeps its position for long, and must not hide what a dead one has left.
+struct Turn {
+    now: Option<u64>,
+    has_come: bool,
+    /// The first that was seen before it, and behind it.
+    before: Option<u64>,
+    behind: Option<u64>,
+}
+
+impl Turn {
+    fn of(position: Option<u64>) -> Self {
+        Self { now: position, has_come: false, before: None, behind: None }
+    }
+
+    /// Whether it is that of this position.
+    fn is_now(&mut self, position: u64) -> bool {
+        if self.now == Some(position) {
+            self.has_come = true;
+            return true;
+        }
+        let first = if self.has_come { &mut self.behind } else { &mut self.before };
+        first.get_or_insert(position);
+        false
+    }
+
+    /// Whose turn is in the next look.
+    fn next(&self) -> Option<u64> {
+        self.behind.or(self.before).or(self.now.filter(|_| self.has_come))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::Turn;
+
+    #[test]
+    fn each_position_has_its_turn() {
+        for count in 1..4_u64 {
+            let (mut asked, mut position) = (Vec::new(), None);
+            for _ in 0..=count {
+                let mut turn = Turn::of(position);
+                asked.extend((1..=count).filter(|position| turn.is_now(*position)));
+                position = turn.next();
+            }
+            assert_eq!(asked, (1..=count).collect::<Vec<_>>());
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench mpmc_yardstick -- [--quick] [--case TEXT] [--only NAME,NAME] [--runs N] [--millis MS]
-//!                                       [--links N] [--lane BYTES] [--json]
+//!                                       [--max-messages N] [--lane BYTES] [--json]
 //! ```
 //! Cases are called
 //! - `2p2c/crossed/64`: so many threads or processes, on which cores (see `shape.rs`), messages of so many bytes;
@@ -26,7 +26,7 @@ use mpmc_systems::{Contestant, Setup, contestants, idle_contestants};
 /// Bytes of messages that all queues have room for, if nothing is said ...
 const ROOM: usize = 1 << 20;
 /// ... but no more messages than that: the library's default.
-const MOST_MESSAGES: usize = 8192;
+const MAX_MESSAGES: usize = 8192;
 /// Bytes of each producer's lane, if nothing is said: the library's default.
 const LANE: usize = 1 << 19;
 
@@ -61,7 +61,7 @@ fn main() {
     exit_if_a_worker_panics();
     let mut done = Vec::new();
     for (name, shape, bytes, idle) in cases(quick).into_iter().filter(|case| case.0.contains(&wanted)) {
-        let capacity = number("--links").unwrap_or((ROOM / bytes).min(MOST_MESSAGES));
+        let capacity = number("--max-messages").unwrap_or((ROOM / bytes).min(MAX_MESSAGES));
         let setup = Setup { shape, capacity, lane: number("--lane").unwrap_or(LANE) };
         let mut chosen = contestants_for(bytes, setup, idle);
         chosen.retain(|contestant| only.split(',').any(|part| contestant.name.contains(part)));

@@ -108,7 +108,7 @@ fn trust(criterion: &mut Criterion) {
     let point = Point { numbers: [7; 8] };
     compare(criterion, "fixed", &point, &Options::new().fixed_size(), 1000);
     compare(criterion, "nested", &order(), &Options::new(), 1000);
-    compare(criterion, "10 000 strings", &strings(), &Options::new().capacity(4 << 20), 4);
+    compare(criterion, "10 000 strings", &strings(), &Options::new().ring_bytes(4 << 20), 4);
 }
 
 criterion_group!(benches, trust);

@@ -18,7 +18,7 @@ use waiting_systems::exchange::{Samples, exchange};
 use waiting_systems::idle::idle;
 use waiting_systems::{Futex, Ringway, System};
 
-use ringway::{Mpmc, Spsc, Wait};
+use ringway::{Mpmc, Spsc, WaitStrategy};
 
 /// Long enough for the other side to fall asleep.
 const PAUSE: Duration = Duration::from_micros(150);
@@ -57,7 +57,7 @@ fn main() {
     }
     let time = Duration::from_secs(if quick { 2 } else { 10 });
     println!("\nan idle consumer over {time:?}: processor time, part of a core");
-    for wait in [Wait::Park, Wait::SpinThenPark] {
+    for wait in [WaitStrategy::Park, WaitStrategy::SpinThenPark] {
         for (name, used) in [("SPSC", idle::<Spsc>(wait, time)), ("MPMC", idle::<Mpmc>(wait, time))] {
             let part = used.as_secs_f64() / time.as_secs_f64() * 100.0;
             println!("{name} {wait:13?} {:>10} {part:8.4} %", format!("{used:.2?}"));

@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn run(count: usize) -> Result<(), Box<dyn Error>> {
     let name = format!("frames-{}", std::process::id());
     // All messages have one size, so they need no headers. Eight pictures may be under way.
-    let options = Options::new().capacity(8 * PICTURE).fixed_len(PICTURE);
+    let options = Options::new().ring_bytes(8 * PICTURE).fixed_len(PICTURE);
     // SAFETY: only this program and its child know the file, and they write to it through ringway only.
     let queue = unsafe { BytesQueue::create_with(&name, &options)? };
     let sent = send(queue.producer()?, &name, count);
@@ -45,7 +45,7 @@ fn send(mut producer: BytesProducer, name: &str, count: usize) -> Result<(), Box
         Command::new(std::env::current_exe()?).args(["receive", name, &count.to_string()]).spawn()?;
     for number in 0..count {
         // A claim is a piece of the file: the picture comes into being where the receiver will read it.
-        let mut picture = producer.claim_timeout(PICTURE, PATIENCE)?;
+        let mut picture = producer.reserve_timeout(PICTURE, PATIENCE)?;
         for (y, row) in picture.chunks_exact_mut(SIDE).enumerate() {
             row.fill(pixel(number, y));
         }

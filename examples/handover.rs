@@ -51,7 +51,7 @@ fn send(messages: u64) -> AnyResult<()> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["receive", &messages.to_string()]).stdin(OwnedFd::from(there));
     let mut child = command.spawn()?;
-    queue.send_to(&here)?;
+    queue.send_fd(&here)?;
     let mut producer = queue.producer()?;
     for number in 0..messages {
         let values = vec![number as f64, number as f64 / 2.0];
@@ -66,7 +66,7 @@ fn send(messages: u64) -> AnyResult<()> {
 fn receive(messages: u64) -> AnyResult<()> {
     let socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     // SAFETY: as in `send`.
-    let queue = unsafe { Queue::<Reading>::receive_from(&socket, &Options::new())? };
+    let queue = unsafe { Queue::<Reading>::recv_fd(&socket, &Options::new())? };
     let consumer = queue.consumer()?;
     let mut sum = 0.0;
     for number in 0..messages {

@@ -1,4 +1,4 @@
-//! Receives what the `ticks_producer` in another terminal sends; either may be started first.
+//! ConsumerHandle what the `ticks_producer` in another terminal sends; either may be started first.
 //!
 //! Ends when the producer has ended (even by `kill -9`) and the queue is drained.
 //!

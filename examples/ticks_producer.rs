@@ -1,4 +1,4 @@
-//! Sends ticks to the `ticks_consumer` in another terminal; either may be started first.
+//! ProducerHandle ticks to the `ticks_consumer` in another terminal; either may be started first.
 //!
 //! ```text
 //! cargo run --release --example ticks_producer [queue] [count]

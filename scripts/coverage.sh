@@ -17,7 +17,7 @@ rm -rf "$profiles"
 mkdir -p "$profiles"
 export CARGO_TARGET_DIR=$target RUSTFLAGS=-Cinstrument-coverage LLVM_PROFILE_FILE=$profiles/%p-%m.profraw
 tests=(--lib --test basic --test typed --test lifecycle --test bad_input --test golden --test mpmc --test no_allocation
-    --test untrusted --test every_header --test every_call --test crash --test waiting --test wait_set --test asynchronous
+    --test untrusted --test every_header --test forwarding --test crash --test waiting --test wait_set --test asynchronous
     --test schema --test memfd --test named_files --test filesystems --test truncation --test inspect --test every_system_call)
 options=(--package ringway --features async)
 built=$(cargo test "${options[@]}" --no-run "${tests[@]}" 2>&1) || { echo "$built" >&2; exit 1; }

@@ -23,13 +23,13 @@ pub(crate) use letters::Cause;
 pub use letters::{DeadLetterCause, DeadLetterFailure};
 pub use open::OpenError;
 pub use recover::RecoverError;
-pub use remove::{HandOverError, UnlinkError};
+pub use remove::{SendFdError, UnlinkError};
 pub use role::Role;
 pub use schema::SchemaMismatch;
 pub use survival::RecoveryFailed;
 pub use sync::{SyncError, Unproven};
 pub(crate) use transfer::SerializeErrorKind;
-pub use transfer::{Damaged, InvalidFrame, RecvError, SendError, SerializeError};
+pub use transfer::{Corrupted, InvalidFrame, RecvError, SendError, SerializeError};
 
 #[cfg(all(test, not(loom)))]
 mod tests;

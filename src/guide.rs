@@ -37,7 +37,7 @@ pub mod power {}
 
 #[doc = include_str!("../docs/guide/waiting.md")]
 ///
-/// See [`WaitSet`](crate::WaitSet), [`Canceller`](crate::Canceller), [`Wait`](crate::Wait), and the chapters
+/// See [`WaitSet`](crate::WaitSet), [`Canceller`](crate::Canceller), [`WaitStrategy`](crate::WaitStrategy), and the chapters
 /// [`tuning`] and [`crashes`].
 pub mod waiting {}
 
@@ -49,7 +49,7 @@ pub mod containers {}
 
 #[doc = include_str!("../docs/guide/tuning.md")]
 ///
-/// See [`Options`](crate::Options), [`Wait`](crate::Wait), [`Notice`](crate::Notice), [`Claim`](crate::Claim).
+/// See [`Options`](crate::Options), [`WaitStrategy`](crate::WaitStrategy), [`Warning`](crate::Warning), [`ReservedFrame`](crate::ReservedFrame).
 pub mod tuning {}
 
 #[doc = include_str!("../docs/guide/looking.md")]

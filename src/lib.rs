@@ -36,7 +36,7 @@
 //! ```
 //!
 //! For data that is not an rkyv archive there is [`spsc::BytesQueue`], which can also lend a frame to be
-//! written in place ([`claim`](spsc::BytesProducer::claim)).
+//! written in place ([`claim`](spsc::BytesProducer::reserve)).
 //!
 //! # Overview
 //!
@@ -63,7 +63,7 @@
 //!   stopped. MPMC: a participant that a dead one blocks recovers what it left. The kernel detects deaths, by
 //!   a file lock; there is no timeout.
 //! - **Waiting.** `try_*` calls never wait. Other calls spin for some 50 µs, then sleep until they are woken;
-//!   [`Wait`] changes that. While no participant sleeps, no message costs a system call. A wait ends by a
+//!   [`WaitStrategy`] changes that. While no participant sleeps, no message costs a system call. A wait ends by a
 //!   time limit (`*_timeout`, `*_deadline`), by [`close`](BytesQueue::close), by a [`Canceller`], or by a
 //!   signal if that is enabled. A [`WaitSet`] waits for several queues. With the feature `async`, the module
 //!   `asynchronous` has futures, streams and sinks for any runtime, and descriptors for `epoll`.
@@ -72,9 +72,9 @@
 //!   validated in any case. For writers that may be hostile there is [`untrusted`]: safe functions, and a
 //!   copy of each message.
 //! - **Files.** In `/dev/shm` or on a local disk, accessible for this user only unless [`Options::sharing`]
-//!   says otherwise; or without a name: [`BytesQueue::create_memfd`] and [`send_to`](BytesQueue::send_to).
+//!   says otherwise; or without a name: [`BytesQueue::create_memfd`] and [`send_fd`](BytesQueue::send_fd).
 //! - **Removal.** The file is the only resource. It stays until [`unlink`], [`unlink_if_unused`], or the last
-//!   handle that was opened with [`Options::unlink_with_last`] is dropped. Handles that are open then stay
+//!   handle that was opened with [`Options::unlink_on_last_drop`] is dropped. Handles that are open then stay
 //!   usable.
 //! - **Inspection.** [`inspect`] reads a queue of any type without taking part; the `ringway` command is
 //!   built on it.
@@ -96,8 +96,8 @@ pub mod guide;
 pub mod inspect;
 mod lane;
 mod layout;
-mod links;
 pub mod mpmc;
+mod order_ring;
 mod park;
 mod prefetch;
 mod queue;
@@ -115,23 +115,23 @@ mod wait;
 mod wait_set;
 
 pub use error::{
-    AttachError, CreateError, Damaged, DeadLetterCause, DeadLetterFailure, HandOverError, InspectError,
-    InvalidFrame, OpenError, RecoverError, RecoveryFailed, RecvError, Role, SchemaMismatch, SendError,
+    AttachError, Corrupted, CreateError, DeadLetterCause, DeadLetterFailure, InspectError, InvalidFrame,
+    OpenError, RecoverError, RecoveryFailed, RecvError, Role, SchemaMismatch, SendError, SendFdError,
     SerializeError, SyncError, UnlinkError, Unproven,
 };
 pub use park::Canceller;
 pub use queue::{
     AfterPowerLoss, BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesProducer, BytesQueue,
-    Checksummed, Claim, DeadLetter, Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, Spsc, Stats,
-    Uuid, discard_unproven, is_in_use, is_temporary_name, recover, sync, unlink, unlink_if_unused,
+    Checksummed, DeadLetter, Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, ReservedFrame, Spsc,
+    Stats, Uuid, discard_unproven, is_in_use, is_temporary_name, recover, sync, unlink, unlink_if_unused,
     unlink_with_letters,
 };
 #[cfg(feature = "derive")]
 pub use ringway_derive::Message;
-pub use shm::{Notice, Sharing};
+pub use shm::{Sharing, Warning};
 pub use typed::{Consumer, Frame, Frames, Message, Producer, Queue};
 #[doc(hidden)]
 pub use typed::{FrameSerializer, FrameWriter, Scratch};
-pub use wait::Wait;
+pub use wait::WaitStrategy;
 #[cfg(not(loom))]
 pub use wait_set::{Interest, WaitError, WaitSet};

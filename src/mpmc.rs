@@ -28,7 +28,7 @@ pub type BytesFrame<'c> = crate::BytesFrame<'c, Mpmc>;
 /// Messages of bytes received together.
 pub type BytesFrames<'c> = crate::BytesFrames<'c, Mpmc>;
 /// A reserved frame, written in place.
-pub type Claim<'p> = crate::Claim<'p, Mpmc>;
+pub type ReservedFrame<'p> = crate::ReservedFrame<'p, Mpmc>;
 /// Frames that are committed together.
 pub type BytesBatch<'p> = crate::BytesBatch<'p, Mpmc>;
 
@@ -59,7 +59,7 @@ pub mod checksummed {
     /// Messages of bytes received together.
     pub type BytesFrames<'c> = crate::BytesFrames<'c, Checksummed<Mpmc>>;
     /// A reserved frame, written in place.
-    pub type Claim<'p> = crate::Claim<'p, Checksummed<Mpmc>>;
+    pub type ReservedFrame<'p> = crate::ReservedFrame<'p, Checksummed<Mpmc>>;
     /// Frames that are committed together.
     pub type BytesBatch<'p> = crate::BytesBatch<'p, Checksummed<Mpmc>>;
 }

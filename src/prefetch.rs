@@ -72,7 +72,7 @@ pub(crate) fn next_page_to_write(address: *const u8, len: usize) {
 /// Bytes that are asked for while as many before them are copied.
 const AHEAD: usize = 512;
 /// More makes no difference: there the processor keeps ahead by itself.
-pub(crate) const MOST_ASKED: usize = 4096;
+pub(crate) const MAX_PREFETCHED_COPY: usize = 4096;
 
 /// Copies a message to where a consumer has read another before.
 ///
@@ -80,7 +80,7 @@ pub(crate) const MOST_ASKED: usize = 4096;
 /// at a time: 1.1 to 1.4 times as many messages of 1 KiB between two cores of a Xeon (Sapphire Rapids).
 #[inline(always)]
 pub(crate) fn copy(message: &[u8], to: &mut [u8]) {
-    if (AHEAD + 1..=MOST_ASKED).contains(&message.len()) {
+    if (AHEAD + 1..=MAX_PREFETCHED_COPY).contains(&message.len()) {
         copy_in_pieces(message, to);
     } else {
         to.copy_from_slice(message);
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn every_byte_is_copied_whatever_the_length() {
-        let message: Vec<u8> = (0..MOST_ASKED + 2).map(|i| (i % 251) as u8).collect();
+        let message: Vec<u8> = (0..MAX_PREFETCHED_COPY + 2).map(|i| (i % 251) as u8).collect();
         for len in (0..message.len()).filter(|len| len % LINE < 2 || len % AHEAD == AHEAD - 1) {
             let mut to = vec![255; len + 1];
             copy(&message[..len], &mut to[..len]);

@@ -7,12 +7,12 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// Whatever keeps the memory mapped.
-pub(crate) type Keep = Arc<dyn Any + Send + Sync>;
+pub(crate) type KeepMapped = Arc<dyn Any + Send + Sync>;
 
 /// A reference to shared words that keeps their memory alive.
 pub(crate) struct Ref<T: ?Sized> {
     words: NonNull<T>,
-    keep: Keep,
+    keep: KeepMapped,
 }
 
 // SAFETY: a Ref is a shared reference with an owner beside it; &T is Send and Sync when T is Sync,
@@ -24,7 +24,7 @@ unsafe impl<T: Sync + ?Sized> Sync for Ref<T> {}
 impl<T: Sync + Send + ?Sized + 'static> Ref<T> {
     /// # Safety
     /// `words` must be aligned and valid for shared access as a `T` for as long as `keep` lives.
-    pub(crate) unsafe fn new(words: NonNull<T>, keep: Keep) -> Self {
+    pub(crate) unsafe fn new(words: NonNull<T>, keep: KeepMapped) -> Self {
         Self { words, keep }
     }
 

@@ -28,7 +28,7 @@ pub type BytesFrame<'c> = crate::BytesFrame<'c, Spsc>;
 /// Messages of bytes received together.
 pub type BytesFrames<'c> = crate::BytesFrames<'c, Spsc>;
 /// A reserved frame, written in place.
-pub type Claim<'p> = crate::Claim<'p, Spsc>;
+pub type ReservedFrame<'p> = crate::ReservedFrame<'p, Spsc>;
 /// Frames that are committed together.
 pub type BytesBatch<'p> = crate::BytesBatch<'p, Spsc>;
 
@@ -59,7 +59,7 @@ pub mod checksummed {
     /// Messages of bytes received together.
     pub type BytesFrames<'c> = crate::BytesFrames<'c, Checksummed<Spsc>>;
     /// A reserved frame, written in place.
-    pub type Claim<'p> = crate::Claim<'p, Checksummed<Spsc>>;
+    pub type ReservedFrame<'p> = crate::ReservedFrame<'p, Checksummed<Spsc>>;
     /// Frames that are committed together.
     pub type BytesBatch<'p> = crate::BytesBatch<'p, Checksummed<Spsc>>;
 }

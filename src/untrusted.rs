@@ -26,8 +26,8 @@
 //!
 //! # What holds, whatever others write
 //!
-//! - No undefined behaviour and no panic. What cannot be is an error: `Damaged`, `Invalid`, `TooLarge`. After `Invalid`
-//!   and `TooLarge` the next call goes on behind that message; after `Damaged` in an SPSC queue every call says the same.
+//! - No undefined behaviour and no panic. What cannot be is an error: `Corrupted`, `Invalid`, `TooLarge`. After `Invalid`
+//!   and `TooLarge` the next call goes on behind that message; after `Corrupted` in an SPSC queue every call says the same.
 //! - Every call ends, as soon as it would with peers that only send and receive, but for a delay while others write at full
 //!   speed: `try_*` within a bounded number of steps, the others when there is a message or an error, or their time is up.
 //! - Memory is bounded: a message by [`Limits::message`], of which there are as many copies as frames are held at once;

@@ -81,7 +81,7 @@ fn open_or_create_typed<T: Message>(name: impl AsRef<Path>) -> Result<Queue<T>, 
 }
 
 fn small() -> Options {
-    Options::new().capacity(4096)
+    Options::new().ring_bytes(4096)
 }
 
 /// Good files of every shape, each with messages in it.

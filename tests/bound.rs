@@ -53,7 +53,7 @@ fn a_failure_on_one_side_ends_the_other() {
         return;
     }
     let dir = directory();
-    let options = Options::new().capacity(4096);
+    let options = Options::new().ring_bytes(4096);
     // SAFETY: as above.
     drop(unsafe { BytesQueue::create_with(dir.path().join("queue"), &options) }.unwrap());
     let start = Instant::now();

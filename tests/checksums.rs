@@ -17,11 +17,11 @@ fn create<K: Kind>(path: &Path, options: &Options) -> BytesQueue<K> {
 }
 
 fn options() -> Options {
-    Options::new().capacity(1 << 16)
+    Options::new().ring_bytes(1 << 16)
 }
 
 /// Changes a byte of a message in the file, wherever it is.
-fn damage(path: &Path, message: &[u8]) {
+fn corruption(path: &Path, message: &[u8]) {
     let bytes = std::fs::read(path).unwrap();
     let at = bytes.windows(message.len()).position(|window| window == message).expect("it is in the file");
     let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
@@ -40,13 +40,13 @@ fn every_way<K: Kind>(options: &Options, len: Option<usize>) {
     let mut producer = queue.producer().unwrap();
     let consumer = queue.consumer().unwrap();
     producer.send(&message(1)).unwrap();
-    let mut claim = producer.claim(message(2).len()).unwrap();
+    let mut claim = producer.reserve(message(2).len()).unwrap();
     claim.copy_from_slice(&message(2));
     claim.commit().unwrap();
     producer.send_many(&[message(3), message(4), message(5)]).unwrap();
     let mut batch = producer.batch().unwrap();
-    batch.try_claim(message(6).len()).unwrap().copy_from_slice(&message(6));
-    batch.try_claim(message(7).len()).unwrap().copy_from_slice(&message(7));
+    batch.try_reserve(message(6).len()).unwrap().copy_from_slice(&message(6));
+    batch.try_reserve(message(7).len()).unwrap().copy_from_slice(&message(7));
     batch.commit().unwrap();
     // Looking sees the messages, and no more.
     let peeked = Inspector::open(&path).unwrap().peek(&Peek::new()).unwrap();
@@ -91,8 +91,8 @@ fn damaged_ones_are_passed<K: Kind>(options: &Options) {
     let consumer = queue.consumer().unwrap();
     let message = |i: u8| [0x80 + i; 40];
     (0..10).for_each(|i| producer.send(&message(i)).unwrap());
-    damage(&path, &message(0));
-    damage(&path, &message(4));
+    corruption(&path, &message(0));
+    corruption(&path, &message(4));
     assert_eq!(&*consumer.recv().unwrap(), message(1));
     assert_eq!(dropped(&path), 1);
     // In a batch, too: the others come, in order, and as if for the first time.
@@ -170,7 +170,7 @@ fn processes_that_trust_nobody() {
         for i in 0..100_u8 {
             producer.try_send(&[i; 300]).unwrap();
         }
-        damage(&path, &[50; 300]);
+        corruption(&path, &[50; 300]);
         for i in (0..100_u8).filter(|i| *i != 50) {
             assert_eq!(&*consumer.try_recv().unwrap(), [i; 300]);
         }
@@ -209,7 +209,7 @@ fn what_cannot_be_is_said() {
     let refused = |options: &Options| {
         // SAFETY: as above.
         let error = unsafe { BytesQueue::<Checksummed<Mpmc>>::create_with(&path, options) }.unwrap_err();
-        assert!(matches!(error, CreateError::BadOptions { .. }), "{error:?}");
+        assert!(matches!(error, CreateError::InvalidOptions { .. }), "{error:?}");
         error.to_string()
     };
     assert!(refused(&Options::new().max_redeliveries(2)).contains("not there for queues with checksums"));
@@ -225,5 +225,5 @@ fn what_cannot_be_is_said() {
         matches!(error, ringway::SendError::TooLarge { len, max } if (len, max) == (most + 1, most)),
         "{error:?}"
     );
-    assert!(producer.try_claim(usize::MAX).is_err());
+    assert!(producer.try_reserve(usize::MAX).is_err());
 }

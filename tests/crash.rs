@@ -20,7 +20,7 @@ mod crash {
 use std::process::ExitCode;
 
 use crash::{attach, both, clean_up, consumer, forks, mpmc, producer, roles, sandboxes, waiting};
-use process::{Kind, Outcome, Place, Shape, Test, ensure, kills_so_far, number_from, run, short_or_long};
+use process::{Kind, Outcome, Shape, Test, TestDir, ensure, kills_so_far, number_from, run, short_or_long};
 
 /// Small rings are full, empty and wrapping all the time; a large one holds much when somebody dies.
 const KINDS: [Kind; 6] = [
@@ -76,7 +76,7 @@ fn nothing_is_left() -> Outcome {
     println!("     {} processes were killed", kills_so_far());
     for entry in std::fs::read_dir("/dev/shm")? {
         let name = entry?.file_name();
-        ensure!(!name.to_string_lossy().starts_with(&Place::prefix()), "{name:?} is left");
+        ensure!(!name.to_string_lossy().starts_with(&TestDir::prefix()), "{name:?} is left");
     }
     Ok(())
 }

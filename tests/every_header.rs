@@ -89,7 +89,7 @@ fn drains<K: Kind>(consumer: &BytesConsumer<K>) -> bool {
         match consumer.try_recv() {
             Ok(frame) => assert!(frame.len() <= 4096),
             Err(RecvError::Empty | RecvError::Closed) => return true,
-            Err(RecvError::Damaged(_)) => return false,
+            Err(RecvError::Corrupted(_)) => return false,
             Err(other) => panic!("{other}"),
         }
     }
@@ -98,7 +98,7 @@ fn drains<K: Kind>(consumer: &BytesConsumer<K>) -> bool {
 }
 
 fn small() -> Options {
-    Options::new().capacity(4096)
+    Options::new().ring_bytes(4096)
 }
 
 fn tries_all() -> bool {
@@ -142,7 +142,7 @@ fn every_byte_of_the_preamble_set_to_every_value() {
         specimen.report(&format!("{what}, with the checksum made to fit"));
     }
     check::<Spsc>("preamble of SPSC", &small());
-    check::<Mpmc>("preamble of MPMC", &small().links(4).participants(2));
+    check::<Mpmc>("preamble of MPMC", &small().max_messages(4).max_participants(2));
 }
 
 /// Offsets of shared words, eight bytes each.
@@ -198,5 +198,5 @@ fn every_byte_of_every_shared_word_of_mpmc() {
     // Recovery makes each of these a hundred times slower than those of SPSC: every bit, and what is about numbers.
     let some = [0, 1, 2, 3, 4, 5, 7, 8, 0x0f, 0x10, 0x20, 0x40, 0x7f, 0x80, 0xc0, 0xff];
     let values = if tries_all() { all_values() } else { some.to_vec() };
-    every_word::<Mpmc>("words of MPMC", &small().links(8).participants(2), &words, &values);
+    every_word::<Mpmc>("words of MPMC", &small().max_messages(8).max_participants(2), &words, &values);
 }

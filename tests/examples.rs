@@ -130,7 +130,7 @@ fn workers_lose_nothing_when_they_are_killed() {
 }
 
 #[test]
-fn a_worker_killed_by_somebody_else_is_replaced() {
+fn a_worker_killed_from_outside_is_replaced() {
     let mut workers = Running::start(example("workers").args(["--workers", "1", "--jobs", "3000"]));
     let name = format!("workers-{}", workers.id());
     let line = workers.wait_for_line("kill -9 ");

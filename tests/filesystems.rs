@@ -24,7 +24,7 @@ use ringway::spsc::BytesQueue;
 use ringway::{AttachError, CreateError, OpenError, Options, mpmc};
 
 fn small() -> Options {
-    Options::new().capacity(4096)
+    Options::new().ring_bytes(4096)
 }
 
 fn create(path: &Path) -> Result<BytesQueue, CreateError> {
@@ -127,8 +127,8 @@ fn the_disk_of_this_machine() {
 
 /// It drops a lock when the file is closed that had it; leases keep theirs open there.
 #[test]
-fn overlayfs_keeps_its_leases() {
-    with_mounts("overlayfs_keeps_its_leases", |dir| {
+fn overlayfs_keeps_its_liveness_locks() {
+    with_mounts("overlayfs_keeps_its_liveness_locks", |dir| {
         // The upper directory of an overlay has to be on another filesystem than an overlay; tmpfs will do.
         let [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map(|name| dir.join(name));
         for directory in [&lower, &upper, &work, &merged] {

@@ -19,7 +19,7 @@ use rkyv::{Archive, Serialize};
 
 /// With a uuid of its own choice a queue records no time of creation: the same calls give the same file.
 fn options(start_position: u64) -> Options {
-    Options::new().capacity(1024).uuid(*b"golden ringway\0\0").start_position(start_position)
+    Options::new().ring_bytes(1024).uuid(*b"golden ringway\0\0").start_position(start_position)
 }
 
 fn golden(name: &str) -> PathBuf {
@@ -115,7 +115,7 @@ fn bytes_of_one_size() {
     let (_dir, copy) = compare("fixed", create);
     // SAFETY: nobody else knows the file.
     let queue = unsafe { BytesQueue::open(&copy) }.unwrap();
-    assert_eq!(queue.capacity(), 42 * 24);
+    assert_eq!(queue.ring_bytes(), 42 * 24);
     let consumer = queue.consumer().unwrap();
     for i in 2..=5 {
         let frame = consumer.try_recv().unwrap();
@@ -128,7 +128,7 @@ fn bytes_of_one_size() {
 
 #[test]
 fn many_producers_and_consumers() {
-    let order = |start| options(start).capacity(4096).links(4).participants(3).align(8);
+    let order = |start| options(start).ring_bytes(4096).max_messages(4).max_participants(3).align(8);
     // One lap is four links. The pid of an owner, and the time at which it attached, are different each time.
     let create = |path: &Path| {
         // SAFETY: nobody else knows the file.

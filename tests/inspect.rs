@@ -36,7 +36,8 @@ fn create_mpmc(path: &Path, options: &Options) -> mpmc::BytesQueue {
 fn a_header_says_what_was_created() {
     let dir = directory();
     let path = dir.path().join("queue");
-    let options = Options::new().capacity(1 << 16).links(100).participants(5).max_redeliveries(3);
+    let options =
+        Options::new().ring_bytes(1 << 16).max_messages(100).max_participants(5).max_redeliveries(3);
     let options = options.delivery(Delivery::AtLeastOnce).uuid([7; 16]);
     drop(create_mpmc(&path, &options));
     let inspector = Inspector::open(&path).unwrap();
@@ -44,7 +45,7 @@ fn a_header_says_what_was_created() {
     assert_eq!((header.kind, header.shape), (QueueKind::Mpmc, FrameShape::Variable));
     assert_eq!((header.ring_bytes, header.uuid), (1 << 16, [7; 16]));
     let order = header.order.unwrap();
-    assert_eq!((order.links, order.participants, order.max_redeliveries), (128, 5, Some(3)));
+    assert_eq!((order.max_messages, order.max_participants, order.max_redeliveries), (128, 5, Some(3)));
     assert_eq!((header.schema.name.as_str(), header.schema.size, header.schema.format), ("bytes", 0, 0));
     assert_eq!(header.created, None, "a queue with a given uuid records no time");
 
@@ -61,7 +62,7 @@ fn a_header_says_what_was_created() {
 fn an_spsc_queue_is_seen_as_it_is() {
     let dir = directory();
     let path = dir.path().join("queue");
-    let queue = create_spsc(&path, &Options::new().capacity(4096));
+    let queue = create_spsc(&path, &Options::new().ring_bytes(4096));
     assert!(Snapshot::read(&path).unwrap().participants.is_empty());
     let mut producer = queue.producer().unwrap();
     producer.send_many(&[b"one".as_slice(), b"two", b"three"]).unwrap();
@@ -75,7 +76,7 @@ fn an_spsc_queue_is_seen_as_it_is() {
         assert_eq!((one.liveness, one.pid), (Liveness::Alive, std::process::id()));
         assert_eq!(one.holds, u64::from(one.role == Role::Consumer));
     }
-    assert!(snapshot.damage.is_empty() && !snapshot.is_unlinked && snapshot.is_in_use());
+    assert!(snapshot.corruption.is_empty() && !snapshot.is_unlinked && snapshot.is_in_use());
     assert!(matches!(snapshot.cursors, Cursors::Spsc { tail: 48, taken: 16, released: 0, .. }));
     drop(frame);
     drop((consumer, producer));
@@ -89,7 +90,7 @@ fn an_spsc_queue_is_seen_as_it_is() {
 fn an_mpmc_queue_is_seen_as_it_is() {
     let dir = directory();
     let path = dir.path().join("queue");
-    let queue = create_mpmc(&path, &Options::new().capacity(4096).links(16).participants(4));
+    let queue = create_mpmc(&path, &Options::new().ring_bytes(4096).max_messages(16).max_participants(4));
     let mut producer = queue.producer().unwrap();
     producer.send_many(&[b"one".as_slice(), b"two", b"three", b"four"]).unwrap();
     let consumer = queue.consumer().unwrap();
@@ -98,8 +99,11 @@ fn an_mpmc_queue_is_seen_as_it_is() {
 
     let snapshot = Snapshot::read(&path).unwrap();
     let backlog = snapshot.backlog;
-    assert_eq!((backlog.waiting, backlog.held, backlog.again, backlog.pending), (Some(3), Some(1), 1, 0));
-    assert_eq!((backlog.bytes, backlog.used, backlog.places), (3 + 3 + 5 + 4, 4, 16));
+    assert_eq!(
+        (backlog.waiting, backlog.held, backlog.redeliveries, backlog.pending),
+        (Some(3), Some(1), 1, 0)
+    );
+    assert_eq!((backlog.bytes, backlog.used, backlog.capacity), (3 + 3 + 5 + 4, 4, 16));
     let entry = |role| snapshot.participants.iter().find(|one| one.role == role).unwrap();
     assert_eq!(entry(Role::Producer).sent, 4);
     assert_eq!((entry(Role::Consumer).received, entry(Role::Consumer).holds), (2, 1));
@@ -127,7 +131,7 @@ fn peeking_begins_where_it_is_told_to() {
     let (spsc, fixed, mpmc) = (dir.path().join("s"), dir.path().join("f"), dir.path().join("m"));
     create_spsc(&spsc, &Options::new()).producer().unwrap().send_many(&numbers).unwrap();
     create_spsc(&fixed, &Options::new().fixed_len(8)).producer().unwrap().send_many(&numbers).unwrap();
-    create_mpmc(&mpmc, &Options::new().links(32)).producer().unwrap().send_many(&numbers).unwrap();
+    create_mpmc(&mpmc, &Options::new().max_messages(32)).producer().unwrap().send_many(&numbers).unwrap();
     for path in [&spsc, &fixed, &mpmc] {
         let inspector = Inspector::open(path).unwrap();
         let look = |what: &Peek| {
@@ -150,7 +154,7 @@ fn peeking_begins_where_it_is_told_to() {
 }
 
 #[test]
-fn looking_changes_nothing() {
+fn inspecting_changes_nothing() {
     let dir = directory();
     let path = dir.path().join("queue");
     let queue = create_mpmc(&path, &Options::new());
@@ -200,7 +204,7 @@ fn what_is_no_queue_is_an_error_that_says_so() {
     assert!(matches!(error(&path), InspectError::Open(OpenError::Truncated { found: 0, .. })));
     std::os::unix::fs::symlink(&path, dir.path().join("link")).unwrap();
     assert!(matches!(error(&dir.path().join("link")), InspectError::Open(OpenError::NotAFile { .. })));
-    assert!(matches!(error(Path::new("")), InspectError::Open(OpenError::BadName { .. })));
+    assert!(matches!(error(Path::new("")), InspectError::Open(OpenError::InvalidName { .. })));
     nix::unistd::mkfifo(&dir.path().join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let fifo = error(&dir.path().join("fifo"));
     assert!(fifo.to_string().contains("fifo") && fifo.to_string().contains("FIFO"), "{fifo}");

@@ -23,7 +23,7 @@ fn directory() -> tempfile::TempDir {
 }
 
 #[test]
-fn whoever_opens_or_creates_at_the_same_time_gets_the_same_queue() {
+fn concurrent_open_or_create_gives_the_same_queue() {
     let dir = directory();
     let path = dir.path().join("q");
     for _ in 0..50 {
@@ -39,7 +39,7 @@ fn whoever_opens_or_creates_at_the_same_time_gets_the_same_queue() {
 }
 
 #[test]
-fn an_unlinked_queue_is_left_to_those_who_have_it() {
+fn an_unlinked_queue_stays_usable_for_its_handles() {
     let dir = directory();
     let path = dir.path().join("q");
     // SAFETY: nobody else knows the file.
@@ -113,7 +113,7 @@ fn a_forked_child_cannot_commit_what_its_parent_claimed() {
     let dir = directory();
     // SAFETY: nobody else knows the file.
     let queue =
-        unsafe { BytesQueue::create_with(dir.path().join("q"), &Options::new().capacity(4096)) }.unwrap();
+        unsafe { BytesQueue::create_with(dir.path().join("q"), &Options::new().ring_bytes(4096)) }.unwrap();
     let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let in_child = |holds: &mut dyn FnMut() -> bool| {
         // SAFETY: the child only uses handles of this test, and ends.
@@ -128,14 +128,14 @@ fn a_forked_child_cannot_commit_what_its_parent_claimed() {
             }
         }
     };
-    let mut claim = Some(tx.try_claim(8).unwrap());
+    let mut claim = Some(tx.try_reserve(8).unwrap());
     in_child(&mut || matches!(claim.take().unwrap().commit(), Err(SendError::Forked)));
     assert!(matches!(rx.try_recv(), Err(RecvError::Empty)));
     let mut batch = Some(tx.batch().unwrap());
-    batch.as_mut().unwrap().try_claim(8).unwrap();
+    batch.as_mut().unwrap().try_reserve(8).unwrap();
     in_child(&mut || {
         let mut batch = batch.take().unwrap();
-        batch.try_claim(8).is_err() && matches!(batch.commit(), Err(SendError::Forked))
+        batch.try_reserve(8).is_err() && matches!(batch.commit(), Err(SendError::Forked))
     });
     assert!(matches!(rx.try_recv(), Err(RecvError::Empty)));
     tx.send(b"parent").unwrap();
@@ -187,7 +187,11 @@ fn what_was_released_out_of_order_does_not_come_again_after_an_orderly_detachmen
         drop(consumer);
         let inspector = ringway::inspect::Inspector::open(queue.path()).unwrap();
         let backlog = inspector.snapshot().unwrap().backlog;
-        assert_eq!((backlog.waiting, backlog.held, backlog.again), (Some(3), Some(0), 1), "{backlog:?}");
+        assert_eq!(
+            (backlog.waiting, backlog.held, backlog.redeliveries),
+            (Some(3), Some(0), 1),
+            "{backlog:?}"
+        );
         let peeked = inspector.peek(&ringway::inspect::Peek::new()).unwrap().frames;
         assert_eq!(peeked.iter().map(|frame| frame.payload[0]).collect::<Vec<_>>(), [0, 3, 4]);
         let next = queue.consumer().unwrap();

@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::{Running, names_in};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use ringway::{AttachError, CreateError, HandOverError, OpenError, Options, UnlinkError, mpmc, spsc};
+use ringway::{AttachError, CreateError, OpenError, Options, SendFdError, UnlinkError, mpmc, spsc};
 use rkyv::{Archive, Serialize};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -25,7 +25,7 @@ struct Point {
 }
 
 fn small() -> Options {
-    Options::new().capacity(4096)
+    Options::new().ring_bytes(4096)
 }
 
 fn memfd() -> spsc::BytesQueue {
@@ -40,7 +40,7 @@ fn open_fd(descriptor: impl AsFd) -> Result<spsc::BytesQueue, OpenError> {
 
 fn receive(socket: &UnixStream) -> Result<spsc::BytesQueue, OpenError> {
     // SAFETY: as above.
-    unsafe { spsc::BytesQueue::receive_from(socket, &Options::new()) }
+    unsafe { spsc::BytesQueue::recv_fd(socket, &Options::new()) }
 }
 
 /// A memfd with these bytes, sealed like a queue's.
@@ -68,8 +68,8 @@ fn bytes_of(queue: &spsc::BytesQueue) -> Vec<u8> {
 fn messages_pass_whichever_way_it_was_handed_over() {
     let (here, there) = UnixStream::pair().unwrap();
     let queue = memfd();
-    queue.send_to(&here).unwrap();
-    let inherited = queue.inheritable().unwrap();
+    queue.send_fd(&here).unwrap();
+    let inherited = queue.inheritable_fd().unwrap();
     let own = format!("/proc/self/fd/{}", inherited.as_raw_fd());
     let of_process = format!("/proc/{}/fd/{}", std::process::id(), queue.as_fd().as_raw_fd());
     // SAFETY: only this test has it.
@@ -100,12 +100,12 @@ fn it_has_no_name_and_leaves_nothing() {
     assert!(matches!(unsafe { spsc::BytesQueue::open(&name) }, Err(OpenError::NotFound { .. })));
     let path = format!("/proc/self/fd/{}", queue.as_fd().as_raw_fd());
     let error = ringway::unlink(&path).unwrap_err();
-    assert!(matches!(error, UnlinkError::Open(OpenError::BadName { .. })), "{error:?}");
+    assert!(matches!(error, UnlinkError::Open(OpenError::InvalidName { .. })), "{error:?}");
     assert!(error.to_string().contains("no name to remove"), "{error}");
 }
 
 #[test]
-fn nobody_can_change_its_size() {
+fn its_size_cannot_change() {
     let queue = memfd();
     let file = File::from(queue.as_fd().try_clone_to_owned().unwrap());
     assert!(file.set_len(0).is_err());
@@ -115,7 +115,7 @@ fn nobody_can_change_its_size() {
 
 #[test]
 fn lanes_of_an_mpmc_memfd_are_filled_when_they_are_leased() {
-    let options = Options::new().capacity(1 << 20).participants(8);
+    let options = Options::new().ring_bytes(1 << 20).max_participants(8);
     // SAFETY: only this test has it.
     let queue = unsafe { mpmc::BytesQueue::create_memfd(&options) }.unwrap();
     let file = File::from(queue.as_fd().try_clone_to_owned().unwrap());
@@ -137,20 +137,20 @@ fn typed_queues_are_checked_as_named_ones_are() {
     // SAFETY: only this test has it.
     let queue = unsafe { spsc::Queue::<Point>::create_memfd(&small()) }.unwrap();
     for _ in 0..3 {
-        queue.send_to(&here).unwrap();
+        queue.send_fd(&here).unwrap();
     }
     // SAFETY: as above.
-    let same = unsafe { spsc::Queue::<Point>::receive_from(&there, &Options::new()) }.unwrap();
+    let same = unsafe { spsc::Queue::<Point>::recv_fd(&there, &Options::new()) }.unwrap();
     queue.producer().unwrap().send(&Point { x: 1.5, name: "a".into() }).unwrap();
     let consumer = same.consumer().unwrap();
     let point = consumer.recv_timeout(SOON).unwrap();
     assert!(point.x == 1.5 && point.name == "a");
 
     // SAFETY: as above.
-    let error = unsafe { spsc::Queue::<u64>::receive_from(&there, &Options::new()) }.unwrap_err();
+    let error = unsafe { spsc::Queue::<u64>::recv_fd(&there, &Options::new()) }.unwrap_err();
     assert!(matches!(error, OpenError::WrongType { .. }), "{error:?}");
     // SAFETY: as above.
-    let error = unsafe { mpmc::BytesQueue::receive_from(&there, &Options::new()) }.unwrap_err();
+    let error = unsafe { mpmc::BytesQueue::recv_fd(&there, &Options::new()) }.unwrap_err();
     assert!(matches!(error, OpenError::WrongKind { .. }), "{error:?}");
     assert!(error.to_string().contains("memfd:ringway-"), "{error}");
 }
@@ -162,10 +162,10 @@ fn typed_queues_are_handed_over_in_all_ways() {
     let queue = unsafe { Points::create_memfd(&small()) }.unwrap();
     let mut producer = queue.producer().unwrap();
     let (here, there) = UnixStream::pair().unwrap();
-    queue.send_to(&here).unwrap();
-    let descriptor = queue.inheritable().unwrap();
+    queue.send_fd(&here).unwrap();
+    let descriptor = queue.inheritable_fd().unwrap();
     // SAFETY: whoever has it uses ringway, here and below.
-    let received = unsafe { Points::receive_from(&there, &Options::new()) }.unwrap();
+    let received = unsafe { Points::recv_fd(&there, &Options::new()) }.unwrap();
     // SAFETY: as above.
     let inherited = unsafe { Points::open_fd(&descriptor, &Options::new()) }.unwrap();
     // SAFETY: as above.
@@ -176,12 +176,12 @@ fn typed_queues_are_handed_over_in_all_ways() {
         let point = consumer.try_recv().unwrap();
         assert_eq!((point.x.to_native(), point.name.as_str()), (number as f64, "typed"));
         assert!(!peer.is_orphaned().unwrap(), "what has no name loses none");
-        assert!(peer.notices().is_empty(), "{:?}", peer.notices());
+        assert!(peer.warnings().is_empty(), "{:?}", peer.warnings());
     }
     let (here, there) = UnixStream::pair().unwrap();
-    memfd().send_to(&here).unwrap();
+    memfd().send_fd(&here).unwrap();
     // SAFETY: as above.
-    let refused = unsafe { Points::receive_from(&there, &Options::new()) };
+    let refused = unsafe { Points::recv_fd(&there, &Options::new()) };
     assert!(matches!(refused, Err(OpenError::WrongType { .. })), "{:?}", refused.map(drop));
 }
 
@@ -191,8 +191,8 @@ fn a_descriptor_of_something_else_is_refused() {
     // SAFETY: only this test knows the file.
     let named = unsafe { spsc::BytesQueue::create_with(dir.path().join("q"), &small()) }.unwrap();
     let (here, _) = UnixStream::pair().unwrap();
-    let error = named.send_to(&here).unwrap_err();
-    assert!(matches!(error, HandOverError::HasName { .. }), "{error:?}");
+    let error = named.send_fd(&here).unwrap_err();
+    assert!(matches!(error, SendFdError::HasName { .. }), "{error:?}");
     assert!(error.to_string().contains("open it by that"), "{error}");
 
     let good = bytes_of(&memfd());
@@ -221,9 +221,9 @@ fn a_descriptor_of_something_else_is_refused() {
     assert!(matches!(open_fd(forged(b"", sealed_size())), Err(OpenError::Truncated { .. })));
     assert!(matches!(open_fd(forged(&[7; 8192], sealed_size())), Err(OpenError::NotAQueue { .. })));
     assert!(matches!(open_fd(forged(&good[..8192], sealed_size())), Err(OpenError::Truncated { .. })));
-    let mut damaged = good.clone();
-    damaged[0x38] ^= 1;
-    assert!(matches!(open_fd(forged(&damaged, sealed_size())), Err(OpenError::Damaged { .. })));
+    let mut corrupted = good.clone();
+    corrupted[0x38] ^= 1;
+    assert!(matches!(open_fd(forged(&corrupted, sealed_size())), Err(OpenError::Corrupted { .. })));
 }
 
 #[test]
@@ -232,13 +232,13 @@ fn what_is_no_queue_on_the_socket_is_refused() {
     (&here).write_all(b"RW-queue").unwrap();
     let error = receive(&there).unwrap_err();
     assert!(matches!(error, OpenError::NotReceived { .. }), "{error:?}");
-    assert!(error.to_string().contains("has to call `send_to`"), "{error}");
+    assert!(error.to_string().contains("has to call `send_fd`"), "{error}");
     drop(here);
     let error = receive(&there).unwrap_err();
     assert!(error.to_string().contains("was closed"), "{error}");
     // Nobody there any more.
-    let error = memfd().send_to(&there).unwrap_err();
-    assert!(matches!(error, HandOverError::Io { step: "sending the descriptor", .. }), "{error:?}");
+    let error = memfd().send_fd(&there).unwrap_err();
+    assert!(matches!(error, SendFdError::Io { step: "sending the descriptor", .. }), "{error:?}");
 }
 
 /// The kernel lets more descriptors into the air than one; none of those may stay open here.
@@ -250,7 +250,7 @@ fn no_descriptor_is_left_of_what_is_refused() {
         let before = count();
         for _ in 0..10 {
             let (here, there) = UnixStream::pair().unwrap();
-            memfd().send_to(&here).unwrap();
+            memfd().send_fd(&here).unwrap();
             assert!(receive(&there).is_ok());
             assert!(open_fd(forged(&bytes, SealFlag::empty())).is_err());
             assert!(open_fd(forged(&bytes[..100], sealed_size())).is_err());
@@ -264,11 +264,11 @@ fn dead_letters_need_a_name() {
     let options = Options::new().max_redeliveries(3);
     // SAFETY: nothing is made.
     let error = unsafe { mpmc::BytesQueue::create_memfd(&options) }.unwrap_err();
-    assert!(matches!(error, CreateError::BadOptions { .. }), "{error:?}");
+    assert!(matches!(error, CreateError::InvalidOptions { .. }), "{error:?}");
     assert!(error.to_string().contains("`max_redeliveries` needs a queue with a name"), "{error}");
     // SAFETY: only this test has it.
     let queue = unsafe { mpmc::BytesQueue::create_memfd(&small()) }.unwrap();
-    assert!(matches!(queue.dead_letters(), Err(OpenError::BadName { .. })));
+    assert!(matches!(queue.dead_letters(), Err(OpenError::InvalidName { .. })));
 }
 
 /// A program that was told a number, and nothing else.
@@ -285,7 +285,7 @@ fn another_program_inherits_it() {
         return;
     }
     let queue = memfd();
-    let descriptor = queue.inheritable().unwrap();
+    let descriptor = queue.inheritable_fd().unwrap();
     let mut child: Command =
         common::child_of(TEST, std::path::Path::new(&descriptor.as_raw_fd().to_string()));
     let output = Running::start(&mut child).finish().succeeded();

@@ -37,7 +37,7 @@ fn queue(options: &Options) -> (TempDir, BytesQueue) {
 
 /// A small one, which is full soon.
 fn small() -> Options {
-    Options::new().links(4).capacity(4096).participants(8)
+    Options::new().max_messages(4).ring_bytes(4096).max_participants(8)
 }
 
 /// Takes and releases what is there.
@@ -54,7 +54,7 @@ fn drain(consumer: &BytesConsumer) -> Vec<Vec<u8>> {
 
 #[test]
 fn messages_come_in_order_and_once() {
-    let (_dir, queue) = queue(&Options::new().links(64));
+    let (_dir, queue) = queue(&Options::new().max_messages(64));
     let (mut one, mut two) = (queue.producer().unwrap(), queue.producer().unwrap());
     let (first, second) = (queue.consumer().unwrap(), queue.consumer().unwrap());
     for i in 0..1000_u32 {
@@ -75,7 +75,7 @@ fn messages_come_in_order_and_once() {
 #[test]
 fn threads_share_the_work() {
     const MESSAGES: u64 = 20_000;
-    let (_dir, queue) = queue(&Options::new().links(16).capacity(4096));
+    let (_dir, queue) = queue(&Options::new().max_messages(16).ring_bytes(4096));
     let queue = &queue;
     let received: Vec<Vec<u64>> = std::thread::scope(|scope| {
         let _end = on_panic(|| queue.close());

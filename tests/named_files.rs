@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use common::{directory, in_child, names_in};
 use nix::libc;
 use ringway::spsc::BytesQueue;
-use ringway::{AttachError, CreateError, Notice, OpenError, Options, Sharing, mpmc};
+use ringway::{AttachError, CreateError, OpenError, Options, Sharing, Warning, mpmc};
 
 fn small() -> Options {
-    Options::new().capacity(4096)
+    Options::new().ring_bytes(4096)
 }
 
 fn create(path: &Path, options: &Options) -> Result<BytesQueue, CreateError> {
@@ -122,7 +122,7 @@ fn what_others_can_write_to_is_refused_unless_it_is_meant_so() {
                 Ok(_) => assert!(is_enough, "{mode:o} with {sharing:?}"),
                 Err(error) => {
                     assert!(!is_enough, "{mode:o} with {sharing:?}: {error}");
-                    assert!(matches!(error, OpenError::NotOurs { .. }), "{error:?}");
+                    assert!(matches!(error, OpenError::WrongOwnerOrMode { .. }), "{error:?}");
                     let message = error.to_string();
                     for part in [path.to_str().unwrap(), &format!("{mode:o}"), "Options::sharing", "trusted"]
                     {
@@ -152,15 +152,15 @@ fn a_file_of_another_user_is_refused() {
             return;
         }
         let error = open(&path, &Options::new()).unwrap_err();
-        assert!(matches!(error, OpenError::NotOurs { owner: 65534, own: 0, .. }), "{error:?}");
+        assert!(matches!(error, OpenError::WrongOwnerOrMode { owner: 65534, own: 0, .. }), "{error:?}");
         assert!(error.to_string().contains("one of user 65534"), "{error}");
-        assert!(matches!(open_or_create(&path), Err(OpenError::NotOurs { .. })));
+        assert!(matches!(open_or_create(&path), Err(OpenError::WrongOwnerOrMode { .. })));
         // The file's group is root's: it may be meant for that.
         set_mode(&path, 0o660);
         passes(&open(&path, &Options::new().sharing(Sharing::Group)).unwrap());
         nix::unistd::chown(&path, None, Some(65534.into())).unwrap();
         let result = open(&path, &Options::new().sharing(Sharing::Group));
-        assert!(matches!(result, Err(OpenError::NotOurs { .. })), "a group that is none of ours");
+        assert!(matches!(result, Err(OpenError::WrongOwnerOrMode { .. })), "a group that is none of ours");
         passes(&open(&path, &Options::new().sharing(Sharing::Everybody)).unwrap());
         println!("looked at all of them");
     });
@@ -230,7 +230,7 @@ fn inode_of(queue: &BytesQueue) -> u64 {
 
 /// Somebody puts links in the way of whoever creates a queue: these are never followed nor replaced.
 #[test]
-fn a_link_in_the_way_of_a_new_queue_is_left_alone() {
+fn a_symbolic_link_is_not_replaced() {
     let attempts = number_from("RINGWAY_SWAPS", 100_000) / 10;
     let dir = directory();
     let (name, target) = (dir.path().join("name"), dir.path().join("target"));
@@ -375,11 +375,11 @@ fn pages_are_mapped_in_advance_unless_it_was_said_otherwise() {
     const MIB: u64 = 16;
     let dir = directory();
     let path = dir.path().join("queue");
-    let options = Options::new().capacity((MIB << 20) as usize);
+    let options = Options::new().ring_bytes((MIB << 20) as usize);
     let queue = create(&path, &options).unwrap();
     let producer = queue.producer().unwrap();
     assert!(mapped(dir.path(), "Rss") >= MIB << 10, "{} KiB", mapped(dir.path(), "Rss"));
-    assert_eq!(queue.notices(), []);
+    assert_eq!(queue.warnings(), []);
     drop((producer, queue));
     let queue = open(&path, &Options::new().prefault(false)).unwrap();
     let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
@@ -391,17 +391,17 @@ fn pages_are_mapped_in_advance_unless_it_was_said_otherwise() {
 #[test]
 fn huge_pages_are_had_or_noted() {
     let capacity = 8 << 20;
-    let options = Options::new().capacity(capacity).huge_pages(true);
+    let options = Options::new().ring_bytes(capacity).huge_pages(true);
     let dir = directory();
     let path = dir.path().join("queue");
     let queue = create(&path, &options).unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
-    let notices = queue.notices();
-    if notices.is_empty() {
+    let warnings = queue.warnings();
+    if warnings.is_empty() {
         assert!(mapped(dir.path(), "ShmemPmdMapped") > 0, "nothing was noted, and there are none");
     } else {
-        assert!(matches!(notices[..], [Notice::NoHugePages { .. }]), "{notices:?}");
-        println!("{}", notices[0]);
+        assert!(matches!(warnings[..], [Warning::NoHugePages { .. }]), "{warnings:?}");
+        println!("{}", warnings[0]);
     }
     producer.send(&[7; 100_000]).unwrap();
     assert_eq!(&*consumer.try_recv().unwrap(), [7; 100_000]);
@@ -410,12 +410,12 @@ fn huge_pages_are_had_or_noted() {
     let path = dir.path().join("small");
     let queue = create(&path, &small().huge_pages(true)).unwrap();
     passes(&queue);
-    let notices = queue.notices();
-    let [Notice::NoHugePages { reason }] = &notices[..] else { panic!("{notices:?}") };
+    let warnings = queue.warnings();
+    let [Warning::NoHugePages { reason }] = &warnings[..] else { panic!("{warnings:?}") };
     assert!(!reason.is_empty());
-    assert!(notices[0].to_string().starts_with("no huge pages: "), "{}", notices[0]);
+    assert!(warnings[0].to_string().starts_with("no huge pages: "), "{}", warnings[0]);
     // A handle that did not ask notes nothing.
-    assert_eq!(open(&path, &Options::new()).unwrap().notices(), []);
+    assert_eq!(open(&path, &Options::new()).unwrap().warnings(), []);
 }
 
 /// The name stays the same when the process goes elsewhere.

@@ -156,8 +156,8 @@ fn bytes(producer: &mut BytesProducer, consumer: &BytesConsumer, fixed: Option<u
         assert_eq!(&*consumer.recv().unwrap(), &message[..len(round)]);
     });
     assert_allocates_nothing("bytes: claims, committed and given up", |round| {
-        producer.claim(len(round)).unwrap().abort();
-        let mut claim = producer.claim(len(round)).unwrap();
+        producer.reserve(len(round)).unwrap().abort();
+        let mut claim = producer.reserve(len(round)).unwrap();
         claim.fill(9);
         claim.commit().unwrap();
         assert!(consumer.recv().unwrap().iter().all(|byte| *byte == 9));
@@ -171,7 +171,7 @@ fn bytes(producer: &mut BytesProducer, consumer: &BytesConsumer, fixed: Option<u
     assert_allocates_nothing("bytes: batch", |round| {
         let mut batch = producer.batch().unwrap();
         for i in 0..5 {
-            batch.try_claim(len(round)).unwrap().fill(i);
+            batch.try_reserve(len(round)).unwrap().fill(i);
         }
         assert_eq!(batch.commit().unwrap(), 5);
         let frames = consumer.try_recv_many(usize::MAX).unwrap();
@@ -181,7 +181,7 @@ fn bytes(producer: &mut BytesProducer, consumer: &BytesConsumer, fixed: Option<u
 
 /// Copies stand in buffers that are used again.
 fn untrusted<K: Kind>(books: &[Book]) {
-    let (dir, options, limits) = (directory(), Options::new().capacity(RING), untrusted::Limits::new());
+    let (dir, options, limits) = (directory(), Options::new().ring_bytes(RING), untrusted::Limits::new());
     let path = dir.path().join("typed");
     let queue = untrusted::Queue::<Book, K>::create_with(path, &options, &limits).unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
@@ -219,7 +219,7 @@ fn steady_traffic_allocates_nothing() {
     assert_eq!(allocations(|| drop(std::hint::black_box(vec![0_u8; 100]))), 1);
 
     let dir = directory();
-    let options = Options::new().capacity(RING);
+    let options = Options::new().ring_bytes(RING);
     // SAFETY: nobody else knows the file.
     let queue = unsafe { Queue::<Book>::create_with(dir.path().join("typed"), &options) }.unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());

@@ -13,10 +13,10 @@ use nix::libc;
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use process::{
-    Child, Kind, Outcome, Place, Shape, Test, Words, ensure, number_from, progress, run, short_or_long,
+    Child, Kind, Outcome, Shape, Test, TestDir, Words, ensure, number_from, progress, run, short_or_long,
 };
 use ringway::spsc::{BytesConsumer, BytesProducer};
-use ringway::{RecvError, SendError, Wait};
+use ringway::{RecvError, SendError, WaitStrategy};
 
 const KINDS: [Kind; 4] = [
     Kind::new("variable, 4 KiB", 4096, Shape::Mixed { min: 0, max: 500 }),
@@ -46,8 +46,8 @@ fn main() -> ExitCode {
 /// The child has two producers and two consumers of an MPMC queue, and keeps it from being empty or full: looking whether
 /// somebody has died takes system calls.
 fn both_ends_mpmc(count: u64) -> Outcome {
-    let place = Place::new()?;
-    let options = ringway::Options::new().links(64).capacity(1 << 14);
+    let place = TestDir::new()?;
+    let options = ringway::Options::new().max_messages(64).ring_bytes(1 << 14);
     // SAFETY: only this test and its child know the file.
     let queue = unsafe { ringway::mpmc::BytesQueue::create_with(place.path(), &options) }?;
     let messages = messages(KINDS[0]);
@@ -148,11 +148,11 @@ fn until<R>(mut look: impl FnMut() -> Outcome<Option<R>>) -> Outcome<R> {
 
 /// The child sends.
 fn sending(kind: Kind, count: u64) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = kind.create(&place)?;
     let consumer = queue.consumer()?;
     // Were it asleep, the child would have to wake it.
-    consumer.set_wait(Wait::Spin);
+    consumer.set_wait_strategy(WaitStrategy::Spin);
     let messages = messages(kind);
     let taken = Words::new(1);
     let body = |pipe| {
@@ -207,12 +207,12 @@ fn send_some(
             producer.send(message).map(|()| 1)?
         }
         8 => {
-            until(|| when_room(producer.try_claim(message.len()).map(|claim| claim.abort())))?;
+            until(|| when_room(producer.try_reserve(message.len()).map(|claim| claim.abort())))?;
             until(|| when_room(producer.try_send(message)))?;
             1
         }
         16 => until(|| {
-            let mut claim = match producer.try_claim(message.len()) {
+            let mut claim = match producer.try_reserve(message.len()) {
                 Ok(claim) => claim,
                 Err(error) => return when_room(Err(error)),
             };
@@ -236,11 +236,11 @@ fn when_room<R>(result: Result<R, SendError>) -> Outcome<Option<R>> {
 
 /// The child receives.
 fn receiving(kind: Kind, count: u64) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = kind.create(&place)?;
     let mut producer = queue.producer()?;
     // As above.
-    producer.set_wait(Wait::Spin);
+    producer.set_wait_strategy(WaitStrategy::Spin);
     let messages = messages(kind);
     let words = Words::new(2);
     let (done, sent) = (&words[0], &words[1]);

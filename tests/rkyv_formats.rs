@@ -26,7 +26,7 @@ fn trade() -> Trade {
 
 fn create<T: Message>(path: &Path, value: &T) {
     // SAFETY: only these tests know the file.
-    let queue = unsafe { spsc::Queue::<T>::create_with(path, &Options::new().capacity(1024)) }.unwrap();
+    let queue = unsafe { spsc::Queue::<T>::create_with(path, &Options::new().ring_bytes(1024)) }.unwrap();
     queue.producer().unwrap().send(value).unwrap();
 }
 

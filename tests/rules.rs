@@ -30,13 +30,16 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("layout", &["sync"]),
     ("shared_ref", &[]),
     ("lane", &["layout", "prefetch", "shared_ref", "sync"]),
-    ("links", &["lane", "layout", "prefetch", "sync"]),
+    ("order_ring", &["lane", "layout", "prefetch", "sync"]),
     ("park", &["layout", "shared_ref", "sync"]),
     ("wait", &["park", "sync"]),
     ("error", &["layout", "wait"]),
     ("shm", &["error", "layout", "sync"]),
     ("reactor", &["park", "shm", "sync"]),
-    ("queue", &["describe", "error", "lane", "layout", "links", "park", "prefetch", "shm", "sync", "wait"]),
+    (
+        "queue",
+        &["describe", "error", "lane", "layout", "order_ring", "park", "prefetch", "shm", "sync", "wait"],
+    ),
     ("typed", &["describe", "error", "lane", "park", "queue", "shm", "wait"]),
 ];
 
@@ -183,8 +186,8 @@ fn planted_offences_are_found() {
     assert!(code("let c = '\"'; unsafe { f() } // '\"").names("unsafe"));
     assert!(code("/* a /* nested */ one */ unsafe { f() }").names("unsafe"));
     assert!(code("word.fetch_add(1, Relaxed)").calls(&OPERATIONS));
-    let imports = code("use crate::{lane::{self, Ref}, links::*, Role}; fn f() { crate::typed::g() }");
-    assert_eq!(imports.crate_names(), ["Role", "lane", "links", "typed"].into());
+    let imports = code("use crate::{lane::{self, Ref}, order_ring::*, Role}; fn f() { crate::typed::g() }");
+    assert_eq!(imports.crate_names(), ["Role", "lane", "order_ring", "typed"].into());
     assert_eq!(code(&"let x = 1;\n".repeat(351)).lines(), 351);
 }
 

@@ -8,34 +8,34 @@
 mod process;
 
 mod storm {
+    pub(crate) mod audit;
+    pub(crate) mod chaos;
     pub(crate) mod consumer;
-    pub(crate) mod hand;
     pub(crate) mod producer;
-    pub(crate) mod verdict;
-    pub(crate) mod weather;
+    pub(crate) mod self_report;
     pub(crate) mod worker;
 }
 
 use std::process::ExitCode;
 
-use process::{Many, Outcome, Place, Shape, Test, ensure, kills_so_far, number_from, run};
-use storm::weather::{Crew, rage};
+use process::{MpmcKind, Outcome, Shape, Test, TestDir, ensure, kills_so_far, number_from, run};
+use storm::chaos::{Crew, rage};
 
 const fn mixed(max: usize) -> Shape {
     Shape::Mixed { min: 8, max }
 }
 
 /// Small rings are full, empty and wrapping all the time; a large one holds much when somebody dies.
-const KINDS: [Many; 9] = [
-    Many::new("4 links, 4 KiB", 4, 4096, mixed(1984)),
-    Many::new("4 links, fixed 40", 4, 4096, Shape::Fixed(40)).start((1 << 32) - 1000),
-    Many::new("16 links, 8 KiB", 16, 8192, mixed(2000)).start((1 << 31) * 16 - 5000),
-    Many::new("16 links, no place to spare", 16, 4096, mixed(700)).participants(7),
-    Many::new("64 links, fixed 200", 64, 4096, Shape::Fixed(200)),
-    Many::new("64 links, at most once", 64, 16384, mixed(3000)).at_most_once(),
-    Many::new("64 links, dead letters", 64, 16384, mixed(3000)).max_redeliveries(2),
-    Many::new("1024 links, 64 KiB", 1024, 65536, mixed(3000)),
-    Many::new("1024 links, fixed 16", 1024, 65536, Shape::Fixed(16)),
+const KINDS: [MpmcKind; 9] = [
+    MpmcKind::new("4 links, 4 KiB", 4, 4096, mixed(1984)),
+    MpmcKind::new("4 links, fixed 40", 4, 4096, Shape::Fixed(40)).start((1 << 32) - 1000),
+    MpmcKind::new("16 links, 8 KiB", 16, 8192, mixed(2000)).start((1 << 31) * 16 - 5000),
+    MpmcKind::new("16 links, no place to spare", 16, 4096, mixed(700)).max_participants(7),
+    MpmcKind::new("64 links, fixed 200", 64, 4096, Shape::Fixed(200)),
+    MpmcKind::new("64 links, at most once", 64, 16384, mixed(3000)).at_most_once(),
+    MpmcKind::new("64 links, dead letters", 64, 16384, mixed(3000)).max_redeliveries(2),
+    MpmcKind::new("1024 links, 64 KiB", 1024, 65536, mixed(3000)),
+    MpmcKind::new("1024 links, fixed 16", 1024, 65536, Shape::Fixed(16)),
 ];
 
 /// A fourteenth of the kills each.
@@ -63,7 +63,7 @@ fn nothing_is_left() -> Outcome {
     println!("     {} processes were killed", kills_so_far());
     for entry in std::fs::read_dir("/dev/shm")? {
         let name = entry?.file_name();
-        ensure!(!name.to_string_lossy().starts_with(&Place::prefix()), "{name:?} is left");
+        ensure!(!name.to_string_lossy().starts_with(&TestDir::prefix()), "{name:?} is left");
     }
     Ok(())
 }

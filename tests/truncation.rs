@@ -20,7 +20,7 @@ const CAPACITY: usize = 1 << 16;
 const TIMEOUT: Duration = Duration::from_millis(50);
 
 fn guarded() -> Options {
-    Options::new().capacity(CAPACITY).guard_truncation(true)
+    Options::new().ring_bytes(CAPACITY).guard_truncation(true)
 }
 
 fn truncate(path: &Path, len: u64) {

@@ -47,7 +47,7 @@ fn order(id: u64) -> Order {
 #[test]
 fn nested_values_arrive_as_they_were_sent() {
     // A small ring, so that every way to wrap around and to be full comes up.
-    let (_dir, queue) = queue::<Order>(&Options::new().capacity(4096));
+    let (_dir, queue) = queue::<Order>(&Options::new().ring_bytes(4096));
     let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let mut next = 0;
     let mut receive = || {
@@ -84,7 +84,7 @@ fn next_is_there(rx: &ringway::spsc::Consumer<Order>) -> bool {
 
 #[test]
 fn batches_of_values_arrive_in_order() {
-    let (_dir, queue) = queue::<Order>(&Options::new().capacity(8192));
+    let (_dir, queue) = queue::<Order>(&Options::new().ring_bytes(8192));
     let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let values: Vec<_> = (0..1000).map(order).collect();
     let mut rest = &values[..];
@@ -108,7 +108,7 @@ fn batches_of_values_arrive_in_order() {
 /// Messages without bytes still take their commit word: there is room for so many, and no more.
 #[test]
 fn messages_without_content_fill_the_ring_too() {
-    let (_dir, queue) = queue::<()>(&Options::new().capacity(1024));
+    let (_dir, queue) = queue::<()>(&Options::new().ring_bytes(1024));
     let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
     for _ in 0..3 {
         let mut sent = 0;
@@ -139,7 +139,7 @@ struct Widest {
 /// is the most that it can do for out-of-line data.)
 #[test]
 fn types_of_large_alignment_stand_aligned_in_every_frame() {
-    let (_dir, queue) = queue::<Vec<Wide>>(&Options::new().capacity(4096));
+    let (_dir, queue) = queue::<Vec<Wide>>(&Options::new().ring_bytes(4096));
     let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
     for i in 0..1000_u32 {
         let value = vec![Wide { lanes: [i; 8] }; i as usize % 5];
@@ -162,7 +162,7 @@ fn types_of_large_alignment_stand_aligned_in_every_frame() {
 /// Empty slices at the very end of the ring: counting must not write anywhere, or lend anything.
 #[test]
 fn empty_parts_at_the_end_of_the_ring() {
-    let (_dir, queue) = queue::<(Vec<u64>, Vec<u64>, String)>(&Options::new().capacity(1024));
+    let (_dir, queue) = queue::<(Vec<u64>, Vec<u64>, String)>(&Options::new().ring_bytes(1024));
     let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
     for i in 0..500_u64 {
         let value = (vec![i; i as usize % 9], Vec::new(), String::new());
@@ -175,7 +175,7 @@ fn empty_parts_at_the_end_of_the_ring() {
 
 #[test]
 fn values_that_cannot_be_sent_are_refused_and_change_nothing() {
-    let (_dir, queue) = queue::<Vec<u8>>(&Options::new().capacity(4096));
+    let (_dir, queue) = queue::<Vec<u8>>(&Options::new().ring_bytes(4096));
     let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
     match tx.send(&vec![0; 5000]) {
         Err(SendError::TooLarge { len, max }) => {
@@ -309,7 +309,7 @@ fn handles_may_be_sent_and_frames_may_not() {
     use ringway::spsc::{BytesFrame, BytesFrames, Frame, Frames};
 
     fn may_be_sent<T: Send>() {}
-    may_be_sent::<ringway::spsc::Claim<'_>>();
+    may_be_sent::<ringway::spsc::ReservedFrame<'_>>();
     may_be_sent::<ringway::spsc::BytesBatch<'_>>();
     fn handles_of<K: Kind>() {
         may_be_sent::<ringway::Queue<Order, K>>();

@@ -37,7 +37,7 @@ fn is_same(archived: &ArchivedOrder, order: &Order) -> bool {
 }
 
 fn small() -> Options {
-    Options::new().capacity(16 * 1024)
+    Options::new().ring_bytes(16 * 1024)
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn find(path: &Path, text: &[u8]) -> u64 {
 }
 
 #[test]
-fn nobody_can_change_what_was_received() {
+fn received_messages_cannot_be_changed() {
     fn check<K: Kind>() {
         let dir = directory();
         let path = dir.path().join("q");
@@ -258,7 +258,7 @@ fn files_beyond_the_limit_are_refused() {
     let dir = directory();
     let path = dir.path().join("q");
     let limits = Limits::new().file(1 << 20);
-    drop(BytesQueue::<Spsc>::create_with(&path, &Options::new().capacity(1 << 20), &limits).unwrap());
+    drop(BytesQueue::<Spsc>::create_with(&path, &Options::new().ring_bytes(1 << 20), &limits).unwrap());
     let error = BytesQueue::<Spsc>::open_with(&path, &limits).unwrap_err();
     assert!(matches!(error, OpenError::TooLarge { limit: 0x10_0000, .. }));
     for part in [path.to_str().unwrap(), "1048576", "raise the limit"] {
@@ -268,13 +268,13 @@ fn files_beyond_the_limit_are_refused() {
     assert!(matches!(error, OpenError::TooLarge { limit: 0x10_0000, .. }));
     assert!(BytesQueue::<Spsc>::open(&path).is_ok());
     let own = dir.path().join("own");
-    let large = Options::new().capacity(1 << 20);
+    let large = Options::new().ring_bytes(1 << 20);
     BytesQueue::<Spsc>::open_or_create_with(&own, &large, &limits).expect("limits are for what others make");
     let wide = dir.path().join("wide");
-    let options = Options::new().capacity(4096).links(1 << 13).participants(4096);
+    let options = Options::new().ring_bytes(4096).max_messages(1 << 13).max_participants(4096);
     drop(BytesQueue::<Mpmc>::create_with(&wide, &options, &limits).unwrap());
     let error = BytesQueue::<Mpmc>::open_with(&wide, &Limits::new().file(u64::MAX)).unwrap_err();
-    assert!(error.to_string().contains("links times participants"), "{error}");
+    assert!(error.to_string().contains("maximum messages times maximum participants"), "{error}");
 }
 
 /// Whoever writes commit words can make a reader go round and round: not beyond where its sums would overflow.
@@ -284,7 +284,7 @@ fn a_reader_that_was_led_too_far_says_so() {
     let path = dir.path().join("q");
     let capacity = 4096_u64;
     let queue =
-        BytesQueue::<Spsc>::create_with(&path, &Options::new().capacity(4096), &Limits::new()).unwrap();
+        BytesQueue::<Spsc>::create_with(&path, &Options::new().ring_bytes(4096), &Limits::new()).unwrap();
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     let put = |offset: usize, value: u64| file.write_all_at(&value.to_ne_bytes(), offset as u64).unwrap();
     let last = (1_u64 << 62) + 2 * capacity;
@@ -303,7 +303,7 @@ fn a_reader_that_was_led_too_far_says_so() {
         put(at::FIRST_WORD + 4 * 1008, padding);
         match consumer.try_recv() {
             Ok(frame) => received += frame.len() / 1000,
-            Err(RecvError::Damaged(damaged)) => break damaged,
+            Err(RecvError::Corrupted(corrupted)) => break corrupted,
             Err(other) => panic!("{other}"),
         }
         assert!(received < 100, "it goes on for ever");

@@ -10,28 +10,28 @@ use common::old_kernel::without_futex_waitv;
 use common::{HANGS, directory, in_child};
 use ringway::spsc::Queue;
 use ringway::{
-    BytesConsumer, BytesQueue, Interest, Kind, Mpmc, Options, RecvError, SendError, Spsc, Wait, WaitError,
-    WaitSet,
+    BytesConsumer, BytesQueue, Interest, Kind, Mpmc, Options, RecvError, SendError, Spsc, WaitError, WaitSet,
+    WaitStrategy,
 };
 
-const STYLES: [Wait; 3] = [Wait::Spin, Wait::SpinThenPark, Wait::Park];
+const STYLES: [WaitStrategy; 3] = [WaitStrategy::Spin, WaitStrategy::SpinThenPark, WaitStrategy::Park];
 
 fn create<K: Kind>(directory: &Path, name: impl ToString) -> BytesQueue<K> {
     // SAFETY: nobody else knows the file.
     unsafe {
-        BytesQueue::create_with(directory.join(name.to_string()), &Options::new().capacity(4096)).unwrap()
+        BytesQueue::create_with(directory.join(name.to_string()), &Options::new().ring_bytes(4096)).unwrap()
     }
 }
 
 /// A set that waits so.
-fn set(wait: Wait) -> WaitSet {
+fn set(wait: WaitStrategy) -> WaitSet {
     let mut set = WaitSet::new();
-    set.set_wait(wait);
+    set.set_wait_strategy(wait);
     set
 }
 
 /// Every queue gets messages, from a thread of its own that waits for the answer before it goes on; all of them come.
-fn all_queues_are_heard<K: Kind>(count: usize, rounds: u64, wait: Wait) {
+fn all_queues_are_watched<K: Kind>(count: usize, rounds: u64, wait: WaitStrategy) {
     let dir = directory();
     let there: Vec<_> = (0..count).map(|number| create::<K>(dir.path(), number)).collect();
     let back: Vec<_> = (0..count).map(|number| create::<K>(dir.path(), format!("back-{number}"))).collect();
@@ -71,8 +71,8 @@ fn all_queues_are_heard<K: Kind>(count: usize, rounds: u64, wait: Wait) {
 #[test]
 fn two_queues() {
     for wait in STYLES {
-        all_queues_are_heard::<Spsc>(2, 300, wait);
-        all_queues_are_heard::<Mpmc>(2, 300, wait);
+        all_queues_are_watched::<Spsc>(2, 300, wait);
+        all_queues_are_watched::<Mpmc>(2, 300, wait);
     }
 }
 
@@ -82,7 +82,7 @@ fn as_many_as_the_kernel_takes_and_more() {
         let dir = directory();
         let queues: Vec<_> = (0..count).map(|number| create::<Spsc>(dir.path(), number)).collect();
         let consumers: Vec<_> = queues.iter().map(|queue| queue.consumer().unwrap()).collect();
-        let mut set = set(Wait::Park);
+        let mut set = set(WaitStrategy::Park);
         for last in [0, count / 2, count - 1] {
             let mut interests: Vec<_> = consumers.iter().map(Interest::messages).collect();
             thread::scope(|scope| {
@@ -98,13 +98,13 @@ fn as_many_as_the_kernel_takes_and_more() {
 fn on_a_kernel_without_futex_waitv() {
     in_child("on_a_kernel_without_futex_waitv", || {
         without_futex_waitv();
-        all_queues_are_heard::<Spsc>(3, 100, Wait::Park);
-        all_queues_are_heard::<Mpmc>(3, 100, Wait::SpinThenPark);
-        time_is_up(Wait::Park);
+        all_queues_are_watched::<Spsc>(3, 100, WaitStrategy::Park);
+        all_queues_are_watched::<Mpmc>(3, 100, WaitStrategy::SpinThenPark);
+        time_is_up(WaitStrategy::Park);
     });
 }
 
-fn time_is_up(wait: Wait) {
+fn time_is_up(wait: WaitStrategy) {
     let dir = directory();
     let consumers = [0, 1].map(|number| create::<Spsc>(dir.path(), number).consumer().unwrap());
     let [first, second] = &consumers;
@@ -128,20 +128,20 @@ fn room_and_messages_together_and_all_that_are_ready() {
     let [full, empty, some] = ["full", "empty", "some"].map(|name| create::<Mpmc>(dir.path(), name));
     let (mut writer, reader) = (full.producer().unwrap(), full.consumer().unwrap());
     let (empty, some) = (empty.consumer().unwrap(), (some.producer().unwrap(), some.consumer().unwrap()));
-    let (mut giver, taker) = some;
+    let (mut test_producer, test_consumer) = some;
     while writer.try_send(&[1; 500]).is_ok() {}
-    let mut set = set(Wait::Park);
+    let mut set = set(WaitStrategy::Park);
     let mut wait_for_room = |writer: &mut ringway::mpmc::BytesProducer, len| {
         let mut interests =
-            [Interest::room(writer, len), Interest::messages(&empty), Interest::messages(&taker)];
+            [Interest::room(writer, len), Interest::messages(&empty), Interest::messages(&test_consumer)];
         set.wait_timeout(&mut interests, Duration::from_millis(5)).map(<[usize]>::to_vec)
     };
     assert_eq!(wait_for_room(&mut writer, 500), Err(WaitError::Timeout));
-    giver.send(b"one").unwrap();
+    test_producer.send(b"one").unwrap();
     assert_eq!(wait_for_room(&mut writer, 500).unwrap(), [2]);
     drop(reader.recv().unwrap());
     assert_eq!(wait_for_room(&mut writer, 500).unwrap(), [0, 2]);
-    drop(taker.recv().unwrap());
+    drop(test_consumer.recv().unwrap());
     assert_eq!(wait_for_room(&mut writer, 500).unwrap(), [0]);
     writer.try_send(&[1; 500]).unwrap();
     assert!(matches!(writer.try_send(&[1; 500]), Err(SendError::Full)));
@@ -157,7 +157,7 @@ fn room_wakes() {
     let dir = directory();
     let queue = create::<Spsc>(dir.path(), "q");
     let (mut producer, mut consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
-    let mut set = set(Wait::Park);
+    let mut set = set(WaitStrategy::Park);
     for _ in 0..200 {
         while producer.try_send(&[1; 500]).is_ok() {}
         consumer = thread::scope(|scope| {
@@ -172,7 +172,7 @@ fn room_wakes() {
 }
 
 #[test]
-fn somebody_else_ends_a_wait() {
+fn another_thread_cancels_a_wait() {
     let dir = directory();
     let consumer = create::<Spsc>(dir.path(), "q").consumer().unwrap();
     for wait in STYLES {
@@ -193,8 +193,8 @@ fn the_end_is_ready<K: Kind>() {
     let dir = directory();
     let queue = create::<K>(dir.path(), "q");
     let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
-    consumer.end_with_producers(true);
-    let mut set = set(Wait::Park);
+    consumer.end_when_disconnected(true);
+    let mut set = set(WaitStrategy::Park);
     thread::scope(|scope| {
         scope.spawn(move || drop(producer));
         loop {

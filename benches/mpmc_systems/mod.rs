@@ -83,7 +83,7 @@ pub(crate) struct Setup {
 
 impl Setup {
     fn options(&self) -> Options {
-        Options::new().links(self.capacity).capacity(self.lane)
+        Options::new().max_messages(self.capacity).ring_bytes(self.lane)
     }
 
     fn contestant<S: System>(
@@ -140,7 +140,7 @@ pub(crate) fn contestants<const W: usize>(setup: Setup) -> Vec<Contestant> {
 pub(crate) fn idle_contestants<const W: usize>(setup: Setup) -> Vec<Contestant> {
     const IDLE: usize = 64;
     let one = |name, workers, idle| {
-        let options = setup.options().participants(IDLE + 2 * MOST);
+        let options = setup.options().max_participants(IDLE + 2 * MOST);
         let make = move || Ringway::<W>::new(&options, Way::Single, workers).with_idle(idle);
         setup.contestant(name, Family::Ringway, workers, make)
     };

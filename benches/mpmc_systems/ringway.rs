@@ -74,7 +74,7 @@ impl<const W: usize> Send for Side<BytesProducer, W> {
         match self.1 {
             Way::Single => {
                 for seq in first..first + count {
-                    let mut claim = producer.claim(W * 8).unwrap();
+                    let mut claim = producer.reserve(W * 8).unwrap();
                     fill::<W>(seq, &mut claim);
                     claim.commit().unwrap();
                 }
@@ -95,7 +95,7 @@ impl<const W: usize> Send for Side<BytesProducer, W> {
 
 #[inline(always)]
 fn try_single<const W: usize>(producer: &mut BytesProducer, seq: u64) -> Result<(), SendError> {
-    let mut claim = producer.try_claim(W * 8)?;
+    let mut claim = producer.try_reserve(W * 8)?;
     fill::<W>(seq, &mut claim);
     claim.commit()
 }

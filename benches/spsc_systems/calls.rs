@@ -24,7 +24,7 @@ pub(crate) fn calls(mut group: criterion::BenchmarkGroup<'_, criterion::measurem
         let (mut tx, rx) = (queue.0.producer().unwrap(), queue.0.consumer().unwrap());
         group.bench_function(format!("ringway bytes {name}"), |bencher| {
             bencher.iter(|| {
-                let mut claim = tx.try_claim(64).unwrap();
+                let mut claim = tx.try_reserve(64).unwrap();
                 fill::<8>(black_box(1), &mut claim);
                 claim.commit().unwrap();
                 black_box(rx.try_recv().unwrap()[0])

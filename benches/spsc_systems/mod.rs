@@ -27,9 +27,9 @@ pub(crate) struct System {
 /// Ringway and its yardsticks, for messages of `W` words and so many bytes of ring.
 pub(crate) fn systems<const W: usize>(ring: usize) -> Vec<System> {
     let bytes = W * 8;
-    let variable = move || Options::new().capacity(ring);
-    let fixed = move || Options::new().capacity(ring).fixed_len(bytes);
-    let typed = move || Options::new().capacity(ring).fixed_size();
+    let variable = move || Options::new().ring_bytes(ring);
+    let fixed = move || Options::new().ring_bytes(ring).fixed_len(bytes);
+    let typed = move || Options::new().ring_bytes(ring).fixed_size();
     let system = |name, run: Box<dyn Fn(u64) -> Duration>| System { name, run };
     vec![
         system("rtrb", Box::new(move |count| rtrb::<W>(ring, count))),

@@ -26,7 +26,7 @@ pub(super) fn bytes_single<const W: usize>(options: Options, count: u64, two: bo
         let queue = unsafe { BytesQueue::open(&path) }.unwrap();
         let mut tx = queue.producer().unwrap();
         for seq in 0..count {
-            let mut claim = tx.claim(W * 8).unwrap();
+            let mut claim = tx.reserve(W * 8).unwrap();
             fill::<W>(seq, &mut claim);
             claim.commit().unwrap();
         }
@@ -53,7 +53,7 @@ pub(super) fn bytes_batch<const W: usize>(options: Options, count: u64) -> Durat
         while seq < count {
             let mut batch = tx.batch().unwrap();
             for _ in 0..32.min(count - seq) {
-                match batch.try_claim(W * 8) {
+                match batch.try_reserve(W * 8) {
                     Ok(payload) => fill::<W>(seq, payload),
                     Err(_) => break,
                 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
-use ringway::{BytesQueue, Kind, RecvError, Wait};
+use ringway::{BytesQueue, Kind, RecvError, WaitStrategy};
 
 use super::processes::{Shared, in_two};
 use super::{Ringway, System};
@@ -15,7 +15,7 @@ fn processor_time() -> u64 {
 }
 
 /// The processor time of a process that waits so long, and of nothing else that it does.
-pub(crate) fn idle<K: Kind>(wait: Wait, time: Duration) -> Duration {
+pub(crate) fn idle<K: Kind>(wait: WaitStrategy, time: Duration) -> Duration {
     let way = Ringway::<K>::new().way("idle");
     let path = format!("/dev/shm/ringway-benches-{}-idle", std::process::id());
     let used: Shared<AtomicU64> = Shared::default();
@@ -24,7 +24,7 @@ pub(crate) fn idle<K: Kind>(wait: Wait, time: Duration) -> Duration {
     in_two(
         || {
             let consumer = open().consumer().unwrap();
-            consumer.set_wait(wait);
+            consumer.set_wait_strategy(wait);
             let before = processor_time();
             assert!(matches!(consumer.recv_timeout(time), Err(RecvError::Timeout)));
             used.store(processor_time() - before, Ordering::Relaxed);

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use ringway::{BytesConsumer, BytesProducer, BytesQueue, Kind, Options, Wait};
+use ringway::{BytesConsumer, BytesProducer, BytesQueue, Kind, Options, WaitStrategy};
 
 use processes::Shared;
 
@@ -86,7 +86,7 @@ impl<K: Kind> Ringway<K> {
 impl<K: Kind> System for Ringway<K> {
     fn way(&self, name: &str) -> Box<dyn Way> {
         let path = PathBuf::from(format!("/dev/shm/ringway-benches-{}-{name}", std::process::id()));
-        let options = Options::new().capacity(1 << 16);
+        let options = Options::new().ring_bytes(1 << 16);
         // SAFETY: only this benchmark knows the file.
         let queue = unsafe { BytesQueue::create_with(&path, &options) }.unwrap();
         Box::new(RingwayWay::<K> { path, queue })
@@ -109,7 +109,7 @@ impl<K: Kind> Way for RingwayWay<K> {
 
     fn receiver(&self) -> Box<dyn FnMut() -> u64 + '_> {
         let consumer: BytesConsumer<K> = self.open().consumer().unwrap();
-        consumer.set_wait(Wait::Park);
+        consumer.set_wait_strategy(WaitStrategy::Park);
         Box::new(move || u64::from_ne_bytes((*consumer.recv().unwrap()).try_into().unwrap()))
     }
 }

@@ -1,4 +1,4 @@
-//! The command line. What cannot be understood is quoted by an error, and must be as tame as everything else.
+//! The command line. What cannot be understood is quoted by an error, and must be as escape as everything else.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -7,7 +7,7 @@ use clap::Parser;
 use clap::error::{Error, RichFormatter};
 
 use crate::Cli;
-use crate::tame::{is_wild, tame_bytes};
+use crate::escape::{escape_bytes, is_unsafe_to_print};
 
 /// What is said on the command line; ends the process if that is not understood, or asks for help.
 pub(crate) fn parse() -> Cli {
@@ -16,14 +16,17 @@ pub(crate) fn parse() -> Cli {
 }
 
 fn exit(arguments: &[OsString], error: Error) -> ! {
-    if arguments.iter().all(|argument| argument.to_str().is_some_and(|text| !text.contains(is_wild))) {
+    if arguments
+        .iter()
+        .all(|argument| argument.to_str().is_some_and(|text| !text.contains(is_unsafe_to_print)))
+    {
         error.exit();
     }
     // The same error about arguments that can be shown. They are refused for the same reason, unless the reason was what cannot be
     // shown: then the error is not worth its quotations.
-    let tame =
-        arguments.iter().map(|argument| OsString::from_vec(tame_bytes(argument.as_bytes()).into_bytes()));
-    match Cli::try_parse_from(tame) {
+    let escape =
+        arguments.iter().map(|argument| OsString::from_vec(escape_bytes(argument.as_bytes()).into_bytes()));
+    match Cli::try_parse_from(escape) {
         Err(error) => error.exit(),
         Ok(_) => Error::<RichFormatter>::raw(
             error.kind(),

@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use clap_mangen::Man as Page;
 
 use crate::Cli;
-use crate::ending::Ending;
+use crate::ending::Outcome;
 
 #[derive(clap::Args)]
 pub(crate) struct Completions {
@@ -25,21 +25,21 @@ pub(crate) struct Man {
     out: Option<PathBuf>,
 }
 
-pub(crate) fn completions(arguments: &Completions) -> Result<Ending> {
+pub(crate) fn completions(arguments: &Completions) -> Result<Outcome> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Cli::command(), "ringway", &mut script);
     io::stdout().write_all(&script).context("writing to standard output")?;
-    Ok(Ending::Well)
+    Ok(Outcome::Well)
 }
 
-pub(crate) fn man(arguments: &Man) -> Result<Ending> {
+pub(crate) fn man(arguments: &Man) -> Result<Outcome> {
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
     match &arguments.out {
         None => io::stdout().write_all(&page(command)?).context("writing to standard output")?,
         Some(directory) => write_all(&command, directory)?,
     }
-    Ok(Ending::Well)
+    Ok(Outcome::Well)
 }
 
 fn write_all(command: &Command, directory: &Path) -> Result<()> {

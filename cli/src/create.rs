@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::ValueEnum;
 use ringway::inspect::{Inspector, QueueKind};
-use ringway::{CreateError, Delivery, Notice, Options, mpmc, spsc};
+use ringway::{CreateError, Delivery, Options, Warning, mpmc, spsc};
 
-use crate::ending::Ending;
+use crate::ending::Outcome;
 use crate::output::{Common, print_json, say};
 use crate::queue::SharingArguments;
 use crate::stat::{describe, json};
 use crate::text::parse_bytes;
 
-/// What may be said on the command line.
+/// Command-line arguments.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The name: a bare one is a file in /dev/shm, anything with a slash is a path
@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     align: Option<usize>,
     /// MPMC: how many messages the queue holds at most [default: 8192]
     #[arg(long, value_name = "N")]
-    links: Option<usize>,
+    max_messages: Option<usize>,
     /// MPMC: how many producers and consumers can be attached at a time, together [default: 64]
     #[arg(long, value_name = "N")]
     participants: Option<usize>,
@@ -67,7 +67,7 @@ impl Arguments {
     fn options(&self) -> Options {
         let mut options = Options::new().sharing(self.sharing.sharing.into());
         if let Some(bytes) = self.capacity {
-            options = options.capacity(bytes);
+            options = options.ring_bytes(bytes);
         }
         if let Some(bytes) = self.fixed {
             options = options.fixed_len(bytes);
@@ -75,11 +75,11 @@ impl Arguments {
         if let Some(bytes) = self.align {
             options = options.align(bytes);
         }
-        if let Some(links) = self.links {
-            options = options.links(links);
+        if let Some(max_messages) = self.max_messages {
+            options = options.max_messages(max_messages);
         }
         if let Some(participants) = self.participants {
-            options = options.participants(participants);
+            options = options.max_participants(participants);
         }
         if self.at_most_once {
             options = options.delivery(Delivery::AtMostOnce);
@@ -91,26 +91,26 @@ impl Arguments {
     }
 
     /// Returns what is to be said about it.
-    fn create(&self) -> Result<Vec<Notice>, CreateError> {
+    fn create(&self) -> Result<Vec<Warning>, CreateError> {
         let options = self.options();
         match self.kind {
             Kind::Spsc => {
                 // SAFETY: the file is new, and this process does nothing with it but close it.
                 let queue = unsafe { spsc::BytesQueue::create_with(&self.queue, &options) }?;
-                Ok(queue.notices())
+                Ok(queue.warnings())
             }
             Kind::Mpmc => {
                 // SAFETY: as above.
                 let queue = unsafe { mpmc::BytesQueue::create_with(&self.queue, &options) }?;
-                Ok(queue.notices())
+                Ok(queue.warnings())
             }
         }
     }
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
-    let (was_there, notices) = match arguments.create() {
-        Ok(notices) => (false, notices),
+pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
+    let (was_there, warnings) = match arguments.create() {
+        Ok(warnings) => (false, warnings),
         Err(CreateError::AlreadyExists { .. }) if arguments.if_missing => (true, Vec::new()),
         Err(error) => return Err(error.into()),
     };
@@ -132,9 +132,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
     } else if !arguments.common.quiet {
         let done = if was_there { "exists" } else { "created" };
         say!(&mut out, "{}: {done}: {}", inspector.path().display(), describe(header))?;
-        for notice in notices {
+        for notice in warnings {
             say!(&mut out, "{}: {notice}", inspector.path().display())?;
         }
     }
-    Ok(Ending::Well)
+    Ok(Outcome::Well)
 }

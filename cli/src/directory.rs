@@ -58,9 +58,9 @@ pub(crate) fn is_broken_queue(error: &OpenError) -> bool {
         OpenError::WrongEndianness { .. }
         | OpenError::WrongVersion { .. }
         | OpenError::UnknownFeatures { .. }
-        | OpenError::Unfinished { .. }
+        | OpenError::Incomplete { .. }
         | OpenError::WrongKind { .. }
-        | OpenError::Damaged { .. } => true,
+        | OpenError::Corrupted { .. } => true,
         _ => false,
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 /// How a command ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum Outcome {
     Well,
     /// `doctor` found something that is still wrong.
     Findings,
@@ -14,13 +14,13 @@ pub(crate) enum Ending {
     Interrupted,
 }
 
-impl From<Ending> for ExitCode {
-    fn from(ending: Ending) -> Self {
+impl From<Outcome> for ExitCode {
+    fn from(ending: Outcome) -> Self {
         Self::from(match ending {
-            Ending::Well => 0,
-            Ending::Findings => 3,
-            Ending::Short => 4,
-            Ending::Interrupted => 130,
+            Outcome::Well => 0,
+            Outcome::Findings => 3,
+            Outcome::Short => 4,
+            Outcome::Interrupted => 130,
         })
     }
 }

@@ -10,13 +10,13 @@ use ringway::inspect::Snapshot;
 use serde::Serialize;
 
 use crate::directory::{self, DEFAULT};
-use crate::ending::Ending;
+use crate::ending::Outcome;
 use crate::interrupt;
 use crate::json_path::JsonPath;
 use crate::output::{Common, FILES, Paint, Progress, print_json, say};
 use crate::text::{bytes, counted, duration, parse_duration};
 
-/// What may be said on the command line.
+/// Command-line arguments.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Directories to look at
@@ -56,7 +56,7 @@ struct Candidate {
     error: Option<String>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
+pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     interrupt::watch()?;
     let mut candidates = Vec::new();
     for directory in &arguments.directories {
@@ -64,8 +64,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
         candidates.extend(leftovers(arguments, directory)?);
     }
     let ending = match arguments.remove && remove(arguments, &mut candidates) {
-        true => Ending::Interrupted,
-        false => Ending::Well,
+        true => Outcome::Interrupted,
+        false => Outcome::Well,
     };
     let mut out = io::BufWriter::new(io::stdout().lock());
     for candidate in &candidates {
@@ -118,7 +118,7 @@ fn unused(arguments: &Arguments, directory: &Path) -> Result<Vec<Candidate>> {
     let mut progress = Progress::new(queues.len() as u64, FILES, arguments.common.quiet);
     for (path, inspector) in queues {
         progress.inc(1);
-        // What is damaged is for the doctor, and for a person to decide.
+        // What is corrupted is for the doctor, and for a person to decide.
         let Ok(snapshot) = inspector.and_then(|inspector| inspector.snapshot()) else { continue };
         if snapshot.is_in_use() || snapshot.age().is_some_and(|age| age < arguments.min_age) {
             continue;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bench/                                  measures
-//! stat/  top/  peek/  schema.rs           look: through `ringway::inspect`, so that no live queue notices
+//! stat/  top/  peek/  schema.rs           look: through `ringway::inspect`, so that no live queue warnings
 //! fields/                                 what is in messages of known types
 //! doctor/  gc.rs                          look, and put in order if they are told to: `ringway::recover`, `unlink_if_unused`
 //! create.rs  send.rs  recv/               take part
@@ -11,7 +11,7 @@
 //! completions.rs                          shell completions and man pages, from the same definitions
 //! directory.rs  queue.rs  framing.rs      what several of them need: finding and opening queues, messages in streams,
 //! interrupt.rs  output.rs  text.rs        Ctrl-C, standard output and colours, numbers for people
-//! tame.rs                                 what may reach a terminal
+//! escape.rs                                 what may reach a terminal
 //! ```
 
 #![deny(clippy::print_stdout, clippy::print_stderr, reason = "`output` tames what reaches a terminal")]
@@ -24,6 +24,7 @@ mod create;
 mod directory;
 mod doctor;
 mod ending;
+mod escape;
 mod fields;
 mod framing;
 mod gc;
@@ -37,7 +38,6 @@ mod schema;
 mod send;
 mod stat;
 mod sync;
-mod tame;
 mod text;
 mod top;
 
@@ -46,7 +46,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use ending::Ending;
+use ending::Outcome;
 use output::complain;
 
 /// Message queues between processes, in mapped files: create, inspect, use, repair and measure them.
@@ -106,7 +106,7 @@ enum Command {
     },
 }
 
-fn run(command: Command) -> Result<Ending> {
+fn run(command: Command) -> Result<Outcome> {
     match command {
         Command::Create(arguments) => create::run(&arguments),
         Command::Stat(arguments) => stat::run(&arguments),
@@ -121,8 +121,8 @@ fn run(command: Command) -> Result<Ending> {
         Command::Gc(arguments) => gc::run(&arguments),
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Man(arguments) => completions::man(&arguments),
-        Command::Bench(arguments) => bench::run(&arguments).map(|()| Ending::Well),
-        Command::BenchWorker { task } => bench::work(&task).map(|()| Ending::Well),
+        Command::Bench(arguments) => bench::run(&arguments).map(|()| Outcome::Well),
+        Command::BenchWorker { task } => bench::work(&task).map(|()| Outcome::Well),
     }
 }
 
@@ -134,7 +134,7 @@ fn main() -> ExitCode {
             // Where it was interrupted is of no interest.
             Some(interrupted) => {
                 complain!("{interrupted}");
-                Ending::Interrupted.into()
+                Outcome::Interrupted.into()
             }
             None => {
                 complain!("{error:#}");

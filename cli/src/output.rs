@@ -10,7 +10,7 @@ use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::tame::{Painted, Style, tame, tame_json, tamed};
+use crate::escape::{Painted, Style, escape, escape_json, escape_lines};
 
 /// What every command takes that prints.
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -94,7 +94,7 @@ impl Rows {
 
     /// A cell is one line, whatever is in it.
     pub(crate) fn add(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.0.add_row(cells.into_iter().map(|cell| tame(&cell).into_owned()));
+        self.0.add_row(cells.into_iter().map(|cell| escape(&cell).into_owned()));
     }
 
     /// The header, and a line for each row; indented.
@@ -105,14 +105,14 @@ impl Rows {
 
 /// Prints part of a line, in which nothing is obeyed by a terminal but colours of [`Paint`].
 pub(crate) fn print(out: &mut impl Write, text: std::fmt::Arguments<'_>) -> Result<()> {
-    print_raw(out, &tamed(text))
+    print_raw(out, &escape_lines(text))
 }
 
 pub(crate) fn print_line(out: &mut impl Write, text: std::fmt::Arguments<'_>) -> Result<()> {
-    print_raw(out, &(tamed(text) + "\n"))
+    print_raw(out, &(escape_lines(text) + "\n"))
 }
 
-/// Prints lines that are tame already.
+/// Prints lines that are escape already.
 pub(crate) fn print_raw(out: &mut impl Write, text: &str) -> Result<()> {
     out.write_all(text.as_bytes()).context("writing to standard output")
 }
@@ -123,14 +123,14 @@ pub(crate) fn print_json(out: &mut impl Write, value: &impl Serialize, is_one_li
         true => serde_json::to_string(value)?,
         false => serde_json::to_string_pretty(value)?,
     };
-    print_raw(out, &tame_json(&text))?;
+    print_raw(out, &escape_json(&text))?;
     print_raw(out, "\n")
 }
 
-/// Says something on standard error, in one line and as tame as what is printed.
+/// Says something on standard error, in one line and as escape as what is printed.
 pub(crate) fn complain_line(text: std::fmt::Arguments<'_>) {
     // Nobody can be told that this failed.
-    let _ = writeln!(io::stderr(), "ringway: {}", tamed(text));
+    let _ = writeln!(io::stderr(), "ringway: {}", escape_lines(text));
 }
 
 /// Whether whoever read our output went away: no failure of ours.

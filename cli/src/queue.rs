@@ -55,9 +55,9 @@ pub(crate) fn open(name: &Path, arguments: SharingArguments) -> Result<BytesQueu
     };
     let advice = match &queue {
         Err(OpenError::WrongType { .. }) => {
-            Some("this takes part only in queues of bytes; `ringway peek` looks into others")
+            Some("this command works on queues of bytes only; `ringway peek` shows others")
         }
-        Err(OpenError::NotOurs { .. }) => Some(
+        Err(OpenError::WrongOwnerOrMode { .. }) => Some(
             "others can write to this queue; if they are trusted, say `--sharing group` or `--sharing everybody`",
         ),
         _ => None,

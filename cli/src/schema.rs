@@ -8,13 +8,13 @@ use ringway::inspect::{Inspector, SchemaHeader};
 use ringway::schema::Description;
 use serde::Serialize;
 
-use crate::ending::Ending;
+use crate::ending::Outcome;
 use crate::fields::{Type, outline};
 use crate::output::{Common, Paint, print_json, say};
 use crate::stat::{json, shape};
 use crate::text::{counted, hex};
 
-/// What may be said on the command line.
+/// Command-line arguments.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The queue
@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
     common: Common,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
+pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     let inspector = Inspector::open(&arguments.queue)?;
     let header = inspector.header();
     let description = match header.schema.format {
@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
     let mut out = io::stdout().lock();
     if arguments.json {
         print_json(&mut out, &Json::new(&header.schema, text), false)?;
-        return Ok(Ending::Well);
+        return Ok(Outcome::Well);
     }
     let paint = Paint::new(arguments.common.color);
     if !arguments.common.quiet {
@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
         say!(&mut out, "  fields")?;
         fields.iter().try_for_each(|line| say!(&mut out, "  {line}"))?;
     }
-    Ok(Ending::Well)
+    Ok(Outcome::Well)
 }
 
 /// What a header says about its messages, and what the file says of their types.

@@ -12,14 +12,14 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use ringway::{BytesProducer, Kind, SendError};
 
-use crate::ending::Ending;
+use crate::ending::Outcome;
 use crate::framing::{Format, Next};
 use crate::interrupt;
 use crate::output::{BYTES, Common, Progress, STREAM, complain};
 use crate::queue::{self, BytesQueue, SharingArguments};
 use crate::text::{counted, parse_duration};
 
-/// What may be said on the command line.
+/// Command-line arguments.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The queue
@@ -48,7 +48,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Messages that go out together.
 const BATCH: usize = 255;
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
+pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     interrupt::watch()?;
     match queue::open(&arguments.queue, arguments.sharing)? {
         BytesQueue::Spsc(queue) => send(arguments, queue.producer()?, queue.path()),
@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
     }
 }
 
-fn send<K: Kind>(arguments: &Arguments, producer: BytesProducer<K>, path: &Path) -> Result<Ending> {
+fn send<K: Kind>(arguments: &Arguments, producer: BytesProducer<K>, path: &Path) -> Result<Outcome> {
     let mut pump = Pump {
         producer,
         path,
@@ -79,7 +79,7 @@ fn send<K: Kind>(arguments: &Arguments, producer: BytesProducer<K>, path: &Path)
             pump.send_all(&messages)?
         }
     };
-    if ending == Ending::Short && !arguments.common.quiet {
+    if ending == Outcome::Short && !arguments.common.quiet {
         complain!(
             "{}: there was no room until the time was up; {} sent before. Is a consumer running?",
             path.display(),
@@ -109,14 +109,14 @@ struct Pump<'a, K: Kind> {
 }
 
 impl<K: Kind> Pump<'_, K> {
-    fn send_stream(&mut self, input: &impl AsFd, format: Format, progress: &mut Progress) -> Result<Ending> {
+    fn send_stream(&mut self, input: &impl AsFd, format: Format, progress: &mut Progress) -> Result<Outcome> {
         // A pipe takes more at a time then; if not, it goes on as it is.
         let _ = fcntl(input, FcntlArg::F_SETPIPE_SZ(BUFFER as i32));
         let mut buffer = vec![0; BUFFER];
         let mut filled = 0;
         loop {
             if !interrupt::wait_readable(input)? {
-                return Ok(Ending::Interrupted);
+                return Ok(Outcome::Interrupted);
             }
             let read = match nix::unistd::read(input, &mut buffer[filled..]) {
                 Ok(read) => read,
@@ -127,7 +127,7 @@ impl<K: Kind> Pump<'_, K> {
             progress.inc(read as u64);
             let is_end = read == 0;
             let (used, ending) = self.send_complete(&buffer[..filled], format, is_end)?;
-            if ending != Ending::Well || is_end || self.sent >= self.limit {
+            if ending != Outcome::Well || is_end || self.sent >= self.limit {
                 return Ok(ending);
             }
             buffer.copy_within(used..filled, 0);
@@ -137,7 +137,7 @@ impl<K: Kind> Pump<'_, K> {
     }
 
     /// Sends the messages that are complete; returns how much of the stream they took.
-    fn send_complete(&mut self, stream: &[u8], format: Format, is_end: bool) -> Result<(usize, Ending)> {
+    fn send_complete(&mut self, stream: &[u8], format: Format, is_end: bool) -> Result<(usize, Outcome)> {
         let mut used = 0;
         loop {
             let mut batch: [&[u8]; BATCH] = [&[]; BATCH];
@@ -162,10 +162,10 @@ impl<K: Kind> Pump<'_, K> {
                 count += 1;
             }
             if count == 0 {
-                return Ok((used, Ending::Well));
+                return Ok((used, Outcome::Well));
             }
             let ending = self.send_all(&batch[..count])?;
-            if ending != Ending::Well {
+            if ending != Outcome::Well {
                 return Ok((used, ending));
             }
         }
@@ -189,7 +189,7 @@ impl<K: Kind> Pump<'_, K> {
     }
 
     /// Sends messages in order, waiting for room.
-    fn send_all(&mut self, mut messages: &[&[u8]]) -> Result<Ending> {
+    fn send_all(&mut self, mut messages: &[&[u8]]) -> Result<Outcome> {
         while !messages.is_empty() && self.sent < self.limit {
             let most = (self.limit - self.sent).min(messages.len() as u64) as usize;
             match self.producer.try_send_many(&messages[..most]) {
@@ -199,7 +199,7 @@ impl<K: Kind> Pump<'_, K> {
                 }
                 Err(SendError::Full) => {
                     let ending = self.send_patiently(messages[0])?;
-                    if ending != Ending::Well {
+                    if ending != Outcome::Well {
                         return Ok(ending);
                     }
                     messages = &messages[1..];
@@ -207,10 +207,10 @@ impl<K: Kind> Pump<'_, K> {
                 Err(error) => return Err(self.failed(error)),
             }
         }
-        Ok(Ending::Well)
+        Ok(Outcome::Well)
     }
 
-    fn send_patiently(&mut self, message: &[u8]) -> Result<Ending> {
+    fn send_patiently(&mut self, message: &[u8]) -> Result<Outcome> {
         let start = Instant::now();
         let deadline = self.timeout.map(|timeout| start + timeout);
         loop {
@@ -219,10 +219,10 @@ impl<K: Kind> Pump<'_, K> {
             match self.producer.send_timeout(message, left.min(interrupt::SLICE)) {
                 Ok(()) => {
                     self.sent += 1;
-                    return Ok(Ending::Well);
+                    return Ok(Outcome::Well);
                 }
-                Err(SendError::Timeout) if interrupt::is_requested() => return Ok(Ending::Interrupted),
-                Err(SendError::Timeout) if left.is_zero() => return Ok(Ending::Short),
+                Err(SendError::Timeout) if interrupt::is_requested() => return Ok(Outcome::Interrupted),
+                Err(SendError::Timeout) if left.is_zero() => return Ok(Outcome::Short),
                 Err(SendError::Timeout) => self.say_full(start),
                 Err(error) => return Err(self.failed(error)),
             }

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use ringway::inspect::{Inspector, Survival};
 
-use crate::Ending;
+use crate::Outcome;
 use crate::output::{Common, say};
 
-/// What may be said on the command line.
+/// Command-line arguments.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Queues
@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     common: Common,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
+pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     let mut out = io::stdout().lock();
     for name in &arguments.queues {
         ringway::sync(name)?;
@@ -35,5 +35,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
         };
         say!(&mut out, "{}: {state}", inspector.path().display())?;
     }
-    Ok(Ending::Well)
+    Ok(Outcome::Well)
 }

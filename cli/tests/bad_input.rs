@@ -78,7 +78,7 @@ fn a_queue_whose_header_is_damaged() {
     let place = Place::new();
     let path = place.create("queue", &[]);
     overwrite(&path, 0x38, &[0xff]);
-    all_fail(&path, 3, &["the header is damaged", "create it anew"]);
+    all_fail(&path, 3, &["the header is corrupted", "create it anew"]);
     let path = place.create("version", &[]);
     overwrite(&path, 0x08, &[9]);
     all_fail(&path, 3, &["version 9", "version 3"]);
@@ -95,26 +95,26 @@ fn a_queue_whose_words_are_damaged() {
         ringway("send").arg(&path).args(["one", "two"]).run().well();
         // `head`, far beyond `tail`.
         overwrite(&path, 0x580, &(1_u64 << 50).to_ne_bytes());
-        ringway("stat").arg(&path).run().well().says(&["damaged", "head", path.to_str().unwrap()]);
-        ringway("doctor").arg(&path).run().code(3).says(&["error", "damaged", "create it anew"]);
+        ringway("stat").arg(&path).run().well().says(&["corrupted", "head", path.to_str().unwrap()]);
+        ringway("doctor").arg(&path).run().code(3).says(&["error", "corrupted", "create it anew"]);
         let repaired = ringway("doctor").arg("--repair").arg(&path).run().code(3);
-        assert!(repaired.stdout().contains("damaged") && path.exists());
+        assert!(repaired.stdout().contains("corrupted") && path.exists());
         assert!(
             !repaired.stdout().contains("repaired"),
-            "no repair of what is damaged: {}",
+            "no repair of what is corrupted: {}",
             repaired.stdout()
         );
         if kind == "spsc" {
-            ringway("peek").arg(&path).run().fails(&["damaged", path.to_str().unwrap()]);
+            ringway("peek").arg(&path).run().fails(&["corrupted", path.to_str().unwrap()]);
         } else {
             // (An SPSC consumer makes `head` anew when it attaches.)
-            ringway("recv").arg(&path).run().fails(&["damaged", path.to_str().unwrap()]);
+            ringway("recv").arg(&path).run().fails(&["corrupted", path.to_str().unwrap()]);
         }
     }
 }
 
 #[test]
-fn a_typed_queue_is_looked_into_but_not_taken_part_in() {
+fn a_typed_queue_can_be_inspected_but_not_attached() {
     let place = Place::new();
     let path = place.at("typed");
     // SAFETY: only this test knows the file.
@@ -184,7 +184,7 @@ fn arguments_that_make_no_sense() {
         &["recv", path, "--timeout", "x"],
         &["peek", path, "--bytes", "10x"],
         &["create", path, "--kind", "both"],
-        &["create", path, "--capacity", "1.5M"],
+        &["create", path, "--ring-bytes", "1.5M"],
         &["gc", "--min-age", "yesterday"],
         &["top", "--interval", "0"],
         &["completions", "cmd"],

@@ -112,7 +112,7 @@ fn bad_arguments_are_explained() {
         (&["--cores", "0"], 2, "expected two core numbers"),
         (&["--runs", "0"], 2, "0 is not in 1..=1000"),
         (&["--cores", "0,4000", "--quick", "--runs", "1"], 1, "choose others with --cores"),
-        (&["--capacity", "64", "--quick", "--runs", "1", "--only", "variable/64/single"], 1, "at most 16"),
+        (&["--ring-bytes", "64", "--quick", "--runs", "1", "--only", "variable/64/single"], 1, "at most 16"),
     ] {
         let output = bench(arguments);
         let errors = String::from_utf8(output.stderr).unwrap();

@@ -22,7 +22,7 @@ fn create_makes_what_is_asked_for() {
     assert_eq!(stat(&path)["uuid"], made["uuid"], "the same queue as before");
     ringway("create").args(["--if-missing", "-k", "mpmc", name]).run().fails(&[name, "SPSC", "another name"]);
 
-    let path = place.create("fixed", &["--fixed", "24", "--capacity", "64K", "--align", "8"]);
+    let path = place.create("fixed", &["--fixed", "24", "--ring-bytes", "64K", "--align", "8"]);
     let made = stat(&path);
     assert_eq!(
         (made["geometry"]["message_bytes"].as_u64(), made["geometry"]["align"].as_u64()),
@@ -31,7 +31,7 @@ fn create_makes_what_is_asked_for() {
 
     let path = place.at("mpmc");
     let options =
-        ["-k", "mpmc", "--links", "100", "--participants", "5", "--max-redeliveries", "3", "--json"];
+        ["-k", "mpmc", "--max-messages", "100", "--participants", "5", "--max-redeliveries", "3", "--json"];
     let made = ringway("create").args(options).arg(&path).run().well().json();
     assert_eq!(made["geometry"]["links"], 128);
     assert_eq!(made["geometry"]["participants"], 5);
@@ -40,7 +40,7 @@ fn create_makes_what_is_asked_for() {
     assert_eq!(stat(&path)["geometry"]["delivery"], "at-most-once");
 
     let path = place.at("wrong");
-    let done = ringway("create").args(["--links", "100"]).arg(&path).run().fails(&["links", "MPMC"]);
+    let done = ringway("create").args(["--max-messages", "100"]).arg(&path).run().fails(&["links", "MPMC"]);
     assert!(!path.exists() && done.stdout().is_empty());
     ringway("create").args(["--align", "3"]).arg(&path).run().fails(&["alignment", "power of two"]);
     let nowhere = place.at("no/such/directory");
@@ -52,7 +52,7 @@ fn create_makes_what_is_asked_for() {
 }
 
 #[test]
-fn stat_says_what_is_in_a_queue_and_who_takes_part() {
+fn stat_shows_backlog_and_participants() {
     let place = Place::new();
     let path = place.create("queue", &["-k", "mpmc", "--participants", "4"]);
     // SAFETY: only this test uses the file.
@@ -264,7 +264,7 @@ fn top_draws_the_queues_of_a_directory_until_a_key_is_pressed() {
 }
 
 #[test]
-fn dead_letters_are_counted_where_they_come_from() {
+fn dead_letters_are_counted_in_the_source_queue() {
     let place = Place::new();
     let path = place.create("queue", &["-k", "mpmc", "--max-redeliveries", "1"]);
     ringway("send").arg(&path).arg("bad").run().well();

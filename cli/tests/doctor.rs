@@ -55,7 +55,7 @@ fn held(queue: &Path) -> u64 {
 
 /// A queue whose only consumer holds messages; they are larger than a pipe together.
 fn with_holder(place: &Place, kind: &str) -> (std::path::PathBuf, Participant) {
-    let path = place.create("queue", &["--kind", kind, "--capacity", "8M"]);
+    let path = place.create("queue", &["--kind", kind, "--ring-bytes", "8M"]);
     let consumer = Participant::consumer(&path);
     until("the consumer attaches", || alive(&path) == 1);
     let line = "x".repeat(100_000) + "\n";
@@ -123,7 +123,7 @@ fn the_stopped_are_named() {
 #[test]
 fn a_full_queue_is_said_to_be_full() {
     let place = Place::new();
-    let path = place.create("queue", &["--capacity", "4K"]);
+    let path = place.create("queue", &["--ring-bytes", "4K"]);
     let done = ringway("send").args(["--timeout", "0"]).arg(&path).input("0123456789\n".repeat(1000)).run();
     done.code(4).complains(&[path.to_str().unwrap(), "no room", "consumer"]);
     ringway("doctor").arg(&path).run().code(3).says(&["it is full", "nobody receives"]);
@@ -163,7 +163,7 @@ fn what_was_unlinked_is_removed_by_the_repair() {
 }
 
 #[test]
-fn gc_lists_and_removes_what_nobody_uses() {
+fn gc_lists_and_removes_unused_queues() {
     let place = Place::new();
     let used = place.create("used", &[]);
     let consumer = Participant::consumer(&used);

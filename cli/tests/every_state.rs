@@ -1,4 +1,4 @@
-//! `doctor`, `stat` and `peek` in every state that an operation leaves when it is killed: they call no healthy queue damaged, do
+//! `doctor`, `stat` and `peek` in every state that an operation leaves when it is killed: they call no healthy queue corrupted, do
 //! not advise to remove it or to make it anew, change nothing, and what `doctor --repair` has repaired works and has lost nothing.
 //!
 //! The states are those of the library's `every_instruction`, wherever the file changes: once with the participants alive, and

@@ -108,7 +108,7 @@ fn bytes_stay_bytes() {
 fn long_messages_say_how_to_read_all_of_them() {
     let place = Place::new();
     let path = place.at("long");
-    let options = Options::new().capacity(16 << 20);
+    let options = Options::new().ring_bytes(16 << 20);
     // SAFETY: only this test uses the file.
     let queue = unsafe { ringway::spsc::Queue::<Vec<u64>>::create_with(&path, &options) }.unwrap();
     let mut producer = queue.producer().unwrap();
@@ -132,7 +132,7 @@ fn long_messages_say_how_to_read_all_of_them() {
 fn many_messages_come_in_their_order() {
     let place = Place::new();
     let path = place.at("many");
-    let options = Options::new().capacity(16 << 20);
+    let options = Options::new().ring_bytes(16 << 20);
     // SAFETY: only this test uses the file.
     let queue = unsafe { ringway::spsc::Queue::<Vec<u64>>::create_with(&path, &options) }.unwrap();
     let mut producer = queue.producer().unwrap();
@@ -181,7 +181,7 @@ fn what_comes_is_followed() {
 #[test]
 fn what_is_damaged_is_shown_as_far_as_it_can_be() {
     let place = Place::new();
-    let path = place.at("damaged");
+    let path = place.at("corrupted");
     with_ticks(&path, 0..1);
     let object = ringway("peek").args(["--json", "--bytes", "1M"]).arg(&path).run().well().json();
     let hex = object["payload_hex"].as_str().unwrap();

@@ -39,7 +39,7 @@ fn a_sender_does_not_go_on_into_a_file_without_a_name() {
             place.create("queue", &["--kind", "mpmc"]);
         }
         // It ends while its input is open.
-        until("it notices", || {
+        until("it warnings", || {
             input.write_all(b"line\n").is_err() || sender.child().try_wait().unwrap().is_some()
         });
         assert_eq!(sender.code(), Some(1));
@@ -103,7 +103,7 @@ fn tail_follows_the_file_or_the_name() {
 #[test]
 fn a_full_queue_that_nothing_receives_from_is_mentioned() {
     let place = Place::new();
-    let path = place.create("queue", &["--capacity", "4K"]);
+    let path = place.create("queue", &["--ring-bytes", "4K"]);
     let lines = "0123456789\n".repeat(1000);
     let done = ringway("send").args(["--timeout", "2"]).arg(&path).input(lines.clone()).run().code(4);
     let said = done.stderr();

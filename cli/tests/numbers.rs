@@ -29,13 +29,13 @@ const COMMANDS: &[(&str, &[&str])] = &[
 ];
 
 const FLAGS: &[(&str, &str)] = &[
-    ("bench", "--capacity"),
+    ("bench", "--ring-bytes"),
     ("bench", "--recovery-trials"),
     ("bench", "--runs"),
     ("create", "--align"),
-    ("create", "--capacity"),
+    ("create", "--ring-bytes"),
     ("create", "--fixed"),
-    ("create", "--links"),
+    ("create", "--max-messages"),
     ("create", "--max-redeliveries"),
     ("create", "--participants"),
     ("gc", "--min-age"),
@@ -158,7 +158,7 @@ fn try_value(place: &Place, command: &str, arguments: &[&str], flag: &str, value
 
 fn try_all(which: &[&str]) {
     let place = Place::new();
-    let path = place.create("q", &["--capacity", "4096"]);
+    let path = place.create("q", &["--ring-bytes", "4096"]);
     ringway("send").args(["--timeout", "0"]).arg(&path).input("0123456789\n".repeat(1000)).run().code(4);
     for (command, arguments) in COMMANDS.iter().filter(|(command, _)| which.contains(command)) {
         for (_, flag) in FLAGS.iter().filter(|(of, _)| of == command) {

@@ -26,7 +26,7 @@ fn disk() -> Option<tempfile::TempDir> {
 
 fn filled(dir: &Path, kind: &str) -> PathBuf {
     let path = dir.join(kind);
-    ringway("create").args(["--kind", kind, "--capacity", "8192"]).arg(&path).run().well();
+    ringway("create").args(["--kind", kind, "--ring-bytes", "8192"]).arg(&path).run().well();
     ringway("send").arg(&path).args(["one", "two", "three"]).run().well();
     path
 }

@@ -24,7 +24,7 @@ fn on_small_filesystem(script: &str) -> Option<String> {
 fn a_copy_with_holes_on_a_full_filesystem() {
     let script = "
         for kind in mpmc spsc; do
-            $ringway create ./m --kind $kind --capacity 1M -q; $ringway send ./m x; $ringway recv ./m
+            $ringway create ./m --kind $kind --ring-bytes 1M -q; $ringway send ./m x; $ringway recv ./m
             cp --sparse=always m copy; rm m; head -c 10M /dev/zero > filler
             seq 100000 | timeout 20 $ringway send ./copy --timeout 1; echo send $kind $?
             timeout 20 $ringway recv ./copy > /dev/null; echo recv $kind $?
@@ -82,8 +82,8 @@ fn rounded_sizes_are_printed() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    let said = create(&["--kind", "mpmc", "--capacity", "5000"]);
+    let said = create(&["--kind", "mpmc", "--ring-bytes", "5000"]);
     assert!(said.contains("`capacity` was rounded: 5000 was asked for, and the queue has 8192"), "{said}");
-    let said = create(&["--capacity", "8192"]);
+    let said = create(&["--ring-bytes", "8192"]);
     assert!(!said.contains("rounded"), "{said}");
 }

@@ -26,9 +26,9 @@ fn lines_come_out_as_they_went_in() {
 }
 
 #[test]
-fn any_bytes_go_behind_their_length() {
+fn any_bytes_go_length_prefixed() {
     let place = Place::new();
-    let path = place.create("queue", &["--capacity", "4M"]);
+    let path = place.create("queue", &["--ring-bytes", "4M"]);
     let mut input = Vec::new();
     for message in [&b"with\nnewline"[..], b"", &[0; 100_000], &vec![b'\n'; 1_500_000]] {
         input.extend_from_slice(&(message.len() as u32).to_le_bytes());
@@ -48,7 +48,7 @@ fn any_bytes_go_behind_their_length() {
 #[test]
 fn what_cannot_be_sent_is_said_with_its_number() {
     let place = Place::new();
-    let path = place.create("queue", &["--capacity", "4K"]);
+    let path = place.create("queue", &["--ring-bytes", "4K"]);
     let name = path.to_str().unwrap();
     let large = format!("small\n{}\n", "x".repeat(3000));
     ringway("send").arg(&path).input(large).run().fails(&[name, "message 2", "3000 bytes", "more capacity"]);
@@ -138,7 +138,7 @@ fn nohup_keeps_its_meaning() {
 #[test]
 fn a_sender_that_waits_for_input_or_for_room_ends_on_ctrl_c() {
     let place = Place::new();
-    let path = place.create("queue", &["--capacity", "4K", "-k", "mpmc", "--links", "4"]);
+    let path = place.create("queue", &["--ring-bytes", "4K", "-k", "mpmc", "--max-messages", "4"]);
     for input in ["first\n", &"more\n".repeat(100)] {
         let mut command = ringway("send").arg(&path).command();
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
@@ -158,7 +158,7 @@ fn a_sender_that_waits_for_input_or_for_room_ends_on_ctrl_c() {
 fn a_reader_that_goes_away_is_no_failure() {
     let place = Place::new();
     for kind in ["spsc", "mpmc"] {
-        let path = place.create(kind, &["--kind", kind, "--capacity", "8M"]);
+        let path = place.create(kind, &["--kind", kind, "--ring-bytes", "8M"]);
         let input: String = (0..200_000).map(|number| format!("{number}\n")).collect();
         let consumer = ringway("recv").args(["--follow"]).arg(&path).command();
         let mut consumer = consumer_with_pipes(consumer);
@@ -237,13 +237,13 @@ fn many_senders_and_receivers_share_a_queue() {
     assert!(lines == expected, "{} lines", lines.len());
 }
 
-/// Everything that looks, in a loop beside traffic: it changes nothing, and nothing seems damaged.
+/// Everything that looks, in a loop beside traffic: it changes nothing, and nothing seems corrupted.
 #[test]
-fn looking_harms_no_traffic() {
+fn inspection_does_not_disturb_traffic() {
     const LINES: usize = 400_000;
     let place = Place::new();
     for kind in ["spsc", "mpmc"] {
-        let path = place.create(kind, &["--kind", kind, "--capacity", "64K"]);
+        let path = place.create(kind, &["--kind", kind, "--ring-bytes", "64K"]);
         let input: String = (0..LINES).map(|number| format!("line {number}\n")).collect();
         let count = LINES.to_string();
         let receiver = {
@@ -256,7 +256,7 @@ fn looking_harms_no_traffic() {
         };
         let mut looks = 0;
         while !receiver.is_finished() || looks < 5 {
-            assert_eq!(stat(&path)["damage"].as_array().unwrap().len(), 0);
+            assert_eq!(stat(&path)["corruption"].as_array().unwrap().len(), 0);
             for line in ringway("peek").args(["--json", "--held"]).arg(&path).run().code(0).json_lines() {
                 let text = line["text"].as_str().unwrap_or_else(|| panic!("torn: {line}"));
                 assert!(

@@ -78,7 +78,7 @@ fn names_of_queues() {
             &["create"],
             &["create", "--if-missing"],
             &["create", "--if-missing", "--json", "--kind", "mpmc"],
-            &["create", "--links", "3"],
+            &["create", "--max-messages", "3"],
             &["gc"],
             &["sync"],
             &["top"],
@@ -128,7 +128,7 @@ fn failures_of_commands_that_take_part() {
             ]),
             "recv",
         );
-        // `head` is far beyond `tail`, and then the header is damaged.
+        // `head` is far beyond `tail`, and then the header is corrupted.
         overwrite(path, 0x580, &(1_u64 << 50).to_ne_bytes());
         for command in ["stat", "doctor", "peek", "recv", "send"] {
             run_tame(ringway(command).arg(path).input("x\n"), command);
@@ -202,7 +202,7 @@ fn arguments_that_are_refused() {
             vec!["send".into(), "q".into(), "--timeout".into(), evil.clone()],
             vec!["send".into(), "q".into(), "--format".into(), evil.clone()],
             vec!["recv".into(), "q".into(), "--count".into(), evil.clone()],
-            vec!["create".into(), "q".into(), "--capacity".into(), evil.clone()],
+            vec!["create".into(), "q".into(), "--ring-bytes".into(), evil.clone()],
             vec!["create".into(), "q".into(), "--kind".into(), evil.clone()],
             vec!["schema".into(), "q".into(), evil.clone()],
             vec!["completions".into(), evil.clone()],

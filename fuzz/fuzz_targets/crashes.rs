@@ -101,9 +101,9 @@ impl Model {
 
 fuzz_target!(|input: Input| {
     if input.mpmc {
-        lives::<Mpmc>(&input, &Options::new().capacity(4096).links(16).participants(4), false);
+        lives::<Mpmc>(&input, &Options::new().ring_bytes(4096).max_messages(16).max_participants(4), false);
     } else {
-        lives::<Spsc>(&input, &Options::new().capacity(8192), true);
+        lives::<Spsc>(&input, &Options::new().ring_bytes(8192), true);
     }
 });
 
@@ -187,7 +187,7 @@ fn live<'o, K: Kind>(
             Operation::Drop(_) | Operation::Reject(_) => {}
             Operation::Crash => return crash(model),
             Operation::CrashInClaim(len) => {
-                let claim = producer.try_claim(usize::from(*len) % 1500).map(|mut claim| {
+                let claim = producer.try_reserve(usize::from(*len) % 1500).map(|mut claim| {
                     claim.fill(0xff);
                     claim
                 });
@@ -197,7 +197,7 @@ fn live<'o, K: Kind>(
             Operation::CrashInBatch(count) => {
                 let mut batch = producer.batch().expect("a batch");
                 for _ in 0..*count {
-                    if batch.try_claim(40).map(|frame| frame.fill(0xff)).is_err() {
+                    if batch.try_reserve(40).map(|frame| frame.fill(0xff)).is_err() {
                         break;
                     }
                 }

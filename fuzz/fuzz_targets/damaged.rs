@@ -16,21 +16,21 @@ struct Input {
     typed: bool,
     messages: u8,
     /// Where (behind the preamble), and what.
-    damage: Vec<(u16, u64)>,
+    corruption: Vec<(u16, u64)>,
     mpmc: bool,
 }
 
 const PREAMBLE: u64 = 0x400;
 
 fuzz_target!(|input: Input| {
-    let path = std::path::PathBuf::from(format!("/dev/shm/ringway-fuzz-damaged-{}", std::process::id()));
+    let path = std::path::PathBuf::from(format!("/dev/shm/ringway-fuzz-corrupted-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
-    let options = Options::new().capacity(4096);
+    let options = Options::new().ring_bytes(4096);
     match (input.mpmc, input.typed) {
         (false, false) => bytes::<Spsc>(&input, &path, options),
         (false, true) => typed::<Spsc>(&input, &path, options),
-        (true, false) => bytes::<Mpmc>(&input, &path, options.links(16).participants(4)),
-        (true, true) => typed::<Mpmc>(&input, &path, options.links(16).participants(4)),
+        (true, false) => bytes::<Mpmc>(&input, &path, options.max_messages(16).max_participants(4)),
+        (true, true) => typed::<Mpmc>(&input, &path, options.max_messages(16).max_participants(4)),
     }
     std::fs::remove_file(&path).expect("removing the file");
 });
@@ -38,7 +38,7 @@ fuzz_target!(|input: Input| {
 fn overwrite(input: &Input, path: &Path) {
     let file = OpenOptions::new().write(true).open(path).expect("opening the file");
     let len = file.metadata().expect("its length").len();
-    for (at, word) in &input.damage {
+    for (at, word) in &input.corruption {
         let at = (PREAMBLE + u64::from(*at)).min(len - 8);
         file.write_all_at(&word.to_ne_bytes(), at).expect("damaging it");
     }

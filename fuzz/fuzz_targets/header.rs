@@ -24,10 +24,10 @@ const HEADER: usize = 0x2000;
 fuzz_target!(|input: Input| {
     let path = PathBuf::from(format!("/dev/shm/ringway-fuzz-header-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
-    let options = Options::new().capacity(4096);
+    let options = Options::new().ring_bytes(4096);
     let options = if input.fixed { options.fixed_len(24) } else { options };
     if input.mpmc {
-        look::<Mpmc>(&input, &path, &options.links(16).participants(4));
+        look::<Mpmc>(&input, &path, &options.max_messages(16).max_participants(4));
     } else {
         look::<Spsc>(&input, &path, &options);
     }

@@ -42,9 +42,9 @@ const PREAMBLE: u64 = 0x400;
 fuzz_target!(|input: Input| {
     let path = PathBuf::from(format!("/dev/shm/ringway-fuzz-hostile-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
-    let options = Options::new().capacity(4096);
+    let options = Options::new().ring_bytes(4096);
     if input.mpmc {
-        run::<Mpmc>(&input, &path, &options.links(16).participants(4));
+        run::<Mpmc>(&input, &path, &options.max_messages(16).max_participants(4));
     } else {
         run::<Spsc>(&input, &path, &options);
     }

@@ -16,7 +16,7 @@ struct Input {
     shape: Shape,
     messages: u8,
     /// Where, and what.
-    damage: Vec<(u16, u64)>,
+    corruption: Vec<(u16, u64)>,
     /// Whether the checksum of the header fits again.
     is_sealed: bool,
     len: Option<u16>,
@@ -34,11 +34,11 @@ enum Shape {
 fuzz_target!(|input: Input| {
     let path = PathBuf::from(format!("/dev/shm/ringway-fuzz-inspect-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
-    let options = Options::new().capacity(4096);
+    let options = Options::new().ring_bytes(4096);
     match &input.shape {
         Shape::Spsc => create::<Spsc>(&input, &path, &options),
         Shape::Fixed => create::<Spsc>(&input, &path, &options.fixed_len(24)),
-        Shape::Mpmc => create::<Mpmc>(&input, &path, &options.links(16).participants(4)),
+        Shape::Mpmc => create::<Mpmc>(&input, &path, &options.max_messages(16).max_participants(4)),
         Shape::Bytes(bytes) => std::fs::write(&path, bytes).expect("writing the file"),
     }
     overwrite(&input, &path);
@@ -57,7 +57,7 @@ fn create<K: Kind>(input: &Input, path: &Path, options: &Options) {
 
 fn overwrite(input: &Input, path: &Path) {
     let file = OpenOptions::new().read(true).write(true).open(path).expect("opening the file");
-    for (at, word) in &input.damage {
+    for (at, word) in &input.corruption {
         let len = file.metadata().expect("its length").len();
         if u64::from(*at) + 8 <= len {
             file.write_all_at(&word.to_ne_bytes(), (*at).into()).expect("damaging it");

@@ -80,7 +80,7 @@ impl Run {
             }
             Operation::Abort(len) => {
                 let len = self.message(*len).len();
-                if let Ok(mut claim) = producer.try_claim(len) {
+                if let Ok(mut claim) = producer.try_reserve(len) {
                     claim.fill(0xff);
                 }
             }
@@ -123,7 +123,7 @@ impl Run {
 fuzz_target!(|input: Input| {
     let path = std::path::PathBuf::from(format!("/dev/shm/ringway-fuzz-operations-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
-    let options = Options::new().capacity(4096);
+    let options = Options::new().ring_bytes(4096);
     let options = if input.fixed { options.fixed_len(24) } else { options };
     // SAFETY: only this process knows the file.
     let queue = unsafe { BytesQueue::create_with(&path, &options) }.expect("a new queue");

@@ -13,13 +13,13 @@ use ringway::untrusted::{BytesQueue, Limits};
 /// `tail`, `head`, `released`, `taken`, `redo_until`, `redo_count`.
 const CURSORS: [u64; 6] = [0x500, 0x580, 0x600, 0x608, 0x610, 0x618];
 const LANE: u64 = 0x2000;
-const MOST_MESSAGES: usize = 500;
+const MAX_MESSAGES: usize = 500;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((first, bytes)) = bytes.split_first() else { return };
     let path = PathBuf::from(format!("/dev/shm/ringway-fuzz-walk-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
-    let options = Options::new().capacity(4096);
+    let options = Options::new().ring_bytes(4096);
     let options = if first & 1 == 0 { options } else { options.fixed_len(24) };
     let queue =
         BytesQueue::<ringway::Spsc>::create_with(&path, &options, &Limits::new()).expect("a new queue");
@@ -50,7 +50,7 @@ fn put(path: &Path, bytes: &[u8]) {
 fn read(queue: &BytesQueue) {
     let Ok(consumer) = queue.consumer() else { return };
     let mut held = Vec::new();
-    for i in 0..MOST_MESSAGES {
+    for i in 0..MAX_MESSAGES {
         let Ok(frame) = consumer.try_recv() else { break };
         assert!(frame.len() <= 4096);
         match i % 5 {
@@ -63,7 +63,7 @@ fn read(queue: &BytesQueue) {
 
 fn write(queue: &BytesQueue) {
     let Ok(mut producer) = queue.producer() else { return };
-    for i in 0..MOST_MESSAGES {
+    for i in 0..MAX_MESSAGES {
         if producer.try_send(&[i as u8; 24]).is_err() {
             break;
         }
@@ -75,7 +75,7 @@ fn in_place(path: &Path) {
     // SAFETY: nobody writes to the file while it is open.
     let queue = unsafe { spsc::BytesQueue::open(path) }.expect("its header is good");
     let Ok(consumer) = queue.consumer() else { return };
-    for max in 1..MOST_MESSAGES / 4 {
+    for max in 1..MAX_MESSAGES / 4 {
         let Ok(frames) = consumer.try_recv_many(max) else { break };
         let sum: u64 = frames.iter().flatten().map(|byte| u64::from(*byte)).sum();
         std::hint::black_box(sum);

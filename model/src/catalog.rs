@@ -277,8 +277,8 @@ fn add_weak(all: &mut Vec<Scenario>) {
     add(Full, None, Bounds { consumers: 2, kills: 1, ..two });
     add(Full, None, Bounds { producers: 2, consumers: 2, kills: 1, ..base });
 
-    add(Small, Some(RelaxedEnq), two);
-    add(Small, Some(RelaxedDeq), two);
+    add(Small, Some(RelaxedClaimIntent), two);
+    add(Small, Some(RelaxedTakeIntent), two);
     add(Small, Some(RelaxedClaim), base);
     add(Small, Some(RelaxedTake), base);
     add(Small, Some(RelaxedBump), Bounds { consumers: 2, ..reject });

@@ -20,7 +20,7 @@ macro_rules! mistakes {
 mistakes! {
     // claims
     TombstoneByStore: "recovery makes the tombstone by a plain store, not by CAS from the word it examined",
-    RedoByStore: "recovery turns FULL into REDO by a plain store, not by CAS",
+    RedoByStore: "recovery turns FULL into REDELIVER by a plain store, not by CAS",
     IntentClearedBeforeCommit: "the claimer clears its intent before it commits",
     IntentAfterCas: "the intent is stored after the CAS on the cursor",
     IntentCoversFirstOnly: "the intent of a batch covers its first position only",
@@ -35,10 +35,10 @@ mistakes! {
     LeaseBeforeWord: "recovery probes an entry's lease and reads its word after that, only",
     CleanJudgedAtEnd: "CLEAN goes to whoever is dead at the end of the pass, not before it",
     CleanIgnoresIntents: "CLEAN without looking at the positions of the intents",
-    CleanBeforeBump: "recovery marks CLEAN before it bumps redo_epoch",
-    BumpOnlyForOwnRedo: "recovery bumps redo_epoch only if it made a REDO in this pass",
-    BumpBeforeRedo: "reject bumps redo_epoch before it stores REDO",
-    RejectWithoutBump: "reject does not bump redo_epoch",
+    CleanBeforeBump: "recovery marks CLEAN before it bumps redelivery_epoch",
+    BumpOnlyForOwnRedo: "recovery bumps redelivery_epoch only if it made a REDELIVER in this pass",
+    BumpBeforeRedo: "reject bumps redelivery_epoch before it stores REDELIVER",
+    RejectWithoutBump: "reject does not bump redelivery_epoch",
     SeenReadAfterScan: "the consumer takes as seen the epoch after its scan, not before",
     NewConsumerSkipsScan: "a new consumer takes the present epoch as seen, without a scan",
     DetachKeepsHeld: "detach marks its entry CLEAN with HELD slots left",
@@ -50,7 +50,7 @@ mistakes! {
     LapTooShort: "the writer takes a frame as free that is a lap less one behind its newest one",
     PaddingNotCounted: "padding at the end of the lane is not counted as room",
     RebuildSkipped: "a lane's new owner starts with an empty lane",
-    RebuildOnlyFull: "a lane's new owner counts FULL slots only, not HELD and REDO ones",
+    RebuildOnlyFull: "a lane's new owner counts FULL slots only, not HELD and REDELIVER ones",
     FullLaneTakenForEmpty: "a rebuilt lane whose newest end meets its oldest start counts as empty",
     // the doorbell: waiting, room
     NoMembarrier: "a sleeper arms and looks again without a membarrier",
@@ -79,10 +79,10 @@ mistakes! {
     LazyLook: "the look before a sleep reads the word that releases store now and then",
     CloseRingsForConsumersOnly: "whoever closes does not ring for producers",
     // weak memory
-    RelaxedEnq: "the intent to claim is stored Relaxed, so it may overtake the previous commit",
-    RelaxedDeq: "the intent to take is stored Relaxed, so it may overtake the previous HELD",
+    RelaxedClaimIntent: "the intent to claim is stored Relaxed, so it may overtake the previous commit",
+    RelaxedTakeIntent: "the intent to take is stored Relaxed, so it may overtake the previous HELD",
     RelaxedClaim: "the CAS on tail does not release, so it may overtake the intent",
     RelaxedTake: "the CAS on head does not release, so it may overtake the intent",
-    RelaxedBump: "the bump of redo_epoch does not release, so it may overtake the REDO of a reject",
+    RelaxedBump: "the bump of redelivery_epoch does not release, so it may overtake the REDELIVER of a reject",
     RelaxedCommit: "the commit is stored Relaxed, so it may overtake the link's fields and the frame",
 }

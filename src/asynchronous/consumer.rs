@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use super::{Incoming, Receives, RecvMany};
+use super::{ConsumerHandle, RecvManyFut, RecvStream};
 use crate::error::RecvError;
 use crate::reactor::{self, Registration, Source, Waits};
 
@@ -39,20 +39,20 @@ use crate::reactor::{self, Registration, Source, Waits};
 /// assert_eq!(runtime.block_on(add_up(AsyncConsumer::new(consumer)?))?, 6);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct AsyncConsumer<C: Receives> {
+pub struct AsyncConsumer<C: ConsumerHandle> {
     /// What `poll_recv` waits with. Before the consumer, so that what it was woken for is passed on first.
     polled: Registration,
     source: Arc<Source>,
     consumer: C,
 }
 
-impl<C: Receives> AsyncConsumer<C> {
+impl<C: ConsumerHandle> AsyncConsumer<C> {
     /// Makes a consumer's messages awaitable. The first handle of a process starts the thread that sleeps for it.
     ///
     /// # Errors
     /// If that thread cannot be started.
     pub fn new(consumer: C) -> io::Result<Self> {
-        let source = reactor::source(consumer.bell(), Waits::Messages)?;
+        let source = reactor::source(consumer.event(), Waits::Messages)?;
         Ok(Self { polled: Registration::new(&source), source, consumer })
     }
 
@@ -62,8 +62,8 @@ impl<C: Receives> AsyncConsumer<C> {
     ///
     /// # Errors
     /// As [`recv`](crate::BytesConsumer::recv) of the consumer; never `Interrupted` or `Cancelled`.
-    pub fn recv(&mut self) -> Recv<'_, C> {
-        Recv { registration: Registration::new(&self.source), consumer: Some(&mut self.consumer) }
+    pub fn recv(&mut self) -> RecvFut<'_, C> {
+        RecvFut { registration: Registration::new(&self.source), consumer: Some(&mut self.consumer) }
     }
 
     /// What `read` makes of the next message: so that no frame has to live up to the next `await`.
@@ -98,9 +98,9 @@ impl<C: Receives> AsyncConsumer<C> {
     ///
     /// # Panics
     /// If `max` is 0.
-    pub fn recv_many(&mut self, max: usize) -> RecvMany<'_, C> {
+    pub fn recv_many(&mut self, max: usize) -> RecvManyFut<'_, C> {
         assert!(max > 0, "recv_many needs to be allowed at least one message");
-        RecvMany::new(&self.source, &mut self.consumer, max)
+        RecvManyFut::new(&self.source, &mut self.consumer, max)
     }
 
     /// The next message, if it is there; if not, the task of the last call is woken when one may be.
@@ -109,18 +109,18 @@ impl<C: Receives> AsyncConsumer<C> {
     /// As [`recv`](Self::recv).
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Result<C::Frame<'_>, RecvError>> {
         let Self { polled, consumer, .. } = self;
-        let found = ready!(poll_look(polled, consumer, context, |closely| consumer.look(closely)));
+        let found = ready!(poll_attempt(polled, consumer, context, |closely| consumer.attempt(closely)));
         Poll::Ready(found.and_then(|one| self.consumer.lend(one)))
     }
 
-    /// What `read` makes of each message, until the queue is closed. Errors other than `Closed` are handed out and do not
+    /// What `read` makes of each message, until the queue is closed. Errors other than `Closed` are delivered and do not
     /// end the stream.
     ///
     /// **Each message is acknowledged when `read` returns, before the stream yields the result**: whoever awaits something for an
     /// item works on a message that does not come again if the process dies. Where it has to, use [`recv`](Self::recv) in a loop,
     /// and drop the frame when the work is done.
-    pub fn into_stream<R, F: FnMut(C::Frame<'_>) -> R>(self, read: F) -> Incoming<C, F> {
-        Incoming::new(self, read)
+    pub fn into_stream<R, F: FnMut(C::Frame<'_>) -> R>(self, read: F) -> RecvStream<C, F> {
+        RecvStream::new(self, read)
     }
 
     /// The consumer, for what does not wait.
@@ -135,13 +135,13 @@ impl<C: Receives> AsyncConsumer<C> {
 }
 
 /// Looks, and waits if there is nothing.
-pub(super) fn poll_look<C: Receives, R>(
+pub(super) fn poll_attempt<C: ConsumerHandle, R>(
     registration: &mut Registration,
     consumer: &C,
     context: &mut Context<'_>,
     mut look: impl FnMut(bool) -> Result<R, RecvError>,
 ) -> Poll<Result<R, RecvError>> {
-    let always = consumer.waits_for_the_end();
+    let always = consumer.ends_when_disconnected();
     let look = |closely| match look(closely) {
         Err(RecvError::Empty) => None,
         found => Some(found),
@@ -153,7 +153,7 @@ pub(super) fn poll_look<C: Receives, R>(
     found
 }
 
-impl<C: Receives + fmt::Debug> fmt::Debug for AsyncConsumer<C> {
+impl<C: ConsumerHandle + fmt::Debug> fmt::Debug for AsyncConsumer<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("AsyncConsumer").field(&self.consumer).finish()
     }
@@ -161,13 +161,13 @@ impl<C: Receives + fmt::Debug> fmt::Debug for AsyncConsumer<C> {
 
 /// The future of [`AsyncConsumer::recv`].
 #[must_use = "futures do nothing unless they are awaited"]
-pub struct Recv<'c, C: Receives> {
+pub struct RecvFut<'c, C: ConsumerHandle> {
     registration: Registration,
     /// None once it is ready.
     consumer: Option<&'c mut C>,
 }
 
-impl<'c, C: Receives> Future for Recv<'c, C> {
+impl<'c, C: ConsumerHandle> Future for RecvFut<'c, C> {
     type Output = Result<C::Frame<'c>, RecvError>;
 
     /// # Panics
@@ -175,7 +175,7 @@ impl<'c, C: Receives> Future for Recv<'c, C> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { registration, consumer } = &mut *self;
         let waiting: &C = consumer.as_ref().expect("polled again after it was ready");
-        let found = ready!(poll_look(registration, waiting, context, |closely| waiting.look(closely)));
+        let found = ready!(poll_attempt(registration, waiting, context, |closely| waiting.attempt(closely)));
         let consumer: &'c C = consumer.take().expect("as above");
         Poll::Ready(found.and_then(|one| consumer.lend(one)))
     }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::{Receives, Sends};
+use super::{ConsumerHandle, ProducerHandle};
 use crate::error::{RecvError, SendError};
 use crate::reactor::{self, Registration, Source, Waits};
 
@@ -147,19 +147,19 @@ impl fmt::Debug for Signal {
 /// It may be readable although nothing is there: another consumer was quicker, or a slice of 100 ms has ended, in which
 /// somebody may have died who should have rung.
 #[derive(Debug)]
-pub struct PollConsumer<C: Receives> {
+pub struct PollConsumer<C: ConsumerHandle> {
     /// Before the consumer, so that what it was woken for is passed on first.
     signal: Signal,
     consumer: C,
 }
 
-impl<C: Receives> PollConsumer<C> {
+impl<C: ConsumerHandle> PollConsumer<C> {
     /// Makes a descriptor for a consumer. The first handle of a process starts the thread that sleeps for it.
     ///
     /// # Errors
     /// If that thread cannot be started, or the process has too many descriptors.
     pub fn new(consumer: C) -> io::Result<Self> {
-        let signal = Signal::new(&reactor::source(consumer.bell(), Waits::Messages)?)?;
+        let signal = Signal::new(&reactor::source(consumer.event(), Waits::Messages)?)?;
         Ok(Self { signal, consumer })
     }
 
@@ -170,11 +170,11 @@ impl<C: Receives> PollConsumer<C> {
     /// `Empty`.
     pub fn try_recv(&mut self) -> Result<C::Frame<'_>, RecvError> {
         let Self { signal, consumer } = self;
-        let look = |closely| match consumer.look(closely) {
+        let look = |closely| match consumer.attempt(closely) {
             Err(RecvError::Empty) => None,
             found => Some(found),
         };
-        let found = signal.attempt(consumer.waits_for_the_end(), look, || consumer.pass_on());
+        let found = signal.attempt(consumer.ends_when_disconnected(), look, || consumer.pass_on());
         if found.is_none() {
             signal.registration.limit_slices(consumer.watch_slice());
         }
@@ -192,13 +192,13 @@ impl<C: Receives> PollConsumer<C> {
     }
 }
 
-impl<C: Receives> AsFd for PollConsumer<C> {
+impl<C: ConsumerHandle> AsFd for PollConsumer<C> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.signal.flag.event.as_fd()
     }
 }
 
-impl<C: Receives> AsRawFd for PollConsumer<C> {
+impl<C: ConsumerHandle> AsRawFd for PollConsumer<C> {
     fn as_raw_fd(&self) -> RawFd {
         self.signal.flag.event.as_raw_fd()
     }
@@ -225,22 +225,22 @@ impl<C: Receives> AsRawFd for PollConsumer<C> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct PollProducer<P: Sends> {
+pub struct PollProducer<P: ProducerHandle> {
     signal: Signal,
     producer: P,
 }
 
-impl<P: Sends> PollProducer<P> {
+impl<P: ProducerHandle> PollProducer<P> {
     /// Makes a descriptor for a producer. The first handle of a process starts the thread that sleeps for it.
     ///
     /// # Errors
     /// If that thread cannot be started, or the process has too many descriptors.
     pub fn new(producer: P) -> io::Result<Self> {
-        let signal = Signal::new(&reactor::source(producer.bell(), Waits::Room)?)?;
+        let signal = Signal::new(&reactor::source(producer.event(), Waits::Room)?)?;
         Ok(Self { signal, producer })
     }
 
-    /// Sends the message if there is room. If there is none, the descriptor is not readable from now on, until there may be.
+    /// ProducerHandle the message if there is room. If there is none, the descriptor is not readable from now on, until there may be.
     ///
     /// # Errors
     /// As [`try_send`](crate::BytesProducer::try_send) of the producer. The descriptor stays readable with every error but
@@ -266,13 +266,13 @@ impl<P: Sends> PollProducer<P> {
     }
 }
 
-impl<P: Sends> AsFd for PollProducer<P> {
+impl<P: ProducerHandle> AsFd for PollProducer<P> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.signal.flag.event.as_fd()
     }
 }
 
-impl<P: Sends> AsRawFd for PollProducer<P> {
+impl<P: ProducerHandle> AsRawFd for PollProducer<P> {
     fn as_raw_fd(&self) -> RawFd {
         self.signal.flag.event.as_raw_fd()
     }

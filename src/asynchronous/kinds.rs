@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use crate::error::{RecvError, SendError};
-use crate::park::Bell;
+use crate::park::EventCount;
 use crate::queue::{BytesConsumer, BytesFrame, BytesFrames, BytesProducer, Engine, Kind, RunOf, TakenBy};
 use crate::typed::{Consumer, Frame, Frames, Message, Producer};
 
 /// A consumer that an [`AsyncConsumer`](super::AsyncConsumer) can be made of: [`Consumer`] or [`BytesConsumer`], of any kind.
 /// The trait cannot be implemented elsewhere.
-pub trait Receives: Look {
+pub trait ConsumerHandle: Attempt {
     /// A received message.
     type Frame<'c>
     where
@@ -27,30 +27,30 @@ pub trait Receives: Look {
     fn lend_many(&self, many: Self::Many) -> Self::Frames<'_>;
 }
 
-/// How to look. What is found has no lifetime, so that whoever looks may go on borrowing; it is lent at once.
-pub(crate) trait Look {
+/// How to look. What is found has no lifetime, so that whoever attempts may go on borrowing; it is lent at once.
+pub(crate) trait Attempt {
     /// A message that was taken.
     type One;
     /// Messages that were taken together.
     type Many;
 
-    fn bell(&self) -> &Bell;
+    fn event(&self) -> &EventCount;
 
     /// Whether it waits for more than messages.
-    fn waits_for_the_end(&self) -> bool;
+    fn ends_when_disconnected(&self) -> bool;
 
     /// How long its task may go without a look at who has died.
     fn watch_slice(&self) -> Duration;
 
-    fn look(&self, closely: bool) -> Result<Self::One, RecvError>;
+    fn attempt(&self, closely: bool) -> Result<Self::One, RecvError>;
 
-    fn look_for_many(&self, max: usize, closely: bool) -> Result<Self::Many, RecvError>;
+    fn attempt_many(&self, max: usize, closely: bool) -> Result<Self::Many, RecvError>;
 
     /// Something was found that a ring was for, which may have been for others, too.
     fn pass_on(&self);
 }
 
-impl<K: Kind> Receives for BytesConsumer<K> {
+impl<K: Kind> ConsumerHandle for BytesConsumer<K> {
     type Frame<'c> = BytesFrame<'c, K>;
     type Frames<'c> = BytesFrames<'c, K>;
 
@@ -63,36 +63,36 @@ impl<K: Kind> Receives for BytesConsumer<K> {
     }
 }
 
-impl<K: Kind> Look for BytesConsumer<K> {
+impl<K: Kind> Attempt for BytesConsumer<K> {
     type One = TakenBy<<K as Engine>::Receiver>;
     type Many = RunOf<K>;
 
-    fn bell(&self) -> &Bell {
-        self.bell()
+    fn event(&self) -> &EventCount {
+        self.event()
     }
 
-    fn waits_for_the_end(&self) -> bool {
-        self.waits_for_the_end()
+    fn ends_when_disconnected(&self) -> bool {
+        self.ends_when_disconnected()
     }
 
     fn watch_slice(&self) -> Duration {
         self.watch_slice()
     }
 
-    fn look(&self, closely: bool) -> Result<Self::One, RecvError> {
-        self.look(closely)
+    fn attempt(&self, closely: bool) -> Result<Self::One, RecvError> {
+        self.attempt(closely)
     }
 
-    fn look_for_many(&self, max: usize, closely: bool) -> Result<Self::Many, RecvError> {
-        self.look_for_many(max, closely)
+    fn attempt_many(&self, max: usize, closely: bool) -> Result<Self::Many, RecvError> {
+        self.attempt_many(max, closely)
     }
 
     fn pass_on(&self) {
-        self.pass_on_ring();
+        self.pass_on_notification();
     }
 }
 
-impl<T: Message, K: Kind> Receives for Consumer<T, K> {
+impl<T: Message, K: Kind> ConsumerHandle for Consumer<T, K> {
     type Frame<'c>
         = Frame<'c, T, K>
     where
@@ -111,38 +111,38 @@ impl<T: Message, K: Kind> Receives for Consumer<T, K> {
     }
 }
 
-impl<T: Message, K: Kind> Look for Consumer<T, K> {
+impl<T: Message, K: Kind> Attempt for Consumer<T, K> {
     type One = TakenBy<<K as Engine>::Receiver>;
     type Many = RunOf<K>;
 
-    fn bell(&self) -> &Bell {
-        self.bytes().bell()
+    fn event(&self) -> &EventCount {
+        self.bytes().event()
     }
 
-    fn waits_for_the_end(&self) -> bool {
-        self.bytes().waits_for_the_end()
+    fn ends_when_disconnected(&self) -> bool {
+        self.bytes().ends_when_disconnected()
     }
 
     fn watch_slice(&self) -> Duration {
         self.bytes().watch_slice()
     }
 
-    fn look(&self, closely: bool) -> Result<Self::One, RecvError> {
-        self.bytes().look(closely)
+    fn attempt(&self, closely: bool) -> Result<Self::One, RecvError> {
+        self.bytes().attempt(closely)
     }
 
-    fn look_for_many(&self, max: usize, closely: bool) -> Result<Self::Many, RecvError> {
-        self.bytes().look_for_many(max, closely)
+    fn attempt_many(&self, max: usize, closely: bool) -> Result<Self::Many, RecvError> {
+        self.bytes().attempt_many(max, closely)
     }
 
     fn pass_on(&self) {
-        self.bytes().pass_on_ring();
+        self.bytes().pass_on_notification();
     }
 }
 
 /// A producer that an [`AsyncProducer`](super::AsyncProducer) can be made of: [`Producer`] or [`BytesProducer`], of any kind.
 /// The trait cannot be implemented elsewhere.
-pub trait Sends: Offer {
+pub trait ProducerHandle: Offer {
     /// What is sent.
     type Message: ?Sized;
 
@@ -152,10 +152,10 @@ pub trait Sends: Offer {
 
 /// How to try.
 pub(crate) trait Offer {
-    fn bell(&self) -> &Bell;
+    fn event(&self) -> &EventCount;
 }
 
-impl<K: Kind> Sends for BytesProducer<K> {
+impl<K: Kind> ProducerHandle for BytesProducer<K> {
     type Message = [u8];
 
     fn offer(&mut self, message: &[u8]) -> Result<(), SendError> {
@@ -164,12 +164,12 @@ impl<K: Kind> Sends for BytesProducer<K> {
 }
 
 impl<K: Kind> Offer for BytesProducer<K> {
-    fn bell(&self) -> &Bell {
-        Self::bell(self)
+    fn event(&self) -> &EventCount {
+        Self::event(self)
     }
 }
 
-impl<T: Message, K: Kind> Sends for Producer<T, K> {
+impl<T: Message, K: Kind> ProducerHandle for Producer<T, K> {
     type Message = T;
 
     fn offer(&mut self, message: &T) -> Result<(), SendError> {
@@ -178,7 +178,7 @@ impl<T: Message, K: Kind> Sends for Producer<T, K> {
 }
 
 impl<T: Message, K: Kind> Offer for Producer<T, K> {
-    fn bell(&self) -> &Bell {
-        self.bytes().bell()
+    fn event(&self) -> &EventCount {
+        self.bytes().event()
     }
 }

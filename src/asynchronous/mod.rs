@@ -24,10 +24,10 @@
 //!
 //! Whoever finds what it wants pays nothing: the first look is that of `try_recv` or `try_send`. A task that has to wait makes
 //! one or two system calls and leaves its waker with the *reactor*: one thread in the process, started by the first handle,
-//! that sleeps on the bells of all the queues that tasks wait for (`futex_waitv`, Linux 5.16). There is no thread for a handle,
+//! that sleeps on the eventcounts of all the queues that tasks wait for (`futex_waitv`, Linux 5.16). There is no thread for a handle,
 //! no descriptor, no polling. For more than 127 queues that are waited for at the same time there is another thread for each
 //! 127. An idle task is woken ten times a second to look whether somebody has died who should have rung; so many tasks
-//! wait at one queue, one of them is. On kernels without `futex_waitv` the reactor looks at its queues in turn, a
+//! wait at one queue, one of them is. On kernels without `futex_waitv` the reactor attempts at its queues in turn, a
 //! millisecond each, and rings are heard up to a millisecond late.
 //!
 //! A message passes one thread more than with [`recv`](crate::BytesConsumer::recv), so whoever needs the shortest way uses that,
@@ -37,7 +37,7 @@
 //!
 //! Any future here may be dropped at any time, by `tokio::select!` or otherwise: a message is taken in the same call that
 //! returns it, so none is lost, and what the future was woken for is passed on to another task or process.
-//! [`Canceller`](crate::Canceller)s and [`set_wait`](crate::BytesConsumer::set_wait) have no effect here.
+//! [`Canceller`](crate::Canceller)s and [`set_wait_strategy`](crate::BytesConsumer::set_wait_strategy) have no effect here.
 //!
 //! # Frames and `await`
 //!
@@ -59,10 +59,10 @@ mod producer;
 mod sink;
 mod stream;
 
-pub use consumer::{AsyncConsumer, Recv};
+pub use consumer::{AsyncConsumer, RecvFut};
 pub use descriptor::{PollConsumer, PollProducer};
-pub use kinds::{Receives, Sends};
-pub use many::RecvMany;
-pub use producer::{AsyncProducer, Sending};
-pub use sink::Outgoing;
-pub use stream::Incoming;
+pub use kinds::{ConsumerHandle, ProducerHandle};
+pub use many::RecvManyFut;
+pub use producer::{AsyncProducer, SendFut};
+pub use sink::SendSink;
+pub use stream::RecvStream;

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::{Outgoing, Sends};
+use super::{ProducerHandle, SendSink};
 use crate::error::SendError;
 use crate::queue::{BytesProducer, Kind};
 use crate::reactor::{self, Registration, Source, Waits};
@@ -18,35 +18,35 @@ use crate::typed::{Message, Producer};
 /// [`spsc::Producer<T>`](crate::spsc::Producer) or [`mpmc::BytesProducer`](crate::mpmc::BytesProducer).
 // In C's layout, which depends on nothing of `P` but its own: see `of`.
 #[repr(C)]
-pub struct AsyncProducer<P: Sends> {
+pub struct AsyncProducer<P: ProducerHandle> {
     /// What `poll_send` waits with.
     polled: Registration,
     source: Arc<Source>,
     producer: P,
 }
 
-impl<P: Sends> AsyncProducer<P> {
+impl<P: ProducerHandle> AsyncProducer<P> {
     /// Makes a producer's room awaitable. The first handle of a process starts the thread that sleeps for it.
     ///
     /// # Errors
     /// If that thread cannot be started.
     pub fn new(producer: P) -> io::Result<Self> {
-        let source = reactor::source(producer.bell(), Waits::Room)?;
+        let source = reactor::source(producer.event(), Waits::Room)?;
         Ok(Self { polled: Registration::new(&source), source, producer })
     }
 
-    /// Sends a message as soon as there is room.
+    /// ProducerHandle a message as soon as there is room.
     ///
     /// Cancellation-safe: a future that is dropped before it is ready has sent nothing.
     ///
     /// # Errors
     /// As [`send`](crate::BytesProducer::send) of the producer; never `Interrupted` or `Cancelled`.
-    pub fn send<'p>(&'p mut self, message: &'p P::Message) -> Sending<'p, P> {
+    pub fn send<'p>(&'p mut self, message: &'p P::Message) -> SendFut<'p, P> {
         let registration = Registration::new(&self.source);
-        Sending { registration, producer: &mut self.producer, message }
+        SendFut { registration, producer: &mut self.producer, message }
     }
 
-    /// Sends the message if there is room; if not, the task of the last call is woken when there may be.
+    /// ProducerHandle the message if there is room; if not, the task of the last call is woken when there may be.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -59,8 +59,8 @@ impl<P: Sends> AsyncProducer<P> {
     }
 
     /// A sink of messages of type `M`, which may own them: `Vec<u8>` for bytes; `T` or `Box<T>` for values.
-    pub fn into_sink<M: Borrow<P::Message>>(self) -> Outgoing<P, M> {
-        Outgoing::new(self)
+    pub fn into_sink<M: Borrow<P::Message>>(self) -> SendSink<P, M> {
+        SendSink::new(self)
     }
 
     /// The producer, for what does not wait.
@@ -75,7 +75,7 @@ impl<P: Sends> AsyncProducer<P> {
 }
 
 impl<K: Kind> AsyncProducer<BytesProducer<K>> {
-    /// Sends all of `messages` in order, in as few commits as the room allows.
+    /// ProducerHandle all of `messages` in order, in as few commits as the room allows.
     ///
     /// A future that is dropped before it is ready has sent the first few of them, or none.
     ///
@@ -97,7 +97,7 @@ impl<K: Kind> AsyncProducer<BytesProducer<K>> {
 }
 
 impl<T: Message, K: Kind> AsyncProducer<Producer<T, K>> {
-    /// The same producer, for values of another type whose archive looks the same, which need not outlive it: see
+    /// The same producer, for values of another type whose archive attempts the same, which need not outlive it: see
     /// [`Producer::of`].
     ///
     /// # Errors
@@ -111,7 +111,7 @@ impl<T: Message, K: Kind> AsyncProducer<Producer<T, K>> {
         Ok(unsafe { &mut *this })
     }
 
-    /// Sends all of `values` in order, in as few commits as the room allows.
+    /// ProducerHandle all of `values` in order, in as few commits as the room allows.
     ///
     /// A future that is dropped before it is ready has sent the first few of them, or none.
     ///
@@ -132,7 +132,7 @@ impl<T: Message, K: Kind> AsyncProducer<Producer<T, K>> {
     }
 }
 
-fn poll_offer<P: Sends>(
+fn poll_offer<P: ProducerHandle>(
     registration: &mut Registration,
     producer: &mut P,
     context: &mut Context<'_>,
@@ -146,7 +146,7 @@ fn poll_offer<P: Sends>(
     registration.poll(context, true, attempt, || {})
 }
 
-impl<P: Sends + fmt::Debug> fmt::Debug for AsyncProducer<P> {
+impl<P: ProducerHandle + fmt::Debug> fmt::Debug for AsyncProducer<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("AsyncProducer").field(&self.producer).finish()
     }
@@ -154,13 +154,13 @@ impl<P: Sends + fmt::Debug> fmt::Debug for AsyncProducer<P> {
 
 /// The future of [`AsyncProducer::send`].
 #[must_use = "futures do nothing unless they are awaited"]
-pub struct Sending<'p, P: Sends> {
+pub struct SendFut<'p, P: ProducerHandle> {
     registration: Registration,
     producer: &'p mut P,
     message: &'p P::Message,
 }
 
-impl<P: Sends> Future for Sending<'_, P> {
+impl<P: ProducerHandle> Future for SendFut<'_, P> {
     type Output = Result<(), SendError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {

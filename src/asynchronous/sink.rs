@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_sink::Sink;
 
-use super::{AsyncProducer, Sends};
+use super::{AsyncProducer, ProducerHandle};
 use crate::error::SendError;
 
 /// A sink that sends what it is given; made by [`into_sink`](super::AsyncProducer::into_sink).
@@ -33,16 +33,16 @@ use crate::error::SendError;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "sinks do nothing unless they are polled"]
-pub struct Outgoing<P: Sends, M> {
+pub struct SendSink<P: ProducerHandle, M> {
     producer: AsyncProducer<P>,
     /// Not sent yet.
     held: Option<M>,
 }
 
 // Nothing is pinned: messages are only borrowed.
-impl<P: Sends, M> Unpin for Outgoing<P, M> {}
+impl<P: ProducerHandle, M> Unpin for SendSink<P, M> {}
 
-impl<P: Sends, M> Outgoing<P, M> {
+impl<P: ProducerHandle, M> SendSink<P, M> {
     pub(super) fn new(producer: AsyncProducer<P>) -> Self {
         Self { producer, held: None }
     }
@@ -53,7 +53,7 @@ impl<P: Sends, M> Outgoing<P, M> {
     }
 }
 
-impl<P: Sends, M: Borrow<P::Message>> Sink<M> for Outgoing<P, M> {
+impl<P: ProducerHandle, M: Borrow<P::Message>> Sink<M> for SendSink<P, M> {
     type Error = SendError;
 
     /// # Errors
@@ -92,9 +92,9 @@ impl<P: Sends, M: Borrow<P::Message>> Sink<M> for Outgoing<P, M> {
     }
 }
 
-impl<P: Sends + fmt::Debug, M> fmt::Debug for Outgoing<P, M> {
+impl<P: ProducerHandle + fmt::Debug, M> fmt::Debug for SendSink<P, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outgoing")
+        f.debug_struct("SendSink")
             .field("producer", &self.producer)
             .field("holds_one", &self.held.is_some())
             .finish()

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::{FusedStream, Stream};
 
-use super::{AsyncConsumer, Receives};
+use super::{AsyncConsumer, ConsumerHandle};
 use crate::error::RecvError;
 
 /// A stream of what a closure makes of each message; made by
@@ -29,16 +29,16 @@ use crate::error::RecvError;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "streams do nothing unless they are polled"]
-pub struct Incoming<C: Receives, F> {
+pub struct RecvStream<C: ConsumerHandle, F> {
     consumer: AsyncConsumer<C>,
     read: F,
     is_closed: bool,
 }
 
 // Nothing is pinned: items are made in place by a call.
-impl<C: Receives, F> Unpin for Incoming<C, F> {}
+impl<C: ConsumerHandle, F> Unpin for RecvStream<C, F> {}
 
-impl<C: Receives, F> Incoming<C, F> {
+impl<C: ConsumerHandle, F> RecvStream<C, F> {
     pub(super) fn new(consumer: AsyncConsumer<C>, read: F) -> Self {
         Self { consumer, read, is_closed: false }
     }
@@ -49,7 +49,7 @@ impl<C: Receives, F> Incoming<C, F> {
     }
 }
 
-impl<C: Receives, R, F: FnMut(C::Frame<'_>) -> R> Stream for Incoming<C, F> {
+impl<C: ConsumerHandle, R, F: FnMut(C::Frame<'_>) -> R> Stream for RecvStream<C, F> {
     type Item = Result<R, RecvError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -67,14 +67,14 @@ impl<C: Receives, R, F: FnMut(C::Frame<'_>) -> R> Stream for Incoming<C, F> {
     }
 }
 
-impl<C: Receives, R, F: FnMut(C::Frame<'_>) -> R> FusedStream for Incoming<C, F> {
+impl<C: ConsumerHandle, R, F: FnMut(C::Frame<'_>) -> R> FusedStream for RecvStream<C, F> {
     fn is_terminated(&self) -> bool {
         self.is_closed
     }
 }
 
-impl<C: Receives + fmt::Debug, F> fmt::Debug for Incoming<C, F> {
+impl<C: ConsumerHandle + fmt::Debug, F> fmt::Debug for RecvStream<C, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Incoming").field("consumer", &self.consumer).finish_non_exhaustive()
+        f.debug_struct("RecvStream").field("consumer", &self.consumer).finish_non_exhaustive()
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Lines of more characters are cut: a damaged file could hold one of a megabyte.
-const MOST_SHOWN: usize = 200;
+/// Lines of more characters are cut: a corrupted file could hold one of a megabyte.
+const MAX_SHOWN: usize = 200;
 
 /// The first difference of two descriptions, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,7 +115,7 @@ fn within(name: Option<&str>) -> String {
 }
 
 fn shown(text: &str) -> String {
-    match text.char_indices().nth(MOST_SHOWN) {
+    match text.char_indices().nth(MAX_SHOWN) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),
     }
@@ -302,7 +302,7 @@ mod tests {
         let many = "struct a\n".repeat(100_000);
         for odd in ["", "\n", "   \n", ":\n", "struct\n", "variant\n", "message\n", " : : \n", &long, &many] {
             let difference = Difference::between(odd, BASE).unwrap();
-            assert!(difference.to_string().len() < 4 * MOST_SHOWN, "{difference}");
+            assert!(difference.to_string().len() < 4 * MAX_SHOWN, "{difference}");
             assert_eq!(Difference::between(odd, odd), None);
         }
     }

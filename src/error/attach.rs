@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::{Damaged, OpenError, Role};
+use super::{Corrupted, OpenError, Role};
 
 /// Why no producer or consumer was attached. The queue is as it was.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub enum AttachError {
         name: Option<String>,
     },
     /// Every registry entry of an MPMC queue belongs to a live participant.
-    NoEntry {
+    TooManyParticipants {
         /// The file.
         path: PathBuf,
         /// How many entries there are.
@@ -69,7 +69,7 @@ pub enum AttachError {
         source: Box<OpenError>,
     },
     /// A cursor in the file makes no sense.
-    Damaged(Box<Damaged>),
+    Corrupted(Box<Corrupted>),
     /// A signal handler ran while a role was waited for.
     Interrupted,
     /// The handle was made before a fork, and this is the child.
@@ -95,7 +95,7 @@ impl fmt::Display for AttachError {
                 }
                 write!(f, "; an SPSC queue takes one, so stop that one first")
             }
-            Self::NoEntry { path, participants } => write!(
+            Self::TooManyParticipants { path, participants } => write!(
                 f,
                 "{}: all {participants} places for producers and consumers are taken; stop one, or create the queue \
                  with more participants",
@@ -130,7 +130,7 @@ impl fmt::Display for AttachError {
                  that made it, or move it away, then unlink it",
                 path.display()
             ),
-            Self::Damaged(damaged) => damaged.fmt(f),
+            Self::Corrupted(corrupted) => corrupted.fmt(f),
             Self::Interrupted => {
                 f.write_str("a signal came while waiting for a role; call again to go on waiting")
             }

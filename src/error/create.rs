@@ -12,12 +12,12 @@ use super::open::wrong_filesystem;
 #[non_exhaustive]
 pub enum CreateError {
     /// The name cannot name a file.
-    BadName {
+    InvalidName {
         /// What is wrong with it.
         reason: String,
     },
     /// The options describe no possible queue.
-    BadOptions {
+    InvalidOptions {
         /// What is wrong with them.
         reason: String,
     },
@@ -80,8 +80,8 @@ pub enum CreateError {
 impl fmt::Display for CreateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BadName { reason } => write!(f, "cannot create a queue: {reason}"),
-            Self::BadOptions { reason } => write!(f, "cannot create a queue: {reason}"),
+            Self::InvalidName { reason } => write!(f, "cannot create a queue: {reason}"),
+            Self::InvalidOptions { reason } => write!(f, "cannot create a queue: {reason}"),
             Self::AlreadyExists { path } => write!(
                 f,
                 "{}: a file of this name exists; open it, or unlink it first if it is not needed",

@@ -16,7 +16,7 @@ pub enum DeadLetterCause {
     /// No room on the filesystem.
     NoSpace,
     /// All places for producers and consumers of the dead-letter queue are taken.
-    NoEntry,
+    TooManyParticipants,
     /// The dead-letter queue is full.
     Full,
     /// The dead-letter queue takes no messages of that size.
@@ -33,7 +33,7 @@ const CAUSES: [DeadLetterCause; 9] = [
     DeadLetterCause::WrongFile,
     DeadLetterCause::Permission,
     DeadLetterCause::NoSpace,
-    DeadLetterCause::NoEntry,
+    DeadLetterCause::TooManyParticipants,
     DeadLetterCause::Full,
     DeadLetterCause::TooLarge,
     DeadLetterCause::Closed,
@@ -53,7 +53,7 @@ impl fmt::Display for DeadLetterCause {
                  directory"
             }
             Self::NoSpace => "the filesystem has no room for the dead-letter queue; free some",
-            Self::NoEntry => {
+            Self::TooManyParticipants => {
                 "all places for producers and consumers of the dead-letter queue are taken; stop some of those who receive \
                  from it"
             }
@@ -123,7 +123,7 @@ impl OpenError {
     /// Why letters cannot be sent to the queue that was not opened.
     pub(crate) fn letter_cause(&self) -> Cause {
         match self {
-            Self::PermissionDenied { .. } | Self::ReadOnly { .. } | Self::NotOurs { .. } => {
+            Self::PermissionDenied { .. } | Self::ReadOnly { .. } | Self::WrongOwnerOrMode { .. } => {
                 (DeadLetterCause::Permission, None)
             }
             Self::NoSpace { .. } => (DeadLetterCause::NoSpace, None),
@@ -152,10 +152,10 @@ impl AttachError {
     /// Why letters cannot be sent to a queue that is open.
     pub(crate) fn letter_cause(&self) -> Cause {
         match self {
-            Self::NoEntry { .. } => (DeadLetterCause::NoEntry, None),
+            Self::TooManyParticipants { .. } => (DeadLetterCause::TooManyParticipants, None),
             Self::NoSpace { .. } => (DeadLetterCause::NoSpace, None),
             Self::Unlinked { .. } | Self::Orphaned { .. } => (DeadLetterCause::Removed, None),
-            Self::Damaged(_) | Self::Truncated { .. } => (DeadLetterCause::WrongFile, None),
+            Self::Corrupted(_) | Self::Truncated { .. } => (DeadLetterCause::WrongFile, None),
             Self::Io { source, .. } => (DeadLetterCause::System, source.raw_os_error()),
             _ => (DeadLetterCause::System, None),
         }

@@ -36,7 +36,7 @@ pub(super) fn wrong_filesystem(
 #[non_exhaustive]
 pub enum OpenError {
     /// The name cannot name a file.
-    BadName {
+    InvalidName {
         /// What is wrong with it.
         reason: String,
     },
@@ -72,7 +72,7 @@ pub enum OpenError {
         reason: &'static str,
     },
     /// More can write to it than was said ([`Options::sharing`](crate::Options::sharing)).
-    NotOurs {
+    WrongOwnerOrMode {
         /// The file.
         path: PathBuf,
         /// The user that it belongs to.
@@ -132,12 +132,12 @@ pub enum OpenError {
         bits: u64,
     },
     /// Whoever made it did not finish.
-    Unfinished {
+    Incomplete {
         /// The file.
         path: PathBuf,
     },
-    /// A field of the header is damaged.
-    Damaged {
+    /// A field of the header is corrupted.
+    Corrupted {
         /// The file.
         path: PathBuf,
         /// Which field.
@@ -230,7 +230,7 @@ pub enum OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BadName { reason } => write!(f, "cannot open a queue: {reason}"),
+            Self::InvalidName { reason } => write!(f, "cannot open a queue: {reason}"),
             Self::NotFound { path } => {
                 write!(f, "{}: no such file; create the queue first, or check the name", path.display())
             }
@@ -254,7 +254,7 @@ impl fmt::Display for OpenError {
             Self::WrongFilesystem { path, filesystem, reason } => {
                 wrong_filesystem(f, path, filesystem, reason)
             }
-            Self::NotOurs { path, owner, own, mode } => write!(
+            Self::WrongOwnerOrMode { path, owner, own, mode } => write!(
                 f,
                 "{}: more can write to it than this process trusts: expected a file of user {own} with mode 600, found one \
                  of user {owner} with mode {mode:o}; whoever can write to a queue is trusted: if it is meant so, say \
@@ -269,7 +269,7 @@ impl fmt::Display for OpenError {
             ),
             Self::NotReceived { reason } => write!(
                 f,
-                "no queue was received: {reason}; the other end has to call `send_to` on this socket"
+                "no queue was received: {reason}; the other end has to call `send_fd` on this socket"
             ),
             Self::NotAQueue { path, found } => write!(
                 f,
@@ -302,14 +302,14 @@ impl fmt::Display for OpenError {
                  version in all programs",
                 path.display()
             ),
-            Self::Unfinished { path } => write!(
+            Self::Incomplete { path } => write!(
                 f,
-                "{}: its header was never completed: whoever made it stopped half-way; remove the file and create it anew",
+                "{}: its header was never completed, because its creator died; remove the file and create it anew",
                 path.display()
             ),
-            Self::Damaged { path, field, found } => write!(
+            Self::Corrupted { path, field, found } => write!(
                 f,
-                "{}: the header is damaged: field `{field}` (found {found:#x}) fails its check; remove the file and \
+                "{}: the header is corrupted: field `{field}` (found {found:#x}) fails its check; remove the file and \
                  create it anew",
                 path.display()
             ),

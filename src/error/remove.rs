@@ -56,7 +56,7 @@ impl Error for UnlinkError {
 /// Why a queue was not handed over.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum HandOverError {
+pub enum SendFdError {
     /// Only memfd queues are handed over; this one has a name.
     HasName {
         /// The file.
@@ -73,7 +73,7 @@ pub enum HandOverError {
     },
 }
 
-impl fmt::Display for HandOverError {
+impl fmt::Display for SendFdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::HasName { path } => write!(
@@ -86,7 +86,7 @@ impl fmt::Display for HandOverError {
     }
 }
 
-impl Error for HandOverError {
+impl Error for SendFdError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::HasName { .. } => None,

@@ -50,18 +50,18 @@ fn all(source: fn() -> io::Error) -> Vec<Box<dyn Error>> {
     let create = || CreateError::Io { path: path(), step: "creating the file", source: source() };
     let open = || OpenError::Io { path: path(), step: "opening the file", source: source() };
     let failed = || rkyv::rancor::Source::new(source());
-    let damaged = || Box::new(Damaged { path: path(), word: "tail", position: 1, found: 2 });
+    let corrupted = || Box::new(Corrupted { path: path(), word: "tail", position: 1, found: 2 });
     let invalid = InvalidFrame { path: path(), len: 3, is_kept: true, reason: failed() };
     vec![
         Box::new(create()),
         Box::new(open()),
         Box::new(OpenError::Create(create())),
         Box::new(AttachError::Io { path: path(), step: "taking the lease", source: source() }),
-        Box::new(AttachError::Damaged(damaged())),
+        Box::new(AttachError::Corrupted(corrupted())),
         Box::new(UnlinkError::Open(open())),
         Box::new(UnlinkError::Open(OpenError::Create(create()))),
         Box::new(UnlinkError::Io { path: path(), step: "removing the file", source: source() }),
-        Box::new(HandOverError::Io { path: path(), step: "sending", source: source() }),
+        Box::new(SendFdError::Io { path: path(), step: "sending", source: source() }),
         Box::new(InspectError::Open(open())),
         Box::new(InspectError::Io { path: path(), step: "reading", source: source() }),
         Box::new(RecoverError::Open(open())),
@@ -69,8 +69,8 @@ fn all(source: fn() -> io::Error) -> Vec<Box<dyn Error>> {
         Box::new(SyncError::Open(open())),
         Box::new(SyncError::Io { path: path(), step: "writing", source: source() }),
         Box::new(SendError::Serialize(SerializeError(SerializeErrorKind::Failed(failed())))),
-        Box::new(SendError::Damaged(damaged())),
-        Box::new(RecvError::Damaged(damaged())),
+        Box::new(SendError::Corrupted(corrupted())),
+        Box::new(RecvError::Corrupted(corrupted())),
         Box::new(RecvError::Invalid(Box::new(invalid))),
     ]
 }

@@ -33,18 +33,18 @@ fn write_orphaned(f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::Result {
 /// A shared word that no participant who keeps to the protocol could have stored: the file was written to by
 /// something else, or truncated and extended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damaged {
+pub struct Corrupted {
     pub(crate) path: PathBuf,
     pub(crate) word: &'static str,
     pub(crate) position: u64,
     pub(crate) found: u64,
 }
 
-impl fmt::Display for Damaged {
+impl fmt::Display for Corrupted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}: the queue is damaged: the {} at position {} holds {:#x}, which is impossible; something else wrote \
+            "{}: the queue is corrupted: the {} at position {} holds {:#x}, which is impossible; something else wrote \
              to the file: remove it and create it anew",
             self.path.display(),
             self.word,
@@ -54,7 +54,7 @@ impl fmt::Display for Damaged {
     }
 }
 
-impl Error for Damaged {}
+impl Error for Corrupted {}
 
 /// A committed frame that is not a valid archive of the queue's type.
 #[derive(Debug)]
@@ -162,7 +162,7 @@ pub enum SendError {
     },
     /// The value could not be serialised.
     Serialize(SerializeError),
-    /// The value is of another type, whose archive looks different ([`Producer::of`](crate::Producer::of)).
+    /// The value is of another type, whose archive attempts different ([`Producer::of`](crate::Producer::of)).
     WrongSchema {
         /// In what the queue's type (found) and that of the value (expected) differ.
         mismatch: SchemaMismatch,
@@ -173,9 +173,9 @@ pub enum SendError {
         limit: usize,
     },
     /// The positions are used up (SPSC: 2^62 of them); create the queue anew.
-    Exhausted,
+    PositionsExhausted,
     /// A cursor in the file makes no sense.
-    Damaged(Box<Damaged>),
+    Corrupted(Box<Corrupted>),
     /// The queue is no longer found by its name, and the handle is to be told
     /// ([`Options::end_when_orphaned`](crate::Options::end_when_orphaned)).
     Orphaned {
@@ -221,8 +221,8 @@ impl fmt::Display for SendError {
                 "the message is nested too deeply to be received: at most {limit} pointers (Box, Vec, Rc, maps) may follow one \
                  another; send it in pieces, or as a flat list with indices"
             ),
-            Self::Exhausted => f.write_str("the queue's positions are used up; create it anew"),
-            Self::Damaged(damaged) => damaged.fmt(f),
+            Self::PositionsExhausted => f.write_str("the queue's positions are used up; create it anew"),
+            Self::Corrupted(corrupted) => corrupted.fmt(f),
             Self::Orphaned { path } => write_orphaned(f, path),
             Self::RecoveryFailed(failed) => failed.fmt(f),
             Self::Forked => f.write_str(FORKED),
@@ -235,7 +235,7 @@ impl Error for SendError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Serialize(error) => error.source(),
-            Self::Damaged(damaged) => damaged.source(),
+            Self::Corrupted(corrupted) => corrupted.source(),
             Self::RecoveryFailed(failed) => failed.source(),
             _ => None,
         }
@@ -261,7 +261,7 @@ pub enum RecvError {
     /// Nothing had come when the time was up (`*_timeout` and `*_deadline` only).
     Timeout,
     /// The queue is closed and everything was taken, or there are no producers and the consumer
-    /// [ends with them](crate::BytesConsumer::end_with_producers). Others may still hold frames, and put them back.
+    /// [ends with them](crate::BytesConsumer::end_when_disconnected). Others may still hold frames, and put them back.
     Closed,
     /// A signal handler ran while this waited, and the handle is [interruptible](crate::BytesConsumer::set_interruptible).
     Interrupted,
@@ -279,7 +279,7 @@ pub enum RecvError {
         limit: usize,
     },
     /// A cursor or commit word in the file makes no sense.
-    Damaged(Box<Damaged>),
+    Corrupted(Box<Corrupted>),
     /// The queue is no longer found by its name, and the handle is to be told
     /// ([`Options::end_when_orphaned`](crate::Options::end_when_orphaned)).
     Orphaned {
@@ -312,7 +312,7 @@ impl fmt::Display for RecvError {
                 "a message has {len} bytes, and this consumer takes at most {limit}; it was skipped. Raise the limit if \
                  such messages are meant to come"
             ),
-            Self::Damaged(damaged) => damaged.fmt(f),
+            Self::Corrupted(corrupted) => corrupted.fmt(f),
             Self::Orphaned { path } => write_orphaned(f, path),
             Self::RecoveryFailed(failed) => failed.fmt(f),
             Self::Forked => f.write_str(FORKED),
@@ -325,7 +325,7 @@ impl Error for RecvError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Invalid(invalid) => invalid.source(),
-            Self::Damaged(damaged) => damaged.source(),
+            Self::Corrupted(corrupted) => corrupted.source(),
             Self::RecoveryFailed(failed) => failed.source(),
             _ => None,
         }

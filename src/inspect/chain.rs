@@ -4,12 +4,12 @@
 //!
 //! The producer stores a frame's commit word, and `tail` behind it; it may be preempted or killed in between. So the frames
 //! decide what is committed, and `tail` only trails them: a consumer may have taken and released frames behind a `tail`
-//! that was not stored yet, and `released > tail` is no damage.
+//! that was not stored yet, and `released > tail` is no corruption.
 //!
 //! The cursors are read (`earlier`), then the words of the ring, then the cursors once more (`later`). Let `C` be the end
 //! of what is committed. `C`, `tail` and `released` only grow, and at any one moment
 //!
-//! 1. `head <= released <= taken <= C`, `tail <= C`, `redo_until <= C`, and `C + granule <= released + capacity`;
+//! 1. `head <= released <= taken <= C`, `tail <= C`, `redelivered_until <= C`, and `C + granule <= released + capacity`;
 //! 2. each of them is where a frame begins, or `C`. Those are multiples of the granule.
 //!
 //! A walk that came by `later.released` has found the frames from there on (see [`super::spsc`]), up to an `end` that is no less
@@ -23,13 +23,13 @@
 use super::source::Source;
 use super::spsc::At;
 use super::walk::{Step, Walk};
-use crate::error::{Damaged, InspectError};
+use crate::error::{Corrupted, InspectError};
 use crate::layout::{Geometry, POSITION_LIMIT};
 
 /// Frames that are walked over; more than that would keep people waiting.
-const MOST_WALKED: usize = 1 << 20;
+const MAX_WALKED: usize = 1 << 20;
 /// Retry limit of a walk that traffic overtakes.
-const MOST_TRIES: usize = 8;
+const MAX_TRIES: usize = 8;
 /// Bytes of ring that are read at one go.
 const WINDOW: usize = 1 << 16;
 /// Each word is read by itself, so that it is no older than what was read before it.
@@ -44,16 +44,16 @@ pub(super) struct Chain {
     pub(super) end: u64,
     /// Whether these are all.
     pub(super) is_whole: bool,
-    pub(super) damage: Option<Damaged>,
+    pub(super) corruption: Option<Corrupted>,
 }
 
 /// Walks over all frames, and compares the cursors with them.
 pub(super) fn chain(source: &Source) -> Result<Chain, InspectError> {
     let mut from = At::read(source)?;
     let mut window = WINDOW;
-    for _ in 0..MOST_TRIES {
-        if let Some(damage) = misplaced(source, from) {
-            return Ok(Chain::nothing(from, Some(damage)));
+    for _ in 0..MAX_TRIES {
+        if let Some(corruption) = misplaced(source, from) {
+            return Ok(Chain::nothing(from, Some(corruption)));
         }
         let mut chain = walk(source, from, window)?;
         let now = At::read(source)?;
@@ -62,10 +62,10 @@ pub(super) fn chain(source: &Source) -> Result<Chain, InspectError> {
         let came_by = chain.starts.get(known) == Some(&now.released) || chain.end == now.released;
         if came_by {
             chain.starts.drain(..known);
-            if chain.damage.is_none() {
-                chain.damage = chain.misfit(source, now)?;
+            if chain.corruption.is_none() {
+                chain.corruption = chain.misfit(source, now)?;
             }
-            if chain.damage.is_none() || window == WORD_BY_WORD {
+            if chain.corruption.is_none() || window == WORD_BY_WORD {
                 return Ok(chain);
             }
             // What was read at one go may mix moments: only words that were read one by one convict.
@@ -77,21 +77,21 @@ pub(super) fn chain(source: &Source) -> Result<Chain, InspectError> {
 }
 
 /// A cursor that lies where none can, whatever the others are.
-fn misplaced(source: &Source, at: At) -> Option<Damaged> {
+fn misplaced(source: &Source, at: At) -> Option<Corrupted> {
     let geometry = &source.geometry;
-    let At { tail, head, released, taken, redo: (redo_until, _) } = at;
+    let At { tail, head, released, taken, redo: (redelivered_until, _) } = at;
     let words = [
         ("tail", tail),
         ("released", released),
         ("taken", taken),
         ("head", head),
-        ("redo_until", redo_until),
+        ("redelivered_until", redelivered_until),
     ];
     let is_wrong = |position: u64| {
         position > POSITION_LIMIT.saturating_add(geometry.capacity) || !geometry.is_boundary(position)
     };
     let wrong = words.into_iter().find(|(_, position)| is_wrong(*position));
-    wrong.map(|(word, found)| source.damaged(word, tail, found))
+    wrong.map(|(word, found)| source.corrupted(word, tail, found))
 }
 
 fn walk(source: &Source, at: At, window: usize) -> Result<Chain, InspectError> {
@@ -100,7 +100,7 @@ fn walk(source: &Source, at: At, window: usize) -> Result<Chain, InspectError> {
     loop {
         match walk.step(source)? {
             Step::End => return Ok(chain),
-            Step::Frame(_) if chain.starts.len() == MOST_WALKED => {
+            Step::Frame(_) if chain.starts.len() == MAX_WALKED => {
                 chain.is_whole = false;
                 return Ok(chain);
             }
@@ -108,8 +108,8 @@ fn walk(source: &Source, at: At, window: usize) -> Result<Chain, InspectError> {
                 chain.starts.push(frame.position);
                 chain.end = frame.end;
             }
-            Step::Damaged(damage) => {
-                chain.damage = Some(damage);
+            Step::Corrupted(corruption) => {
+                chain.corruption = Some(corruption);
                 return Ok(chain);
             }
         }
@@ -117,21 +117,21 @@ fn walk(source: &Source, at: At, window: usize) -> Result<Chain, InspectError> {
 }
 
 impl Chain {
-    fn nothing(at: At, damage: Option<Damaged>) -> Self {
-        Self { at, starts: Vec::new(), end: at.released, is_whole: false, damage }
+    fn nothing(at: At, corruption: Option<Corrupted>) -> Self {
+        Self { at, starts: Vec::new(), end: at.released, is_whole: false, corruption }
     }
 
     /// A cursor that does not fit the others, or the frames; `self.at` was read before those, and `later` after them.
-    fn misfit(&self, source: &Source, later: At) -> Result<Option<Damaged>, InspectError> {
+    fn misfit(&self, source: &Source, later: At) -> Result<Option<Corrupted>, InspectError> {
         let earlier = self.at;
         if earlier.released > earlier.tail
-            && let Some(damage) = bridge(source, earlier)?
+            && let Some(corruption) = bridge(source, earlier)?
         {
-            return Ok(Some(damage));
+            return Ok(Some(corruption));
         }
         let order = order_of(&source.geometry, earlier, later);
         let wrong = order.or_else(|| self.among_frames(&source.geometry, later));
-        Ok(wrong.map(|(word, found)| source.damaged(word, earlier.tail, found)))
+        Ok(wrong.map(|(word, found)| source.corrupted(word, earlier.tail, found)))
     }
 
     fn among_frames(&self, geometry: &Geometry, later: At) -> Option<(&'static str, u64)> {
@@ -142,9 +142,9 @@ impl Chain {
         if self.end + geometry.align > later.released.saturating_add(geometry.capacity) {
             return Some(("commit word", self.end));
         }
-        let At { tail, taken, redo: (redo_until, _), .. } = self.at;
+        let At { tail, taken, redo: (redelivered_until, _), .. } = self.at;
         let is_between = |position: u64| position > later.released && position < self.end;
-        let words = [("tail", tail), ("taken", taken), ("redo_until", redo_until)];
+        let words = [("tail", tail), ("taken", taken), ("redelivered_until", redelivered_until)];
         words.into_iter().find(|(_, position)| {
             let is_inside = is_between(*position) && self.starts.binary_search(position).is_err();
             *position > self.end || is_inside
@@ -165,18 +165,18 @@ fn order_of(geometry: &Geometry, earlier: At, later: At) -> Option<(&'static str
 }
 
 /// Follows the frames from a `tail` that lies before `released`.
-fn bridge(source: &Source, at: At) -> Result<Option<Damaged>, InspectError> {
+fn bridge(source: &Source, at: At) -> Result<Option<Corrupted>, InspectError> {
     let mut walk = Walk::new(source, at.tail, WORD_BY_WORD);
     let mut position = at.tail;
     let mut is_broken = false;
     while position < at.released && !is_broken {
         match walk.step(source)? {
             Step::Frame(frame) => position = frame.end,
-            Step::End | Step::Damaged(_) => is_broken = true,
+            Step::End | Step::Corrupted(_) => is_broken = true,
         }
     }
     // Stored meanwhile: then what was followed may have been written over, and the words were only read one after the other.
     let is_moving = At::read(source)?.tail != at.tail;
     let is_wrong = !is_moving && position != at.released;
-    Ok(is_wrong.then(|| source.damaged("released", at.tail, at.released)))
+    Ok(is_wrong.then(|| source.corrupted("released", at.tail, at.released)))
 }

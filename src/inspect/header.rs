@@ -62,9 +62,9 @@ pub struct Header {
 #[non_exhaustive]
 pub struct OrderHeader {
     /// Most messages in the queue at a time.
-    pub links: u64,
+    pub max_messages: u64,
     /// Most producers and consumers at a time, together.
-    pub participants: u64,
+    pub max_participants: u64,
     /// Whether messages come again whose consumer dies.
     pub delivery: Delivery,
     /// A message that came again so often becomes a dead letter; none: never.
@@ -103,8 +103,8 @@ impl Header {
             max_message: geometry.max_message(),
             file_bytes: geometry.file_len(),
             order: geometry.order.map(|order| OrderHeader {
-                links: order.links,
-                participants: order.participants,
+                max_messages: order.slots,
+                max_participants: order.participants,
                 delivery: match order.policy.at_most_once {
                     true => Delivery::AtMostOnce,
                     false => Delivery::AtLeastOnce,

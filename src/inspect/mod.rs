@@ -1,7 +1,7 @@
 //! Looking into a queue from outside: shape, traffic, who takes part, who holds what, and the messages themselves.
 //!
-//! Nothing here takes part. A queue is read with `pread`, through a descriptor that is open for reading only: no lease and
-//! no lock is taken, nothing is written or mapped, nobody waits for whoever looks, and a file that is damaged, hostile or
+//! Nothing here takes part. A queue is read with `pread`, through a descriptor that is open for reading only: no liveness lock and
+//! no lock is taken, nothing is written or mapped, nobody waits for whoever attempts, and a file that is corrupted, hostile or
 //! truncated meanwhile gives errors or findings, never a crash, an endless loop or a read outside of the file. That is why
 //! none of it is `unsafe`, and why it may be done to a queue of any kind and type, by whoever may read the file.
 //!
@@ -34,13 +34,13 @@
 mod chain;
 mod done;
 mod header;
-mod links;
-mod members;
 mod orphans;
+mod participants;
 mod peek;
 mod peek_mpmc;
 mod peek_spsc;
 mod progress;
+mod slots;
 mod snapshot;
 mod source;
 mod spsc;
@@ -54,7 +54,7 @@ use crate::queue::Description;
 
 pub use crate::queue::{Boot, Survival};
 pub use header::{FrameShape, Header, OrderHeader, QueueKind, SchemaHeader};
-pub use members::{Liveness, Participant};
+pub use participants::{Liveness, Participant};
 pub use peek::{FrameState, Peek, Peeked, PeekedFrame, Start};
 pub use progress::Progress;
 pub use snapshot::{Backlog, Counters, Cursors, FileUse, HeldFrame, Locks, PendingPosition, Snapshot};
@@ -115,7 +115,7 @@ impl Inspector {
     /// (SPSC): some hundred microseconds for a queue with default options.
     ///
     /// # Errors
-    /// [`InspectError::Io`] if the file cannot be read any more. Impossible words are no error: see [`Snapshot::damage`].
+    /// [`InspectError::Io`] if the file cannot be read any more. Impossible words are no error: see [`Snapshot::corruption`].
     pub fn snapshot(&self) -> Result<Snapshot, InspectError> {
         Snapshot::take(&self.source, &self.header)
     }

@@ -1,16 +1,16 @@
-//! Links of an MPMC queue that refer to what the registry does not have: a participant, or a lane.
+//! Slots of an MPMC queue that refer to what the registry does not have: a participant, or a lane.
 
-use super::links::{Seen, head_and_tail};
-use super::members::{self, Registry};
+use super::participants::{self, Registry};
+use super::slots::{Seen, head_and_tail};
 use super::source::Source;
-use crate::error::{Damaged, InspectError};
+use crate::error::{Corrupted, InspectError};
 use crate::layout::Order;
-use crate::layout::order::{EntryWord, LinkKind};
+use crate::layout::order::{EntryWord, SlotKind};
 
 /// Positions in lanes that nobody has made ready, and positions that no participant will ever move on, and no recovery either, because what it goes by is missing.
 ///
 /// Whoever claims or takes a position covers it with its intent before the cursor moves, and until it has moved the link
-/// (`src/links/mod.rs`); and who holds a frame has an entry that is dirty. Neither state of a link ever comes back once it is left
+/// (`src/order_ring/mod.rs`); and who holds a frame has an entry that is dirty. Neither state of a link ever comes back once it is left
 /// (HELD may, with its owner's next stay). So if the link is the same before and after the registry was read, or the entry before
 /// and after the link, then they were so together.
 pub(super) fn orphaned(
@@ -18,33 +18,33 @@ pub(super) fn orphaned(
     order: Order,
     before: &Registry,
     orphans: &[Seen],
-) -> Result<Vec<Damaged>, InspectError> {
-    let mut damage = Vec::new();
+) -> Result<Vec<Corrupted>, InspectError> {
+    let mut corruption = Vec::new();
     if orphans.is_empty() {
-        return Ok(damage);
+        return Ok(corruption);
     }
     let cursors = head_and_tail(source)?;
     let mut suspects = Vec::new();
     for seen in orphans {
-        suspects.push(Seen::read(source, order, seen.position & (order.links - 1))?);
+        suspects.push(Seen::read(source, order, seen.position & (order.slots - 1))?);
     }
-    let after = members::mpmc(source, order.participants)?;
+    let after = participants::mpmc(source, order.participants)?;
     for (seen, again) in orphans.iter().zip(suspects) {
-        let last = Seen::read(source, order, seen.position & (order.links - 1))?;
+        let last = Seen::read(source, order, seen.position & (order.slots - 1))?;
         let is_same = seen.state == again.state && again.state == last.state;
         let is_owner_same = before.word(seen) == after.word(seen);
         if is_same && after.lacks_lane(seen) {
-            damage.push(source.damaged("place of the frame", seen.position, seen.place.0));
+            corruption.push(source.corrupted("reference to the frame", seen.position, seen.place.0));
         } else if is_same && is_owner_same && after.has_left(seen, cursors) {
             let word = match seen.state.kind() {
-                LinkKind::Free => "state of the link (claimed by no participant)",
-                LinkKind::Full => "state of the link (taken by no participant)",
-                LinkKind::Held | LinkKind::Redo => "state of the link (held by no participant)",
+                SlotKind::Free => "state of the slot (claimed by no participant)",
+                SlotKind::Full => "state of the slot (taken by no participant)",
+                SlotKind::Held | SlotKind::Redeliver => "state of the slot (held by no participant)",
             };
-            damage.push(source.damaged(word, seen.position, seen.state.0));
+            corruption.push(source.corrupted(word, seen.position, seen.state.0));
         }
     }
-    Ok(damage)
+    Ok(corruption)
 }
 
 impl Registry {
@@ -53,24 +53,24 @@ impl Registry {
         let covers =
             |which: usize| self.intents.iter().any(|intents| intents[which].contains(&seen.position));
         match seen.state.kind() {
-            LinkKind::Free => seen.position < tail && !covers(0),
-            LinkKind::Full => seen.position < head && !covers(1),
-            LinkKind::Held => self.words.get(seen.state.owner()).is_some_and(|word| !word.is_dirty()),
-            LinkKind::Redo => false,
+            SlotKind::Free => seen.position < tail && !covers(0),
+            SlotKind::Full => seen.position < head && !covers(1),
+            SlotKind::Held => self.words.get(seen.state.owner()).is_some_and(|word| !word.is_dirty()),
+            SlotKind::Redeliver => false,
         }
     }
 
     /// Whether the link refers to a lane that is not ready; a lane that is stays so.
     pub(super) fn lacks_lane(&self, seen: &Seen) -> bool {
         let is_ready = || self.has_lane.get(seen.place.lane()).is_none_or(|is_ready| *is_ready);
-        seen.state.kind() != LinkKind::Free && !is_ready()
+        seen.state.kind() != SlotKind::Free && !is_ready()
     }
 
     /// The word of the entry that holds the position, if one does.
     fn word(&self, seen: &Seen) -> Option<EntryWord> {
         match seen.state.kind() {
-            LinkKind::Held => self.words.get(seen.state.owner()).copied(),
-            LinkKind::Free | LinkKind::Full | LinkKind::Redo => None,
+            SlotKind::Held => self.words.get(seen.state.owner()).copied(),
+            SlotKind::Free | SlotKind::Full | SlotKind::Redeliver => None,
         }
     }
 }

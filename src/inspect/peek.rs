@@ -2,7 +2,7 @@
 
 use super::source::Source;
 use super::{peek_mpmc, peek_spsc};
-use crate::error::{Damaged, InspectError};
+use crate::error::{Corrupted, InspectError};
 use crate::queue::DeadLetter;
 
 /// Which messages to copy.
@@ -72,7 +72,7 @@ impl Peek {
 pub enum FrameState {
     /// It waits for a consumer.
     Waiting,
-    /// It waits for one, and had been handed out before.
+    /// It waits for one, and had been delivered before.
     Again,
     /// Somebody holds it: MPMC, the owner of this registry entry.
     Held(Option<usize>),
@@ -86,7 +86,7 @@ pub struct PeekedFrame {
     pub position: u64,
     /// What has become of it.
     pub state: FrameState,
-    /// How often it was handed out before; SPSC: only whether it was.
+    /// How often it was delivered before; SPSC: only whether it was.
     pub redeliveries: u64,
     /// Its bytes.
     pub len: u64,
@@ -106,8 +106,8 @@ pub struct Peeked {
     pub gone: u64,
     /// Where to go on.
     pub next: u64,
-    /// Where a damaged word stopped the look.
-    pub damage: Option<Damaged>,
+    /// Where a corrupted word stopped the look.
+    pub corruption: Option<Corrupted>,
 }
 
 pub(super) fn peek(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {

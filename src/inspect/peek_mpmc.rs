@@ -1,11 +1,11 @@
 //! Messages of an MPMC queue: what the link says, the payload, and the link again.
 
-use super::links::{Seen, for_each, head_and_tail};
 use super::peek::{FrameState, Peek, Peeked, PeekedFrame, Start, copy};
+use super::slots::{Seen, for_each, head_and_tail};
 use super::source::Source;
 use crate::error::InspectError;
 use crate::layout::Order;
-use crate::layout::order::LinkKind;
+use crate::layout::order::SlotKind;
 use crate::queue::DeadLetter;
 
 pub(super) fn peek(source: &Source, order: Order, what: &Peek) -> Result<Peeked, InspectError> {
@@ -13,14 +13,14 @@ pub(super) fn peek(source: &Source, order: Order, what: &Peek) -> Result<Peeked,
     let mut peeked = Peeked { next: tail, ..Peeked::default() };
     let candidates = candidates(source, order, what, tail)?;
     for seen in candidates {
-        let slot = seen.position & (order.links - 1);
+        let slot = seen.position & (order.slots - 1);
         // Only now: between the first look and this one it may have changed.
         let before = Seen::read(source, order, slot)?;
-        if before.state.lap() != seen.state.lap() || before.state.kind() == LinkKind::Free {
+        if before.state.lap() != seen.state.lap() || before.state.kind() == SlotKind::Free {
             peeked.gone += 1;
             continue;
         }
-        if before.state.kind() == LinkKind::Held && !what.held {
+        if before.state.kind() == SlotKind::Held && !what.held {
             peeked.gone += 1;
             continue;
         }
@@ -36,17 +36,18 @@ pub(super) fn peek(source: &Source, order: Order, what: &Peek) -> Result<Peeked,
                 peeked.frames.push(frame(source, &after, payload, letter))
             }
             None if is_same(&before, &after) => {
-                peeked.damage = Some(source.damaged("place of the frame", before.position, before.place.0));
+                peeked.corruption =
+                    Some(source.corrupted("reference to the frame", before.position, before.place.0));
                 break;
             }
             _ => peeked.gone += 1,
         }
     }
-    // Positions before `tail` may be committed only later: whoever goes on looks at them again.
+    // Positions before `tail` may be committed only later: whoever goes on attempts at them again.
     peeked.next = match peeked.frames.last() {
         Some(last) => last.position.saturating_add(1),
         None => match what.start {
-            Start::From(position) => position.max(tail.saturating_sub(order.links)).min(tail),
+            Start::From(position) => position.max(tail.saturating_sub(order.slots)).min(tail),
             Start::Oldest | Start::Newest => tail,
         },
     };
@@ -71,9 +72,9 @@ fn candidates(source: &Source, order: Order, what: &Peek, tail: u64) -> Result<V
     let mut found = Vec::new();
     for_each(source, order, |seen| {
         let is_wanted = match seen.state.kind() {
-            LinkKind::Free => false,
-            LinkKind::Held => what.held,
-            LinkKind::Full | LinkKind::Redo => true,
+            SlotKind::Free => false,
+            SlotKind::Held => what.held,
+            SlotKind::Full | SlotKind::Redeliver => true,
         };
         if is_wanted && seen.position >= from && seen.position < tail {
             found.push(seen);
@@ -90,7 +91,7 @@ fn candidates(source: &Source, order: Order, what: &Peek, tail: u64) -> Result<V
 /// Whether the link was about the same message all the time.
 fn is_same(before: &Seen, after: &Seen) -> bool {
     after.state.lap() == before.state.lap()
-        && after.state.kind() != LinkKind::Free
+        && after.state.kind() != SlotKind::Free
         && (after.place, after.len) == (before.place, before.len)
 }
 
@@ -98,9 +99,9 @@ fn frame(source: &Source, seen: &Seen, payload: Vec<u8>, dead_letter: Option<Dea
     PeekedFrame {
         position: seen.position,
         state: match seen.state.kind() {
-            LinkKind::Held => FrameState::Held(Some(seen.state.owner())),
-            LinkKind::Redo => FrameState::Again,
-            LinkKind::Full | LinkKind::Free => FrameState::Waiting,
+            SlotKind::Held => FrameState::Held(Some(seen.state.owner())),
+            SlotKind::Redeliver => FrameState::Again,
+            SlotKind::Full | SlotKind::Free => FrameState::Waiting,
         },
         redeliveries: seen.state.redeliveries(),
         len: source.message_len(seen.len),

@@ -26,9 +26,9 @@ fn first(what: &Peek, at: At, held_until: u64, end: u64) -> u64 {
 }
 
 fn fixed(source: &Source, what: &Peek, len: u64) -> Result<Peeked, InspectError> {
-    let (at, damage) = fixed_cursors(source)?;
-    if damage.is_some() {
-        return Ok(Peeked { damage, next: at.tail, ..Peeked::default() });
+    let (at, corruption) = fixed_cursors(source)?;
+    if corruption.is_some() {
+        return Ok(Peeked { corruption, next: at.tail, ..Peeked::default() });
     }
     let held_until = handed_out(source, at, at.tail);
     let mut from = first(what, at, held_until, at.tail);
@@ -64,9 +64,9 @@ fn variable(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {
         Start::Oldest | Start::From(_) => &wanted[..wanted.len().min(what.most)],
     };
     let is_to_the_end = wanted.last() == chain.starts.last();
-    // Damage behind what is wanted is not looked at.
-    let damage = chain.damage.filter(|_| is_to_the_end && wanted.len() < what.most);
-    let mut peeked = Peeked { damage, next: from.max(chain.end), ..Peeked::default() };
+    // Corruption behind what is wanted is not looked at.
+    let corruption = chain.corruption.filter(|_| is_to_the_end && wanted.len() < what.most);
+    let mut peeked = Peeked { corruption, next: from.max(chain.end), ..Peeked::default() };
     for (at, start) in wanted.iter().enumerate() {
         match Walk::new(source, *start, 8).step(source)? {
             Step::Frame(found) => match copied(source, what, found)? {
@@ -80,7 +80,7 @@ fn variable(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {
                 }
                 None => peeked.gone += 1,
             },
-            Step::End | Step::Damaged(_) => peeked.gone += 1,
+            Step::End | Step::Corrupted(_) => peeked.gone += 1,
         }
         if at + 1 == wanted.len() && !is_to_the_end {
             peeked.next = start.saturating_add(1);
@@ -97,9 +97,9 @@ fn copied(source: &Source, what: &Peek, found: RingFrame) -> Result<Option<Vec<u
 }
 
 fn frame(at: At, held_until: u64, (position, len): (u64, u64), payload: Vec<u8>) -> PeekedFrame {
-    let (redo_until, redo_count) = at.redo;
+    let (redelivered_until, redelivery_count) = at.redo;
     let redeliveries = match position {
-        earlier if earlier < redo_until => redo_count.max(1),
+        earlier if earlier < redelivered_until => redelivery_count.max(1),
         last if held_until <= last && last < at.taken => 1,
         _ => 0,
     };

@@ -14,7 +14,7 @@ pub struct Progress {
     pub at: Instant,
     /// What was sent since the queue was created.
     pub sent: u64,
-    /// What was handed out.
+    /// What was delivered.
     pub taken: u64,
 }
 

@@ -6,23 +6,23 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::header::Header;
-use super::members::{self, Participant, Registry};
+use super::participants::{self, Participant, Registry};
 use super::source::{Source, Words};
-use super::{Inspector, links, spsc};
-use crate::error::{Damaged, DeadLetterFailure, InspectError};
+use super::{Inspector, slots, spsc};
+use crate::error::{Corrupted, DeadLetterFailure, InspectError};
 use crate::layout::order::{Head, Tail};
 use crate::layout::{
-    CURSORS_OFFSET, ConsumerWords, Cursors as SpscWords, DOORBELLS_OFFSET, Doorbell, Doorbells, LOCK_ATTACH,
-    LOCK_RECOVERY, Order, OrderCursors, RARE_OFFSET, Rare,
+    CURSORS_OFFSET, ConsumerWords, Cursors as SpscWords, EVENTS_OFFSET, EventWords, LOCK_ATTACH,
+    LOCK_RECOVERY, Order, OrderCursors, QueueEventWords, RARE_OFFSET, Rare,
 };
 use crate::park::says_closed;
 use crate::queue::{Boot, inspect_boot};
 use crate::shm::is_locked;
 
 /// No more impossible words than this are listed.
-const MOST_DAMAGE: usize = 16;
+const MAX_CORRUPTION: usize = 16;
 /// No more held frames, or positions that stand still, than this are listed.
-pub(super) const MOST_LISTED: usize = 1024;
+pub(super) const MAX_LISTED: usize = 1024;
 
 /// A queue at one moment, as [`Inspector::snapshot`] found it.
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ pub struct Snapshot {
     /// Locks that are held for moments only.
     pub locks: Locks,
     /// Words that no participant who keeps to the protocol could have stored; the first few.
-    pub damage: Vec<Damaged>,
+    pub corruption: Vec<Corrupted>,
 }
 
 /// What the file takes up.
@@ -91,12 +91,12 @@ pub enum Cursors {
         head: u64,
         /// Start of the oldest message that is still held or waits.
         released: u64,
-        /// End of the newest message that was handed out.
+        /// End of the newest message that was delivered.
         taken: u64,
-        /// Messages before this had been handed out by an earlier consumer ...
-        redo_until: u64,
+        /// Messages before this had been delivered by an earlier consumer ...
+        redelivered_until: u64,
         /// ... so many times.
-        redo_count: u64,
+        redelivery_count: u64,
     },
     /// Many of both.
     #[non_exhaustive]
@@ -117,8 +117,8 @@ pub struct Backlog {
     pub waiting: Option<u64>,
     /// Messages that somebody holds. As above.
     pub held: Option<u64>,
-    /// Waiting messages that had been handed out before.
-    pub again: u64,
+    /// Waiting messages that had been delivered before.
+    pub redeliveries: u64,
     /// MPMC: positions that were claimed and not committed yet.
     pub pending: u64,
     /// Bytes of the messages that wait or are held; SPSC: of the ring that they take up.
@@ -126,7 +126,7 @@ pub struct Backlog {
     /// Places of the queue that are in use, of `places`: bytes or slots of ring (SPSC), links (MPMC).
     pub used: u64,
     /// All places.
-    pub places: u64,
+    pub capacity: u64,
 }
 
 /// A message that somebody holds.
@@ -137,7 +137,7 @@ pub struct HeldFrame {
     pub position: u64,
     /// Registry entry of its holder.
     pub entry: usize,
-    /// How often it was handed out before.
+    /// How often it was delivered before.
     pub redeliveries: u64,
     /// Its bytes.
     pub len: u64,
@@ -161,9 +161,9 @@ pub struct PendingPosition {
 pub struct Counters {
     /// Messages committed.
     pub sent: u64,
-    /// Messages handed out, redeliveries included.
+    /// Messages delivered, redeliveries included.
     pub received: u64,
-    /// Messages handed out again.
+    /// Messages delivered again.
     pub redelivered: u64,
     /// Messages that were put back.
     pub rejected: u64,
@@ -176,7 +176,7 @@ pub struct Counters {
     /// Positions claimed by participants that died before they committed.
     pub tombstones: u64,
     /// Messages that recoveries took from dead participants.
-    pub returned: u64,
+    pub requeued: u64,
     /// How often a participant could not find out whether others are alive, or not give back what a dead one had left ...
     pub recovery_failures: u64,
     /// ... and the system's error number of the last time; 0: none.
@@ -209,48 +209,49 @@ impl Snapshot {
     }
 
     pub(super) fn take(source: &Source, header: &Header) -> Result<Self, InspectError> {
-        let metadata = source.file.metadata().map_err(source.failed("looking at the file"))?;
+        let metadata = source.file.metadata().map_err(source.failed("checking the file"))?;
         let page = source.head_page()?;
-        let mut snapshot = Self {
-            path: source.path.clone(),
-            at: SystemTime::now(),
-            header: header.clone(),
-            file: FileUse {
-                len: metadata.len(),
-                allocated: metadata.blocks() * 512,
-                needed: source.geometry.allocated_len(),
-                mode: metadata.mode() & 0o7777,
-                uid: metadata.uid(),
-            },
-            is_unlinked: metadata.nlink() == 0 || page.at(RARE_OFFSET + offset_of!(Rare, dead)) != 0,
-            boot: inspect_boot(&source.file, &source.geometry, source.is_memory)
-                .map_err(source.failed("reading which boot the queue was used in"))?,
-            is_closed: says_closed(
-                page.at(DOORBELLS_OFFSET + offset_of!(Doorbells, messages) + offset_of!(Doorbell, waiting)),
-            ),
-            cursors: cursors(&page, source.geometry.order.is_some()),
-            backlog: Backlog::default(),
-            participants: Vec::new(),
-            held: Vec::new(),
-            pending: Vec::new(),
-            counters: None,
-            locks: Locks {
-                attach: is_locked(&source.file, LOCK_ATTACH).unwrap_or(false),
-                recovery: is_locked(&source.file, LOCK_RECOVERY).unwrap_or(false),
-            },
-            damage: Vec::new(),
-        };
+        let mut snapshot =
+            Self {
+                path: source.path.clone(),
+                at: SystemTime::now(),
+                header: header.clone(),
+                file: FileUse {
+                    len: metadata.len(),
+                    allocated: metadata.blocks() * 512,
+                    needed: source.geometry.allocated_len(),
+                    mode: metadata.mode() & 0o7777,
+                    uid: metadata.uid(),
+                },
+                is_unlinked: metadata.nlink() == 0 || page.at(RARE_OFFSET + offset_of!(Rare, dead)) != 0,
+                boot: inspect_boot(&source.file, &source.geometry, source.is_memory)
+                    .map_err(source.failed("reading which boot the queue was used in"))?,
+                is_closed: says_closed(page.at(EVENTS_OFFSET
+                    + offset_of!(QueueEventWords, messages)
+                    + offset_of!(EventWords, waiters))),
+                cursors: cursors(&page, source.geometry.order.is_some()),
+                backlog: Backlog::default(),
+                participants: Vec::new(),
+                held: Vec::new(),
+                pending: Vec::new(),
+                counters: None,
+                locks: Locks {
+                    attach: is_locked(&source.file, LOCK_ATTACH).unwrap_or(false),
+                    recovery: is_locked(&source.file, LOCK_RECOVERY).unwrap_or(false),
+                },
+                corruption: Vec::new(),
+            };
         match source.geometry.order {
             Some(order) => snapshot.take_mpmc(source, order, &page)?,
             None => snapshot.take_spsc(source)?,
         }
-        snapshot.damage.truncate(MOST_DAMAGE);
+        snapshot.corruption.truncate(MAX_CORRUPTION);
         Ok(snapshot)
     }
 
     fn take_mpmc(&mut self, source: &Source, order: Order, page: &Words) -> Result<(), InspectError> {
-        let registry = members::mpmc(source, order.participants)?;
-        let found = links::scan(source, order, &registry)?;
+        let registry = participants::mpmc(source, order.participants)?;
+        let found = slots::scan(source, order, &registry)?;
         self.counters = Some(counters(page, &registry));
         // Saturating: the check of the geometry bounds both, and this costs nothing.
         let lanes = registry.lanes.saturating_mul(source.geometry.lane_len);
@@ -262,15 +263,15 @@ impl Snapshot {
         self.backlog = found.backlog;
         self.held = found.held;
         self.pending = found.pending;
-        self.damage = found.damage;
+        self.corruption = found.corruption;
         Ok(())
     }
 
     fn take_spsc(&mut self, source: &Source) -> Result<(), InspectError> {
-        self.participants = members::spsc(source)?;
+        self.participants = participants::spsc(source)?;
         let found = spsc::scan(source)?;
         self.backlog = found.backlog;
-        self.damage = found.damage;
+        self.corruption = found.corruption;
         let held = self.backlog.held.unwrap_or(0);
         for one in &mut self.participants {
             if one.role == crate::Role::Consumer {
@@ -289,7 +290,7 @@ impl Snapshot {
     /// of which this is true stays so. False if it is not known.
     pub fn is_drained(&self) -> bool {
         let Backlog { waiting, held, pending, .. } = self.backlog;
-        (waiting, held, pending) == (Some(0), Some(0), 0) && self.damage.is_empty()
+        (waiting, held, pending) == (Some(0), Some(0), 0) && self.corruption.is_empty()
     }
 
     /// How long ago the queue was created, if that is known and not in the future.
@@ -312,8 +313,8 @@ pub(super) fn cursors(page: &Words, is_mpmc: bool) -> Cursors {
         head: at(offset_of!(SpscWords, head)),
         released: consumer(offset_of!(ConsumerWords, released)),
         taken: consumer(offset_of!(ConsumerWords, taken)),
-        redo_until: consumer(offset_of!(ConsumerWords, redo_until)),
-        redo_count: consumer(offset_of!(ConsumerWords, redo_count)),
+        redelivered_until: consumer(offset_of!(ConsumerWords, redelivered_until)),
+        redelivery_count: consumer(offset_of!(ConsumerWords, redelivery_count)),
     }
 }
 
@@ -329,7 +330,7 @@ fn counters(page: &Words, registry: &Registry) -> Counters {
         recoveries: rare(offset_of!(Rare, recoveries)),
         deaths: rare(offset_of!(Rare, deaths)),
         tombstones: rare(offset_of!(Rare, tombstones)),
-        returned: rare(offset_of!(Rare, returned)),
+        requeued: rare(offset_of!(Rare, requeued)),
         recovery_failures: rare(offset_of!(Rare, recovery_failures)),
         recovery_errno: rare(offset_of!(Rare, recovery_errno)),
         dead_letters: rare(offset_of!(Rare, dead_letters)),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
-use crate::error::{Damaged, InspectError, OpenError};
+use crate::error::{Corrupted, InspectError, OpenError};
 use crate::layout::{Geometry, MAGIC, PREAMBLE_LEN, Preamble, REGISTRY_OFFSET};
 use crate::queue::{kind_of_file, open_error, preamble_error, resolve};
 use crate::shm;
@@ -25,7 +25,7 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn open(name: &Path) -> Result<(Self, Preamble), InspectError> {
-        let path = resolve(name).map_err(|reason| InspectError::Open(OpenError::BadName { reason }))?;
+        let path = resolve(name).map_err(|reason| InspectError::Open(OpenError::InvalidName { reason }))?;
         let file = open_for_reading(&path).map_err(|error| InspectError::Open(open_error(&path, error)))?;
         let (preamble, geometry) = check(&path, &file).map_err(InspectError::Open)?;
         // Where that cannot be told, it is taken for a disk, where more is looked at.
@@ -73,8 +73,8 @@ impl Source {
         move |source| InspectError::Io { path, step, source }
     }
 
-    pub(super) fn damaged(&self, word: &'static str, position: u64, found: u64) -> Damaged {
-        Damaged { path: self.path.clone(), word, position, found }
+    pub(super) fn corrupted(&self, word: &'static str, position: u64, found: u64) -> Corrupted {
+        Corrupted { path: self.path.clone(), word, position, found }
     }
 }
 
@@ -112,7 +112,7 @@ fn check(path: &Path, file: &File) -> Result<(Preamble, Geometry), OpenError> {
         let path = path.to_path_buf();
         move |source| OpenError::Io { path, step, source }
     };
-    let metadata = file.metadata().map_err(io("looking at the file"))?;
+    let metadata = file.metadata().map_err(io("checking the file"))?;
     let path = path.to_path_buf();
     if !metadata.is_file() {
         return Err(OpenError::NotAFile { path, found: kind_of_file(metadata.file_type()) });
@@ -131,7 +131,7 @@ fn check(path: &Path, file: &File) -> Result<(Preamble, Geometry), OpenError> {
     let expected = geometry.file_len();
     match found {
         _ if found < expected => Err(OpenError::Truncated { path, found, expected }),
-        _ if found > expected => Err(OpenError::Damaged { path, field: "file length", found }),
+        _ if found > expected => Err(OpenError::Corrupted { path, field: "file length", found }),
         _ => Ok((preamble, geometry)),
     }
 }

@@ -1,7 +1,7 @@
 //! The ring of an SPSC queue, read from outside.
 //!
-//! The reader's proof (`src/lane/mod.rs`) holds for whoever looks, as long as what is looked at is not released: the
-//! writer stores nothing at positions from `released` on that it has committed. So whoever has read something looks at
+//! The reader's proof (`src/lane/mod.rs`) holds for whoever attempts, as long as what is looked at is not released: the
+//! writer stores nothing at positions from `released` on that it has committed. So whoever has read something attempts at
 //! `released` again; what lies before it may have been anything.
 //!
 //! A walk that was overtaken may have followed payload bytes that it took for commit words. It is told apart by this:
@@ -12,15 +12,15 @@ use std::mem::offset_of;
 
 use super::chain::chain;
 use super::done::Done;
-use super::members::FileLeases;
+use super::participants::KernelProbe;
 use super::snapshot::{Backlog, Cursors, cursors};
 use super::source::Source;
-use crate::error::{Damaged, InspectError};
+use crate::error::{Corrupted, InspectError};
 use crate::layout::{
     CURSORS_OFFSET, ConsumerWords, Cursors as SpscWords, ENTRY_CONSUMER, Framing, Geometry, LEAD,
     POSITION_LIMIT,
 };
-use crate::links::Leases;
+use crate::order_ring::LivenessProbe;
 
 /// The cursors of the queue, unpacked.
 #[derive(Clone, Copy, Debug)]
@@ -35,18 +35,18 @@ pub(super) struct At {
 impl At {
     pub(super) fn read(source: &Source) -> Result<Self, InspectError> {
         match cursors(&source.head_page()?, false) {
-            Cursors::Spsc { tail, head, released, taken, redo_until, redo_count } => {
-                Ok(Self { tail, head, released, taken, redo: (redo_until, redo_count) })
+            Cursors::Spsc { tail, head, released, taken, redelivered_until, redelivery_count } => {
+                Ok(Self { tail, head, released, taken, redo: (redelivered_until, redelivery_count) })
             }
             Cursors::Mpmc { .. } => unreachable!("asked for the cursors of the other kind"),
         }
     }
 }
 
-/// Messages before this were handed out to a consumer that lives. What a dead one held, or one that left, waits again.
+/// Messages before this were delivered to a consumer that lives. What a dead one held, or one that left, waits again.
 /// `end` is the end of what is committed.
 pub(super) fn handed_out(source: &Source, at: At, end: u64) -> u64 {
-    match FileLeases(&source.file).is_held(ENTRY_CONSUMER) {
+    match KernelProbe(&source.file).is_alive(ENTRY_CONSUMER) {
         true => at.taken.clamp(at.released, end.max(at.released)),
         false => at.released,
     }
@@ -64,10 +64,10 @@ pub(super) fn in_file(geometry: &Geometry, offset: u64) -> u64 {
 }
 
 /// The cursors of a queue with messages of one size, and one of them that cannot be. Here `tail` itself commits, so that at any
-/// one moment `head <= released <= taken <= tail <= released + slots`, and `redo_until <= tail`. `released` and `tail` only
+/// one moment `head <= released <= taken <= tail <= released + slots`, and `redelivered_until <= tail`. `released` and `tail` only
 /// grow. They are read twice, because they move meanwhile: a smaller one that was read before is compared with a larger one that
 /// was read after it.
-pub(super) fn fixed_cursors(source: &Source) -> Result<(At, Option<Damaged>), InspectError> {
+pub(super) fn fixed_cursors(source: &Source) -> Result<(At, Option<Corrupted>), InspectError> {
     let (before, after) = (At::read(source)?, At::read(source)?);
     let geometry = &source.geometry;
     let found = [
@@ -78,17 +78,17 @@ pub(super) fn fixed_cursors(source: &Source) -> Result<(At, Option<Damaged>), In
         ("head", before.head, before.head > after.released),
         ("taken", before.taken, before.taken > after.tail),
         ("taken", after.taken, after.taken < before.released),
-        ("redo_until", before.redo.0, before.redo.0 > after.tail),
+        ("redelivered_until", before.redo.0, before.redo.0 > after.tail),
     ];
     let wrong = found.into_iter().find(|(_, _, is_wrong)| *is_wrong);
-    let damage = wrong.map(|(word, found, _)| source.damaged(word, after.tail, found));
-    Ok((after, damage))
+    let corruption = wrong.map(|(word, found, _)| source.corrupted(word, after.tail, found));
+    Ok((after, corruption))
 }
 
 /// What a look at the ring finds.
 pub(super) struct Found {
     pub(super) backlog: Backlog,
-    pub(super) damage: Vec<Damaged>,
+    pub(super) corruption: Vec<Corrupted>,
 }
 
 pub(super) fn scan(source: &Source) -> Result<Found, InspectError> {
@@ -99,10 +99,10 @@ pub(super) fn scan(source: &Source) -> Result<Found, InspectError> {
 }
 
 fn fixed(source: &Source, len: u64) -> Result<Found, InspectError> {
-    let (at, damage) = fixed_cursors(source)?;
-    let mut backlog = Backlog { places: source.geometry.capacity, ..Backlog::default() };
-    if let Some(damage) = damage {
-        return Ok(Found { backlog, damage: vec![damage] });
+    let (at, corruption) = fixed_cursors(source)?;
+    let mut backlog = Backlog { capacity: source.geometry.capacity, ..Backlog::default() };
+    if let Some(corruption) = corruption {
+        return Ok(Found { backlog, corruption: vec![corruption] });
     }
     backlog.used = at.tail.saturating_sub(at.released);
     backlog.bytes = backlog.used.saturating_mul(len);
@@ -112,15 +112,15 @@ fn fixed(source: &Source, len: u64) -> Result<Found, InspectError> {
     let count = |from: u64, to: u64| to.saturating_sub(from).saturating_sub(done.count(from, to));
     backlog.held = Some(count(at.released, held_until));
     backlog.waiting = Some(count(held_until, at.tail));
-    backlog.again = count(held_until, at.taken.min(at.tail));
-    Ok(Found { backlog, damage: Vec::new() })
+    backlog.redeliveries = count(held_until, at.taken.min(at.tail));
+    Ok(Found { backlog, corruption: Vec::new() })
 }
 
 fn variable(source: &Source) -> Result<Found, InspectError> {
     let chain = chain(source)?;
-    let mut backlog = Backlog { places: source.geometry.capacity, ..Backlog::default() };
-    if chain.damage.is_some() {
-        return Ok(Found { backlog, damage: chain.damage.into_iter().collect() });
+    let mut backlog = Backlog { capacity: source.geometry.capacity, ..Backlog::default() };
+    if chain.corruption.is_some() {
+        return Ok(Found { backlog, corruption: chain.corruption.into_iter().collect() });
     }
     // What could not be walked to its end is at least this.
     let end = if chain.is_whole { chain.end } else { chain.end.max(chain.at.tail) };
@@ -133,8 +133,8 @@ fn variable(source: &Source) -> Result<Found, InspectError> {
         let before = |position: u64| starts.partition_point(|start| **start < position);
         let held = before(held_until);
         backlog.held = Some(held as u64);
-        backlog.again = before(chain.at.taken).saturating_sub(held) as u64;
+        backlog.redeliveries = before(chain.at.taken).saturating_sub(held) as u64;
         backlog.waiting = Some((starts.len() - held) as u64);
     }
-    Ok(Found { backlog, damage: Vec::new() })
+    Ok(Found { backlog, corruption: Vec::new() })
 }

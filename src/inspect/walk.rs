@@ -2,7 +2,7 @@
 
 use super::source::Source;
 use super::spsc::in_file;
-use crate::error::{Damaged, InspectError};
+use crate::error::{Corrupted, InspectError};
 use crate::lane::ring::Ring;
 use crate::layout::{POSITION_LIMIT, commit};
 
@@ -24,7 +24,7 @@ pub(super) enum Step {
     Frame(RingFrame),
     End,
     /// A word that cannot stand there, if this really is where a frame begins.
-    Damaged(Damaged),
+    Corrupted(Corrupted),
 }
 
 /// A walk over committed frames, from the oldest one on.
@@ -47,7 +47,7 @@ impl Walk {
     }
 
     pub(super) fn step(&mut self, source: &Source) -> Result<Step, InspectError> {
-        // A damaged chain must not lead round and round, nor a damaged cursor anywhere.
+        // A corrupted chain must not lead round and round, nor a corrupted cursor anywhere.
         let is_round = self.position.saturating_sub(self.start) >= self.ring.capacity();
         if is_round || self.position > POSITION_LIMIT.saturating_add(self.ring.capacity()) {
             return Ok(Step::End);
@@ -58,7 +58,9 @@ impl Walk {
             Err(_) => match self.look(source, true)? {
                 Ok(Some(frame)) => Ok(self.advance(frame)),
                 Ok(None) => Ok(Step::End),
-                Err((position, found)) => Ok(Step::Damaged(source.damaged("commit word", position, found))),
+                Err((position, found)) => {
+                    Ok(Step::Corrupted(source.corrupted("commit word", position, found)))
+                }
             },
         }
     }

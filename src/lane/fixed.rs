@@ -1,15 +1,15 @@
-//! Fixed-size messages: slots without headers, `tail` is the commit. See [`super`].
+//! Fixed-size messages: cells without headers, `tail` is the commit. See [`super`].
 
 use std::cell::Cell;
 
-use super::{Advance, Damage, LaneMemory, Ref, Refusal, Slot, Span, Staged};
+use super::{Advance, Corruption, LaneMemory, Ref, Refusal, Reserved, Span, Staged};
 use crate::layout::{Cursors, Geometry, POSITION_LIMIT};
 use crate::sync::Ordering;
 
 /// The shape of the ring, for both sides.
 #[derive(Clone, Copy)]
-struct Ring {
-    slots: u64,
+struct FixedRing {
+    cells: u64,
     stride: usize,
     /// Bytes of the whole ring.
     bytes: usize,
@@ -17,10 +17,10 @@ struct Ring {
     len: usize,
 }
 
-impl Ring {
+impl FixedRing {
     fn new(geometry: &Geometry) -> Self {
         Self {
-            slots: geometry.capacity,
+            cells: geometry.capacity,
             stride: geometry.stride as usize,
             bytes: geometry.ring_bytes() as usize,
             len: geometry.max_payload as usize,
@@ -28,10 +28,10 @@ impl Ring {
     }
 
     fn offset(&self, position: u64) -> usize {
-        (position % self.slots) as usize * self.stride
+        (position % self.cells) as usize * self.stride
     }
 
-    /// The offset of the slot behind the one at `offset`.
+    /// The offset of the cell behind the one at `offset`.
     #[inline(always)]
     fn following(&self, offset: usize) -> usize {
         let following = offset + self.stride;
@@ -40,80 +40,80 @@ impl Ring {
     }
 }
 
-/// The offset behind the last slot.
+/// The offset behind the last cell.
 #[cold]
 fn wrap() -> usize {
     0
 }
 
 /// The one producer's side of a lane.
-// In this order: were `tail` and `offset` neighbours, compilers would load both at once for a `Slot`, right after they
+// In this order: were `tail` and `offset` neighbours, compilers would load both at once for a `Reserved`, right after they
 // were stored one by one, and processors cannot forward two stores to one load.
 #[repr(C)]
-pub(crate) struct Writer {
+pub(crate) struct FixedWriter {
     memory: LaneMemory,
     cursors: Ref<Cursors>,
-    ring: Ring,
+    ring: FixedRing,
     /// Everything before this is published. Equals `cursors.tail`.
     tail: u64,
     /// Positions from here on are not ours to write.
     limit: u64,
     /// Whether only `head` is looked at, which disturbs the consumer less.
     lazy: bool,
-    /// Ring offset of the slot at `tail`.
+    /// FixedRing offset of the cell at `tail`.
     offset: usize,
 }
 
-impl Writer {
-    /// Takes over the lane. The caller must hold the producer's lease.
+impl FixedWriter {
+    /// Takes over the lane. The caller must hold the producer's liveness lock.
     pub(crate) fn attach(
         memory: LaneMemory,
         cursors: Ref<Cursors>,
         geometry: &Geometry,
-    ) -> Result<Self, Damage> {
+    ) -> Result<Self, Corruption> {
         let tail = cursors.tail.load(Ordering::Relaxed);
         // SYNC release
         let released = cursors.consumer.released.load(Ordering::Acquire);
         // What was begun before the limit may end behind it.
         if tail > POSITION_LIMIT + geometry.capacity {
-            return Err(Damage { word: "tail", position: tail, found: tail });
+            return Err(Corruption { word: "tail", position: tail, found: tail });
         }
         if released > tail || tail - released > geometry.capacity {
-            return Err(Damage { word: "released", position: tail, found: released });
+            return Err(Corruption { word: "released", position: tail, found: released });
         }
-        let ring = Ring::new(geometry);
+        let ring = FixedRing::new(geometry);
         // At the end of all positions nothing is granted any more; `reserve` will say why.
-        let limit = if tail < POSITION_LIMIT { released + ring.slots } else { tail };
+        let limit = if tail < POSITION_LIMIT { released + ring.cells } else { tail };
         Ok(Self { memory, cursors, ring, tail, offset: ring.offset(tail), limit, lazy: false })
     }
 
     /// Finds room for one message at `tail`.
     #[inline(always)]
-    pub(crate) fn reserve(&mut self, len: usize) -> Result<Slot, Refusal> {
+    pub(crate) fn reserve(&mut self, len: usize) -> Result<Reserved, Refusal> {
         self.reserve_at(self.tail, self.offset, len)
     }
 
     /// Finds room for one message behind what is staged.
     #[inline(always)]
-    pub(crate) fn reserve_behind(&mut self, staged: &Staged, len: usize) -> Result<Slot, Refusal> {
+    pub(crate) fn reserve_after(&mut self, staged: &Staged, len: usize) -> Result<Reserved, Refusal> {
         self.reserve_at(staged.end, staged.offset, len)
     }
 
     #[inline(always)]
-    fn reserve_at(&mut self, position: u64, offset: usize, len: usize) -> Result<Slot, Refusal> {
+    fn reserve_at(&mut self, position: u64, offset: usize, len: usize) -> Result<Reserved, Refusal> {
         if len != self.ring.len {
             return Err(Refusal::Length);
         }
         if position >= self.limit {
             self.refresh(position)?;
         }
-        Ok(Slot { position, offset })
+        Ok(Reserved { position, offset })
     }
 
     #[cold]
     fn refresh(&mut self, position: u64) -> Result<(), Refusal> {
         if position >= POSITION_LIMIT {
-            return Err(Refusal::Exhausted);
+            return Err(Refusal::PositionsExhausted);
         }
         // The lazily stored cursor first: reading it does not take the consumer's hot line away.
         // SYNC release
@@ -127,10 +127,10 @@ impl Writer {
 
     fn raise_limit(&mut self, word: &'static str, cursor: u64) -> Result<(), Refusal> {
         if cursor > self.tail {
-            return Err(Refusal::Damaged(Damage { word, position: self.tail, found: cursor }));
+            return Err(Refusal::Corrupted(Corruption { word, position: self.tail, found: cursor }));
         }
         // `head` may trail what is known already.
-        self.limit = self.limit.max(cursor + self.ring.slots);
+        self.limit = self.limit.max(cursor + self.ring.cells);
         Ok(())
     }
 
@@ -176,29 +176,29 @@ impl Writer {
 }
 
 /// The reader's walk over fixed-size messages.
-pub(crate) struct Scan {
-    ring: Ring,
-    /// Ring offset of the slot at the reader's position.
+pub(crate) struct FixedScan {
+    ring: FixedRing,
+    /// FixedRing offset of the cell at the reader's position.
     offset: Cell<usize>,
     /// Messages before this are known to be committed. At the reader's position it asks for a look at `tail`.
     tail: Cell<u64>,
 }
 
-impl Scan {
+impl FixedScan {
     pub(crate) fn new(geometry: &Geometry, from: u64) -> Self {
-        let ring = Ring::new(geometry);
+        let ring = FixedRing::new(geometry);
         Self { ring, offset: Cell::new(ring.offset(from)), tail: Cell::new(from) }
     }
 
     /// Whether the message at `position` is known to be committed.
     #[inline(always)]
-    pub(crate) fn knows(&self, position: u64) -> bool {
+    pub(crate) fn is_known_committed(&self, position: u64) -> bool {
         position != self.tail.get()
     }
 
     /// Whether `max` messages from `position` are known to be committed.
     #[inline(always)]
-    pub(crate) fn knows_many(&self, position: u64, max: usize) -> bool {
+    pub(crate) fn are_known_committed(&self, position: u64, max: usize) -> bool {
         self.tail.get() - position >= max as u64
     }
 
@@ -209,7 +209,7 @@ impl Scan {
     }
 
     /// Makes the next step look at `tail` again.
-    pub(crate) fn forget(&self, position: u64) {
+    pub(crate) fn invalidate(&self, position: u64) {
         self.tail.set(position);
     }
 
@@ -232,7 +232,7 @@ impl Scan {
         (offset, count)
     }
 
-    /// The message whose slot is at `offset`, and the offset of the next.
+    /// The message whose cell is at `offset`, and the offset of the next.
     #[inline(always)]
     pub(crate) fn at(&self, offset: usize) -> (Span, usize) {
         (Span { offset, len: self.ring.len }, self.ring.following(offset))
@@ -240,11 +240,11 @@ impl Scan {
 
     /// Looks at `tail` again; false if nothing has come.
     #[inline(always)]
-    pub(crate) fn refresh(&self, cursors: &Cursors, position: u64) -> Result<bool, Damage> {
+    pub(crate) fn refresh(&self, cursors: &Cursors, position: u64) -> Result<bool, Corruption> {
         // SYNC commit
         let tail = cursors.tail.load(Ordering::Acquire);
-        if tail < position || tail - position > self.ring.slots {
-            return Err(Damage { word: "tail", position, found: tail });
+        if tail < position || tail - position > self.ring.cells {
+            return Err(Corruption { word: "tail", position, found: tail });
         }
         self.tail.set(tail);
         Ok(tail != position)

@@ -40,12 +40,12 @@ impl Lane {
         Self::new(Framing::Fixed { len: 8 }, slots * 8)
     }
 
-    fn writer(&self) -> Writer {
-        Writer::attach(self.memory.clone(), self.cursors.clone(), &self.geometry).unwrap()
+    fn writer(&self) -> LaneWriter {
+        LaneWriter::attach(self.memory.clone(), self.cursors.clone(), &self.geometry).unwrap()
     }
 
-    fn reader(&self) -> Reader {
-        Reader::attach(self.memory.clone(), self.cursors.clone(), self.done(), &self.geometry).unwrap()
+    fn reader(&self) -> LaneReader {
+        LaneReader::attach(self.memory.clone(), self.cursors.clone(), self.done(), &self.geometry).unwrap()
     }
 
     fn done(&self) -> Done {
@@ -53,7 +53,7 @@ impl Lane {
     }
 }
 
-fn write(writer: &Writer, slot: Slot, id: u8, len: usize) {
+fn write(writer: &LaneWriter, slot: Reserved, id: u8, len: usize) {
     #[allow(unsafe_code)]
     // SAFETY: the writer reserved these bytes; loom runs one thread at a time, and checks that it was right to.
     unsafe {
@@ -61,7 +61,7 @@ fn write(writer: &Writer, slot: Slot, id: u8, len: usize) {
     }
 }
 
-fn try_send(writer: &mut Writer, id: u8, len: usize) -> bool {
+fn try_send(writer: &mut LaneWriter, id: u8, len: usize) -> bool {
     match writer.reserve(len) {
         Ok(slot) => {
             write(writer, slot, id, len);
@@ -73,18 +73,18 @@ fn try_send(writer: &mut Writer, id: u8, len: usize) -> bool {
     }
 }
 
-fn send(writer: &mut Writer, id: u8, len: usize) {
+fn send(writer: &mut LaneWriter, id: u8, len: usize) {
     while !try_send(writer, id, len) {
         thread::yield_now();
     }
 }
 
-/// Sends several in one commit.
-fn send_batch(writer: &mut Writer, batch: &[(u8, usize)]) {
+/// ProducerHandle several in one commit.
+fn send_batch(writer: &mut LaneWriter, batch: &[(u8, usize)]) {
     let mut staged = writer.begin();
     for &(id, len) in batch {
         let slot = loop {
-            match writer.reserve_behind(&staged, len) {
+            match writer.reserve_after(&staged, len) {
                 Ok(slot) => break slot,
                 Err(Refusal::Full) => thread::yield_now(),
                 Err(other) => panic!("{other:?}"),
@@ -96,7 +96,7 @@ fn send_batch(writer: &mut Writer, batch: &[(u8, usize)]) {
     writer.publish(staged);
 }
 
-fn check(reader: &Reader, frame: &TakenFrame, id: u8, len: usize) {
+fn check(reader: &LaneReader, frame: &SpscFrame, id: u8, len: usize) {
     assert_eq!(frame.len, len);
     #[allow(unsafe_code)]
     // SAFETY: the frame is out; loom checks that nobody writes there.
@@ -104,16 +104,16 @@ fn check(reader: &Reader, frame: &TakenFrame, id: u8, len: usize) {
     assert!(bytes.iter().all(|byte| *byte == id), "message {id} is torn or stale: {bytes:?}");
 }
 
-fn take(reader: &Reader) -> TakenFrame {
+fn take(reader: &LaneReader) -> SpscFrame {
     loop {
-        match reader.take().expect("no damage") {
+        match reader.take().expect("no corruption") {
             Some(frame) => return frame,
             None => thread::yield_now(),
         }
     }
 }
 
-fn receive(reader: &Reader, id: u8, len: usize) {
+fn receive(reader: &LaneReader, id: u8, len: usize) {
     let frame = take(reader);
     check(reader, &frame, id, len);
     reader.release(frame);

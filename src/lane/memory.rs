@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 #[cfg(any(test, loom))]
 use std::sync::Arc;
 
-use crate::shared_ref::Keep;
+use crate::shared_ref::KeepMapped;
 use crate::sync::AtomicU64;
 
 /// The ring of a lane: commit words and payload bytes, addressed by offset.
@@ -18,7 +18,7 @@ pub(crate) struct LaneMemory {
     len: usize,
     #[cfg(loom)]
     model: Arc<model::Model>,
-    _keep: Keep,
+    _keep: KeepMapped,
 }
 
 // SAFETY: the pointer is to shared memory that `_keep` (Send + Sync) keeps mapped; every access through it is an
@@ -31,8 +31,8 @@ impl LaneMemory {
     /// # Safety
     /// The `len` bytes from `ring` (with commit words: the `len + 8` bytes from `ring - 8`) must stay mapped and readable
     /// while `keep` lives, `ring` must be 8-aligned, and writable if the value is given to a writer. Other accesses to
-    /// these bytes must keep to the lane protocol, or to that of links.
-    pub(crate) unsafe fn new(ring: NonNull<u8>, len: usize, keep: Keep) -> Self {
+    /// these bytes must keep to the lane protocol, or to that of slots.
+    pub(crate) unsafe fn new(ring: NonNull<u8>, len: usize, keep: KeepMapped) -> Self {
         Self {
             ring,
             len,

@@ -31,11 +31,11 @@
 //!
 //! ## What a crash leaves
 //!
-//! - Writer dead before step 4: the word at `tail` is 0 and the frame does not exist. In a batch the first word
+//! - LaneWriter dead before step 4: the word at `tail` is 0 and the frame does not exist. In a batch the first word
 //!   is stored last, so all of it exists or nothing.
-//! - Writer dead between the commit and the store of `tail`: the next writer walks from `tail` over the
-//!   committed frames to the first 0 ([`variable::Writer::attach`]).
-//! - Reader dead anywhere: the next one starts at `released`. Frames in `[released, taken)` come again.
+//! - LaneWriter dead between the commit and the store of `tail`: the next writer walks from `tail` over the
+//!   committed frames to the first 0 ([`variable::VariableWriter::attach`]).
+//! - LaneReader dead anywhere: the next one starts at `released`. Frames in `[released, taken)` come again.
 //!
 //! # Fixed-size messages
 //!
@@ -47,12 +47,12 @@
 //! Every operation here is wait-free: no loop waits for the other side.
 
 pub(crate) mod done;
-mod extents;
 pub(crate) mod fixed;
-pub(crate) mod ledger;
-pub(crate) mod linked;
+mod live_frames;
 mod memory;
+pub(crate) mod mpmc;
 mod reader;
+pub(crate) mod release_tracker;
 pub(crate) mod ring;
 pub(crate) mod variable;
 mod writer;
@@ -64,12 +64,12 @@ mod tests;
 
 pub(crate) use crate::shared_ref::Ref;
 pub(crate) use memory::LaneMemory;
-pub(crate) use reader::{Reader, Span, TakenFrame, TakenRun};
-pub(crate) use writer::Writer;
+pub(crate) use reader::{LaneReader, Span, SpscFrame, SpscRun};
+pub(crate) use writer::LaneWriter;
 
 /// Where a writer may put a payload: the position of its frame, and its offset in the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Slot {
+pub(crate) struct Reserved {
     pub(crate) position: u64,
     pub(crate) offset: usize,
 }
@@ -88,7 +88,7 @@ pub(crate) struct Staged {
 impl Staged {
     /// Nothing staged, variable-size frames.
     #[inline(always)]
-    fn behind(tail: u64) -> Self {
+    fn at(tail: u64) -> Self {
         Self { end: tail, offset: 0, first: crate::layout::commit::NONE }
     }
 }
@@ -105,8 +105,8 @@ pub(crate) struct Advance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Room {
     /// At most so many bytes of payload.
-    UpTo(Slot, usize),
-    /// None that is known of; `reserve` looks closer.
+    UpTo(Reserved, usize),
+    /// None that is known of; `reserve` attempts closer.
     Unknown,
     /// The length is fixed: `reserve` that.
     FixedLen,
@@ -120,16 +120,16 @@ pub(crate) enum Refusal {
     /// The payload can never fit (variable), or has the wrong length (fixed).
     Length,
     /// The positions are used up.
-    Exhausted,
+    PositionsExhausted,
     /// The queue is closed.
     Closed,
     /// A cursor in the file makes no sense.
-    Damaged(Damage),
+    Corrupted(Corruption),
 }
 
 /// A shared word that no participant who keeps to the protocol could have stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Damage {
+pub(crate) struct Corruption {
     /// Which word.
     pub(crate) word: &'static str,
     /// Position of the reader or writer that met it.

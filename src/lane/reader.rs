@@ -1,14 +1,14 @@
 //! The consumer's side of a lane, whichever way its frames lie.
 
 use super::done::Done;
-use super::ledger::Ledger;
-use super::{Advance, Damage, LaneMemory, Ref, fixed, variable};
+use super::release_tracker::ReleaseTracker;
+use super::{Advance, Corruption, LaneMemory, Ref, fixed, variable};
 use crate::layout::{Cursors, Framing, Geometry};
 use crate::sync::Ordering;
 
-/// A frame that was handed out: the range of positions that it accounts for, and where its payload lies.
+/// A frame that was delivered: the range of positions that it accounts for, and where its payload lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TakenFrame {
+pub(crate) struct SpscFrame {
     pub(crate) start: u64,
     pub(crate) end: u64,
     pub(crate) offset: usize,
@@ -25,7 +25,7 @@ pub(crate) struct Span {
 /// The payloads of a run.
 pub(crate) enum Payloads<'a> {
     Spans(std::slice::Iter<'a, Span>),
-    Slots { scan: &'a fixed::Scan, offset: usize, left: usize },
+    Cells { scan: &'a fixed::FixedScan, offset: usize, left: usize },
 }
 
 impl Iterator for Payloads<'_> {
@@ -35,8 +35,8 @@ impl Iterator for Payloads<'_> {
     fn next(&mut self) -> Option<Span> {
         match self {
             Self::Spans(spans) => spans.next().copied(),
-            Self::Slots { left: 0, .. } => None,
-            Self::Slots { scan, offset, left } => {
+            Self::Cells { left: 0, .. } => None,
+            Self::Cells { scan, offset, left } => {
                 let (span, following) = scan.at(*offset);
                 *offset = following;
                 *left -= 1;
@@ -46,9 +46,9 @@ impl Iterator for Payloads<'_> {
     }
 }
 
-/// Consecutive frames that were handed out together.
+/// Consecutive frames that were delivered together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TakenRun {
+pub(crate) struct SpscRun {
     pub(crate) start: u64,
     pub(crate) end: u64,
     /// Fixed-size messages: ring offset of the first one.
@@ -56,33 +56,33 @@ pub(crate) struct TakenRun {
     pub(crate) count: usize,
 }
 
-enum Scan {
-    Variable(variable::Scan),
-    Fixed(fixed::Scan),
+enum LaneScan {
+    Variable(variable::VariableScan),
+    Fixed(fixed::FixedScan),
 }
 
 /// Hands out committed frames in order, and takes them back in any order.
-pub(crate) struct Reader {
+pub(crate) struct LaneReader {
     memory: LaneMemory,
     cursors: Ref<Cursors>,
-    ledger: Ledger,
-    scan: Scan,
+    tracker: ReleaseTracker,
+    scan: LaneScan,
 }
 
-impl Reader {
-    /// Takes over the lane at the oldest frame that was not released. The caller must hold the consumer's lease.
+impl LaneReader {
+    /// Takes over the lane at the oldest frame that was not released. The caller must hold the consumer's liveness lock.
     pub(crate) fn attach(
         memory: LaneMemory,
         cursors: Ref<Cursors>,
         done: Done,
         geometry: &Geometry,
-    ) -> Result<Self, Damage> {
-        let ledger = Ledger::attach(cursors.clone(), done, geometry)?;
+    ) -> Result<Self, Corruption> {
+        let tracker = ReleaseTracker::attach(cursors.clone(), done, geometry)?;
         let scan = match geometry.framing {
-            Framing::Variable => Scan::Variable(variable::Scan::new(geometry)),
-            Framing::Fixed { .. } => Scan::Fixed(fixed::Scan::new(geometry, ledger.taken())),
+            Framing::Variable => LaneScan::Variable(variable::VariableScan::new(geometry)),
+            Framing::Fixed { .. } => LaneScan::Fixed(fixed::FixedScan::new(geometry, tracker.taken())),
         };
-        let reader = Self { memory, cursors, ledger, scan };
+        let reader = Self { memory, cursors, tracker, scan };
         reader.inherit(geometry);
         Ok(reader)
     }
@@ -90,22 +90,22 @@ impl Reader {
     /// Walks over what earlier consumers had in flight, if they have noted that some of it is done with. What cannot be walked
     /// over is as if nothing had been noted: it is met again, and told of, when it is taken.
     fn inherit(&self, geometry: &Geometry) {
-        let done = self.ledger.noted(geometry);
+        let done = self.tracker.noted(geometry);
         let Some((_, &until)) = done.last_key_value() else { return };
-        let released = self.ledger.taken();
+        let released = self.tracker.taken();
         let mut frames = Vec::new();
         let mut start = released;
         while start < until {
-            let Ok(Some(Advance { end, offset, len })) = self.look(start) else { break };
+            let Ok(Some(Advance { end, offset, len })) = self.poll(start) else { break };
             let is_done = done.range(..=start).next_back().is_some_and(|(_, done_until)| end <= *done_until);
-            frames.push((TakenFrame { start, end, offset, len }, is_done));
+            frames.push((SpscFrame { start, end, offset, len }, is_done));
             start = end;
         }
         let is_whole = start == until;
         if is_whole {
-            self.ledger.inherit(frames.into_iter());
+            self.tracker.inherit(frames.into_iter());
         }
-        if let Scan::Fixed(scan) = &self.scan {
+        if let LaneScan::Fixed(scan) = &self.scan {
             // Also forgets what is known to be committed: what is delivered again comes first.
             scan.restart(if is_whole { until } else { released });
         }
@@ -113,34 +113,36 @@ impl Reader {
 
     /// The consumer detaches in order: the next one is not given what was released behind a frame that is delivered again.
     pub(crate) fn detach(&self) {
-        self.ledger.detach();
+        self.tracker.detach();
     }
 
     /// The next frame, if there is one. The caller may read its payload until it releases or rejects it.
     #[inline(always)]
-    pub(crate) fn take(&self) -> Result<Option<TakenFrame>, Damage> {
-        let start = self.ledger.taken();
-        if !self.is_at_hand(start)
-            && self.ledger.has_rejected()
-            && let Some(frame) = self.ledger.take_rejected()
+    pub(crate) fn take(&self) -> Result<Option<SpscFrame>, Corruption> {
+        let start = self.tracker.taken();
+        if !self.is_committed_next(start)
+            && self.tracker.has_rejected()
+            && let Some(frame) = self.tracker.take_rejected()
         {
             return Ok(Some(frame));
         }
-        let Some(step) = self.look(start)? else {
+        let Some(step) = self.poll(start)? else {
             return Ok(None);
         };
-        self.ledger.take(step.end);
+        self.tracker.take(step.end);
         self.memory.note_read(step.offset, step.len);
-        Ok(Some(TakenFrame { start, end: step.end, offset: step.offset, len: step.len }))
+        Ok(Some(SpscFrame { start, end: step.end, offset: step.offset, len: step.len }))
     }
 
     /// Whether there is a frame to take.
-    pub(crate) fn may_take(&self) -> Result<bool, Damage> {
-        let start = self.ledger.taken();
-        Ok(self.ledger.has_rejected()
+    pub(crate) fn can_take(&self) -> Result<bool, Corruption> {
+        let start = self.tracker.taken();
+        Ok(self.tracker.has_rejected()
             || match &self.scan {
-                Scan::Variable(scan) => scan.ring().look(&self.memory, start)?.is_some(),
-                Scan::Fixed(scan) => scan.knows(start) || scan.refresh(&self.cursors, start)?,
+                LaneScan::Variable(scan) => scan.ring().poll(&self.memory, start)?.is_some(),
+                LaneScan::Fixed(scan) => {
+                    scan.is_known_committed(start) || scan.refresh(&self.cursors, start)?
+                }
             })
     }
 
@@ -150,27 +152,27 @@ impl Reader {
     /// `spans` is cleared; for variable-size frames it is given the payload of each, so that nobody has to follow the
     /// chain of commit words again.
     #[inline(always)]
-    pub(crate) fn take_many(&self, max: usize, spans: &mut Vec<Span>) -> Result<Option<TakenRun>, Damage> {
+    pub(crate) fn take_many(&self, max: usize, spans: &mut Vec<Span>) -> Result<Option<SpscRun>, Corruption> {
         spans.clear();
-        let start = self.ledger.taken();
+        let start = self.tracker.taken();
         if max == 0 {
             return Ok(None);
         }
-        if !self.is_at_hand(start)
-            && self.ledger.has_rejected()
-            && let Some(frame) = self.ledger.take_rejected()
+        if !self.is_committed_next(start)
+            && self.tracker.has_rejected()
+            && let Some(frame) = self.tracker.take_rejected()
         {
             spans.push(Span { offset: frame.offset, len: frame.len });
-            return Ok(Some(TakenRun { start: frame.start, end: frame.end, offset: frame.offset, count: 1 }));
+            return Ok(Some(SpscRun { start: frame.start, end: frame.end, offset: frame.offset, count: 1 }));
         }
         let run = match &self.scan {
-            Scan::Variable(scan) => self.run_of_frames(scan, start, max, spans)?,
-            Scan::Fixed(scan) => self.run_of_messages(scan, start, max)?,
+            LaneScan::Variable(scan) => self.run_of_frames(scan, start, max, spans)?,
+            LaneScan::Fixed(scan) => self.run_of_messages(scan, start, max)?,
         };
         if run.count == 0 {
             return Ok(None);
         }
-        self.ledger.take(run.end);
+        self.tracker.take(run.end);
         self.note_run(run);
         Ok(Some(run))
     }
@@ -178,26 +180,26 @@ impl Reader {
     #[inline(always)]
     fn run_of_frames(
         &self,
-        scan: &variable::Scan,
+        scan: &variable::VariableScan,
         start: u64,
         max: usize,
         spans: &mut Vec<Span>,
-    ) -> Result<TakenRun, Damage> {
-        let mut run = TakenRun { start, end: start, offset: 0, count: 0 };
+    ) -> Result<SpscRun, Corruption> {
+        let mut run = SpscRun { start, end: start, offset: 0, count: 0 };
         while run.count < max {
-            match scan.look(&self.memory, run.end) {
+            match scan.poll(&self.memory, run.end) {
                 // More than one ring: the words lead in a circle.
                 Ok(Some(step)) if step.end - start > scan.ring().capacity() => {
-                    return Err(Damage { word: "commit word", position: run.end, found: step.end });
+                    return Err(Corruption { word: "commit word", position: run.end, found: step.end });
                 }
                 Ok(Some(step)) => {
                     run.end = step.end;
                     spans.push(Span { offset: step.offset, len: step.len });
                 }
                 Ok(None) => break,
-                // What came before the damage is handed out; the next call meets it again.
+                // What came before the corruption is delivered; the next call meets it again.
                 Err(_) if run.count > 0 => break,
-                Err(damage) => return Err(damage),
+                Err(corruption) => return Err(corruption),
             }
             run.count += 1;
         }
@@ -205,30 +207,35 @@ impl Reader {
     }
 
     #[inline(always)]
-    fn run_of_messages(&self, scan: &fixed::Scan, start: u64, max: usize) -> Result<TakenRun, Damage> {
-        if !scan.knows_many(start, max) && !scan.refresh(&self.cursors, start)? {
-            return Ok(TakenRun { start, end: start, offset: 0, count: 0 });
+    fn run_of_messages(
+        &self,
+        scan: &fixed::FixedScan,
+        start: u64,
+        max: usize,
+    ) -> Result<SpscRun, Corruption> {
+        if !scan.are_known_committed(start, max) && !scan.refresh(&self.cursors, start)? {
+            return Ok(SpscRun { start, end: start, offset: 0, count: 0 });
         }
         let (offset, count) = scan.advance_many(start, max);
-        Ok(TakenRun { start, end: start + count as u64, offset, count })
+        Ok(SpscRun { start, end: start + count as u64, offset, count })
     }
 
     /// Whether the next new frame is known to be there, and no rejected one comes first.
     #[inline(always)]
-    fn is_at_hand(&self, position: u64) -> bool {
+    fn is_committed_next(&self, position: u64) -> bool {
         match &self.scan {
-            Scan::Variable(_) => false,
-            Scan::Fixed(scan) => scan.knows(position),
+            LaneScan::Variable(_) => false,
+            LaneScan::Fixed(scan) => scan.is_known_committed(position),
         }
     }
 
     /// The committed frame at the reader's `position`; steps over it.
     #[inline(always)]
-    fn look(&self, position: u64) -> Result<Option<Advance>, Damage> {
+    fn poll(&self, position: u64) -> Result<Option<Advance>, Corruption> {
         match &self.scan {
-            Scan::Variable(scan) => scan.look(&self.memory, position),
-            Scan::Fixed(scan) => {
-                if !scan.knows(position) && !scan.refresh(&self.cursors, position)? {
+            LaneScan::Variable(scan) => scan.poll(&self.memory, position),
+            LaneScan::Fixed(scan) => {
+                if !scan.is_known_committed(position) && !scan.refresh(&self.cursors, position)? {
                     return Ok(None);
                 }
                 Ok(Some(scan.advance(position)))
@@ -238,16 +245,16 @@ impl Reader {
 
     /// The payloads of a run that is out, with the spans that came with it.
     #[inline(always)]
-    pub(crate) fn payloads<'a>(&'a self, run: TakenRun, spans: &'a [Span]) -> Payloads<'a> {
+    pub(crate) fn payloads<'a>(&'a self, run: SpscRun, spans: &'a [Span]) -> Payloads<'a> {
         match &self.scan {
-            Scan::Variable(_) => Payloads::Spans(spans.iter()),
-            Scan::Fixed(scan) => Payloads::Slots { scan, offset: run.offset, left: run.count },
+            LaneScan::Variable(_) => Payloads::Spans(spans.iter()),
+            LaneScan::Fixed(scan) => Payloads::Cells { scan, offset: run.offset, left: run.count },
         }
     }
 
     /// The frames of a run that is out, found again by their commit words.
     #[inline]
-    pub(crate) fn frames(&self, run: TakenRun) -> impl Iterator<Item = TakenFrame> + '_ {
+    pub(crate) fn frames(&self, run: SpscRun) -> impl Iterator<Item = SpscFrame> + '_ {
         let mut start = run.start;
         let mut offset = run.offset;
         std::iter::from_fn(move || {
@@ -255,24 +262,24 @@ impl Reader {
                 return None;
             }
             let (end, span) = match &self.scan {
-                // Committed words of frames that are out do not change; if something wrote there all the same, the
+                // Committed words of frames in flight do not change; if something wrote there all the same, the
                 // run ends here.
-                Scan::Variable(scan) => {
+                LaneScan::Variable(scan) => {
                     let step = scan
                         .ring()
-                        .look(&self.memory, start)
+                        .poll(&self.memory, start)
                         .ok()
                         .flatten()
                         .filter(|step| step.end <= run.end)?;
                     (step.end, Span { offset: step.offset, len: step.len })
                 }
-                Scan::Fixed(scan) => {
+                LaneScan::Fixed(scan) => {
                     let (span, following) = scan.at(offset);
                     offset = following;
                     (start + 1, span)
                 }
             };
-            let frame = TakenFrame { start, end, offset: span.offset, len: span.len };
+            let frame = SpscFrame { start, end, offset: span.offset, len: span.len };
             start = end;
             Some(frame)
         })
@@ -281,19 +288,19 @@ impl Reader {
     /// To be called when there was nothing to take: lets the producer see all room that was given back. True if it had not
     /// seen all of it.
     #[inline(always)]
-    pub(crate) fn idle(&self) -> bool {
-        self.ledger.idle()
+    pub(crate) fn flush_released(&self) -> bool {
+        self.tracker.flush_released()
     }
 
     /// Gives the room of a whole run back to the producer. As [`release`](Self::release).
-    pub(crate) fn release_run(&self, run: TakenRun) -> bool {
+    pub(crate) fn release_run(&self, run: SpscRun) -> bool {
         self.note_run(run);
-        self.ledger.release(run.start, run.end)
+        self.tracker.release(run.start, run.end)
     }
 
     /// Tells a model that the payloads of the run are read now.
     #[inline(always)]
-    fn note_run(&self, run: TakenRun) {
+    fn note_run(&self, run: SpscRun) {
         if cfg!(loom) {
             self.frames(run).for_each(|frame| self.memory.note_read(frame.offset, frame.len));
         }
@@ -301,38 +308,38 @@ impl Reader {
 
     /// [`release`](Self::release) as it mostly is. False if it is not: then nothing is done.
     #[inline(always)]
-    pub(crate) fn release_quickly(&self, frame: TakenFrame) -> bool {
+    pub(crate) fn release_in_order(&self, frame: SpscFrame) -> bool {
         self.memory.note_read(frame.offset, frame.len);
-        self.ledger.release_quickly(frame.start, frame.end)
+        self.tracker.release_in_order(frame.start, frame.end)
     }
 
     /// Gives the room of a frame back to the producer. True if that is worth waking it: a sixteenth of the ring has come
     /// together, and while the rest is still to be read nobody is in a hurry for less.
-    pub(crate) fn release(&self, frame: TakenFrame) -> bool {
-        !self.release_quickly(frame) && self.ledger.release(frame.start, frame.end)
+    pub(crate) fn release(&self, frame: SpscFrame) -> bool {
+        !self.release_in_order(frame) && self.tracker.release(frame.start, frame.end)
     }
 
-    /// Puts a frame back, to be handed out again with one redelivery more.
-    pub(crate) fn reject(&self, frame: TakenFrame) {
+    /// Puts a frame back, to be delivered again with one redelivery more.
+    pub(crate) fn reject(&self, frame: SpscFrame) {
         self.put_back_counted(frame, 1);
     }
 
-    /// Puts a frame back that was not looked at, to be handed out again.
-    pub(crate) fn put_back(&self, frame: TakenFrame) {
+    /// Puts a frame back that was not looked at, to be delivered again.
+    pub(crate) fn put_back(&self, frame: SpscFrame) {
         self.put_back_counted(frame, 0);
     }
 
-    fn put_back_counted(&self, frame: TakenFrame, redeliveries: u64) {
-        self.ledger.put_back(frame, redeliveries);
-        if let Scan::Fixed(scan) = &self.scan {
+    fn put_back_counted(&self, frame: SpscFrame, redeliveries: u64) {
+        self.tracker.put_back(frame, redeliveries);
+        if let LaneScan::Fixed(scan) = &self.scan {
             // Else the rejected frame would come after all messages that are known to be there.
-            scan.forget(self.ledger.taken());
+            scan.invalidate(self.tracker.taken());
         }
     }
 
-    /// How often the frame was handed out before.
-    pub(crate) fn redeliveries(&self, frame: &TakenFrame) -> u64 {
-        self.ledger.redeliveries(frame.start)
+    /// How often the frame was delivered before.
+    pub(crate) fn redeliveries(&self, frame: &SpscFrame) -> u64 {
+        self.tracker.redeliveries(frame.start)
     }
 
     /// The first byte of the payload at a ring offset.
@@ -341,14 +348,14 @@ impl Reader {
         self.memory.payload(offset)
     }
 
-    /// Positions that are committed and not handed out, with those that were put back, a moment ago.
+    /// Positions that are committed and not delivered, with those that were put back, a moment ago.
     pub(crate) fn waiting(&self) -> u64 {
         let tail = self.cursors.tail.load(Ordering::Relaxed);
-        tail.saturating_sub(self.ledger.taken()).saturating_add(self.ledger.put_back_size())
+        tail.saturating_sub(self.tracker.taken()).saturating_add(self.tracker.put_back_size())
     }
 
     /// How far this reader has come, in positions.
     pub(crate) fn position(&self) -> u64 {
-        self.ledger.taken()
+        self.tracker.taken()
     }
 }

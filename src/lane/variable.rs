@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::{Advance, Damage, LaneMemory, Ref, Refusal, Slot, Staged};
+use super::{Advance, Corruption, LaneMemory, Ref, Refusal, Reserved, Staged};
 use crate::layout::{Cursors, Geometry, POSITION_LIMIT, commit};
 use crate::sync::{Ordering, load_acquire};
 
@@ -10,7 +10,7 @@ use crate::sync::{Ordering, load_acquire};
 pub(crate) type Ring = super::ring::Ring<{ commit::WORD }>;
 
 /// The one producer's side of a lane.
-pub(crate) struct Writer {
+pub(crate) struct VariableWriter {
     memory: LaneMemory,
     cursors: Ref<Cursors>,
     ring: Ring,
@@ -22,28 +22,28 @@ pub(crate) struct Writer {
     lazy: bool,
 }
 
-impl Writer {
+impl VariableWriter {
     /// Takes over the lane: walks from the stored tail over frames whose writer died between commit and tail.
     ///
-    /// The caller must hold the producer's lease.
+    /// The caller must hold the producer's liveness lock.
     pub(crate) fn attach(
         memory: LaneMemory,
         cursors: Ref<Cursors>,
         geometry: &Geometry,
-    ) -> Result<Self, Damage> {
+    ) -> Result<Self, Corruption> {
         let ring = Ring::new(geometry);
         let stored = cursors.tail.load(Ordering::Relaxed);
         // SYNC release
         let released = cursors.consumer.released.load(Ordering::Acquire);
-        let damage = |word, found| Damage { word, position: stored, found };
+        let corruption = |word, found| Corruption { word, position: stored, found };
         // What was begun before the limit may end behind it.
         if stored > POSITION_LIMIT + ring.capacity() || !stored.is_multiple_of(ring.granule()) {
-            return Err(damage("tail", stored));
+            return Err(corruption("tail", stored));
         }
         // A dead writer may not have stored its last tail, so the consumer may stand beyond the stored one, but less
         // than a ring.
         if !released.is_multiple_of(ring.granule()) || stored.abs_diff(released) > ring.capacity() {
-            return Err(damage("released", released));
+            return Err(corruption("released", released));
         }
         let mut writer =
             Self { memory, cursors, ring, tail: stored, limit: released + ring.capacity(), lazy: false };
@@ -51,7 +51,7 @@ impl Writer {
         Ok(writer)
     }
 
-    fn walk(&mut self, released: u64) -> Result<(), Damage> {
+    fn walk(&mut self, released: u64) -> Result<(), Corruption> {
         let mut position = self.tail;
         loop {
             // SYNC commit, though the writer of these words is dead: its stores were drained with it.
@@ -60,18 +60,18 @@ impl Writer {
                 (commit::NONE, _) => break,
                 (commit::PADDING, _) if self.ring.index(position) != 0 => position + self.ring.rest(position),
                 (_, Some(len)) => {
-                    self.ring.checked_end(position, len).ok_or(self.ring.damage(position, word))?
+                    self.ring.checked_end(position, len).ok_or(self.ring.corruption(position, word))?
                 }
-                _ => return Err(self.ring.damage(position, word)),
+                _ => return Err(self.ring.corruption(position, word)),
             };
             // Committed frames and the cleared word behind them lie within one ring of the reader.
             if end + self.ring.granule() > self.limit {
-                return Err(self.ring.damage(position, word));
+                return Err(self.ring.corruption(position, word));
             }
             position = end;
         }
         if released > position {
-            return Err(Damage { word: "released", position, found: released });
+            return Err(Corruption { word: "released", position, found: released });
         }
         self.tail = position;
         self.cursors.tail.store(position, Ordering::Release);
@@ -85,7 +85,7 @@ impl Writer {
     /// Finds room for a frame with `len` bytes of payload at or behind `position`, which is `tail` or the end of what
     /// is staged.
     #[inline(always)]
-    pub(crate) fn reserve(&mut self, position: u64, len: usize) -> Result<Slot, Refusal> {
+    pub(crate) fn reserve(&mut self, position: u64, len: usize) -> Result<Reserved, Refusal> {
         let len = len as u64;
         if len > self.ring.max_payload() {
             return Err(Refusal::Length);
@@ -97,23 +97,23 @@ impl Writer {
         if end > self.limit {
             self.refresh(end)?;
         }
-        Ok(Slot { position: start, offset: self.ring.offset(start) })
+        Ok(Reserved { position: start, offset: self.ring.offset(start) })
     }
 
     /// The largest payload that fits at `position` without padding, as far as the cached limit knows. `None` if not
     /// even a frame without payload does.
     #[inline(always)]
-    pub(crate) fn contiguous(&self, position: u64) -> Option<(Slot, usize)> {
-        let slot = Slot { position, offset: self.ring.offset(position) };
+    pub(crate) fn contiguous(&self, position: u64) -> Option<(Reserved, usize)> {
+        let reserved = Reserved { position, offset: self.ring.offset(position) };
         let room = self.ring.contiguous(position, self.limit.saturating_sub(self.ring.granule()))?;
-        Some((slot, room))
+        Some((reserved, room))
     }
 
     /// Looks at the reader's cursors again; `Full` if positions up to `end` are still not free.
     #[cold]
     fn refresh(&mut self, end: u64) -> Result<(), Refusal> {
         if end > POSITION_LIMIT {
-            return Err(Refusal::Exhausted);
+            return Err(Refusal::PositionsExhausted);
         }
         // The lazily stored cursor first: reading it does not take the consumer's hot line away.
         // SYNC release
@@ -127,7 +127,7 @@ impl Writer {
 
     fn raise_limit(&mut self, word: &'static str, cursor: u64) -> Result<(), Refusal> {
         if cursor > self.tail || !cursor.is_multiple_of(self.ring.granule()) {
-            return Err(Refusal::Damaged(Damage { word, position: self.tail, found: cursor }));
+            return Err(Refusal::Corrupted(Corruption { word, position: self.tail, found: cursor }));
         }
         // `head` may trail what is known already.
         self.limit = self.limit.max(cursor + self.ring.capacity());
@@ -136,30 +136,30 @@ impl Writer {
 
     /// Commits one complete frame of at most the reserved length.
     #[inline(always)]
-    pub(crate) fn commit(&mut self, slot: Slot, len: usize) {
-        if slot.position == self.tail {
-            let end = slot.position + self.ring.size(len as u64);
+    pub(crate) fn commit(&mut self, reserved: Reserved, len: usize) {
+        if reserved.position == self.tail {
+            let end = reserved.position + self.ring.size(len as u64);
             self.commit_at_tail(commit::message(len as u64), end);
         } else {
-            self.commit_behind_padding(slot, len);
+            self.commit_after_padding(reserved, len);
         }
     }
 
     #[cold]
-    fn commit_behind_padding(&mut self, slot: Slot, len: usize) {
-        let mut staged = Staged::behind(self.tail);
-        self.stage(&mut staged, slot, len);
+    fn commit_after_padding(&mut self, reserved: Reserved, len: usize) {
+        let mut staged = Staged::at(self.tail);
+        self.stage(&mut staged, reserved, len);
         self.publish(staged);
     }
 
     /// Makes a complete frame part of what `publish` will commit.
     #[inline(always)]
-    pub(crate) fn stage(&self, staged: &mut Staged, slot: Slot, len: usize) {
-        if slot.position != staged.end {
+    pub(crate) fn stage(&self, staged: &mut Staged, reserved: Reserved, len: usize) {
+        if reserved.position != staged.end {
             self.stage_word(staged, staged.end, commit::PADDING);
         }
-        self.stage_word(staged, slot.position, commit::message(len as u64));
-        staged.end = slot.position + self.ring.size(len as u64);
+        self.stage_word(staged, reserved.position, commit::message(len as u64));
+        staged.end = reserved.position + self.ring.size(len as u64);
     }
 
     /// The first word of a batch is withheld: it commits all of them.
@@ -205,50 +205,60 @@ impl Writer {
 }
 
 impl Ring {
-    fn damage(&self, position: u64, found: u64) -> Damage {
-        Damage { word: "commit word", position, found }
+    fn corruption(&self, position: u64, found: u64) -> Corruption {
+        Corruption { word: "commit word", position, found }
     }
 
     /// The frame whose range starts at `position`, which may be padding before it, if it is committed.
     #[inline(always)]
-    pub(crate) fn look(&self, memory: &LaneMemory, position: u64) -> Result<Option<Advance>, Damage> {
+    pub(crate) fn poll(&self, memory: &LaneMemory, position: u64) -> Result<Option<Advance>, Corruption> {
         // SYNC commit
         let word = load_acquire(memory.word(self.offset(position)));
-        self.look_at(memory, position, word)
+        self.read_word(memory, position, word)
     }
 
     /// What the commit word that stands at `position` leads to.
     #[inline(always)]
-    fn look_at(&self, memory: &LaneMemory, position: u64, word: u64) -> Result<Option<Advance>, Damage> {
+    fn read_word(
+        &self,
+        memory: &LaneMemory,
+        position: u64,
+        word: u64,
+    ) -> Result<Option<Advance>, Corruption> {
         if let Some(len) = commit::message_len(word) {
             self.message(position, word, len).map(Some)
         } else if word == commit::NONE {
             Ok(None)
         } else {
-            self.look_behind_padding(memory, position, word).map(Some)
+            self.poll_after_padding(memory, position, word).map(Some)
         }
     }
 
     #[inline(always)]
-    fn message(&self, position: u64, word: u64, len: u64) -> Result<Advance, Damage> {
+    fn message(&self, position: u64, word: u64, len: u64) -> Result<Advance, Corruption> {
         match self.checked_end(position, len) {
             Some(end) => Ok(Advance { end, offset: self.offset(position), len: len as usize }),
-            None => Err(self.damage(position, word)),
+            None => Err(self.corruption(position, word)),
         }
     }
 
     #[cold]
-    fn look_behind_padding(&self, memory: &LaneMemory, position: u64, word: u64) -> Result<Advance, Damage> {
+    fn poll_after_padding(
+        &self,
+        memory: &LaneMemory,
+        position: u64,
+        word: u64,
+    ) -> Result<Advance, Corruption> {
         // Padding at index 0 would lead back to itself.
         if word != commit::PADDING || self.index(position) == 0 {
-            return Err(self.damage(position, word));
+            return Err(self.corruption(position, word));
         }
         let position = position + self.rest(position);
         // Padding is committed together with the frame behind it; the look at the padding acquired both.
         let word = load_acquire(memory.word(self.offset(position)));
         match commit::message_len(word) {
             Some(len) => self.message(position, word, len),
-            None => Err(self.damage(position, word)),
+            None => Err(self.corruption(position, word)),
         }
     }
 }
@@ -258,7 +268,7 @@ impl Ring {
 /// Where the next frame stands follows from the length in this one's commit word, which makes a chain of loads that no
 /// processor can overlap. Messages of one size often come in a row, so the size is guessed from the frames before: the
 /// branch that checks the guess is predicted, and the next load need not wait for this one ("value speculation").
-pub(crate) struct Scan {
+pub(crate) struct VariableScan {
     ring: Ring,
     /// A commit word that came twice in a row, and what follows from it.
     guess: Cell<u64>,
@@ -269,7 +279,7 @@ pub(crate) struct Scan {
     candidate: Cell<u64>,
 }
 
-impl Scan {
+impl VariableScan {
     pub(crate) fn new(geometry: &Geometry) -> Self {
         Self {
             ring: Ring::new(geometry),
@@ -286,7 +296,7 @@ impl Scan {
 
     /// The frame whose range starts at `position`, if it is committed.
     #[inline(always)]
-    pub(crate) fn look(&self, memory: &LaneMemory, position: u64) -> Result<Option<Advance>, Damage> {
+    pub(crate) fn poll(&self, memory: &LaneMemory, position: u64) -> Result<Option<Advance>, Corruption> {
         // SYNC commit
         let word = load_acquire(memory.word(self.ring.offset(position)));
         let size = self.guess_size.get();
@@ -294,7 +304,7 @@ impl Scan {
             let end = position + size;
             return Ok(Some(Advance { end, offset: self.ring.offset(position), len: self.guess_len.get() }));
         }
-        let found = self.ring.look_at(memory, position, word)?;
+        let found = self.ring.read_word(memory, position, word)?;
         if let Some(step) = found {
             self.learn(word, step, position);
         }

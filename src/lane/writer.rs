@@ -1,43 +1,43 @@
 //! The producer's side of a lane, whichever way its frames lie.
 
-use super::{Damage, LaneMemory, Ref, Refusal, Room, Slot, Staged, fixed, variable};
+use super::{Corruption, LaneMemory, Ref, Refusal, Reserved, Room, Staged, fixed, variable};
 use crate::layout::{Cursors, Framing, Geometry};
 
 /// Reserves room, then commits complete frames one by one or several at once.
-pub(crate) enum Writer {
-    Variable(variable::Writer),
-    Fixed(fixed::Writer),
+pub(crate) enum LaneWriter {
+    Variable(variable::VariableWriter),
+    Fixed(fixed::FixedWriter),
 }
 
-impl Writer {
-    /// Takes over the lane. The caller must hold the producer's lease.
+impl LaneWriter {
+    /// Takes over the lane. The caller must hold the producer's liveness lock.
     pub(crate) fn attach(
         memory: LaneMemory,
         cursors: Ref<Cursors>,
         geometry: &Geometry,
-    ) -> Result<Self, Damage> {
+    ) -> Result<Self, Corruption> {
         Ok(match geometry.framing {
-            Framing::Variable => Self::Variable(variable::Writer::attach(memory, cursors, geometry)?),
-            Framing::Fixed { .. } => Self::Fixed(fixed::Writer::attach(memory, cursors, geometry)?),
+            Framing::Variable => Self::Variable(variable::VariableWriter::attach(memory, cursors, geometry)?),
+            Framing::Fixed { .. } => Self::Fixed(fixed::FixedWriter::attach(memory, cursors, geometry)?),
         })
     }
 
     /// Finds room for one frame. The caller may write its payload until it commits it or reserves anew.
     #[inline(always)]
-    pub(crate) fn reserve(&mut self, len: usize) -> Result<Slot, Refusal> {
-        let slot = match self {
+    pub(crate) fn reserve(&mut self, len: usize) -> Result<Reserved, Refusal> {
+        let reserved = match self {
             Self::Variable(writer) => writer.reserve(writer.tail(), len),
             Self::Fixed(writer) => writer.reserve(len),
         }?;
-        self.memory().note_write(slot.offset, len);
-        Ok(slot)
+        self.memory().note_write(reserved.offset, len);
+        Ok(reserved)
     }
 
     /// Commits the one frame that was reserved.
     #[inline(always)]
-    pub(crate) fn commit(&mut self, slot: Slot, len: usize) {
+    pub(crate) fn commit(&mut self, reserved: Reserved, len: usize) {
         match self {
-            Self::Variable(writer) => writer.commit(slot, len),
+            Self::Variable(writer) => writer.commit(reserved, len),
             Self::Fixed(writer) => writer.commit(),
         }
     }
@@ -46,7 +46,7 @@ impl Writer {
     #[inline(always)]
     pub(crate) fn begin(&self) -> Staged {
         match self {
-            Self::Variable(writer) => Staged::behind(writer.tail()),
+            Self::Variable(writer) => Staged::at(writer.tail()),
             Self::Fixed(writer) => writer.begin(),
         }
     }
@@ -54,20 +54,20 @@ impl Writer {
     /// Finds room for one frame behind what is staged. The caller may write its payload until it stages it or
     /// gives the batch up.
     #[inline(always)]
-    pub(crate) fn reserve_behind(&mut self, staged: &Staged, len: usize) -> Result<Slot, Refusal> {
-        let slot = match self {
+    pub(crate) fn reserve_after(&mut self, staged: &Staged, len: usize) -> Result<Reserved, Refusal> {
+        let reserved = match self {
             Self::Variable(writer) => writer.reserve(staged.end, len),
-            Self::Fixed(writer) => writer.reserve_behind(staged, len),
+            Self::Fixed(writer) => writer.reserve_after(staged, len),
         }?;
-        self.memory().note_write(slot.offset, len);
-        Ok(slot)
+        self.memory().note_write(reserved.offset, len);
+        Ok(reserved)
     }
 
     /// Makes a complete frame part of the batch.
     #[inline(always)]
-    pub(crate) fn stage(&self, staged: &mut Staged, slot: Slot, len: usize) {
+    pub(crate) fn stage(&self, staged: &mut Staged, reserved: Reserved, len: usize) {
         match self {
-            Self::Variable(writer) => writer.stage(staged, slot, len),
+            Self::Variable(writer) => writer.stage(staged, reserved, len),
             Self::Fixed(writer) => writer.stage(staged),
         }
     }
@@ -92,16 +92,16 @@ impl Writer {
 
     /// As [`contiguous`](Self::contiguous), behind what is staged.
     #[inline(always)]
-    pub(crate) fn contiguous_behind(&self, staged: &Staged) -> Room {
+    pub(crate) fn contiguous_after(&self, staged: &Staged) -> Room {
         match self {
             Self::Variable(writer) => room(writer.contiguous(staged.end)),
             Self::Fixed(_) => Room::FixedLen,
         }
     }
 
-    /// Finds room for one frame while waiting for it: most looks leave the consumer's hot line alone, and see room
+    /// Finds room for one frame while waiting for it: most attempts leave the consumer's hot line alone, and see room
     /// that was given back a little later.
-    pub(crate) fn reserve_patiently(&mut self, len: usize, exact: bool) -> Result<Slot, Refusal> {
+    pub(crate) fn reserve_waiting(&mut self, len: usize, exact: bool) -> Result<Reserved, Refusal> {
         self.set_lazy(!exact);
         let found = self.reserve(len);
         self.set_lazy(false);
@@ -117,8 +117,8 @@ impl Writer {
 
     /// The first byte of a reserved payload.
     #[inline(always)]
-    pub(crate) fn payload(&self, slot: Slot) -> *mut u8 {
-        self.memory().payload(slot.offset)
+    pub(crate) fn payload(&self, reserved: Reserved) -> *mut u8 {
+        self.memory().payload(reserved.offset)
     }
 
     #[inline(always)]
@@ -139,6 +139,6 @@ impl Writer {
 }
 
 #[inline(always)]
-fn room(contiguous: Option<(Slot, usize)>) -> Room {
-    contiguous.map_or(Room::Unknown, |(slot, len)| Room::UpTo(slot, len))
+fn room(contiguous: Option<(Reserved, usize)>) -> Room {
+    contiguous.map_or(Room::Unknown, |(reserved, len)| Room::UpTo(reserved, len))
 }

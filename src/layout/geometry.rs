@@ -5,8 +5,8 @@ mod error;
 pub(crate) use error::GeometryError;
 
 use super::commit::WORD;
-use super::order::{MAX_PARTICIPANTS, MAX_REDO, Place};
-use super::words::{Letter, Link, Participant};
+use super::order::{MAX_PARTICIPANTS, MAX_REDELIVERIES, PackedFrameRef};
+use super::words::{OriginWords, RegistryEntry, Slot};
 use super::{LEAD, REGISTRY_OFFSET};
 
 /// How frames lie in a lane.
@@ -38,8 +38,8 @@ pub(crate) struct GeometryRequest {
 /// What a user asks for, MPMC.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OrderRequest {
-    /// Links, rounded up to a power of two.
-    pub(crate) links: u64,
+    /// Slots, rounded up to a power of two.
+    pub(crate) slots: u64,
     pub(crate) participants: u64,
     pub(crate) policy: Policy,
 }
@@ -52,7 +52,7 @@ pub(crate) struct Policy {
     /// A frame that comes again more often goes to the dead-letter queue; 0: never.
     pub(crate) max_redeliveries: u64,
     /// This is a dead-letter queue: it has room to say where each of its messages comes from.
-    pub(crate) has_letters: bool,
+    pub(crate) is_dead_letter_queue: bool,
 }
 
 /// The shape of a queue. Copied out of the header once, at attach; the hot path never re-reads it.
@@ -83,51 +83,51 @@ pub(crate) struct Geometry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Order {
     /// Links, a power of two.
-    pub(crate) links: u64,
+    pub(crate) slots: u64,
     /// Registry entries; each has a lane.
     pub(crate) participants: u64,
-    /// Offset of the links in the file.
-    pub(crate) links_offset: u64,
+    /// Offset of the slots in the file.
+    pub(crate) slots_offset: u64,
     pub(crate) policy: Policy,
 }
 
 impl Order {
-    fn new(links: u64, participants: u64, description_len: u64, policy: Policy) -> Self {
-        let links_offset = (registry_end(participants) + description_len).next_multiple_of(PAGE);
-        Self { links, participants, links_offset, policy }
+    fn new(slots: u64, participants: u64, description_len: u64, policy: Policy) -> Self {
+        let slots_offset = (registry_end(participants) + description_len).next_multiple_of(PAGE);
+        Self { slots, participants, slots_offset, policy }
     }
 
     fn check(&self, description_len: u64) -> Result<(), (&'static str, u64)> {
-        if !self.links.is_power_of_two() || !(MIN_LINKS..=MAX_LINKS).contains(&self.links) {
-            return Err(("number of links", self.links));
+        if !self.slots.is_power_of_two() || !(MIN_SLOTS..=MAX_SLOTS).contains(&self.slots) {
+            return Err(("number of slots", self.slots));
         }
         if !(MIN_PARTICIPANTS..=MAX_PARTICIPANTS).contains(&self.participants) {
             return Err(("number of participants", self.participants));
         }
-        if self.policy.max_redeliveries >= MAX_REDO {
+        if self.policy.max_redeliveries >= MAX_REDELIVERIES {
             return Err(("most redeliveries", self.policy.max_redeliveries));
         }
-        let expected = Self::new(self.links, self.participants, description_len, self.policy).links_offset;
-        if self.links_offset == expected { Ok(()) } else { Err(("links offset", self.links_offset)) }
+        let expected = Self::new(self.slots, self.participants, description_len, self.policy).slots_offset;
+        if self.slots_offset == expected { Ok(()) } else { Err(("slots offset", self.slots_offset)) }
     }
 
-    /// Behind the links: the section of letters, or of holders.
-    pub(crate) fn beside_offset(&self) -> u64 {
-        (self.links_offset + self.links * size_of::<Link>() as u64).next_multiple_of(PAGE)
+    /// Behind the slots: the section of origins, or of holders.
+    pub(crate) fn extras_offset(&self) -> u64 {
+        (self.slots_offset + self.slots * size_of::<Slot>() as u64).next_multiple_of(PAGE)
     }
 
-    pub(crate) fn letters(&self) -> u64 {
-        if self.policy.has_letters { self.links } else { 0 }
+    pub(crate) fn origins(&self) -> u64 {
+        if self.policy.is_dead_letter_queue { self.slots } else { 0 }
     }
 
-    /// A word for each link in queues whose messages may become dead letters: who held the frame last.
+    /// A word for each link in queues whose messages may become dead origins: who held the frame last.
     pub(crate) fn holders(&self) -> u64 {
-        if self.policy.max_redeliveries != 0 && !self.policy.has_letters { self.links } else { 0 }
+        if self.policy.max_redeliveries != 0 && !self.policy.is_dead_letter_queue { self.slots } else { 0 }
     }
 
-    fn beside_end(&self) -> u64 {
-        let letters = self.letters() * size_of::<Letter>() as u64;
-        self.beside_offset() + letters + self.holders() * size_of::<u64>() as u64
+    fn extras_end(&self) -> u64 {
+        let origins = self.origins() * size_of::<OriginWords>() as u64;
+        self.extras_offset() + origins + self.holders() * size_of::<u64>() as u64
     }
 }
 
@@ -143,10 +143,10 @@ const LETTER_READERS: u64 = 8;
 /// The longest description of a message type: some twenty thousand fields.
 const MAX_DESCRIPTION: u64 = 1 << 20;
 const SPSC_ENTRIES: u64 = 2;
-const ENTRY_LEN: u64 = size_of::<Participant>() as u64;
-const MIN_LINKS: u64 = 2;
+const ENTRY_LEN: u64 = size_of::<RegistryEntry>() as u64;
+const MIN_SLOTS: u64 = 2;
 /// 16 bytes each: a quarter of a gigabyte.
-const MAX_LINKS: u64 = 1 << 24;
+const MAX_SLOTS: u64 = 1 << 24;
 /// One that sends and one that receives.
 const MIN_PARTICIPANTS: u64 = 2;
 /// The largest ring: far above any machine's memory, low enough that no sum below can overflow.
@@ -217,29 +217,29 @@ impl Geometry {
         description_len: u64,
         request: OrderRequest,
     ) -> Result<Self, GeometryError> {
-        let OrderRequest { links, participants, policy } = request;
+        let OrderRequest { slots, participants, policy } = request;
         let fixed_len = match framing {
             Framing::Variable => 0,
             Framing::Fixed { len } if (1..=MAX_CAPACITY / 4).contains(&len) => len,
             Framing::Fixed { len } => return Err(GeometryError::FixedLen { len }),
         };
-        if links > MAX_LINKS {
-            return Err(GeometryError::Links { links });
+        if slots > MAX_SLOTS {
+            return Err(GeometryError::Slots { slots });
         }
         if !(MIN_PARTICIPANTS..=MAX_PARTICIPANTS).contains(&participants) {
             return Err(GeometryError::Participants { participants });
         }
-        if policy.max_redeliveries >= MAX_REDO {
+        if policy.max_redeliveries >= MAX_REDELIVERIES {
             return Err(GeometryError::Redeliveries { most: policy.max_redeliveries });
         }
-        let align = align.max(Place::UNIT);
+        let align = align.max(PackedFrameRef::UNIT);
         let least = (2 * (fixed_len + 2 * align)).max(PAGE);
         let lane = capacity.max(least).next_power_of_two();
-        if lane > Place::MAX_LANE {
-            return Err(GeometryError::CapacityTooLarge { capacity: lane, limit: Place::MAX_LANE });
+        if lane > PackedFrameRef::MAX_LANE {
+            return Err(GeometryError::CapacityTooLarge { capacity: lane, limit: PackedFrameRef::MAX_LANE });
         }
-        let links = links.max(MIN_LINKS).next_power_of_two();
-        let order = Order::new(links, participants, description_len, policy);
+        let slots = slots.max(MIN_SLOTS).next_power_of_two();
+        let order = Order::new(slots, participants, description_len, policy);
         Ok(Self::mpmc_with(framing, align, lane, description_len, order))
     }
 
@@ -249,7 +249,7 @@ impl Geometry {
             Framing::Variable => lane / 2 - align,
             Framing::Fixed { len } => len,
         };
-        let lane_offset = order.beside_end().next_multiple_of(PAGE);
+        let lane_offset = order.extras_end().next_multiple_of(PAGE);
         Self {
             framing,
             align,
@@ -266,10 +266,10 @@ impl Geometry {
 
     /// The shape of this queue's dead-letter queue: of this one's, with places for a few more who receive.
     pub(crate) fn for_letters(&self) -> Self {
-        let Some(Order { links, participants, .. }) = self.order else { return *self };
+        let Some(Order { slots, participants, .. }) = self.order else { return *self };
         let participants = (participants + LETTER_READERS).min(MAX_PARTICIPANTS);
-        let policy = Policy { at_most_once: false, max_redeliveries: 0, has_letters: true };
-        let order = Order::new(links, participants, self.description_len, policy);
+        let policy = Policy { at_most_once: false, max_redeliveries: 0, is_dead_letter_queue: true };
+        let order = Order::new(slots, participants, self.description_len, policy);
         Self::mpmc_with(self.framing, self.align, self.capacity, self.description_len, order)
     }
 
@@ -350,10 +350,10 @@ impl Geometry {
             Framing::Fixed { len } => return Err(("fixed message length", len)),
         };
         let least = (2 * (fixed_len + 2 * self.align)).max(PAGE);
-        if !self.capacity.is_power_of_two() || !(least..=Place::MAX_LANE).contains(&self.capacity) {
+        if !self.capacity.is_power_of_two() || !(least..=PackedFrameRef::MAX_LANE).contains(&self.capacity) {
             return Err(("lane capacity", self.capacity));
         }
-        if self.align < Place::UNIT {
+        if self.align < PackedFrameRef::UNIT {
             return Err(("payload alignment", self.align));
         }
         if self.stride != 1 {
@@ -393,7 +393,7 @@ impl Geometry {
     /// Whether a cursor may hold `position`.
     pub(crate) fn is_boundary(&self, position: u64) -> bool {
         match self.framing {
-            // MPMC positions count links.
+            // MPMC positions count slots.
             Framing::Variable if self.order.is_none() => position.is_multiple_of(self.align),
             _ => true,
         }
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_requests_are_refused() {
+    fn invalid_requests_are_refused() {
         let with = |framing, capacity, align| {
             Geometry::new(GeometryRequest { framing, capacity, align, description_len: 0, order: None })
         };

@@ -7,10 +7,10 @@
 //! 0x500  tail       next position to write; the producer's line (MPMC: next position to claim)
 //! 0x580  head       room given back, published lazily; read by the producer (MPMC: next position to take)
 //! 0x600  consumer   released, taken, redo: the consumer's exact words, a line nobody else writes
-//! 0x680  Doorbells  where consumers (0x680) and producers (0x700) sleep
+//! 0x680  QueueEventWords  where consumers (0x680) and producers (0x700) sleep
 //! 0x1000 registry   256 bytes a participant
 //!        (schema)   description of the message type, if there is one
-//!        (links)    MPMC only: 16 bytes a position
+//!        (slots)    MPMC only: 16 bytes a position
 //!        (letters)  dead-letter queues only: 64 bytes a position; with dead letters: 8 bytes, holders
 //!        lanes      page-aligned; SPSC: one, LEAD bytes, then the ring; MPMC: one for each registry entry
 //! ```
@@ -26,8 +26,8 @@ mod words;
 pub(crate) use geometry::{Framing, Geometry, GeometryRequest, Order, OrderRequest, Policy};
 pub(crate) use preamble::{KIND_MPMC, KIND_SPSC, NAME_LEN, PREAMBLE_LEN, Preamble, PreambleError};
 pub(crate) use words::{
-    Before, ConsumerWords, Cursors, DoneRange, Doorbell, Doorbells, Entry, Letter, Link, OrderCursors,
-    OwnWords, Participant, Rare,
+    Before, ConsumerWords, Cursors, DoneRange, EventWords, OrderCursors, OriginWords, OwnerWords,
+    QueueEventWords, Rare, RegistryEntry, Slot, SpscRegistryEntry,
 };
 
 /// First bytes of every queue file.
@@ -43,12 +43,12 @@ pub(crate) const READY: u64 = u64::from_ne_bytes(*b"RW-READY");
 pub(crate) const RARE_OFFSET: usize = 0x400;
 /// Offset of [`Cursors`].
 pub(crate) const CURSORS_OFFSET: usize = 0x500;
-/// Offset of [`Doorbells`].
-pub(crate) const DOORBELLS_OFFSET: usize = 0x680;
+/// Offset of [`QueueEventWords`].
+pub(crate) const EVENTS_OFFSET: usize = 0x680;
 /// SPSC: what was released out of order.
 pub(crate) const DONE_OFFSET: usize = 0x800;
 pub(crate) const DONE_RANGES: usize = 128;
-/// Offset of the registry of [`Entry`]s.
+/// Offset of the registry of [`SpscRegistryEntry`]s.
 pub(crate) const REGISTRY_OFFSET: usize = 0x1000;
 
 /// Bytes before a lane's ring. The commit word of the frame at index 0 stands in the last eight of them, so
@@ -64,14 +64,14 @@ pub(crate) const POSITION_LIMIT: u64 = 1 << 62;
 /// Lock bytes lie far above any data, so that they never meet a byte-range lock on the contents.
 pub(crate) const LOCK_BASE: i64 = 1 << 62;
 /// Held by whoever makes a file under a temporary name.
-pub(crate) const LOCK_MAKING: i64 = LOCK_BASE - 2;
+pub(crate) const LOCK_CREATING: i64 = LOCK_BASE - 2;
 /// Shared by those handles that remove the queue with the last of them.
 pub(crate) const LOCK_OWNERS: i64 = LOCK_BASE - 1;
 /// Held while somebody recovers what the dead have left.
 pub(crate) const LOCK_RECOVERY: i64 = LOCK_BASE;
 /// Serialises attach, detach and unlink.
 pub(crate) const LOCK_ATTACH: i64 = LOCK_BASE + 1;
-/// Lease of registry entry 0; entry `i` has `LOCK_ENTRY + i`.
+/// LivenessLock of registry entry 0; entry `i` has `LOCK_ENTRY + i`.
 pub(crate) const LOCK_ENTRY: i64 = LOCK_BASE + 2;
 
 /// Registry entries of an SPSC queue.

@@ -11,63 +11,63 @@
 //! entry's word      generation << 2 | role << 1 | DIRTY
 //! ```
 //!
-//! `lap` is the position divided by the number of links, so that a state says which position it is about.
+//! `lap` is the position divided by the number of slots, so that a state says which position it is about.
 
 /// What has become of a link's position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LinkKind {
+pub(crate) enum SlotKind {
     /// To be claimed, or claimed and not committed yet. `owner` and `redo` are 0.
     Free,
     /// Committed, or taken and not yet marked so. `owner` is 0.
     Full,
     /// A guard of participant `owner` holds the frame.
     Held,
-    /// To be handed out again. `owner` is 0.
-    Redo,
+    /// To be delivered again. `owner` is 0.
+    Redeliver,
 }
 
 const KIND_BITS: u32 = 2;
-const REDO_BITS: u32 = 4;
+const REDELIVERY_BITS: u32 = 4;
 const OWNER_BITS: u32 = 12;
-const REDO_SHIFT: u32 = KIND_BITS;
-const OWNER_SHIFT: u32 = REDO_SHIFT + REDO_BITS;
+const REDELIVERY_SHIFT: u32 = KIND_BITS;
+const OWNER_SHIFT: u32 = REDELIVERY_SHIFT + REDELIVERY_BITS;
 const LAP_SHIFT: u32 = OWNER_SHIFT + OWNER_BITS;
 const LAP_BITS: u32 = u64::BITS - LAP_SHIFT;
 
 /// Redeliveries are counted up to this.
-pub(crate) const MAX_REDO: u64 = (1 << REDO_BITS) - 1;
+pub(crate) const MAX_REDELIVERIES: u64 = (1 << REDELIVERY_BITS) - 1;
 /// No more participants than an owner's number can tell apart.
 pub(crate) const MAX_PARTICIPANTS: u64 = 1 << OWNER_BITS;
 
-/// A link's state word.
+/// A slot's state word.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LinkState(pub(crate) u64);
+pub(crate) struct SlotState(pub(crate) u64);
 
-impl LinkState {
+impl SlotState {
     #[inline(always)]
-    const fn new(lap: u64, owner: u64, redo: u64, kind: LinkKind) -> Self {
-        Self(lap << LAP_SHIFT | owner << OWNER_SHIFT | redo << REDO_SHIFT | kind as u64)
+    const fn new(lap: u64, owner: u64, redo: u64, kind: SlotKind) -> Self {
+        Self(lap << LAP_SHIFT | owner << OWNER_SHIFT | redo << REDELIVERY_SHIFT | kind as u64)
     }
 
     #[inline(always)]
     pub(crate) const fn free(lap: u64) -> Self {
-        Self::new(lap, 0, 0, LinkKind::Free)
+        Self::new(lap, 0, 0, SlotKind::Free)
     }
 
     #[inline(always)]
     pub(crate) const fn full(lap: u64) -> Self {
-        Self::new(lap, 0, 0, LinkKind::Full)
+        Self::new(lap, 0, 0, SlotKind::Full)
     }
 
     #[inline(always)]
     pub(crate) const fn held(lap: u64, owner: usize, redo: u64) -> Self {
-        Self::new(lap, owner as u64, redo, LinkKind::Held)
+        Self::new(lap, owner as u64, redo, SlotKind::Held)
     }
 
-    /// To be handed out for the `redo`th time again; the count stops at [`MAX_REDO`].
+    /// To be delivered for the `redo`th time again; the count stops at [`MAX_REDELIVERIES`].
     #[inline(always)]
-    pub(crate) const fn redo(lap: u64, redo: u64) -> Self {
-        Self::new(lap, 0, if redo < MAX_REDO { redo } else { MAX_REDO }, LinkKind::Redo)
+    pub(crate) const fn redeliver(lap: u64, redo: u64) -> Self {
+        Self::new(lap, 0, if redo < MAX_REDELIVERIES { redo } else { MAX_REDELIVERIES }, SlotKind::Redeliver)
     }
 
     #[inline(always)]
@@ -82,24 +82,24 @@ impl LinkState {
 
     #[inline(always)]
     pub(crate) const fn redeliveries(self) -> u64 {
-        self.0 >> REDO_SHIFT & MAX_REDO
+        self.0 >> REDELIVERY_SHIFT & MAX_REDELIVERIES
     }
 
     #[inline(always)]
-    pub(crate) const fn kind(self) -> LinkKind {
+    pub(crate) const fn kind(self) -> SlotKind {
         match self.0 & ((1 << KIND_BITS) - 1) {
-            0 => LinkKind::Free,
-            1 => LinkKind::Full,
-            2 => LinkKind::Held,
-            _ => LinkKind::Redo,
+            0 => SlotKind::Free,
+            1 => SlotKind::Full,
+            2 => SlotKind::Held,
+            _ => SlotKind::Redeliver,
         }
     }
 }
 
-impl std::fmt::Debug for LinkState {
+impl std::fmt::Debug for SlotState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}(lap {}", self.kind(), self.lap())?;
-        if self.kind() == LinkKind::Held {
+        if self.kind() == SlotKind::Held {
             write!(f, ", owner {}", self.owner())?;
         }
         write!(f, ", redo {})", self.redeliveries())
@@ -128,7 +128,7 @@ impl Tail {
     /// `count` positions further on.
     #[inline(always)]
     pub(crate) const fn claimed(self, count: u64) -> Self {
-        // Wrapping: a word that makes no sense must not make anybody panic.
+        // Wrapping: a word that makes no sense must not cause a panic.
         Self(self.0.wrapping_add(count << TAIL_SHIFT))
     }
 
@@ -185,7 +185,7 @@ impl Intent {
     }
 }
 
-/// Positions are refused from here on in a ring of `2^shift` links: no lap, intent or cursor overflows.
+/// Positions are refused from here on in a ring of `2^shift` slots: no lap, intent or cursor overflows.
 pub(crate) const fn position_limit(shift: u32) -> u64 {
     let by_lap = LAP_BITS + shift;
     let by_intent = u64::BITS - INTENT_COUNT_BITS;
@@ -241,9 +241,9 @@ impl EntryWord {
 /// Where a frame lies and how long it is, in one word: lane:12 | offset / 8:25 | length:27. That is what limits the number
 /// of participants and the size of lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place(pub(crate) u64);
+pub(crate) struct PackedFrameRef(pub(crate) u64);
 
-impl Place {
+impl PackedFrameRef {
     const LEN_BITS: u32 = 27;
     const LANE_SHIFT: u32 = 64 - MAX_PARTICIPANTS.trailing_zeros();
     /// Offsets are multiples of this.
@@ -282,21 +282,21 @@ mod tests {
         let lap = (1 << LAP_BITS) - 1;
         let owner = MAX_PARTICIPANTS as usize - 1;
         for (state, kind, owner, redo) in [
-            (LinkState::free(lap), LinkKind::Free, 0, 0),
-            (LinkState::full(lap), LinkKind::Full, 0, 0),
-            (LinkState::held(lap, owner, 7), LinkKind::Held, owner, 7),
-            (LinkState::redo(lap, 99), LinkKind::Redo, 0, MAX_REDO),
+            (SlotState::free(lap), SlotKind::Free, 0, 0),
+            (SlotState::full(lap), SlotKind::Full, 0, 0),
+            (SlotState::held(lap, owner, 7), SlotKind::Held, owner, 7),
+            (SlotState::redeliver(lap, 99), SlotKind::Redeliver, 0, MAX_REDELIVERIES),
         ] {
             assert_eq!(
                 (state.lap(), state.kind(), state.owner(), state.redeliveries()),
                 (lap, kind, owner, redo)
             );
         }
-        assert_eq!(LinkState::free(0).0, 0, "a new file's links are free");
+        assert_eq!(SlotState::free(0).0, 0, "a new file's slots are free");
     }
 
     #[test]
-    fn cursors_keep_or_lose_the_waiters_bit() {
+    fn cursors_keep_the_closed_bit() {
         assert_eq!(Tail::at(5).claimed(3), Tail::at(8));
         assert!(Tail(Tail::at(5).0 | CLOSED).is_closed() && !Tail::at(5).is_closed());
         assert_eq!(Tail(Tail::at(5).0 | CLOSED).position(), 5);
@@ -308,7 +308,7 @@ mod tests {
         for shift in [1, 10, 20] {
             let last = position_limit(shift) + MAX_BATCH + (1 << shift);
             assert_eq!(Intent::new(last, MAX_BATCH).positions(), last..last + MAX_BATCH);
-            assert_eq!(LinkState::full((last >> shift) + 1).lap(), (last >> shift) + 1);
+            assert_eq!(SlotState::full((last >> shift) + 1).lap(), (last >> shift) + 1);
             assert_eq!(Tail::at(last).position(), last);
         }
         assert!(Intent::NONE.positions().is_empty());
@@ -321,8 +321,8 @@ mod tests {
         let second = first.cleaned().attached(EntryRole::Producer);
         assert!(!first.cleaned().is_dirty());
         assert_eq!((second.role(), second.generation()), (EntryRole::Producer, 2));
-        let (lane, offset, len) = (4095, Place::MAX_LANE - 8, Place::MAX_LANE / 2 - 1);
-        let place = Place::new(lane, offset, len);
+        let (lane, offset, len) = (4095, PackedFrameRef::MAX_LANE - 8, PackedFrameRef::MAX_LANE / 2 - 1);
+        let place = PackedFrameRef::new(lane, offset, len);
         assert_eq!((place.lane(), place.offset(), place.len()), (lane, offset, len));
     }
 }

@@ -107,9 +107,9 @@ preamble! {
     name_len: u64 = 0x0b0,
     name: [u8; NAME_LEN] = 0x0b8,
     // MPMC only, else 0:
-    links: u64 = 0x178,
+    slots: u64 = 0x178,
     participants: u64 = 0x180,
-    links_offset: u64 = 0x188,
+    slots_offset: u64 = 0x188,
     /// 1 at least once, 2 at most once.
     delivery: u32 = 0x190,
     /// More redeliveries than this make a dead letter; 0: never.
@@ -176,13 +176,13 @@ impl Preamble {
             fingerprint: [0; 32],
             name_len: 0,
             name: [0; NAME_LEN],
-            links: geometry.order.map_or(0, |order| order.links),
+            slots: geometry.order.map_or(0, |order| order.slots),
             participants: geometry.order.map_or(0, |order| order.participants),
-            links_offset: geometry.order.map_or(0, |order| order.links_offset),
+            slots_offset: geometry.order.map_or(0, |order| order.slots_offset),
             delivery: match geometry.order {
                 None => 0,
                 Some(order) if order.policy.at_most_once => AT_MOST_ONCE,
-                Some(order) if order.policy.has_letters => DEAD_LETTERS,
+                Some(order) if order.policy.is_dead_letter_queue => DEAD_LETTERS,
                 Some(_) => AT_LEAST_ONCE,
             },
             max_redeliveries: geometry.order.map_or(0, |order| order.policy.max_redeliveries as u32),
@@ -299,9 +299,9 @@ impl Preamble {
         match self.kind {
             KIND_SPSC => {
                 let zeros = [
-                    ("links", self.links),
+                    ("slots", self.slots),
                     ("participants", self.participants),
-                    ("links_offset", self.links_offset),
+                    ("slots_offset", self.slots_offset),
                     ("delivery", self.delivery.into()),
                     ("max_redeliveries", self.max_redeliveries.into()),
                 ];
@@ -311,13 +311,13 @@ impl Preamble {
                 Err(("delivery", self.delivery.into()))
             }
             KIND_MPMC => Ok(Some(Order {
-                links: self.links,
+                slots: self.slots,
                 participants: self.participants,
-                links_offset: self.links_offset,
+                slots_offset: self.slots_offset,
                 policy: Policy {
                     at_most_once: self.delivery == AT_MOST_ONCE,
                     max_redeliveries: self.max_redeliveries.into(),
-                    has_letters: self.delivery == DEAD_LETTERS,
+                    is_dead_letter_queue: self.delivery == DEAD_LETTERS,
                 },
             })),
             other => Err(("kind", other.into())),
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_damage_has_its_error() {
+    fn each_kind_of_corruption_has_its_error() {
         use PreambleError as E;
         assert!(matches!(refused(|p| p.magic = *b"notmagic"), E::Magic { .. }));
         assert_eq!(refused(|p| p.endian = ENDIAN_TAG.swap_bytes()), E::Endianness);

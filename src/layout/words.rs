@@ -22,18 +22,18 @@ impl<T> std::ops::Deref for Line<T> {
 pub(crate) struct Rare {
     /// 1 once the queue was unlinked: no handle attaches any more.
     pub(crate) dead: AtomicU64,
-    /// MPMC: counts up whenever a frame may be handed out again. Consumers read it for every message, so nothing else
+    /// MPMC: counts up whenever a frame may be delivered again. Consumers read it for every message, so nothing else
     /// on this line is written often.
-    pub(crate) redo_epoch: AtomicU64,
+    pub(crate) redelivery_epoch: AtomicU64,
     pub(crate) reserved: [AtomicU64; 6],
     /// MPMC: when an idle consumer last asked which participants are alive, by the machine's monotonic clock.
-    pub(crate) look_around: AtomicU64,
+    pub(crate) scan_for_dead_peers: AtomicU64,
     pub(crate) reserved_2: [AtomicU64; 7],
     /// MPMC: counters of the whole queue.
     pub(crate) recoveries: AtomicU64,
     pub(crate) deaths: AtomicU64,
     pub(crate) tombstones: AtomicU64,
-    pub(crate) returned: AtomicU64,
+    pub(crate) requeued: AtomicU64,
     pub(crate) dead_letters: AtomicU64,
     pub(crate) dead_letters_failed: AtomicU64,
     /// MPMC: how often a participant could not see to the death of another, and the system's last error number; 0: none.
@@ -64,26 +64,26 @@ pub(crate) struct OrderCursors {
 /// neighbours disturb each other costs less than a line for each message.
 #[repr(C, align(16))]
 #[derive(Default)]
-pub(crate) struct Link {
-    /// `order::LinkState`: decides over everything else here.
+pub(crate) struct Slot {
+    /// `order::SlotState`: decides over everything else here.
     pub(crate) state: AtomicU64,
-    /// `order::Place`: which lane, where in it, and how long.
-    pub(crate) place: AtomicU64,
+    /// `order::PackedFrameRef`: which lane, where in it, and how long.
+    pub(crate) frame: AtomicU64,
 }
 
 /// Where the message of a dead-letter queue's link comes from.
 #[repr(C)]
 #[derive(Default)]
-pub(crate) struct Letter {
+pub(crate) struct OriginWords {
     /// 1 + the link's position: for other positions this is not about.
     pub(crate) of: AtomicU64,
     /// Its position in the queue that it was sent to ...
     pub(crate) position: AtomicU64,
     /// ... and that one's uuid.
     pub(crate) uuid: [AtomicU64; 2],
-    /// How often it had been delivered again, counted up to `order::MAX_REDO`.
+    /// How often it had been delivered again, counted up to `order::MAX_REDELIVERIES`.
     pub(crate) redeliveries: AtomicU64,
-    /// Process that held it last; 0: not known. For people only, as are the next.
+    /// Process that held it last; 0: not known. Diagnostic only, as are the next.
     pub(crate) holder: AtomicU64,
     /// Nanoseconds since 1970 at which it became a letter.
     pub(crate) at_ns: AtomicU64,
@@ -93,21 +93,21 @@ pub(crate) struct Letter {
 /// One participant's registry entry in an MPMC queue.
 #[repr(C, align(128))]
 #[derive(Default)]
-pub(crate) struct Participant {
+pub(crate) struct RegistryEntry {
     /// `order::EntryWord`.
     pub(crate) word: AtomicU64,
-    /// Process that holds or last held the lease. For people only: liveness is the lease.
+    /// Process that holds or last held the liveness lock. Diagnostic only: the liveness lock decides.
     pub(crate) pid: AtomicU64,
-    /// Nanoseconds since 1970 at which it attached. For people only.
+    /// Nanoseconds since 1970 at which it attached. Diagnostic only.
     pub(crate) since_ns: AtomicU64,
     /// 1 once this entry's lane has space on the disk.
     pub(crate) lane_ready: AtomicU64,
     pub(crate) reserved: [AtomicU64; 4],
-    /// What the counters of `own` were when the present owner attached. For people only.
+    /// What the counters of `own` were when the present owner attached. Diagnostic only.
     pub(crate) before: Before,
     pub(crate) reserved_2: [AtomicU64; 3],
     /// Written by the owner for every message, read by others when something is wrong.
-    pub(crate) own: OwnWords,
+    pub(crate) own: OwnerWords,
 }
 
 /// Counters of an entry's earlier owners: what its present one has done is the rest. Stored by who attaches.
@@ -124,16 +124,16 @@ pub(crate) struct Before {
 /// The words that a participant writes all the time: a line of their own.
 #[repr(C)]
 #[derive(Default)]
-pub(crate) struct OwnWords {
+pub(crate) struct OwnerWords {
     /// `order::Intent` to claim.
-    pub(crate) enq: AtomicU64,
+    pub(crate) claim_intent: AtomicU64,
     /// `order::Intent` to take.
-    pub(crate) deq: AtomicU64,
+    pub(crate) take_intent: AtomicU64,
     /// Messages committed by owners of this entry.
     pub(crate) sent: AtomicU64,
-    /// Messages handed out to owners of this entry ...
+    /// Messages delivered to owners of this entry ...
     pub(crate) received: AtomicU64,
-    /// ... of which so many had been handed out before.
+    /// ... of which so many had been delivered before.
     pub(crate) redelivered: AtomicU64,
     /// How often a producer found no room.
     pub(crate) full: AtomicU64,
@@ -162,12 +162,12 @@ pub(crate) struct Cursors {
 pub(crate) struct ConsumerWords {
     /// Start of the oldest frame whose guard has not been dropped.
     pub(crate) released: AtomicU64,
-    /// End of the newest frame that was handed out.
+    /// End of the newest frame that was delivered.
     pub(crate) taken: AtomicU64,
-    /// Frames before this position were handed out by an earlier consumer already ...
-    pub(crate) redo_until: AtomicU64,
+    /// Frames before this position were delivered by an earlier consumer already ...
+    pub(crate) redelivered_until: AtomicU64,
     /// ... that many times.
-    pub(crate) redo_count: AtomicU64,
+    pub(crate) redelivery_count: AtomicU64,
 }
 
 /// SPSC: frames that a consumer released while an older one was in flight, noted when it detached (`crate::lane::done`). Nothing
@@ -185,28 +185,28 @@ pub(crate) struct DoneRange {
 /// written only when somebody is about to sleep.
 #[repr(C, align(128))]
 #[derive(Default)]
-pub(crate) struct Doorbell {
+pub(crate) struct EventWords {
     /// Whether somebody may sleep, and how often somebody was about to.
-    pub(crate) waiting: AtomicU64,
+    pub(crate) waiters: AtomicU64,
     /// The futex: counts up with every ring.
-    pub(crate) bell: AtomicU32,
+    pub(crate) epoch: AtomicU32,
 }
 
-/// A queue's doorbells.
+/// A queue's eventcounts.
 #[repr(C)]
 #[derive(Default)]
-pub(crate) struct Doorbells {
+pub(crate) struct QueueEventWords {
     /// Consumers sleep here for messages.
-    pub(crate) messages: Doorbell,
+    pub(crate) messages: EventWords,
     /// Producers sleep here for room.
-    pub(crate) room: Doorbell,
+    pub(crate) room: EventWords,
 }
 
 /// One participant's registry entry.
 #[repr(C)]
 #[derive(Default)]
-pub(crate) struct Entry {
-    /// Process that holds or last held the lease. For people only: liveness is the lease.
+pub(crate) struct SpscRegistryEntry {
+    /// Process that holds or last held the liveness lock. Diagnostic only: the liveness lock decides.
     pub(crate) pid: AtomicU64,
     /// How often the entry was leased.
     pub(crate) generation: AtomicU64,
@@ -215,12 +215,12 @@ pub(crate) struct Entry {
 
 #[cfg(not(loom))]
 const _: () = {
-    use super::{CURSORS_OFFSET, DONE_OFFSET, DONE_RANGES, DOORBELLS_OFFSET, RARE_OFFSET, REGISTRY_OFFSET};
+    use super::{CURSORS_OFFSET, DONE_OFFSET, DONE_RANGES, EVENTS_OFFSET, RARE_OFFSET, REGISTRY_OFFSET};
     use std::mem::{align_of, offset_of, size_of};
 
     assert!(size_of::<Rare>() == 256);
-    assert!(offset_of!(Rare, redo_epoch) == 8);
-    assert!(offset_of!(Rare, look_around) == 64);
+    assert!(offset_of!(Rare, redelivery_epoch) == 8);
+    assert!(offset_of!(Rare, scan_for_dead_peers) == 64);
     assert!(offset_of!(Rare, recoveries) == 128);
     assert!(offset_of!(Rare, recovery_failures) == 0xb0);
     assert!(offset_of!(Rare, recovery_errno) == 0xb8);
@@ -236,47 +236,47 @@ const _: () = {
     assert!(CURSORS_OFFSET + offset_of!(Cursors, consumer) == 0x600);
     assert!(offset_of!(ConsumerWords, released) == 0);
     assert!(offset_of!(ConsumerWords, taken) == 8);
-    assert!(offset_of!(ConsumerWords, redo_until) == 16);
-    assert!(offset_of!(ConsumerWords, redo_count) == 24);
+    assert!(offset_of!(ConsumerWords, redelivered_until) == 16);
+    assert!(offset_of!(ConsumerWords, redelivery_count) == 24);
     assert!(size_of::<ConsumerWords>() == 32);
-    assert!(CURSORS_OFFSET + size_of::<Cursors>() <= DOORBELLS_OFFSET);
-    assert!(DOORBELLS_OFFSET + offset_of!(Doorbells, messages) == 0x680);
-    assert!(DOORBELLS_OFFSET + offset_of!(Doorbells, room) == 0x700);
-    assert!(offset_of!(Doorbell, waiting) == 0);
-    assert!(offset_of!(Doorbell, bell) == 8);
-    assert!(DOORBELLS_OFFSET + size_of::<Doorbells>() <= DONE_OFFSET);
+    assert!(CURSORS_OFFSET + size_of::<Cursors>() <= EVENTS_OFFSET);
+    assert!(EVENTS_OFFSET + offset_of!(QueueEventWords, messages) == 0x680);
+    assert!(EVENTS_OFFSET + offset_of!(QueueEventWords, room) == 0x700);
+    assert!(offset_of!(EventWords, waiters) == 0);
+    assert!(offset_of!(EventWords, epoch) == 8);
+    assert!(EVENTS_OFFSET + size_of::<QueueEventWords>() <= DONE_OFFSET);
     assert!(size_of::<DoneRange>() == 16);
     assert!(offset_of!(DoneRange, end) == 8);
     assert!(DONE_OFFSET + DONE_RANGES * size_of::<DoneRange>() == REGISTRY_OFFSET);
     assert!(size_of::<OrderCursors>() == 0x100);
     assert!(CURSORS_OFFSET + offset_of!(OrderCursors, tail) == 0x500);
     assert!(CURSORS_OFFSET + offset_of!(OrderCursors, head) == 0x580);
-    assert!(size_of::<Link>() == 16);
-    assert!(offset_of!(Link, state) == 0);
-    assert!(offset_of!(Link, place) == 8);
-    assert!(size_of::<Letter>() == 64);
-    assert!(offset_of!(Letter, of) == 0);
-    assert!(offset_of!(Letter, position) == 8);
-    assert!(offset_of!(Letter, uuid) == 16);
-    assert!(offset_of!(Letter, redeliveries) == 32);
-    assert!(offset_of!(Letter, holder) == 40);
-    assert!(offset_of!(Letter, at_ns) == 48);
-    assert!(size_of::<Participant>() == 256);
-    assert!(offset_of!(Participant, word) == 0);
-    assert!(offset_of!(Participant, pid) == 8);
-    assert!(offset_of!(Participant, since_ns) == 16);
-    assert!(offset_of!(Participant, lane_ready) == 24);
-    assert!(offset_of!(Participant, before) == 0x40);
+    assert!(size_of::<Slot>() == 16);
+    assert!(offset_of!(Slot, state) == 0);
+    assert!(offset_of!(Slot, frame) == 8);
+    assert!(size_of::<OriginWords>() == 64);
+    assert!(offset_of!(OriginWords, of) == 0);
+    assert!(offset_of!(OriginWords, position) == 8);
+    assert!(offset_of!(OriginWords, uuid) == 16);
+    assert!(offset_of!(OriginWords, redeliveries) == 32);
+    assert!(offset_of!(OriginWords, holder) == 40);
+    assert!(offset_of!(OriginWords, at_ns) == 48);
+    assert!(size_of::<RegistryEntry>() == 256);
+    assert!(offset_of!(RegistryEntry, word) == 0);
+    assert!(offset_of!(RegistryEntry, pid) == 8);
+    assert!(offset_of!(RegistryEntry, since_ns) == 16);
+    assert!(offset_of!(RegistryEntry, lane_ready) == 24);
+    assert!(offset_of!(RegistryEntry, before) == 0x40);
     assert!(size_of::<Before>() == 40);
-    assert!(offset_of!(Participant, own) == 128);
-    assert!(offset_of!(OwnWords, enq) == 0);
-    assert!(offset_of!(OwnWords, deq) == 8);
-    assert!(offset_of!(OwnWords, sent) == 16);
-    assert!(offset_of!(OwnWords, received) == 24);
-    assert!(offset_of!(OwnWords, redelivered) == 32);
-    assert!(offset_of!(OwnWords, full) == 40);
-    assert!(offset_of!(OwnWords, rejected) == 48);
-    assert!(size_of::<Entry>() == 256);
-    assert!(offset_of!(Entry, pid) == 0);
-    assert!(offset_of!(Entry, generation) == 8);
+    assert!(offset_of!(RegistryEntry, own) == 128);
+    assert!(offset_of!(OwnerWords, claim_intent) == 0);
+    assert!(offset_of!(OwnerWords, take_intent) == 8);
+    assert!(offset_of!(OwnerWords, sent) == 16);
+    assert!(offset_of!(OwnerWords, received) == 24);
+    assert!(offset_of!(OwnerWords, redelivered) == 32);
+    assert!(offset_of!(OwnerWords, full) == 40);
+    assert!(offset_of!(OwnerWords, rejected) == 48);
+    assert!(size_of::<SpscRegistryEntry>() == 256);
+    assert!(offset_of!(SpscRegistryEntry, pid) == 0);
+    assert!(offset_of!(SpscRegistryEntry, generation) == 8);
 };

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Bell;
+use super::EventCount;
 use crate::sync::{Ordering, PrivateWord};
 
 /// Ends blocked calls of one handle, from another thread or from a signal handler.
@@ -25,15 +25,15 @@ use crate::sync::{Ordering, PrivateWord};
 #[derive(Clone)]
 pub struct Canceller {
     cancelled: Cancelled,
-    bell: Bell,
+    event: EventCount,
 }
 
-/// Whether calls are cancelled: what the handle looks at.
+/// Whether calls are cancelled: what the handle attempts at.
 pub(crate) type Cancelled = Arc<PrivateWord>;
 
 impl Canceller {
-    pub(crate) fn new(cancelled: Cancelled, bell: Bell) -> Self {
-        Self { cancelled, bell }
+    pub(crate) fn new(cancelled: Cancelled, event: EventCount) -> Self {
+        Self { cancelled, event }
     }
 
     /// Ends the blocked call. May be called from a signal handler: it allocates nothing, takes no lock, and changes
@@ -41,7 +41,7 @@ impl Canceller {
     pub fn cancel(&self) {
         self.cancelled.store(1, Ordering::SeqCst);
         // Others who sleep there look once and sleep again.
-        self.bell.ring_for_all();
+        self.event.force_notify_all();
     }
 
     /// Lets calls block again.

@@ -3,10 +3,10 @@
 /// How a sleep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Woken {
-    /// The bell was rung, or had been.
-    Rung,
+    /// The eventcount was notified, or had been.
+    Notified,
     /// The slice is over.
-    SliceEnded,
+    TimedOut,
     /// A signal handler ran.
     Interrupted,
 }
@@ -27,10 +27,10 @@ mod kernel {
     const WITHOUT_FUTEX: Duration = Duration::from_millis(1);
 
     /// Sleeps as long as `word` is `expected`, for `slice` at most (CLOCK_MONOTONIC).
-    pub(crate) fn wait(word: &AtomicU32, expected: u32, slice: Duration) -> Woken {
+    pub(crate) fn wait(word: &AtomicU32, expected: u32, duration: Duration) -> Woken {
         let timeout = libc::timespec {
-            tv_sec: slice.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-            tv_nsec: slice.subsec_nanos().into(),
+            tv_sec: duration.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+            tv_nsec: duration.subsec_nanos().into(),
         };
         // SAFETY: `word` is a live, aligned 32-bit word and `timeout` outlives the call; the kernel only reads them.
         let woken = unsafe {
@@ -38,13 +38,13 @@ mod kernel {
         };
         match Errno::result(woken) {
             // EAGAIN: it is something else already.
-            Ok(_) | Err(Errno::EAGAIN) => Woken::Rung,
-            Err(Errno::ETIMEDOUT) => Woken::SliceEnded,
+            Ok(_) | Err(Errno::EAGAIN) => Woken::Notified,
+            Err(Errno::ETIMEDOUT) => Woken::TimedOut,
             Err(Errno::EINTR) => Woken::Interrupted,
             // A sandbox, say, does not allow it. To look again at once, with a barrier each time, would stop everybody.
             Err(_) => {
-                std::thread::sleep(slice.min(WITHOUT_FUTEX));
-                Woken::SliceEnded
+                std::thread::sleep(duration.min(WITHOUT_FUTEX));
+                Woken::TimedOut
             }
         }
     }
@@ -89,7 +89,7 @@ mod kernel {
                 sleepers = me.wait(sleepers).unwrap();
             }
         }
-        Woken::Rung
+        Woken::Notified
     }
 
     pub(crate) fn wake(word: &AtomicU32, count: u32) -> u32 {

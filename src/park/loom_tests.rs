@@ -1,4 +1,4 @@
-//! The real doorbell and the real wait under loom. Sleeps have no slices here and end only by a wake, so that every lost wake
+//! The real eventcount and the real wait under loom. Sleeps have no slices here and end only by a wake, so that every lost wake
 //! is a deadlock, which loom reports.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --profile optimized --lib park::loom_tests`
@@ -11,15 +11,15 @@ use loom::thread;
 use super::*;
 use crate::shared_ref::Ref;
 use crate::sync::AtomicU64;
-use crate::wait::{Ended, Parking, Style, Until, Wait, wait};
+use crate::wait::{Ended, Parking, Until, WaitConfig, WaitStrategy, wait};
 
 /// A queue whose positions are claimed from the start, committed in any order and taken in order, with the orderings of
-/// `crate::links`; and its bells.
+/// `crate::order_ring`; and its eventcounts.
 struct Queue {
     slots: Vec<AtomicU64>,
     head: AtomicU64,
-    messages: Bell,
-    room: Bell,
+    messages: EventCount,
+    room: EventCount,
 }
 
 /// What a consumer is told.
@@ -31,12 +31,12 @@ enum Found {
 
 impl Queue {
     fn new(claimed: usize) -> Arc<Self> {
-        let bell = || Bell::new(Ref::on_heap(Arc::default()));
+        let event = || EventCount::new(Ref::on_heap(Arc::default()));
         Arc::new(Self {
             slots: (0..claimed).map(|_| AtomicU64::new(0)).collect(),
             head: AtomicU64::new(0),
-            messages: bell(),
-            room: bell(),
+            messages: event(),
+            room: event(),
         })
     }
 
@@ -85,8 +85,8 @@ impl Queue {
 
     /// As a consumer that sleeps at once.
     fn recv(&self) -> Found {
-        let style = sleeper();
-        let parking = parking(&self.messages, &style);
+        let wait_config = sleeper();
+        let parking = parking(&self.messages, &wait_config);
         let found = wait(Until::Forever, 1, &parking, |_| {
             let found = self.look()?;
             self.messages.pass_on(|| self.has_more());
@@ -97,19 +97,19 @@ impl Queue {
 
     fn close(&self) {
         self.messages.close();
-        self.messages.ring_for_all();
-        self.room.ring_for_all();
+        self.messages.force_notify_all();
+        self.room.force_notify_all();
     }
 }
 
-fn sleeper() -> Style {
-    let style = Style::default();
-    style.set(Wait::Park);
-    style
+fn sleeper() -> WaitConfig {
+    let wait_config = WaitConfig::default();
+    wait_config.set(WaitStrategy::Park);
+    wait_config
 }
 
-fn parking<'a>(bell: &'a Bell, style: &'a Style) -> Parking<'a> {
-    Parking { bell, style, most_slice: Duration::MAX }
+fn parking<'a>(event: &'a EventCount, wait_config: &'a WaitConfig) -> Parking<'a> {
+    Parking { event, wait_config, max_sleep: Duration::MAX }
 }
 
 /// At most `bound` preemptions, or as many as `LOOM_MAX_PREEMPTIONS` says.
@@ -140,7 +140,7 @@ fn found(consumers: Vec<thread::JoinHandle<Found>>) -> Vec<Found> {
 }
 
 #[test]
-fn a_message_wakes_who_sleeps() {
+fn a_message_wakes_a_sleeper() {
     explore(None, || {
         let queue = Queue::new(1);
         let consumers = receive_in_threads(&queue, 1);
@@ -179,7 +179,7 @@ fn a_batch_wakes_as_many_as_it_has_messages() {
 
 /// The waker of the first message meets nobody asleep and would take ARMED away; the sleeper, that of the second.
 #[test]
-fn whoever_arms_meanwhile_stays_armed() {
+fn a_sleeper_that_arms_meanwhile_stays_armed() {
     explore(Some(3), || {
         let queue = Queue::new(2);
         let consumers = receive_in_threads(&queue, 1);
@@ -223,11 +223,11 @@ fn without_membarrier_wakers_fence() {
 
 /// As if there had been a heavy barrier since somebody set FENCING: the light one is none here.
 #[test]
-fn where_somebody_is_sure_both_sides_fence() {
+fn after_a_barrier_both_sides_fence() {
     explore(None, || {
         barrier::refuse();
         let queue = Queue::new(1);
-        queue.messages.words.waiting.fetch_or(FENCING | SURE, Ordering::AcqRel);
+        queue.messages.words.waiters.fetch_or(FENCING | BARRIER_DONE, Ordering::AcqRel);
         let consumers = receive_in_threads(&queue, 1);
         queue.send(0);
         assert_eq!(found(consumers), [Found::Message(0)]);
@@ -236,10 +236,10 @@ fn where_somebody_is_sure_both_sides_fence() {
 
 /// A waker that fences in vain takes FENCING away while somebody begins to sleep.
 #[test]
-fn fencing_ends_and_nobody_sleeps_on() {
+fn fencing_ends_and_no_wake_is_lost() {
     explore(Some(3), || {
         let queue = Queue::new(3);
-        queue.messages.words.waiting.fetch_or(FENCING | SURE, Ordering::AcqRel);
+        queue.messages.words.waiters.fetch_or(FENCING | BARRIER_DONE, Ordering::AcqRel);
         let consumers = receive_in_threads(&queue, 1);
         let mut taken = Vec::new();
         for position in 0..2 {
@@ -258,7 +258,7 @@ fn fencing_ends_and_nobody_sleeps_on() {
 }
 
 #[test]
-fn closing_wakes_who_sleeps_and_loses_nothing() {
+fn closing_wakes_sleepers_and_loses_nothing() {
     explore(None, || {
         let queue = Queue::new(1);
         let consumers = receive_in_threads(&queue, 1);
@@ -282,8 +282,8 @@ fn what_was_sent_before_the_close_is_received() {
                 queue.close();
             }
         });
-        let style = sleeper();
-        let found = wait(Until::Forever, 1, &parking(&queue.messages, &style), |_| {
+        let wait_config = sleeper();
+        let found = wait(Until::Forever, 1, &parking(&queue.messages, &wait_config), |_| {
             let after_the_end = || {
                 barrier::heavy();
                 queue.take().unwrap_or(Found::Closed)
@@ -297,7 +297,7 @@ fn what_was_sent_before_the_close_is_received() {
 
 /// The queue was closed while its last message was claimed and not committed.
 #[test]
-fn whoever_takes_the_last_message_tells_the_others() {
+fn the_taker_of_the_last_message_wakes_the_others() {
     explore(Some(2), || {
         let queue = Queue::new(1);
         queue.close();
@@ -307,16 +307,16 @@ fn whoever_takes_the_last_message_tells_the_others() {
     });
 }
 
-/// The flag is in one doorbell, and producers sleep at the other.
+/// The flag is in one eventcount, and producers sleep at the other.
 #[test]
-fn closing_reaches_who_waits_for_room() {
+fn closing_wakes_producers_that_wait_for_room() {
     explore(None, || {
         let queue = Queue::new(0);
         let producer = thread::spawn({
             let queue = Arc::clone(&queue);
             move || {
-                let style = sleeper();
-                wait(Until::Forever, 1, &parking(&queue.room, &style), |_| {
+                let wait_config = sleeper();
+                wait(Until::Forever, 1, &parking(&queue.room, &wait_config), |_| {
                     queue.messages.is_closed().then_some(())
                 })
             }
@@ -327,15 +327,15 @@ fn closing_reaches_who_waits_for_room() {
 }
 
 #[test]
-fn room_wakes_all_who_wait_for_it() {
+fn room_wakes_all_blocked_producers() {
     explore(Some(2), || {
         let queue = Queue::new(2);
         let producers: Vec<_> = (0..2)
             .map(|_| {
                 let queue = Arc::clone(&queue);
                 thread::spawn(move || {
-                    let style = sleeper();
-                    wait(Until::Forever, 1, &parking(&queue.room, &style), |_| queue.take()).unwrap()
+                    let wait_config = sleeper();
+                    wait(Until::Forever, 1, &parking(&queue.room, &wait_config), |_| queue.take()).unwrap()
                 })
             })
             .collect();
@@ -348,13 +348,13 @@ fn room_wakes_all_who_wait_for_it() {
 }
 
 #[test]
-fn cancelling_wakes_who_sleeps() {
+fn cancelling_wakes_a_sleeper() {
     explore(None, || {
         let queue = Queue::new(0);
-        let style = sleeper();
-        let canceller = style.canceller(&queue.messages);
+        let wait_config = sleeper();
+        let canceller = wait_config.canceller(&queue.messages);
         let other = thread::spawn(move || canceller.cancel());
-        let ended = wait::<()>(Until::Forever, 1, &parking(&queue.messages, &style), |_| None);
+        let ended = wait::<()>(Until::Forever, 1, &parking(&queue.messages, &wait_config), |_| None);
         assert_eq!(ended, Err(Ended::Cancelled));
         other.join().unwrap();
     });

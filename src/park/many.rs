@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
 
-use super::{Bell, Listen, Ticket, Woken, futex};
+use super::{EventCount, Key, Waitable, Woken, futex};
 use crate::sync::{AtomicU32, Ordering, PrivateWord};
 
 /// So many words can be slept on at once (FUTEX_WAITV_MAX).
-pub(crate) const MOST_WATCHED: usize = 128;
+pub(crate) const MAX_WATCHED: usize = 128;
 /// How long each group is slept on, where there are several.
 const TURN: Duration = Duration::from_millis(1);
 /// A sleep without end is one that long, again and again.
@@ -53,14 +53,14 @@ impl Watched<'_> {
     }
 }
 
-/// Sleeps until one of the words has changed or is woken, but no longer than `slice`.
-pub(crate) fn watch(watched: &[Watched<'_>], slice: Duration) -> Woken {
+/// Sleeps until one of the words has changed or is woken, but no longer than `timeout`.
+pub(crate) fn watch(watched: &[Watched<'_>], timeout: Duration) -> Woken {
     if !has_waitv() {
-        in_turn(watched, 1, slice)
-    } else if watched.len() > MOST_WATCHED {
-        in_turn(watched, MOST_WATCHED, slice)
+        in_turn(watched, 1, timeout)
+    } else if watched.len() > MAX_WATCHED {
+        in_turn(watched, MAX_WATCHED, timeout)
     } else {
-        at_once(watched, slice)
+        at_once(watched, timeout)
     }
 }
 
@@ -79,26 +79,26 @@ fn has_waitv() -> bool {
 }
 
 /// On all of them; in turn, should the kernel refuse that now.
-fn at_once(watched: &[Watched<'_>], slice: Duration) -> Woken {
+fn at_once(watched: &[Watched<'_>], timeout: Duration) -> Woken {
     let none = Waiter { value: 0, address: 0, flags: 0, reserved: 0 };
-    let mut waiters = [none; MOST_WATCHED];
+    let mut waiters = [none; MAX_WATCHED];
     for (waiter, watched) in waiters.iter_mut().zip(watched) {
         *waiter = watched.waiter();
     }
-    match waitv(&waiters[..watched.len()], slice) {
+    match waitv(&waiters[..watched.len()], timeout) {
         // EAGAIN: one is something else already.
-        Ok(_) | Err(Errno::EAGAIN) => Woken::Rung,
-        Err(Errno::ETIMEDOUT) => Woken::SliceEnded,
+        Ok(_) | Err(Errno::EAGAIN) => Woken::Notified,
+        Err(Errno::ETIMEDOUT) => Woken::TimedOut,
         Err(Errno::EINTR) => Woken::Interrupted,
-        Err(_) => in_turn(watched, 1, slice),
+        Err(_) => in_turn(watched, 1, timeout),
     }
 }
 
-fn waitv(waiters: &[Waiter], slice: Duration) -> Result<libc::c_long, Errno> {
+fn waitv(waiters: &[Waiter], timeout: Duration) -> Result<libc::c_long, Errno> {
     const NO_FLAGS: libc::c_long = 0;
     // This call wants to be told when, not how long.
     let now: Duration = clock_gettime(ClockId::CLOCK_MONOTONIC)?.into();
-    let end = now + slice.min(LONGEST);
+    let end = now + timeout.min(LONGEST);
     let end = libc::timespec {
         tv_sec: end.as_secs().try_into().unwrap_or(libc::time_t::MAX),
         tv_nsec: end.subsec_nanos().into(),
@@ -119,47 +119,47 @@ fn waitv(waiters: &[Waiter], slice: Duration) -> Result<libc::c_long, Errno> {
 }
 
 /// Sleeps on groups of so many words, one after the other.
-fn in_turn(watched: &[Watched<'_>], group: usize, slice: Duration) -> Woken {
+fn in_turn(watched: &[Watched<'_>], group: usize, timeout: Duration) -> Woken {
     let began = Instant::now();
     for group in watched.chunks(group).cycle() {
         if watched.iter().any(Watched::has_changed) {
-            return Woken::Rung;
+            return Woken::Notified;
         }
-        let left = slice.saturating_sub(began.elapsed());
+        let left = timeout.saturating_sub(began.elapsed());
         let turn = if watched.len() == group.len() { left } else { left.min(TURN) };
         let woken = match group {
-            _ if left.is_zero() => return Woken::SliceEnded,
+            _ if left.is_zero() => return Woken::TimedOut,
             [alone] => futex::wait(alone.word, alone.expected, turn.min(LONGEST)),
             group => at_once(group, turn),
         };
-        if woken != Woken::SliceEnded {
+        if woken != Woken::TimedOut {
             return woken;
         }
     }
-    Woken::SliceEnded
+    Woken::TimedOut
 }
 
-/// Several bells: whichever rings first.
-pub(crate) struct ManyBells<'a>(pub(crate) &'a [Bell]);
+/// Several eventcounts: whichever epoch first.
+pub(crate) struct EventSet<'a>(pub(crate) &'a [EventCount]);
 
-impl Listen for ManyBells<'_> {
-    type Ticket = Vec<Ticket>;
+impl Waitable for EventSet<'_> {
+    type Key = Vec<Key>;
 
     /// One barrier for all of them.
-    fn arm(&self) -> Vec<Ticket> {
-        let (tickets, armed): (Vec<_>, Vec<_>) = self.0.iter().map(Bell::announce).unzip();
-        Bell::settle(&self.0.iter().zip(armed).collect::<Vec<_>>());
-        tickets
+    fn arm(&self) -> Vec<Key> {
+        let (keys, armed): (Vec<_>, Vec<_>) = self.0.iter().map(EventCount::register).unzip();
+        EventCount::barrier_after_register(&self.0.iter().zip(armed).collect::<Vec<_>>());
+        keys
     }
 
-    fn sleep(&self, tickets: Vec<Ticket>, slice: Duration) -> Woken {
+    fn sleep(&self, keys: Vec<Key>, timeout: Duration) -> Woken {
         let watched: Vec<_> = self
             .0
             .iter()
-            .zip(tickets)
-            .map(|(bell, Ticket(expected))| Watched { word: &bell.words.bell, expected })
+            .zip(keys)
+            .map(|(event, Key(expected))| Watched { word: &event.words.epoch, expected })
             .collect();
-        watch(&watched, slice)
+        watch(&watched, timeout)
     }
 }
 
@@ -175,8 +175,8 @@ mod tests {
     type Way = fn(&[Watched<'_>], Duration) -> Woken;
 
     /// As `watch`, as if the kernel knew no `futex_waitv`.
-    fn one_by_one(watched: &[Watched<'_>], slice: Duration) -> Woken {
-        in_turn(watched, 1, slice)
+    fn one_by_one(watched: &[Watched<'_>], timeout: Duration) -> Woken {
+        in_turn(watched, 1, timeout)
     }
 
     const WAYS: [Way; 2] = [watch, one_by_one];
@@ -188,27 +188,31 @@ mod tests {
     #[test]
     fn a_change_before_the_sleep_is_noticed() {
         for way in WAYS {
-            for count in [1, 2, MOST_WATCHED, 2 * MOST_WATCHED + 3] {
+            for count in [1, 2, MAX_WATCHED, 2 * MAX_WATCHED + 3] {
                 let words: Vec<AtomicU32> = (0..count).map(|_| AtomicU32::new(0)).collect();
                 words[count - 1].store(1, Ordering::Release);
-                assert_eq!(way(&watched(&words), LONG), Woken::Rung, "{count} words");
+                assert_eq!(way(&watched(&words), LONG), Woken::Notified, "{count} words");
             }
         }
     }
 
     #[test]
-    fn whichever_rings_wakes() {
+    fn any_notification_wakes() {
         for way in WAYS {
-            for count in [1, 2, MOST_WATCHED, MOST_WATCHED + 1] {
-                for rung in [0, count / 2, count - 1] {
+            for count in [1, 2, MAX_WATCHED, MAX_WATCHED + 1] {
+                for notified in [0, count / 2, count - 1] {
                     let words: Vec<AtomicU32> = (0..count).map(|_| AtomicU32::new(0)).collect();
                     let (words, (done, is_done)) = (&words, mpsc::channel());
                     thread::scope(|scope| {
                         scope.spawn(move || done.send(way(&watched(words), LONG)).unwrap());
-                        words[rung].store(1, Ordering::Release);
+                        words[notified].store(1, Ordering::Release);
                         // Whether or not it sleeps already.
-                        futex::wake(&words[rung], 1);
-                        assert_eq!(is_done.recv_timeout(LONG / 2), Ok(Woken::Rung), "{rung} of {count}");
+                        futex::wake(&words[notified], 1);
+                        assert_eq!(
+                            is_done.recv_timeout(LONG / 2),
+                            Ok(Woken::Notified),
+                            "{notified} of {count}"
+                        );
                     });
                 }
             }
@@ -216,13 +220,13 @@ mod tests {
     }
 
     #[test]
-    fn a_slice_ends_and_is_never_early() {
+    fn a_timeout_expires_and_is_never_early() {
         for way in WAYS {
-            for count in [1, 2, MOST_WATCHED + 1] {
+            for count in [1, 2, MAX_WATCHED + 1] {
                 let words: Vec<AtomicU32> = (0..count).map(|_| AtomicU32::new(0)).collect();
-                let (slice, start) = (Duration::from_millis(7), Instant::now());
-                assert_eq!(way(&watched(&words), slice), Woken::SliceEnded);
-                assert!(start.elapsed() >= slice, "{count} words: {:?}", start.elapsed());
+                let (timeout, start) = (Duration::from_millis(7), Instant::now());
+                assert_eq!(way(&watched(&words), timeout), Woken::TimedOut);
+                assert!(start.elapsed() >= timeout, "{count} words: {:?}", start.elapsed());
             }
         }
     }

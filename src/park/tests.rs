@@ -2,59 +2,59 @@ use std::sync::Arc;
 
 use super::*;
 
-fn bell() -> Bell {
-    Bell::new(Ref::on_heap(Arc::default()))
+fn event() -> EventCount {
+    EventCount::new(Ref::on_heap(Arc::default()))
 }
 
-fn flags(bell: &Bell) -> u64 {
-    bell.words.waiting.load(Ordering::Relaxed) % ARRIVAL
+fn flags(event: &EventCount) -> u64 {
+    event.words.waiters.load(Ordering::Relaxed) % ARRIVAL
 }
 
 /// What the others tell, if the kernel has membarrier.
-const AFTER_ARMING: u64 = ARMED | FENCING | SURE;
+const AFTER_ARMING: u64 = ARMED | FENCING | BARRIER_DONE;
 
 #[test]
-fn whoever_arms_after_a_barrier_is_sure_until_wakers_fence_no_more() {
+fn arming_after_a_barrier_needs_only_a_fence_until_wakers_stop_fencing() {
     assert!(barrier::register());
-    let bell = bell();
-    bell.arm();
-    assert_eq!(flags(&bell), AFTER_ARMING);
+    let event = event();
+    event.arm();
+    assert_eq!(flags(&event), AFTER_ARMING);
     // Nobody sleeps: the ring wakes none and takes ARMED away, then fences are in vain.
-    let other = bell.clone();
+    let other = event.clone();
     other.notify(1);
-    assert_eq!((flags(&bell), other.rings()), (FENCING | SURE, 1));
-    (1..MOST_IN_VAIN).for_each(|_| other.notify(1));
-    assert_eq!(flags(&bell), FENCING | SURE, "the next one would end it");
-    bell.arm();
-    assert_eq!(flags(&bell), AFTER_ARMING);
+    assert_eq!((flags(&event), other.epoch()), (FENCING | BARRIER_DONE, 1));
+    (1..MAX_IDLE_FENCES).for_each(|_| other.notify(1));
+    assert_eq!(flags(&event), FENCING | BARRIER_DONE, "the next one would end it");
+    event.arm();
+    assert_eq!(flags(&event), AFTER_ARMING);
     other.notify(1);
-    (0..MOST_IN_VAIN).for_each(|_| other.notify(1));
-    assert_eq!((flags(&bell), other.rings()), (0, 2));
-    (0..2 * MOST_IN_VAIN).for_each(|_| other.notify(1));
-    assert_eq!((flags(&bell), other.rings()), (0, 2));
+    (0..MAX_IDLE_FENCES).for_each(|_| other.notify(1));
+    assert_eq!((flags(&event), other.epoch()), (0, 2));
+    (0..2 * MAX_IDLE_FENCES).for_each(|_| other.notify(1));
+    assert_eq!((flags(&event), other.epoch()), (0, 2));
 }
 
 #[test]
-fn nobody_is_sure_by_what_somebody_else_has_armed() {
-    let bell = bell();
-    let (_, first) = bell.announce();
-    let (_, second) = bell.announce();
-    bell.make_sure(first);
-    assert_eq!(flags(&bell), ARMED | FENCING);
-    bell.make_sure(second);
-    assert_eq!(flags(&bell), AFTER_ARMING);
+fn a_barrier_covers_only_what_was_armed_before_it() {
+    let event = event();
+    let (_, first) = event.register();
+    let (_, second) = event.register();
+    event.set_barrier_done(first);
+    assert_eq!(flags(&event), ARMED | FENCING);
+    event.set_barrier_done(second);
+    assert_eq!(flags(&event), AFTER_ARMING);
 }
 
 /// A task that waits again goes on with what it has armed, and with nothing else.
 #[cfg(feature = "async")]
 #[test]
-fn arming_again_holds_as_long_as_nobody_rings_or_arms() {
-    let bell = bell();
-    let first = bell.arm_again(None);
-    assert_eq!(bell.arm_again(Some(first)), first);
-    bell.notify(1);
-    let second = bell.arm_again(Some(first));
+fn rearming_is_free_until_a_notification_or_another_arming() {
+    let event = event();
+    let first = event.rearm(None);
+    assert_eq!(event.rearm(Some(first)), first);
+    event.notify(1);
+    let second = event.rearm(Some(first));
     assert_ne!(second, first);
-    bell.arm();
-    assert_ne!(bell.arm_again(Some(second)), second);
+    event.arm();
+    assert_ne!(event.rearm(Some(second)), second);
 }

@@ -5,7 +5,7 @@ use super::options::Options;
 use super::schema::Schema;
 use super::shared::Shared;
 use crate::layout::{Framing, Geometry};
-use crate::shm::Notice;
+use crate::shm::Warning;
 
 /// An option about the shape of a new queue that is a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +47,9 @@ impl Shared {
             let Some(asked) = asked else { continue };
             let (made, is) = (value(option, wanted), value(option, found));
             if made != is {
-                self.note(Notice::Ignored { option: option.name(), asked, found: is });
+                self.note(Warning::Ignored { option: option.name(), asked, found: is });
             } else if asked != is {
-                self.note(Notice::Rounded { option: option.name(), asked, made: is });
+                self.note(Warning::Rounded { option: option.name(), asked, made: is });
             }
         }
     }
@@ -62,7 +62,7 @@ fn value(option: Asked, geometry: &Geometry) -> u64 {
         Asked::Capacity => geometry.ring_bytes(),
         Asked::Align => geometry.align,
         Asked::FixedLen => geometry.fixed_message().unwrap_or(0),
-        Asked::Links => order.map_or(0, |order| order.links),
+        Asked::Links => order.map_or(0, |order| order.slots),
         Asked::Participants => order.map_or(0, |order| order.participants),
         Asked::AtMostOnce => order.map_or(0, |order| order.policy.at_most_once.into()),
         Asked::MaxRedeliveries => order.map_or(0, |order| order.policy.max_redeliveries),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::kind::{Engine, Receiver};
 use super::shared::Shared;
 use crate::error::{AttachError, OpenError};
-use crate::shm::Notice;
-use crate::wait::LOOK_AROUND;
+use crate::shm::Warning;
+use crate::wait::WITH_DEAD_PEER_SCAN;
 
 /// Whether a queue that was found makes room for a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,26 +23,28 @@ pub(super) enum Way {
 
 /// So often is a closed queue asked again that another process takes part in, and so long later each time: whoever starts at
 /// the same time attaches for some microseconds, to see whether anything is left.
-pub(super) const MOST_BUSY: u32 = 20;
+pub(super) const MAX_BUSY: u32 = 20;
 pub(super) const WHILE_BUSY: Duration = Duration::from_millis(5);
 
 impl Shared {
     /// Says that the queue is closed, if it is.
     pub(super) fn note_closed(&self) {
-        if self.bells().messages.is_closed() {
-            self.note(Notice::Closed);
+        if self.events().messages.is_closed() {
+            self.note(Warning::Closed);
         }
     }
 
     /// Removes a closed queue in which nothing is left and nobody takes part, if that is asked for.
     pub(super) fn give_way<K: Engine>(self: &Arc<Self>) -> Result<Way, OpenError> {
-        if !self.handling().replace_closed || self.is_memfd() || !self.bells().messages.is_closed() {
+        if !self.open_options().replace_closed || self.is_memfd() || !self.events().messages.is_closed() {
             return Ok(Way::Kept);
         }
         match K::attach_receiver(Arc::clone(self)) {
             Ok(receiver) if !is_spent(&receiver) => return Ok(Way::Kept),
             Ok(_) => {}
-            Err(AttachError::RoleTaken { .. } | AttachError::NoEntry { .. }) => return Ok(Way::Busy),
+            Err(AttachError::RoleTaken { .. } | AttachError::TooManyParticipants { .. }) => {
+                return Ok(Way::Busy);
+            }
             // Another has just removed it.
             Err(AttachError::Unlinked { .. } | AttachError::Orphaned { .. }) => return Ok(Way::Free),
             // Whoever attaches to it is told.
@@ -61,5 +63,5 @@ impl Shared {
 /// come after that.
 fn is_spent(receiver: &impl Receiver) -> bool {
     receiver.finish_close();
-    matches!(receiver.may_take(LOOK_AROUND), Ok(false)) && receiver.is_drained()
+    matches!(receiver.can_take(WITH_DEAD_PEER_SCAN), Ok(false)) && receiver.is_drained()
 }

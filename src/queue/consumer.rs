@@ -1,40 +1,40 @@
 //! The receiving side, in bytes.
 
-mod causes;
 #[cfg(not(loom))]
-mod looks;
+mod attempts;
+mod causes;
 
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Shared;
-use super::bells::Attached;
+use super::events::ParticipantEvents;
 use super::frame::{BytesFrame, BytesFrames};
 #[cfg(all(feature = "async", not(loom)))]
 use super::kind::Engine;
-use super::kind::{Keeper, KeeperOf, Kind, Receiver, RunBy, SpansOf, TakenBy};
+use super::kind::{FrameStore, FrameStoreOf, Kind, Receiver, RunBy, SpansOf, TakenBy};
 use super::name_watch::NameWatch;
 use crate::error::{AttachError, RecvError};
-use crate::lane::Damage;
-#[cfg(not(loom))]
-use crate::park::Bell;
+use crate::lane::Corruption;
 use crate::park::Canceller;
-use crate::wait::{self, BEFORE_SLEEP, Parking, Patience, Style, Until, Wait};
+#[cfg(not(loom))]
+use crate::park::EventCount;
+use crate::wait::{self, AdaptiveBackoff, BEFORE_PARK, Parking, Until, WaitConfig, WaitStrategy};
 
 /// The consumer of a [`BytesQueue`](super::BytesQueue). Dropping it makes room for another consumer.
 ///
 /// It may be sent to another thread, but not shared between threads.
 pub struct BytesConsumer<K: Kind> {
     receiver: K::Receiver,
-    patience: Patience,
-    style: Style,
-    ends_with_producers: Cell<bool>,
+    backoff: AdaptiveBackoff,
+    wait_config: WaitConfig,
+    ends_when_disconnected: Cell<bool>,
     name: NameWatch,
     /// Whether it is to be told of more than messages: of either of these.
     ends_early: Cell<bool>,
     /// Behind the receiver: whoever waits is told when what it held comes again.
-    bells: Attached,
+    events: ParticipantEvents,
 }
 
 /// Messages that were taken together, and where they lie.
@@ -42,25 +42,25 @@ pub struct BytesConsumer<K: Kind> {
 pub(crate) type RunOf<K> = (RunBy<<K as Engine>::Receiver>, SpansOf<<K as Engine>::Receiver>);
 
 /// Longest sleep without a look at who has died meanwhile.
-const MOST_SLICE: Duration = Duration::from_millis(100);
-/// Somebody who attaches rings, but perhaps before its lease can be seen.
-const PRODUCER_SLICE: Duration = Duration::from_millis(20);
+const MAX_SLEEP: Duration = Duration::from_millis(100);
+/// Somebody who attaches epoch, but perhaps before its liveness lock can be seen.
+const PRODUCER_SLEEP: Duration = Duration::from_millis(20);
 /// Asking who is alive is a system call: one look in so many while spinning.
-const LOOKS_PER_QUESTION: u64 = 1024;
+const ATTEMPTS_PER_LIVENESS_CHECK: u64 = 1024;
 
 impl<K: Kind> BytesConsumer<K> {
     pub(crate) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
-        let bells = Attached::new(&shared);
+        let events = ParticipantEvents::new(&shared);
         let name = NameWatch::new(&shared);
         let receiver = K::attach_receiver(shared)?;
         Ok(Self {
             receiver,
-            patience: Patience::default(),
-            style: Style::default(),
-            ends_with_producers: Cell::new(false),
+            backoff: AdaptiveBackoff::default(),
+            wait_config: WaitConfig::default(),
+            ends_when_disconnected: Cell::new(false),
             ends_early: Cell::new(name.is_on()),
             name,
-            bells,
+            events,
         })
     }
 
@@ -74,7 +74,7 @@ impl<K: Kind> BytesConsumer<K> {
         self.check_process()?;
         match self.checked(self.receiver.take())? {
             Some(taken) => Ok(self.frame(taken)),
-            None => match self.last_look(BEFORE_SLEEP, || self.receiver.take()) {
+            None => match self.last_attempt(BEFORE_PARK, || self.receiver.take()) {
                 Ok(taken) => Ok(self.frame(taken)),
                 Err(error) => Err(self.or_cause(error)),
             },
@@ -83,8 +83,8 @@ impl<K: Kind> BytesConsumer<K> {
 
     /// The next message, waiting for it as long as it takes.
     ///
-    /// How it waits, [`set_wait`](Self::set_wait) says. If producers may end without another word, see
-    /// [`end_with_producers`](Self::end_with_producers).
+    /// How it waits, [`set_wait_strategy`](Self::set_wait_strategy) says. If producers may end without another word, see
+    /// [`end_when_disconnected`](Self::end_when_disconnected).
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), but never `Empty`; `Interrupted` and `Cancelled` if that is asked for.
@@ -110,7 +110,7 @@ impl<K: Kind> BytesConsumer<K> {
         self.recv_until(Until::Deadline(deadline))
     }
 
-    /// All messages from now on, waiting for each, until the queue is closed. Errors other than `Closed` are handed out and
+    /// All messages from now on, waiting for each, until the queue is closed. Errors other than `Closed` are delivered and
     /// do not end it.
     ///
     /// ```
@@ -132,7 +132,7 @@ impl<K: Kind> BytesConsumer<K> {
     }
 
     /// The messages that are there now, without waiting: ends when there is none. Errors other than `Empty` and `Closed` are
-    /// handed out and do not end it.
+    /// delivered and do not end it.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -208,8 +208,8 @@ impl<K: Kind> BytesConsumer<K> {
     }
 
     /// How this consumer waits for messages.
-    pub fn set_wait(&self, wait: Wait) {
-        self.style.set(wait);
+    pub fn set_wait_strategy(&self, wait: WaitStrategy) {
+        self.wait_config.set(wait);
     }
 
     /// Whether a signal handler that runs while this consumer sleeps ends its call with
@@ -217,20 +217,20 @@ impl<K: Kind> BytesConsumer<K> {
     /// only, not while it spins, nor when they come just before it falls asleep: a handler of one's own that must not
     /// be missed calls [`Canceller::cancel`], for others a timeout gives the chance to look.
     pub fn set_interruptible(&self, interruptible: bool) {
-        self.style.set_interruptible(interruptible);
+        self.wait_config.set_interruptible(interruptible);
     }
 
     /// Whether this consumer is told [`RecvError::Closed`], as if the queue were closed, while everything is taken and no
     /// producer is alive: also if none has come yet ([`wait_for_producer`](Self::wait_for_producer) helps). A death is
     /// noticed within 100 ms, a detachment at once.
-    pub fn end_with_producers(&self, ends: bool) {
-        self.ends_with_producers.set(ends);
+    pub fn end_when_disconnected(&self, ends: bool) {
+        self.ends_when_disconnected.set(ends);
         self.ends_early.set(ends || self.name.is_on());
     }
 
     /// Ends this consumer's waits from elsewhere.
     pub fn canceller(&self) -> Canceller {
-        self.style.canceller(&self.bells.messages)
+        self.wait_config.canceller(&self.events.messages)
     }
 
     /// Waits until a producer is attached and alive, but no longer than `timeout`.
@@ -238,15 +238,19 @@ impl<K: Kind> BytesConsumer<K> {
     /// # Errors
     /// `Timeout`, `Interrupted`, `Cancelled`; `Forked`; `Closed` if the queue is closed.
     pub fn wait_for_producer(&self, timeout: Duration) -> Result<(), RecvError> {
-        let parking = Parking { bell: &self.bells.messages, style: &self.style, most_slice: PRODUCER_SLICE };
-        wait::wait(Until::after(timeout), 1, &parking, |looks| {
+        let parking = Parking {
+            event: &self.events.messages,
+            wait_config: &self.wait_config,
+            max_sleep: PRODUCER_SLEEP,
+        };
+        wait::wait(Until::after(timeout), 1, &parking, |attempts| {
             if let Err(error) = self.check_process() {
                 return Some(Err(error));
             }
-            if self.bells.messages.is_closed() {
+            if self.events.messages.is_closed() {
                 return Some(Err(RecvError::Closed));
             }
-            let is_asked = wait::is_closer_look(looks, LOOKS_PER_QUESTION);
+            let is_asked = wait::is_exact(attempts, ATTEMPTS_PER_LIVENESS_CHECK);
             match is_asked.then(|| self.has_producer())? {
                 Ok(has_producer) => has_producer.then_some(Ok(())),
                 Err(source) => Some(Err(self.not_asked(source))),
@@ -265,19 +269,19 @@ impl<K: Kind> BytesConsumer<K> {
     /// A task has found something that a ring has told it of, and nobody in this process waits any more: the ring may have
     /// been for others, too.
     #[cfg(all(feature = "async", not(loom)))]
-    pub(crate) fn pass_on_ring(&self) {
-        self.bells.messages.pass_on(|| self.receiver.has_more());
+    pub(crate) fn pass_on_notification(&self) {
+        self.events.messages.pass_on(|| self.receiver.has_more());
     }
 
     /// Where it sleeps.
     #[cfg(not(loom))]
-    pub(crate) fn bell(&self) -> &Bell {
-        &self.bells.messages
+    pub(crate) fn event(&self) -> &EventCount {
+        &self.events.messages
     }
 
     /// Whether it waits for more than messages.
     #[cfg(all(feature = "async", not(loom)))]
-    pub(crate) fn waits_for_the_end(&self) -> bool {
+    pub(crate) fn ends_when_disconnected(&self) -> bool {
         self.ends_early.get()
     }
 
@@ -285,7 +289,7 @@ impl<K: Kind> BytesConsumer<K> {
     fn recv_until(&self, until: Until) -> Result<BytesFrame<'_, K>, RecvError> {
         // If there is nothing, that is looked into while waiting.
         self.check_process()?;
-        match self.checked(self.receiver.take_patiently(0))? {
+        match self.checked(self.receiver.take_waiting(0))? {
             Some(taken) => Ok(self.frame(taken)),
             None => self.wait_for_frame(until).map(|taken| self.frame(taken)),
         }
@@ -294,26 +298,26 @@ impl<K: Kind> BytesConsumer<K> {
     #[cold]
     #[inline(never)]
     fn wait_for_frame(&self, until: Until) -> Result<TakenBy<K::Receiver>, RecvError> {
-        self.wait_for(until, |looks| self.receiver.take_patiently(looks), KeeperOf::<K>::size)
+        self.wait_for(until, |attempts| self.receiver.take_waiting(attempts), FrameStoreOf::<K>::size)
     }
 
     /// Up to `max` messages; waits for the first if there is an `until`.
     #[inline(always)]
     fn recv_many_as(&self, max: usize, until: Option<Until>) -> Result<BytesFrames<'_, K>, RecvError> {
-        let keeper = self.receiver.keeper();
-        let mut spans = keeper.lend_spans();
+        let store = self.receiver.store();
+        let mut spans = store.lend_spans();
         let result = match (self.try_take_many(max, &mut spans, until.is_some()), until) {
             (Ok(Some(run)), _) => Ok(run),
             (Ok(None), Some(until)) => self.wait_for_run(max, &mut spans, until),
             (Ok(None), None) => self
-                .last_look(BEFORE_SLEEP, || self.receiver.take_many(max, &mut spans))
+                .last_attempt(BEFORE_PARK, || self.receiver.take_many(max, &mut spans))
                 .map_err(|error| self.or_cause(error)),
             (Err(error), _) => Err(error),
         };
         match result {
-            Ok(run) => Ok(BytesFrames::new(keeper, run, spans)),
+            Ok(run) => Ok(BytesFrames::new(store, run, spans)),
             Err(error) => {
-                keeper.return_spans(spans);
+                store.return_spans(spans);
                 Err(error)
             }
         }
@@ -327,46 +331,46 @@ impl<K: Kind> BytesConsumer<K> {
         spans: &mut SpansOf<K::Receiver>,
         until: Until,
     ) -> Result<RunBy<K::Receiver>, RecvError> {
-        let look = |looks| self.receiver.take_many_patiently(max, spans, looks);
-        self.wait_for(until, look, KeeperOf::<K>::run_size)
+        let attempt = |attempts| self.receiver.take_many_waiting(max, spans, attempts);
+        self.wait_for(until, attempt, FrameStoreOf::<K>::run_size)
     }
 
-    /// Looks, with the number of looks before, until something is found; `size` says how many positions that takes.
+    /// Looks, with the number of attempts before, until something is found; `size` says how many positions that takes.
     fn wait_for<R: Copy>(
         &self,
         until: Until,
-        mut look: impl FnMut(u64) -> Result<Option<R>, Damage>,
+        mut attempt: impl FnMut(u64) -> Result<Option<R>, Corruption>,
         size: impl Fn(R) -> u64,
     ) -> Result<R, RecvError> {
-        let found = self.patience.wait(until, &self.parking(), self.receiver.position(), |looks| match self
-            .check_process()
-            .and_then(|()| self.checked(look(looks)))
-        {
-            Ok(None) => match self.last_look(looks, || look(looks)) {
-                Err(RecvError::Empty) => {
-                    self.style.set_held_up(self.receiver.is_held_up());
-                    self.style.set_watch(self.receiver.watch_slice());
-                    self.lasting_cause().map(|cause| (Err(cause), 0))
+        let found =
+            self.backoff.wait(until, &self.parking(), self.receiver.position(), |attempts| {
+                match self.check_process().and_then(|()| self.checked(attempt(attempts))) {
+                    Ok(None) => match self.last_attempt(attempts, || attempt(attempts)) {
+                        Err(RecvError::Empty) => {
+                            self.wait_config.set_blocked(self.receiver.is_blocked());
+                            self.wait_config.set_watch(self.receiver.watch_slice());
+                            self.lasting_cause().map(|cause| (Err(cause), 0))
+                        }
+                        other => Some((other, 0)),
+                    },
+                    Ok(Some(found)) => Some((Ok(found), size(found))),
+                    Err(error) => Some((Err(error), 0)),
                 }
-                other => Some((other, 0)),
-            },
-            Ok(Some(found)) => Some((Ok(found), size(found))),
-            Err(error) => Some((Err(error), 0)),
-        });
-        self.pass_the_wake_on();
+            });
+        self.pass_on_wake();
         found.map_err(|ended| self.or_cause(ended.into()))?
     }
 
     /// Whoever has slept may have been woken in the place of somebody else: see "A ring is passed on" in `crate::park`.
-    fn pass_the_wake_on(&self) {
-        if self.style.take_sleep() {
-            self.bells.messages.pass_on(|| self.receiver.has_more());
+    fn pass_on_wake(&self) {
+        if self.wait_config.take_sleep() {
+            self.events.messages.pass_on(|| self.receiver.has_more());
         }
     }
 
     /// How far this consumer has come, and the queue that it is of.
     pub(super) fn place(&self) -> (u64, &Shared) {
-        (self.receiver.position(), self.receiver.keeper().shared())
+        (self.receiver.position(), self.receiver.store().shared())
     }
 
     pub(super) fn receiver(&self) -> &K::Receiver {
@@ -374,19 +378,19 @@ impl<K: Kind> BytesConsumer<K> {
     }
 
     fn parking(&self) -> Parking<'_> {
-        Parking { bell: &self.bells.messages, style: &self.style, most_slice: MOST_SLICE }
+        Parking { event: &self.events.messages, wait_config: &self.wait_config, max_sleep: MAX_SLEEP }
     }
 
-    /// Nothing was found. `Closed` if nothing will come any more, which takes one more look: what was committed before that
+    /// Nothing was found. `Closed` if nothing will come any more, which takes one more attempt: what was committed before that
     /// could be seen may have been overlooked.
     #[inline(always)]
-    fn last_look<R>(
+    fn last_attempt<R>(
         &self,
-        looks: u64,
-        look: impl FnMut() -> Result<Option<R>, Damage>,
+        attempts: u64,
+        attempt: impl FnMut() -> Result<Option<R>, Corruption>,
     ) -> Result<R, RecvError> {
-        if self.bells.messages.is_closed() || self.ends_early.get() {
-            self.look_for_the_end(looks, look)
+        if self.events.messages.is_closed() || self.ends_early.get() {
+            self.check_disconnected(attempts, attempt)
         } else {
             Err(RecvError::Empty)
         }
@@ -394,20 +398,20 @@ impl<K: Kind> BytesConsumer<K> {
 
     #[cold]
     #[inline(never)]
-    fn look_for_the_end<R>(
+    fn check_disconnected<R>(
         &self,
-        looks: u64,
-        mut look: impl FnMut() -> Result<Option<R>, Damage>,
+        attempts: u64,
+        mut attempt: impl FnMut() -> Result<Option<R>, Corruption>,
     ) -> Result<R, RecvError> {
-        let shared = self.receiver.keeper().shared();
-        let is_closed = self.bells.messages.is_closed();
-        let is_asked = wait::is_closer_look(looks, LOOKS_PER_QUESTION);
+        let shared = self.receiver.store().shared();
+        let is_closed = self.events.messages.is_closed();
+        let is_asked = wait::is_exact(attempts, ATTEMPTS_PER_LIVENESS_CHECK);
         let has_no_producer = || match is_asked {
             true => self.has_producer().map(|has| !has).map_err(|source| self.not_asked(source)),
             false => Ok(false),
         };
-        let is_over = is_closed || (self.ends_with_producers.get() && has_no_producer()?);
-        if !is_over {
+        let is_reusable = is_closed || (self.ends_when_disconnected.get() && has_no_producer()?);
+        if !is_reusable {
             return if self.name.is_orphaned(shared) {
                 Err(RecvError::Orphaned { path: shared.path().to_path_buf() })
             } else {
@@ -417,7 +421,7 @@ impl<K: Kind> BytesConsumer<K> {
         if is_closed {
             self.receiver.finish_close();
         }
-        match self.checked(look())? {
+        match self.checked(attempt())? {
             Some(found) => Ok(found),
             None if self.receiver.is_drained() => Err(RecvError::Closed),
             None => Err(RecvError::Empty),
@@ -434,25 +438,25 @@ impl<K: Kind> BytesConsumer<K> {
         self.check_process()?;
         // As in `recv_until`: if there is nothing, that is looked into while waiting.
         self.checked(match waits {
-            true => self.receiver.take_many_patiently(max, spans, 0),
+            true => self.receiver.take_many_waiting(max, spans, 0),
             false => self.receiver.take_many(max, spans),
         })
     }
 
     #[inline(always)]
     pub(crate) fn frame(&self, taken: TakenBy<K::Receiver>) -> BytesFrame<'_, K> {
-        BytesFrame::new(self.receiver.keeper(), taken)
+        BytesFrame::new(self.receiver.store(), taken)
     }
 
     #[inline(always)]
     fn check_process(&self) -> Result<(), RecvError> {
-        if self.receiver.keeper().is_own_process() { Ok(()) } else { Err(self.lost()) }
+        if self.receiver.store().is_own_process() { Ok(()) } else { Err(self.lost()) }
     }
 
     #[cold]
     #[inline(never)]
     fn lost(&self) -> RecvError {
-        let shared = self.receiver.keeper().shared();
+        let shared = self.receiver.store().shared();
         match shared.is_truncated() {
             true => RecvError::Truncated { path: shared.path().to_path_buf() },
             false => RecvError::Forked,
@@ -460,21 +464,21 @@ impl<K: Kind> BytesConsumer<K> {
     }
 
     #[inline(always)]
-    fn checked<R>(&self, result: Result<R, Damage>) -> Result<R, RecvError> {
-        result.map_err(|damage| self.damaged(damage))
+    fn checked<R>(&self, result: Result<R, Corruption>) -> Result<R, RecvError> {
+        result.map_err(|corruption| self.corrupted(corruption))
     }
 
     #[cold]
     #[inline(never)]
-    fn damaged(&self, damage: Damage) -> RecvError {
-        RecvError::Damaged(self.receiver.keeper().shared().damaged(damage))
+    fn corrupted(&self, corruption: Corruption) -> RecvError {
+        RecvError::Corrupted(self.receiver.store().shared().corrupted(corruption))
     }
 }
 
 impl<K: Kind> std::fmt::Debug for BytesConsumer<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BytesConsumer")
-            .field("path", &self.receiver.keeper().shared().path())
+            .field("path", &self.receiver.store().shared().path())
             .field("position", &self.receiver.position())
             .finish()
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Schema;
-use super::opening::find;
+use super::open::find;
 use super::schema::recorded_text;
 use crate::describe::{Difference, Format, name_in};
 use crate::error::OpenError;

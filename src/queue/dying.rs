@@ -21,7 +21,7 @@ pub(super) fn retry_while_dying<R>(
     let mut pause = FIRST_PAUSE;
     loop {
         match attach() {
-            Err(AttachError::RoleTaken { .. } | AttachError::NoEntry { .. })
+            Err(AttachError::RoleTaken { .. } | AttachError::TooManyParticipants { .. })
                 if Instant::now() < *until.get_or_insert_with(|| Instant::now() + MOST) =>
             {
                 std::thread::sleep(pause);

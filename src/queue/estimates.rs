@@ -1,6 +1,6 @@
 //! How much is in a queue, and how much room is left: estimates of a moment, for people and for decisions that may be wrong.
 
-use super::kind::{Keeper, Kind, Receiver};
+use super::kind::{FrameStore, Kind, Receiver};
 use super::{BytesConsumer, BytesProducer, BytesQueue};
 
 impl<K: Kind> BytesQueue<K> {
@@ -40,7 +40,7 @@ impl<K: Kind> BytesQueue<K> {
     /// ```
     /// # let dir = tempfile::tempdir()?;
     /// # let name = dir.path().join("q");
-    /// let options = ringway::Options::new().capacity(64).fixed_len(8);
+    /// let options = ringway::Options::new().ring_bytes(64).fixed_len(8);
     /// // SAFETY: every process that can write this file uses ringway.
     /// let queue = unsafe { ringway::spsc::BytesQueue::create_with(&name, &options)? };
     /// assert_eq!(queue.room(), 8);
@@ -93,6 +93,6 @@ impl<K: Kind> BytesConsumer<K> {
 
     /// How much room there is for producers: as [`BytesQueue::room`], with the same units.
     pub fn room(&self) -> u64 {
-        K::room(self.receiver().keeper().shared())
+        K::room(self.receiver().store().shared())
     }
 }

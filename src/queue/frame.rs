@@ -6,49 +6,49 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::sync::{Mutex, PoisonError};
 
-use super::kind::{Keeper, KeeperOf, Kind, RunBy, SpansOf, TakenBy};
+use super::kind::{FrameStore, FrameStoreOf, Kind, RunBy, SpansOf, TakenBy};
 
 /// A received message, in the file. Dropping it gives its room back.
 ///
 /// Dropped by a panic, the message comes again: panicking is no way to finish with it. A frame that is forgotten
 /// (`mem::forget`) keeps its room, and that of everything behind it, until the consumer is gone.
 pub struct BytesFrame<'c, K: Kind> {
-    keeper: &'c KeeperOf<K>,
+    store: &'c FrameStoreOf<K>,
     taken: TakenBy<K::Receiver>,
 }
 
 impl<'c, K: Kind> BytesFrame<'c, K> {
     #[inline(always)]
-    pub(crate) fn new(keeper: &'c KeeperOf<K>, taken: TakenBy<K::Receiver>) -> Self {
-        Self { keeper, taken }
+    pub(crate) fn new(store: &'c FrameStoreOf<K>, taken: TakenBy<K::Receiver>) -> Self {
+        Self { store, taken }
     }
 
-    /// How often the message was handed out before: 0 only if never. Counts the consumers that ended while they held
+    /// How often the message was delivered before: 0 only if never. Counts the consumers that ended while they held
     /// it, and rejections. MPMC counts up to 15 and no further. SPSC: exact for rejections by this consumer; what earlier
     /// consumers rejected counts as one for each of them.
     pub fn redeliveries(&self) -> u64 {
-        self.keeper.redeliveries(self.taken)
+        self.store.redeliveries(self.taken)
     }
 
     /// Where the message stands in the queue's order: MPMC, and SPSC with messages of one size, the number of messages before
     /// it; else the bytes of ring before it.
     pub fn position(&self) -> u64 {
-        KeeperOf::<K>::position(self.taken)
+        FrameStoreOf::<K>::position(self.taken)
     }
 
     /// Puts the message back: it comes again, before any new one, with one redelivery more.
     pub fn reject(self) {
         let this = ManuallyDrop::new(self);
-        put_back(this.keeper, KeeperOf::<K>::stub(this.taken));
+        put_back(this.store, FrameStoreOf::<K>::reject_token(this.taken));
     }
 
     /// Puts the message back as it was: it comes again, before any new one, with as many redeliveries as before. For a
     /// message that was not looked at; see [`BytesFrames::reject_seen`].
     pub fn put_back(self) {
         let this = ManuallyDrop::new(self);
-        if this.keeper.is_own_process() {
-            this.keeper.put_back(KeeperOf::<K>::stub(this.taken));
-            this.keeper.bells().notify_everybody();
+        if this.store.is_own_process() {
+            this.store.put_back(FrameStoreOf::<K>::reject_token(this.taken));
+            this.store.events().notify_all();
         }
     }
 
@@ -56,11 +56,11 @@ impl<'c, K: Kind> BytesFrame<'c, K> {
     /// does not change, only those rely on who trust all writers.
     #[inline(always)]
     pub(super) fn payload(&self) -> (*const u8, usize) {
-        self.keeper.bytes(self.taken)
+        self.store.bytes(self.taken)
     }
 
-    pub(super) fn keeper(&self) -> &'c KeeperOf<K> {
-        self.keeper
+    pub(super) fn store(&self) -> &'c FrameStoreOf<K> {
+        self.store
     }
 
     pub(super) fn taken(&self) -> TakenBy<K::Receiver> {
@@ -69,9 +69,9 @@ impl<'c, K: Kind> BytesFrame<'c, K> {
 
     /// What `new` was given; the frame stays out.
     #[inline(always)]
-    pub(crate) fn into_parts(self) -> (&'c KeeperOf<K>, TakenBy<K::Receiver>) {
+    pub(crate) fn into_parts(self) -> (&'c FrameStoreOf<K>, TakenBy<K::Receiver>) {
         let this = ManuallyDrop::new(self);
-        (this.keeper, this.taken)
+        (this.store, this.taken)
     }
 }
 
@@ -80,9 +80,9 @@ impl<K: Kind> Deref for BytesFrame<'_, K> {
 
     #[inline(always)]
     fn deref(&self) -> &[u8] {
-        let (payload, len) = self.keeper.bytes(self.taken);
-        // SAFETY: the keeper's receiver took this frame, so its bytes are mapped and do not change while it is out, by the
-        // contract of `Keeper`; releasing it consumes the guard, which the slice borrows.
+        let (payload, len) = self.store.bytes(self.taken);
+        // SAFETY: the store's receiver took this frame, so its bytes are mapped and do not change while it is out, by the
+        // contract of `FrameStore`; releasing it consumes the guard, which the slice borrows.
         unsafe { std::slice::from_raw_parts(payload, len) }
     }
 }
@@ -91,9 +91,9 @@ impl<K: Kind> Drop for BytesFrame<'_, K> {
     #[inline(always)]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            put_back(self.keeper, KeeperOf::<K>::stub(self.taken));
-        } else if self.keeper.is_own_process() {
-            self.keeper.release(self.taken);
+            put_back(self.store, FrameStoreOf::<K>::reject_token(self.taken));
+        } else if self.store.is_own_process() {
+            self.store.release(self.taken);
         }
     }
 }
@@ -114,28 +114,28 @@ fn unpoisoned<R>(locked: Result<R, PoisonError<R>>) -> R {
 
 #[cold]
 #[inline(never)]
-fn put_back<P: Keeper>(keeper: &P, stub: P::Stub) {
-    if keeper.is_own_process() {
-        keeper.reject(stub);
-        keeper.bells().notify_everybody();
+fn put_back<P: FrameStore>(store: &P, reject_token: P::RejectToken) {
+    if store.is_own_process() {
+        store.reject(reject_token);
+        store.events().notify_all();
     }
 }
 
 #[cold]
 #[inline(never)]
-fn put_run_back<P: Keeper>(keeper: &P, run: P::Run, spans: &[P::Span], seen: usize) {
-    if keeper.is_own_process() {
-        keeper.reject_run(run, spans, seen);
-        keeper.bells().notify_everybody();
+fn put_run_back<P: FrameStore>(store: &P, run: P::Run, spans: &[P::Span], seen: usize) {
+    if store.is_own_process() {
+        store.reject_run(run, spans, seen);
+        store.events().notify_all();
     }
 }
 
 /// Messages received together, in the file. Dropping it gives the room of all of them back; dropped by a panic,
 /// all of them come again.
 pub struct BytesFrames<'c, K: Kind> {
-    keeper: &'c KeeperOf<K>,
+    store: &'c FrameStoreOf<K>,
     run: RunBy<K::Receiver>,
-    /// Lent by the keeper, so that steady traffic allocates nothing.
+    /// Lent by the store, so that steady traffic allocates nothing.
     spans: SpansOf<K::Receiver>,
     /// Which of them are to be rejected when the others are released.
     to_reject: Mutex<Vec<usize>>,
@@ -143,13 +143,17 @@ pub struct BytesFrames<'c, K: Kind> {
 
 impl<'c, K: Kind> BytesFrames<'c, K> {
     #[inline(always)]
-    pub(super) fn new(keeper: &'c KeeperOf<K>, run: RunBy<K::Receiver>, spans: SpansOf<K::Receiver>) -> Self {
-        Self { keeper, run, spans, to_reject: Mutex::default() }
+    pub(super) fn new(
+        store: &'c FrameStoreOf<K>,
+        run: RunBy<K::Receiver>,
+        spans: SpansOf<K::Receiver>,
+    ) -> Self {
+        Self { store, run, spans, to_reject: Mutex::default() }
     }
 
     /// How many messages there are.
     pub fn len(&self) -> usize {
-        KeeperOf::<K>::run_len(self.run)
+        FrameStoreOf::<K>::run_len(self.run)
     }
 
     /// Never true: a guard holds at least one message.
@@ -160,14 +164,14 @@ impl<'c, K: Kind> BytesFrames<'c, K> {
     /// The messages, in order.
     #[inline(always)]
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> + '_ {
-        self.keeper.run_bytes(self.run, &self.spans).map(|(payload, len)| {
+        self.store.run_bytes(self.run, &self.spans).map(|(payload, len)| {
             // SAFETY: as in `BytesFrame::deref`: the spans came with the run, and the run is out until `self` is consumed,
             // which the slices borrow.
             unsafe { std::slice::from_raw_parts(payload, len) }
         })
     }
 
-    /// How often each message was handed out before, in the order of [`iter`](Self::iter): as [`BytesFrame::redeliveries`].
+    /// How often each message was delivered before, in the order of [`iter`](Self::iter): as [`BytesFrame::redeliveries`].
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -180,7 +184,7 @@ impl<'c, K: Kind> BytesFrames<'c, K> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn redeliveries(&self) -> impl Iterator<Item = u64> + '_ {
-        self.keeper.run_redeliveries(self.run, &self.spans)
+        self.store.run_redeliveries(self.run, &self.spans)
     }
 
     /// Puts all the messages back: they come again, before any new one, with one redelivery more.
@@ -188,7 +192,7 @@ impl<'c, K: Kind> BytesFrames<'c, K> {
         self.reject_seen(usize::MAX);
     }
 
-    /// Puts all the messages back, of which the first `seen` count as handed out: they have one redelivery more, the others
+    /// Puts all the messages back, of which the first `seen` count as delivered: they have one redelivery more, the others
     /// as many as before. For a consumer that took messages together and had to stop after some of them: a message that it
     /// did not look at comes no nearer to the [retry limit](crate::Options::max_redeliveries), and comes again in a queue that
     /// delivers at most once.
@@ -209,8 +213,8 @@ impl<'c, K: Kind> BytesFrames<'c, K> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reject_seen(mut self, seen: usize) {
-        put_run_back(self.keeper, self.run, &self.spans, seen);
-        self.keeper.return_spans(std::mem::take(&mut self.spans));
+        put_run_back(self.store, self.run, &self.spans, seen);
+        self.store.return_spans(std::mem::take(&mut self.spans));
         // It may own memory: what was to be rejected later is rejected now.
         drop(std::mem::take(unpoisoned(self.to_reject.get_mut())));
         std::mem::forget(self);
@@ -229,12 +233,12 @@ impl<'c, K: Kind> BytesFrames<'c, K> {
     #[inline(never)]
     fn reject_some(&mut self) {
         let indices = std::mem::take(unpoisoned(self.to_reject.get_mut()));
-        self.keeper.reject_of_run(&mut self.spans, indices);
-        self.keeper.bells().notify_everybody();
+        self.store.reject_of_run(&mut self.spans, indices);
+        self.store.events().notify_all();
     }
 
-    pub(crate) fn keeper(&self) -> &'c KeeperOf<K> {
-        self.keeper
+    pub(crate) fn store(&self) -> &'c FrameStoreOf<K> {
+        self.store
     }
 }
 
@@ -242,14 +246,14 @@ impl<K: Kind> Drop for BytesFrames<'_, K> {
     #[inline(always)]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            put_run_back(self.keeper, self.run, &self.spans, usize::MAX);
-        } else if self.keeper.is_own_process() {
+            put_run_back(self.store, self.run, &self.spans, usize::MAX);
+        } else if self.store.is_own_process() {
             if !unpoisoned(self.to_reject.get_mut()).is_empty() {
                 self.reject_some();
             }
-            self.keeper.release_run(self.run, &self.spans);
+            self.store.release_run(self.run, &self.spans);
         }
-        self.keeper.return_spans(std::mem::take(&mut self.spans));
+        self.store.return_spans(std::mem::take(&mut self.spans));
     }
 }
 

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
-use super::bells::Bells;
 use super::checksummed::Checksummed;
+use super::events::QueueEvents;
 use super::trouble::Trouble;
 use crate::error::AttachError;
-use crate::lane::{Damage, Refusal, Room, Slot};
+use crate::lane::{Corruption, Refusal, Reserved, Room};
 
 /// A kind of queue: [`Spsc`] or [`Mpmc`]. The trait cannot be implemented elsewhere.
 #[allow(private_bounds, reason = "sealed: what a kind has to provide is no one else's business")]
@@ -69,15 +69,15 @@ pub(super) fn name_of(number: u32, has_checksums: bool) -> String {
     }
 }
 
-/// The sending side of a kind: owns lease, fork guard and lane writer.
+/// The sending side of a kind: owns liveness lock, fork guard and lane writer.
 ///
 /// Frames are reserved, written through [`payload`](Self::payload), and committed. One that was reserved and not
 /// committed does not exist; reserving again gives it up. In a forked child nothing is reserved, staged or committed.
 ///
 /// # Safety
-/// Bytes that are granted are mapped, initialised and writable at `payload` of the slot, and nobody else reads or writes
-/// them until they are committed, or granted anew, or the sender is gone. `reserve` and `reserve_behind` grant `len`
-/// bytes, `contiguous` and `contiguous_behind` those of `Room::UpTo`; a grant behind staged frames does not touch these.
+/// Bytes that are granted are mapped, initialised and writable at `payload` of the reserved, and nobody else reads or writes
+/// them until they are committed, or granted anew, or the sender is gone. `reserve` and `reserve_after` grant `len`
+/// bytes, `contiguous` and `contiguous_after` those of `Room::UpTo`; a grant behind staged frames does not touch these.
 pub(crate) unsafe trait Sender {
     /// Frames that are written, but not committed. Forgetting it gives them up.
     type Staged;
@@ -88,23 +88,23 @@ pub(crate) unsafe trait Sender {
     fn is_own_process(&self) -> bool;
 
     /// Finds room for one frame of `len` bytes.
-    fn reserve(&mut self, len: usize) -> Result<Slot, Refusal>;
+    fn reserve(&mut self, len: usize) -> Result<Reserved, Refusal>;
 
-    /// The same while waiting for room, after so many looks.
-    fn reserve_patiently(&mut self, len: usize, looks: u64) -> Result<Slot, Refusal>;
+    /// The same while waiting for room, after so many attempts.
+    fn reserve_waiting(&mut self, len: usize, attempts: u64) -> Result<Reserved, Refusal>;
 
     /// The room at hand for one frame whose length is not known yet.
     fn contiguous(&mut self) -> Room;
 
     /// Commits the frame that was reserved, or as much of it as `len` says. After `Full` it is still reserved, and this
     /// may be called again.
-    fn commit(&mut self, slot: Slot, len: usize) -> Result<(), Refusal>;
+    fn commit(&mut self, reserved: Reserved, len: usize) -> Result<(), Refusal>;
 
-    /// The same while waiting for what was lacking, after so many looks.
-    fn commit_patiently(&mut self, slot: Slot, len: usize, looks: u64) -> Result<(), Refusal>;
+    /// The same while waiting for what was lacking, after so many attempts.
+    fn commit_waiting(&mut self, reserved: Reserved, len: usize, attempts: u64) -> Result<(), Refusal>;
 
-    /// Whether a frame that is reserved may be committed now, after so many looks while waiting.
-    fn may_commit(&self, _looks: u64) -> bool {
+    /// Whether a frame that is reserved may be committed now, after so many attempts while waiting.
+    fn can_commit(&self, _attempts: u64) -> bool {
         true
     }
 
@@ -115,20 +115,20 @@ pub(crate) unsafe trait Sender {
     fn count(staged: &Self::Staged) -> usize;
 
     /// As [`reserve`](Self::reserve), behind what is staged.
-    fn reserve_behind(&mut self, staged: &Self::Staged, len: usize) -> Result<Slot, Refusal>;
+    fn reserve_after(&mut self, staged: &Self::Staged, len: usize) -> Result<Reserved, Refusal>;
 
     /// As [`contiguous`](Self::contiguous), behind what is staged.
-    fn contiguous_behind(&mut self, staged: &Self::Staged) -> Room;
+    fn contiguous_after(&mut self, staged: &Self::Staged) -> Room;
 
     /// Stages the frame that was reserved behind the others, or as much of it as `len` says.
-    fn stage(&mut self, staged: &mut Self::Staged, slot: Slot, len: usize);
+    fn stage(&mut self, staged: &mut Self::Staged, reserved: Reserved, len: usize);
 
     /// Commits what is staged, at once: after a crash all that is committed here exists, or nothing. If not all of it
     /// can be committed now: nothing (`Full`) if it is to be the `whole`, else as many frames as can, from the first on,
     /// or `Full` if that is none. Returns how many; 0 only if nothing is staged.
     fn publish(&mut self, staged: Self::Staged, whole: bool) -> Result<usize, Refusal>;
 
-    /// Spin hints between two looks while waiting for room: so long that room for several frames comes at once. A producer
+    /// Spin hints between two attempts while waiting for room: so long that room for several frames comes at once. A producer
     /// that takes each piece as it is given back takes the lines away from those who give it.
     fn pause(&self) -> u32;
 
@@ -143,7 +143,7 @@ pub(crate) unsafe trait Sender {
     }
 
     /// The first byte of a granted payload.
-    fn payload(&self, slot: Slot) -> *mut u8;
+    fn payload(&self, reserved: Reserved) -> *mut u8;
 
     /// How far the sender has come, in positions.
     fn position(&self) -> u64;
@@ -157,42 +157,42 @@ pub(crate) unsafe trait Sender {
     }
 }
 
-/// The receiving side of a kind: owns lease, fork guard and lane reader.
+/// The receiving side of a kind: owns liveness lock, fork guard and lane reader.
 ///
 /// In a forked child nothing is taken.
 ///
 /// # Safety
-/// `keeper` is always the same. What is taken is out, as [`Keeper`] says, until it goes back through the keeper; nothing
+/// `store` is always the same. What is taken is out, as [`FrameStore`] says, until it goes back through the store; nothing
 /// is taken again while it is out.
 pub(crate) unsafe trait Receiver {
-    type Keeper: Keeper;
+    type FrameStore: FrameStore;
 
     /// What guards refer to. They are `Send` if it is `Sync`.
-    fn keeper(&self) -> &Self::Keeper;
+    fn store(&self) -> &Self::FrameStore;
 
     /// The next frame, if one is there now.
-    fn take(&self) -> Result<Option<TakenBy<Self>>, Damage>;
+    fn take(&self) -> Result<Option<TakenBy<Self>>, Corruption>;
 
-    /// The same while waiting, after so many looks.
-    fn take_patiently(&self, looks: u64) -> Result<Option<TakenBy<Self>>, Damage>;
+    /// The same while waiting, after so many attempts.
+    fn take_waiting(&self, attempts: u64) -> Result<Option<TakenBy<Self>>, Corruption>;
 
-    /// Whether there may be a frame to take now; after so many looks while waiting.
-    fn may_take(&self, looks: u64) -> Result<bool, Damage>;
+    /// Whether there may be a frame to take now; after so many attempts while waiting.
+    fn can_take(&self, attempts: u64) -> Result<bool, Corruption>;
 
     /// Up to `max` frames that are there now, if there are any. `spans` is cleared first; what is put there belongs to
     /// the run.
-    fn take_many(&self, max: usize, spans: &mut SpansOf<Self>) -> Result<Option<RunBy<Self>>, Damage>;
+    fn take_many(&self, max: usize, spans: &mut SpansOf<Self>) -> Result<Option<RunBy<Self>>, Corruption>;
 
-    /// The same while waiting, after so many looks.
-    fn take_many_patiently(
+    /// The same while waiting, after so many attempts.
+    fn take_many_waiting(
         &self,
         max: usize,
         spans: &mut SpansOf<Self>,
-        looks: u64,
-    ) -> Result<Option<RunBy<Self>>, Damage>;
+        attempts: u64,
+    ) -> Result<Option<RunBy<Self>>, Corruption>;
 
     /// Whether another consumer could take something now, or a moment ago.
-    #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "only tasks pass rings on"))]
+    #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "only tasks pass epoch on"))]
     fn has_more(&self) -> bool;
 
     /// How far the receiver has come, in positions.
@@ -202,7 +202,7 @@ pub(crate) unsafe trait Receiver {
     fn waiting(&self) -> u64;
 
     /// Whether the last look that found nothing found the next message held up: it is claimed, and not committed.
-    fn is_held_up(&self) -> bool;
+    fn is_blocked(&self) -> bool;
 
     /// Whether a producer is alive.
     fn has_producer(&self) -> std::io::Result<bool>;
@@ -230,12 +230,12 @@ pub(crate) unsafe trait Receiver {
 ///
 /// # Safety
 /// Asked for what its receiver took (a run with the spans that came with it), `bytes` and `run_bytes` tell of bytes that
-/// are mapped, initialised and do not change as long as the frame is out and the keeper lives.
-pub(crate) unsafe trait Keeper {
+/// are mapped, initialised and do not change as long as the frame is out and the store lives.
+pub(crate) unsafe trait FrameStore {
     /// A frame in flight.
     type Taken: Copy;
     /// Token to reject a frame; small, so that guards stay in registers.
-    type Stub: Copy;
+    type RejectToken: Copy;
     /// Frames that were taken together.
     type Run: Copy;
     /// What a run has to remember of each of its frames.
@@ -244,7 +244,7 @@ pub(crate) unsafe trait Keeper {
     fn shared(&self) -> &Shared;
 
     /// Where the queue's participants sleep.
-    fn bells(&self) -> &Bells;
+    fn events(&self) -> &QueueEvents;
 
     /// False in a forked child.
     fn is_own_process(&self) -> bool;
@@ -259,13 +259,13 @@ pub(crate) unsafe trait Keeper {
     fn release(&self, taken: Self::Taken);
 
     /// What puts the frame back.
-    fn stub(taken: Self::Taken) -> Self::Stub;
+    fn reject_token(taken: Self::Taken) -> Self::RejectToken;
 
     /// Puts a frame back, to be taken again.
-    fn reject(&self, stub: Self::Stub);
+    fn reject(&self, reject_token: Self::RejectToken);
 
     /// Puts a frame back that was not looked at, to be taken again with as many redeliveries as before.
-    fn put_back(&self, stub: Self::Stub);
+    fn put_back(&self, reject_token: Self::RejectToken);
 
     /// Where the frame stands in the queue's order.
     fn position(taken: Self::Taken) -> u64;
@@ -313,11 +313,11 @@ pub(crate) unsafe trait Keeper {
     fn return_spans(&self, spans: Vec<Self::Span>);
 }
 
-// What a receiver's keeper calls its things ...
-pub(crate) type TakenBy<R> = <<R as Receiver>::Keeper as Keeper>::Taken;
-pub(crate) type RunBy<R> = <<R as Receiver>::Keeper as Keeper>::Run;
-pub(crate) type SpansOf<R> = Vec<<<R as Receiver>::Keeper as Keeper>::Span>;
+// What a receiver's store calls its things ...
+pub(crate) type TakenBy<R> = <<R as Receiver>::FrameStore as FrameStore>::Taken;
+pub(crate) type RunBy<R> = <<R as Receiver>::FrameStore as FrameStore>::Run;
+pub(crate) type SpansOf<R> = Vec<<<R as Receiver>::FrameStore as FrameStore>::Span>;
 
 // ... and a kind.
-pub(crate) type KeeperOf<K> = <<K as Engine>::Receiver as Receiver>::Keeper;
+pub(crate) type FrameStoreOf<K> = <<K as Engine>::Receiver as Receiver>::FrameStore;
 pub(crate) type StagedOf<K> = <<K as Engine>::Sender as Sender>::Staged;

@@ -26,7 +26,7 @@ pub(super) fn waiting(file: &File, geometry: &Geometry) -> Option<String> {
         (word(offset_of!(Cursors, tail))?.checked_sub(word(released)?)?, unit)
     };
     // More than that no queue has: the words make no sense.
-    let most = geometry.order.map_or(geometry.capacity, |order| order.links);
+    let most = geometry.order.map_or(geometry.capacity, |order| order.slots);
     let plural = if number == 1 { "" } else { "s" };
     let of_what = match of_what {
         "byte" => format!("byte{plural} of messages"),

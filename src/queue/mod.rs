@@ -1,34 +1,34 @@
-//! The queue of bytes: everything but types. Composes file, lease and lane.
+//! The queue of bytes: everything but types. Composes file, liveness lock and lane.
 
 mod asked;
-mod bells;
 mod boot;
 mod checksummed;
-mod claim;
 mod closed;
 mod consumer;
+mod create;
 mod description;
 mod dying;
 mod estimates;
+mod events;
 mod frame;
-mod handing;
-mod handling;
 mod hash;
 mod kind;
 mod left;
-mod making;
+mod memfd;
 mod mpmc;
 mod name_watch;
-mod opening;
+mod open;
+mod open_options;
 mod options;
 mod producer;
-mod removing;
+mod reserved_frame;
 mod schema;
 mod shared;
 mod space;
 mod spsc;
 mod takeover;
 mod trouble;
+mod unlink;
 pub(crate) mod untrusted;
 mod uuid;
 
@@ -38,7 +38,6 @@ use std::sync::Arc;
 
 pub use boot::{AfterPowerLoss, Boot, Survival, discard_unproven, sync};
 pub use checksummed::Checksummed;
-pub use claim::{BytesBatch, Claim};
 pub use consumer::BytesConsumer;
 pub use description::Description;
 pub use frame::{BytesFrame, BytesFrames};
@@ -46,7 +45,8 @@ pub use kind::{Kind, Mpmc, Spsc};
 pub use mpmc::{DeadLetter, ParticipantStats, Recovery, Stats, recover};
 pub use options::{Delivery, Options};
 pub use producer::BytesProducer;
-pub use removing::{is_in_use, is_temporary_name, unlink, unlink_if_unused, unlink_with_letters};
+pub use reserved_frame::{BytesBatch, ReservedFrame};
+pub use unlink::{is_in_use, is_temporary_name, unlink, unlink_if_unused, unlink_with_letters};
 pub use uuid::Uuid;
 
 pub(crate) use boot::inspect as inspect_boot;
@@ -54,13 +54,13 @@ pub(crate) use boot::inspect as inspect_boot;
 pub(crate) use consumer::RunOf;
 #[cfg(all(feature = "async", not(loom)))]
 pub(crate) use kind::Engine;
-pub(crate) use kind::{Keeper, KeeperOf, Sender, StagedOf, TakenBy};
-pub(crate) use opening::{kind_of_file, open_error, preamble_error, resolve};
+pub(crate) use kind::{FrameStore, FrameStoreOf, Sender, StagedOf, TakenBy};
+pub(crate) use open::{kind_of_file, open_error, preamble_error, resolve};
 pub(crate) use schema::Schema;
 pub(crate) use shared::Shared;
 
 use crate::error::{AttachError, CreateError, OpenError};
-use crate::shm::Notice;
+use crate::shm::Warning;
 
 /// A queue of byte messages: for data that is not an rkyv archive. `K` says who may send and receive.
 ///
@@ -108,7 +108,7 @@ impl<K: Kind> BytesQueue<K> {
     /// Creates a queue and opens it.
     ///
     /// # Errors
-    /// As [`create`](Self::create), and `BadOptions`.
+    /// As [`create`](Self::create), and `InvalidOptions`.
     ///
     /// # Safety
     /// As [`create`](Self::create).
@@ -144,7 +144,7 @@ impl<K: Kind> BytesQueue<K> {
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, OpenError> {
         let schema = Schema::bytes();
-        let shared = Shared::open::<K>(name.as_ref(), &schema, options.handling())?;
+        let shared = Shared::open::<K>(name.as_ref(), &schema, options.open_options())?;
         shared.note_options::<K>(options, &schema);
         Ok(Self::from_shared(shared))
     }
@@ -164,7 +164,7 @@ impl<K: Kind> BytesQueue<K> {
     }
 
     /// Opens the queue, or creates it with these options if there is none. The options of an existing queue stay
-    /// as they are; those that differ are [`notices`](Self::notices).
+    /// as they are; those that differ are [`warnings`](Self::warnings).
     ///
     /// # Errors
     /// As [`open`](Self::open) and [`create_with`](Self::create_with).
@@ -196,7 +196,7 @@ impl<K: Kind> BytesQueue<K> {
     ///
     /// # Errors
     /// SPSC: [`AttachError::RoleTaken`] while another producer is alive; asked for 50 ms, since a process that was just killed
-    /// takes some to end. MPMC: [`AttachError::NoEntry`] if there are as
+    /// takes some to end. MPMC: [`AttachError::TooManyParticipants`] if there are as
     /// many participants as can be, [`AttachError::NoSpace`] if there is none for its lane.
     pub fn producer(&self) -> Result<BytesProducer<K>, AttachError> {
         BytesProducer::attach(Arc::clone(&self.shared))
@@ -206,7 +206,7 @@ impl<K: Kind> BytesQueue<K> {
     /// [`BytesFrame::redeliveries`] of at least 1.
     ///
     /// # Errors
-    /// SPSC: [`AttachError::RoleTaken`] while another consumer is alive. MPMC: [`AttachError::NoEntry`].
+    /// SPSC: [`AttachError::RoleTaken`] while another consumer is alive. MPMC: [`AttachError::TooManyParticipants`].
     pub fn consumer(&self) -> Result<BytesConsumer<K>, AttachError> {
         BytesConsumer::attach(Arc::clone(&self.shared))
     }
@@ -231,20 +231,20 @@ impl<K: Kind> BytesQueue<K> {
     /// ```
     pub fn close(&self) {
         // First, for whoever finds this does the rest should we die here.
-        self.shared.bells().messages.close();
+        self.shared.events().messages.close();
         K::close(&self.shared);
-        self.shared.bells().wake_everybody();
+        self.shared.events().force_notify_all();
     }
 
     /// Whether the queue was closed.
     pub fn is_closed(&self) -> bool {
-        self.shared.bells().messages.is_closed()
+        self.shared.events().messages.is_closed()
     }
 
     /// Non-fatal warnings of this handle, its clones and the participants attached through them: options that could not be
     /// honoured, filesystem caveats.
-    pub fn notices(&self) -> Vec<Notice> {
-        self.shared.notices()
+    pub fn warnings(&self) -> Vec<Warning> {
+        self.shared.warnings()
     }
 
     /// Whether nobody finds this queue any more by its name: it was unlinked, or renamed, or another file is in its place.
@@ -267,8 +267,8 @@ impl<K: Kind> BytesQueue<K> {
         Uuid::from(self.shared.uuid())
     }
 
-    /// Bytes of the ring (MPMC: of each lane): what was asked for, rounded as [`Options::capacity`] says.
-    pub fn capacity(&self) -> usize {
+    /// Bytes of the ring (MPMC: of each lane): what was asked for, rounded as [`Options::ring_bytes`] says.
+    pub fn ring_bytes(&self) -> usize {
         self.shared.geometry().ring_bytes() as usize
     }
 
@@ -286,6 +286,9 @@ impl<K: Kind> Clone for BytesQueue<K> {
 
 impl<K: Kind> std::fmt::Debug for BytesQueue<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BytesQueue").field("path", &self.path()).field("capacity", &self.capacity()).finish()
+        f.debug_struct("BytesQueue")
+            .field("path", &self.path())
+            .field("capacity", &self.ring_bytes())
+            .finish()
     }
 }

@@ -3,8 +3,8 @@
 use super::Schema;
 use super::asked::{Asked, lacks_room};
 use super::boot::AfterPowerLoss;
-pub(crate) use super::handling::Handling;
 use super::kind::Engine;
+pub(crate) use super::open_options::OpenOptions;
 use crate::error::CreateError;
 use crate::layout::order::position_limit;
 use crate::layout::{
@@ -17,8 +17,8 @@ use crate::shm::Sharing;
 const DEFAULT_CAPACITY: usize = 1 << 20;
 /// Bytes of an MPMC lane when nothing is said.
 const DEFAULT_LANE: usize = 1 << 19;
-/// Links of an MPMC queue when nothing is said: as many as a lane holds messages of 64 bytes.
-const DEFAULT_LINKS: u64 = 1 << 13;
+/// Slots of an MPMC queue when nothing is said: as many as a lane holds messages of 64 bytes.
+const DEFAULT_SLOTS: u64 = 1 << 13;
 /// Participants of an MPMC queue when nothing is said.
 const DEFAULT_PARTICIPANTS: u64 = 64;
 /// MPMC frames keep to their own cache lines: one that is read is not disturbed by the next one's writing.
@@ -31,12 +31,12 @@ const DEFAULT_ALIGN: usize = 8;
 ///
 /// Most say what a new queue is like; an existing one stays as it was made. [`sharing`](Self::sharing),
 /// [`prefault`](Self::prefault), [`huge_pages`](Self::huge_pages), [`guard_truncation`](Self::guard_truncation),
-/// [`unlink_with_last`](Self::unlink_with_last), [`end_when_orphaned`](Self::end_when_orphaned) and
+/// [`unlink_on_last_drop`](Self::unlink_on_last_drop), [`end_when_orphaned`](Self::end_when_orphaned) and
 /// [`after_power_loss`](Self::after_power_loss) say how this process deals with the file, and are not recorded in it: each
 /// process says for itself, also when it opens a queue that there is.
 ///
 /// ```
-/// let options = ringway::Options::new().capacity(1 << 20).fixed_len(64);
+/// let options = ringway::Options::new().ring_bytes(1 << 20).fixed_len(64);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -45,11 +45,11 @@ pub struct Options {
     fixed: Fixed,
     start_position: u64,
     uuid: Option<[u8; 16]>,
-    links: Option<usize>,
+    max_messages: Option<usize>,
     participants: Option<usize>,
     delivery: Option<Delivery>,
     max_redeliveries: Option<u32>,
-    handling: Handling,
+    open_options: OpenOptions,
 }
 
 /// What becomes of a message whose consumer dies, panics or [rejects](crate::Frame::reject) it.
@@ -74,11 +74,11 @@ enum Fixed {
 
 /// Options after the message type has had its say.
 #[derive(Clone, Debug)]
-pub(crate) struct Resolved {
+pub(crate) struct ResolvedOptions {
     pub(crate) geometry: Geometry,
     pub(crate) start_position: u64,
     pub(crate) uuid: Option<[u8; 16]>,
-    pub(crate) handling: Handling,
+    pub(crate) open_options: OpenOptions,
 }
 
 impl Default for Options {
@@ -96,11 +96,11 @@ impl Options {
             fixed: Fixed::Auto,
             start_position: 0,
             uuid: None,
-            links: None,
+            max_messages: None,
             participants: None,
             delivery: None,
             max_redeliveries: None,
-            handling: Handling::default(),
+            open_options: OpenOptions::default(),
         }
     }
 
@@ -110,7 +110,7 @@ impl Options {
     ///
     /// Much more is not faster, unless the consumer pauses for long. Frames may be at most half of it.
     #[must_use]
-    pub fn capacity(mut self, bytes: usize) -> Self {
+    pub fn ring_bytes(mut self, bytes: usize) -> Self {
         self.capacity = Some(bytes);
         self
     }
@@ -151,15 +151,15 @@ impl Options {
     /// MPMC: how many messages there can be in the queue, whatever their sizes; 8,192 if nothing is said. Rounded up to a
     /// power of two; each takes 16 bytes.
     #[must_use]
-    pub fn links(mut self, count: usize) -> Self {
-        self.links = Some(count);
+    pub fn max_messages(mut self, count: usize) -> Self {
+        self.max_messages = Some(count);
         self
     }
 
     /// MPMC: how many producers and consumers there can be at a time, together; 64 if nothing is said, 4,096 at most. Each
     /// takes 256 bytes, and each that has been a producer a lane.
     #[must_use]
-    pub fn participants(mut self, count: usize) -> Self {
+    pub fn max_participants(mut self, count: usize) -> Self {
         self.participants = Some(count);
         self
     }
@@ -198,25 +198,25 @@ impl Options {
     /// ```
     #[must_use]
     pub fn sharing(mut self, sharing: Sharing) -> Self {
-        self.handling.sharing = sharing;
+        self.open_options.sharing = sharing;
         self
     }
 
     /// Whether all pages of the ring (MPMC: of a lane) are mapped when a producer or consumer attaches. They are if nothing
     /// is said: that takes some milliseconds for 16 MiB, and later no first use of a page takes microseconds. Without it, a
-    /// queue of any size is opened and attached to within 0.1 ms. What the kernel refuses is a [`Notice`](crate::Notice).
+    /// queue of any size is opened and attached to within 0.1 ms. What the kernel refuses is a [`Warning`](crate::Warning).
     #[must_use]
     pub fn prefault(mut self, prefault: bool) -> Self {
-        self.handling.prefault = prefault;
+        self.open_options.prefault = prefault;
         self
     }
 
-    /// Asks the kernel for huge pages behind the ring (MPMC: behind lanes), which large rings read and write at random gain
+    /// Asks the kernel for huge pages behind the ring (MPMC: behind lanes), which large epoch read and write at random gain
     /// from. Only /dev/shm and memfd queues can have them, in multiples of 2 MiB; what cannot be had is a
-    /// [`Notice`](crate::Notice). It is done when a producer or consumer attaches, and copies the ring once.
+    /// [`Warning`](crate::Warning). It is done when a producer or consumer attaches, and copies the ring once.
     #[must_use]
     pub fn huge_pages(mut self, huge_pages: bool) -> Self {
-        self.handling.huge_pages = huge_pages;
+        self.open_options.huge_pages = huge_pages;
         self
     }
 
@@ -233,7 +233,7 @@ impl Options {
     /// them.
     #[must_use]
     pub fn guard_truncation(mut self, guard: bool) -> Self {
-        self.handling.guard_truncation = guard;
+        self.open_options.guard_truncation = guard;
         self
     }
 
@@ -252,14 +252,14 @@ impl Options {
     /// let options = Options::new().after_power_loss(AfterPowerLoss::Discard);
     /// // SAFETY: only programs that use ringway can write to this file.
     /// let queue = unsafe { BytesQueue::open_or_create_with(&name, &options)? };
-    /// for notice in queue.notices() {
+    /// for notice in queue.warnings() {
     ///     eprintln!("{}: {notice}", name.display()); // says how many messages were dropped
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn after_power_loss(mut self, what: AfterPowerLoss) -> Self {
-        self.handling.after_power_loss = what;
+        self.open_options.after_power_loss = what;
         self
     }
 
@@ -270,8 +270,8 @@ impl Options {
     /// A process that is killed drops nothing: then the next one to drop such a handle removes the queue, or
     /// [`unlink_if_unused`](crate::unlink_if_unused).
     #[must_use]
-    pub fn unlink_with_last(mut self, unlink: bool) -> Self {
-        self.handling.unlink_with_last = unlink;
+    pub fn unlink_on_last_drop(mut self, unlink: bool) -> Self {
+        self.open_options.unlink_on_last_drop = unlink;
         self
     }
 
@@ -299,17 +299,17 @@ impl Options {
     /// ```
     #[must_use]
     pub fn end_when_orphaned(mut self, end: bool) -> Self {
-        self.handling.end_when_orphaned = end;
+        self.open_options.end_when_orphaned = end;
         self
     }
 
     /// `open_or_create_with` makes a new queue in the place of one that is closed, if everything was received and no
     /// process takes part in it. So a service that closes its queue to shut down finds an open one at its next start. If
-    /// nothing is said, a closed queue is opened, and [`notices`](crate::BytesQueue::notices) say so
-    /// ([`Notice::Closed`](crate::Notice::Closed)); as it is if messages are left, or somebody still takes part.
+    /// nothing is said, a closed queue is opened, and [`warnings`](crate::BytesQueue::warnings) say so
+    /// ([`Warning::Closed`](crate::Warning::Closed)); as it is if messages are left, or somebody still takes part.
     ///
     /// ```
-    /// use ringway::{Notice, Options, mpmc::BytesQueue};
+    /// use ringway::{Warning, Options, mpmc::BytesQueue};
     /// # let dir = tempfile::tempdir()?;
     /// # let name = dir.path().join("jobs");
     /// let options = Options::new().replace_closed(true);
@@ -325,7 +325,7 @@ impl Options {
     /// ```
     #[must_use]
     pub fn replace_closed(mut self, replace: bool) -> Self {
-        self.handling.replace_closed = replace;
+        self.open_options.replace_closed = replace;
         self
     }
 
@@ -357,7 +357,7 @@ impl Options {
             (Asked::Capacity, number(self.capacity)),
             (Asked::Align, number(self.align)),
             (Asked::FixedLen, fixed_len),
-            (Asked::Links, number(self.links)),
+            (Asked::Links, number(self.max_messages)),
             (Asked::Participants, number(self.participants)),
             (Asked::AtMostOnce, self.delivery.map(|delivery| (delivery == Delivery::AtMostOnce).into())),
             (Asked::MaxRedeliveries, self.max_redeliveries.map(u64::from)),
@@ -365,12 +365,12 @@ impl Options {
     }
 
     /// How this process deals with the file.
-    pub(crate) fn handling(&self) -> Handling {
-        self.handling
+    pub(crate) fn open_options(&self) -> OpenOptions {
+        self.open_options
     }
 
     /// Options for messages without a type.
-    pub(crate) fn for_bytes<K: Engine>(&self) -> Result<Resolved, CreateError> {
+    pub(crate) fn for_bytes<K: Engine>(&self) -> Result<ResolvedOptions, CreateError> {
         let kind = K::NUMBER;
         let default = if kind == KIND_MPMC { DEFAULT_MPMC_ALIGN } else { DEFAULT_ALIGN };
         let schema = Schema::bytes();
@@ -393,7 +393,7 @@ impl Options {
     }
 
     /// Options for an archived type.
-    pub(crate) fn for_type<K: Engine>(&self, schema: &Schema) -> Result<Resolved, CreateError> {
+    pub(crate) fn for_type<K: Engine>(&self, schema: &Schema) -> Result<ResolvedOptions, CreateError> {
         let kind = K::NUMBER;
         let default = if kind == KIND_MPMC { DEFAULT_MPMC_ALIGN } else { 1 };
         let (size, align) = (schema.size, schema.align as usize);
@@ -425,7 +425,7 @@ impl Options {
         framing: Framing,
         align: usize,
         schema: &Schema,
-    ) -> Result<Resolved, CreateError> {
+    ) -> Result<ResolvedOptions, CreateError> {
         let order = self.order(K::NUMBER)?;
         if K::TRAILER != 0 && order.is_some_and(|order| order.policy.max_redeliveries != 0) {
             return bad(
@@ -453,25 +453,25 @@ impl Options {
             return bad(reason);
         }
         let limit =
-            geometry.order.map_or(POSITION_LIMIT, |order| position_limit(order.links.trailing_zeros()));
+            geometry.order.map_or(POSITION_LIMIT, |order| position_limit(order.slots.trailing_zeros()));
         if !geometry.is_boundary(self.start_position) || self.start_position > limit {
             return bad(format!(
                 "the start position {} is no frame boundary, or beyond the limit",
                 self.start_position
             ));
         }
-        Ok(Resolved {
+        Ok(ResolvedOptions {
             geometry,
             start_position: self.start_position,
             uuid: self.uuid,
-            handling: self.handling,
+            open_options: self.open_options,
         })
     }
 
     /// What only an MPMC queue has.
     fn order(&self, kind: u32) -> Result<Option<OrderRequest>, CreateError> {
         let given = [
-            ("links", self.links.is_some()),
+            ("max_messages", self.max_messages.is_some()),
             ("participants", self.participants.is_some()),
             ("delivery", self.delivery.is_some()),
             ("max_redeliveries", self.max_redeliveries.is_some()),
@@ -493,17 +493,17 @@ impl Options {
             );
         }
         Ok(Some(OrderRequest {
-            links: self.links.map_or(DEFAULT_LINKS, |links| links as u64),
+            slots: self.max_messages.map_or(DEFAULT_SLOTS, |max_messages| max_messages as u64),
             participants: self.participants.map_or(DEFAULT_PARTICIPANTS, |participants| participants as u64),
             policy: Policy {
                 at_most_once: self.delivery == Some(Delivery::AtMostOnce),
                 max_redeliveries: self.max_redeliveries.unwrap_or(0).into(),
-                has_letters: false,
+                is_dead_letter_queue: false,
             },
         }))
     }
 }
 
 fn bad<T>(reason: String) -> Result<T, CreateError> {
-    Err(CreateError::BadOptions { reason })
+    Err(CreateError::InvalidOptions { reason })
 }

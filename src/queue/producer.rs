@@ -3,20 +3,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::bells::Attached;
-use super::claim::{BytesBatch, Claim};
+use super::events::ParticipantEvents;
 use super::kind::{Kind, Sender, StagedOf};
 use super::name_watch::NameWatch;
+use super::reserved_frame::{BytesBatch, ReservedFrame};
 use super::{Schema, Shared};
 use crate::error::{AttachError, RecoveryFailed, SendError};
-use crate::lane::{Refusal, Slot};
+use crate::lane::{Refusal, Reserved};
 use crate::layout::Framing;
-#[cfg(not(loom))]
-use crate::park::Bell;
 use crate::park::Canceller;
+#[cfg(not(loom))]
+use crate::park::EventCount;
 use crate::prefetch;
 use crate::shm::fork::ForkGuard;
-use crate::wait::{self, BEFORE_SLEEP, Ended, Parking, Style, Until, Wait};
+use crate::wait::{self, BEFORE_PARK, Ended, Parking, Until, WaitConfig, WaitStrategy};
 
 /// The producer of a [`BytesQueue`](super::BytesQueue). Dropping it makes room for another producer; what was sent
 /// stays.
@@ -25,73 +25,73 @@ pub struct BytesProducer<K: Kind> {
     /// That of the process, or one that is never intact if messages are to be sent with more care.
     guard: ForkGuard,
     name: NameWatch,
-    style: Style,
+    wait_config: WaitConfig,
     /// Behind the sender: whoever waits for producers to end is told when this one has.
-    bells: Attached,
+    events: ParticipantEvents,
 }
 
-/// Producers find out sooner than consumers that whoever keeps their room has died: nobody rings for that.
-const MOST_SLICE: Duration = Duration::from_millis(20);
+/// Producers find out sooner than consumers that whoever keeps their room has died: nobody epoch for that.
+const MAX_SLEEP: Duration = Duration::from_millis(20);
 
-/// So long does a producer that waits for room wait for ample room, which a consumer that is at it makes meanwhile. One that
-/// went on at once would follow on that consumer's heels, and write lines which the consumer's nearest cache holds.
-pub(super) const PATIENCE: Duration = Duration::from_micros(50);
-/// A wait that may end sooner is not drawn out.
-const LONG_WAIT: Duration = Duration::from_millis(1);
+/// How long a blocked producer waits for a quarter of the ring before it accepts the first free slot. A producer that
+/// continues at once would follow on the consumer's heels, and write lines that the consumer's nearest cache holds.
+pub(super) const AMPLE_ROOM_WAIT: Duration = Duration::from_micros(50);
+/// A wait with a shorter time limit does not wait for ample room.
+const MIN_WAIT_FOR_AMPLE_ROOM: Duration = Duration::from_millis(1);
 
 impl<K: Kind> BytesProducer<K> {
     pub(crate) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
-        let bells = Attached::new(&shared);
+        let events = ParticipantEvents::new(&shared);
         let name = NameWatch::new(&shared);
         let guard = if name.is_on() { ForkGuard::never_intact() } else { shared.guard() };
         let sender = K::attach_sender(shared)?;
-        bells.notify_everybody();
-        Ok(Self { sender, guard, name, style: Style::default(), bells })
+        events.notify_all();
+        Ok(Self { sender, guard, name, wait_config: WaitConfig::default(), events })
     }
 
-    /// Sends a copy of `message` if there is room now.
+    /// ProducerHandle a copy of `message` if there is room now.
     ///
     /// # Errors
     /// [`SendError::Full`]; `TooLarge` or `WrongLength` if the message can never be sent.
     #[inline]
     pub fn try_send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        let mut claim = self.try_claim(message.len())?;
+        let mut claim = self.try_reserve(message.len())?;
         prefetch::copy(message, &mut claim);
         claim.commit()
     }
 
-    /// Sends a copy of `message`, waiting for room as long as it takes.
+    /// ProducerHandle a copy of `message`, waiting for room as long as it takes.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), but never `Full`.
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        let mut claim = self.claim(message.len())?;
+        let mut claim = self.reserve(message.len())?;
         prefetch::copy(message, &mut claim);
         claim.commit()
     }
 
-    /// Sends a copy of `message`, waiting for room for at most `timeout`.
+    /// ProducerHandle a copy of `message`, waiting for room for at most `timeout`.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
     pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<(), SendError> {
-        let mut claim = self.claim_timeout(message.len(), timeout)?;
+        let mut claim = self.reserve_timeout(message.len(), timeout)?;
         prefetch::copy(message, &mut claim);
         claim.commit()
     }
 
-    /// Sends a copy of `message`, waiting for room until `deadline`.
+    /// ProducerHandle a copy of `message`, waiting for room until `deadline`.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
     pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> Result<(), SendError> {
-        let mut claim = self.claim_deadline(message.len(), deadline)?;
+        let mut claim = self.reserve_deadline(message.len(), deadline)?;
         prefetch::copy(message, &mut claim);
         claim.commit()
     }
 
-    /// Sends as many of `messages` as there is room for, in order and in one commit: after a crash either all of
+    /// ProducerHandle as many of `messages` as there is room for, in order and in one commit: after a crash either all of
     /// them exist or none (MPMC: the first few; and no more than 255 in one call). Returns how many.
     ///
     /// # Errors
@@ -109,7 +109,7 @@ impl<K: Kind> BytesProducer<K> {
         batch.publish(false)
     }
 
-    /// Sends all of `messages` in order, in as few commits as the room allows, waiting as long as it takes.
+    /// ProducerHandle all of `messages` in order, in as few commits as the room allows, waiting as long as it takes.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), but never `Full`; the messages before the one that cannot be sent are sent.
@@ -139,57 +139,69 @@ impl<K: Kind> BytesProducer<K> {
     /// # let dir = tempfile::tempdir()?;
     /// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
     /// # let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
-    /// let mut frame = producer.try_claim(1024)?;
+    /// let mut frame = producer.try_reserve(1024)?;
     /// frame.fill(7);
     /// frame.commit()?;
     /// assert_eq!(consumer.recv()?.len(), 1024);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline(always)]
-    pub fn try_claim(&mut self, len: usize) -> Result<Claim<'_, K>, SendError> {
-        self.claim_until(len, None)
+    pub fn try_reserve(&mut self, len: usize) -> Result<ReservedFrame<'_, K>, SendError> {
+        self.reserve_frame_until(len, None)
     }
 
     /// Reserves a frame, waiting for room as long as it takes.
     ///
     /// # Errors
-    /// As [`try_claim`](Self::try_claim), but never `Full`.
+    /// As [`try_reserve`](Self::try_reserve), but never `Full`.
     #[inline(always)]
-    pub fn claim(&mut self, len: usize) -> Result<Claim<'_, K>, SendError> {
-        self.claim_until(len, Some(Until::Forever))
+    pub fn reserve(&mut self, len: usize) -> Result<ReservedFrame<'_, K>, SendError> {
+        self.reserve_frame_until(len, Some(Until::Forever))
     }
 
     /// Reserves a frame, waiting for room for at most `timeout`.
     ///
     /// # Errors
-    /// As [`try_claim`](Self::try_claim), with `Timeout` instead of `Full`.
-    pub fn claim_timeout(&mut self, len: usize, timeout: Duration) -> Result<Claim<'_, K>, SendError> {
-        self.claim_until(len, Some(Until::after(timeout)))
+    /// As [`try_reserve`](Self::try_reserve), with `Timeout` instead of `Full`.
+    pub fn reserve_timeout(
+        &mut self,
+        len: usize,
+        timeout: Duration,
+    ) -> Result<ReservedFrame<'_, K>, SendError> {
+        self.reserve_frame_until(len, Some(Until::after(timeout)))
     }
 
     /// Reserves a frame, waiting for room until `deadline`.
     ///
     /// # Errors
-    /// As [`try_claim`](Self::try_claim), with `Timeout` instead of `Full`.
-    pub fn claim_deadline(&mut self, len: usize, deadline: Instant) -> Result<Claim<'_, K>, SendError> {
-        self.claim_until(len, Some(Until::Deadline(deadline)))
+    /// As [`try_reserve`](Self::try_reserve), with `Timeout` instead of `Full`.
+    pub fn reserve_deadline(
+        &mut self,
+        len: usize,
+        deadline: Instant,
+    ) -> Result<ReservedFrame<'_, K>, SendError> {
+        self.reserve_frame_until(len, Some(Until::Deadline(deadline)))
     }
 
     #[inline(always)]
-    fn claim_until(&mut self, len: usize, until: Option<Until>) -> Result<Claim<'_, K>, SendError> {
+    fn reserve_frame_until(
+        &mut self,
+        len: usize,
+        until: Option<Until>,
+    ) -> Result<ReservedFrame<'_, K>, SendError> {
         self.check()?;
-        let slot = self.reserve_until(len, until)?;
-        Ok(Claim::new(self, slot, len, until))
+        let reserved = self.reserve_until(len, until)?;
+        Ok(ReservedFrame::new(self, reserved, len, until))
     }
 
     /// Finds room for one frame; waits for it if there is an `until`. The caller has looked at the process.
     #[inline(always)]
-    pub(crate) fn reserve_until(&mut self, len: usize, until: Option<Until>) -> Result<Slot, SendError> {
+    pub(crate) fn reserve_until(&mut self, len: usize, until: Option<Until>) -> Result<Reserved, SendError> {
         match (self.sender.reserve(len), until) {
-            (Ok(slot), _) => Ok(slot),
+            (Ok(reserved), _) => Ok(reserved),
             (Err(Refusal::Full), Some(until)) => {
                 let is_ample = |sender: &K::Sender| sender.has_ample_room();
-                self.wait(len, until, is_ample, move |sender, looks| sender.reserve_patiently(len, looks))
+                self.wait(len, until, is_ample, move |sender, attempts| sender.reserve_waiting(len, attempts))
             }
             (Err(refusal), _) => Err(self.refused(refusal, len)),
         }
@@ -199,21 +211,21 @@ impl<K: Kind> BytesProducer<K> {
     #[inline(always)]
     pub(crate) fn commit_until(
         &mut self,
-        slot: Slot,
+        reserved: Reserved,
         len: usize,
         until: Option<Until>,
     ) -> Result<(), SendError> {
-        match (self.sender.commit(slot, len), until) {
+        match (self.sender.commit(reserved, len), until) {
             (Ok(()), _) => {}
             (Err(Refusal::Full), Some(until)) => {
                 let is_ample = |sender: &K::Sender| sender.has_ample_positions();
-                self.wait(len, until, is_ample, move |sender, looks| {
-                    sender.commit_patiently(slot, len, looks)
+                self.wait(len, until, is_ample, move |sender, attempts| {
+                    sender.commit_waiting(reserved, len, attempts)
                 })?;
             }
             (Err(refusal), _) => return Err(self.refused(refusal, len)),
         }
-        self.bells.messages.notify(1);
+        self.events.messages.notify(1);
         Ok(())
     }
 
@@ -222,14 +234,14 @@ impl<K: Kind> BytesProducer<K> {
     pub(crate) fn publish(&mut self, staged: StagedOf<K>, whole: bool) -> Result<usize, SendError> {
         match self.sender.publish(staged, whole) {
             Ok(count) => {
-                self.bells.messages.notify(count as u32);
+                self.events.messages.notify(count as u32);
                 Ok(count)
             }
             Err(refusal) => Err(self.refused(refusal, 0)),
         }
     }
 
-    /// Tries again, with the number of looks before, until it is no longer `Full`; at first not before it `is_ample`.
+    /// Tries again, with the number of attempts before, until it is no longer `Full`; at first not before it `is_ample`.
     #[cold]
     #[inline(never)]
     pub(super) fn wait<R>(
@@ -239,22 +251,22 @@ impl<K: Kind> BytesProducer<K> {
         is_ample: impl Fn(&K::Sender) -> bool,
         mut attempt: impl FnMut(&mut K::Sender, u64) -> Result<R, Refusal>,
     ) -> Result<R, SendError> {
-        let Self { sender, style, bells, name, .. } = self;
-        let parking = Parking { bell: &bells.room, style, most_slice: MOST_SLICE };
+        let Self { sender, wait_config, events, name, .. } = self;
+        let parking = Parking { event: &events.room, wait_config, max_sleep: MAX_SLEEP };
         let (until, pause) = (until.fixed(), sender.pause());
-        let mut patient_since = until.is_after(LONG_WAIT).then(Instant::now);
-        let mut look = |looks| {
-            if let Some(since) = patient_since
-                && !wait::is_about_to_sleep(looks)
+        let mut ample_wait_since = until.is_after(MIN_WAIT_FOR_AMPLE_ROOM).then(Instant::now);
+        let mut poll = |attempts| {
+            if let Some(since) = ample_wait_since
+                && !wait::is_before_park(attempts)
                 && !is_ample(sender)
             {
-                if since.elapsed() <= PATIENCE {
+                if since.elapsed() <= AMPLE_ROOM_WAIT {
                     return None;
                 }
-                patient_since = None;
+                ample_wait_since = None;
             }
-            match attempt(sender, wait::one_look_more(looks)) {
-                Err(Refusal::Full) if bells.messages.is_closed() => Some(Err(Refusal::Closed)),
+            match attempt(sender, wait::next_attempt(attempts)) {
+                Err(Refusal::Full) if events.messages.is_closed() => Some(Err(Refusal::Closed)),
                 Err(Refusal::Full) if name.is_orphaned(sender.shared()) => Some(Err(Refusal::Full)),
                 Err(Refusal::Full) if lasting_cause(sender).is_some() => Some(Err(Refusal::Full)),
                 // A file that is cut off ends this process's part in it.
@@ -262,9 +274,9 @@ impl<K: Kind> BytesProducer<K> {
                 done => Some(done),
             }
         };
-        let done = match wait::wait(until, pause, &parking, &mut look) {
+        let done = match wait::wait(until, pause, &parking, &mut poll) {
             // It may have been away, or patient, while the time ran out.
-            Err(Ended::Timeout) => look(BEFORE_SLEEP).ok_or(Ended::Timeout),
+            Err(Ended::Timeout) => poll(BEFORE_PARK).ok_or(Ended::Timeout),
             done => done,
         };
         match done {
@@ -296,20 +308,20 @@ impl<K: Kind> BytesProducer<K> {
 
     /// Whether a message of `len` bytes may be sent now, or never.
     #[cfg(not(loom))]
-    pub(crate) fn is_ready(&mut self, len: usize, looks: u64) -> bool {
+    pub(crate) fn is_ready(&mut self, len: usize, attempts: u64) -> bool {
         if self.check().is_err() {
             return true;
         }
-        match self.sender.reserve_patiently(len, looks) {
-            Ok(_) => self.sender.may_commit(looks),
+        match self.sender.reserve_waiting(len, attempts) {
+            Ok(_) => self.sender.can_commit(attempts),
             Err(refusal) => refusal != Refusal::Full || lasting_cause(&self.sender).is_some(),
         }
     }
 
     /// Where it sleeps.
     #[cfg(not(loom))]
-    pub(crate) fn bell(&self) -> &Bell {
-        &self.bells.room
+    pub(crate) fn event(&self) -> &EventCount {
+        &self.events.room
     }
 
     /// Begins a batch: several frames that are committed at once.
@@ -323,7 +335,7 @@ impl<K: Kind> BytesProducer<K> {
     /// # let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
     /// let mut batch = producer.batch()?;
     /// for i in 0..10_u8 {
-    ///     batch.try_claim(8)?.fill(i);
+    ///     batch.try_reserve(8)?.fill(i);
     /// }
     /// assert!(consumer.try_recv().is_err(), "nothing is committed yet");
     /// assert_eq!(batch.commit()?, 10);
@@ -354,8 +366,8 @@ impl<K: Kind> BytesProducer<K> {
     }
 
     /// How this producer waits for room.
-    pub fn set_wait(&mut self, wait: Wait) {
-        self.style.set(wait);
+    pub fn set_wait_strategy(&mut self, wait: WaitStrategy) {
+        self.wait_config.set(wait);
     }
 
     /// Whether a signal handler that runs while this producer sleeps ends its call with
@@ -363,12 +375,12 @@ impl<K: Kind> BytesProducer<K> {
     /// only, not while it spins, nor when they come just before it falls asleep: a handler of one's own that must not
     /// be missed calls [`Canceller::cancel`], for others a timeout gives the chance to look.
     pub fn set_interruptible(&mut self, interruptible: bool) {
-        self.style.set_interruptible(interruptible);
+        self.wait_config.set_interruptible(interruptible);
     }
 
     /// Ends this producer's waits from elsewhere.
     pub fn canceller(&self) -> Canceller {
-        self.style.canceller(&self.bells.room)
+        self.wait_config.canceller(&self.events.room)
     }
 
     /// Refuses to begin a message in a forked child, or on a closed queue.
@@ -394,7 +406,7 @@ impl<K: Kind> BytesProducer<K> {
 
     #[inline(always)]
     pub(crate) fn check_open(&self) -> Result<(), SendError> {
-        if self.bells.messages.is_closed() { Err(SendError::Closed) } else { Ok(()) }
+        if self.events.messages.is_closed() { Err(SendError::Closed) } else { Ok(()) }
     }
 
     /// Whether messages of this queue may be nested to any depth.
@@ -441,9 +453,11 @@ impl<K: Kind> BytesProducer<K> {
             (Refusal::Full, _) => self.full(),
             (Refusal::Length, None) => SendError::TooLarge { len, max: self.max_message() },
             (Refusal::Length, Some(expected)) => SendError::WrongLength { len, expected: expected as usize },
-            (Refusal::Exhausted, _) => SendError::Exhausted,
+            (Refusal::PositionsExhausted, _) => SendError::PositionsExhausted,
             (Refusal::Closed, _) => SendError::Closed,
-            (Refusal::Damaged(damage), _) => SendError::Damaged(self.sender.shared().damaged(damage)),
+            (Refusal::Corrupted(corruption), _) => {
+                SendError::Corrupted(self.sender.shared().corrupted(corruption))
+            }
         }
     }
 
@@ -453,8 +467,8 @@ impl<K: Kind> BytesProducer<K> {
     }
 
     #[inline(always)]
-    pub(crate) fn payload(&self, slot: Slot) -> *mut u8 {
-        self.sender.payload(slot)
+    pub(crate) fn payload(&self, reserved: Reserved) -> *mut u8 {
+        self.sender.payload(reserved)
     }
 
     /// Whether all messages have one length.

@@ -17,7 +17,7 @@ pub(crate) struct Schema {
     pub(crate) name: String,
     /// The version that the type's author gave it; 0 for none.
     pub(crate) version: u32,
-    /// What it looks like; nothing for bytes.
+    /// What it attempts like; nothing for bytes.
     pub(crate) text: Arc<str>,
     /// Size of the archived type; 0 for bytes.
     pub(crate) size: u64,
@@ -142,16 +142,16 @@ impl Schema {
 
     /// Whether the queue can hold such messages.
     fn check_geometry(&self, path: &Path, geometry: &Geometry) -> Result<(), OpenError> {
-        let damaged = |field, found| Err(OpenError::Damaged { path: path.to_path_buf(), field, found });
+        let corrupted = |field, found| Err(OpenError::Corrupted { path: path.to_path_buf(), field, found });
         // Out-of-line data of archives may need more than their root.
         let is_archive = self.format.is_some();
         let needed =
             if is_archive && geometry.framing == Framing::Variable { self.align.max(16) } else { self.align };
         if geometry.align < needed {
-            return damaged("payload alignment", geometry.align);
+            return corrupted("payload alignment", geometry.align);
         }
         match geometry.fixed_message() {
-            Some(len) if self.size != 0 && len != self.size => damaged("fixed message length", len),
+            Some(len) if self.size != 0 && len != self.size => corrupted("fixed message length", len),
             _ => Ok(()),
         }
     }
@@ -195,7 +195,7 @@ pub(super) fn recorded_text(
         _ => {
             let [first, ..] = preamble.fingerprint.as_chunks::<8>().0 else { unreachable!("32 bytes") };
             let found = u64::from_be_bytes(*first);
-            Err(OpenError::Damaged { path: path.to_path_buf(), field: "schema fingerprint", found })
+            Err(OpenError::Corrupted { path: path.to_path_buf(), field: "schema fingerprint", found })
         }
     }
 }

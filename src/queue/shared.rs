@@ -10,17 +10,17 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::Schema;
-use super::bells::Bells;
-use super::mpmc::SharedBurial;
-use super::options::Handling;
-use crate::error::{AttachError, Damaged};
-use crate::lane::{Damage, Ref};
-use crate::layout::{self, Doorbells, Geometry, Rare};
-use crate::park::Bell;
+use super::events::QueueEvents;
+use super::mpmc::SharedDeadLetterMover;
+use super::options::OpenOptions;
+use crate::error::{AttachError, Corrupted};
+use crate::lane::{Corruption, Ref};
+use crate::layout::{self, Geometry, QueueEventWords, Rare};
+use crate::park::EventCount;
 use crate::shm::fork::ForkGuard;
 use crate::shm::{
-    self, Access, AttachLock, AttachLockError, Ground, Lease, Manner, Mapping, Named, Notice, Notices,
-    RecoveryLock, Section, Tripwire,
+    self, Access, AttachLock, AttachLockError, FilesystemClass, LivenessLock, MapOptions, Mapping, Named,
+    RecoveryLock, Section, Tripwire, Warning, Warnings,
 };
 use crate::sync::Ordering;
 
@@ -34,21 +34,21 @@ pub(crate) struct Shared {
     guard: ForkGuard,
     uuid: [u8; 16],
     schema: Schema,
-    handling: Handling,
-    manner: Manner,
-    /// Shared lock of the handles that were opened with `unlink_with_last`.
-    owner: Option<Lease>,
+    open_options: OpenOptions,
+    map_options: MapOptions,
+    /// Shared lock of the handles that were opened with `unlink_on_last_drop`.
+    owner: Option<LivenessLock>,
     /// MPMC: of the participants that are attached through this handle, which keep it.
     recovery: Mutex<Weak<RecoveryLock>>,
-    bells: Bells,
+    events: QueueEvents,
     is_trusted: bool,
     /// MPMC: the way to the dead-letter queue.
-    burial: SharedBurial,
+    dead_letter_mover: SharedDeadLetterMover,
 }
 
 /// What has become of a queue's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum NameStatus {
     Current,
     /// Something else has it.
     Replaced,
@@ -57,42 +57,43 @@ pub(super) enum Standing {
 }
 
 /// What is known of a file that was checked.
-pub(super) struct Checked {
+pub(super) struct CheckedFile {
     pub(super) path: PathBuf,
     pub(super) is_memfd: bool,
     pub(super) geometry: Geometry,
     pub(super) uuid: [u8; 16],
-    pub(super) ground: Ground,
+    pub(super) filesystem: FilesystemClass,
 }
 
 impl Shared {
     /// Maps the header.
     pub(super) fn new(
         file: &Arc<File>,
-        checked: Checked,
+        checked: CheckedFile,
         schema: &Schema,
-        handling: Handling,
+        open_options: OpenOptions,
     ) -> io::Result<Self> {
-        let Checked { path, is_memfd, geometry, uuid, ground } = checked;
+        let CheckedFile { path, is_memfd, geometry, uuid, filesystem } = checked;
         // Nobody can truncate a memfd.
-        let is_guarded = handling.guard_truncation && !is_memfd;
+        let is_guarded = open_options.guard_truncation && !is_memfd;
         let tripwire = if is_guarded { Some(Arc::new(Tripwire::new()?)) } else { None };
         let guard = match &tripwire {
             Some(tripwire) => tripwire.guard(),
             None => ForkGuard::new()?,
         };
-        let notices = Notices::default();
-        ground.notice.into_iter().for_each(|notice| notices.add(notice));
-        let Handling { prefault, huge_pages, .. } = handling;
-        let manner = Manner { prefault, huge_pages, in_memory: ground.is_memory, tripwire, notices };
+        let warnings = Warnings::default();
+        filesystem.warning.into_iter().for_each(|warning| warnings.add(warning));
+        let OpenOptions { prefault, huge_pages, .. } = open_options;
+        let map_options =
+            MapOptions { prefault, huge_pages, in_memory: filesystem.is_memory, tripwire, warnings };
         // Words that are read one by one gain nothing from huge pages.
-        let small_pages = Manner { huge_pages: false, ..manner.clone() };
+        let small_pages = MapOptions { huge_pages: false, ..map_options.clone() };
         let all = Section { offset: 0, len: geometry.lane_offset };
         let header = Arc::new(Mapping::sparse(file, all, Access::ReadWrite, &small_pages)?);
-        let bell = |offset| Bell::new(words(&header, layout::DOORBELLS_OFFSET + offset));
-        let bells = Bells {
-            messages: bell(offset_of!(Doorbells, messages)),
-            room: bell(offset_of!(Doorbells, room)),
+        let event = |offset| EventCount::new(words(&header, layout::EVENTS_OFFSET + offset));
+        let events = QueueEvents {
+            messages: event(offset_of!(QueueEventWords, messages)),
+            room: event(offset_of!(QueueEventWords, room)),
         };
         let shared = Self {
             path,
@@ -103,20 +104,20 @@ impl Shared {
             guard,
             uuid,
             schema: schema.clone(),
-            handling,
-            manner,
+            open_options,
+            map_options,
             owner: None,
             recovery: Mutex::default(),
-            bells,
+            events,
             is_trusted: true,
-            burial: SharedBurial::default(),
+            dead_letter_mover: SharedDeadLetterMover::default(),
         };
         shared.ready_header(&shared.header)?;
         Ok(shared)
     }
 
     /// The same, for those who believe nobody that can write the file. `self` is not shared with anybody yet.
-    pub(super) fn distrusting(mut self: Arc<Self>) -> Arc<Self> {
+    pub(super) fn into_untrusted(mut self: Arc<Self>) -> Arc<Self> {
         Arc::get_mut(&mut self).expect("just opened").is_trusted = false;
         self
     }
@@ -128,7 +129,7 @@ impl Shared {
 
     /// Maps a section that may have holes, which must not be touched before they are made ready.
     pub(super) fn map_sparse(&self, section: Section, access: Access) -> io::Result<Mapping> {
-        Mapping::sparse(&self.file, section, access, &self.manner)
+        Mapping::sparse(&self.file, section, access, &self.map_options)
     }
 
     /// Keeps others from attaching and unlinking. The queue is not unlinked then.
@@ -139,19 +140,19 @@ impl Shared {
                 false => AttachError::Forked,
             });
         }
-        self.bells.take_part();
+        self.events.take_part();
         let lock = AttachLock::take(&self.file, &self.path).map_err(|error| match error {
             AttachLockError::Busy => AttachError::Busy { path: self.path.clone() },
             AttachLockError::Io(source) => self.attach_failed("locking the file")(source),
         })?;
-        let failed = |source| self.attach_failed("looking at the file")(source);
-        match self.standing().map_err(failed)? {
-            Standing::Current => {
+        let failed = |source| self.attach_failed("checking the file")(source);
+        match self.name_status().map_err(failed)? {
+            NameStatus::Current => {
                 self.begin_use(&lock).map_err(self.attach_failed("writing the header to the disk"))?;
                 Ok(lock)
             }
-            Standing::Replaced => Err(AttachError::Orphaned { path: self.path.clone() }),
-            Standing::Unlinked => Err(AttachError::Unlinked { path: self.path.clone() }),
+            NameStatus::Replaced => Err(AttachError::Orphaned { path: self.path.clone() }),
+            NameStatus::Unlinked => Err(AttachError::Unlinked { path: self.path.clone() }),
         }
     }
 
@@ -180,13 +181,13 @@ impl Shared {
 
     /// Whether peers that look for the queue by its name find this one. A name that is gone though the file still has one
     /// (it was renamed, or this process sees another root) is no reason not to take part.
-    pub(super) fn standing(&self) -> io::Result<Standing> {
+    pub(super) fn name_status(&self) -> io::Result<NameStatus> {
         let named =
             || if self.is_memfd { Ok(Named::ThisFile) } else { shm::named_by(&self.path, &self.file) };
         Ok(match named() {
-            Ok(Named::AnotherFile) => Standing::Replaced,
-            _ if self.is_unlinked()? => Standing::Unlinked,
-            _ => Standing::Current,
+            Ok(Named::AnotherFile) => NameStatus::Replaced,
+            _ if self.is_unlinked()? => NameStatus::Unlinked,
+            _ => NameStatus::Current,
         })
     }
 
@@ -200,24 +201,24 @@ impl Shared {
 
     /// Whether a part of the file was found to be cut off: only if it is guarded against that.
     pub(crate) fn is_truncated(&self) -> bool {
-        self.manner.tripwire.as_ref().is_some_and(|tripwire| tripwire.is_tripped())
+        self.map_options.tripwire.as_ref().is_some_and(|tripwire| tripwire.is_tripped())
     }
 
-    pub(super) fn note(&self, notice: Notice) {
-        self.manner.notices.add(notice);
+    pub(super) fn note(&self, warning: Warning) {
+        self.map_options.warnings.add(warning);
     }
 
-    pub(crate) fn notices(&self) -> Vec<Notice> {
-        self.manner.notices.list()
+    pub(crate) fn warnings(&self) -> Vec<Warning> {
+        self.map_options.warnings.list()
     }
 
-    pub(super) fn add_notice(&self, notice: Notice) {
-        self.manner.notices.add(notice);
+    pub(super) fn add_warning(&self, warning: Warning) {
+        self.map_options.warnings.add(warning);
     }
 
     /// Whether the file is still there when the machine was started again.
     pub(super) fn outlives_boots(&self) -> bool {
-        shm::outlives_boots(self.is_memfd || self.manner.in_memory)
+        shm::outlives_boots(self.is_memfd || self.map_options.in_memory)
     }
 
     /// Writes what comes before the registry to the disk, and waits for that.
@@ -225,8 +226,8 @@ impl Shared {
         self.header.flush(0, layout::REGISTRY_OFFSET)
     }
 
-    pub(super) fn burial(&self) -> &SharedBurial {
-        &self.burial
+    pub(super) fn dead_letter_mover(&self) -> &SharedDeadLetterMover {
+        &self.dead_letter_mover
     }
 
     pub(super) fn rare(&self) -> Ref<Rare> {
@@ -247,13 +248,13 @@ impl Shared {
         unsafe { Ref::new(NonNull::slice_from_raw_parts(first, count), keep) }
     }
 
-    pub(crate) fn damaged(&self, damage: Damage) -> Box<Damaged> {
-        let Damage { word, position, found } = damage;
-        Box::new(Damaged { path: self.path.clone(), word, position, found })
+    pub(crate) fn corrupted(&self, corruption: Corruption) -> Box<Corrupted> {
+        let Corruption { word, position, found } = corruption;
+        Box::new(Corrupted { path: self.path.clone(), word, position, found })
     }
 
-    pub(crate) fn bells(&self) -> &Bells {
-        &self.bells
+    pub(crate) fn events(&self) -> &QueueEvents {
+        &self.events
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -270,23 +271,28 @@ impl Shared {
 
     /// Whether no disk is behind the file.
     pub(super) fn is_in_memory(&self) -> bool {
-        self.manner.in_memory
+        self.map_options.in_memory
     }
 
-    pub(super) fn handling(&self) -> Handling {
-        self.handling
+    pub(super) fn open_options(&self) -> OpenOptions {
+        self.open_options
     }
 
     /// How a queue is dealt with that belongs to this one.
-    pub(super) fn handling_beside(&self) -> Handling {
-        Handling { unlink_with_last: false, end_when_orphaned: false, replace_closed: false, ..self.handling }
+    pub(super) fn derived_open_options(&self) -> OpenOptions {
+        OpenOptions {
+            unlink_on_last_drop: false,
+            end_when_orphaned: false,
+            replace_closed: false,
+            ..self.open_options
+        }
     }
 
-    pub(super) fn set_owner(&mut self, owner: Lease) {
+    pub(super) fn set_owner(&mut self, owner: LivenessLock) {
         self.owner = Some(owner);
     }
 
-    pub(super) fn take_owner(&mut self) -> Option<Lease> {
+    pub(super) fn take_owner(&mut self) -> Option<LivenessLock> {
         self.owner.take()
     }
 

@@ -8,7 +8,7 @@ use std::io;
 
 use super::shared::Shared;
 use crate::error::{AttachError, OpenError};
-use crate::layout::{Participant, REGISTRY_OFFSET};
+use crate::layout::{REGISTRY_OFFSET, RegistryEntry};
 use crate::shm::{self, Access, Mapping, Section};
 use crate::sync::Ordering;
 
@@ -25,19 +25,19 @@ impl Shared {
         if rest.len == 0 {
             return Ok(());
         }
-        header.ready(self.file(), rest, self.needs_no_look()?)
+        header.ready(self.file(), rest, self.needs_no_check()?)
     }
 
     /// Maps a section, as the options of this handle say, and gives it what it lacks.
     pub(super) fn map_section(&self, section: Section, access: Access) -> io::Result<Mapping> {
         let mapping = self.map_sparse(section, access)?;
-        mapping.ready(self.file(), Section { offset: 0, len: section.len }, self.needs_no_look()?)?;
+        mapping.ready(self.file(), Section { offset: 0, len: section.len }, self.needs_no_check()?)?;
         Ok(mapping)
     }
 
     /// Whether it is known that nothing is lacking. Not asked where all pages are touched anyway.
-    fn needs_no_look(&self) -> io::Result<bool> {
-        Ok(!self.handling().prefault && self.is_whole()?)
+    fn needs_no_check(&self) -> io::Result<bool> {
+        Ok(!self.open_options().prefault && self.is_whole()?)
     }
 
     /// Whether the file holds all that it should; false if that cannot be told.
@@ -48,7 +48,7 @@ impl Shared {
     fn healthy_len(&self) -> u64 {
         let geometry = self.geometry();
         let Some(order) = geometry.order else { return geometry.file_len() };
-        let registry = self.many_words::<Participant>(REGISTRY_OFFSET, order.participants as usize);
+        let registry = self.many_words::<RegistryEntry>(REGISTRY_OFFSET, order.participants as usize);
         let ready = registry.iter().filter(|entry| entry.lane_ready.load(Ordering::Acquire) != 0).count();
         geometry.lane_offset + ready as u64 * geometry.lane_len
     }

@@ -24,7 +24,7 @@ impl<K: Kind> BytesQueue<K> {
     /// The end of the one before is noticed within 20 ms. Whoever waits here costs the participants nothing.
     ///
     /// # Errors
-    /// As [`consumer`](Self::consumer): `RoleTaken` or `NoEntry` when the time is up. `Interrupted` if a signal handler ran meanwhile.
+    /// As [`consumer`](Self::consumer): `RoleTaken` or `TooManyParticipants` when the time is up. `Interrupted` if a signal handler ran meanwhile.
     ///
     /// ```
     /// use std::time::Duration;
@@ -45,7 +45,7 @@ impl<K: Kind> BytesQueue<K> {
     /// [`consumer_timeout`](Self::consumer_timeout).
     ///
     /// # Errors
-    /// As [`producer`](Self::producer): `RoleTaken` or `NoEntry` when the time is up. `Interrupted` if a signal handler ran meanwhile.
+    /// As [`producer`](Self::producer): `RoleTaken` or `TooManyParticipants` when the time is up. `Interrupted` if a signal handler ran meanwhile.
     pub fn producer_timeout(&self, timeout: Duration) -> Result<BytesProducer<K>, AttachError> {
         within(timeout, || self.producer())
     }
@@ -57,7 +57,7 @@ fn within<R>(timeout: Duration, attach: impl Fn() -> Result<R, AttachError>) -> 
     let mut pause = FIRST_PAUSE;
     loop {
         let taken = match attach() {
-            Err(error @ (AttachError::RoleTaken { .. } | AttachError::NoEntry { .. })) => error,
+            Err(error @ (AttachError::RoleTaken { .. } | AttachError::TooManyParticipants { .. })) => error,
             other => return other,
         };
         let left = deadline.map_or(pause, |deadline| deadline.saturating_duration_since(Instant::now()));

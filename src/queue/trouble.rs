@@ -6,23 +6,23 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 use crate::error::RecoveryFailed;
-use crate::shm::Notice;
+use crate::shm::Warning;
 use crate::sync::{Ordering, PrivateWord};
 
 /// A call without a time limit ends with the cause after this; so does any attempt that finds it this old.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// That another process had the recovery lock twice says something about the time in between only if that was no longer.
-const MOST_BETWEEN: Duration = Duration::from_secs(5);
+const MAX_BETWEEN: Duration = Duration::from_secs(5);
 
 /// What failed last, and has not worked since; of one participant, whose guards may be on other threads.
 #[derive(Default)]
 pub(crate) struct Trouble {
     /// 1 while something is there.
     flag: PrivateWord,
-    found: Mutex<Option<Found>>,
+    found: Mutex<Option<QueueFile>>,
 }
 
-struct Found {
+struct QueueFile {
     /// When it was found first, and last.
     since: Instant,
     last: Instant,
@@ -33,10 +33,10 @@ struct Found {
     may_pass: bool,
 }
 
-impl Found {
+impl QueueFile {
     /// What was found last is still so, as far as can be known.
     fn holds(&self) -> bool {
-        !self.may_pass || self.last.elapsed() <= MOST_BETWEEN
+        !self.may_pass || self.last.elapsed() <= MAX_BETWEEN
     }
 
     /// For how long it is known to last.
@@ -53,7 +53,7 @@ impl Trouble {
         rare.recovery_failures.fetch_add(1, Ordering::Relaxed);
         rare.recovery_errno.store(source.raw_os_error().unwrap_or(0) as u64, Ordering::Relaxed);
         if self.put(step, copy(&source), false) {
-            shared.add_notice(Notice::RecoveryFailed { reason: format!("{step}: {source}") });
+            shared.add_warning(Warning::RecoveryFailed { reason: format!("{step}: {source}") });
         }
     }
 
@@ -69,10 +69,10 @@ impl Trouble {
     /// True if there was none.
     fn put(&self, step: &'static str, source: io::Error, may_pass: bool) -> bool {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = found.take().filter(Found::holds);
+        let before = found.take().filter(QueueFile::holds);
         let (is_new, last) = (before.is_none(), Instant::now());
         *found =
-            Some(Found { since: before.map_or(last, |found| found.since), last, step, source, may_pass });
+            Some(QueueFile { since: before.map_or(last, |found| found.since), last, step, source, may_pass });
         self.flag.store(1, Ordering::Relaxed);
         is_new
     }
@@ -114,7 +114,7 @@ impl Trouble {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let found = found.as_ref().filter(|found| found.holds())?;
         let least = if found.may_pass { PATIENCE } else { at_least };
-        let Found { step, source, .. } = found;
+        let QueueFile { step, source, .. } = found;
         let failed = || RecoveryFailed { path: shared.path().to_path_buf(), step, source: copy(source) };
         (found.lasted() >= least).then(|| Box::new(failed()))
     }

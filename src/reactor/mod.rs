@@ -1,31 +1,31 @@
-//! Sleeping for tasks: one thread of the process sleeps on the bells of all the queues that tasks wait for, and wakes the
+//! Sleeping for tasks: one thread of the process sleeps on the eventcounts of all the queues that tasks wait for, and wakes the
 //! tasks' wakers.
 //!
 //! # The protocol
 //!
-//! A task that finds nothing *enlists* itself with the queue's [`Source`], arms the bell, and looks once more, all in its
-//! own thread. The reactor only sleeps in its place: on a bell that was armed, with a ticket that is not younger than what
+//! A task that finds nothing *enlists* itself with the queue's [`Source`], arms the eventcount, and attempts once more, all in its
+//! own thread. The reactor only sleeps in its place: on a eventcount that was armed, with a key that is not younger than what
 //! any task that is enlisted has read. So a task that is enlisted and the reactor together are one of the sleepers of
 //! [`crate::park`], with the same proof.
 //!
 //! Many tasks may stand behind one sleeper. A ring *notifies* one of them: it is no longer enlisted, and owes a look.
 //!
-//! - It looks and finds something: it notifies the next one that is enlisted, for the ring may have been for several messages.
-//!   If none is, it rings for somebody in another process if it leaves something (whoever is woken may not be able to take what
+//! - It attempts and finds something: it notifies the next one that is enlisted, for the ring may have been for several messages.
+//!   If none is, it epoch for somebody in another process if it leaves something (whoever is woken may not be able to take what
 //!   it was woken for, while a position before that is not committed), or for all if the queue is closed.
-//! - It looks and finds nothing: nothing is there. It enlists and arms again.
-//! - It is dropped before it looks: it notifies the next one, or else rings for somebody in another process.
+//! - It attempts and finds nothing: nothing is there. It enlists and arms again.
+//! - It is dropped before it attempts: it notifies the next one, or else epoch for somebody in another process.
 //!
-//! So as long as a message is there and tasks are enlisted, one of them owes a look, or the bell will ring.
+//! So as long as a message is there and tasks are enlisted, one of them owes a look, or the eventcount will ring.
 //!
 //! *Wakes are not swallowed.* The kernel may wake the reactor in the place of another process's sleeper. If no task is
-//! enlisted by then, the reactor rings once more, and stops sleeping there: two reactors cannot go on waking one another.
+//! enlisted by then, the reactor epoch once more, and stops sleeping there: two reactors cannot go on waking one another.
 //! Likewise whoever finds something by itself, and is notified at the same time, passes that on.
 //!
-//! *Deaths.* As every sleep is a slice elsewhere, so here: when a source's slice ends, one task is notified and looks. Tasks
-//! that look for more than messages, such as the death of the last producer, are notified by every ring and every slice.
+//! *Deaths.* As every sleep is a timeout elsewhere, so here: when a source's timeout ends, one task is notified and attempts. Tasks
+//! that look for more than messages, such as the death of the last producer, are notified by every ring and every timeout.
 //!
-//! Nobody's source is slept on longer than for one ring or slice after the last task has gone. A reactor without sources
+//! Nobody's source is slept on longer than for one ring or timeout after the last task has gone. A reactor without sources
 //! sleeps for a day at a time.
 //!
 //! A forked child has no reactor, and handles that do nothing; new ones make it a reactor of its own.
@@ -45,7 +45,7 @@ use std::task::Waker;
 pub(crate) use registration::Registration;
 pub(crate) use source::{Source, Waits};
 
-use crate::park::Bell;
+use crate::park::EventCount;
 use crate::shm::fork::ForkGuard;
 use crate::sync::{AtomicPtr, Ordering};
 use shard::Shard;
@@ -53,18 +53,18 @@ use shard::Shard;
 /// What sleeps for this process's tasks.
 struct Reactor {
     guard: ForkGuard,
-    /// By the address of the bell.
+    /// By the address of the eventcount.
     sources: Mutex<HashMap<usize, Weak<Source>>>,
     /// A thread each. Never empty.
     shards: Mutex<Vec<Arc<Shard>>>,
 }
 
-/// The source of this bell.
+/// The source of this eventcount.
 ///
 /// # Errors
 /// If the process has no reactor yet and none can be made.
-pub(crate) fn source(bell: &Bell, waits: Waits) -> io::Result<Arc<Source>> {
-    Ok(Reactor::get()?.source(bell, waits))
+pub(crate) fn source(event: &EventCount, waits: Waits) -> io::Result<Arc<Source>> {
+    Ok(Reactor::get()?.source(event, waits))
 }
 
 impl Reactor {
@@ -96,14 +96,14 @@ impl Reactor {
         Ok(Self { guard: ForkGuard::new()?, sources: Mutex::default(), shards })
     }
 
-    fn source(&'static self, bell: &Bell, waits: Waits) -> Arc<Source> {
+    fn source(&'static self, event: &EventCount, waits: Waits) -> Arc<Source> {
         let mut sources = lock(&self.sources);
-        if let Some(source) = sources.get(&bell.address()).and_then(Weak::upgrade) {
+        if let Some(source) = sources.get(&event.address()).and_then(Weak::upgrade) {
             return source;
         }
         sources.retain(|_, source| source.strong_count() > 0);
-        let source = Arc::new(Source::new(bell.clone(), waits, self.guard, self));
-        sources.insert(bell.address(), Arc::downgrade(&source));
+        let source = Arc::new(Source::new(event.clone(), waits, self.guard, self));
+        sources.insert(event.address(), Arc::downgrade(&source));
         source
     }
 

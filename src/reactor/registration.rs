@@ -22,7 +22,7 @@ impl Registration {
     /// that.
     ///
     /// `always`: it wants to look after every ring, not only when it is its turn. `pass_on` is called when something was found
-    /// that a ring was for, and nobody else in this process waits: it rings for others if there is more.
+    /// that a ring was for, and nobody else in this process waits: it epoch for others if there is more.
     pub(crate) fn poll<R>(
         &mut self,
         context: &mut Context<'_>,
@@ -35,19 +35,19 @@ impl Registration {
             // It finds out why nothing will ever come.
             return look(true).map_or(Poll::Pending, Poll::Ready);
         }
-        let mut was_notified = self.key.take_if(|key| !self.source.is_enlisted(*key)).is_some();
+        let mut was_notified = self.key.take_if(|key| !self.source.is_registered(*key)).is_some();
         if let Some(found) = look(false) {
             return self.found(found, was_notified, pass_on);
         }
         if let Some(key) = self.key {
             if self.source.update(key, context.waker()) {
-                // It has looked after it was armed, and nobody has rung for it since.
+                // It has looked after it was armed, and nobody has notified for it since.
                 return Poll::Pending;
             }
             // Notified just now, by a waker that may be another task's.
             was_notified = true;
         }
-        self.key = Some(self.source.enlist(context.waker().clone(), always));
+        self.key = Some(self.source.register(context.waker().clone(), always));
         match look(true) {
             Some(found) => self.found(found, was_notified, pass_on),
             None => Poll::Pending,

@@ -1,4 +1,4 @@
-//! A thread that sleeps on bells.
+//! A thread that sleeps on eventcounts.
 
 use std::io;
 use std::sync::mpsc::channel;
@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Source, lock, wake};
-use crate::park::{self, MOST_WATCHED, Ticket, Watched};
+use crate::park::{self, Key, MAX_WATCHED, Watched};
 use crate::sync::{AtomicU32, Ordering, PrivateWord};
 
 /// Wakers are all that it runs.
@@ -16,7 +16,7 @@ const STACK: usize = 256 * 1024;
 
 /// A thread, and how to give it more to do.
 pub(super) struct Shard {
-    /// Counts up when there is something new: slept on like a bell.
+    /// Counts up when there is something new: slept on like a eventcount.
     kicks: AtomicU32,
     new: Mutex<Vec<Arc<Source>>>,
     /// How many sources it watches, new ones included.
@@ -26,16 +26,16 @@ pub(super) struct Shard {
 /// What the thread works with. There is room from the beginning: tasks are woken also when there is no memory left.
 struct Lists {
     sources: Vec<Arc<Source>>,
-    tickets: Vec<Ticket>,
+    keys: Vec<Key>,
     wakers: Vec<Waker>,
 }
 
 impl Lists {
     fn with_room() -> Self {
         Self {
-            sources: Vec::with_capacity(MOST_WATCHED),
-            tickets: Vec::with_capacity(MOST_WATCHED),
-            wakers: Vec::with_capacity(MOST_WATCHED),
+            sources: Vec::with_capacity(MAX_WATCHED),
+            keys: Vec::with_capacity(MAX_WATCHED),
+            wakers: Vec::with_capacity(MAX_WATCHED),
         }
     }
 }
@@ -43,7 +43,7 @@ impl Lists {
 impl Shard {
     pub(super) fn start() -> io::Result<Arc<Self>> {
         let (kicks, load) = (AtomicU32::default(), PrivateWord::default());
-        let shard = Arc::new(Self { kicks, new: Mutex::new(Vec::with_capacity(MOST_WATCHED)), load });
+        let shard = Arc::new(Self { kicks, new: Mutex::new(Vec::with_capacity(MAX_WATCHED)), load });
         let (own, lists) = (Arc::clone(&shard), Lists::with_room());
         let (begun, has_begun) = channel();
         thread::Builder::new().name("ringway-async".into()).stack_size(STACK).spawn(move || {
@@ -60,7 +60,7 @@ impl Shard {
     /// Whether one source more can be slept on at the same time.
     pub(super) fn has_room(&self) -> bool {
         // One place is for the kicks.
-        self.load.load(Ordering::Relaxed) < MOST_WATCHED as u64 - 1
+        self.load.load(Ordering::Relaxed) < MAX_WATCHED as u64 - 1
     }
 
     pub(super) fn watch(&self, source: Arc<Source>) {
@@ -71,43 +71,43 @@ impl Shard {
     }
 
     fn run(&self, lists: Lists) {
-        let Lists { mut sources, mut tickets, mut wakers } = lists;
+        let Lists { mut sources, mut keys, mut wakers } = lists;
         loop {
             let kicks = self.kicks.load(Ordering::Acquire);
             sources.append(&mut lock(&self.new));
-            tickets.clear();
-            let next = self.tend(&mut sources, &mut tickets, &mut wakers);
+            keys.clear();
+            let next = self.tend(&mut sources, &mut keys, &mut wakers);
             wakers.drain(..).for_each(wake);
-            let slice = next.map_or(Duration::MAX, |next| next.saturating_duration_since(Instant::now()));
+            let timeout = next.map_or(Duration::MAX, |next| next.saturating_duration_since(Instant::now()));
             let own = Watched { word: &self.kicks, expected: kicks };
-            let bells = sources.iter().zip(&tickets).map(|(source, ticket)| source.watched(*ticket));
+            let events = sources.iter().zip(&keys).map(|(source, key)| source.watched(*key));
             // However it ends: all is looked at.
-            if sources.len() < MOST_WATCHED {
-                let mut all = [own; MOST_WATCHED];
-                all[1..].iter_mut().zip(bells).for_each(|(place, bell)| *place = bell);
-                park::watch(&all[..=sources.len()], slice);
+            if sources.len() < MAX_WATCHED {
+                let mut all = [own; MAX_WATCHED];
+                all[1..].iter_mut().zip(events).for_each(|(place, event)| *place = event);
+                park::watch(&all[..=sources.len()], timeout);
             } else {
-                park::watch(&std::iter::once(own).chain(bells).collect::<Vec<_>>(), slice);
+                park::watch(&std::iter::once(own).chain(events).collect::<Vec<_>>(), timeout);
             }
         }
     }
 
-    /// Looks at all of them; returns the end of the first slice.
+    /// Looks at all of them; returns the end of the first timeout.
     fn tend(
         &self,
         sources: &mut Vec<Arc<Source>>,
-        tickets: &mut Vec<Ticket>,
+        keys: &mut Vec<Key>,
         wakers: &mut Vec<Waker>,
     ) -> Option<Instant> {
         let now = Instant::now();
         let mut next = None;
         sources.retain(|source| {
-            let Some((ticket, look_at)) = source.tend(now, wakers) else {
+            let Some((key, next_check)) = source.tend(now, wakers) else {
                 self.load.fetch_sub(1, Ordering::Relaxed);
                 return false;
             };
-            tickets.push(ticket);
-            next = Some(next.map_or(look_at, |next: Instant| next.min(look_at)));
+            keys.push(key);
+            next = Some(next.map_or(next_check, |next: Instant| next.min(next_check)));
             true
         });
         next

@@ -1,4 +1,4 @@
-//! A bell that tasks wait for.
+//! A eventcount that tasks wait for.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -6,15 +6,15 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::{Reactor, discard, lock, wake};
-use crate::park::{Armed, Bell, Ticket, Watched};
+use crate::park::{Armed, EventCount, Key, Watched};
 use crate::shm::fork::ForkGuard;
 use crate::sync::{Ordering, PrivateWord};
 
 /// The first look without a ring comes after this; each one after it takes twice as long. Never, where wakes are tested.
-const FIRST_SLICE: Duration =
+const FIRST_SLEEP: Duration =
     if cfg!(test) { Duration::from_secs(24 * 60 * 60) } else { Duration::from_millis(2) };
 
-/// What is waited for at a bell.
+/// What is waited for at a eventcount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waits {
     /// Each message is for one.
@@ -25,7 +25,7 @@ pub(crate) enum Waits {
 
 impl Waits {
     /// As for those who sleep themselves.
-    fn most_slice(self) -> Duration {
+    fn max_sleep(self) -> Duration {
         match self {
             Self::Messages => Duration::from_millis(100),
             Self::Room => Duration::from_millis(20),
@@ -33,14 +33,14 @@ impl Waits {
     }
 }
 
-/// A bell, and the tasks that wait for it.
+/// A eventcount, and the tasks that wait for it.
 pub(crate) struct Source {
-    bell: Bell,
+    event: EventCount,
     waits: Waits,
     guard: ForkGuard,
     reactor: &'static Reactor,
-    /// Nanoseconds of a slice at most, as the last task to wait here has said.
-    most_slice: PrivateWord,
+    /// Nanoseconds of a timeout at most, as the last task to wait here has said.
+    max_sleep: PrivateWord,
     state: Mutex<State>,
 }
 
@@ -53,21 +53,21 @@ struct State {
     /// Enlisted, to be notified by every ring.
     always: BTreeMap<u64, Waker>,
     armed: Option<Armed>,
-    /// A thread sleeps on the bell, or is about to.
+    /// A thread sleeps on the eventcount, or is about to.
     watched: Option<Watch>,
 }
 
 #[derive(Clone, Copy)]
 struct Watch {
-    ticket: Ticket,
-    slice: Duration,
-    /// The end of the slice.
-    look_at: Instant,
+    key: Key,
+    timeout: Duration,
+    /// The end of the timeout.
+    next_check: Instant,
 }
 
 impl Watch {
-    fn new(ticket: Ticket, slice: Duration, now: Instant) -> Self {
-        Self { ticket, slice, look_at: now + slice }
+    fn new(key: Key, timeout: Duration, now: Instant) -> Self {
+        Self { key, timeout, next_check: now + timeout }
     }
 }
 
@@ -87,9 +87,9 @@ impl State {
 }
 
 impl Source {
-    pub(super) fn new(bell: Bell, waits: Waits, guard: ForkGuard, reactor: &'static Reactor) -> Self {
-        let most_slice = PrivateWord::new(u64::MAX);
-        Self { bell, waits, guard, reactor, most_slice, state: Mutex::default() }
+    pub(super) fn new(event: EventCount, waits: Waits, guard: ForkGuard, reactor: &'static Reactor) -> Self {
+        let max_sleep = PrivateWord::new(u64::MAX);
+        Self { event, waits, guard, reactor, max_sleep, state: Mutex::default() }
     }
 
     /// False in a forked child, where nothing else here may be called.
@@ -98,24 +98,24 @@ impl Source {
     }
 
     /// Whether the task with this key is enlisted, that is, was not notified.
-    pub(super) fn is_enlisted(&self, key: u64) -> bool {
+    pub(super) fn is_registered(&self, key: u64) -> bool {
         let state = lock(&self.state);
         state.in_turn.contains_key(&key) || state.always.contains_key(&key)
     }
 
-    /// Enlists a task and arms the bell. Look once more after this.
-    pub(super) fn enlist(self: &Arc<Self>, waker: Waker, always: bool) -> u64 {
+    /// Enlists a task and arms the eventcount. Look once more after this.
+    pub(super) fn register(self: &Arc<Self>, waker: Waker, always: bool) -> u64 {
         let mut state = lock(&self.state);
         let key = state.next_key;
         state.next_key += 1;
         let always = always || self.waits == Waits::Room;
         let _ = if always { &mut state.always } else { &mut state.in_turn }.insert(key, waker);
         // Under the lock: who finds it armed relies on the barrier.
-        let armed = self.bell.arm_again(state.armed);
+        let armed = self.event.rearm(state.armed);
         state.armed = Some(armed);
         let is_new = state.watched.is_none();
         if is_new {
-            state.watched = Some(Watch::new(armed.ticket(), FIRST_SLICE, Instant::now()));
+            state.watched = Some(Watch::new(armed.key(), FIRST_SLEEP, Instant::now()));
         }
         drop(state);
         if is_new {
@@ -131,9 +131,9 @@ impl Source {
         let mut state = lock(&self.state);
         let State { in_turn, always, .. } = &mut *state;
         let found = in_turn.get_mut(&key).or_else(|| always.get_mut(&key));
-        let is_enlisted = found.map(|old| std::mem::swap(old, &mut new)).is_some();
+        let is_registered = found.map(|old| std::mem::swap(old, &mut new)).is_some();
         drop(state);
-        is_enlisted
+        is_registered
     }
 
     /// The task waits no longer. False if it was notified meanwhile.
@@ -141,9 +141,9 @@ impl Source {
         let mut state = lock(&self.state);
         let waker = state.in_turn.remove(&key).or_else(|| state.always.remove(&key));
         drop(state);
-        let is_enlisted = waker.is_some();
+        let is_registered = waker.is_some();
         discard(waker);
-        is_enlisted
+        is_registered
     }
 
     /// Notifies the next task.
@@ -159,45 +159,45 @@ impl Source {
     /// Notifies the next task, or somebody in another process.
     pub(super) fn pass_anywhere(&self) {
         if !self.pass() && self.waits == Waits::Messages {
-            self.bell.notify(1);
+            self.event.notify(1);
         }
     }
 
-    /// Looks whether it was rung, or the slice is over, and hands over who is to be woken then. Returns when to look again at
+    /// Looks whether it was notified, or the timeout is over, and hands over who is to be woken then. Returns when to look again at
     /// the latest; none if nobody is enlisted: then it need not be watched.
-    pub(super) fn tend(&self, now: Instant, wakers: &mut Vec<Waker>) -> Option<(Ticket, Instant)> {
+    pub(super) fn tend(&self, now: Instant, wakers: &mut Vec<Waker>) -> Option<(Key, Instant)> {
         let mut state = lock(&self.state);
-        let Watch { ticket, slice, look_at } = state.watched?;
-        let current = self.bell.ticket();
-        let was_rung = current != ticket;
-        if !was_rung && now < look_at {
-            return Some((ticket, look_at));
+        let Watch { key, timeout, next_check } = state.watched?;
+        let current = self.event.key();
+        let was_notified = current != key;
+        if !was_notified && now < next_check {
+            return Some((key, next_check));
         }
         if !state.notified(wakers) {
             state.watched = None;
             drop(state);
-            if was_rung && self.waits == Waits::Messages {
+            if was_notified && self.waits == Waits::Messages {
                 // It may have been for somebody in another process.
-                self.bell.notify(1);
+                self.event.notify(1);
             }
             return None;
         }
-        let slice = if was_rung { FIRST_SLICE } else { (slice * 2).min(self.most_slice()) };
-        let watch = Watch::new(current, slice, now);
+        let timeout = if was_notified { FIRST_SLEEP } else { (timeout * 2).min(self.max_sleep()) };
+        let watch = Watch::new(current, timeout, now);
         state.watched = Some(watch);
-        Some((watch.ticket, watch.look_at))
+        Some((watch.key, watch.next_check))
     }
 
     pub(super) fn limit_slices(&self, most: Duration) {
-        self.most_slice.store(u64::try_from(most.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.max_sleep.store(u64::try_from(most.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    fn most_slice(&self) -> Duration {
-        self.waits.most_slice().min(Duration::from_nanos(self.most_slice.load(Ordering::Relaxed)))
+    fn max_sleep(&self) -> Duration {
+        self.waits.max_sleep().min(Duration::from_nanos(self.max_sleep.load(Ordering::Relaxed)))
     }
 
     /// What to sleep on.
-    pub(super) fn watched(&self, ticket: Ticket) -> Watched<'_> {
-        self.bell.watched(ticket)
+    pub(super) fn watched(&self, key: Key) -> Watched<'_> {
+        self.event.watched(key)
     }
 }

@@ -6,7 +6,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::{Registration, Source, Waits, source};
-use crate::park::{Bell, Listen, barrier};
+use crate::park::{EventCount, Waitable, barrier};
 use crate::sync::{AtomicU64, Ordering};
 
 const HANGS: Duration = Duration::from_secs(60);
@@ -15,10 +15,10 @@ const ROUNDS: u64 = 20_000;
 /// As simple as a queue can be: so many messages.
 #[derive(Default)]
 struct Queue {
-    bell: Bell,
+    event: EventCount,
     there: AtomicU64,
     taken: AtomicU64,
-    is_over: AtomicU64,
+    is_reusable: AtomicU64,
     /// What became of those who waited: found something, gave up before they were woken, or afterwards.
     found: AtomicU64,
     gave_up: AtomicU64,
@@ -33,28 +33,28 @@ impl Queue {
             self.taken.fetch_add(1, Ordering::AcqRel);
             return Some(true);
         }
-        (self.is_over.load(Ordering::Acquire) != 0).then_some(false)
+        (self.is_reusable.load(Ordering::Acquire) != 0).then_some(false)
     }
 
     /// As consumers do.
     fn pass_on(&self) {
         if self.there.load(Ordering::Acquire) != 0 {
-            self.bell.notify(1);
+            self.event.notify(1);
         }
     }
 
-    /// Sends a few messages at a time, and waits until all of them are taken.
+    /// ProducerHandle a few messages at a time, and waits until all of them are taken.
     fn send(&self, random: &mut Random) {
         let mut sent = 0;
         for round in 0..ROUNDS {
             let count = 1 + random.below(3);
             if random.below(2) == 0 {
                 self.there.fetch_add(count, Ordering::AcqRel);
-                self.bell.notify(count as u32);
+                self.event.notify(count as u32);
             } else {
                 for _ in 0..count {
                     self.there.fetch_add(1, Ordering::AcqRel);
-                    self.bell.notify(1);
+                    self.event.notify(1);
                 }
             }
             sent += count;
@@ -72,20 +72,20 @@ impl Queue {
     }
 
     fn end(&self) {
-        self.is_over.store(1, Ordering::Release);
-        self.bell.ring_for_all();
+        self.is_reusable.store(1, Ordering::Release);
+        self.event.force_notify_all();
     }
 
     /// Takes until the end, asleep in between like a handle that blocks.
     fn block(&self) {
         loop {
-            let ticket = match self.take() {
-                None => self.bell.arm(),
+            let key = match self.take() {
+                None => self.event.arm(),
                 Some(true) => continue,
                 Some(false) => return,
             };
             match self.take() {
-                None => _ = self.bell.sleep(ticket, HANGS * 2),
+                None => _ = self.event.sleep(key, HANGS * 2),
                 Some(true) => {}
                 Some(false) => return,
             }
@@ -123,7 +123,8 @@ impl Queue {
             let was_woken = unpark.wakes.load(Ordering::Acquire) != wakes;
             if was_woken { &self.gave_up_woken } else { &self.gave_up }.fetch_add(1, Ordering::Relaxed);
             registration = Registration::new(source);
-            while self.taken.load(Ordering::Acquire) == taken && self.is_over.load(Ordering::Acquire) == 0 {
+            while self.taken.load(Ordering::Acquire) == taken && self.is_reusable.load(Ordering::Acquire) == 0
+            {
                 thread::yield_now();
             }
         }
@@ -158,7 +159,7 @@ impl Random {
 fn no_wake_is_lost(tasks: u64) {
     assert!(barrier::register(), "needs membarrier");
     let queue = Queue::default();
-    let source = source(&queue.bell, Waits::Messages).unwrap();
+    let source = source(&queue.event, Waits::Messages).unwrap();
     thread::scope(|scope| {
         scope.spawn(|| queue.block());
         for task in 1..=tasks {

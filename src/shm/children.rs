@@ -8,7 +8,7 @@
 //! - `clone()` without the C library: as `fork()`, without the handlers.
 //!
 //! A lock goes with the *last* copy of the descriptor. So nothing here may rest on the moment at which a descriptor is closed:
-//! locks are given back explicitly, and whether a lock outlives its descriptor is decided by the filesystem ([`super::lease`]),
+//! locks are given back explicitly, and whether a lock outlives its descriptor is decided by the filesystem ([`super::liveness lock`]),
 //! never by asking the kernel afterwards, when a child's copy may still keep it.
 #![allow(unsafe_code, reason = "handlers around forks")]
 

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::unistd::linkat;
 
-use super::filesystem::{Ground, Unsuitable, check_directory, check_file};
+use super::filesystem::{FilesystemClass, Unsuitable, check_directory, check_file};
 use super::owner::Sharing;
 use super::size_limit::without_signal;
 use super::space::{Section, allocate};
@@ -38,7 +38,7 @@ pub(crate) struct Plan<'a> {
 #[derive(Debug)]
 pub(crate) struct Created {
     pub(crate) file: Arc<File>,
-    pub(crate) ground: Ground,
+    pub(crate) filesystem: FilesystemClass,
 }
 
 /// Why there is no new file.
@@ -70,11 +70,11 @@ fn create_by(
         _ => Path::new("."),
     };
     // Before anything is made there; a filesystem without real files could not even say why.
-    let checked = check_directory(directory).map_err(at("looking at the filesystem"))?;
+    let checked = check_directory(directory).map_err(at("checking the filesystem"))?;
     checked.map_err(NotCreated::Unsuitable)?;
     match unnamed(directory) {
         Ok(file) => {
-            let ground = fill(&file, plan)?;
+            let filesystem = fill(&file, plan)?;
             match link(&file, path) {
                 Err(error) if is_no_way_to_link(&error) => {
                     // Its space is needed again.
@@ -83,7 +83,7 @@ fn create_by(
                 }
                 other => {
                     other.map_err(at("giving the file its name"))?;
-                    Ok(Created { file: Arc::new(file), ground })
+                    Ok(Created { file: Arc::new(file), filesystem })
                 }
             }
         }
@@ -123,13 +123,13 @@ fn lacks_tmpfile(error: &io::Error) -> bool {
     )
 }
 
-fn fill(file: &File, plan: Plan<'_>) -> Result<Ground, NotCreated> {
+fn fill(file: &File, plan: Plan<'_>) -> Result<FilesystemClass, NotCreated> {
     // First, because it may only be settled while the file is empty.
-    let checked = check_file(file, true).map_err(at("looking at the filesystem"))?;
-    let ground = checked.map_err(NotCreated::Unsuitable)?;
+    let checked = check_file(file, true).map_err(at("checking the filesystem"))?;
+    let filesystem = checked.map_err(NotCreated::Unsuitable)?;
     write(file, plan)?;
     plan.sharing.apply(file).map_err(at("setting the mode of the file"))?;
-    Ok(ground)
+    Ok(filesystem)
 }
 
 /// Gives an empty file its size, space and contents.
@@ -153,9 +153,9 @@ fn link(file: &File, path: &Path) -> io::Result<()> {
 
 fn named(path: &Path, directory: &Path, plan: Plan<'_>) -> Result<Created, NotCreated> {
     let temporary = Temporary::new(directory)?;
-    let ground = fill(&temporary.file, plan)?;
+    let filesystem = fill(&temporary.file, plan)?;
     let file = temporary.rename(path).map_err(at("giving the file its name"))?;
-    Ok(Created { file, ground })
+    Ok(Created { file, filesystem })
 }
 
 /// Sixteen random bytes from the kernel.

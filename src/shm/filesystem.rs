@@ -14,7 +14,7 @@ use std::path::Path;
 
 use nix::sys::statfs::{fstatfs, statfs};
 
-use super::notice::Notice;
+use super::warning::Warning;
 
 /// Why a filesystem cannot hold a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,14 +25,14 @@ pub(crate) struct Unsuitable {
 
 /// What a file stands on that can be a queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Ground {
-    pub(crate) notice: Option<Notice>,
+pub(crate) struct FilesystemClass {
+    pub(crate) warning: Option<Warning>,
     /// No disk is behind it, so that nothing has to be done when a page is first written to.
     pub(crate) is_memory: bool,
 }
 
-impl Ground {
-    pub(crate) const MEMORY: Self = Self { notice: None, is_memory: true };
+impl FilesystemClass {
+    pub(crate) const MEMORY: Self = Self { warning: None, is_memory: true };
 }
 
 const NETWORK: &str =
@@ -76,10 +76,10 @@ const TMPFS: u32 = 0x0102_1994;
 const BTRFS: u32 = 0x9123_683e;
 
 /// tmpfs, ramfs, ext2 to ext4, XFS, F2FS, overlayfs.
-const GOOD: [u32; 6] = [TMPFS, 0x8584_58f6, 0xef53, 0x5846_5342, 0xf2f5_2010, 0x794c_7630];
+const SUPPORTED: [u32; 6] = [TMPFS, 0x8584_58f6, 0xef53, 0x5846_5342, 0xf2f5_2010, 0x794c_7630];
 
 /// Good, but for what happens when the disk gets full.
-const COPYING: [(u32, &str); 3] = [(0x2fc1_2fc1, "ZFS"), (0xca45_1a4e, "bcachefs"), (0x3434, "NILFS2")];
+const COPY_ON_WRITE: [(u32, &str); 3] = [(0x2fc1_2fc1, "ZFS"), (0xca45_1a4e, "bcachefs"), (0x3434, "NILFS2")];
 
 /// Of these, a mapping keeps the open file description that was mapped, and with it its locks: tmpfs, ramfs, ext2 to ext4, XFS,
 /// F2FS, btrfs. An overlayfs maps the file below.
@@ -95,7 +95,7 @@ pub(super) fn pins_locks(file: &File) -> bool {
 enum Verdict {
     Good,
     Btrfs,
-    Noted(Notice),
+    Noted(Warning),
     Refused(Unsuitable),
 }
 
@@ -103,13 +103,13 @@ fn judge(number: u32) -> Verdict {
     if let Some((_, unsuitable)) = REFUSED.iter().find(|(refused, _)| *refused == number) {
         return Verdict::Refused(*unsuitable);
     }
-    if let Some((_, filesystem)) = COPYING.iter().find(|(copying, _)| *copying == number) {
-        return Verdict::Noted(Notice::CopyOnWrite { filesystem });
+    if let Some((_, filesystem)) = COPY_ON_WRITE.iter().find(|(copying, _)| *copying == number) {
+        return Verdict::Noted(Warning::CopyOnWrite { filesystem });
     }
     match number {
         BTRFS => Verdict::Btrfs,
-        _ if GOOD.contains(&number) => Verdict::Good,
-        _ => Verdict::Noted(Notice::UnknownFilesystem { number: number.into() }),
+        _ if SUPPORTED.contains(&number) => Verdict::Good,
+        _ => Verdict::Noted(Warning::UnknownFilesystem { number: number.into() }),
     }
 }
 
@@ -124,17 +124,18 @@ pub(super) fn check_directory(directory: &Path) -> io::Result<Result<(), Unsuita
 }
 
 /// Whether this file, new and empty or a queue already, can be one; with what is to be noted.
-pub(crate) fn check_file(file: &File, is_new: bool) -> io::Result<Result<Ground, Unsuitable>> {
+pub(crate) fn check_file(file: &File, is_new: bool) -> io::Result<Result<FilesystemClass, Unsuitable>> {
     let number = fstatfs(file)?.filesystem_type().0 as u32;
     Ok(match judge(number) {
-        Verdict::Good if number == TMPFS => Ok(Ground::MEMORY),
-        Verdict::Good => Ok(Ground::default()),
-        Verdict::Noted(notice) => Ok(Ground { notice: Some(notice), is_memory: false }),
+        Verdict::Good if number == TMPFS => Ok(FilesystemClass::MEMORY),
+        Verdict::Good => Ok(FilesystemClass::default()),
+        Verdict::Noted(warning) => Ok(FilesystemClass { warning: Some(warning), is_memory: false }),
         Verdict::Refused(unsuitable) => Err(unsuitable),
         Verdict::Btrfs => {
-            let is_in_place = if is_new { stop_copying(file)? } else { flags(file)? & NO_COPY != 0 };
+            let is_in_place =
+                if is_new { disable_copy_on_write(file)? } else { flags(file)? & FS_NOCOW_FL != 0 };
             if is_in_place {
-                Ok(Ground::default())
+                Ok(FilesystemClass::default())
             } else {
                 Err(Unsuitable { filesystem: "btrfs", reason: COPIES })
             }
@@ -143,7 +144,7 @@ pub(crate) fn check_file(file: &File, is_new: bool) -> io::Result<Result<Ground,
 }
 
 /// FS_NOCOW_FL
-const NO_COPY: libc::c_int = 0x0080_0000;
+const FS_NOCOW_FL: libc::c_int = 0x0080_0000;
 
 fn flags(file: &File) -> io::Result<libc::c_int> {
     let mut flags: libc::c_int = 0;
@@ -153,11 +154,11 @@ fn flags(file: &File) -> io::Result<libc::c_int> {
 }
 
 /// btrfs: has rewrites go in place, which only an empty file can be told. False if it does not.
-fn stop_copying(file: &File) -> io::Result<bool> {
-    let flags_then = flags(file)? | NO_COPY;
+fn disable_copy_on_write(file: &File) -> io::Result<bool> {
+    let flags_then = flags(file)? | FS_NOCOW_FL;
     // SAFETY: as above, it reads an int.
     let result = unsafe { libc::ioctl(file.as_raw_fd(), libc::FS_IOC_SETFLAGS, &raw const flags_then) };
-    Ok(result == 0 && flags(file)? & NO_COPY != 0)
+    Ok(result == 0 && flags(file)? & FS_NOCOW_FL != 0)
 }
 
 #[cfg(test)]
@@ -178,8 +179,8 @@ mod tests {
     #[test]
     fn each_number_is_listed_once() {
         let mut numbers: Vec<u32> = REFUSED.iter().map(|(number, _)| *number).collect();
-        numbers.extend(GOOD);
-        numbers.extend(COPYING.map(|(number, _)| number));
+        numbers.extend(SUPPORTED);
+        numbers.extend(COPY_ON_WRITE.map(|(number, _)| number));
         numbers.push(BTRFS);
         let count = numbers.len();
         numbers.sort();
@@ -190,10 +191,10 @@ mod tests {
     #[test]
     fn local_filesystems_are_taken_and_unknown_ones_noted() {
         let shared_memory = tempfile::tempfile_in("/dev/shm").unwrap();
-        assert_eq!(check_file(&shared_memory, true).unwrap(), Ok(Ground::MEMORY));
+        assert_eq!(check_file(&shared_memory, true).unwrap(), Ok(FilesystemClass::MEMORY));
         assert_eq!(check_directory(Path::new("/dev/shm")).unwrap(), Ok(()));
         assert_eq!(judge(0xef53), Verdict::Good);
-        assert_eq!(judge(0x1234_5678), Verdict::Noted(Notice::UnknownFilesystem { number: 0x1234_5678 }));
+        assert_eq!(judge(0x1234_5678), Verdict::Noted(Warning::UnknownFilesystem { number: 0x1234_5678 }));
     }
 
     #[test]

@@ -71,14 +71,14 @@ pub(crate) fn is_any_locked(file: &File, at: i64, count: i64) -> io::Result<bool
 }
 
 /// Attempts of a call that says that it was interrupted, which none of these should.
-const MOST_TRIES: u32 = 8;
+const MAX_TRIES: u32 = 8;
 
 fn retried(mut call: impl FnMut() -> nix::Result<libc::c_int>) -> nix::Result<()> {
     let mut tries = 0;
     loop {
         tries += 1;
         match call() {
-            Err(Errno::EINTR) if tries < MOST_TRIES => {}
+            Err(Errno::EINTR) if tries < MAX_TRIES => {}
             done => return done.map(drop),
         }
     }

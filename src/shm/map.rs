@@ -10,10 +10,10 @@ use memmap2::{Advice, MmapOptions, MmapRaw};
 use nix::errno::Errno;
 
 use super::fork::ForkGuard;
-use super::notice::{Notice, Notices};
 use super::pages::Pages;
 use super::space::{Section, reserve};
 use super::truncation::{Tripwire, Watch};
+use super::warning::{Warning, Warnings};
 
 /// How a section is mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(crate) enum Access {
 
 /// How a process maps the sections of one queue.
 #[derive(Clone)]
-pub(crate) struct Manner {
+pub(crate) struct MapOptions {
     /// All pages at once: a first touch costs microseconds later.
     pub(crate) prefault: bool,
     pub(crate) huge_pages: bool,
@@ -32,7 +32,7 @@ pub(crate) struct Manner {
     pub(crate) in_memory: bool,
     /// Against truncation.
     pub(crate) tripwire: Option<Arc<Tripwire>>,
-    pub(crate) notices: Notices,
+    pub(crate) warnings: Warnings,
 }
 
 /// A mapped section; unmapped when dropped.
@@ -43,29 +43,34 @@ pub(crate) struct Mapping {
     offset: u64,
     pages: Pages,
     access: Access,
-    manner: Manner,
+    map_options: MapOptions,
 }
 
 impl Mapping {
     /// Maps a section, which must begin at a multiple of the page size; no page of it is touched. What may be a hole has to be
     /// made [`ready`](Self::ready) first: in memory even reading one takes space, and where there is none, the kernel ends
     /// the process. The caller has checked that the file is that long.
-    pub(crate) fn sparse(file: &File, section: Section, access: Access, manner: &Manner) -> io::Result<Self> {
+    pub(crate) fn sparse(
+        file: &File,
+        section: Section,
+        access: Access,
+        map_options: &MapOptions,
+    ) -> io::Result<Self> {
         let len = usize::try_from(section.len).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        let pages = Pages::map(file, section.offset, len, access, manner.huge_pages)?;
+        let pages = Pages::map(file, section.offset, len, access, map_options.huge_pages)?;
         let start = pages.start();
         let watch = |tripwire: &Arc<Tripwire>| tripwire.watch(start, len, access == Access::ReadWrite);
-        let watch = manner.tripwire.as_ref().map(watch).transpose()?;
-        Ok(Self { _watch: watch, offset: section.offset, pages, access, manner: manner.clone() })
+        let watch = map_options.tripwire.as_ref().map(watch).transpose()?;
+        Ok(Self { _watch: watch, offset: section.offset, pages, access, map_options: map_options.clone() })
     }
 
-    /// Gives a part of the mapping the space that it may lack, and maps its pages as the manner says. `is_whole`: the file is
+    /// Gives a part of the mapping the space that it may lack, and maps its pages as the map_options says. `is_whole`: the file is
     /// known to lack none.
     ///
     /// # Errors
     /// [`StorageFull`](io::ErrorKind::StorageFull) if there is no space for it.
     pub(crate) fn ready(&self, file: &File, part: Section, is_whole: bool) -> io::Result<()> {
-        let in_memory = self.manner.in_memory;
+        let in_memory = self.map_options.in_memory;
         let section = Section { offset: self.offset + part.offset, len: part.len };
         // A page of a disk file that is only read takes no space.
         let is_lacking = !is_whole && (in_memory || self.access == Access::ReadWrite);
@@ -89,7 +94,7 @@ impl Mapping {
         }
     }
 
-    /// Maps the pages of a part that is no hole, as the manner says. What does not work is noted: then they are mapped as they
+    /// Maps the pages of a part that is no hole, as the map_options says. What does not work is noted: then they are mapped as they
     /// are touched.
     pub(crate) fn prefault(&self, offset: usize, len: usize) {
         if let Err(error) = self.prepare(offset, len, false) {
@@ -98,22 +103,22 @@ impl Mapping {
     }
 
     fn not_prefaulted(&self, error: &io::Error) {
-        self.manner.notices.add(Notice::NotPrefaulted { reason: error.to_string() });
+        self.map_options.warnings.add(Warning::NotPrefaulted { reason: error.to_string() });
     }
 
-    /// Joins pages if the manner says so, and maps them if it does, or `at_any_rate`.
+    /// Joins pages if the map_options says so, and maps them if it does, or `at_any_rate`.
     fn prepare(&self, offset: usize, len: usize, at_any_rate: bool) -> io::Result<()> {
-        if self.manner.huge_pages
+        if self.map_options.huge_pages
             && let Err(error) = self.join_pages(offset, len)
         {
-            self.manner.notices.add(Notice::NoHugePages { reason: error.to_string() });
+            self.map_options.warnings.add(Warning::NoHugePages { reason: error.to_string() });
         }
-        if !self.manner.prefault && !at_any_rate {
+        if !self.map_options.prefault && !at_any_rate {
             return Ok(());
         }
         let advice = match self.access {
             // In memory that is as good: it takes the page's space, and the page can be written to without another fault.
-            Access::ReadWrite if !self.manner.in_memory => libc::MADV_POPULATE_WRITE,
+            Access::ReadWrite if !self.map_options.in_memory => libc::MADV_POPULATE_WRITE,
             Access::Read | Access::ReadWrite => libc::MADV_POPULATE_READ,
         };
         self.pages.advise(advice, offset, len)

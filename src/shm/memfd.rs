@@ -53,13 +53,13 @@ impl Unsealed {
     pub(crate) fn in_words(self) -> &'static str {
         match self {
             Self::Size => "a file whose size can still change",
-            Self::Writing => "one that nobody can write to any more",
+            Self::Writing => "one that can no longer be written to",
         }
     }
 }
 
 /// Another descriptor of the same description, which programs started by this process inherit.
-pub(crate) fn inheritable(file: &File) -> io::Result<OwnedFd> {
+pub(crate) fn inheritable_fd(file: &File) -> io::Result<OwnedFd> {
     // Not standard input, output or error, which programs replace.
     const LEAST: i32 = 3;
     let raw = retry(|| fcntl(file, FcntlArg::F_DUPFD(LEAST)))?;

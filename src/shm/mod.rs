@@ -4,47 +4,47 @@ pub(crate) mod boot;
 mod children;
 mod create;
 mod description;
+mod fd_passing;
 mod file;
 mod filesystem;
 pub(crate) mod fork;
-mod lease;
+mod liveness_lock;
 mod lock;
 mod map;
 mod memfd;
 mod name;
-mod notice;
 mod owner;
 mod pages;
-mod pass;
 mod recovery_lock;
 mod size_limit;
 mod space;
 mod step;
 mod temporary;
 mod truncation;
+mod warning;
 
 pub(crate) use boot::{boot_id, outlives_boots};
 pub(crate) use create::{Created, NotCreated, Plan, Size, create, random_uuid};
+pub(crate) use fd_passing::{NotReceived, receive_descriptor, send_descriptor};
 pub(crate) use file::{
     Named, named_by, open, read_exact_at, reopen, sync_directory, sync_file, unlink_if_same, write_at,
     write_word,
 };
-pub(crate) use filesystem::{Ground, Unsuitable, check_file};
-pub(crate) use lease::Lease;
+pub(crate) use filesystem::{FilesystemClass, Unsuitable, check_file};
+pub(crate) use liveness_lock::LivenessLock;
 pub(crate) use lock::{AttachLock, AttachLockError, is_any_locked, is_locked};
-pub(crate) use map::{Access, Manner, Mapping};
+pub(crate) use map::{Access, MapOptions, Mapping};
 pub(crate) use memfd::{
-    Unsealed, check_seals, create_memfd, inheritable, open_process_descriptor, process_descriptor,
+    Unsealed, check_seals, create_memfd, inheritable_fd, open_process_descriptor, process_descriptor,
 };
 pub(crate) use name::resolve;
-pub use notice::Notice;
-pub(crate) use notice::Notices;
 pub use owner::Sharing;
-pub(crate) use owner::Stranger;
-pub(crate) use pass::{NotReceived, receive_descriptor, send_descriptor};
+pub(crate) use owner::WrongOwnerOrMode;
 pub(crate) use recovery_lock::RecoveryLock;
 pub(crate) use size_limit::file_size_limit;
 pub(crate) use space::{Section, allocate, allocated, is_no_space};
 pub(crate) use step::StepError;
 pub(crate) use temporary::{is_being_made, is_temporary, remove_leftover};
 pub(crate) use truncation::Tripwire;
+pub use warning::Warning;
+pub(crate) use warning::Warnings;

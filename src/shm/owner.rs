@@ -41,7 +41,7 @@ impl Sharing {
     }
 
     /// Whether the file is one that only the intended can write to.
-    pub(crate) fn check(self, metadata: &Metadata) -> io::Result<Result<(), Stranger>> {
+    pub(crate) fn check(self, metadata: &Metadata) -> io::Result<Result<(), WrongOwnerOrMode>> {
         let own = geteuid().as_raw();
         let owner_is_us = metadata.uid() == own;
         let writers = metadata.mode() & 0o022;
@@ -50,8 +50,8 @@ impl Sharing {
             Self::Group => writers & 0o002 == 0 && (owner_is_us || is_our_group(metadata.gid())?),
             Self::Everybody => true,
         };
-        let stranger = Stranger { owner: metadata.uid(), own, mode: metadata.mode() & 0o7777 };
-        Ok(if is_meant { Ok(()) } else { Err(stranger) })
+        let mismatch = WrongOwnerOrMode { owner: metadata.uid(), own, mode: metadata.mode() & 0o7777 };
+        Ok(if is_meant { Ok(()) } else { Err(mismatch) })
     }
 }
 
@@ -61,7 +61,7 @@ fn is_our_group(group: u32) -> io::Result<bool> {
 
 /// Of a file that others can write to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stranger {
+pub(crate) struct WrongOwnerOrMode {
     pub(crate) owner: u32,
     pub(crate) own: u32,
     pub(crate) mode: u32,

@@ -26,7 +26,7 @@
 //!   the lock is taken (`Busy`).
 //! - *A forked child* never takes the lock: its handles do nothing, and its copy is closed.
 //!
-//! A recovery that was killed anywhere is begun anew by the next one: [`crate::links`] says why that is right.
+//! A recovery that was killed anywhere is begun anew by the next one: [`crate::order_ring`] says why that is right.
 
 use std::fs::File;
 use std::io;

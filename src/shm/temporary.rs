@@ -15,13 +15,13 @@ use super::file::{Named, named_by, open};
 use super::lock::{Hold, is_locked, try_lock, unlock};
 use super::owner::Sharing;
 use super::step::{StepError, at};
-use crate::layout::LOCK_MAKING;
+use crate::layout::LOCK_CREATING;
 
 const PREFIX: &str = ".ringway-";
 const SUFFIX: &str = ".tmp";
 
 /// Somebody may take a name for a leftover just before it is locked, but not for ever.
-const MOST_TRIES: u32 = 10;
+const RETRY_LIMIT: u32 = 10;
 
 /// Removes its name when dropped.
 pub(super) struct Temporary {
@@ -42,16 +42,18 @@ impl Drop for Temporary {
 impl Temporary {
     /// A new, empty file.
     pub(super) fn new(directory: &Path) -> Result<Self, StepError> {
-        for _ in 0..MOST_TRIES {
+        for _ in 0..RETRY_LIMIT {
             let (temporary, path) = Self::make(directory)?;
             let lock = at("locking the file");
-            let is_locked = try_lock(&temporary.file, LOCK_MAKING, Hold::Alone).map_err(lock)?;
-            let named = named_by(&path, &temporary.file).map_err(at("looking at the file"))?;
+            let is_locked = try_lock(&temporary.file, LOCK_CREATING, Hold::Alone).map_err(lock)?;
+            let named = named_by(&path, &temporary.file).map_err(at("checking the file"))?;
             if is_locked && named == Named::ThisFile {
                 return Ok(temporary);
             }
         }
-        Err(at("creating the file")(io::Error::other("somebody removes what is made there, again and again")))
+        Err(at("creating the file")(io::Error::other(
+            "another process keeps removing the files that are created there",
+        )))
     }
 
     fn make(directory: &Path) -> Result<(Self, PathBuf), StepError> {
@@ -79,7 +81,7 @@ impl Temporary {
         }
         // While it has the temporary name it must be locked, and afterwards it must not: the description is the queue's.
         // Should it fail: only files with temporary names are asked about it.
-        let _ = unlock(&self.file, LOCK_MAKING);
+        let _ = unlock(&self.file, LOCK_CREATING);
         Ok(Arc::clone(&self.file))
     }
 }
@@ -95,14 +97,14 @@ pub(crate) fn is_temporary(path: &Path) -> bool {
 
 /// Whether somebody alive is making the file of that temporary name.
 pub(crate) fn is_being_made(path: &Path) -> io::Result<bool> {
-    is_locked(&open(path)?, LOCK_MAKING)
+    is_locked(&open(path)?, LOCK_CREATING)
 }
 
 /// Removes what somebody has left who was killed while he made it; false if he lives.
 pub(crate) fn remove_leftover(path: &Path) -> io::Result<bool> {
     let file = open(path)?;
     // Its maker cannot lock it any more, and then sees that the name is gone.
-    if !try_lock(&file, LOCK_MAKING, Hold::Alone)? {
+    if !try_lock(&file, LOCK_CREATING, Hold::Alone)? {
         return Ok(false);
     }
     super::file::unlink_if_same(path, &file)

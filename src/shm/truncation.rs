@@ -1,8 +1,8 @@
 //! A guard for files that somebody truncates while they are mapped: the process is not ended, the queue is.
 //!
-//! A load or store behind the end of a file raises SIGBUS. The handler here looks whether the address lies in a mapping
+//! A load or store behind the end of a file raises SIGBUS. The handler here attempts whether the address lies in a mapping
 //! that is watched; if so it trips that queue's [`Tripwire`], puts a page of zeros of this process's own in the place, and
-//! lets the instruction go on. Every operation looks at the tripwire anyway, because it is also the queue's fork guard, and
+//! lets the instruction go on. Every operation attempts at the tripwire anyway, because it is also the queue's fork guard, and
 //! fails from then on. Any other SIGBUS goes to whoever handled it before.
 //!
 //! The handler calls `mmap` and the handler before it, and else reads and writes atomics: no lock, no allocation.
@@ -26,7 +26,7 @@ pub(crate) struct Tripwire {
 /// In a page that the kernel wipes in children, and that is never unmapped.
 #[repr(C)]
 struct Words {
-    /// 1 while everything is well: what the fork guard looks at.
+    /// 1 while everything is well: what the fork guard attempts at.
     intact: PrivateWord,
     /// 1 once it was tripped. 0 in children, so that these are told apart.
     tripped: PrivateWord,
@@ -91,7 +91,7 @@ impl Tripwire {
 
 impl Drop for Tripwire {
     fn drop(&mut self) {
-        // Nobody looks at the guard any more: whoever has a copy of it keeps the queue open.
+        // Nobody attempts at the guard any more: whoever has a copy of it keeps the queue open.
         without_forks(|| {
             self.words.next.store(UNUSED.load(Ordering::Relaxed), Ordering::Relaxed);
             UNUSED.store(std::ptr::from_ref(self.words).cast_mut(), Ordering::Relaxed);
@@ -101,7 +101,7 @@ impl Drop for Tripwire {
 
 fn too_many() -> io::Error {
     io::Error::other(format!(
-        "more than {MOST_WATCHED} mappings of this process are guarded against truncation"
+        "more than {MAX_WATCHED} mappings of this process are guarded against truncation"
     ))
 }
 
@@ -125,11 +125,11 @@ fn add_page() -> io::Result<()> {
 }
 
 /// Each queue that is open has one mapping, each producer and consumer one more.
-const MOST_WATCHED: usize = 1024;
+const MAX_WATCHED: usize = 1024;
 
-static SLOTS: [Slot; MOST_WATCHED] = [const { Slot::new() }; MOST_WATCHED];
+static SLOTS: [Slot; MAX_WATCHED] = [const { Slot::new() }; MAX_WATCHED];
 
-/// A watched mapping. A fault's own slot does not change while the handler looks at it, because whoever faults uses the
+/// A watched mapping. A fault's own slot does not change while the handler attempts at it, because whoever faults uses the
 /// mapping; others may, so that the state is read before and after, and counts up each time. Fields are stored with Release
 /// and loaded with Acquire: who sees a new one sees the new count too.
 struct Slot {
@@ -261,7 +261,7 @@ extern "C" fn on_sigbus(signal: libc::c_int, info: *mut libc::siginfo_t, context
 /// Trips the queue whose mapping the address lies in, and has the instruction find zeros; false if it is none.
 fn put_zeros(address: u64) -> bool {
     let Some((is_writable, words)) = SLOTS.iter().find_map(|slot| slot.covers(address)) else { return false };
-    // In this order: who reads the zeros and then looks finds it tripped.
+    // In this order: who reads the zeros and then attempts finds it tripped.
     words.tripped.store(1, Ordering::Relaxed);
     words.intact.store(0, Ordering::Release);
     let page = PAGE.load(Ordering::Relaxed);

@@ -8,7 +8,7 @@ use super::{Frame, Frames, Message};
 use crate::error::RecvError;
 use crate::park::Canceller;
 use crate::queue::{BytesConsumer, Kind};
-use crate::wait::Wait;
+use crate::wait::WaitStrategy;
 
 /// The consumer of a [`Queue`](super::Queue). Messages are validated, then lent from the file. Dropping it makes
 /// room for another consumer.
@@ -36,8 +36,8 @@ impl<T: Message, K: Kind> Consumer<T, K> {
 
     /// The next message, waiting for it as long as it takes.
     ///
-    /// How it waits, [`set_wait`](Self::set_wait) says. If producers may end without another word, see
-    /// [`end_with_producers`](Self::end_with_producers).
+    /// How it waits, [`set_wait_strategy`](Self::set_wait_strategy) says. If producers may end without another word, see
+    /// [`end_when_disconnected`](Self::end_when_disconnected).
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), but never `Empty`.
@@ -62,7 +62,7 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         Frame::checked(self.bytes.recv_deadline(deadline)?)
     }
 
-    /// All messages from now on, waiting for each, until the queue is closed. Errors other than `Closed` are handed out and
+    /// All messages from now on, waiting for each, until the queue is closed. Errors other than `Closed` are delivered and
     /// do not end it.
     pub fn iter(&self) -> impl Iterator<Item = Result<Frame<'_, T, K>, RecvError>> {
         self.bytes.iter().map(|frame| Frame::checked(frame?))
@@ -164,9 +164,9 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         &self.bytes
     }
 
-    /// As [`BytesConsumer::set_wait`].
-    pub fn set_wait(&self, wait: Wait) {
-        self.bytes.set_wait(wait);
+    /// As [`BytesConsumer::set_wait_strategy`].
+    pub fn set_wait_strategy(&self, wait: WaitStrategy) {
+        self.bytes.set_wait_strategy(wait);
     }
 
     /// As [`BytesConsumer::set_interruptible`].
@@ -174,9 +174,9 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         self.bytes.set_interruptible(interruptible);
     }
 
-    /// As [`BytesConsumer::end_with_producers`].
-    pub fn end_with_producers(&self, ends: bool) {
-        self.bytes.end_with_producers(ends);
+    /// As [`BytesConsumer::end_when_disconnected`].
+    pub fn end_when_disconnected(&self, ends: bool) {
+        self.bytes.end_when_disconnected(ends);
     }
 
     /// Ends this consumer's waits from elsewhere.

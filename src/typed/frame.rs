@@ -17,16 +17,16 @@ use rkyv::{access_unchecked, rancor};
 
 use super::Message;
 use crate::error::{InvalidFrame, RecvError, SendError, SerializeError, SerializeErrorKind};
-use crate::queue::{BytesFrame, BytesFrames, Keeper, KeeperOf, Kind, TakenBy};
+use crate::queue::{BytesFrame, BytesFrames, FrameStore, FrameStoreOf, Kind, TakenBy};
 
 /// Deeper archives than this are refused: validation recurses, and a hostile nest would overflow the stack. A level takes
 /// up to 1 KiB of it in debug builds, so threads that receive deep archives need more than 1 MiB.
 ///
 /// rkyv's validator counts down from it at each pointer that it follows, and refuses to reach 0; the first step is to the
 /// root.
-pub(super) const MAX_DEPTH: NonZeroUsize = NonZeroUsize::new(MOST_POINTERS + 2).expect("not zero");
+pub(super) const MAX_DEPTH: NonZeroUsize = NonZeroUsize::new(MAX_POINTERS + 2).expect("not zero");
 /// So many pointers may follow one another in a message.
-const MOST_POINTERS: usize = 1022;
+const MAX_POINTERS: usize = 1022;
 
 /// Whether consumers will be able to read this archive, which a producer is about to commit.
 ///
@@ -68,11 +68,11 @@ pub(super) fn invalid(path: &Path, bytes: &[u8], is_kept: bool, reason: rancor::
 /// Gives a frame's room back, or rejects it where it becomes a dead letter by that, and says why. Takes the parts of the guard, not the guard, whose address must stay unknown.
 #[cold]
 #[inline(never)]
-fn skip<K: Kind>(keeper: &KeeperOf<K>, taken: TakenBy<K::Receiver>, reason: rancor::Error) -> RecvError {
+fn skip<K: Kind>(store: &FrameStoreOf<K>, taken: TakenBy<K::Receiver>, reason: rancor::Error) -> RecvError {
     // Dropping it releases the frame.
-    let bytes = BytesFrame::<K>::new(keeper, taken);
-    let is_kept = keeper.has_retry_limit();
-    let error = invalid(keeper.shared().path(), &bytes, is_kept, reason);
+    let bytes = BytesFrame::<K>::new(store, taken);
+    let is_kept = store.has_retry_limit();
+    let error = invalid(store.shared().path(), &bytes, is_kept, reason);
     if is_kept {
         bytes.reject();
     }
@@ -103,8 +103,8 @@ impl<'c, T: Message, K: Kind> Frame<'c, T, K> {
         match access::<T>(&bytes) {
             Ok(archived) => Ok(Self { archived: NonNull::from(archived), bytes }),
             Err(reason) => {
-                let (keeper, taken) = bytes.into_parts();
-                Err(skip::<K>(keeper, taken, reason))
+                let (store, taken) = bytes.into_parts();
+                Err(skip::<K>(store, taken, reason))
             }
         }
     }
@@ -122,7 +122,7 @@ impl<'c, T: Message, K: Kind> Frame<'c, T, K> {
         Ok(Self { archived, bytes })
     }
 
-    /// How often the message was handed out before: 0 only if never; MPMC counts up to 15. See
+    /// How often the message was delivered before: 0 only if never; MPMC counts up to 15. See
     /// [`BytesFrame::redeliveries`](crate::BytesFrame::redeliveries).
     pub fn redeliveries(&self) -> u64 {
         self.bytes.redeliveries()
@@ -183,7 +183,7 @@ impl<'c, T: Message, K: Kind> Frames<'c, T, K> {
         self.bytes.is_empty()
     }
 
-    /// How often each message was handed out before, in the order of [`iter`](Self::iter): as [`Frame::redeliveries`].
+    /// How often each message was delivered before, in the order of [`iter`](Self::iter): as [`Frame::redeliveries`].
     pub fn redeliveries(&self) -> impl Iterator<Item = u64> + '_ {
         self.bytes.redeliveries()
     }
@@ -216,12 +216,12 @@ impl<'c, T: Message, K: Kind> Frames<'c, T, K> {
     /// As [`skip`], but that the others of the batch are still out.
     #[cold]
     fn unreadable(&self, index: usize, bytes: &[u8], reason: rancor::Error) -> RecvError {
-        let keeper = self.bytes.keeper();
-        let is_kept = keeper.has_retry_limit();
+        let store = self.bytes.store();
+        let is_kept = store.has_retry_limit();
         if is_kept {
             self.bytes.reject_later(index);
         }
-        invalid(keeper.shared().path(), bytes, is_kept, reason)
+        invalid(store.shared().path(), bytes, is_kept, reason)
     }
 
     /// Puts all the messages back: they come again, before any new one, with one redelivery more.

@@ -3,7 +3,7 @@
 mod consumer;
 mod format;
 mod frame;
-mod handing;
+mod memfd;
 mod mpmc;
 mod payload;
 mod producer;

@@ -21,7 +21,7 @@ use crate::describe::Structure;
 use crate::error::{SendError, SerializeError, SerializeErrorKind};
 
 /// A type whose archives can be sent: one that derives rkyv's `Archive` and `Serialize`, with bytecheck on (rkyv's
-/// default), and `Message`, which says what the archive looks like.
+/// default), and `Message`, which says what the archive attempts like.
 ///
 /// ```
 /// #[derive(rkyv::Archive, rkyv::Serialize, ringway::Message)]

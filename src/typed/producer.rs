@@ -12,20 +12,20 @@ use super::format::Known;
 use super::frame::{MAX_DEPTH, check_readable};
 use super::payload::{Attempt, count, serialize_into};
 use crate::error::{SendError, SerializeError, SerializeErrorKind};
-use crate::lane::{Room, Slot};
+use crate::lane::{Reserved, Room};
 use crate::park::Canceller;
 use crate::queue::{BytesProducer, Kind, Sender, StagedOf};
-use crate::wait::{Until, Wait};
+use crate::wait::{Until, WaitStrategy};
 
 /// A value whose archive has another length each time it is asked for is given up after so many attempts.
-const MOST_COUNTS: usize = 4;
+const MAX_COUNTS: usize = 4;
 
 /// Where a message goes.
 enum Place<'s, S> {
     /// Alone, waiting for room if there is an `Until`.
     AtTail(Option<Until>),
-    /// Behind what a batch holds already.
-    Behind(&'s S),
+    /// AfterStaged what a batch holds already.
+    AfterStaged(&'s S),
 }
 
 // Not derived, which would ask the same of `S`.
@@ -40,7 +40,7 @@ impl<S> Clone for Place<'_, S> {
 /// The producer of a [`Queue`](super::Queue). Values are serialised straight into the file. Dropping it makes room
 /// for another producer; what was sent stays.
 ///
-/// It sends values of `T`; and, by [`of`](Self::of), of every type whose archive looks the same, such as `T` with another
+/// It sends values of `T`; and, by [`of`](Self::of), of every type whose archive attempts the same, such as `T` with another
 /// lifetime.
 // In C's layout, which does not depend on `T`: see `of`.
 #[repr(C)]
@@ -62,14 +62,14 @@ impl<T: Message, K: Kind> Producer<T, K> {
     }
 
     /// The same producer, for values of another type `U`: one that this queue could be opened with as well, since its archive
-    /// looks the same. That is `T` with another lifetime, so that values which borrow need not outlive the producer; or another
+    /// attempts the same. That is `T` with another lifetime, so that values which borrow need not outlive the producer; or another
     /// type of the same name and fields, with `Box<str>` where `T` has what archives alike. What `U` is, the compiler finds out
     /// from what is sent.
     ///
     /// The descriptions are compared at the first call for each type in a row; after that it costs a nanosecond.
     ///
     /// # Errors
-    /// [`SendError::WrongSchema`] if the archive of `U` looks different.
+    /// [`SendError::WrongSchema`] if the archive of `U` attempts different.
     ///
     /// ```
     /// use ringway::Message;
@@ -107,7 +107,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
         Ok(unsafe { &mut *this })
     }
 
-    /// Sends `value` if there is room now.
+    /// ProducerHandle `value` if there is room now.
     ///
     /// # Errors
     /// [`SendError::Full`]; `TooLarge`, `WrongLength`, `TooDeep` or `Serialize` if the value can never be sent.
@@ -116,7 +116,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.send_until(value, None)
     }
 
-    /// Sends `value`, waiting for room as long as it takes.
+    /// ProducerHandle `value`, waiting for room as long as it takes.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), but never `Full`.
@@ -125,7 +125,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.send_until(value, Some(Until::Forever))
     }
 
-    /// Sends `value`, waiting for room for at most `timeout`.
+    /// ProducerHandle `value`, waiting for room for at most `timeout`.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
@@ -136,7 +136,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
         }
     }
 
-    /// Sends `value`, waiting for room until `deadline`.
+    /// ProducerHandle `value`, waiting for room until `deadline`.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
@@ -144,7 +144,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.send_until(value, Some(Until::Deadline(deadline)))
     }
 
-    /// Sends as many of `values` as there is room for, in order and in one commit: after a crash either all of them
+    /// ProducerHandle as many of `values` as there is room for, in order and in one commit: after a crash either all of them
     /// exist or none (MPMC: the first few; and no more than 255 in one call). Returns how many.
     ///
     /// # Errors
@@ -168,12 +168,12 @@ impl<T: Message, K: Kind> Producer<T, K> {
     fn stage_and_publish(
         &mut self,
         values: &[T],
-        write: impl Fn(&mut Self, &T, Place<'_, StagedOf<K>>) -> Result<(Slot, usize), SendError>,
+        write: impl Fn(&mut Self, &T, Place<'_, StagedOf<K>>) -> Result<(Reserved, usize), SendError>,
     ) -> Result<usize, SendError> {
         let mut staged = self.bytes.sender().begin();
         for value in values {
-            match write(self, value, Place::Behind(&staged)) {
-                Ok((slot, len)) => self.bytes.sender().stage(&mut staged, slot, len),
+            match write(self, value, Place::AfterStaged(&staged)) {
+                Ok((reserved, len)) => self.bytes.sender().stage(&mut staged, reserved, len),
                 Err(error) if K::Sender::count(&staged) == 0 => return Err(error),
                 Err(_) => break,
             }
@@ -181,7 +181,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.bytes.publish(staged, false)
     }
 
-    /// Sends all of `values` in order, in as few commits as the room allows, waiting as long as it takes.
+    /// ProducerHandle all of `values` in order, in as few commits as the room allows, waiting as long as it takes.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), but never `Full`; the values before the one that cannot be sent are sent.
@@ -232,9 +232,9 @@ impl<T: Message, K: Kind> Producer<T, K> {
         &mut self.bytes
     }
 
-    /// As [`BytesProducer::set_wait`].
-    pub fn set_wait(&mut self, wait: Wait) {
-        self.bytes.set_wait(wait);
+    /// As [`BytesProducer::set_wait_strategy`].
+    pub fn set_wait_strategy(&mut self, wait: WaitStrategy) {
+        self.bytes.set_wait_strategy(wait);
     }
 
     /// As [`BytesProducer::set_interruptible`].
@@ -253,15 +253,15 @@ impl<T: Message, K: Kind> Producer<T, K> {
             return self.send_carefully(value, until);
         }
         self.bytes.check_open()?;
-        let (slot, len) = self.write(value, Place::AtTail(until))?;
-        self.bytes.commit_until(slot, len, until)
+        let (reserved, len) = self.write(value, Place::AtTail(until))?;
+        self.bytes.commit_until(reserved, len, until)
     }
 
     #[cold]
     fn send_carefully(&mut self, value: &T, until: Option<Until>) -> Result<(), SendError> {
         self.bytes.check()?;
-        let (slot, len) = self.write_carefully(value, Place::AtTail(until))?;
-        self.bytes.commit_until(slot, len, until)
+        let (reserved, len) = self.write_carefully(value, Place::AtTail(until))?;
+        self.bytes.commit_until(reserved, len, until)
     }
 
     /// Serialises into free room, and makes sure that it can be read again if values may be nested to any depth. What cannot
@@ -270,53 +270,53 @@ impl<T: Message, K: Kind> Producer<T, K> {
         &mut self,
         value: &T,
         place: Place<'_, StagedOf<K>>,
-    ) -> Result<(Slot, usize), SendError> {
-        let (slot, len) = self.write(value, place)?;
+    ) -> Result<(Reserved, usize), SendError> {
+        let (reserved, len) = self.write(value, place)?;
         if self.bytes.is_recursive() {
             // SAFETY: the sender granted these `len` mapped bytes, which nobody else accesses until they are committed; they
             // were written just now.
-            let archive = unsafe { std::slice::from_raw_parts(self.bytes.payload(slot), len) };
+            let archive = unsafe { std::slice::from_raw_parts(self.bytes.payload(reserved), len) };
             check_readable::<T>(archive, MAX_DEPTH)?;
         }
-        Ok((slot, len))
+        Ok((reserved, len))
     }
 
     /// Serialises into free room.
     #[inline(always)]
-    fn write(&mut self, value: &T, place: Place<'_, StagedOf<K>>) -> Result<(Slot, usize), SendError> {
+    fn write(&mut self, value: &T, place: Place<'_, StagedOf<K>>) -> Result<(Reserved, usize), SendError> {
         let sender = self.bytes.sender();
         let room = match place {
             Place::AtTail(_) => sender.contiguous(),
-            Place::Behind(staged) => sender.contiguous_behind(staged),
+            Place::AfterStaged(staged) => sender.contiguous_after(staged),
         };
-        let (slot, room) = match room {
-            Room::UpTo(slot, room) => (slot, room),
+        let (reserved, room) = match room {
+            Room::UpTo(reserved, room) => (reserved, room),
             Room::FixedLen => {
                 let len = size_of::<T::Archived>();
                 (self.reserve(len, place)?, len)
             }
             Room::Unknown => return self.write_again(value, Attempt::Overflow, place),
         };
-        match self.serialize(value, slot, room) {
-            Ok(len) => Ok((slot, len)),
+        match self.serialize(value, reserved, room) {
+            Ok(len) => Ok((reserved, len)),
             Err(attempt) => self.write_again(value, attempt, place),
         }
     }
 
     #[inline(always)]
-    fn reserve(&mut self, len: usize, place: Place<'_, StagedOf<K>>) -> Result<Slot, SendError> {
+    fn reserve(&mut self, len: usize, place: Place<'_, StagedOf<K>>) -> Result<Reserved, SendError> {
         match place {
             Place::AtTail(until) => self.bytes.reserve_until(len, until),
-            Place::Behind(staged) => match self.bytes.sender().reserve_behind(staged, len) {
-                Ok(slot) => Ok(slot),
+            Place::AfterStaged(staged) => match self.bytes.sender().reserve_after(staged, len) {
+                Ok(reserved) => Ok(reserved),
                 Err(refusal) => Err(self.bytes.refused(refusal, len)),
             },
         }
     }
 
     #[inline(always)]
-    fn serialize(&mut self, value: &T, slot: Slot, room: usize) -> Result<usize, Attempt> {
-        let payload = self.bytes.payload(slot);
+    fn serialize(&mut self, value: &T, reserved: Reserved, room: usize) -> Result<usize, Attempt> {
+        let payload = self.bytes.payload(reserved);
         // SAFETY: the sender granted these `room` mapped bytes behind what is staged (`reserve`, or `contiguous`), by the
         // contract of `Sender`; nobody else accesses them until they are committed, and the slice ends before that.
         let frame = unsafe { std::slice::from_raw_parts_mut(payload, room) };
@@ -330,21 +330,21 @@ impl<T: Message, K: Kind> Producer<T, K> {
         value: &T,
         attempt: Attempt,
         place: Place<'_, StagedOf<K>>,
-    ) -> Result<(Slot, usize), SendError> {
+    ) -> Result<(Reserved, usize), SendError> {
         if let Attempt::Failed(error) = attempt {
             return Err(error);
         }
         // The length may depend on where the frame stands: padding before types that are aligned more than frames are.
         // Room for more than is needed is found on the way; asking again where that was settles it.
         let mut len = count(value, std::ptr::null(), &mut self.arena)?;
-        for _ in 0..MOST_COUNTS {
+        for _ in 0..MAX_COUNTS {
             // On a queue of fixed-size messages this refuses every length but one.
-            let slot = self.reserve(len, place)?;
-            match self.serialize(value, slot, len) {
-                Ok(len) => return Ok((slot, len)),
+            let reserved = self.reserve(len, place)?;
+            match self.serialize(value, reserved, len) {
+                Ok(len) => return Ok((reserved, len)),
                 Err(Attempt::Failed(error)) => return Err(error),
                 Err(Attempt::Overflow) => {
-                    len = count(value, self.bytes.payload(slot), &mut self.arena)?.max(len)
+                    len = count(value, self.bytes.payload(reserved), &mut self.arena)?.max(len)
                 }
             }
         }

@@ -67,7 +67,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// Creates a queue and opens it.
     ///
     /// # Errors
-    /// As [`create`](Self::create), and `BadOptions`.
+    /// As [`create`](Self::create), and `InvalidOptions`.
     ///
     /// # Safety
     /// As [`create`](Self::create).
@@ -103,7 +103,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, OpenError> {
         let schema = schema::<T>();
-        let shared = Shared::open::<K>(name.as_ref(), &schema, options.handling())?;
+        let shared = Shared::open::<K>(name.as_ref(), &schema, options.open_options())?;
         shared.note_options::<K>(options, &schema);
         Ok(Self::from_shared(shared))
     }
@@ -159,7 +159,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// Becomes the queue's producer, or (MPMC) one of them.
     ///
     /// # Errors
-    /// SPSC: [`AttachError::RoleTaken`] while another producer is alive. MPMC: [`AttachError::NoEntry`] if there are as
+    /// SPSC: [`AttachError::RoleTaken`] while another producer is alive. MPMC: [`AttachError::TooManyParticipants`] if there are as
     /// many participants as can be, [`AttachError::NoSpace`] if there is none for its lane.
     pub fn producer(&self) -> Result<Producer<T, K>, AttachError> {
         BytesProducer::attach(Arc::clone(&self.shared)).map(Producer::new)
@@ -169,7 +169,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// [`Frame::redeliveries`](super::Frame::redeliveries) of at least 1.
     ///
     /// # Errors
-    /// SPSC: [`AttachError::RoleTaken`] while another consumer is alive. MPMC: [`AttachError::NoEntry`].
+    /// SPSC: [`AttachError::RoleTaken`] while another consumer is alive. MPMC: [`AttachError::TooManyParticipants`].
     pub fn consumer(&self) -> Result<Consumer<T, K>, AttachError> {
         BytesConsumer::attach(Arc::clone(&self.shared)).map(Consumer::new)
     }
@@ -236,7 +236,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
     }
 
     /// Bytes of the ring.
-    pub fn capacity(&self) -> usize {
+    pub fn ring_bytes(&self) -> usize {
         self.shared.geometry().ring_bytes() as usize
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::park::Bell;
+use crate::park::EventCount;
 use crate::queue::{BytesConsumer, BytesProducer, Kind};
 use crate::typed::{Consumer, Message, Producer};
 
@@ -18,27 +18,27 @@ enum For<'a> {
 
 impl<'a> Interest<'a> {
     /// In messages: of a [`Consumer`] or [`BytesConsumer`], of any kind.
-    #[allow(private_bounds, reason = "sealed: how it looks is no one else's business")]
+    #[allow(private_bounds, reason = "sealed: how it attempts is no one else's business")]
     pub fn messages(consumer: &'a impl Messages) -> Self {
         Self(For::Messages(consumer))
     }
 
     /// In room for a message of `len` bytes: of a [`Producer`] or [`BytesProducer`], of any kind. A length that the queue
     /// never takes counts as ready.
-    #[allow(private_bounds, reason = "sealed: how it looks is no one else's business")]
+    #[allow(private_bounds, reason = "sealed: how it attempts is no one else's business")]
     pub fn room(producer: &'a mut impl Room, len: usize) -> Self {
         Self(For::Room(producer, len))
     }
 
-    pub(super) fn bell(&mut self) -> &Bell {
+    pub(super) fn event(&mut self) -> &EventCount {
         match &mut self.0 {
-            For::Messages(consumer) => consumer.bell(),
-            For::Room(producer, _) => producer.bell(),
+            For::Messages(consumer) => consumer.event(),
+            For::Room(producer, _) => producer.event(),
         }
     }
 
     /// Longest sleep without a look at who has died meanwhile: as for whoever waits for this alone.
-    pub(super) fn most_slice(&self) -> Duration {
+    pub(super) fn max_sleep(&self) -> Duration {
         match &self.0 {
             For::Messages(consumer) => consumer.watch_slice().min(Duration::from_millis(100)),
             For::Room(..) => Duration::from_millis(20),
@@ -53,11 +53,11 @@ impl<'a> Interest<'a> {
         }
     }
 
-    /// After so many looks.
-    pub(super) fn is_ready(&mut self, looks: u64) -> bool {
+    /// After so many attempts.
+    pub(super) fn is_ready(&mut self, attempts: u64) -> bool {
         match &mut self.0 {
-            For::Messages(consumer) => consumer.is_ready(looks),
-            For::Room(producer, len) => producer.is_ready(*len, looks),
+            For::Messages(consumer) => consumer.is_ready(attempts),
+            For::Room(producer, len) => producer.is_ready(*len, attempts),
         }
     }
 }
@@ -72,15 +72,15 @@ impl fmt::Debug for Interest<'_> {
 }
 
 trait Messages {
-    fn bell(&self) -> &Bell;
+    fn event(&self) -> &EventCount;
     fn watch_slice(&self) -> Duration;
     fn has_cause(&self) -> bool;
-    fn is_ready(&self, looks: u64) -> bool;
+    fn is_ready(&self, attempts: u64) -> bool;
 }
 
 impl<K: Kind> Messages for BytesConsumer<K> {
-    fn bell(&self) -> &Bell {
-        self.bell()
+    fn event(&self) -> &EventCount {
+        self.event()
     }
 
     fn watch_slice(&self) -> Duration {
@@ -91,14 +91,14 @@ impl<K: Kind> Messages for BytesConsumer<K> {
         self.has_cause()
     }
 
-    fn is_ready(&self, looks: u64) -> bool {
-        self.is_ready(looks)
+    fn is_ready(&self, attempts: u64) -> bool {
+        self.is_ready(attempts)
     }
 }
 
 impl<T: Message, K: Kind> Messages for Consumer<T, K> {
-    fn bell(&self) -> &Bell {
-        self.bytes().bell()
+    fn event(&self) -> &EventCount {
+        self.bytes().event()
     }
 
     fn watch_slice(&self) -> Duration {
@@ -109,41 +109,41 @@ impl<T: Message, K: Kind> Messages for Consumer<T, K> {
         self.bytes().has_cause()
     }
 
-    fn is_ready(&self, looks: u64) -> bool {
-        self.bytes().is_ready(looks)
+    fn is_ready(&self, attempts: u64) -> bool {
+        self.bytes().is_ready(attempts)
     }
 }
 
 trait Room {
-    fn bell(&self) -> &Bell;
+    fn event(&self) -> &EventCount;
     fn has_cause(&self) -> bool;
-    fn is_ready(&mut self, len: usize, looks: u64) -> bool;
+    fn is_ready(&mut self, len: usize, attempts: u64) -> bool;
 }
 
 impl<K: Kind> Room for BytesProducer<K> {
-    fn bell(&self) -> &Bell {
-        self.bell()
+    fn event(&self) -> &EventCount {
+        self.event()
     }
 
     fn has_cause(&self) -> bool {
         self.has_cause()
     }
 
-    fn is_ready(&mut self, len: usize, looks: u64) -> bool {
-        self.is_ready(len, looks)
+    fn is_ready(&mut self, len: usize, attempts: u64) -> bool {
+        self.is_ready(len, attempts)
     }
 }
 
 impl<T: Message, K: Kind> Room for Producer<T, K> {
-    fn bell(&self) -> &Bell {
-        self.bytes().bell()
+    fn event(&self) -> &EventCount {
+        self.bytes().event()
     }
 
     fn has_cause(&self) -> bool {
         self.bytes().has_cause()
     }
 
-    fn is_ready(&mut self, len: usize, looks: u64) -> bool {
-        self.bytes_mut().is_ready(len, looks)
+    fn is_ready(&mut self, len: usize, attempts: u64) -> bool {
+        self.bytes_mut().is_ready(len, attempts)
     }
 }

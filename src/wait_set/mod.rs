@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 pub use interest::Interest;
 
-use crate::park::{Bell, Canceller, ManyBells};
-use crate::wait::{self, Ended, Parking, Style, Until, Wait};
+use crate::park::{Canceller, EventCount, EventSet};
+use crate::wait::{self, Ended, Parking, Until, WaitConfig, WaitStrategy};
 
-/// Spin hints between two looks at everything.
+/// Spin hints between two attempts at everything.
 const PAUSE: u32 = 16;
 
 /// Waits until any of several queues has a message, or room.
@@ -47,22 +47,22 @@ const PAUSE: u32 = 16;
 ///
 /// What is ready is to be taken until there is nothing left, in one go or by waiting again: whoever is woken for a message and
 /// leaves it there may have been woken in somebody else's place, who is then told up to 100 ms late. Ready means *may be*: another consumer can be quicker, and a queue that is closed
-/// or damaged is ready, for its next `try_*` says so. A consumer that
-/// [ends with its producers](crate::BytesConsumer::end_with_producers) is ready when they have gone.
+/// or corrupted is ready, for its next `try_*` says so. A consumer that
+/// [ends with its producers](crate::BytesConsumer::end_when_disconnected) is ready when they have gone.
 ///
 /// Up to 127 queues are slept on at once with one system call (`futex_waitv`, Linux 5.16). More, and any number on older
 /// kernels, are slept on in turn, a millisecond each, so that a wake may come a millisecond late.
 #[derive(Default)]
 pub struct WaitSet {
-    style: Style,
-    /// The bells of the interests, and behind them the set's own, which cancellers ring.
-    bells: Vec<Bell>,
-    own: Bell,
+    wait_config: WaitConfig,
+    /// The eventcounts of the interests, and behind them the set's own, which cancellers ring.
+    events: Vec<EventCount>,
+    own: EventCount,
     ready: Vec<usize>,
 }
 
 impl WaitSet {
-    /// A set that waits as [`Wait::default`] says.
+    /// A set that waits as [`WaitStrategy::default`] says.
     pub fn new() -> Self {
         Self::default()
     }
@@ -100,39 +100,39 @@ impl WaitSet {
     }
 
     /// How this set waits; what its handles are told is theirs.
-    pub fn set_wait(&mut self, wait: Wait) {
-        self.style.set(wait);
+    pub fn set_wait_strategy(&mut self, wait: WaitStrategy) {
+        self.wait_config.set(wait);
     }
 
     /// Whether a signal handler that runs while this set sleeps ends its call with [`WaitError::Interrupted`]; if not, which
     /// is the default, the call goes on waiting.
     pub fn set_interruptible(&mut self, interruptible: bool) {
-        self.style.set_interruptible(interruptible);
+        self.wait_config.set_interruptible(interruptible);
     }
 
     /// Ends this set's waits from elsewhere.
     pub fn canceller(&self) -> Canceller {
-        self.style.canceller(&self.own)
+        self.wait_config.canceller(&self.own)
     }
 
     fn wait_until(&mut self, interests: &mut [Interest<'_>], until: Until) -> Result<&[usize], WaitError> {
-        let Self { style, bells, own, ready } = self;
-        bells.clear();
-        bells.extend(interests.iter_mut().map(|interest| interest.bell().clone()));
-        bells.push(own.clone());
-        let parking = Parking { bell: &ManyBells(bells), style, most_slice: Duration::MAX };
-        let done = wait::wait(until, PAUSE, &parking, |looks| {
+        let Self { wait_config, events, own, ready } = self;
+        events.clear();
+        events.extend(interests.iter_mut().map(|interest| interest.event().clone()));
+        events.push(own.clone());
+        let parking = Parking { event: &EventSet(events), wait_config, max_sleep: Duration::MAX };
+        let done = wait::wait(until, PAUSE, &parking, |attempts| {
             ready.clear();
             let all = interests.iter_mut().enumerate();
-            ready.extend(all.filter_map(|(index, interest)| interest.is_ready(looks).then_some(index)));
-            if ready.is_empty() && wait::is_about_to_sleep(looks) {
-                let most = interests.iter().map(Interest::most_slice).min();
-                style.set_watch(most.unwrap_or(Duration::MAX));
+            ready.extend(all.filter_map(|(index, interest)| interest.is_ready(attempts).then_some(index)));
+            if ready.is_empty() && wait::is_before_park(attempts) {
+                let most = interests.iter().map(Interest::max_sleep).min();
+                wait_config.set_watch(most.unwrap_or(Duration::MAX));
             }
             (!ready.is_empty()).then_some(())
         });
         // The mappings of queues that are not waited for any more need not be kept.
-        bells.clear();
+        events.clear();
         if done == Err(Ended::Timeout) {
             // What cannot see to the dead says so when it is called.
             let with_cause = interests.iter().enumerate().filter(|(_, interest)| interest.has_cause());

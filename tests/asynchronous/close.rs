@@ -47,7 +47,7 @@ fn a_stream_ends_mpmc() {
 
 /// All that wait are told, though a ring notifies one of them.
 #[test]
-fn everybody_is_told() {
+fn all_waiters_are_told() {
     let dir = directory();
     let queue = create::<Mpmc>(&dir.path().join("q"), 4096);
     let consumers: Vec<_> = (0..20).map(|_| AsyncConsumer::new(queue.consumer().unwrap()).unwrap()).collect();
@@ -72,7 +72,7 @@ fn the_last_producer_ends_it() {
     let producer = queue.producer().unwrap();
     let mut stays = AsyncConsumer::new(queue.consumer().unwrap()).unwrap();
     let mut ends = AsyncConsumer::new(queue.consumer().unwrap()).unwrap();
-    ends.get_ref().end_with_producers(true);
+    ends.get_ref().end_when_disconnected(true);
     let (_, noop) = Wakes::waker();
     assert!(stays.poll_recv(&mut Context::from_waker(&noop)).is_pending());
     let (wakes, waker) = Wakes::waker();

@@ -26,7 +26,7 @@ fn next<K: Kind, R>(
 
 /// Whoever committed it was killed before it could ring: the slice ends, and the task looks.
 #[test]
-fn a_message_for_which_nobody_rings_comes_all_the_same() {
+fn a_message_without_a_wake_is_delivered_anyway() {
     let dir = directory();
     let path = dir.path().join("q");
     let mut consumer = AsyncConsumer::new(create::<Spsc>(&path, 4096).consumer().unwrap()).unwrap();

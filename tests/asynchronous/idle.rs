@@ -19,8 +19,8 @@ fn used() -> Duration {
 
 /// A task that waits is woken when a slice ends and not otherwise; one that waits no longer costs nothing.
 #[test]
-fn who_waits_is_woken_ten_times_a_second() {
-    let said = in_child("asynchronous::idle::who_waits_is_woken_ten_times_a_second", || {
+fn a_waiter_is_woken_ten_times_a_second() {
+    let said = in_child("asynchronous::idle::a_waiter_is_woken_ten_times_a_second", || {
         let dir = directory();
         let queue = create::<Spsc>(&dir.path().join("q"), 4096);
         let mut consumer = AsyncConsumer::new(queue.consumer().unwrap()).unwrap();

@@ -33,7 +33,7 @@ const MESSAGES: u64 = 5000;
 fn a_thousand_tasks_wait_for_four_queues() {
     in_child("asynchronous::many_tasks::a_thousand_tasks_wait_for_four_queues", || {
         let dir = directory();
-        let options = Options::new().capacity(1 << 12).participants(TASKS as usize + 8);
+        let options = Options::new().ring_bytes(1 << 12).max_participants(TASKS as usize + 8);
         let received = run(async move {
             let (mut receiving, mut sending) = (Vec::new(), Vec::new());
             for queue in 0..QUEUES {

@@ -2,7 +2,7 @@ use std::task::Context;
 use std::time::{Duration, Instant};
 
 use ringway::asynchronous::AsyncConsumer;
-use ringway::{Mpmc, Wait};
+use ringway::{Mpmc, WaitStrategy};
 
 use super::tools::{Wakes, create};
 use crate::common::{Running, child_argument, child_of, directory};
@@ -18,7 +18,7 @@ fn what_a_task_was_woken_for_and_does_not_take_reaches_a_sleeper() {
     if let Some(directory) = child_argument(test) {
         let consumer = super::tools::open::<Mpmc>(&directory.join("there")).consumer().unwrap();
         let mut back = super::tools::open::<Mpmc>(&directory.join("back")).producer().unwrap();
-        consumer.set_wait(Wait::Park);
+        consumer.set_wait_strategy(WaitStrategy::Park);
         for frame in consumer.iter() {
             back.send(&frame.unwrap()).unwrap();
         }

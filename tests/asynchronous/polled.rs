@@ -30,7 +30,7 @@ fn watch(descriptor: &impl AsFd) -> Epoll {
     epoll
 }
 
-/// Sends in bursts, at random, and waits for an answer now and then, so that the receiver is idle often.
+/// ProducerHandle in bursts, at random, and waits for an answer now and then, so that the receiver is idle often.
 fn send<K: Kind>(directory: &std::path::Path) {
     let mut producer = PollProducer::new(open::<K>(&directory.join("there")).producer().unwrap()).unwrap();
     let answers = open::<K>(&directory.join("back")).consumer().unwrap();

@@ -14,7 +14,7 @@ fn fill<K: Kind>(producer: &mut AsyncProducer<ringway::BytesProducer<K>>) -> u64
     (0..).find(|_| matches!(producer.get_mut().try_send(&[7; 64]), Err(SendError::Full))).unwrap()
 }
 
-fn who_waits_for_room_is_woken_when_there_is_some<K: Kind>() {
+fn a_producer_that_waits_for_room_is_woken<K: Kind>() {
     let dir = directory();
     let queue = create::<K>(&dir.path().join("q"), 4096);
     let mut producer = AsyncProducer::new(queue.producer().unwrap()).unwrap();
@@ -48,12 +48,12 @@ fn who_waits_for_room_is_woken_when_there_is_some<K: Kind>() {
 
 #[test]
 fn room_spsc() {
-    who_waits_for_room_is_woken_when_there_is_some::<Spsc>();
+    a_producer_that_waits_for_room_is_woken::<Spsc>();
 }
 
 #[test]
 fn room_mpmc() {
-    who_waits_for_room_is_woken_when_there_is_some::<Mpmc>();
+    a_producer_that_waits_for_room_is_woken::<Mpmc>();
 }
 
 /// More than fits at once, in batches and one by one, typed and not.
@@ -62,7 +62,8 @@ fn all_of_many_are_sent_in_order() {
     let dir = directory();
     // SAFETY: nobody else knows the file.
     let queue = unsafe {
-        Queue::<u64>::create_with(dir.path().join("typed"), &ringway::Options::new().capacity(4096)).unwrap()
+        Queue::<u64>::create_with(dir.path().join("typed"), &ringway::Options::new().ring_bytes(4096))
+            .unwrap()
     };
     let bytes = create::<Mpmc>(&dir.path().join("bytes"), 4096);
     run(async move {

@@ -13,7 +13,7 @@ use crate::common::HANGS;
 /// A new queue of so many bytes.
 pub(crate) fn create<K: Kind>(path: &Path, capacity: usize) -> BytesQueue<K> {
     // SAFETY: nobody but this test and its children knows the file.
-    unsafe { BytesQueue::create_with(path, &Options::new().capacity(capacity)) }.unwrap()
+    unsafe { BytesQueue::create_with(path, &Options::new().ring_bytes(capacity)) }.unwrap()
 }
 
 /// An existing one.

@@ -81,7 +81,7 @@ fn a_file_that_is_cut_short() {
 #[test]
 fn a_file_that_is_too_long() {
     for (_, _, error) in refused_images(|image| image.0.push(0)) {
-        let OpenError::Damaged { field: "file length", found, .. } = error else { panic!("{error:?}") };
+        let OpenError::Corrupted { field: "file length", found, .. } = error else { panic!("{error:?}") };
         assert_says(&error, &["file length", &format!("{found:#x}"), "create it anew"]);
     }
 }
@@ -108,7 +108,7 @@ fn another_version() {
 
 #[test]
 fn another_endianness() {
-    // As such a machine writes it: every number reversed. It must be told from another version, and from damage.
+    // As such a machine writes it: every number reversed. It must be told from another version, and from corruption.
     let change = |image: &mut Image| {
         for word in [at::VERSION, at::ENDIAN, at::KIND, at::FRAMING] {
             image.put_u32(word, image.u32_at(word).swap_bytes());
@@ -134,7 +134,7 @@ fn an_endianness_that_is_none() {
         };
         for (_, _, error) in refused_images(change) {
             assert!(
-                matches!(error, OpenError::Damaged { field: "endian", found, .. } if found == u64::from(tag))
+                matches!(error, OpenError::Corrupted { field: "endian", found, .. } if found == u64::from(tag))
             );
         }
     }
@@ -144,7 +144,7 @@ fn an_endianness_that_is_none() {
 fn a_header_that_was_never_finished() {
     for ready in [0, 1, u64::MAX] {
         for (_, _, error) in refused_images(|image| image.put_u64(at::READY, ready)) {
-            assert!(matches!(error, OpenError::Unfinished { .. }), "{error:?}");
+            assert!(matches!(error, OpenError::Incomplete { .. }), "{error:?}");
             assert_says(&error, &["never completed", "remove the file", "create it anew"]);
         }
     }
@@ -169,8 +169,8 @@ fn a_checksum_that_does_not_fit() {
     // The checksum itself, and something under it.
     for byte in [at::CHECKSUM, at::CHECKSUM + 7, at::CAPACITY, at::NAME, at::CHECKSUM - 1] {
         for (_, _, error) in refused_images(|image| image.0[byte] ^= 0x10) {
-            assert!(matches!(error, OpenError::Damaged { field: "checksum", .. }), "{byte:#x}: {error:?}");
-            assert_says(&error, &["header is damaged", "`checksum`", "remove the file", "create it anew"]);
+            assert!(matches!(error, OpenError::Corrupted { field: "checksum", .. }), "{byte:#x}: {error:?}");
+            assert_says(&error, &["header is corrupted", "`checksum`", "remove the file", "create it anew"]);
         }
     }
 }

@@ -39,7 +39,7 @@ fn header_fields_that_cannot_be() {
             image.seal();
         };
         for (name, _, error) in refused_images(change) {
-            let OpenError::Damaged { field, .. } = error else {
+            let OpenError::Corrupted { field, .. } = error else {
                 panic!("{name}: {value:#x} at {offset:#x}: {error:?}")
             };
             assert!(
@@ -48,7 +48,7 @@ fn header_fields_that_cannot_be() {
             );
             assert_says(
                 &error,
-                &["header is damaged", &format!("`{field}`"), "remove the file", "create it anew"],
+                &["header is corrupted", &format!("`{field}`"), "remove the file", "create it anew"],
             );
         }
     }
@@ -62,7 +62,7 @@ fn framings_that_cannot_be() {
             image.seal();
         };
         for (_, _, error) in refused_images(change) {
-            let OpenError::Damaged { field, found, .. } = error else { panic!("{error:?}") };
+            let OpenError::Corrupted { field, found, .. } = error else { panic!("{error:?}") };
             assert_eq!((field, found), ("framing", framing.into()));
             assert_says(&error, &["`framing`", &format!("{framing:#x}")]);
         }
@@ -73,7 +73,7 @@ fn framings_that_cannot_be() {
         image.seal();
     };
     for (_, _, error) in refused_images(change) {
-        assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
+        assert!(matches!(error, OpenError::Corrupted { .. }), "{error:?}");
     }
 }
 
@@ -84,7 +84,7 @@ fn names_that_are_no_text() {
         image.seal();
     };
     for (_, _, error) in refused_images(change) {
-        assert!(matches!(error, OpenError::Damaged { field: "name_len", .. }), "{error:?}");
+        assert!(matches!(error, OpenError::Corrupted { field: "name_len", .. }), "{error:?}");
     }
 }
 
@@ -130,9 +130,9 @@ fn no_single_number_can_break_the_header() {
                 };
                 match (open_bytes(&path), open_typed::<Tick>(&path), open_typed::<Point>(&path)) {
                     (
-                        Err(OpenError::Damaged { .. }),
-                        Err(OpenError::Damaged { .. }),
-                        Err(OpenError::Damaged { .. }),
+                        Err(OpenError::Corrupted { .. }),
+                        Err(OpenError::Corrupted { .. }),
+                        Err(OpenError::Corrupted { .. }),
                     ) => {}
                     _ if consistent => {}
                     other => panic!("{name}: {value:#x} at {field:#x}: {other:?}"),
@@ -195,14 +195,14 @@ fn shared_words_that_cannot_be() {
                 let queue = open_bytes(&path).unwrap();
                 // Many a wrong number is a possible one, and some are noticed only later. What is promised is that
                 // nothing panics, hangs, or reads what is not there.
-                let mut damaged = Vec::new();
+                let mut corrupted = Vec::new();
                 match queue.producer() {
                     Ok(mut producer) => match producer.try_send(&[1; 24]) {
-                        Ok(()) | Err(SendError::Full | SendError::Exhausted) => {}
-                        Err(error @ SendError::Damaged(_)) => damaged.push(error.to_string()),
+                        Ok(()) | Err(SendError::Full | SendError::PositionsExhausted) => {}
+                        Err(error @ SendError::Corrupted(_)) => corrupted.push(error.to_string()),
                         Err(other) => panic!("{name}: {value:#x} at {word:#x}: {other:?}"),
                     },
-                    Err(error @ AttachError::Damaged(_)) => damaged.push(error.to_string()),
+                    Err(error @ AttachError::Corrupted(_)) => corrupted.push(error.to_string()),
                     Err(other) => panic!("{name}: {value:#x} at {word:#x}: {other:?}"),
                 }
                 match queue.consumer() {
@@ -216,22 +216,25 @@ fn shared_words_that_cannot_be() {
                                 assert!(frame.redeliveries() >= 1, "{name}: {value:#x} at {word:#x}");
                             }
                             Err(RecvError::Empty) => break,
-                            Err(error @ RecvError::Damaged(_)) => {
-                                damaged.push(error.to_string());
+                            Err(error @ RecvError::Corrupted(_)) => {
+                                corrupted.push(error.to_string());
                                 break;
                             }
                             Err(other) => panic!("{name}: {value:#x} at {word:#x}: {other:?}"),
                         }
                     },
-                    Err(error @ AttachError::Damaged(_)) => damaged.push(error.to_string()),
+                    Err(error @ AttachError::Corrupted(_)) => corrupted.push(error.to_string()),
                     Err(other) => panic!("{name}: {value:#x} at {word:#x}: {other:?}"),
                 }
-                for text in &damaged {
-                    assert_says(&text, &[path.to_str().unwrap(), "damaged", "impossible", "create it anew"]);
+                for text in &corrupted {
+                    assert_says(
+                        &text,
+                        &[path.to_str().unwrap(), "corrupted", "impossible", "create it anew"],
+                    );
                 }
                 // The owner's own cursor beyond any position is always noticed.
                 if word == at::TAIL && value > 1 << 62 {
-                    assert!(!damaged.is_empty(), "{name}: {value:#x} at {word:#x} went unnoticed");
+                    assert!(!corrupted.is_empty(), "{name}: {value:#x} at {word:#x} went unnoticed");
                 }
             }
         }

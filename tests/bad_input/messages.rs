@@ -82,9 +82,9 @@ fn a_message_that_is_too_large() {
     check(producer.try_send(&bad).unwrap_err(), (max + 1, max));
     check(producer.send(&bad).unwrap_err(), (max + 1, max));
     check(producer.send_timeout(&bad, wait).unwrap_err(), (max + 1, max));
-    check(producer.try_claim(max + 1).map(drop).unwrap_err(), (max + 1, max));
-    check(producer.claim(usize::MAX).map(drop).unwrap_err(), (usize::MAX, max));
-    check(producer.claim_timeout(1 << 62, wait).map(drop).unwrap_err(), (1 << 62, max));
+    check(producer.try_reserve(max + 1).map(drop).unwrap_err(), (max + 1, max));
+    check(producer.reserve(usize::MAX).map(drop).unwrap_err(), (usize::MAX, max));
+    check(producer.reserve_timeout(1 << 62, wait).map(drop).unwrap_err(), (1 << 62, max));
     check(producer.try_send_many(&[&bad]).unwrap_err(), (max + 1, max));
     check(producer.send_many(&[&[3][..], &bad]).unwrap_err(), (max + 1, max));
     // Nothing of all that was sent but the message before the bad one; the queue goes on working.
@@ -130,9 +130,9 @@ fn a_message_of_another_length() {
         check(producer.try_send(&bad).unwrap_err(), (len, 24));
         check(producer.send(&bad).unwrap_err(), (len, 24));
         check(producer.send_timeout(&bad, Duration::from_secs(60)).unwrap_err(), (len, 24));
-        check(producer.claim(len).map(drop).unwrap_err(), (len, 24));
+        check(producer.reserve(len).map(drop).unwrap_err(), (len, 24));
         check(producer.try_send_many(&[&bad]).unwrap_err(), (len, 24));
-        check(producer.batch().unwrap().try_claim(len).map(drop).unwrap_err(), (len, 24));
+        check(producer.batch().unwrap().try_reserve(len).map(drop).unwrap_err(), (len, 24));
     }
     assert!(matches!(consumer.try_recv(), Err(RecvError::Empty)));
 

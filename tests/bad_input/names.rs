@@ -117,7 +117,7 @@ fn names_that_name_no_file() {
         for error in
             [create_bytes(name, &small()).unwrap_err(), create_typed::<Tick>(name, &small()).unwrap_err()]
         {
-            assert!(matches!(error, CreateError::BadName { .. }), "{name:?}: {error:?}");
+            assert!(matches!(error, CreateError::InvalidName { .. }), "{name:?}: {error:?}");
             assert_says(&error, &["cannot create", found, advice]);
         }
         for error in [
@@ -125,10 +125,10 @@ fn names_that_name_no_file() {
             open_typed::<Tick>(name).unwrap_err(),
             open_or_create_bytes(name).unwrap_err(),
         ] {
-            assert!(matches!(error, OpenError::BadName { .. }), "{name:?}: {error:?}");
+            assert!(matches!(error, OpenError::InvalidName { .. }), "{name:?}: {error:?}");
             assert_says(&error, &["cannot open", found, advice]);
         }
-        assert!(matches!(unlink(name), Err(UnlinkError::Open(OpenError::BadName { .. }))));
+        assert!(matches!(unlink(name), Err(UnlinkError::Open(OpenError::InvalidName { .. }))));
     }
     assert_eq!(names_in(dir.path()), [""; 0]);
     assert_eq!(names_in(Path::new(".")), before);

@@ -124,7 +124,7 @@ fn only_queues_are_unlinked() {
 }
 
 #[test]
-fn an_unlinked_queue_takes_nobody_any_more() {
+fn an_unlinked_queue_refuses_participants() {
     let dir = directory();
     let (path, other) = (dir.path().join("queue"), dir.path().join("another name of it"));
     fn check_attach<P: std::fmt::Debug>(result: Result<P, AttachError>, path: &Path) {

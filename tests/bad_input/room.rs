@@ -29,22 +29,22 @@ fn options_that_cannot_be() {
             "`fixed_size` needs a type without out-of-line data",
             "`Tick` has some",
         ),
-        (bytes(Options::new().capacity(usize::MAX)), &usize::MAX.to_string(), "at most 17592186044416"),
-        (typed(Options::new().capacity((1 << 44) + 1)), "17592186044417", "at most 17592186044416"),
+        (bytes(Options::new().ring_bytes(usize::MAX)), &usize::MAX.to_string(), "at most 17592186044416"),
+        (typed(Options::new().ring_bytes((1 << 44) + 1)), "17592186044417", "at most 17592186044416"),
         (bytes(small().start_position(4)), "start position 4", "no frame boundary"),
     ];
     for (error, found, expected) in cases {
-        assert!(matches!(error, CreateError::BadOptions { .. }), "{error:?}");
+        assert!(matches!(error, CreateError::InvalidOptions { .. }), "{error:?}");
         assert_says(&error, &["cannot create", found, expected]);
         assert_eq!(names_in(dir.path()), [""; 0]);
     }
     // Bad options are bad whether the queue exists or not.
     // SAFETY: as in `create_bytes`.
     let error = unsafe { BytesQueue::open_or_create_with(&path, &small().fixed_len(0)) }.unwrap_err();
-    assert!(matches!(error, OpenError::Create(CreateError::BadOptions { .. })), "{error:?}");
+    assert!(matches!(error, OpenError::Create(CreateError::InvalidOptions { .. })), "{error:?}");
     // SAFETY: as in `create_bytes`.
     let error = unsafe { Queue::<Tick>::open_or_create_with(&path, &small().fixed_len(8)) }.unwrap_err();
-    assert!(matches!(error, OpenError::Create(CreateError::BadOptions { .. })), "{error:?}");
+    assert!(matches!(error, OpenError::Create(CreateError::InvalidOptions { .. })), "{error:?}");
     assert_eq!(names_in(dir.path()), [""; 0]);
 }
 
@@ -68,21 +68,21 @@ fn options_under_which_no_message_fits() {
     let memfd = |options: &Options| unsafe { Queue::<Large>::create_memfd(options) }.map(drop);
     for create in [&create as &dyn Fn(&Options) -> Result<(), CreateError>, &create_mpmc, &memfd] {
         for capacity in [0, 1, 4096, 1 << 15, 1 << 16] {
-            let error = create(&Options::new().capacity(capacity)).unwrap_err();
-            assert!(matches!(error, CreateError::BadOptions { .. }), "{error:?}");
+            let error = create(&Options::new().ring_bytes(capacity)).unwrap_err();
+            assert!(matches!(error, CreateError::InvalidOptions { .. }), "{error:?}");
             assert_says(&error, &["a message of type `Large` takes 32776 bytes", "ask for a capacity of"]);
             assert_eq!(names_in(dir.path()), [""; 0]);
         }
-        create(&Options::new().capacity(1 << 17)).unwrap();
+        create(&Options::new().ring_bytes(1 << 17)).unwrap();
         let _ = unlink(&path);
     }
     // As small as it gets: `Tick` has 16 bytes.
-    let error = create_typed::<Tick>(&path, &Options::new().capacity(1)).unwrap_err();
+    let error = create_typed::<Tick>(&path, &Options::new().ring_bytes(1)).unwrap_err();
     assert_says(&error, &["cannot create", "`Tick`", "at most 8", "ask for a capacity of"]);
     // What is asked for then is enough.
     let enough: usize =
         error.to_string().rsplit_once("capacity of ").unwrap().1.split(' ').next().unwrap().parse().unwrap();
-    let queue = create_typed::<Tick>(&path, &Options::new().capacity(enough)).unwrap();
+    let queue = create_typed::<Tick>(&path, &Options::new().ring_bytes(enough)).unwrap();
     queue.producer().unwrap().send(&Tick { symbol: String::new(), prices: vec![] }).unwrap();
     unlink(&path).unwrap();
     assert_eq!(names_in(dir.path()), [""; 0]);
@@ -90,37 +90,37 @@ fn options_under_which_no_message_fits() {
 
 #[test]
 fn sizes_that_are_rounded_and_options_that_are_ignored_are_noted() {
-    use ringway::{Notice, mpmc};
+    use ringway::{Warning, mpmc};
     let dir = directory();
     let path = dir.path().join("queue");
-    let asked = Options::new().capacity(5000).links(100).participants(3);
+    let asked = Options::new().ring_bytes(5000).max_messages(100).max_participants(3);
     // SAFETY: as in `create_bytes`.
     let queue = unsafe { mpmc::BytesQueue::create_with(&path, &asked) }.unwrap();
-    let rounded = |option, asked, made| Notice::Rounded { option, asked, made };
-    assert_eq!(queue.notices(), [rounded("capacity", 5000, 8192), rounded("links", 100, 128)]);
-    assert_eq!(queue.capacity(), 8192);
-    assert!(queue.notices()[0].to_string().contains("5000 was asked for, and the queue has 8192"));
+    let rounded = |option, asked, made| Warning::Rounded { option, asked, made };
+    assert_eq!(queue.warnings(), [rounded("capacity", 5000, 8192), rounded("links", 100, 128)]);
+    assert_eq!(queue.ring_bytes(), 8192);
+    assert!(queue.warnings()[0].to_string().contains("5000 was asked for, and the queue has 8192"));
     // The same again is no news but for that; what differs is.
     // SAFETY: as in `create_bytes`.
     let again = unsafe { mpmc::BytesQueue::open_or_create_with(&path, &asked) }.unwrap();
-    assert_eq!(again.notices(), queue.notices());
-    let others = Options::new().capacity(1 << 20).max_redeliveries(3);
+    assert_eq!(again.warnings(), queue.warnings());
+    let others = Options::new().ring_bytes(1 << 20).max_redeliveries(3);
     // SAFETY: as in `create_bytes`.
     let other = unsafe { mpmc::BytesQueue::open_with(&path, &others) }.unwrap();
-    let ignored = |option, asked, found| Notice::Ignored { option, asked, found };
-    assert_eq!(other.notices(), [ignored("capacity", 1 << 20, 8192), ignored("max_redeliveries", 3, 0)]);
-    assert!(other.notices()[0].to_string().contains("was ignored, since the queue exists already"));
+    let ignored = |option, asked, found| Warning::Ignored { option, asked, found };
+    assert_eq!(other.warnings(), [ignored("capacity", 1 << 20, 8192), ignored("max_redeliveries", 3, 0)]);
+    assert!(other.warnings()[0].to_string().contains("was ignored, since the queue exists already"));
     // What is not said is not compared.
     // SAFETY: as in `create_bytes`.
-    assert_eq!(unsafe { mpmc::BytesQueue::open(&path) }.unwrap().notices(), []);
-    let typed = create_typed::<Point>(dir.path().join("typed"), &Options::new().capacity(100)).unwrap();
-    assert_eq!(typed.notices(), [rounded("capacity", 100, 96)]);
+    assert_eq!(unsafe { mpmc::BytesQueue::open(&path) }.unwrap().warnings(), []);
+    let typed = create_typed::<Point>(dir.path().join("typed"), &Options::new().ring_bytes(100)).unwrap();
+    assert_eq!(typed.warnings(), [rounded("capacity", 100, 96)]);
 }
 
 /// Creating in `directory` must fail for lack of room and leave nothing.
 fn assert_no_room(directory: &Path, capacity: usize) {
     let path = directory.join("queue");
-    let options = Options::new().capacity(capacity);
+    let options = Options::new().ring_bytes(capacity);
     let mut errors = vec![
         create_bytes(&path, &options).unwrap_err(),
         create_bytes(&path, &options.clone().fixed_len(64)).unwrap_err(),
@@ -207,13 +207,13 @@ fn unmount(directory: &Path) {
 fn assert_too_large(dir: &Path) {
     use ringway::mpmc;
     let path = dir.join("queue");
-    let large = Options::new().capacity(1 << 20);
+    let large = Options::new().ring_bytes(1 << 20);
     // SAFETY: as in `create_bytes`.
     let memfd = unsafe { BytesQueue::create_memfd(&large) };
     // SAFETY: as in `create_bytes`.
     let opened = unsafe { BytesQueue::open_or_create_with(&path, &large) };
     // SAFETY: as in `create_bytes`. It is the links that take the space.
-    let links = unsafe { mpmc::BytesQueue::create_with(&path, &Options::new().links(1 << 20)) };
+    let links = unsafe { mpmc::BytesQueue::create_with(&path, &Options::new().max_messages(1 << 20)) };
     let Err(OpenError::Create(opened)) = opened else { panic!("{opened:?}") };
     for error in [
         create_bytes(&path, &large).unwrap_err(),
@@ -290,7 +290,7 @@ fn a_limit_on_file_sizes_in_the_middle_of_work() {
         use ringway::mpmc;
         let dir = directory();
         let path = dir.path().join("queue");
-        let options = Options::new().capacity(1 << 20).max_redeliveries(1);
+        let options = Options::new().ring_bytes(1 << 20).max_redeliveries(1);
         // SAFETY: as in `create_bytes`.
         let queue = unsafe { mpmc::BytesQueue::create_with(&path, &options) }.unwrap();
         queue.producer().unwrap().send(b"poison").unwrap();

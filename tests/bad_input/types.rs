@@ -15,7 +15,7 @@ fn messages_less_aligned_than_their_type() {
         image.seal();
         image.write(&path);
         let error = open_typed::<T>(&path).unwrap_err();
-        assert!(matches!(error, OpenError::Damaged { found, .. } if found == align), "{align}: {error:?}");
+        assert!(matches!(error, OpenError::Corrupted { found, .. } if found == align), "{align}: {error:?}");
         assert_says(&error, &["alignment", &format!("{align:#x}")]);
         assert_eq!(std::fs::read(&path).unwrap(), image.0);
     }
@@ -46,7 +46,7 @@ fn messages_of_another_size_than_their_type() {
     image.seal();
     image.write(&path);
     let error = open_typed::<Point>(&path).unwrap_err();
-    assert!(matches!(error, OpenError::Damaged { found: 24, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Corrupted { found: 24, .. }), "{error:?}");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn another_kind_of_queue() {
         image.seal();
         image.write(&path);
         let error = refused_by(&path, |_| None);
-        assert!(matches!(error, OpenError::Damaged { field: "delivery", .. }), "{error:?}");
+        assert!(matches!(error, OpenError::Corrupted { field: "delivery", .. }), "{error:?}");
     }
 }
 

@@ -9,7 +9,8 @@ use ringway::{OpenError, Options, UnlinkError};
 use super::both::wait_for;
 use crate::KINDS;
 use crate::process::{
-    Child, End, Giver, GiverNotes, History, Outcome, Place, Random, Shape, Stream, Taker, Words, ensure,
+    Child, End, History, Outcome, ProducerNotes, Random, Shape, Stream, TestConsumer, TestDir, TestProducer,
+    Words, ensure,
 };
 
 /// Some rounds of opening, attaching and detaching take about so long.
@@ -23,13 +24,13 @@ fn some_time(random: &mut Random) -> End {
 /// Producers that open, attach, send a little and detach, over and over.
 pub(crate) fn producer_dies(kills: u64) -> Outcome {
     for kind in [KINDS[0], KINDS[4]] {
-        let place = Place::new()?;
+        let place = TestDir::new()?;
         let queue = kind.create(&place)?;
         let consumer = queue.consumer()?;
-        let notes = GiverNotes::new();
+        let notes = ProducerNotes::new();
         let mut random = Random::new(4);
         let stream = Stream::new(kind.shape, 0);
-        let mut taker = Taker::new(&consumer, stream, &(), 3, Random::new(5));
+        let mut test_consumer = TestConsumer::new(&consumer, stream, &(), 3, Random::new(5));
         let (mut first, mut sessions) = (0, 0);
         for round in 0..kills / 2 {
             notes.reset(first);
@@ -39,12 +40,12 @@ pub(crate) fn producer_dies(kills: u64) -> Outcome {
             let doubt = notes.doubt();
             sessions += u64::from(doubt.sent > first);
             first = doubt.resume;
-            taker.stream.doubt(doubt)?;
-            taker.drain()?;
-            taker.stream.settle()?;
+            test_consumer.stream.doubt(doubt)?;
+            test_consumer.drain()?;
+            test_consumer.stream.settle()?;
         }
         println!("     {}: {} kills, {sessions} of them after a message", kind.name, kills / 2);
-        drop(taker);
+        drop(test_consumer);
         drop(consumer);
         kind.is_whole(&queue)?;
         place.leave()?;
@@ -52,47 +53,54 @@ pub(crate) fn producer_dies(kills: u64) -> Outcome {
     Ok(())
 }
 
-fn come_and_go(place: &Place, shape: Shape, notes: &GiverNotes, first: u64, salt: u64, end: End) -> Outcome {
+fn come_and_go(
+    place: &TestDir,
+    shape: Shape,
+    notes: &ProducerNotes,
+    first: u64,
+    salt: u64,
+    end: End,
+) -> Outcome {
     end.arm();
     let mut next = first;
     loop {
         let producer = place.open()?.producer()?;
-        let mut giver = Giver::new(producer, shape, next, notes, Random::new(salt ^ next));
+        let mut test_producer = TestProducer::new(producer, shape, next, notes, Random::new(salt ^ next));
         for _ in 0..salt % 3 {
-            giver.try_one()?;
+            test_producer.try_one()?;
         }
-        next = giver.next();
+        next = test_producer.next();
     }
 }
 
 /// Consumers that open, attach, take a little, release it and detach, over and over.
 pub(crate) fn consumer_dies(kills: u64) -> Outcome {
     for kind in [KINDS[0].telling(), KINDS[4]] {
-        let place = Place::new()?;
+        let place = TestDir::new()?;
         let queue = kind.create(&place)?;
-        let notes = GiverNotes::new();
-        let mut giver = Giver::new(queue.producer()?, kind.shape, 0, &notes, Random::new(6));
+        let notes = ProducerNotes::new();
+        let mut test_producer = TestProducer::new(queue.producer()?, kind.shape, 0, &notes, Random::new(6));
         let mut history = History::new();
         let mut random = Random::new(7);
         for round in 0..kills / 2 {
-            while giver.try_one()? {}
+            while test_producer.try_one()? {}
             let start = history.stream(kind.shape);
             let end = some_time(&mut random);
-            let child = Child::fork(|| look_in(&place, start, &history, round, end));
+            let child = Child::fork(|| inspect(&place, start, &history, round, end));
             end.carry_out(child, || true, || Ok(false))?;
-            history.death(giver.next())?;
+            history.death(test_producer.next())?;
             if random.below(3) == 0 {
                 let consumer = queue.consumer()?;
                 let stream = history.stream(kind.shape);
                 History::take_all(
-                    &mut Taker::new(&consumer, stream, &history, 3, Random::new(round)),
-                    giver.next(),
+                    &mut TestConsumer::new(&consumer, stream, &history, 3, Random::new(round)),
+                    test_producer.next(),
                 )?;
-                history.clear(giver.next());
+                history.clear(test_producer.next());
             }
         }
-        println!("     {}: {} kills, {} messages sent", kind.name, kills / 2, giver.next());
-        drop(giver);
+        println!("     {}: {} kills, {} messages sent", kind.name, kills / 2, test_producer.next());
+        drop(test_producer);
         drop(queue.consumer()?);
         let consumer = queue.consumer()?;
         while consumer.try_recv().is_ok() {}
@@ -103,23 +111,23 @@ pub(crate) fn consumer_dies(kills: u64) -> Outcome {
     Ok(())
 }
 
-fn look_in(place: &Place, mut stream: Stream, history: &History, salt: u64, end: End) -> Outcome {
+fn inspect(place: &TestDir, mut stream: Stream, history: &History, salt: u64, end: End) -> Outcome {
     end.arm();
     loop {
         let consumer = place.open()?.consumer()?;
-        let mut taker = Taker::new(&consumer, stream, history, 2, Random::new(salt));
+        let mut test_consumer = TestConsumer::new(&consumer, stream, history, 2, Random::new(salt));
         for _ in 0..salt % 4 {
-            taker.step()?;
+            test_consumer.step()?;
         }
-        taker.release_all()?;
-        stream = taker.stream.clone();
+        test_consumer.release_all()?;
+        stream = test_consumer.stream.clone();
     }
 }
 
 /// A message that one dead consumer held has been handed out once, however often others attached and left since.
 pub(crate) fn redeliveries_count_deaths() -> Outcome {
     for kind in [KINDS[0].telling(), KINDS[3]] {
-        let place = Place::new()?;
+        let place = TestDir::new()?;
         let queue = kind.create(&place)?;
         let mut producer = queue.producer()?;
         for seq in 0..3 {
@@ -154,9 +162,9 @@ pub(crate) fn redeliveries_count_deaths() -> Outcome {
 /// Processes that create, open and unlink one name, over and over. Whoever comes next finds a whole queue or none,
 /// and can always make one.
 pub(crate) fn creator_dies(kills: u64) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let path = place.path();
-    let options = Options::new().capacity(4096);
+    let options = Options::new().ring_bytes(4096);
     let mut random = Random::new(8);
     let (mut none, mut whole, mut unlinked) = (0, 0, 0);
     for _ in 0..kills {
@@ -195,10 +203,10 @@ pub(crate) fn creator_dies(kills: u64) -> Outcome {
     place.leave()
 }
 
-fn create_and_unlink(place: &Place, end: End) -> Outcome {
+fn create_and_unlink(place: &TestDir, end: End) -> Outcome {
     end.arm();
     loop {
-        drop(place.create(&Options::new().capacity(4096))?);
+        drop(place.create(&Options::new().ring_bytes(4096))?);
         drop(place.open()?.producer()?);
         match ringway::unlink(place.path()) {
             Ok(()) | Err(UnlinkError::Open(OpenError::NotFound { .. })) => {}

@@ -5,16 +5,17 @@ use std::time::{Duration, Instant};
 use super::consumer::consume;
 use super::producer::{SPREAD, produce};
 use crate::process::{
-    Child, End, GiverNotes, History, Kind, Looker, Outcome, Place, Random, Taker, ensure, progress,
+    Child, End, History, Kind, Looker, Outcome, ProducerNotes, Random, TestConsumer, TestDir, ensure,
+    progress,
 };
 
 /// `rounds` times two processes die.
 pub(crate) fn die(kind: Kind, rounds: u64) -> Outcome {
     let kind = kind.telling();
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let looker = Looker::start(&place);
     let queue = kind.create(&place)?;
-    let notes = GiverNotes::new();
+    let notes = ProducerNotes::new();
     let mut history = History::new();
     let mut random = Random::new(kind.name.len() as u64);
     let (mut first, mut again, mut came, mut vanished) = (0, 0, 0, 0);
@@ -36,14 +37,14 @@ pub(crate) fn die(kind: Kind, rounds: u64) -> Outcome {
         let consumer = queue.consumer()?;
         let mut stream = history.stream(kind.shape);
         stream.doubt(doubt)?;
-        let mut taker = Taker::new(&consumer, stream, &history, 4, Random::new(round));
-        taker.drain()?;
-        first = taker.stream.settle()?;
+        let mut test_consumer = TestConsumer::new(&consumer, stream, &history, 4, Random::new(round));
+        test_consumer.drain()?;
+        first = test_consumer.stream.settle()?;
         ensure!(first == doubt.resume, "the stream goes on with {first}, but {doubt:?}");
         drop(early);
-        (again, came) = (again + taker.again, came + taker.stream.came);
-        vanished += taker.stream.vanished;
-        drop(taker);
+        (again, came) = (again + test_consumer.again, came + test_consumer.stream.came);
+        vanished += test_consumer.stream.vanished;
+        drop(test_consumer);
         history.clear(first);
     }
     println!(
@@ -60,8 +61,8 @@ fn kill_both(producer: Child, consumer: Child, random: &mut Random) -> Outcome {
     one.strike()?;
     pass_time(Duration::from_nanos(random.below(20_000)));
     other.strike()?;
-    one.bury()?;
-    other.bury()
+    one.reap()?;
+    other.reap()
 }
 
 /// Looks until the condition holds, for at most ten seconds.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringway::{OpenError, Options, UnlinkError, mpmc, spsc};
 
-use crate::process::{Child, End, Outcome, Place, Random, Test, Words, ensure, number_from};
+use crate::process::{Child, End, Outcome, Random, Test, TestDir, Words, ensure, number_from};
 
 /// A run takes about so long.
 const SPREAD: Duration = Duration::from_micros(800);
@@ -22,7 +22,7 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 fn options() -> Options {
-    Options::new().capacity(4096).unlink_with_last(true)
+    Options::new().ring_bytes(4096).unlink_on_last_drop(true)
 }
 
 /// Kills so many children at random points; says how many got to their end first.
@@ -52,7 +52,7 @@ fn use_spsc(queue: &spsc::BytesQueue) -> Outcome {
 }
 
 fn one_name(runs: u64) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let path = place.path();
     let run = |_| {
         // SAFETY: only this test and its children know the file.
@@ -64,9 +64,9 @@ fn one_name(runs: u64) -> Outcome {
 }
 
 fn many_names(runs: u64) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let name = |number: u64| place.directory().join(format!("run-{number}"));
-    let options = Options::new().capacity(4096).links(8).participants(4);
+    let options = Options::new().ring_bytes(4096).max_messages(8).max_participants(4);
     let bystander = name(runs);
     // SAFETY: as above.
     let living = unsafe { mpmc::BytesQueue::create_with(&bystander, &options) }?;
@@ -103,7 +103,7 @@ fn memfds(runs: u64) -> Outcome {
     let before = names()?;
     kill_runs(runs, |_| {
         // SAFETY: only this child has it.
-        use_spsc(&unsafe { spsc::BytesQueue::create_memfd(&Options::new().capacity(4096)) }?)
+        use_spsc(&unsafe { spsc::BytesQueue::create_memfd(&Options::new().ring_bytes(4096)) }?)
     })?;
     ensure!(names()? == before, "a memfd has a name");
     Ok(())
@@ -111,7 +111,7 @@ fn memfds(runs: u64) -> Outcome {
 
 /// Handles that remove the queue with the last of them, in several processes.
 fn owners() -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let path = place.path();
     // SAFETY: as above.
     let open = |options: &Options| unsafe { spsc::BytesQueue::open_or_create_with(&path, options) };

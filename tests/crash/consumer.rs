@@ -2,17 +2,18 @@
 
 use super::producer::SPREAD;
 use crate::process::{
-    Child, End, Giver, GiverNotes, History, Kind, Looker, Outcome, Place, Random, Shape, Taker, ensure,
+    Child, End, History, Kind, Looker, Outcome, ProducerNotes, Random, Shape, TestConsumer, TestDir,
+    TestProducer, ensure,
 };
 
 /// Every message that was not released comes again, in order, whole, and says that it does.
 pub(crate) fn dies(kind: Kind, kills: u64) -> Outcome {
     let kind = kind.telling();
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let looker = Looker::start(&place);
     let queue = kind.create(&place)?;
-    let notes = GiverNotes::new();
-    let mut giver = Giver::new(queue.producer()?, kind.shape, 0, &notes, Random::new(2));
+    let notes = ProducerNotes::new();
+    let mut test_producer = TestProducer::new(queue.producer()?, kind.shape, 0, &notes, Random::new(2));
     let mut history = History::new();
     let mut random = Random::new(kind.name.len() as u64);
     let (mut held, mut again, mut taken) = (0, 0, 0);
@@ -20,29 +21,31 @@ pub(crate) fn dies(kind: Kind, kills: u64) -> Outcome {
         looker.check()?;
         let end = End::random(&mut random, SPREAD);
         let child = Child::fork(|| consume(&place, kind.shape, &history, round, end));
-        end.carry_out(child, || history.is_ready(), || giver.step())?;
-        ensure!(!giver.producer().has_consumer()?, "a dead consumer was taken for a live one");
-        held += u64::from(history.death(giver.next())? > 0);
+        end.carry_out(child, || history.is_ready(), || test_producer.step())?;
+        ensure!(!test_producer.producer().has_consumer()?, "a dead consumer was taken for a live one");
+        held += u64::from(history.death(test_producer.next())? > 0);
         if random.below(2) == 0 {
             let consumer = place.open()?.consumer()?;
             let stream = history.stream(kind.shape);
-            let mut taker = Taker::new(&consumer, stream, &history, 4, Random::new(round)).with_rejects();
-            History::take_all(&mut taker, giver.next())?;
-            ensure!(giver.try_one()?, "everything was released, and the queue is full");
-            History::take_all(&mut taker, giver.next())?;
-            again += taker.again;
-            taken += taker.taken;
-            drop(taker);
-            history.clear(giver.next());
+            let mut test_consumer =
+                TestConsumer::new(&consumer, stream, &history, 4, Random::new(round)).with_rejects();
+            History::take_all(&mut test_consumer, test_producer.next())?;
+            ensure!(test_producer.try_one()?, "everything was released, and the queue is full");
+            History::take_all(&mut test_consumer, test_producer.next())?;
+            again += test_consumer.again;
+            taken += test_consumer.taken;
+            drop(test_consumer);
+            history.clear(test_producer.next());
         }
     }
     let consumer = queue.consumer()?;
-    let mut taker = Taker::new(&consumer, history.stream(kind.shape), &history, 4, Random::new(3));
-    History::take_all(&mut taker, giver.next())?;
+    let mut test_consumer =
+        TestConsumer::new(&consumer, history.stream(kind.shape), &history, 4, Random::new(3));
+    History::take_all(&mut test_consumer, test_producer.next())?;
     println!(
         "     {kills} kills, {held} of them with messages held; {} messages sent, {taken} taken by successors that \
          live, {again} of them again",
-        giver.next()
+        test_producer.next()
     );
     if kills >= 500 {
         ensure!(
@@ -50,21 +53,22 @@ pub(crate) fn dies(kind: Kind, kills: u64) -> Outcome {
             "no kill hit a consumer that held messages: nothing was tested"
         );
     }
-    drop((taker, giver));
+    drop((test_consumer, test_producer));
     drop(consumer);
     kind.is_whole(&queue)?;
     place.leave()
 }
 
 /// What the child does until it is killed.
-pub(crate) fn consume(place: &Place, shape: Shape, history: &History, salt: u64, end: End) -> Outcome {
+pub(crate) fn consume(place: &TestDir, shape: Shape, history: &History, salt: u64, end: End) -> Outcome {
     let consumer = place.open()?.consumer()?;
     history.set_ready();
     let limit = 1 + salt as usize % 8;
     let stream = history.stream(shape);
-    let mut taker = Taker::new(&consumer, stream, history, limit, Random::new(salt)).with_rejects();
+    let mut test_consumer =
+        TestConsumer::new(&consumer, stream, history, limit, Random::new(salt)).with_rejects();
     end.arm();
     loop {
-        taker.step()?;
+        test_consumer.step()?;
     }
 }

@@ -8,14 +8,14 @@ use ringway::{AttachError, RecvError, SendError};
 
 use super::both::wait_for;
 use crate::KINDS;
-use crate::process::{Child, Kind, Outcome, Place, Words, ensure};
+use crate::process::{Child, Kind, Outcome, TestDir, Words, ensure};
 
 /// A queue with two messages, and its producer and consumer.
 fn with_parent(
     kind: Kind,
-    body: impl FnOnce(&Place, &BytesQueue, &mut BytesProducer, &BytesConsumer) -> Outcome,
+    body: impl FnOnce(&TestDir, &BytesQueue, &mut BytesProducer, &BytesConsumer) -> Outcome,
 ) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = kind.create(&place)?;
     let mut producer = queue.producer()?;
     let consumer = queue.consumer()?;
@@ -53,8 +53,8 @@ pub(crate) fn handles_are_refused() -> Outcome {
                 refused!(producer.send_timeout(&message, std::time::Duration::ZERO), SendError::Forked);
                 refused!(producer.try_send_many(&[&message]), SendError::Forked);
                 refused!(producer.send_many(&[&message]), SendError::Forked);
-                refused!(producer.try_claim(message.len()), SendError::Forked);
-                refused!(producer.claim(message.len()), SendError::Forked);
+                refused!(producer.try_reserve(message.len()), SendError::Forked);
+                refused!(producer.reserve(message.len()), SendError::Forked);
                 refused!(producer.batch(), SendError::Forked);
                 refused!(consumer.try_recv(), RecvError::Forked);
                 refused!(consumer.recv(), RecvError::Forked);
@@ -80,7 +80,7 @@ pub(crate) fn handles_are_refused() -> Outcome {
 /// The child drops, rejects and unwinds what it inherited: no byte of the file changes, and the leases stay.
 pub(crate) fn drops_change_nothing() -> Outcome {
     for kind in kinds() {
-        let place = Place::new()?;
+        let place = TestDir::new()?;
         let queue = kind.create(&place)?;
         let mut producer = Some(queue.producer()?);
         let consumer = queue.consumer()?;
@@ -137,7 +137,7 @@ fn send(producer: &mut Option<BytesProducer>, message: &[u8]) -> Outcome {
 /// The child opens the queue itself: roles that its parent holds are taken, others are free.
 pub(crate) fn child_takes_part_anew() -> Outcome {
     for kind in kinds() {
-        let place = Place::new()?;
+        let place = TestDir::new()?;
         let queue = kind.create(&place)?;
         let consumer = queue.consumer()?;
         Child::fork(|| {
@@ -201,7 +201,7 @@ pub(crate) fn the_child_closes() -> Outcome {
 /// A forked child that lives on does not keep its dead parent's roles, with all the handles that it inherited.
 pub(crate) fn child_does_not_keep_roles() -> Outcome {
     for kind in kinds() {
-        let place = Place::new()?;
+        let place = TestDir::new()?;
         let queue = kind.create(&place)?;
         let words = Words::new(3);
         let (lives, may_end, has_ended) = (&words[0], &words[1], &words[2]);

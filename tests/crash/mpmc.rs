@@ -17,7 +17,7 @@ use ringway::mpmc::{BytesConsumer, BytesQueue};
 use ringway::{Options, RecvError, Stats};
 
 use super::both::wait_for;
-use crate::process::{Child, Outcome, Place, Test, Words, ensure};
+use crate::process::{Child, Outcome, Test, TestDir, Words, ensure};
 
 /// Whatever the dead have left is found in far less.
 const SOON: Duration = Duration::from_secs(10);
@@ -28,19 +28,25 @@ type Row = fn() -> Outcome;
 
 pub(crate) fn tests() -> Vec<Test> {
     let rows: [(&str, Row); 42] = [
-        ("producer: dead between claim and commit, found by a consumer", producer::found_by_consumer),
-        ("producer: dead between claim and commit, found by a producer", producer::found_by_producer),
-        ("producer: dead between claim and commit, found by attaching", producer::found_by_attaching),
+        ("producer: dead between claim and commit, found by a consumer", producer::detected_by_consumer),
+        ("producer: dead between claim and commit, found by a producer", producer::detected_by_producer),
+        ("producer: dead between claim and commit, found by attaching", producer::detected_by_attaching),
         ("producer: alive between claim and commit", producer::alive_between),
         ("producer: a living one's intent does not cover for a dead one's", producer::others_go_on),
         ("producer: its lane is taken over with its messages", producer::lane_is_taken_over),
         ("producer: its lane is taken over while its messages are held", producer::held_in_a_lane),
-        ("everybody: dead, and others go on", producer::everybody_dies),
-        ("consumer: dead with messages, found by attaching", consumer::found_by_attaching),
-        ("consumer: dead with messages, found by an idle consumer", consumer::found_by_idle),
-        ("consumer: dead with messages, found by a waiting consumer", consumer::found_by_waiting),
-        ("consumer: dead with messages, found by a producer out of links", consumer::found_out_of_links),
-        ("consumer: dead with messages, found by a producer out of room", consumer::found_out_of_room),
+        ("everybody: dead, and others go on", producer::all_participants_die),
+        ("consumer: dead with messages, found by attaching", consumer::detected_by_attaching),
+        ("consumer: dead with messages, found by an idle consumer", consumer::detected_by_an_idle_consumer),
+        ("consumer: dead with messages, found by a waiting consumer", consumer::detected_by_waiting),
+        (
+            "consumer: dead with messages, found by a producer out of links",
+            consumer::detected_when_out_of_slots,
+        ),
+        (
+            "consumer: dead with messages, found by a producer out of room",
+            consumer::detected_when_out_of_room,
+        ),
         ("consumer: dead between taking and holding", consumer::dead_before_holding),
         ("consumer: deaths are counted", consumer::deaths_are_counted),
         ("at most once: held by a dead consumer", consumer::at_most_once),
@@ -50,7 +56,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ("stopped: one that recovers holds up no one else", stopped::one_that_recovers),
         ("stopped: at random while it recovers", stopped::at_random_while_it_recovers),
         ("places: all taken, and free after SIGKILL", places::free_after_death),
-        ("places: all free when everybody dies at once", places::everybody_at_once),
+        ("places: all free when everybody dies at once", places::all_participants_at_once),
         ("places: a dead one's is free while another process recovers", places::free_while_others_recover),
         ("places: a thousand participants", places::a_thousand),
         ("fork: handles are refused", forks::handles_are_refused),
@@ -76,11 +82,11 @@ pub(crate) fn tests() -> Vec<Test> {
 
 /// A queue with few links.
 fn small() -> Options {
-    Options::new().links(4).capacity(4096).participants(8)
+    Options::new().max_messages(4).ring_bytes(4096).max_participants(8)
 }
 
-fn with_queue(options: &Options, body: impl FnOnce(&Place, &BytesQueue) -> Outcome) -> Outcome {
-    let place = Place::new()?;
+fn with_queue(options: &Options, body: impl FnOnce(&TestDir, &BytesQueue) -> Outcome) -> Outcome {
+    let place = TestDir::new()?;
     let queue = place.create_mpmc(options)?;
     body(&place, &queue)?;
     drop(queue);
@@ -88,7 +94,7 @@ fn with_queue(options: &Options, body: impl FnOnce(&Place, &BytesQueue) -> Outco
 }
 
 /// A process that takes so many messages and holds them until it is killed.
-fn holder(place: &Place, count: usize) -> Outcome<Child> {
+fn holder(place: &TestDir, count: usize) -> Outcome<Child> {
     living(|ready| {
         let consumer = place.open_mpmc()?.consumer()?;
         let _frames = (0..count).map(|_| consumer.recv()).collect::<Result<Vec<_>, _>>()?;
@@ -97,7 +103,7 @@ fn holder(place: &Place, count: usize) -> Outcome<Child> {
 }
 
 /// A process that sends these messages and stays.
-fn sender(place: &Place, messages: &[&[u8]]) -> Outcome<Child> {
+fn sender(place: &TestDir, messages: &[&[u8]]) -> Outcome<Child> {
     living(|ready| {
         let mut producer = place.open_mpmc()?.producer()?;
         producer.send_many(messages)?;

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::process::{
-    Child, Doubt, End, Giver, GiverNotes, Kind, Looker, Outcome, Place, Random, Shape, Stream, Taker, ensure,
+    Child, Doubt, End, Kind, Looker, Outcome, ProducerNotes, Random, Shape, Stream, TestConsumer, TestDir,
+    TestProducer, ensure,
 };
 
 /// Kills come within so long after the attach.
@@ -25,48 +26,48 @@ pub(crate) fn kills_hit_sends() -> Outcome {
 
 /// Nothing that was committed is lost, nothing else is delivered, and batches are whole or not there.
 pub(crate) fn dies(kind: Kind, kills: u64) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let looker = Looker::start(&place);
     let queue = kind.create(&place)?;
     let consumer = queue.consumer()?;
-    let notes = GiverNotes::new();
+    let notes = ProducerNotes::new();
     let mut random = Random::new(kind.name.len() as u64);
     let stream = Stream::new(kind.shape, 0);
-    let mut taker = Taker::new(&consumer, stream, &(), 4, Random::new(1));
+    let mut test_consumer = TestConsumer::new(&consumer, stream, &(), 4, Random::new(1));
     let (mut first, mut inside) = (0, 0);
     for round in 0..kills {
         looker.check()?;
         notes.reset(first);
         let end = End::random(&mut random, SPREAD);
         let child = Child::fork(|| produce(&place, kind.shape, &notes, first, round, end));
-        end.carry_out(child, || notes.is_ready(), || taker.step())?;
+        end.carry_out(child, || notes.is_ready(), || test_consumer.step())?;
         ensure!(!consumer.has_producer()?, "a dead producer was taken for a live one");
         let doubt = notes.doubt();
         inside += u64::from(doubt.sent != doubt.about);
         first = doubt.resume;
-        taker.stream.doubt(doubt)?;
+        test_consumer.stream.doubt(doubt)?;
         match random.below(4) {
             0 => {
-                taker.drain()?;
-                let next = taker.stream.settle()?;
+                test_consumer.drain()?;
+                let next = test_consumer.stream.settle()?;
                 ensure!(next == first, "the stream goes on with {next}, not with {first}");
             }
-            1 => first = succeed(&place, kind.shape, &mut taker, first)?,
+            1 => first = succeed(&place, kind.shape, &mut test_consumer, first)?,
             // The next child finds a queue with messages in it.
             _ => {}
         }
     }
-    taker.drain()?;
-    let next = taker.stream.settle()?;
+    test_consumer.drain()?;
+    let next = test_consumer.stream.settle()?;
     ensure!(next == first, "the stream goes on with {next}, not with {first}");
     println!(
         "     {kills} kills, {inside} of them inside a send ({} messages in doubt came, {} times some did not), {} \
          messages",
-        taker.stream.came, taker.stream.vanished, taker.taken
+        test_consumer.stream.came, test_consumer.stream.vanished, test_consumer.taken
     );
-    CAME.fetch_add(taker.stream.came, Ordering::Relaxed);
-    VANISHED.fetch_add(taker.stream.vanished, Ordering::Relaxed);
-    drop(taker);
+    CAME.fetch_add(test_consumer.stream.came, Ordering::Relaxed);
+    VANISHED.fetch_add(test_consumer.stream.vanished, Ordering::Relaxed);
+    drop(test_consumer);
     drop(consumer);
     kind.is_whole(&queue)?;
     place.leave()
@@ -74,36 +75,42 @@ pub(crate) fn dies(kind: Kind, kills: u64) -> Outcome {
 
 /// What the child does until it is killed.
 pub(crate) fn produce(
-    place: &Place,
+    place: &TestDir,
     shape: Shape,
-    notes: &GiverNotes,
+    notes: &ProducerNotes,
     first: u64,
     salt: u64,
     end: End,
 ) -> Outcome {
     let producer = place.open()?.producer()?;
-    let mut giver = Giver::new(producer, shape, first, notes, Random::new(salt));
+    let mut test_producer = TestProducer::new(producer, shape, first, notes, Random::new(salt));
     notes.set_ready();
     end.arm();
     loop {
-        if !giver.step()? && salt.is_multiple_of(4) {
-            giver.one()?;
+        if !test_producer.step()? && salt.is_multiple_of(4) {
+            test_producer.one()?;
         }
     }
 }
 
 /// This process takes over itself, and sends a little.
-fn succeed(place: &Place, shape: Shape, taker: &mut Taker<'_, ()>, first: u64) -> Outcome<u64> {
-    let notes = GiverNotes::new();
-    let mut giver = Giver::new(place.open()?.producer()?, shape, first, &notes, Random::new(first));
+fn succeed(
+    place: &TestDir,
+    shape: Shape,
+    test_consumer: &mut TestConsumer<'_, ()>,
+    first: u64,
+) -> Outcome<u64> {
+    let notes = ProducerNotes::new();
+    let mut test_producer =
+        TestProducer::new(place.open()?.producer()?, shape, first, &notes, Random::new(first));
     for _ in 0..20 {
-        if !giver.step()? {
-            taker.drain()?;
+        if !test_producer.step()? {
+            test_consumer.drain()?;
         }
     }
     // A producer that was detached leaves no doubt.
-    let next = giver.next();
+    let next = test_producer.next();
     let doubt = Doubt { sent: next, about: next, resume: next.next_multiple_of(8), whole: true };
-    taker.stream.doubt(doubt)?;
+    test_consumer.stream.doubt(doubt)?;
     Ok(doubt.resume)
 }

@@ -11,7 +11,8 @@ use super::consumer::consume;
 use super::producer::produce;
 use crate::KINDS;
 use crate::process::{
-    Child, End, Giver, GiverNotes, History, Kind, Outcome, Place, Random, Stream, Taker, ensure, progress,
+    Child, End, History, Kind, Outcome, ProducerNotes, Random, Stream, TestConsumer, TestDir, TestProducer,
+    ensure, progress,
 };
 
 /// Not by a timer of its own.
@@ -31,9 +32,9 @@ fn names_holder(error: &AttachError, child: &Child) -> Outcome {
 /// The role is refused while its holder lives. How long after SIGKILL it is free is printed, not judged.
 pub(crate) fn free_after_death(kills: u64) -> Outcome {
     let kind = KINDS[4];
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = kind.create(&place)?;
-    let notes = GiverNotes::new();
+    let notes = ProducerNotes::new();
     let mut history = History::new();
     let (mut producers, mut consumers) = (Vec::new(), Vec::new());
     for round in 0..kills / 2 {
@@ -71,7 +72,7 @@ fn time_until_free<P>(child: Child, attach: impl Fn() -> Result<P, AttachError>)
         ensure!(start.elapsed() < Duration::from_secs(10), "the role of a dead process is still taken");
     }
     let time = start.elapsed();
-    child.bury()?;
+    child.reap()?;
     Ok(time)
 }
 
@@ -98,14 +99,14 @@ pub(crate) fn kept_while_stopped(stops: u64) -> Outcome {
 }
 
 fn producer_stops(kind: Kind, stops: u64) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = kind.create(&place)?;
-    let notes = GiverNotes::new();
+    let notes = ProducerNotes::new();
     let mut child = Child::fork(|| produce(&place, kind.shape, &notes, 0, 0, NEVER));
     wait_for(|| notes.is_ready())?;
     let consumer = queue.consumer()?;
     let stream = Stream::new(kind.shape, 0);
-    let mut taker = Taker::new(&consumer, stream, &(), 4, Random::new(12));
+    let mut test_consumer = TestConsumer::new(&consumer, stream, &(), 4, Random::new(12));
     let mut random = Random::new(13);
     for _ in 0..stops {
         progress();
@@ -114,33 +115,33 @@ fn producer_stops(kind: Kind, stops: u64) -> Outcome {
             names_holder(&queue.producer().expect_err("a second producer"), &child)?;
         }
         ensure!(consumer.has_producer()?, "a stopped producer was taken for dead");
-        taker.drain()?;
-        let before = taker.taken;
+        test_consumer.drain()?;
+        let before = test_consumer.taken;
         child.signal(Signal::SIGCONT)?;
         let deadline = Instant::now() + Duration::from_secs(10);
-        while taker.taken < before + 100 {
-            if !taker.step()? {
+        while test_consumer.taken < before + 100 {
+            if !test_consumer.step()? {
                 std::thread::yield_now();
             }
             ensure!(Instant::now() < deadline, "nothing came after SIGCONT");
         }
     }
     child.kill()?;
-    taker.stream.doubt(notes.doubt())?;
-    taker.drain()?;
-    taker.stream.settle()?;
-    println!("     {}: {stops} stops of the producer, {} messages", kind.name, taker.taken);
-    drop(taker);
+    test_consumer.stream.doubt(notes.doubt())?;
+    test_consumer.drain()?;
+    test_consumer.stream.settle()?;
+    println!("     {}: {stops} stops of the producer, {} messages", kind.name, test_consumer.taken);
+    drop(test_consumer);
     drop(consumer);
     kind.is_whole(&queue)?;
     place.leave()
 }
 
 fn consumer_stops(kind: Kind, stops: u64) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = kind.create(&place)?;
-    let notes = GiverNotes::new();
-    let mut giver = Giver::new(queue.producer()?, kind.shape, 0, &notes, Random::new(14));
+    let notes = ProducerNotes::new();
+    let mut test_producer = TestProducer::new(queue.producer()?, kind.shape, 0, &notes, Random::new(14));
     let history = History::new();
     let mut child = Child::fork(|| consume(&place, kind.shape, &history, 0, NEVER));
     wait_for(|| history.is_ready())?;
@@ -151,21 +152,21 @@ fn consumer_stops(kind: Kind, stops: u64) -> Outcome {
         for _ in 0..20 {
             names_holder(&queue.consumer().expect_err("a second consumer"), &child)?;
         }
-        ensure!(giver.producer().has_consumer()?, "a stopped consumer was taken for dead");
-        while giver.try_one()? {}
-        let before = giver.next();
+        ensure!(test_producer.producer().has_consumer()?, "a stopped consumer was taken for dead");
+        while test_producer.try_one()? {}
+        let before = test_producer.next();
         child.signal(Signal::SIGCONT)?;
         let deadline = Instant::now() + Duration::from_secs(10);
-        while giver.next() < before + 100 {
-            if !giver.step()? {
+        while test_producer.next() < before + 100 {
+            if !test_producer.step()? {
                 std::thread::yield_now();
             }
             ensure!(Instant::now() < deadline, "no room came after SIGCONT");
         }
     }
     child.kill()?;
-    println!("     {}: {stops} stops of the consumer, {} messages", kind.name, giver.next());
-    drop(giver);
+    println!("     {}: {stops} stops of the consumer, {} messages", kind.name, test_producer.next());
+    drop(test_producer);
     drop(queue);
     place.leave()
 }

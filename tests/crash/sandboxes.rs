@@ -4,7 +4,7 @@ use nix::libc;
 use ringway::{AttachError, RecvError};
 
 use crate::process::sandbox::{Calls, deny};
-use crate::process::{Child, Outcome, Place, Test, ensure};
+use crate::process::{Child, Outcome, Test, TestDir, ensure};
 
 pub(crate) fn tests() -> Vec<Test> {
     type Body = fn() -> Outcome;
@@ -18,8 +18,8 @@ pub(crate) fn tests() -> Vec<Test> {
 
 /// As in a minimal container: the file is opened once more by its name.
 fn without_proc() -> Outcome {
-    let place = Place::new()?;
-    drop(place.create_mpmc(&ringway::Options::new().capacity(4096).links(8).participants(4))?);
+    let place = TestDir::new()?;
+    drop(place.create_mpmc(&ringway::Options::new().ring_bytes(4096).max_messages(8).max_participants(4))?);
     Child::fork(|| {
         nix::unistd::chroot(place.directory())?;
         std::env::set_current_dir("/")?;
@@ -52,8 +52,8 @@ fn without_proc() -> Outcome {
 
 /// As in gVisor and qemu-user: a handler tells forked children apart.
 fn without_wiped_pages() -> Outcome {
-    let place = Place::new()?;
-    drop(place.create(&ringway::Options::new().capacity(4096))?);
+    let place = TestDir::new()?;
+    drop(place.create(&ringway::Options::new().ring_bytes(4096))?);
     Child::fork(|| {
         deny(libc::SYS_madvise, Calls::With(2, libc::MADV_WIPEONFORK as u32), libc::EINVAL)?;
         let queue = place.open()?;
@@ -82,8 +82,8 @@ fn without_wiped_pages() -> Outcome {
 }
 
 fn without_locks() -> Outcome {
-    let place = Place::new()?;
-    drop(place.create(&ringway::Options::new().capacity(4096))?);
+    let place = TestDir::new()?;
+    drop(place.create(&ringway::Options::new().ring_bytes(4096))?);
     Child::fork(|| {
         for command in [libc::F_OFD_SETLK, libc::F_OFD_GETLK] {
             deny(libc::SYS_fcntl, Calls::With(1, command as u32), libc::EINVAL)?;

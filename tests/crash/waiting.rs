@@ -7,7 +7,7 @@ use ringway::{RecvError, SendError};
 
 use super::both::{pass_time, wait_for};
 use crate::KINDS;
-use crate::process::{Child, GiverNotes, Outcome, Place, Random, Words, ensure, progress};
+use crate::process::{Child, Outcome, ProducerNotes, Random, TestDir, Words, ensure, progress};
 
 /// Longer than any wait here lasts when all is well.
 const LONG: Duration = Duration::from_secs(30);
@@ -15,7 +15,7 @@ const LONG: Duration = Duration::from_secs(30);
 /// A consumer waits while one producer after another dies; the message of the one that lives reaches it.
 pub(crate) fn for_a_message(kills: u64) -> Outcome {
     for kind in [KINDS[0], KINDS[3]] {
-        let place = Place::new()?;
+        let place = TestDir::new()?;
         let queue = kind.create(&place)?;
         let words = Words::new(2);
         let (waiting, got) = (&words[0], &words[1]);
@@ -49,22 +49,22 @@ pub(crate) fn for_a_message(kills: u64) -> Outcome {
 }
 
 /// Claims and scribbles, but never commits.
-fn only_claim(place: &Place, len: usize) -> Outcome {
+fn only_claim(place: &TestDir, len: usize) -> Outcome {
     let mut producer = place.open()?.producer()?;
     loop {
-        producer.claim(len)?.fill(0xee);
+        producer.reserve(len)?.fill(0xee);
         let mut batch = producer.batch()?;
-        batch.try_claim(len)?.fill(0xdd);
-        batch.try_claim(len)?.fill(0xcc);
+        batch.try_reserve(len)?.fill(0xdd);
+        batch.try_reserve(len)?.fill(0xcc);
     }
 }
 
 /// A producer waits for room while one consumer after another dies; when one lives and releases, it gets on.
 pub(crate) fn for_room(kills: u64) -> Outcome {
     for kind in [KINDS[0].telling(), KINDS[3]] {
-        let place = Place::new()?;
+        let place = TestDir::new()?;
         let queue = kind.create(&place)?;
-        let notes = GiverNotes::new();
+        let notes = ProducerNotes::new();
         let mut random = Random::new(10);
         let producer = Child::fork(|| {
             let mut producer = place.open()?.producer()?;
@@ -103,7 +103,7 @@ pub(crate) fn for_room(kills: u64) -> Outcome {
 }
 
 /// Takes as much as there is, and releases nothing.
-fn only_hold(place: &Place) -> Outcome {
+fn only_hold(place: &TestDir) -> Outcome {
     let consumer = place.open()?.consumer()?;
     let mut held = Vec::new();
     loop {
@@ -119,7 +119,7 @@ fn only_hold(place: &Place) -> Outcome {
 /// though the other side is dead.
 pub(crate) fn dies(kills: u64) -> Outcome {
     for kind in [KINDS[0].telling(), KINDS[3]] {
-        let place = Place::new()?;
+        let place = TestDir::new()?;
         let queue = kind.create(&place)?;
         let mut random = Random::new(11);
         let mut next = 0;
@@ -163,7 +163,7 @@ pub(crate) fn dies(kills: u64) -> Outcome {
 }
 
 /// The queue is full and nobody is there.
-fn waits_end(place: &Place, message: &[u8]) -> Outcome {
+fn waits_end(place: &TestDir, message: &[u8]) -> Outcome {
     let timeout = Duration::from_millis(5);
     let start = Instant::now();
     let refused = place.open()?.producer()?.send_timeout(message, timeout);

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use super::attempts::{Kill, Step, at_events};
 use super::tracer::Gate;
 use super::{receiving, sending};
-use crate::process::{Child, Doubt, History, Kind, Outcome, Place, Shape, Test, Witness, Words};
+use crate::process::{Child, DeliveryObserver, Doubt, History, Kind, Outcome, Shape, Test, TestDir, Words};
 
 const VARIABLE: Kind = Kind::new("variable", 1024, Shape::Same(40));
 const FIXED: Kind = Kind::new("fixed", 192, Shape::Fixed(24));
@@ -59,7 +59,7 @@ fn no_doubt(next: u64) -> Doubt {
 /// Dead producers may not have stored `tail` for as many as `behind` frames, the last of which lies behind padding.
 fn producer(kind: Kind, behind: u64, kill: Kill<'_>) -> Outcome {
     let messages = 4;
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = kind.create(&place)?;
     let consumer = queue.consumer()?;
     sending::fill(&queue, kind.shape, messages)?;
@@ -91,7 +91,7 @@ fn set_tail(path: &Path, tail: u64) -> Outcome {
 }
 
 fn producer_leaves(kind: Kind, kill: Kill<'_>) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = kind.create(&place)?;
     let consumer = queue.consumer()?;
     let body = |gate: &Gate| {
@@ -109,7 +109,7 @@ fn producer_leaves(kind: Kind, kill: Kill<'_>) -> Outcome {
 /// An earlier consumer was killed when it held so many messages.
 fn consumer(kind: Kind, held: u64, kill: Kill<'_>) -> Outcome {
     let messages = 4;
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = kind.create(&place)?;
     let mut producer = queue.producer()?;
     for seq in 0..messages {
@@ -132,7 +132,7 @@ fn consumer(kind: Kind, held: u64, kill: Kill<'_>) -> Outcome {
     place.leave()
 }
 
-fn die_holding(place: &Place, history: &History, held: u64) -> Outcome {
+fn die_holding(place: &TestDir, history: &History, held: u64) -> Outcome {
     let words = Words::new(1);
     let child = Child::fork(|| {
         let consumer = place.open()?.consumer()?;
@@ -153,7 +153,7 @@ fn die_holding(place: &Place, history: &History, held: u64) -> Outcome {
 /// It takes three messages, releases the first, and forgets the guards of the others. (Released out of order: `detaching`.)
 fn consumer_leaves(kind: Kind, kill: Kill<'_>) -> Outcome {
     let messages = 4;
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = kind.create(&place)?;
     let mut producer = queue.producer()?;
     for seq in 0..messages {

@@ -2,7 +2,7 @@
 
 use super::attempts::{Kill, Step, everywhere};
 use super::tracer::Gate;
-use crate::process::{Kind, Outcome, Place, Shape, Test, ensure};
+use crate::process::{Kind, Outcome, Shape, Test, TestDir, ensure};
 
 const MESSAGES: u64 = 8;
 
@@ -18,7 +18,7 @@ pub(crate) fn tests() -> Vec<Test> {
 
 /// Messages 1, 2 and 4 of the six that are taken are done with.
 fn attempt(kind: Kind, kill: Kill<'_>) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = kind.create(&place)?;
     let mut producer = queue.producer()?;
     for seq in 0..MESSAGES {

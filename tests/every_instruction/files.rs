@@ -7,7 +7,7 @@ use ringway::{OpenError, Options};
 
 use super::attempts::{Kill, Step, at_events};
 use super::tracer::Gate;
-use crate::process::{Child, Kind, Outcome, Place, Shape, Test, ensure};
+use crate::process::{Child, Kind, Outcome, Shape, Test, TestDir, ensure};
 
 const KIND: Kind = Kind::new("variable", 1024, Shape::Same(40));
 
@@ -20,11 +20,11 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 fn options() -> Options {
-    Options::new().capacity(1024)
+    Options::new().ring_bytes(1024)
 }
 
 fn create(kill: Kill<'_>) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let path = place.path();
     let body = |gate: &Gate| {
         let options = options();
@@ -40,7 +40,7 @@ fn create(kill: Kill<'_>) -> Outcome {
 }
 
 fn open(kill: Kill<'_>) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     drop(KIND.create(&place)?);
     let body = |gate: &Gate| {
         let path = place.path();
@@ -55,7 +55,7 @@ fn open(kill: Kill<'_>) -> Outcome {
 }
 
 fn unlink(kill: Kill<'_>) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     drop(KIND.create(&place)?);
     let body = |gate: &Gate| {
         let path = place.path();
@@ -70,7 +70,7 @@ fn unlink(kill: Kill<'_>) -> Outcome {
 }
 
 /// Whether a whole queue is there. A part of one must never be, nor any other file.
-fn check(place: &Place) -> Outcome<bool> {
+fn check(place: &TestDir) -> Outcome<bool> {
     for entry in std::fs::read_dir(place.directory())? {
         let entry = entry?;
         ensure!(entry.path() == place.path(), "{:?} is left", entry.file_name());
@@ -84,7 +84,7 @@ fn check(place: &Place) -> Outcome<bool> {
 }
 
 /// Whatever was left, `open_or_create` finds or makes a queue, at once.
-fn anybody_can_begin(place: &Place) -> Outcome {
+fn anybody_can_begin(place: &TestDir) -> Outcome {
     let path = place.path();
     Child::fork(|| {
         // SAFETY: only this test and its children know the file.

@@ -51,7 +51,7 @@ fn inspect(path: &Path) -> Outcome {
         Err(error) => return Err(error.into()),
     };
     let snapshot = inspector.snapshot()?;
-    ensure!(snapshot.damage.is_empty(), "{:?}, {:?}", snapshot.damage, snapshot.cursors);
+    ensure!(snapshot.corruption.is_empty(), "{:?}, {:?}", snapshot.corruption, snapshot.cursors);
     let backlog = snapshot.backlog;
     let (Some(waiting), Some(held)) = (backlog.waiting, backlog.held) else {
         return Err("nothing moves, and messages were not counted".into());
@@ -59,7 +59,7 @@ fn inspect(path: &Path) -> Outcome {
     for start in [Start::Oldest, Start::Newest] {
         for (is_held, expected) in [(false, waiting), (true, waiting + held)] {
             let peeked = inspector.peek(&Peek::new().most(1000).held(is_held).start(start))?;
-            ensure!(peeked.damage.is_none() && peeked.gone == 0, "{peeked:?}");
+            ensure!(peeked.corruption.is_none() && peeked.gone == 0, "{peeked:?}");
             let found = peeked.frames.len() as u64;
             ensure!(found == expected, "{found} messages were copied, of {expected} that were counted");
         }

@@ -6,7 +6,7 @@ use ringway::spsc::{BytesConsumer, BytesProducer};
 use super::attempts::{Pause, Step, paused_everywhere};
 use super::looking::look;
 use super::tracer::Gate;
-use crate::process::{Kind, Outcome, Place, Shape, Test, ensure};
+use crate::process::{Kind, Outcome, Shape, Test, TestDir, ensure};
 
 const VARIABLE: Kind = Kind::new("variable", 1024, Shape::Same(40));
 const FIXED: Kind = Kind::new("fixed", 192, Shape::Fixed(24));
@@ -45,7 +45,7 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 /// Takes what is there, and releases it one by one.
-fn drain(place: &Place, shape: Shape, consumer: &BytesConsumer, next: &mut u64) -> Outcome {
+fn drain(place: &TestDir, shape: Shape, consumer: &BytesConsumer, next: &mut u64) -> Outcome {
     while let Ok(frame) = consumer.try_recv() {
         look(&place.path())?;
         ensure!(shape.is(*next, &frame), "another message than {next} came");
@@ -65,7 +65,7 @@ fn fill(producer: &mut BytesProducer, shape: Shape, messages: std::ops::Range<u6
 }
 
 fn sender(kind: Kind, messages: u64, count: u64, pause: Pause<'_>) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = kind.create(&place)?;
     let consumer = queue.consumer()?;
     fill(&mut queue.producer()?, kind.shape, 0..messages)?;
@@ -91,7 +91,7 @@ fn sender(kind: Kind, messages: u64, count: u64, pause: Pause<'_>) -> Outcome {
 }
 
 fn receiver(kind: Kind, messages: u64, rejects: bool, pause: Pause<'_>) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = kind.create(&place)?;
     let mut producer = queue.producer()?;
     fill(&mut producer, kind.shape, 0..messages)?;

@@ -4,7 +4,9 @@ use ringway::spsc::{BytesConsumer, BytesProducer, BytesQueue};
 
 use super::attempts::{Kill, Step, everywhere};
 use super::tracer::Gate;
-use crate::process::{History, Kind, Outcome, Place, Random, Shape, Taker, Test, Witness, ensure};
+use crate::process::{
+    DeliveryObserver, History, Kind, Outcome, Random, Shape, Test, TestConsumer, TestDir, ensure,
+};
 
 const VARIABLE: Kind = Kind::new("variable", 1024, Shape::Same(40));
 const FIXED: Kind = Kind::new("fixed", 192, Shape::Fixed(24));
@@ -96,7 +98,7 @@ fn all_states(operation: Operation) -> Outcome {
 
 fn attempt(state: State, operation: Operation, kill: Kill<'_>) -> Outcome {
     let State { kind, messages, .. } = state;
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = kind.create(&place)?;
     let mut producer = queue.producer()?;
     for seq in 0..messages {
@@ -200,14 +202,15 @@ pub(crate) fn survive(
 ) -> Outcome {
     let consumer = queue.consumer()?;
     let mut next = messages;
-    let mut taker = Taker::new(&consumer, history.stream(kind.shape), history, 3, Random::new(next));
-    History::take_all(&mut taker, next)?;
+    let mut test_consumer =
+        TestConsumer::new(&consumer, history.stream(kind.shape), history, 3, Random::new(next));
+    History::take_all(&mut test_consumer, next)?;
     for _ in 0..50 {
         producer.try_send(&kind.shape.message(next))?;
         next += 1;
-        History::take_all(&mut taker, next)?;
+        History::take_all(&mut test_consumer, next)?;
     }
-    drop((taker, producer));
+    drop((test_consumer, producer));
     drop(consumer);
     kind.is_whole(queue)
 }

@@ -5,7 +5,7 @@ use ringway::spsc::{BytesConsumer, BytesProducer, BytesQueue};
 
 use super::attempts::{Kill, Step, everywhere};
 use super::tracer::Gate;
-use crate::process::{Doubt, GiverNotes, Kind, Outcome, Place, Shape, Stream, Test, ensure};
+use crate::process::{Doubt, Kind, Outcome, ProducerNotes, Shape, Stream, Test, TestDir, ensure};
 
 /// Messages of 40 bytes in frames of 48: a ring of 1024 bytes takes 21 of them.
 const VARIABLE: Kind = Kind::new("variable", 1024, Shape::Same(40));
@@ -87,11 +87,11 @@ fn all_states(operation: Operation) -> Outcome {
 
 fn attempt(state: State, operation: Operation, kill: Kill<'_>) -> Outcome {
     let State { kind, messages, .. } = state;
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = kind.create(&place)?;
     let consumer = queue.consumer()?;
     fill(&queue, kind.shape, messages)?;
-    let notes = GiverNotes::new();
+    let notes = ProducerNotes::new();
     notes.reset(messages);
     let body = |gate: &Gate| {
         let mut producer = place.open()?.producer()?;
@@ -121,7 +121,7 @@ fn perform(
     producer: &mut BytesProducer,
     data: &[Vec<u8>],
     first: u64,
-    notes: &GiverNotes,
+    notes: &ProducerNotes,
 ) -> Outcome {
     let sent = match operation {
         TrySend => {
@@ -135,7 +135,7 @@ fn perform(
         BatchOfThree => {
             let mut batch = producer.batch()?;
             for message in data {
-                match batch.try_claim(message.len()) {
+                match batch.try_reserve(message.len()) {
                     Ok(payload) => payload.copy_from_slice(message),
                     Err(SendError::Full) => break,
                     Err(error) => return Err(error.into()),
@@ -148,13 +148,13 @@ fn perform(
             notes.set_about(first + 3, false);
             producer.try_send_many(data)
         }
-        ClaimAndTruncate => producer.try_claim(data[0].len() + 8).and_then(|mut claim| {
+        ClaimAndTruncate => producer.try_reserve(data[0].len() + 8).and_then(|mut claim| {
             claim[..data[0].len()].copy_from_slice(&data[0]);
             claim.truncate(data[0].len());
             notes.set_about(first + 1, true);
             claim.commit().map(|()| 1)
         }),
-        ClaimAndAbort => producer.try_claim(data[0].len()).map(|mut claim| {
+        ClaimAndAbort => producer.try_reserve(data[0].len()).map(|mut claim| {
             claim.fill(0xab);
             claim.abort();
             0
@@ -162,7 +162,7 @@ fn perform(
         BatchAndDrop => {
             let mut batch = producer.batch()?;
             for message in data {
-                if let Ok(payload) = batch.try_claim(message.len()) {
+                if let Ok(payload) = batch.try_reserve(message.len()) {
                     payload.fill(0xcd);
                 }
             }

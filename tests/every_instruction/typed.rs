@@ -7,7 +7,7 @@ use rkyv::{Archive, Serialize};
 
 use super::attempts::{Kill, Step, everywhere};
 use super::tracer::Gate;
-use crate::process::{Outcome, Place, Test, ensure};
+use crate::process::{Outcome, Test, TestDir, ensure};
 
 /// Its archive has the text first and then the root, 32 bytes together: frames of 48.
 #[derive(Archive, Serialize, ringway::Message)]
@@ -44,8 +44,8 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 fn attempt(start: u64, messages: u64, count: u64, kill: Kill<'_>) -> Outcome {
-    let place = Place::new()?;
-    let options = Options::new().capacity(1024).start_position(start);
+    let place = TestDir::new()?;
+    let options = Options::new().ring_bytes(1024).start_position(start);
     // SAFETY: only this test and its children know the file.
     let queue = unsafe { Queue::<Note>::create_with(place.path(), &options) }?;
     let consumer = queue.consumer()?;

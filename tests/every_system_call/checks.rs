@@ -7,16 +7,16 @@ use ringway::Options;
 use ringway::mpmc;
 use ringway::spsc::BytesQueue;
 
-use crate::process::{Outcome, Place, ensure};
+use crate::process::{Outcome, TestDir, ensure};
 
 pub(crate) const SOON: Duration = Duration::from_secs(5);
 
 pub(crate) fn spsc() -> Options {
-    Options::new().capacity(4096)
+    Options::new().ring_bytes(4096)
 }
 
 pub(crate) fn many() -> Options {
-    Options::new().capacity(4096).links(8).participants(4)
+    Options::new().ring_bytes(4096).max_messages(8).max_participants(4)
 }
 
 /// What the process has open and mapped.
@@ -55,7 +55,7 @@ pub(crate) fn explains(error: &dyn Display, name: &str) -> Outcome {
 }
 
 /// Nothing is in the directory but the queue, if that.
-pub(crate) fn only_the_queue(place: &Place) -> Outcome<bool> {
+pub(crate) fn only_the_queue(place: &TestDir) -> Outcome<bool> {
     for entry in std::fs::read_dir(place.directory())? {
         let entry = entry?;
         ensure!(entry.path() == place.path(), "{:?} is left", entry.file_name());
@@ -64,7 +64,7 @@ pub(crate) fn only_the_queue(place: &Place) -> Outcome<bool> {
 }
 
 /// Whatever happened: there is a whole queue or none, and after `open_or_create` it works.
-pub(crate) fn spsc_works(place: &Place) -> Outcome {
+pub(crate) fn spsc_works(place: &TestDir) -> Outcome {
     only_the_queue(place)?;
     // SAFETY: only this test and its children know the file.
     let queue = unsafe { BytesQueue::open_or_create_with(place.path(), &spsc()) }?;
@@ -74,7 +74,7 @@ pub(crate) fn spsc_works(place: &Place) -> Outcome {
     Ok(())
 }
 
-pub(crate) fn many_works(place: &Place) -> Outcome {
+pub(crate) fn many_works(place: &TestDir) -> Outcome {
     only_the_queue(place)?;
     // SAFETY: as above.
     let queue = unsafe { mpmc::BytesQueue::open_or_create_with(place.path(), &many()) }?;

@@ -8,10 +8,10 @@ use ringway::{Options, Sharing};
 
 use super::checks::{Holdings, explains, many, many_works, only_the_queue, passes, spsc, spsc_works};
 use super::injector::{Gate, Operation, each_call_fails};
-use crate::process::{Outcome, Place, Test, ensure};
+use crate::process::{Outcome, Test, TestDir, ensure};
 
 pub(crate) fn tests() -> Vec<Test> {
-    let nothing = |_: &Place| Ok(());
+    let nothing = |_: &TestDir| Ok(());
     let operation = |name, prepare, body, check| Operation { name, prepare, body, check, without: None };
     let operations = [
         operation("create", nothing, create, spsc_works),
@@ -36,13 +36,13 @@ pub(crate) fn tests() -> Vec<Test> {
     operations.into_iter().chain([linkless]).map(test).collect()
 }
 
-fn make(place: &Place) -> Outcome {
+fn make(place: &TestDir) -> Outcome {
     place.create(&spsc()).map(drop)
 }
 
 /// Runs `begin` with a failure; whatever that leaves behind, nothing leaks, and the same works at the second try.
 fn tried<R, E: std::error::Error + 'static>(
-    place: &Place,
+    place: &TestDir,
     gate: &Gate,
     mut begin: impl FnMut() -> Result<R, E>,
 ) -> Outcome<bool> {
@@ -60,18 +60,18 @@ fn tried<R, E: std::error::Error + 'static>(
     Ok(is_done)
 }
 
-fn create_with(place: &Place, gate: &Gate, options: &Options) -> Outcome {
+fn create_with(place: &TestDir, gate: &Gate, options: &Options) -> Outcome {
     // SAFETY: only this test and its children know the file.
     let is_done = tried(place, gate, || unsafe { BytesQueue::create_with(place.path(), options) })?;
     ensure!(only_the_queue(place)? == is_done, "created: {is_done}, and it is there: {}", !is_done);
     Ok(())
 }
 
-fn create(place: &Place, gate: &Gate) -> Outcome {
+fn create(place: &TestDir, gate: &Gate) -> Outcome {
     create_with(place, gate, &spsc())
 }
 
-fn create_for_group(place: &Place, gate: &Gate) -> Outcome {
+fn create_for_group(place: &TestDir, gate: &Gate) -> Outcome {
     create_with(place, gate, &spsc().sharing(Sharing::Group))?;
     if place.path().exists() {
         use std::os::unix::fs::PermissionsExt;
@@ -82,56 +82,56 @@ fn create_for_group(place: &Place, gate: &Gate) -> Outcome {
     Ok(())
 }
 
-fn create_many(place: &Place, gate: &Gate) -> Outcome {
+fn create_many(place: &TestDir, gate: &Gate) -> Outcome {
     // SAFETY: as above.
     let is_done = tried(place, gate, || unsafe { mpmc::BytesQueue::create_with(place.path(), &many()) })?;
     ensure!(only_the_queue(place)? == is_done, "created: {is_done}, and it is there: {}", !is_done);
     Ok(())
 }
 
-fn open_with(place: &Place, gate: &Gate, options: &Options) -> Outcome {
+fn open_with(place: &TestDir, gate: &Gate, options: &Options) -> Outcome {
     // SAFETY: as above.
     tried(place, gate, || unsafe { BytesQueue::open_with(place.path(), options) })?;
     // SAFETY: as above.
     passes(&unsafe { BytesQueue::open(place.path()) }?)
 }
 
-fn open(place: &Place, gate: &Gate) -> Outcome {
+fn open(place: &TestDir, gate: &Gate) -> Outcome {
     open_with(place, gate, &Options::new())
 }
 
-fn open_with_everything(place: &Place, gate: &Gate) -> Outcome {
+fn open_with_everything(place: &TestDir, gate: &Gate) -> Outcome {
     let options = Options::new().guard_truncation(true).sharing(Sharing::Group).huge_pages(true);
     open_with(place, gate, &options)
 }
 
-fn open_or_create(place: &Place, gate: &Gate) -> Outcome {
+fn open_or_create(place: &TestDir, gate: &Gate) -> Outcome {
     // SAFETY: as above.
     tried(place, gate, || unsafe { BytesQueue::open_or_create_with(place.path(), &spsc()) }).map(drop)
 }
 
 /// The last handle of those that remove the queue; should that fail, it stays.
-fn close_last(place: &Place, gate: &Gate) -> Outcome {
+fn close_last(place: &TestDir, gate: &Gate) -> Outcome {
     let before = Holdings::now()?;
     // SAFETY: as above.
-    let queue = unsafe { BytesQueue::open_with(place.path(), &spsc().unlink_with_last(true)) }?;
+    let queue = unsafe { BytesQueue::open_with(place.path(), &spsc().unlink_on_last_drop(true)) }?;
     gate.around(|| drop(queue))?;
     before.all_given_back()
 }
 
-fn unlink(place: &Place, gate: &Gate) -> Outcome {
+fn unlink(place: &TestDir, gate: &Gate) -> Outcome {
     let is_done = tried(place, gate, || ringway::unlink(place.path()))?;
     ensure!(!is_done || !place.path().exists(), "it was unlinked, and is there");
     Ok(())
 }
 
-fn unlink_if_unused(place: &Place, gate: &Gate) -> Outcome {
+fn unlink_if_unused(place: &TestDir, gate: &Gate) -> Outcome {
     let is_done = tried(place, gate, || ringway::unlink_if_unused(place.path()))?;
     ensure!(!is_done || !place.path().exists(), "it was unlinked, and is there");
     Ok(())
 }
 
-fn is_in_use(place: &Place, gate: &Gate) -> Outcome {
+fn is_in_use(place: &TestDir, gate: &Gate) -> Outcome {
     let queue = place.open()?;
     let consumer = queue.consumer()?;
     let mut said = None;
@@ -142,7 +142,7 @@ fn is_in_use(place: &Place, gate: &Gate) -> Outcome {
 }
 
 /// The system's own error says what it says; only a wrong answer would be wrong.
-fn is_orphaned(place: &Place, gate: &Gate) -> Outcome {
+fn is_orphaned(place: &TestDir, gate: &Gate) -> Outcome {
     let queue = place.open()?;
     let before = Holdings::now()?;
     let said = gate.around(|| queue.is_orphaned())?;

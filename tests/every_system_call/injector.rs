@@ -9,7 +9,7 @@ use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 
 use super::registers::{fail, number, skip, trace};
-use crate::process::{Child, Outcome, Place, Words, ensure, progress};
+use crate::process::{Child, Outcome, TestDir, Words, ensure, progress};
 
 /// What each call fails with, in turn.
 const ERRORS: [Errno; 6] =
@@ -68,10 +68,10 @@ impl Gate {
 #[derive(Clone, Copy)]
 pub(crate) struct Operation {
     pub(crate) name: &'static str,
-    pub(crate) prepare: fn(&Place) -> Outcome,
+    pub(crate) prepare: fn(&TestDir) -> Outcome,
     /// In the child; it calls [`Gate::around`] once.
-    pub(crate) body: fn(&Place, &Gate) -> Outcome,
-    pub(crate) check: fn(&Place) -> Outcome,
+    pub(crate) body: fn(&TestDir, &Gate) -> Outcome,
+    pub(crate) check: fn(&TestDir) -> Outcome,
     /// A call that is made to fail each time, so that the operation has to find another way.
     pub(crate) without: Option<(i64, Errno)>,
 }
@@ -106,7 +106,7 @@ pub(crate) fn always_fails(operation: Operation) -> Outcome {
 
 /// Runs it once; returns the numbers of its calls.
 fn run(operation: Operation, failure: Option<(usize, Errno)>) -> Outcome<Vec<i64>> {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     (operation.prepare)(&place)?;
     let gate = Gate::new();
     let mut child = Child::fork(|| (operation.body)(&place, &gate));

@@ -8,14 +8,14 @@ use ringway::spsc::BytesQueue;
 
 use super::checks::{Holdings, explains, passes, spsc};
 use super::injector::{Gate, Operation, each_call_fails};
-use crate::process::{Outcome, Place, Test, ensure};
+use crate::process::{Outcome, Test, TestDir, ensure};
 
 pub(crate) fn tests() -> Vec<Test> {
-    let nothing = |_: &Place| Ok(());
+    let nothing = |_: &TestDir| Ok(());
     let operation =
         |name, body| Operation { name, prepare: nothing, body, check: is_untouched, without: None };
     let operations = [
-        operation("create a memfd", create as fn(&Place, &Gate) -> Outcome),
+        operation("create a memfd", create as fn(&TestDir, &Gate) -> Outcome),
         operation("open a descriptor", open_fd),
         operation("open by /proc", open_path),
         operation("send a memfd", send),
@@ -27,7 +27,7 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 /// Memfds leave nothing anywhere.
-fn is_untouched(place: &Place) -> Outcome {
+fn is_untouched(place: &TestDir) -> Outcome {
     ensure!(std::fs::read_dir(place.directory())?.next().is_none(), "something was left");
     Ok(())
 }
@@ -54,50 +54,50 @@ fn tried<R, E: std::error::Error + 'static>(
     before.all_given_back()
 }
 
-fn create(_: &Place, gate: &Gate) -> Outcome {
+fn create(_: &TestDir, gate: &Gate) -> Outcome {
     drop(memfd()?);
     // SAFETY: only this process has it.
     tried(gate, "memfd:ringway", || unsafe { BytesQueue::create_memfd(&spsc()) }, passes)?;
     passes(&memfd()?)
 }
 
-fn open_fd(_: &Place, gate: &Gate) -> Outcome {
+fn open_fd(_: &TestDir, gate: &Gate) -> Outcome {
     let queue = memfd()?;
     // SAFETY: only this process has it.
     tried(gate, "", || unsafe { BytesQueue::open_fd(&queue, &Options::new()) }, passes)?;
     passes(&queue)
 }
 
-fn open_path(_: &Place, gate: &Gate) -> Outcome {
+fn open_path(_: &TestDir, gate: &Gate) -> Outcome {
     let queue = memfd()?;
-    let descriptor = queue.inheritable()?;
+    let descriptor = queue.inheritable_fd()?;
     let path = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
     // SAFETY: only this process has it.
     tried(gate, "", || unsafe { BytesQueue::open(&path) }, passes)?;
     passes(&queue)
 }
 
-fn send(_: &Place, gate: &Gate) -> Outcome {
+fn send(_: &TestDir, gate: &Gate) -> Outcome {
     let queue = memfd()?;
     let (here, _there) = UnixStream::pair()?;
-    tried(gate, "memfd:ringway", || queue.send_to(&here), |()| Ok(()))?;
+    tried(gate, "memfd:ringway", || queue.send_fd(&here), |()| Ok(()))?;
     passes(&queue)
 }
 
-fn receive(_: &Place, gate: &Gate) -> Outcome {
+fn receive(_: &TestDir, gate: &Gate) -> Outcome {
     let queue = memfd()?;
     let (here, there) = UnixStream::pair()?;
-    queue.send_to(&here)?;
+    queue.send_fd(&here)?;
     // So that a failure of the first look does not wait for the second.
     drop(here);
     // What is still in the socket when the kernel is not asked for it is no descriptor of this process.
     // SAFETY: only this process has it.
-    tried(gate, "", || unsafe { BytesQueue::receive_from(&there, &Options::new()) }, passes)?;
+    tried(gate, "", || unsafe { BytesQueue::recv_fd(&there, &Options::new()) }, passes)?;
     passes(&queue)
 }
 
-fn inheritable(_: &Place, gate: &Gate) -> Outcome {
+fn inheritable(_: &TestDir, gate: &Gate) -> Outcome {
     let queue = memfd()?;
-    tried(gate, "memfd:ringway", || queue.inheritable(), |_| Ok(()))?;
+    tried(gate, "memfd:ringway", || queue.inheritable_fd(), |_| Ok(()))?;
     passes(&queue)
 }

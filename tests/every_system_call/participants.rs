@@ -5,7 +5,7 @@ use ringway::{RecvError, mpmc};
 
 use super::checks::{Holdings, explains, many, many_passes, many_works, passes, spsc, spsc_works};
 use super::injector::{Gate, Operation, each_call_fails};
-use crate::process::{Child, Outcome, Place, Test, ensure};
+use crate::process::{Child, Outcome, Test, TestDir, ensure};
 
 pub(crate) fn tests() -> Vec<Test> {
     let operation = |name, prepare, body, check| Operation { name, prepare, body, check, without: None };
@@ -23,16 +23,16 @@ pub(crate) fn tests() -> Vec<Test> {
     operations.map(test).into()
 }
 
-fn make(place: &Place) -> Outcome {
+fn make(place: &TestDir) -> Outcome {
     place.create(&spsc()).map(drop)
 }
 
-fn make_many(place: &Place) -> Outcome {
+fn make_many(place: &TestDir) -> Outcome {
     place.create_mpmc(&many()).map(drop)
 }
 
 /// With a producer and a consumer that were killed; the latter held a message.
-fn make_dead(place: &Place) -> Outcome {
+fn make_dead(place: &TestDir) -> Outcome {
     make_many(place)?;
     Child::fork(|| {
         let queue = place.open_mpmc()?;
@@ -42,12 +42,12 @@ fn make_dead(place: &Place) -> Outcome {
         nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL)?;
         Ok(())
     })
-    .bury()
+    .reap()
 }
 
 /// Attaches with a failure; what is attached in spite of that works, and nothing leaks.
 fn attached<P, E: std::error::Error + 'static>(
-    place: &Place,
+    place: &TestDir,
     gate: &Gate,
     attach: impl FnOnce() -> Result<P, E>,
     works: impl FnOnce(&mut P) -> Outcome,
@@ -62,7 +62,7 @@ fn attached<P, E: std::error::Error + 'static>(
     before.all_given_back()
 }
 
-fn attach_producer(place: &Place, gate: &Gate) -> Outcome {
+fn attach_producer(place: &TestDir, gate: &Gate) -> Outcome {
     let queue = place.open()?;
     attached(place, gate, || queue.producer(), |producer| Ok(producer.try_send(b"after all")?))?;
     let consumer = queue.consumer()?;
@@ -71,7 +71,7 @@ fn attach_producer(place: &Place, gate: &Gate) -> Outcome {
     passes(&queue)
 }
 
-fn attach_consumer(place: &Place, gate: &Gate) -> Outcome {
+fn attach_consumer(place: &TestDir, gate: &Gate) -> Outcome {
     let queue = place.open()?;
     let finds_nothing = |consumer: &mut BytesConsumer| {
         ensure!(matches!(consumer.try_recv(), Err(RecvError::Empty)), "something came");
@@ -81,7 +81,7 @@ fn attach_consumer(place: &Place, gate: &Gate) -> Outcome {
     passes(&queue)
 }
 
-fn detach(place: &Place, gate: &Gate) -> Outcome {
+fn detach(place: &TestDir, gate: &Gate) -> Outcome {
     let queue = place.open()?;
     let before = Holdings::now()?;
     let both = (queue.producer()?, queue.consumer()?);
@@ -90,7 +90,7 @@ fn detach(place: &Place, gate: &Gate) -> Outcome {
     passes(&queue)
 }
 
-fn attach_many_producer(place: &Place, gate: &Gate) -> Outcome {
+fn attach_many_producer(place: &TestDir, gate: &Gate) -> Outcome {
     let queue = place.open_mpmc()?;
     attached(place, gate, || queue.producer(), |producer| Ok(producer.try_send(b"after all")?))?;
     let consumer = queue.consumer()?;
@@ -100,7 +100,7 @@ fn attach_many_producer(place: &Place, gate: &Gate) -> Outcome {
 }
 
 /// There may be a message of the dead; it is not lost, whatever fails.
-fn attach_many_consumer(place: &Place, gate: &Gate) -> Outcome {
+fn attach_many_consumer(place: &TestDir, gate: &Gate) -> Outcome {
     let queue = place.open_mpmc()?;
     let was_sent = queue.stats().sent != 0;
     // A message of the dead is not taken here: it is looked at below.
@@ -113,7 +113,7 @@ fn attach_many_consumer(place: &Place, gate: &Gate) -> Outcome {
     many_passes(&queue)
 }
 
-fn detach_many(place: &Place, gate: &Gate) -> Outcome {
+fn detach_many(place: &TestDir, gate: &Gate) -> Outcome {
     let queue = place.open_mpmc()?;
     let before = Holdings::now()?;
     let both = (queue.producer()?, queue.consumer()?);
@@ -122,7 +122,7 @@ fn detach_many(place: &Place, gate: &Gate) -> Outcome {
     many_passes(&queue)
 }
 
-fn recover(place: &Place, gate: &Gate) -> Outcome {
+fn recover(place: &TestDir, gate: &Gate) -> Outcome {
     let queue = place.open_mpmc()?;
     attached(place, gate, || queue.recover(), |_| Ok(()))?;
     queue.recover()?;

@@ -12,14 +12,14 @@ use ringway::{Interest, RecvError, SendError, WaitSet};
 
 use super::checks::{SOON, many, many_works};
 use super::injector::{Gate, Operation, always_fails, each_call_fails};
-use crate::process::{Child, Outcome, Place, Test, ensure};
+use crate::process::{Child, Outcome, Test, TestDir, ensure};
 
 /// The calls that a survivor makes.
 const CALLS: [i64; 4] = [libc::SYS_fcntl, libc::SYS_futex, libc::SYS_futex_waitv, libc::SYS_membarrier];
 /// The time of a call; failures that last are told sooner.
 const TIME: Duration = Duration::from_millis(400);
 
-type Body = fn(&Place, &Gate) -> Outcome;
+type Body = fn(&TestDir, &Gate) -> Outcome;
 
 pub(crate) fn tests() -> Vec<Test> {
     let ways: [(&str, Body); 6] = [
@@ -58,12 +58,12 @@ pub(crate) fn tests() -> Vec<Test> {
     tests
 }
 
-fn make(place: &Place) -> Outcome {
+fn make(place: &TestDir) -> Outcome {
     place.create_mpmc(&many()).map(drop)
 }
 
 /// Another participant fills the queue, takes so many and is killed.
-fn dies_with(place: &Place, count: usize) -> Outcome {
+fn dies_with(place: &TestDir, count: usize) -> Outcome {
     Child::fork(|| {
         let queue = place.open_mpmc()?;
         let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
@@ -72,7 +72,7 @@ fn dies_with(place: &Place, count: usize) -> Outcome {
         nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL)?;
         Ok(())
     })
-    .bury()
+    .reap()
 }
 
 /// Progress, or the cause.
@@ -99,7 +99,7 @@ fn polls(mut attempt: impl FnMut() -> Result<(), RecvError>) -> Outcome {
     }
 }
 
-fn receives(place: &Place, gate: &Gate, receive: impl Fn(&BytesConsumer) -> Outcome) -> Outcome {
+fn receives(place: &TestDir, gate: &Gate, receive: impl Fn(&BytesConsumer) -> Outcome) -> Outcome {
     let queue = place.open_mpmc()?;
     let consumer = queue.consumer()?;
     dies_with(place, 1)?;
@@ -119,7 +119,7 @@ impl Wake for Nothing {
 }
 
 /// A runtime that polls all the time: wakes are another thread's, which is not traced.
-fn awaits(place: &Place, gate: &Gate) -> Outcome {
+fn awaits(place: &TestDir, gate: &Gate) -> Outcome {
     let queue = place.open_mpmc()?;
     let mut consumer = AsyncConsumer::new(queue.consumer()?)?;
     dies_with(place, 1)?;
@@ -150,15 +150,15 @@ fn pass_time(time: Duration) {
 }
 
 /// A full queue, all of whose messages are held by a dead consumer: they are to be given back, or the cause said.
-fn sends(place: &Place, gate: &Gate) -> Outcome {
+fn sends(place: &TestDir, gate: &Gate) -> Outcome {
     let queue = place.open_mpmc()?;
     let mut producer = queue.producer()?;
     dies_with(place, 8)?;
     let sent = gate.around(|| producer.send_timeout(b"one more", TIME))?;
-    let returned = queue.stats().returned;
+    let requeued = queue.stats().requeued;
     match sent {
         Err(SendError::Timeout) => {
-            ensure!(returned == 8, "the dead one's room was taken for taken: {returned}")
+            ensure!(requeued == 8, "the dead one's room was taken for taken: {requeued}")
         }
         Err(SendError::RecoveryFailed(_)) => {}
         other => return Err(format!("there was no room, and {other:?}").into()),

@@ -13,7 +13,7 @@ const CAPACITY: usize = 256 << 10;
 fn used<K: ringway::Kind>(path: &Path) {
     // SAFETY: only these tests know the file.
     let queue =
-        unsafe { ringway::BytesQueue::<K>::create_with(path, &Options::new().capacity(CAPACITY)) }.unwrap();
+        unsafe { ringway::BytesQueue::<K>::create_with(path, &Options::new().ring_bytes(CAPACITY)) }.unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     producer.send(b"received").unwrap();
     drop(consumer.recv().unwrap());
@@ -211,5 +211,5 @@ fn attaching_is_the_moment() {
 
 fn create_sized(path: &Path) -> BytesQueue {
     // SAFETY: only these tests know the file.
-    unsafe { BytesQueue::create_with(path, &Options::new().capacity(CAPACITY).prefault(false)) }.unwrap()
+    unsafe { BytesQueue::create_with(path, &Options::new().ring_bytes(CAPACITY).prefault(false)) }.unwrap()
 }

@@ -51,7 +51,7 @@ pub(crate) fn leases_do_not_depend_on_programs(path: &Path) {
 }
 
 fn many_stay_alive(path: &Path, settle: &impl Fn()) {
-    let options = Options::new().capacity(4096).links(64).participants(64);
+    let options = Options::new().ring_bytes(4096).max_messages(64).max_participants(64);
     // SAFETY: only this test knows the file.
     let queue = unsafe { mpmc::BytesQueue::create_with(path, &options) }.unwrap();
     let (begin, mut leases) = (Instant::now(), 0);
@@ -75,7 +75,7 @@ fn many_stay_alive(path: &Path, settle: &impl Fn()) {
 }
 
 fn one_is_the_only_one(path: &Path, settle: &impl Fn()) {
-    let options = Options::new().capacity(4096).unlink_with_last(true);
+    let options = Options::new().ring_bytes(4096).unlink_on_last_drop(true);
     let (begin, mut leases) = (Instant::now(), 0);
     while begin.elapsed() < TIME {
         // SAFETY: as above.

@@ -1,4 +1,4 @@
-//! Damaged and hostile files: an error or a finding, never a panic, a hang or a read outside of the file.
+//! Corrupted and hostile files: an error or a finding, never a panic, a hang or a read outside of the file.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::common::{Image, at, directory};
 use super::{create_mpmc, create_spsc};
 
 /// Looks at everything in every way; what comes of it does not matter, but that it comes.
-fn look_at_all(path: &Path) {
+fn inspect_all(path: &Path) {
     let Ok(inspector) = Inspector::open(path) else { return };
     let _ = inspector.snapshot();
     let _ = inspector.progress();
@@ -31,8 +31,8 @@ fn look_at_all(path: &Path) {
 fn images() -> Vec<Image> {
     let dir = directory();
     let path = |name: &str| -> PathBuf { dir.path().join(name) };
-    let spsc = create_spsc(&path("spsc"), &Options::new().capacity(1024));
-    let fixed = create_spsc(&path("fixed"), &Options::new().capacity(1024).fixed_len(24));
+    let spsc = create_spsc(&path("spsc"), &Options::new().ring_bytes(1024));
+    let fixed = create_spsc(&path("fixed"), &Options::new().ring_bytes(1024).fixed_len(24));
     let mut images = Vec::new();
     for (queue, name) in [(spsc, "spsc"), (fixed, "fixed")] {
         let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
@@ -44,7 +44,8 @@ fn images() -> Vec<Image> {
         images.push(Image::of(&path(name)));
         drop(held);
     }
-    let queue = create_mpmc(&path("mpmc"), &Options::new().capacity(4096).links(8).participants(3));
+    let queue =
+        create_mpmc(&path("mpmc"), &Options::new().ring_bytes(4096).max_messages(8).max_participants(3));
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     (0..8).for_each(|number| producer.send(&[number; 24]).unwrap());
     consumer.recv().unwrap().reject();
@@ -87,7 +88,7 @@ proptest! {
                 image.put_u64(at, *value);
             }
             image.write(&path);
-            look_at_all(&path);
+            inspect_all(&path);
         }
     }
 
@@ -102,7 +103,7 @@ proptest! {
             image.put_u32(place * 4, if *is_small { value % 17 } else { *value });
             image.seal();
             image.write(&path);
-            look_at_all(&path);
+            inspect_all(&path);
         }
     }
 
@@ -116,13 +117,13 @@ proptest! {
             let mut image = images[number % images.len()].clone();
             image.0.truncate(*len);
             image.write(&path);
-            look_at_all(&path);
+            inspect_all(&path);
         }
     }
 }
 
 #[test]
-fn impossible_words_are_found() {
+fn invalid_values_are_found() {
     let dir = directory();
     let path = dir.path().join("queue");
     let [spsc, fixed, mpmc] = <[Image; 3]>::try_from(images()).map_err(drop).unwrap();
@@ -137,25 +138,25 @@ fn impossible_words_are_found() {
         (&mpmc, at::HEAD, 1 << 40, "head"),
         (&mpmc, at::TAIL, u64::MAX - 3, "tail"),
         // The state of link 3: FULL of a lap that is far ahead; HELD by a participant that cannot be; and its place.
-        (&mpmc, 0x2000 + 3 * 16, 1 << 30 | 1, "state of the link"),
-        (&mpmc, 0x2000 + 3 * 16, 4000 << 6 | 2, "owner in the link"),
-        (&mpmc, 0x2000 + 3 * 16 + 8, u64::MAX, "place of the frame"),
+        (&mpmc, 0x2000 + 3 * 16, 1 << 30 | 1, "state of the slot"),
+        (&mpmc, 0x2000 + 3 * 16, 4000 << 6 | 2, "owner in the slot"),
+        (&mpmc, 0x2000 + 3 * 16 + 8, u64::MAX, "reference to the frame"),
     ] {
         let mut image = image.clone();
         image.put_u64(at, word);
         image.write(&path);
-        let damage = Inspector::open(&path).unwrap().snapshot().unwrap().damage;
-        let text = damage.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let corruption = Inspector::open(&path).unwrap().snapshot().unwrap().corruption;
+        let text = corruption.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         assert!(text.contains(name) || name == "tail" && text.contains("released"), "{name}: {text}");
         assert!(text.contains(path.to_str().unwrap()), "{text}");
     }
 }
 
 #[test]
-fn a_damaged_commit_word_is_found_and_stops_the_look_there() {
+fn a_corrupted_commit_word_stops_the_walk() {
     let dir = directory();
     let path = dir.path().join("queue");
-    let queue = create_spsc(&path, &Options::new().capacity(4096));
+    let queue = create_spsc(&path, &Options::new().ring_bytes(4096));
     queue.producer().unwrap().send_many(&[[1; 8], [2; 8], [3; 8]]).unwrap();
     let mut image = Image::of(&path);
     image.put_u64(at::FIRST_WORD + 16, u64::MAX);
@@ -163,9 +164,9 @@ fn a_damaged_commit_word_is_found_and_stops_the_look_there() {
     let inspector = Inspector::open(&path).unwrap();
     let peeked = inspector.peek(&Peek::new()).unwrap();
     assert_eq!(peeked.frames.len(), 1);
-    assert!(peeked.damage.unwrap().to_string().contains("commit word at position 16"));
+    assert!(peeked.corruption.unwrap().to_string().contains("commit word at position 16"));
     let snapshot = inspector.snapshot().unwrap();
-    assert_eq!((snapshot.damage.len(), snapshot.backlog.waiting), (1, None));
+    assert_eq!((snapshot.corruption.len(), snapshot.backlog.waiting), (1, None));
 }
 
 #[test]
@@ -174,7 +175,7 @@ fn a_file_that_becomes_shorter_is_an_error() {
     let path = dir.path().join("queue");
     for len in [0, 0x1000, 0x1100, 0x2010] {
         let _ = std::fs::remove_file(&path);
-        drop(create_mpmc(&path, &Options::new().links(1024)).producer().unwrap().send(b"message"));
+        drop(create_mpmc(&path, &Options::new().max_messages(1024)).producer().unwrap().send(b"message"));
         let inspector = Inspector::open(&path).unwrap();
         std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(len).unwrap();
         let error = inspector.snapshot().unwrap_err();

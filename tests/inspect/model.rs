@@ -64,11 +64,11 @@ fn agrees<K: Kind>(steps: &[Step], options: &Options, fixed: Option<usize>) {
             Step::Reject => {}
         }
         let snapshot = inspector.snapshot().unwrap();
-        assert!(snapshot.damage.is_empty(), "{:?}", snapshot.damage);
+        assert!(snapshot.corruption.is_empty(), "{:?}", snapshot.corruption);
         assert_eq!(snapshot.backlog.waiting, Some(waiting.len() as u64), "after step {number}");
         assert_eq!(snapshot.backlog.held, Some(held.len() as u64), "after step {number}");
         let peeked = inspector.peek(&Peek::new().most(usize::MAX)).unwrap();
-        assert!(peeked.gone == 0 && peeked.damage.is_none(), "{peeked:?}");
+        assert!(peeked.gone == 0 && peeked.corruption.is_none(), "{peeked:?}");
         let found: Vec<_> = peeked.frames.iter().map(|frame| &frame.payload).collect();
         assert_eq!(found, waiting.iter().collect::<Vec<_>>(), "after step {number}");
         let all = inspector.peek(&Peek::new().most(usize::MAX).held(true)).unwrap();
@@ -82,17 +82,17 @@ proptest! {
 
     #[test]
     fn spsc_variable(steps in steps(), start in prop::sample::select(vec![0_u64, (1 << 32) - 512, 1 << 61])) {
-        agrees::<Spsc>(&steps, &Options::new().capacity(1024).start_position(start), None);
+        agrees::<Spsc>(&steps, &Options::new().ring_bytes(1024).start_position(start), None);
     }
 
     #[test]
     fn spsc_fixed(steps in steps(), start in prop::sample::select(vec![0_u64, (1 << 32) - 5, 1 << 61])) {
-        agrees::<Spsc>(&steps, &Options::new().capacity(1024).fixed_len(40).start_position(start), Some(40));
+        agrees::<Spsc>(&steps, &Options::new().ring_bytes(1024).fixed_len(40).start_position(start), Some(40));
     }
 
     #[test]
     fn mpmc(steps in steps(), start in prop::sample::select(vec![0_u64, (1 << 32) - 5, (1 << 49) - 4096])) {
-        let options = Options::new().capacity(4096).links(8).participants(3);
+        let options = Options::new().ring_bytes(4096).max_messages(8).max_participants(3);
         agrees::<Mpmc>(&steps, &options.start_position(start), None);
     }
 }

@@ -54,9 +54,9 @@ fn found(path: &Path) -> Option<String> {
     if snapshot.is_unlinked || snapshot.is_closed {
         return Some("it says that it was unlinked, or closed".into());
     }
-    let damage = snapshot.damage;
-    let peeked = inspector.peek(&Peek::new().most(100).held(true)).unwrap().damage;
-    damage.into_iter().chain(peeked).map(|damage| damage.to_string()).next()
+    let corruption = snapshot.corruption;
+    let peeked = inspector.peek(&Peek::new().most(100).held(true)).unwrap().corruption;
+    corruption.into_iter().chain(peeked).map(|corruption| corruption.to_string()).next()
 }
 
 /// Whether all that was not released comes, whole, and the queue can be used; else what is wrong.
@@ -67,7 +67,7 @@ fn used<K: Kind>(path: &Path, fixed: Option<usize>) -> Result<(), String> {
     ringway::recover(path).map_err(|error| said(&error))?;
     let consumer = queue.consumer().map_err(|error| said(&error))?;
     let mut came = BTreeSet::new();
-    // No more than once each, and again: a damaged queue might never end.
+    // No more than once each, and again: a corrupted queue might never end.
     for _ in 0..200 {
         match consumer.try_recv() {
             Ok(frame) => {
@@ -169,12 +169,12 @@ fn changes<K: Kind>(options: &Options, fixed: Option<usize>, words: &[Word]) {
 
 const SPSC: [Word; 14] = [
     ("dead", 0x400, none),
-    ("redo_epoch", 0x408, none),
+    ("redelivery_epoch", 0x408, none),
     ("looked around", 0x440, none),
     ("head", at::HEAD, none),
     ("taken", at::TAKEN, none),
-    ("redo_until", at::REDO_UNTIL, none),
-    ("redo_count", at::REDO_COUNT, none),
+    ("redelivered_until", at::REDO_UNTIL, none),
+    ("redelivery_count", at::REDO_COUNT, none),
     ("bell of messages: waiting", 0x680, none),
     ("bell of messages", 0x688, none),
     ("bell of room: waiting", 0x700, none),
@@ -188,14 +188,14 @@ const SPSC: [Word; 14] = [
 fn spsc_fixed() {
     let mut words = SPSC.to_vec();
     words.extend([("tail", at::TAIL, position as Excuse), ("released", at::RELEASED, position)]);
-    changes::<Spsc>(&Options::new().capacity(1024).fixed_len(24), Some(24), &words);
+    changes::<Spsc>(&Options::new().ring_bytes(1024).fixed_len(24), Some(24), &words);
 }
 
 #[test]
 fn spsc_variable() {
     let mut words = SPSC.to_vec();
     words.extend([("tail", at::TAIL, none as Excuse), ("released", at::RELEASED, none)]);
-    let options = Options::new().capacity(1024);
+    let options = Options::new().ring_bytes(1024);
     let image = image::<Spsc>(&options, None);
     // The commit words of what is in the ring: frames of any size stand one behind the other.
     let mut position = image.u64_at(at::RELEASED);
@@ -212,7 +212,7 @@ fn spsc_variable() {
 fn mpmc() {
     let mut words: Vec<Word> = vec![
         ("dead", 0x400, none),
-        ("redo_epoch", 0x408, none),
+        ("redelivery_epoch", 0x408, none),
         ("looked around", 0x440, none),
         ("tail", at::TAIL, none),
         ("head", at::HEAD, none),
@@ -227,7 +227,7 @@ fn mpmc() {
             words.push(("entry's own", at::REGISTRY + entry * at::ENTRY_LEN + 0x80 + 8 * word, none));
         }
     }
-    let options = Options::new().capacity(4096).links(8).participants(3);
+    let options = Options::new().ring_bytes(4096).max_messages(8).max_participants(3);
     let links = image::<Mpmc>(&options, None).u64_at(0x188) as usize;
     for link in 0..8 {
         words.push(("state", links + 16 * link, over));

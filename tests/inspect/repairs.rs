@@ -11,7 +11,7 @@ use super::{create_mpmc, create_spsc};
 fn what_the_dead_left_is_given_back() {
     let dir = directory();
     let (path, copy) = (dir.path().join("queue"), dir.path().join("copy"));
-    let queue = create_mpmc(&path, &Options::new().links(16).participants(4));
+    let queue = create_mpmc(&path, &Options::new().max_messages(16).max_participants(4));
     queue.producer().unwrap().send_many(&[b"one", b"two"]).unwrap();
     let consumer = queue.consumer().unwrap();
     let held = consumer.recv().unwrap();
@@ -24,10 +24,10 @@ fn what_the_dead_left_is_given_back() {
     assert_eq!((snapshot.participants[0].liveness, snapshot.participants[0].holds), (Liveness::Dead, 1));
     assert!(!snapshot.is_in_use());
     let done = recover(&copy).unwrap();
-    assert_eq!((done.deaths, done.returned, done.entries_freed), (1, 1, 1));
+    assert_eq!((done.deaths, done.requeued, done.entries_freed), (1, 1, 1));
     assert_eq!(recover(&copy).unwrap().deaths, 0, "once is enough");
     let snapshot = Snapshot::read(&copy).unwrap();
-    assert_eq!((snapshot.backlog.waiting, snapshot.backlog.again), (Some(2), 1));
+    assert_eq!((snapshot.backlog.waiting, snapshot.backlog.redeliveries), (Some(2), 1));
     assert!(snapshot.participants.is_empty());
 
     // The living one is left alone.
@@ -56,7 +56,7 @@ fn queues_of_any_type_are_recovered() {
 }
 
 #[test]
-fn only_what_nobody_uses_is_removed() {
+fn only_unused_queues_are_removed() {
     let dir = directory();
     let path = dir.path().join("queue");
     let spsc = create_spsc(&path, &Options::new());
@@ -94,7 +94,7 @@ fn removing_and_attaching_exclude_each_other() {
     let dir = directory();
     let path = dir.path().join("queue");
     for round in 0..200 {
-        let queue = create_spsc(&path, &Options::new().capacity(4096));
+        let queue = create_spsc(&path, &Options::new().ring_bytes(4096));
         let remover = std::thread::spawn({
             let path = path.clone();
             move || unlink_if_unused(&path).unwrap()
@@ -128,7 +128,7 @@ fn what_was_released_out_of_order_waits_no_more() {
             let consumer = is_attached.then(|| queue.consumer().unwrap());
             let inspector = ringway::inspect::Inspector::open(&path).unwrap();
             let snapshot = inspector.snapshot().unwrap();
-            assert!(snapshot.damage.is_empty(), "{:?}", snapshot.damage);
+            assert!(snapshot.corruption.is_empty(), "{:?}", snapshot.corruption);
             assert_eq!((snapshot.backlog.waiting, snapshot.backlog.held), (Some(3), Some(0)), "{name}");
             for start in [ringway::inspect::Start::Oldest, ringway::inspect::Start::Newest] {
                 let peeked = inspector.peek(&ringway::inspect::Peek::new().start(start)).unwrap();

@@ -1,4 +1,4 @@
-//! Looking while others send and receive: nothing that is whole is called damaged, and no message is seen torn.
+//! Looking while others send and receive: nothing that is whole is called corrupted, and no message is seen torn.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -65,10 +65,10 @@ fn run<K: Kind>(options: &Options, fixed: Option<usize>, consumers: usize) {
         let inspector = Inspector::open(&path).unwrap();
         while !sender.is_finished() || looks < 20 {
             let snapshot = inspector.snapshot().unwrap();
-            assert!(snapshot.damage.is_empty(), "{:?}", snapshot.damage);
+            assert!(snapshot.corruption.is_empty(), "{:?}", snapshot.corruption);
             for start in [Start::Oldest, Start::Newest] {
                 let peeked = inspector.peek(&Peek::new().held(true).start(start)).unwrap();
-                assert!(peeked.damage.is_none(), "{:?}", peeked.damage);
+                assert!(peeked.corruption.is_none(), "{:?}", peeked.corruption);
                 peeked.frames.iter().for_each(|frame| check(frame, fixed));
             }
             looks += 1;
@@ -80,15 +80,15 @@ fn run<K: Kind>(options: &Options, fixed: Option<usize>, consumers: usize) {
 
 #[test]
 fn spsc_variable() {
-    run::<Spsc>(&Options::new().capacity(4096), None, 1);
+    run::<Spsc>(&Options::new().ring_bytes(4096), None, 1);
 }
 
 #[test]
 fn spsc_fixed() {
-    run::<Spsc>(&Options::new().capacity(4096).fixed_len(24), Some(24), 1);
+    run::<Spsc>(&Options::new().ring_bytes(4096).fixed_len(24), Some(24), 1);
 }
 
 #[test]
 fn mpmc() {
-    run::<Mpmc>(&Options::new().capacity(4096).links(16).participants(4), None, 2);
+    run::<Mpmc>(&Options::new().ring_bytes(4096).max_messages(16).max_participants(4), None, 2);
 }

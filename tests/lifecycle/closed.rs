@@ -1,6 +1,6 @@
 //! Closing and starting again.
 
-use ringway::{BytesQueue, Kind, Mpmc, Notice, Options, RecvError, SendError, Spsc};
+use ringway::{BytesQueue, Kind, Mpmc, Options, RecvError, SendError, Spsc, Warning};
 
 use super::directory;
 
@@ -14,30 +14,30 @@ fn closed_and_started_again<K: Kind>() {
     let dir = directory();
     let path = dir.path().join("q");
     let queue = start::<K>(&path, false);
-    assert_eq!(queue.notices(), []);
+    assert_eq!(queue.warnings(), []);
     queue.producer().unwrap().send(b"left").unwrap();
     queue.close();
     // What is left is received first: the queue stays, and says what it is.
     for replace in [false, true] {
         let again = start::<K>(&path, replace);
-        assert_eq!(again.notices(), [Notice::Closed]);
+        assert_eq!(again.warnings(), [Warning::Closed]);
         assert!(matches!(again.producer().unwrap().send(b"more"), Err(SendError::Closed)));
     }
     // A consumer that dies with it gives it back.
     let consumer = queue.consumer().unwrap();
     std::mem::forget(consumer.recv().unwrap());
     drop(consumer);
-    assert_eq!(start::<K>(&path, true).notices(), [Notice::Closed]);
+    assert_eq!(start::<K>(&path, true).warnings(), [Warning::Closed]);
     // Nor while somebody takes part.
     let consumer = queue.consumer().unwrap();
     assert_eq!(&*consumer.recv().unwrap(), b"left");
     assert!(matches!(consumer.recv(), Err(RecvError::Closed)));
-    assert_eq!(start::<K>(&path, true).notices(), [Notice::Closed]);
+    assert_eq!(start::<K>(&path, true).warnings(), [Warning::Closed]);
     drop(consumer);
     // Not if it is not asked for.
-    assert_eq!(start::<K>(&path, false).notices(), [Notice::Closed]);
+    assert_eq!(start::<K>(&path, false).warnings(), [Warning::Closed]);
     let anew = start::<K>(&path, true);
-    assert_eq!(anew.notices(), []);
+    assert_eq!(anew.warnings(), []);
     assert!(!anew.is_closed() && queue.is_closed() && queue.is_orphaned().unwrap());
     anew.producer().unwrap().send(b"new").unwrap();
     assert_eq!(&*start::<K>(&path, true).consumer().unwrap().recv().unwrap(), b"new");

@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use ringway::asynchronous::{AsyncConsumer, AsyncProducer};
-use ringway::{BytesQueue, Interest, Kind, Mpmc, Options, RecvError, SendError, Spsc, Wait, WaitSet};
+use ringway::{BytesQueue, Interest, Kind, Mpmc, Options, RecvError, SendError, Spsc, WaitSet, WaitStrategy};
 
 use super::directory;
 
@@ -13,7 +13,7 @@ use super::directory;
 const SOON: Duration = Duration::from_secs(5);
 
 fn told() -> Options {
-    Options::new().capacity(4096).end_when_orphaned(true)
+    Options::new().ring_bytes(4096).end_when_orphaned(true)
 }
 
 fn create<K: Kind>(path: &Path, options: &Options) -> BytesQueue<K> {
@@ -46,12 +46,12 @@ fn meanwhile<R: Send + 'static>(go: impl FnOnce(), waits: impl FnOnce() -> R + S
 
 fn while_it_waits<K: Kind>() {
     for go in ways_to_go() {
-        for wait in [Wait::Spin, Wait::SpinThenPark, Wait::Park] {
+        for wait in [WaitStrategy::Spin, WaitStrategy::SpinThenPark, WaitStrategy::Park] {
             let dir = directory();
             let path = dir.path().join("q");
             let queue = create::<K>(&path, &told());
             let consumer = queue.consumer().unwrap();
-            consumer.set_wait(wait);
+            consumer.set_wait_strategy(wait);
             let ended = meanwhile(|| go(&path), move || consumer.recv().map(drop));
             let Err(RecvError::Orphaned { path: said }) = ended else { panic!("{ended:?}") };
             assert_eq!(said, path);
@@ -67,7 +67,7 @@ fn while_it_waits<K: Kind>() {
 }
 
 #[test]
-fn whoever_waits_is_told() {
+fn waiters_are_told() {
     while_it_waits::<Spsc>();
     while_it_waits::<Mpmc>();
 }
@@ -87,7 +87,7 @@ fn at_last<R, E>(mut attempt: impl FnMut() -> Result<R, E>, is_usual: impl Fn(&E
 fn without_waiting<K: Kind>() {
     let dir = directory();
     let path = dir.path().join("q");
-    let queue = create::<K>(&path, &told().capacity(1 << 20));
+    let queue = create::<K>(&path, &told().ring_bytes(1 << 20));
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     producer.send(b"still there").unwrap();
     std::fs::remove_file(&path).unwrap();
@@ -97,7 +97,7 @@ fn without_waiting<K: Kind>() {
     assert!(error.to_string().contains("no longer found by its name"), "{error}");
     assert!(matches!(producer.try_send(b""), Err(SendError::Orphaned { .. })), "it forgets");
     assert!(matches!(producer.try_send_many(&[b""]), Err(SendError::Orphaned { .. })));
-    assert!(matches!(producer.claim(8), Err(SendError::Orphaned { .. })));
+    assert!(matches!(producer.reserve(8), Err(SendError::Orphaned { .. })));
     // What is there is received first.
     assert_eq!(&*consumer.recv().unwrap(), b"still there");
     let mut left = 0;
@@ -109,7 +109,7 @@ fn without_waiting<K: Kind>() {
 }
 
 #[test]
-fn whoever_does_not_wait_is_told() {
+fn others_are_told_at_the_next_call() {
     without_waiting::<Spsc>();
     without_waiting::<Mpmc>();
 }
@@ -158,7 +158,7 @@ fn tasks_are_told() {
 
 /// Those who did not ask go on with the file that they have, and memfd queues have no name to lose.
 #[test]
-fn nobody_else_is_told() {
+fn no_other_participant_is_told() {
     let dir = directory();
     let path = dir.path().join("q");
     let queue = create::<Spsc>(&path, &Options::new());

@@ -25,7 +25,7 @@ fn guards_are_dropped_in_any_order() {
 }
 
 #[test]
-fn a_link_is_free_when_its_own_guard_is_dropped() {
+fn a_slot_is_free_when_its_own_guard_is_dropped() {
     let (_dir, queue) = queue(&small());
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     (0..4_u8).for_each(|i| producer.try_send(&[i]).unwrap());
@@ -39,7 +39,7 @@ fn a_link_is_free_when_its_own_guard_is_dropped() {
 
 #[test]
 fn guards_go_to_other_threads() {
-    let (_dir, queue) = queue(&Options::new().links(64).capacity(1 << 16));
+    let (_dir, queue) = queue(&Options::new().max_messages(64).ring_bytes(1 << 16));
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     for round in 0..50_u64 {
         (0..60_u64).for_each(|i| producer.send(&[(round + i) as u8; 100]).unwrap());

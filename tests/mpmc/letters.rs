@@ -1,12 +1,12 @@
 //! The dead-letter queue: where it is, what becomes of its file, and what a letter says.
 
 use ringway::mpmc::{BytesConsumer, BytesProducer, BytesQueue};
-use ringway::{AttachError, DeadLetterCause, Notice, OpenError, Options, RecvError};
+use ringway::{AttachError, DeadLetterCause, OpenError, Options, RecvError, Warning};
 
 use crate::{drain, queue, small};
 
 fn options() -> Options {
-    Options::new().links(16).capacity(4096).participants(8).max_redeliveries(1)
+    Options::new().max_messages(16).ring_bytes(4096).max_participants(8).max_redeliveries(1)
 }
 
 /// Sends a message and rejects it until it is a dead letter, or should be.
@@ -93,10 +93,10 @@ fn what_keeps_a_message_from_becoming_a_letter_is_said() {
     let failure = stats.dead_letter_failure.unwrap();
     assert_eq!((failure.cause, failure.errno), (DeadLetterCause::WrongFile, None));
     assert!(failure.at.elapsed().unwrap() < std::time::Duration::from_secs(60));
-    let notices = queue.notices();
+    let warnings = queue.warnings();
     assert!(
-        matches!(&notices[..], [Notice::NoDeadLetters { path: found, .. }] if *found == path),
-        "{notices:?}"
+        matches!(&warnings[..], [Warning::NoDeadLetters { path: found, .. }] if *found == path),
+        "{warnings:?}"
     );
     let seen = ringway::inspect::Snapshot::read(queue.path()).unwrap();
     assert_eq!(seen.counters.unwrap().dead_letter_failure, Some(failure));

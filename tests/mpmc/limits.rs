@@ -6,12 +6,12 @@ use ringway::{RecvError, SendError};
 use crate::{queue, small};
 
 /// Four links: two bits of a position say which.
-const LINKS: u64 = 4;
+const SLOTS: u64 = 4;
 /// `position_limit` of `src/layout/order.rs`.
-const LIMIT: u64 = (1 << (46 + 2)) - 2 * LINKS - 256;
+const LIMIT: u64 = (1 << (46 + 2)) - 2 * SLOTS - 256;
 
 fn send_and_receive(producer: &mut BytesProducer, consumer: &BytesConsumer, round: u64) {
-    let messages: Vec<_> = (0..1 + round % LINKS).map(|i| (round ^ i).to_le_bytes()).collect();
+    let messages: Vec<_> = (0..1 + round % SLOTS).map(|i| (round ^ i).to_le_bytes()).collect();
     if round.is_multiple_of(2) {
         assert_eq!(producer.try_send_many(&messages).unwrap(), messages.len());
     } else {
@@ -60,7 +60,7 @@ fn positions_are_used_up() {
             producer.try_send_many(&[b"x", b"y"]).map(drop),
             queue.producer().unwrap().try_send(b"x"),
         ] {
-            assert!(matches!(result, Err(SendError::Exhausted)), "{result:?}");
+            assert!(matches!(result, Err(SendError::PositionsExhausted)), "{result:?}");
         }
         // What is there can still be received.
         for _ in 0..left.min(2) {
@@ -75,6 +75,6 @@ fn the_last_batch_is_cut_at_the_limit() {
     let (_dir, queue) = queue(&small().start_position(LIMIT - 2));
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     assert_eq!(producer.try_send_many(&[b"a", b"b", b"c"]).unwrap(), 2);
-    assert!(matches!(producer.try_send_many(&[b"c"]), Err(SendError::Exhausted)));
+    assert!(matches!(producer.try_send_many(&[b"c"]), Err(SendError::PositionsExhausted)));
     assert_eq!(consumer.try_recv_many(9).unwrap().iter().collect::<Vec<_>>(), [b"a", b"b"]);
 }

@@ -11,23 +11,23 @@ fn refused(options: &Options, words: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
     // SAFETY: nobody else knows the file.
     let error = unsafe { mpmc::BytesQueue::create_with(dir.path().join("q"), options) }.unwrap_err();
-    let CreateError::BadOptions { reason } = error else { panic!("{error:?}") };
+    let CreateError::InvalidOptions { reason } = error else { panic!("{error:?}") };
     assert!(words.iter().all(|word| reason.contains(word)), "{reason}");
     assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0, "nothing is left behind");
 }
 
 #[test]
-fn impossible_options_are_refused() {
+fn invalid_options_are_refused() {
     let options = Options::new;
-    refused(&options().participants(1), &["participants", "1"]);
-    refused(&options().participants(5000), &["participants", "5000", "4096"]);
+    refused(&options().max_participants(1), &["participants", "1"]);
+    refused(&options().max_participants(5000), &["participants", "5000", "4096"]);
     refused(&options().max_redeliveries(0), &["max_redeliveries", "0"]);
     refused(&options().max_redeliveries(15), &["15", "less"]);
-    refused(&options().links(1 << 30), &["links"]);
+    refused(&options().max_messages(1 << 30), &["links"]);
     refused(&options().align(48), &["48"]);
     refused(&options().fixed_len(0), &["0"]);
     refused(&options().fixed_size(), &["fixed_size"]);
-    refused(&options().capacity(1 << 44).participants(4096), &["capacity"]);
+    refused(&options().ring_bytes(1 << 44).max_participants(4096), &["capacity"]);
 }
 
 #[test]
@@ -36,14 +36,14 @@ fn an_spsc_queue_has_none_of_these() {
     let name = dir.path().join("q");
     let options = Options::new;
     for (option, options) in [
-        ("links", options().links(4)),
-        ("participants", options().participants(4)),
+        ("links", options().max_messages(4)),
+        ("participants", options().max_participants(4)),
         ("delivery", options().delivery(ringway::Delivery::AtLeastOnce)),
         ("max_redeliveries", options().max_redeliveries(3)),
     ] {
         // SAFETY: nobody else knows the file.
         let error = unsafe { spsc::BytesQueue::create_with(&name, &options) }.unwrap_err();
-        let CreateError::BadOptions { reason } = error else { panic!("{error:?}") };
+        let CreateError::InvalidOptions { reason } = error else { panic!("{error:?}") };
         assert!(reason.contains(option) && reason.contains("SPSC"), "{reason}");
     }
 }
@@ -71,7 +71,7 @@ fn a_queue_of_the_other_kind_is_refused() {
 #[test]
 fn lanes_take_space_when_they_are_first_used() {
     const LANE: u64 = 1 << 20;
-    let (dir, queue) = queue(&Options::new().capacity(LANE as usize).participants(16).links(64));
+    let (dir, queue) = queue(&Options::new().ring_bytes(LANE as usize).max_participants(16).max_messages(64));
     let blocks = || std::fs::metadata(dir.path().join("q")).unwrap().blocks() * 512;
     assert!(std::fs::metadata(dir.path().join("q")).unwrap().len() >= 16 * LANE);
     let empty = blocks();
@@ -93,7 +93,7 @@ fn lanes_take_space_when_they_are_first_used() {
 #[test]
 fn payloads_are_aligned() {
     for align in [1, 2, 8, 64, 128] {
-        let (_dir, queue) = queue(&small().align(align).links(16));
+        let (_dir, queue) = queue(&small().align(align).max_messages(16));
         let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         for i in 0..200 {
             producer.try_send(&vec![i as u8; i % 100]).unwrap();
@@ -116,27 +116,27 @@ fn payloads_are_aligned() {
 
 #[test]
 fn all_places_may_be_taken() {
-    let (_dir, queue) = queue(&small().participants(3));
+    let (_dir, queue) = queue(&small().max_participants(3));
     let mut producers: Vec<_> = (0..3).map(|_| queue.producer().unwrap()).collect();
     for refused in [queue.producer().unwrap_err(), queue.consumer().unwrap_err()] {
-        assert!(matches!(refused, AttachError::NoEntry { participants: 3, .. }), "{refused}");
+        assert!(matches!(refused, AttachError::TooManyParticipants { participants: 3, .. }), "{refused}");
         assert!(refused.to_string().contains('3'));
     }
     producers.pop();
     let consumer = queue.consumer().unwrap();
-    assert!(matches!(queue.producer(), Err(AttachError::NoEntry { .. })));
+    assert!(matches!(queue.producer(), Err(AttachError::TooManyParticipants { .. })));
     producers[1].send(b"x").unwrap();
     assert_eq!(consumer.recv().unwrap().len(), 1);
     // Any place may be a producer's or a consumer's.
     producers.clear();
     let consumers = [queue.consumer().unwrap(), queue.consumer().unwrap()];
-    assert!(matches!(queue.consumer(), Err(AttachError::NoEntry { .. })));
+    assert!(matches!(queue.consumer(), Err(AttachError::TooManyParticipants { .. })));
     drop(consumers);
     let _producers = [queue.producer().unwrap(), queue.producer().unwrap()];
 }
 
 #[test]
-fn an_unlinked_queue_takes_nobody_new() {
+fn an_unlinked_queue_refuses_new_participants() {
     let (dir, queue) = queue(&small());
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     ringway::unlink(dir.path().join("q")).unwrap();

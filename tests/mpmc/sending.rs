@@ -5,14 +5,14 @@ use ringway::{RecvError, SendError};
 use crate::{MOMENT, drain, queue, small};
 
 #[test]
-fn a_queue_without_free_links_is_full() {
+fn a_queue_without_free_slots_is_full() {
     let (_dir, queue) = queue(&small());
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     (0..4_u8).for_each(|i| producer.try_send(&[i]).unwrap());
     assert!(matches!(producer.try_send(&[9]), Err(SendError::Full)));
     assert!(matches!(producer.send_timeout(&[9], MOMENT), Err(SendError::Timeout)));
-    assert!(matches!(producer.try_claim(1).unwrap().commit(), Err(SendError::Full)));
-    assert!(matches!(producer.claim_timeout(1, MOMENT).unwrap().commit(), Err(SendError::Timeout)));
+    assert!(matches!(producer.try_reserve(1).unwrap().commit(), Err(SendError::Full)));
+    assert!(matches!(producer.reserve_timeout(1, MOMENT).unwrap().commit(), Err(SendError::Timeout)));
     assert!(matches!(producer.try_send_many(&[[9], [9]]), Err(SendError::Full)));
     // Another producer has a lane of its own, but no link either.
     assert!(matches!(queue.producer().unwrap().try_send(&[9]), Err(SendError::Full)));
@@ -21,12 +21,12 @@ fn a_queue_without_free_links_is_full() {
 
 #[test]
 fn a_lane_without_room_is_full() {
-    let (_dir, queue) = queue(&small().links(64));
+    let (_dir, queue) = queue(&small().max_messages(64));
     let (mut one, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let message = vec![7; 1000];
     (0..4).for_each(|_| one.try_send(&message).unwrap());
     assert!(matches!(one.try_send(&message), Err(SendError::Full)));
-    assert!(matches!(one.claim_timeout(1000, MOMENT), Err(SendError::Timeout)));
+    assert!(matches!(one.reserve_timeout(1000, MOMENT), Err(SendError::Timeout)));
     let mut two = queue.producer().unwrap();
     two.try_send(&message).unwrap();
     drop(consumer.try_recv().unwrap());
@@ -36,7 +36,7 @@ fn a_lane_without_room_is_full() {
 }
 
 #[test]
-fn batches_are_cut_to_the_free_links() {
+fn batches_are_cut_to_the_free_slots() {
     let (_dir, queue) = queue(&small());
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let messages: Vec<_> = (0..10_u8).map(|i| [i]).collect();
@@ -57,24 +57,24 @@ fn a_batch_is_committed_as_a_whole_or_not() {
     producer.try_send(b"one").unwrap();
     let mut batch = producer.batch().unwrap();
     for i in 0..4_u8 {
-        batch.try_claim(1).unwrap().fill(i);
+        batch.try_reserve(1).unwrap().fill(i);
     }
-    assert!(matches!(batch.try_claim(1), Err(SendError::Full)), "no more than there are links");
+    assert!(matches!(batch.try_reserve(1), Err(SendError::Full)), "no more than there are links");
     assert_eq!(batch.len(), 4);
     assert!(matches!(batch.commit(), Err(SendError::Full)), "three are free");
     assert_eq!(drain(&consumer), [b"one"]);
     let mut batch = producer.batch().unwrap();
-    batch.try_claim(100).unwrap().fill(1);
+    batch.try_reserve(100).unwrap().fill(1);
     assert_eq!(producer.batch().unwrap().commit().unwrap(), 0);
     let mut batch = producer.batch().unwrap();
-    (0..4_u8).for_each(|i| batch.try_claim(3).unwrap().fill(i));
+    (0..4_u8).for_each(|i| batch.try_reserve(3).unwrap().fill(i));
     assert_eq!(batch.commit().unwrap(), 4);
     assert_eq!(drain(&consumer), (0..4_u8).map(|i| [i; 3]).collect::<Vec<_>>());
 }
 
 #[test]
-fn batches_go_on_behind_one_another() {
-    let (_dir, queue) = queue(&small().links(1024).capacity(1 << 16));
+fn batches_follow_one_another() {
+    let (_dir, queue) = queue(&small().max_messages(1024).ring_bytes(1 << 16));
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let messages: Vec<_> = (0..1000_u32).map(u32::to_le_bytes).collect();
     producer.send_many(&messages).unwrap();
@@ -91,12 +91,12 @@ fn claims_are_written_in_place_truncated_and_given_up() {
     let (_dir, queue) = queue(&small());
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     for i in 0..100_u8 {
-        producer.try_claim(500).unwrap().abort();
-        let mut claim = producer.try_claim(500).unwrap();
+        producer.try_reserve(500).unwrap().abort();
+        let mut claim = producer.try_reserve(500).unwrap();
         claim.fill(i);
         claim.truncate(usize::from(i));
         claim.commit().unwrap();
-        let _ = producer.try_claim(1000).unwrap();
+        let _ = producer.try_reserve(1000).unwrap();
         let frame = consumer.try_recv().unwrap();
         assert_eq!(*frame, vec![i; usize::from(i)][..]);
     }
@@ -141,7 +141,7 @@ fn messages_larger_than_half_a_lane_are_refused() {
 #[test]
 fn messages_of_one_length() {
     for len in [1, 7, 64, 100] {
-        let (_dir, queue) = queue(&small().fixed_len(len).links(16));
+        let (_dir, queue) = queue(&small().fixed_len(len).max_messages(16));
         let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         let error = producer.try_send(&vec![0; len + 1]).unwrap_err();
         assert!(
@@ -158,7 +158,7 @@ fn messages_of_one_length() {
 /// A producer that takes over a lane leaves alone what is still in it.
 #[test]
 fn a_lane_is_taken_over_with_its_messages() {
-    let (_dir, queue) = queue(&small().links(64).participants(2));
+    let (_dir, queue) = queue(&small().max_messages(64).max_participants(2));
     let consumer = queue.consumer().unwrap();
     let mut next = 0_u8;
     let mut expected = 0_u8;

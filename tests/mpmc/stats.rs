@@ -19,7 +19,7 @@ fn counters_count() {
     assert_eq!(drain(&consumer).len(), 4);
     let stats = queue.stats();
     assert_eq!((stats.received, stats.redelivered, stats.rejected, stats.backlog), (5, 1, 1, 0));
-    assert_eq!((stats.recoveries, stats.deaths, stats.tombstones, stats.returned), (0, 0, 0, 0));
+    assert_eq!((stats.recoveries, stats.deaths, stats.tombstones, stats.requeued), (0, 0, 0, 0));
     assert_eq!((stats.dead_letters, stats.dead_letters_failed), (0, 0));
 
     let pid = std::process::id();
@@ -44,7 +44,7 @@ fn counters_count() {
 }
 
 #[test]
-fn letters_are_buried_and_say_where_they_come_from() {
+fn dead_letters_say_where_they_come_from() {
     let (dir, queue) = queue(&small().max_redeliveries(2).uuid([7; 16]));
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     assert!(!dir.path().join("q.dead").exists(), "there has been no letter, and nobody waits for one");
@@ -75,7 +75,7 @@ fn letters_are_buried_and_say_where_they_come_from() {
 }
 
 #[test]
-fn letters_that_cannot_be_buried_are_delivered_and_counted() {
+fn failed_dead_letters_are_delivered_and_counted() {
     let (dir, queue) = queue(&small().max_redeliveries(1));
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     std::fs::write(dir.path().join("q.dead"), "no queue at all").unwrap();
@@ -110,7 +110,7 @@ fn letters_that_cannot_be_buried_are_delivered_and_counted() {
 
 #[test]
 fn how_much_waits_and_how_much_room_there_is() {
-    let (_dir, queue) = queue(&small().links(8));
+    let (_dir, queue) = queue(&small().max_messages(8));
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     assert_eq!((queue.len(), queue.room(), queue.is_empty()), (0, 8, true));
     producer.send_many(&[b"a", b"b", b"c"]).unwrap();
@@ -139,10 +139,10 @@ fn redeliveries_of_a_batch() {
 
 #[test]
 fn a_standby_waits_for_a_place() {
-    let (_dir, queue) = queue(&small().participants(2));
+    let (_dir, queue) = queue(&small().max_participants(2));
     let (one, other) = (queue.consumer().unwrap(), queue.consumer().unwrap());
     let timeout = std::time::Duration::from_millis(5);
-    assert!(matches!(queue.producer_timeout(timeout), Err(ringway::AttachError::NoEntry { .. })));
+    assert!(matches!(queue.producer_timeout(timeout), Err(ringway::AttachError::TooManyParticipants { .. })));
     drop(one);
     queue.producer_timeout(timeout).unwrap();
     drop(other);

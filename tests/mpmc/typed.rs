@@ -31,7 +31,7 @@ fn typed<T: Message>(options: &Options) -> (tempfile::TempDir, Queue<T>) {
 
 #[test]
 fn values_with_strings_and_vectors_arrive() {
-    let (_dir, queue) = typed::<Order>(&Options::new().links(16).capacity(4096));
+    let (_dir, queue) = typed::<Order>(&Options::new().max_messages(16).ring_bytes(4096));
     let mut producers = [queue.producer().unwrap(), queue.producer().unwrap()];
     let consumers = [queue.consumer().unwrap(), queue.consumer().unwrap()];
     let (mut next, mut full) = (0, 0);
@@ -61,7 +61,7 @@ fn values_with_strings_and_vectors_arrive() {
 
 #[test]
 fn values_of_one_size_arrive() {
-    let (_dir, queue) = typed::<Tick>(&Options::new().links(64).capacity(4096).fixed_size());
+    let (_dir, queue) = typed::<Tick>(&Options::new().max_messages(64).ring_bytes(4096).fixed_size());
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     for id in 0..5000 {
         let price = id as u32 * 3;
@@ -101,7 +101,7 @@ fn another_type_is_refused() {
 }
 
 #[test]
-fn values_are_buried() {
+fn values_become_dead_letters() {
     let (_dir, queue) = typed::<Order>(&Options::new().max_redeliveries(1));
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     producer.send(&order(3)).unwrap();

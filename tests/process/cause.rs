@@ -12,7 +12,7 @@ const WORDS: usize = 512;
 const PID: usize = 0;
 const LEN: usize = 1;
 const TEXT: usize = 2;
-const MOST_BYTES: usize = (WORDS - TEXT) * 8;
+const MAX_BYTES: usize = (WORDS - TEXT) * 8;
 
 static PAGE: OnceLock<Words> = OnceLock::new();
 
@@ -37,7 +37,7 @@ pub(crate) fn publish(text: &str) {
     if page[PID].compare_exchange(0, pid, Ordering::AcqRel, Ordering::Relaxed).is_err() {
         return;
     }
-    let bytes = &text.as_bytes()[..text.len().min(MOST_BYTES)];
+    let bytes = &text.as_bytes()[..text.len().min(MAX_BYTES)];
     for (word, chunk) in page[TEXT..].iter().zip(bytes.chunks(8)) {
         let mut padded = [0; 8];
         padded[..chunk.len()].copy_from_slice(chunk);
@@ -55,10 +55,10 @@ pub(crate) fn text_of(panic: &(dyn Any + Send)) -> &str {
 
 /// The cause that a child left, if one did: its process id, and the text in `buffer`. Allocates
 /// nothing, for a signal handler.
-pub(crate) fn read(buffer: &mut [u8; MOST_BYTES]) -> Option<(u64, &[u8])> {
+pub(crate) fn read(buffer: &mut [u8; MAX_BYTES]) -> Option<(u64, &[u8])> {
     let page = PAGE.get()?;
     let len = page[LEN].load(Ordering::Acquire) as usize;
-    if len == 0 || len > MOST_BYTES {
+    if len == 0 || len > MAX_BYTES {
         return None;
     }
     for (chunk, word) in buffer.chunks_mut(8).zip(&page[TEXT..]) {
@@ -78,6 +78,6 @@ pub(crate) fn explain(found: &str) -> String {
 }
 
 /// A buffer that [`read`] takes.
-pub(crate) const fn buffer() -> [u8; MOST_BYTES] {
-    [0; MOST_BYTES]
+pub(crate) const fn buffer() -> [u8; MAX_BYTES] {
+    [0; MAX_BYTES]
 }

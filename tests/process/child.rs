@@ -87,7 +87,7 @@ impl Child {
     }
 
     /// Waits for the end of a child that was or will be killed. One that ended by itself is an error.
-    pub(crate) fn bury(mut self) -> Outcome {
+    pub(crate) fn reap(mut self) -> Outcome {
         let status = self.wait()?;
         ensure!(
             matches!(status, WaitStatus::Signaled(_, Signal::SIGKILL, _)),
@@ -115,7 +115,7 @@ impl Child {
     /// SIGKILL, and waits for the end. A child that had ended by itself before is an error.
     pub(crate) fn kill(self) -> Outcome {
         self.strike()?;
-        self.bury()
+        self.reap()
     }
 
     /// Waits until the child is done; whatever went wrong in it is an error.

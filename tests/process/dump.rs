@@ -10,9 +10,9 @@ const TAIL: usize = 0x500;
 const HEAD: usize = 0x580;
 const REGISTRY: usize = 0x1000;
 const ENTRY: usize = 256;
-const LINK: usize = 16;
+const SLOT: usize = 16;
 /// More would be read by nobody.
-const MOST_LINKS: usize = 64;
+const MAX_SLOTS: usize = 64;
 
 /// What everybody has left in the file, and who lives.
 pub(crate) fn dump(path: &Path, links: usize, participants: usize) -> String {
@@ -44,8 +44,8 @@ pub(crate) fn dump(path: &Path, links: usize, participants: usize) -> String {
         );
     }
     let first = (REGISTRY + participants * ENTRY).next_multiple_of(4096);
-    for slot in 0..links.min(MOST_LINKS) {
-        let at = first + slot * LINK;
+    for slot in 0..links.min(MAX_SLOTS) {
+        let at = first + slot * SLOT;
         let state = word(at);
         let kind = ["FREE", "FULL", "HELD", "REDO"][(state & 3) as usize];
         let position = (state >> 18) * links as u64 + slot as u64;

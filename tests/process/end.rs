@@ -60,7 +60,7 @@ impl End {
             while !alone && (!steps.is_multiple_of(16) || !child.has_ended()?) {
                 work(&mut steps)?;
             }
-            return child.bury();
+            return child.reap();
         }
         let deadline = Instant::now() + Duration::from_secs(10);
         while !is_ready() {

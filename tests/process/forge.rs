@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use ringway::Role;
 use ringway::mpmc::BytesQueue;
 
-use super::{Outcome, Place};
+use super::{Outcome, TestDir};
 
 // The format: see `src/layout`.
 const TAIL: u64 = 0x500;
@@ -16,13 +16,13 @@ const ENTRY: u64 = 256;
 const ENQ: u64 = 128;
 const DEQ: u64 = 136;
 
-fn get(place: &Place, at: u64) -> Outcome<u64> {
+fn get(place: &TestDir, at: u64) -> Outcome<u64> {
     let mut word = [0; 8];
     std::fs::File::open(place.path())?.read_exact_at(&mut word, at)?;
     Ok(u64::from_ne_bytes(word))
 }
 
-fn put(place: &Place, at: u64, word: u64) -> Outcome {
+fn put(place: &TestDir, at: u64, word: u64) -> Outcome {
     let file = OpenOptions::new().write(true).open(place.path())?;
     Ok(file.write_all_at(&word.to_ne_bytes(), at)?)
 }
@@ -35,7 +35,7 @@ fn youngest(queue: &BytesQueue, role: Role) -> Outcome<u64> {
 }
 
 /// The youngest producer, who does nothing now, has claimed so many positions and committed none.
-pub(crate) fn claim(place: &Place, queue: &BytesQueue, count: u64) -> Outcome {
+pub(crate) fn claim(place: &TestDir, queue: &BytesQueue, count: u64) -> Outcome {
     let entry = youngest(queue, Role::Producer)?;
     let tail = get(place, TAIL)?;
     put(place, REGISTRY + entry * ENTRY + ENQ, (tail >> 2) << 8 | count)?;
@@ -43,14 +43,14 @@ pub(crate) fn claim(place: &Place, queue: &BytesQueue, count: u64) -> Outcome {
 }
 
 /// The youngest producer, who does nothing now, was about to claim so many positions.
-pub(crate) fn intend(place: &Place, queue: &BytesQueue, count: u64) -> Outcome {
+pub(crate) fn intend(place: &TestDir, queue: &BytesQueue, count: u64) -> Outcome {
     let entry = youngest(queue, Role::Producer)?;
     let tail = get(place, TAIL)?;
     put(place, REGISTRY + entry * ENTRY + ENQ, (tail >> 2) << 8 | count)
 }
 
 /// The youngest consumer, who does nothing now, has taken so many positions and holds none of them yet.
-pub(crate) fn take(place: &Place, queue: &BytesQueue, count: u64) -> Outcome {
+pub(crate) fn take(place: &TestDir, queue: &BytesQueue, count: u64) -> Outcome {
     let entry = youngest(queue, Role::Consumer)?;
     let head = get(place, HEAD)?;
     put(place, REGISTRY + entry * ENTRY + DEQ, (head >> 1) << 8 | count)?;

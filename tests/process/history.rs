@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::atomic::Ordering;
 
-use super::{Outcome, Shape, Stream, Taker, Witness, Words, ensure};
+use super::{DeliveryObserver, Outcome, Shape, Stream, TestConsumer, Words, ensure};
 
 /// More than the messages that any ring here holds.
 const WINDOW: u64 = 1 << 14;
@@ -25,9 +25,9 @@ enum Mark {
 }
 
 /// Words that outlive the consumer that wrote them.
-struct TakerNotes(Words);
+struct ConsumerNotes(Words);
 
-impl TakerNotes {
+impl ConsumerNotes {
     fn new() -> Self {
         Self(Words::new(HEADER + WINDOW as usize))
     }
@@ -76,7 +76,7 @@ impl TakerNotes {
 
 /// All that is known about the consumers that died since every message had been released for certain.
 pub(crate) struct History {
-    notes: TakerNotes,
+    notes: ConsumerNotes,
     /// The next consumer begins with a message of `start..=next`.
     start: u64,
     next: u64,
@@ -89,7 +89,7 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn new() -> Self {
-        let notes = TakerNotes::new();
+        let notes = ConsumerNotes::new();
         Self { notes, start: 0, next: 0, deaths: 0, certain: HashMap::new(), untouched: 0 }
     }
 
@@ -107,9 +107,9 @@ impl History {
     }
 
     /// Takes and releases everything that is left up to `end`.
-    pub(crate) fn take_all(taker: &mut Taker<'_, Self>, end: u64) -> Outcome {
-        taker.drain()?;
-        let next = taker.stream.settle()?;
+    pub(crate) fn take_all(test_consumer: &mut TestConsumer<'_, Self>, end: u64) -> Outcome {
+        test_consumer.drain()?;
+        let next = test_consumer.stream.settle()?;
         ensure!(next == end, "the consumer got up to message {next}, but {end} were sent");
         Ok(())
     }
@@ -150,7 +150,7 @@ impl History {
     }
 }
 
-impl Witness for History {
+impl DeliveryObserver for History {
     fn may_take(&self, end: u64) {
         self.notes.raise(MAY_TAKE, end);
     }

@@ -3,7 +3,7 @@
 use ringway::Options;
 use ringway::spsc::BytesQueue;
 
-use super::{Outcome, Place, Shape, ensure};
+use super::{Outcome, Shape, TestDir, ensure};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Kind {
@@ -37,8 +37,8 @@ impl Kind {
         Self { shape, ..self }
     }
 
-    pub(crate) fn create(&self, place: &Place) -> Outcome<BytesQueue> {
-        let mut options = Options::new().capacity(self.capacity).start_position(self.start);
+    pub(crate) fn create(&self, place: &TestDir) -> Outcome<BytesQueue> {
+        let mut options = Options::new().ring_bytes(self.capacity).start_position(self.start);
         if let Some(align) = self.align {
             options = options.align(align);
         }
@@ -60,7 +60,7 @@ impl Kind {
             // One granule stays free for the next commit word.
             _ => {
                 let granule = self.align.unwrap_or(8);
-                (granule - 8, queue.capacity() / granule - 1)
+                (granule - 8, queue.ring_bytes() / granule - 1)
             }
         };
         let message = vec![0x77; len];

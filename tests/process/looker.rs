@@ -1,4 +1,4 @@
-//! A process that looks at a queue from outside all the time, whatever is done to those who take part: it never finds damage.
+//! A process that looks at a queue from outside all the time, whatever is done to those who take part: it never finds corruption.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use ringway::inspect::{Inspector, Peek, Start};
 use ringway::{InspectError, OpenError};
 
-use super::{Child, Outcome, Place, ensure};
+use super::{Child, Outcome, TestDir, ensure};
 
 /// Between looks: it takes no processor away from those who take part.
 const PAUSE: Duration = Duration::from_micros(500);
@@ -21,7 +21,7 @@ impl Looker {
     /// To be started before there is a handle of the queue: a child shares the descriptors of its parent.
     ///
     /// `RINGWAY_DOCTOR=target/release/ringway` lets that command's doctor look as well.
-    pub(crate) fn start(place: &Place) -> Self {
+    pub(crate) fn start(place: &TestDir) -> Self {
         let path = place.path();
         let doctor = std::env::var_os("RINGWAY_DOCTOR").map(PathBuf::from);
         Self(Child::fork(|| look_always(&path, doctor.as_deref())))
@@ -29,7 +29,7 @@ impl Looker {
 
     /// It has found nothing so far.
     pub(crate) fn check(&self) -> Outcome {
-        ensure!(!self.0.has_ended()?, "the process that looks from outside has found damage, or failed");
+        ensure!(!self.0.has_ended()?, "the process that looks from outside has found corruption, or failed");
         Ok(())
     }
 }
@@ -55,10 +55,10 @@ fn look_always(path: &Path, doctor: Option<&Path>) -> Outcome {
 
 fn look(inspector: &Inspector) -> Outcome {
     let snapshot = inspector.snapshot()?;
-    ensure!(snapshot.damage.is_empty(), "a look finds {:?}, {:?}", snapshot.damage, snapshot.cursors);
+    ensure!(snapshot.corruption.is_empty(), "a look finds {:?}, {:?}", snapshot.corruption, snapshot.cursors);
     for start in [Start::Oldest, Start::Newest] {
         let peeked = inspector.peek(&Peek::new().held(true).start(start))?;
-        ensure!(peeked.damage.is_none(), "a look at messages finds {:?}", peeked.damage);
+        ensure!(peeked.corruption.is_none(), "a look at messages finds {:?}", peeked.corruption);
     }
     Ok(())
 }

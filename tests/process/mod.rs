@@ -3,39 +3,39 @@
 //! not fork without exec.
 #![allow(dead_code, unused_imports, reason = "each test uses a part of this")]
 
-mod board;
 mod cause;
 mod child;
 mod dump;
 mod end;
 pub(crate) mod forge;
-mod giver;
 mod history;
 mod kind;
 mod looker;
-mod many;
 mod message;
+mod message_log;
+mod mpmc_kind;
 mod random;
 mod runner;
 pub(crate) mod sandbox;
 mod shared;
 mod stream;
-mod taker;
+mod test_consumer;
+mod test_producer;
 mod watchdog;
 
-pub(crate) use board::{Board, Record};
 pub(crate) use child::{Child, kills_so_far};
 pub(crate) use dump::dump;
 pub(crate) use end::End;
-pub(crate) use giver::{Giver, GiverNotes};
 pub(crate) use history::History;
 pub(crate) use kind::Kind;
 pub(crate) use looker::Looker;
-pub(crate) use many::{Many, gets_nothing_more};
 pub(crate) use message::Shape;
+pub(crate) use message_log::{MessageLog, Record};
+pub(crate) use mpmc_kind::{MpmcKind, gets_nothing_more};
 pub(crate) use random::Random;
-pub(crate) use runner::{Outcome, Place, Test, ensure, number_from, run, short_or_long};
+pub(crate) use runner::{Outcome, Test, TestDir, ensure, number_from, run, short_or_long};
 pub(crate) use shared::Words;
 pub(crate) use stream::{Doubt, Stream};
-pub(crate) use taker::{Taker, Witness};
+pub(crate) use test_consumer::{DeliveryObserver, TestConsumer};
+pub(crate) use test_producer::{ProducerNotes, TestProducer};
 pub(crate) use watchdog::progress;

@@ -85,11 +85,11 @@ pub(crate) fn short_or_long<T>(short: T, long: T) -> T {
 }
 
 /// A directory in shared memory for one test and its queue.
-pub(crate) struct Place {
+pub(crate) struct TestDir {
     directory: tempfile::TempDir,
 }
 
-impl Place {
+impl TestDir {
     pub(crate) fn new() -> Outcome<Self> {
         let directory = tempfile::Builder::new().prefix(&Self::prefix()).tempdir_in("/dev/shm")?;
         Ok(Self { directory })

@@ -56,7 +56,7 @@ fn every_changed_byte_is_noticed() {
             image.write(&path);
             for error in [open(&path).unwrap_err(), Description::recorded(&path).unwrap_err()] {
                 assert!(
-                    matches!(error, OpenError::Damaged { field: "schema fingerprint", .. }),
+                    matches!(error, OpenError::Corrupted { field: "schema fingerprint", .. }),
                     "{place:#x} ^ {flip:#x}: {error:?}"
                 );
             }
@@ -112,7 +112,7 @@ fn whatever_a_description_says_is_compared_and_shown_and_nothing_else() {
     {
         forge(&good, bytes).write(&path);
         for error in [open(&path).unwrap_err(), Description::recorded(&path).unwrap_err()] {
-            assert!(matches!(error, OpenError::Damaged { .. }), "{bytes:?}: {error:?}");
+            assert!(matches!(error, OpenError::Corrupted { .. }), "{bytes:?}: {error:?}");
         }
     }
 }
@@ -144,7 +144,7 @@ fn lengths_and_offsets_are_checked() {
         image.write(&path);
         let started = Instant::now();
         let error = open(&path).unwrap_err();
-        assert!(matches!(error, OpenError::Damaged { .. }), "{field:#x} = {value:#x}: {error:?}");
+        assert!(matches!(error, OpenError::Corrupted { .. }), "{field:#x} = {value:#x}: {error:?}");
         assert!(started.elapsed() < Duration::from_secs(1), "{field:#x} = {value:#x}");
         Description::recorded(&path).unwrap_err();
     }
@@ -172,11 +172,11 @@ fn descriptions_without_end_are_refused() {
     let path = dir.path().join("queue");
     // SAFETY: nobody else knows the file.
     let error = unsafe { spsc::Queue::<Named<{ (1 << 20) - REST + 1 }>>::create(&path) }.unwrap_err();
-    assert!(matches!(error, CreateError::BadOptions { .. }), "{error:?}");
+    assert!(matches!(error, CreateError::InvalidOptions { .. }), "{error:?}");
     assert!(error.to_string().contains("has room for 1048576"), "{error}");
     // SAFETY: as above.
     let error = unsafe { mpmc::Queue::<Named<{ (1 << 20) - REST + 1 }>>::open_or_create(&path) }.unwrap_err();
-    assert!(matches!(error, OpenError::Create(CreateError::BadOptions { .. })), "{error:?}");
+    assert!(matches!(error, OpenError::Create(CreateError::InvalidOptions { .. })), "{error:?}");
     assert!(!path.exists());
 }
 
@@ -186,7 +186,7 @@ const REST: usize = "message  (size 1, alignment 1)\n  size 1, alignment 1\n".le
 /// What stands behind the description begins on a page of its own, however long that is.
 fn works_with<const N: usize>() {
     let dir = directory();
-    let options = || Options::new().capacity(4096);
+    let options = || Options::new().ring_bytes(4096);
     let path = dir.path().join("one");
     // SAFETY: nobody else knows the file.
     let queue = unsafe { spsc::Queue::create_with(&path, &options()) }.unwrap();
@@ -201,7 +201,7 @@ fn works_with<const N: usize>() {
     unsafe { spsc::Queue::<Named<N>>::open(&path) }.unwrap();
 
     let path = dir.path().join("many");
-    let many = options().participants(5).links(8).max_redeliveries(1);
+    let many = options().max_participants(5).max_messages(8).max_redeliveries(1);
     // SAFETY: as above.
     let queue = unsafe { mpmc::Queue::create_with(&path, &many) }.unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());

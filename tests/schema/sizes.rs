@@ -45,7 +45,7 @@ fn framing<T: Message>(options: &Options, value: &T) -> (u32, u64) {
 
 #[test]
 fn types_without_anything_elsewhere_are_stored_without_headers() {
-    let small = || Options::new().capacity(4096);
+    let small = || Options::new().ring_bytes(4096);
     assert_eq!(framing(&small(), &POINT), (2, 32));
     assert_eq!(framing(&small().fixed_size(), &POINT), (2, 32));
     assert_eq!(framing(&small().any_size(), &POINT), (1, 0));
@@ -66,7 +66,7 @@ fn fixed_size_is_refused_where_it_cannot_be() {
     // SAFETY: nobody else knows the file.
     let error =
         unsafe { spsc::Queue::<Vec<Point>>::create_with(&path, &Options::new().fixed_size()) }.unwrap_err();
-    assert!(matches!(error, CreateError::BadOptions { .. }), "{error:?}");
+    assert!(matches!(error, CreateError::InvalidOptions { .. }), "{error:?}");
     assert!(error.to_string().contains("`Vec<Point>` has some"), "{error}");
     assert!(!path.exists());
 }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use ringway::RecvError;
 use ringway::mpmc::{BytesConsumer, BytesFrame, BytesFrames};
 
-use super::hand::Hand;
+use super::self_report::SelfReport;
 use super::worker::some_time;
-use crate::process::{Board, Outcome, Random, Shape, ensure};
+use crate::process::{MessageLog, Outcome, Random, Shape, ensure};
 
 /// At most so many messages at once.
 const RUN: u64 = 40;
@@ -25,8 +25,8 @@ enum Guard<'c> {
 /// What a consumer does, in all its sessions.
 pub(crate) struct Takes<'n> {
     shape: Shape,
-    board: &'n Board,
-    hand: &'n Hand,
+    message_log: &'n MessageLog,
+    self_report: &'n SelfReport,
     /// The newest message of each sender that was new when it came.
     newest: HashMap<u64, u64>,
     /// Whether messages are rejected now and then.
@@ -41,8 +41,8 @@ pub(crate) struct Session<'t, 'n, 'c> {
 }
 
 impl<'n> Takes<'n> {
-    pub(crate) fn new(shape: Shape, board: &'n Board, hand: &'n Hand) -> Self {
-        Self { shape, board, hand, newest: HashMap::new(), rejects: true }
+    pub(crate) fn new(shape: Shape, message_log: &'n MessageLog, self_report: &'n SelfReport) -> Self {
+        Self { shape, message_log, self_report, newest: HashMap::new(), rejects: true }
     }
 
     pub(crate) fn without_rejects(self) -> Self {
@@ -60,13 +60,13 @@ impl<'n> Takes<'n> {
             let begin = &bytes[..bytes.len().min(16)];
             return Err(format!("a torn or foreign message of {} bytes came: {begin:?}", bytes.len()).into());
         };
-        let noted = self.hand.holds(number);
-        self.board.deliver(number, redeliveries)?;
+        let noted = self.self_report.holds(number);
+        self.message_log.deliver(number, redeliveries)?;
         if redeliveries == Some(0) {
-            let newest = self.newest.entry(number / Board::RANGE).or_default();
+            let newest = self.newest.entry(number / MessageLog::RANGE).or_default();
             if number < *newest {
                 // Right only if it was taken by one who died before it saw it.
-                self.hand.came_late();
+                self.self_report.came_late();
             }
             *newest = number.max(*newest);
         }
@@ -116,7 +116,7 @@ impl<'c> Session<'_, '_, 'c> {
             }
             std::mem::forget(guard);
         }
-        forgotten.iter().for_each(|(_, number)| self.takes.board.reject(*number));
+        forgotten.iter().for_each(|(_, number)| self.takes.message_log.reject(*number));
         forgotten.into_iter().map(|(noted, _)| noted).collect()
     }
 
@@ -124,7 +124,7 @@ impl<'c> Session<'_, '_, 'c> {
         &mut self,
         recv: impl FnOnce(&'c BytesConsumer) -> Result<BytesFrame<'c>, RecvError>,
     ) -> Outcome<bool> {
-        self.takes.hand.taking(1);
+        self.takes.self_report.taking(1);
         let found = match recv(self.consumer) {
             Ok(frame) => {
                 let noted = self.takes.note(&frame, Some(frame.redeliveries()))?;
@@ -134,12 +134,12 @@ impl<'c> Session<'_, '_, 'c> {
             Err(RecvError::Empty | RecvError::Timeout) => false,
             Err(error) => return Err(error.into()),
         };
-        self.takes.hand.taking(0);
+        self.takes.self_report.taking(0);
         Ok(found)
     }
 
     fn take_many(&mut self, most: u64) -> Outcome<bool> {
-        self.takes.hand.taking(most);
+        self.takes.self_report.taking(most);
         let found = match self.consumer.try_recv_many(most as usize) {
             Ok(frames) => {
                 ensure!(frames.len() as u64 <= most, "{} messages came, not {most}", frames.len());
@@ -155,12 +155,12 @@ impl<'c> Session<'_, '_, 'c> {
             Err(RecvError::Empty) => false,
             Err(error) => return Err(error.into()),
         };
-        self.takes.hand.taking(0);
+        self.takes.self_report.taking(0);
         Ok(found)
     }
 
     fn hold(&mut self, guard: Guard<'c>) {
-        self.takes.hand.progress();
+        self.takes.self_report.progress();
         self.guards.push(guard);
     }
 
@@ -193,14 +193,14 @@ impl<'c> Session<'_, '_, 'c> {
                 noted
             }
         };
-        noted.into_iter().for_each(|(place, _)| self.takes.hand.let_go(place));
+        noted.into_iter().for_each(|(place, _)| self.takes.self_report.let_go(place));
         Ok(true)
     }
 
     fn check(&self, (_, number): Noted, bytes: &[u8], rejects: bool) -> Outcome {
         ensure!(self.takes.shape.is(number, bytes), "message {number:#x} changed while it was held");
         if rejects {
-            self.takes.board.reject(number);
+            self.takes.message_log.reject(number);
         }
         Ok(())
     }

@@ -3,9 +3,9 @@
 use ringway::SendError;
 use ringway::mpmc::BytesProducer;
 
-use super::hand::Hand;
+use super::self_report::SelfReport;
 use super::worker::some_time;
-use crate::process::{Board, Outcome, Random, Shape, ensure};
+use crate::process::{MessageLog, Outcome, Random, Shape, ensure};
 
 /// Messages in a batch. Large ones, because then a kill or a stop more often comes between claim and commit.
 const MOST: u64 = 120;
@@ -18,17 +18,22 @@ fn some(random: &mut Random) -> u64 {
 /// What a producer does until its numbers are used up or it is told to detach.
 pub(crate) struct Sends<'n> {
     shape: Shape,
-    board: &'n Board,
-    hand: &'n Hand,
+    message_log: &'n MessageLog,
+    self_report: &'n SelfReport,
     next: u64,
     end: u64,
 }
 
 impl<'n> Sends<'n> {
-    pub(crate) fn new(shape: Shape, generation: u64, board: &'n Board, hand: &'n Hand) -> Self {
-        let next = generation * Board::RANGE;
+    pub(crate) fn new(
+        shape: Shape,
+        generation: u64,
+        message_log: &'n MessageLog,
+        self_report: &'n SelfReport,
+    ) -> Self {
+        let next = generation * MessageLog::RANGE;
         // Whoever sends several looks no further than this.
-        Self { shape, board, hand, next, end: next + Board::RANGE - MOST }
+        Self { shape, message_log, self_report, next, end: next + MessageLog::RANGE - MOST }
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -50,7 +55,7 @@ impl<'n> Sends<'n> {
             _ => self.one(|message| producer.try_send(message))?,
         }
         if self.next > before {
-            self.hand.progress()
+            self.self_report.progress()
         } else {
             std::thread::yield_now()
         }
@@ -65,14 +70,14 @@ impl<'n> Sends<'n> {
             Err(error) => return Err(error.into()),
         };
         ensure!(sent <= count, "{sent} messages were sent of {count}");
-        self.board.settle(self.next..self.next + count, self.next + sent);
+        self.message_log.settle(self.next..self.next + count, self.next + sent);
         self.next += sent;
         Ok(())
     }
 
     fn one(&mut self, send: impl FnOnce(&[u8]) -> Result<(), SendError>) -> Outcome {
         let message = self.shape.message(self.next);
-        self.board.begin(self.next..self.next + 1);
+        self.message_log.begin(self.next..self.next + 1);
         let result = send(&message).map(|()| 1);
         self.sent(1, result)
     }
@@ -80,7 +85,7 @@ impl<'n> Sends<'n> {
     /// Several messages, as many as there is room for.
     fn many(&mut self, producer: &mut BytesProducer, count: u64) -> Outcome {
         let messages: Vec<_> = (self.next..self.next + count).map(|seq| self.shape.message(seq)).collect();
-        self.board.begin(self.next..self.next + count);
+        self.message_log.begin(self.next..self.next + count);
         let result = producer.try_send_many(&messages).map(|sent| sent as u64);
         self.sent(count, result)
     }
@@ -89,14 +94,14 @@ impl<'n> Sends<'n> {
     fn batch(&mut self, producer: &mut BytesProducer, count: u64) -> Outcome {
         let mut batch = producer.batch()?;
         for seq in self.next..self.next + count {
-            match batch.try_claim(self.shape.len(seq)) {
+            match batch.try_reserve(self.shape.len(seq)) {
                 Ok(payload) => self.shape.fill(seq, payload),
                 Err(SendError::Full) => break,
                 Err(error) => return Err(error.into()),
             }
         }
         let count = batch.len() as u64;
-        self.board.begin(self.next..self.next + count);
+        self.message_log.begin(self.next..self.next + count);
         let result = batch.commit().map(|sent| sent as u64);
         ensure!(result.as_ref().is_err() || matches!(result, Ok(sent) if sent == count), "a part was sent");
         self.sent(count, result)
@@ -109,28 +114,28 @@ impl<'n> Sends<'n> {
             Shape::Fixed(_) | Shape::Same(_) => 0,
             Shape::Mixed { max, .. } => (max - len).min(100),
         };
-        let mut claim = match producer.try_claim(len + spare) {
+        let mut claim = match producer.try_reserve(len + spare) {
             Ok(claim) => claim,
             Err(SendError::Full) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
         self.shape.fill(seq, &mut claim[..len]);
         claim.truncate(len);
-        self.board.begin(seq..seq + 1);
+        self.message_log.begin(seq..seq + 1);
         let result = claim.commit().map(|()| 1);
         self.sent(1, result)
     }
 
     /// Scribbles and aborts: nobody may ever see that.
     fn give_up(&mut self, producer: &mut BytesProducer) -> Outcome {
-        match producer.try_claim(self.shape.len(self.next)) {
+        match producer.try_reserve(self.shape.len(self.next)) {
             Ok(mut claim) => claim.fill(0xab),
             Err(SendError::Full) => {}
             Err(error) => return Err(error.into()),
         }
         let mut batch = producer.batch()?;
         while batch.len() < 3
-            && let Ok(payload) = batch.try_claim(self.shape.len(self.next + batch.len() as u64))
+            && let Ok(payload) = batch.try_reserve(self.shape.len(self.next + batch.len() as u64))
         {
             payload.fill(0xcd);
         }

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use ringway::mpmc::BytesQueue;
-use ringway::{AttachError, RecoverError, Wait};
+use ringway::{AttachError, RecoverError, WaitStrategy};
 
 use super::consumer::Takes;
-use super::hand::{Hand, Left};
 use super::producer::Sends;
-use crate::process::{Board, Child, End, Many, Outcome, Place, Random, Words, ensure};
+use super::self_report::{Left, SelfReport};
+use crate::process::{Child, End, MessageLog, MpmcKind, Outcome, Random, TestDir, Words, ensure};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -21,9 +21,9 @@ pub(crate) enum Role {
 
 /// Where the storm goes on, and what all its processes share.
 pub(crate) struct Field {
-    pub(crate) kind: Many,
-    pub(crate) place: Place,
-    pub(crate) board: Board,
+    pub(crate) kind: MpmcKind,
+    pub(crate) place: TestDir,
+    pub(crate) message_log: MessageLog,
     /// Participants detach now and then.
     pub(crate) churns: bool,
     /// Not 0: everybody comes to an end.
@@ -38,7 +38,7 @@ impl Field {
 
 pub(crate) struct Worker {
     pub(crate) role: Role,
-    pub(crate) hand: Hand,
+    pub(crate) self_report: SelfReport,
     child: Option<Child>,
     generation: u64,
     /// It is stopped until then.
@@ -49,38 +49,38 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(role: Role) -> Self {
-        Self { role, hand: Hand::new(), child: None, generation: 0, stopped: None, before: 0 }
+        Self { role, self_report: SelfReport::new(), child: None, generation: 0, stopped: None, before: 0 }
     }
 
     /// Starts a process of that generation, which ends itself if `end` says so.
     pub(crate) fn start(&mut self, field: &Field, generation: u64, end: Option<End>) {
-        let (role, hand) = (self.role, &self.hand);
+        let (role, self_report) = (self.role, &self.self_report);
         self.generation = generation;
-        self.child = Some(Child::fork(|| live(field, role, generation, hand, end)));
+        self.child = Some(Child::fork(|| live(field, role, generation, self_report, end)));
     }
 
     /// How far it and its predecessors have got.
     pub(crate) fn events(&self) -> u64 {
-        self.before + self.hand.events()
+        self.before + self.self_report.events()
     }
 
     /// If its process has ended: whether it was killed, and what it has left.
-    pub(crate) fn collect(&mut self, board: &Board) -> Outcome<Option<(bool, Left)>> {
+    pub(crate) fn collect(&mut self, message_log: &MessageLog) -> Outcome<Option<(bool, Left)>> {
         match &self.child {
-            Some(child) if child.has_ended()? => self.bury(board).map(Some),
+            Some(child) if child.has_ended()? => self.reap(message_log).map(Some),
             _ => Ok(None),
         }
     }
 
     /// Waits for the end of its process.
-    pub(crate) fn bury(&mut self, board: &Board) -> Outcome<(bool, Left)> {
+    pub(crate) fn reap(&mut self, message_log: &MessageLog) -> Outcome<(bool, Left)> {
         let child = self.child.take().expect("a process");
         self.stopped = None;
         let was_killed = child
             .collect()
             .map_err(|error| format!("{:?} of generation {}: {error}", self.role, self.generation))?;
-        self.before += self.hand.events();
-        Ok((was_killed, self.hand.clear(board, was_killed)))
+        self.before += self.self_report.events();
+        Ok((was_killed, self.self_report.clear(message_log, was_killed)))
     }
 
     pub(crate) fn kill(&self) -> Outcome {
@@ -105,13 +105,13 @@ impl Worker {
     pub(crate) fn describe(&self) -> String {
         let pid = self.child.as_ref().map_or(0, |child| child.pid().as_raw());
         let stopped = if self.stopped.is_some() { ", stopped" } else { "" };
-        let events = self.hand.events();
+        let events = self.self_report.events();
         format!("{:?} {pid}, generation {}, {events} events{stopped}", self.role, self.generation)
     }
 }
 
 /// What the process does.
-fn live(field: &Field, role: Role, generation: u64, hand: &Hand, end: Option<End>) -> Outcome {
+fn live(field: &Field, role: Role, generation: u64, self_report: &SelfReport, end: Option<End>) -> Outcome {
     let queue = field.place.open_mpmc()?;
     let mut random = Random::new(generation);
     let arm = || {
@@ -129,12 +129,12 @@ fn live(field: &Field, role: Role, generation: u64, hand: &Hand, end: Option<End
         if !ready.swap(true, Ordering::Relaxed) {
             arm();
         }
-        hand.set_ready();
+        self_report.set_ready();
     };
     match role {
-        Role::Producer => produce(field, &queue, generation, hand, &mut random, ready),
-        Role::Consumer => consume(field, &queue, hand, &mut random, ready),
-        Role::Recoverer => recover(field, &queue, hand, ready),
+        Role::Producer => produce(field, &queue, generation, self_report, &mut random, ready),
+        Role::Consumer => consume(field, &queue, self_report, &mut random, ready),
+        Role::Recoverer => recover(field, &queue, self_report, ready),
     }
 }
 
@@ -142,14 +142,14 @@ fn produce(
     field: &Field,
     queue: &BytesQueue,
     generation: u64,
-    hand: &Hand,
+    self_report: &SelfReport,
     random: &mut Random,
     ready: impl Fn(),
 ) -> Outcome {
-    let mut sends = Sends::new(field.kind.shape, generation, &field.board, hand);
+    let mut sends = Sends::new(field.kind.shape, generation, &field.message_log, self_report);
     loop {
-        let mut producer = attach(hand, || queue.producer())?;
-        producer.set_wait(some_wait(random));
+        let mut producer = attach(self_report, || queue.producer())?;
+        producer.set_wait_strategy(some_wait(random));
         ready();
         let steps = steps(field, random);
         for _ in 0..steps {
@@ -161,11 +161,17 @@ fn produce(
     }
 }
 
-fn consume(field: &Field, queue: &BytesQueue, hand: &Hand, random: &mut Random, ready: impl Fn()) -> Outcome {
-    let mut takes = Takes::new(field.kind.shape, &field.board, hand);
+fn consume(
+    field: &Field,
+    queue: &BytesQueue,
+    self_report: &SelfReport,
+    random: &mut Random,
+    ready: impl Fn(),
+) -> Outcome {
+    let mut takes = Takes::new(field.kind.shape, &field.message_log, self_report);
     loop {
-        let consumer = attach(hand, || queue.consumer())?;
-        consumer.set_wait(some_wait(random));
+        let consumer = attach(self_report, || queue.consumer())?;
+        consumer.set_wait_strategy(some_wait(random));
         ready();
         let mut session = takes.session(&consumer);
         let steps = steps(field, random);
@@ -177,7 +183,7 @@ fn consume(field: &Field, queue: &BytesQueue, hand: &Hand, random: &mut Random, 
         }
         let forgotten = session.forget();
         drop(consumer);
-        forgotten.into_iter().for_each(|noted| hand.let_go(noted));
+        forgotten.into_iter().for_each(|noted| self_report.let_go(noted));
         if field.is_over() {
             return Ok(());
         }
@@ -185,8 +191,9 @@ fn consume(field: &Field, queue: &BytesQueue, hand: &Hand, random: &mut Random, 
 }
 
 /// Most sleep.
-fn some_wait(random: &mut Random) -> Wait {
-    [Wait::Spin, Wait::SpinThenPark, Wait::Park, Wait::Park][random.below(4) as usize]
+fn some_wait(random: &mut Random) -> WaitStrategy {
+    [WaitStrategy::Spin, WaitStrategy::SpinThenPark, WaitStrategy::Park, WaitStrategy::Park]
+        [random.below(4) as usize]
 }
 
 /// How long a call waits: so short that it is hit at its beginning, or so long that it sleeps more than once.
@@ -199,11 +206,11 @@ fn steps(field: &Field, random: &mut Random) -> u64 {
     if field.churns { random.below(60) } else { u64::MAX }
 }
 
-fn recover(field: &Field, queue: &BytesQueue, hand: &Hand, ready: impl Fn()) -> Outcome {
+fn recover(field: &Field, queue: &BytesQueue, self_report: &SelfReport, ready: impl Fn()) -> Outcome {
     ready();
     while !field.is_over() {
         match queue.recover() {
-            Ok(_) => hand.progress(),
+            Ok(_) => self_report.progress(),
             Err(RecoverError::Busy { .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -213,11 +220,11 @@ fn recover(field: &Field, queue: &BytesQueue, hand: &Hand, ready: impl Fn()) -> 
 }
 
 /// Tries again while all places are taken: some of them by dead participants that somebody is just looking into.
-fn attach<P>(hand: &Hand, attach: impl Fn() -> Result<P, AttachError>) -> Outcome<P> {
+fn attach<P>(self_report: &SelfReport, attach: impl Fn() -> Result<P, AttachError>) -> Outcome<P> {
     let start = Instant::now();
     loop {
         match attach() {
-            Err(AttachError::NoEntry { .. }) => hand.found_no_place(),
+            Err(AttachError::TooManyParticipants { .. }) => self_report.found_no_place(),
             result => return Ok(result?),
         }
         ensure!(start.elapsed() < Duration::from_secs(15), "there is still no place");

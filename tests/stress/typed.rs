@@ -4,7 +4,7 @@ use ringway::spsc::{Consumer, Message, Queue};
 use ringway::{Options, RecvError};
 use rkyv::{Archive, Serialize};
 
-use crate::process::{Child, Outcome, Place, Random, ensure, progress};
+use crate::process::{Child, Outcome, Random, TestDir, ensure, progress};
 
 #[derive(Archive, Serialize, ringway::Message)]
 struct Report {
@@ -61,7 +61,7 @@ impl ArchivedSample {
 
 pub(crate) fn any_size(count: u64) -> Outcome {
     for capacity in [8192, 1 << 20] {
-        all_arrive(&Options::new().capacity(capacity), count / 2, Report::new, |found, number| {
+        all_arrive(&Options::new().ring_bytes(capacity), count / 2, Report::new, |found, number| {
             found.is(number)
         })?;
     }
@@ -70,7 +70,7 @@ pub(crate) fn any_size(count: u64) -> Outcome {
 
 pub(crate) fn fixed_size(count: u64) -> Outcome {
     for capacity in [200, 1 << 18] {
-        let options = Options::new().capacity(capacity).fixed_size();
+        let options = Options::new().ring_bytes(capacity).fixed_size();
         all_arrive(&options, count / 2, Sample::new, |found, number| found.is(number))?;
     }
     Ok(())
@@ -84,7 +84,7 @@ fn all_arrive<T: Message>(
     make: impl Fn(u64) -> T,
     is: impl Fn(&T::Archived, u64) -> bool,
 ) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     // SAFETY: only this test and its child know the file.
     let queue = unsafe { Queue::<T>::create_with(place.path(), options) }?;
     let consumer = queue.consumer()?;
@@ -113,7 +113,7 @@ fn all_arrive<T: Message>(
     }
     child.join()?;
     ensure!(is_empty(&consumer), "one message more than {count} came");
-    println!("     {next} messages through {} bytes", queue.capacity());
+    println!("     {next} messages through {} bytes", queue.ring_bytes());
     drop((consumer, queue));
     place.leave()
 }
@@ -157,7 +157,7 @@ fn take_run<T: Message>(
     Ok(())
 }
 
-fn send<T: Message>(place: &Place, count: u64, make: impl Fn(u64) -> T) -> Outcome {
+fn send<T: Message>(place: &TestDir, count: u64, make: impl Fn(u64) -> T) -> Outcome {
     // SAFETY: as in `all_arrive`.
     let mut producer = unsafe { Queue::<T>::open(place.path()) }?.producer()?;
     let mut random = Random::new(6);

@@ -71,7 +71,7 @@ impl Hostile {
             2 => 1 << self.random.below(64),
             3 => (1 << 62) + bits % (1 << 16),
             4 => bits % (1 << 14),
-            // A commit word, a cursor, a link's state of an early lap.
+            // A commit word, a cursor, a slot's state of an early lap.
             5 => (bits % 4000) << 2 | 1,
             6 => (bits % 64) << 18 | bits >> 20 & 0x3ffff,
             _ => bits,

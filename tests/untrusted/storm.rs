@@ -115,7 +115,7 @@ impl Tally {
     }
 }
 
-/// Takes part for a while in every way there is; each time anew, since whoever has met damage gets no further.
+/// Takes part for a while in every way there is; each time anew, since whoever has met corruption gets no further.
 fn take_part<K: Kind>(queue: &Queue<Message, K>, tally: &mut Tally, until: Instant, mut id: u64) {
     while Instant::now() < until {
         let producer = tally.timed(|| queue.producer());
@@ -186,7 +186,7 @@ fn attack(path: &Path) {
 }
 
 fn small() -> Options {
-    Options::new().capacity(16 * 1024)
+    Options::new().ring_bytes(16 * 1024)
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn a_hostile_process_causes_errors_only_spsc() {
 
 #[test]
 fn a_hostile_process_causes_errors_only_mpmc() {
-    let options = small().links(64).participants(4);
+    let options = small().max_messages(64).max_participants(4);
     storm::<Mpmc>("storm::a_hostile_process_causes_errors_only_mpmc", &options);
 }
 
@@ -209,7 +209,7 @@ fn a_hostile_process_causes_errors_only_fixed() {
     }
     let dir = directory();
     let path = dir.path().join("q");
-    let options = Options::new().capacity(4096).align(1).fixed_len(13);
+    let options = Options::new().ring_bytes(4096).align(1).fixed_len(13);
     let queue = BytesQueue::<Spsc>::create_with(&path, &options, &Limits::new()).unwrap();
     let mut attacker = Running::start(&mut child_of(test, &path));
     attacker.wait_for_line("attacking");

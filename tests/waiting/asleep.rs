@@ -8,7 +8,7 @@ use nix::libc;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-use crate::process::{Outcome, Place, ensure, progress};
+use crate::process::{Outcome, TestDir, ensure, progress};
 use crate::tracer::stay_on_one_processor;
 
 /// Whatever is waited for comes far sooner.
@@ -74,7 +74,7 @@ const ROOM: u64 = 0x700;
 const NEED_FENCE: u64 = 2;
 
 impl Doorbells {
-    pub(crate) fn of(place: &Place) -> Outcome<Self> {
+    pub(crate) fn of(place: &TestDir) -> Outcome<Self> {
         Ok(Self(File::open(place.path())?))
     }
 

@@ -28,9 +28,9 @@ impl Call {
     }
 
     /// Of a sleep: whether it was ended by a wake, or there was none because of one.
-    pub(crate) fn was_rung(&self) -> Option<bool> {
-        let is_rung = self.result == 0 || self.result == -i64::from(libc::EAGAIN);
-        self.is_futex(libc::FUTEX_WAIT).then_some(is_rung)
+    pub(crate) fn was_notified(&self) -> Option<bool> {
+        let is_notified = self.result == 0 || self.result == -i64::from(libc::EAGAIN);
+        self.is_futex(libc::FUTEX_WAIT).then_some(is_notified)
     }
 }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use nix::libc;
 use nix::sys::signal::Signal::SIGUSR1;
-use ringway::{BytesConsumer, Canceller, Kind, Mpmc, RecvError, SendError, Spsc, Wait};
+use ringway::{BytesConsumer, Canceller, Kind, Mpmc, RecvError, SendError, Spsc, WaitStrategy};
 
 use super::asleep::{HANGS, until};
 use super::peer::{Notes, Peer, Tried, number_of, open, with_queue};
-use crate::process::{Outcome, Place, Random, Test, ensure};
+use crate::process::{Outcome, Random, Test, TestDir, ensure};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -23,7 +23,7 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-const WAITS: [Wait; 3] = [Wait::Spin, Wait::SpinThenPark, Wait::Park];
+const WAITS: [WaitStrategy; 3] = [WaitStrategy::Spin, WaitStrategy::SpinThenPark, WaitStrategy::Park];
 
 /// Each call that waits is ended by a thread, whether it spins or sleeps; after a reset all goes on.
 fn by_a_thread<K: Tried>() -> Outcome {
@@ -40,11 +40,11 @@ fn by_a_thread<K: Tried>() -> Outcome {
 /// Some call that waits.
 type Call<K> = fn(&BytesConsumer<K>, Duration) -> Result<(), RecvError>;
 
-fn cancel_each<K: Tried>(place: &Place, wait: Wait, notes: &Notes) -> Outcome {
+fn cancel_each<K: Tried>(place: &TestDir, wait: WaitStrategy, notes: &Notes) -> Outcome {
     let queue = open::<K>(place)?;
     let (consumer, mut producer) = (queue.consumer()?, queue.producer()?);
-    consumer.set_wait(wait);
-    producer.set_wait(wait);
+    consumer.set_wait_strategy(wait);
+    producer.set_wait_strategy(wait);
     let canceller = consumer.canceller();
     let long = Duration::from_secs(600);
     let calls: [Call<K>; 4] = [
@@ -76,7 +76,7 @@ fn cancel_each<K: Tried>(place: &Place, wait: Wait, notes: &Notes) -> Outcome {
         canceller.reset();
         notes.note(1);
     }
-    let result = cancelled_by_another(&canceller, || producer.claim(8)?.commit());
+    let result = cancelled_by_another(&canceller, || producer.reserve(8)?.commit());
     ensure!(matches!(result, Err(SendError::Cancelled)), "{wait:?}: {result:?}");
     notes.note(1);
     Ok(())
@@ -113,7 +113,7 @@ fn by_a_handler<K: Tried>() -> Outcome {
         with_queue::<K>(|place, _| {
             let peer = Peer::start(|notes| {
                 let consumer = open::<K>(place)?.consumer()?;
-                consumer.set_wait(wait);
+                consumer.set_wait_strategy(wait);
                 let canceller = CANCELLER.get_or_init(|| consumer.canceller());
                 // SAFETY: all zeros is a valid action.
                 let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -153,7 +153,7 @@ fn at_random() -> Outcome {
         let count = if cfg!(debug_assertions) { 500 } else { 3000_u64 };
         let peer = Peer::start(|notes| {
             let consumer = open::<Mpmc>(place)?.consumer()?;
-            consumer.set_wait(Wait::Park);
+            consumer.set_wait_strategy(WaitStrategy::Park);
             let canceller = consumer.canceller();
             let is_over = AtomicBool::new(false);
             std::thread::scope(|scope| {
@@ -204,10 +204,10 @@ fn receive_despite<K: Kind>(consumer: &BytesConsumer<K>, canceller: &Canceller, 
 /// Others sleep on.
 fn only_one() -> Outcome {
     with_queue::<Mpmc>(|place, queue| {
-        let other = Peer::consumer::<Mpmc>(place, Wait::Park);
+        let other = Peer::consumer::<Mpmc>(place, WaitStrategy::Park);
         let cancelled = Peer::start(|notes| {
             let consumer = open::<Mpmc>(place)?.consumer()?;
-            consumer.set_wait(Wait::Park);
+            consumer.set_wait_strategy(WaitStrategy::Park);
             let result = cancelled_by_another(&consumer.canceller(), || consumer.recv().map(drop));
             ensure!(matches!(result, Err(RecvError::Cancelled)), "{result:?}");
             notes.note(1);

@@ -4,12 +4,12 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use ringway::{BytesQueue, Kind, Mpmc, RecvError, SendError, Spsc, Wait};
+use ringway::{BytesQueue, Kind, Mpmc, RecvError, SendError, Spsc, WaitStrategy};
 
 use super::asleep::{Doorbells, HANGS, OneProcessor, until};
 use super::peer::{Peer, Tried, number_of, open, with_queue};
 use crate::attempts::{Kill, Step, everywhere};
-use crate::process::{Child, Outcome, Place, Random, Test, Words, ensure, progress};
+use crate::process::{Child, Outcome, Random, Test, TestDir, Words, ensure, progress};
 use crate::tracer::Gate;
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -18,15 +18,15 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("close: by a producer, a consumer, a third, MPMC", closers::<Mpmc>),
         Test::new("close: everything is delivered first, SPSC", drained_first::<Spsc>),
         Test::new("close: everything is delivered first, MPMC", drained_first::<Mpmc>),
-        Test::new("close: try, timeouts, batches, SPSC", every_call::<Spsc>),
-        Test::new("close: try, timeouts, batches, MPMC", every_call::<Mpmc>),
+        Test::new("close: try, timeouts, batches, SPSC", forwarding::<Spsc>),
+        Test::new("close: try, timeouts, batches, MPMC", forwarding::<Mpmc>),
         Test::new("close: the closer is killed, consumers sleep, SPSC", killed_closer::<Spsc>),
         Test::new("close: the closer is killed, consumers sleep, MPMC", killed_closer::<Mpmc>),
         Test::new("close: the closer is killed, a producer sleeps, SPSC", killed_closer_when_full::<Spsc>),
         Test::new("close: the closer is killed, a producer sleeps, MPMC", killed_closer_when_full::<Mpmc>),
         Test::new("close: at random among senders, SPSC", || at_random::<Spsc>(1, 1)),
         Test::new("close: at random among senders, MPMC", || at_random::<Mpmc>(3, 2)),
-        Test::new("close: behind a dead claim", behind_a_dead_claim),
+        Test::new("close: behind a dead claim", after_a_dead_claim),
     ]
 }
 
@@ -43,7 +43,7 @@ fn closers<K: Tried>() -> Outcome {
         // A consumer of an SPSC queue cannot close it asleep; its process can, which is the third's case.
         if closer != Closer::Consumer || K::NAME == Mpmc::NAME {
             with_queue::<K>(|place, queue| {
-                let peer = Peer::consumer::<K>(place, Wait::default());
+                let peer = Peer::consumer::<K>(place, WaitStrategy::default());
                 peer.wait_until_asleep()?;
                 close_as(closer, place, queue)?;
                 peer.ends_with(&[])
@@ -51,7 +51,7 @@ fn closers<K: Tried>() -> Outcome {
         }
         if closer != Closer::Producer || K::NAME == Mpmc::NAME {
             with_queue::<K>(|place, queue| {
-                let peer = Peer::producer::<K>(place, Wait::default(), 0);
+                let peer = Peer::producer::<K>(place, WaitStrategy::default(), 0);
                 peer.wait_for_count(K::FULL)?;
                 peer.wait_until_asleep()?;
                 close_as(closer, place, queue)?;
@@ -67,7 +67,7 @@ fn closers<K: Tried>() -> Outcome {
     Ok(())
 }
 
-fn close_as<K: Kind>(closer: Closer, place: &Place, queue: &BytesQueue<K>) -> Outcome {
+fn close_as<K: Kind>(closer: Closer, place: &TestDir, queue: &BytesQueue<K>) -> Outcome {
     ensure!(!queue.is_closed(), "it is closed already");
     Child::fork(|| {
         let queue = open::<K>(place)?;
@@ -96,7 +96,7 @@ fn drained_first<K: Tried>() -> Outcome {
         let first = queue.consumer()?;
         ensure!(number_of(&first.try_recv()?)? == 0, "another message");
         drop(first);
-        let peer = Peer::consumer::<K>(place, Wait::default());
+        let peer = Peer::consumer::<K>(place, WaitStrategy::default());
         peer.ends_with(&(1..sent).collect::<Vec<_>>())?;
         let last = queue.consumer()?;
         for _ in 0..3 {
@@ -107,16 +107,16 @@ fn drained_first<K: Tried>() -> Outcome {
 }
 
 /// Every call of an empty, closed queue says so, and none waits.
-fn every_call<K: Tried>() -> Outcome {
+fn forwarding<K: Tried>() -> Outcome {
     with_queue::<K>(|_, queue| {
         let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
         queue.close();
         progress();
         let long = Duration::from_secs(600);
         let later = std::time::Instant::now() + long;
-        for wait in [Wait::Spin, Wait::SpinThenPark, Wait::Park] {
-            consumer.set_wait(wait);
-            producer.set_wait(wait);
+        for wait in [WaitStrategy::Spin, WaitStrategy::SpinThenPark, WaitStrategy::Park] {
+            consumer.set_wait_strategy(wait);
+            producer.set_wait_strategy(wait);
             macro_rules! says_closed {
                 ($call:expr, $error:path) => {
                     let result = $call.map(|_| ());
@@ -139,8 +139,8 @@ fn every_call<K: Tried>() -> Outcome {
             says_closed!(producer.send_deadline(&[0; 8], later), SendError::Closed);
             says_closed!(producer.try_send_many(&[[0; 8]]), SendError::Closed);
             says_closed!(producer.send_many(&[[0; 8]]), SendError::Closed);
-            says_closed!(producer.try_claim(8), SendError::Closed);
-            says_closed!(producer.claim(8), SendError::Closed);
+            says_closed!(producer.try_reserve(8), SendError::Closed);
+            says_closed!(producer.reserve(8), SendError::Closed);
             says_closed!(producer.batch(), SendError::Closed);
         }
         Ok(())
@@ -155,7 +155,8 @@ fn killed_closer<K: Tried>() -> Outcome {
     everywhere(K::NAME, |kill: Kill<'_>| {
         with_queue::<K>(|place, queue| {
             let mut producer = queue.producer()?;
-            let peers: Vec<_> = (0..consumers).map(|_| Peer::consumer::<K>(place, Wait::Park)).collect();
+            let peers: Vec<_> =
+                (0..consumers).map(|_| Peer::consumer::<K>(place, WaitStrategy::Park)).collect();
             peers.iter().try_for_each(Peer::wait_until_asleep)?;
             let is_complete = kill(close_step::<K>(place))?;
             let got = || peers.iter().map(|peer| peer.notes.count()).sum::<u64>();
@@ -189,7 +190,7 @@ fn killed_closer_when_full<K: Tried>() -> Outcome {
     let _one = OneProcessor::take()?;
     everywhere(K::NAME, |kill: Kill<'_>| {
         with_queue::<K>(|place, queue| {
-            let sender = Peer::producer::<K>(place, Wait::Park, 0);
+            let sender = Peer::producer::<K>(place, WaitStrategy::Park, 0);
             sender.wait_for_count(K::FULL)?;
             sender.wait_until_asleep()?;
             let is_complete = kill(close_step::<K>(place))?;
@@ -218,7 +219,7 @@ fn killed_closer_when_full<K: Tried>() -> Outcome {
     })
 }
 
-fn close_step<K: Kind>(place: &Place) -> Step<'static> {
+fn close_step<K: Kind>(place: &TestDir) -> Step<'static> {
     let path = place.path();
     let file: &'static std::path::Path = Box::leak(path.into_boxed_path());
     let body = move |gate: &Gate| {
@@ -258,8 +259,8 @@ fn at_random<K: Tried>(producers: u64, consumers: usize) -> Outcome {
                 .collect();
             let got = Words::new(consumers * producers as usize);
             let takers: Vec<_> = (0..consumers)
-                .map(|taker| {
-                    let got = &got[taker * producers as usize..];
+                .map(|test_consumer| {
+                    let got = &got[test_consumer * producers as usize..];
                     Child::fork(|| {
                         let consumer = open::<K>(place)?.consumer()?;
                         for frame in consumer.iter() {
@@ -273,7 +274,7 @@ fn at_random<K: Tried>(producers: u64, consumers: usize) -> Outcome {
             std::thread::sleep(Duration::from_nanos(random.below(1_000_000)));
             queue.close();
             senders.into_iter().try_for_each(|sender| sender.join_within(HANGS))?;
-            takers.into_iter().try_for_each(|taker| taker.join_within(HANGS))?;
+            takers.into_iter().try_for_each(|test_consumer| test_consumer.join_within(HANGS))?;
             let last = queue.consumer()?;
             let mut left = vec![0_u64; producers as usize];
             for frame in last.iter() {
@@ -283,7 +284,9 @@ fn at_random<K: Tried>(producers: u64, consumers: usize) -> Outcome {
             ensure!(K::NAME == Spsc::NAME || left.iter().all(|left| *left == 0), "{left:?} came late");
             for index in 0..producers as usize {
                 let came = (0..consumers)
-                    .map(|taker| got[taker * producers as usize + index].load(Ordering::SeqCst))
+                    .map(|test_consumer| {
+                        got[test_consumer * producers as usize + index].load(Ordering::SeqCst)
+                    })
                     .sum::<u64>()
                     + left[index];
                 let sent = sent[index].load(Ordering::SeqCst);
@@ -298,11 +301,14 @@ fn at_random<K: Tried>(producers: u64, consumers: usize) -> Outcome {
 }
 
 /// A producer died between claim and commit; then the queue is closed. Consumers that sleep end all the same.
-fn behind_a_dead_claim() -> Outcome {
+fn after_a_dead_claim() -> Outcome {
     with_queue::<Mpmc>(|place, queue| {
         let gate = Gate::new();
-        let peers = [Peer::consumer::<Mpmc>(place, Wait::Park), Peer::consumer::<Mpmc>(place, Wait::Park)];
-        let claimer = super::wakes::stopped_behind_its_claim(place, &gate)?;
+        let peers = [
+            Peer::consumer::<Mpmc>(place, WaitStrategy::Park),
+            Peer::consumer::<Mpmc>(place, WaitStrategy::Park),
+        ];
+        let claimer = super::wakes::stopped_after_its_claim(place, &gate)?;
         let doorbells = Doorbells::of(place)?;
         let armed = doorbells.consumers_armed()?;
         queue.close();

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use ringway::{Kind, Mpmc, RecvError, Spsc, Wait};
+use ringway::{Kind, Mpmc, RecvError, Spsc, WaitStrategy};
 
 use super::asleep::{HANGS, until};
 use super::peer::{Notes, Peer, Tried, number_of, open, receive_all, rest, with_queue};
-use crate::process::{Outcome, Place, Test, ensure};
+use crate::process::{Outcome, Test, TestDir, ensure};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
@@ -33,18 +33,18 @@ enum End {
 }
 
 /// A consumer that ends with the producers, and receives until then.
-fn ending<K: Kind>(place: &Place) -> Peer {
+fn ending<K: Kind>(place: &TestDir) -> Peer {
     Peer::start(|notes| {
         let consumer = open::<K>(place)?.consumer()?;
-        consumer.set_wait(Wait::Park);
-        consumer.end_with_producers(true);
+        consumer.set_wait_strategy(WaitStrategy::Park);
+        consumer.end_when_disconnected(true);
         consumer.wait_for_producer(HANGS)?;
         receive_all(&consumer, notes)
     })
 }
 
 /// Attaches, sends one message, and detaches when it may.
-fn sender<K: Kind>(place: &Place, number: u64) -> Peer {
+fn sender<K: Kind>(place: &TestDir, number: u64) -> Peer {
     Peer::start(|notes| {
         let mut producer = open::<K>(place)?.producer()?;
         notes.note(number);
@@ -85,7 +85,7 @@ fn with_the_last<K: Tried>(count: u64, end: End) -> Outcome {
                     End::Detachment => sender.notes.go(),
                 }
                 if *index < last {
-                    // It notices what has happened, and does not take it for the end.
+                    // It warnings what has happened, and does not take it for the end.
                     consumer.wait_until_asleep()?;
                 }
             }
@@ -132,7 +132,7 @@ fn without_producers<K: Tried>() -> Outcome {
     with_queue::<K>(|_, queue| {
         let consumer = queue.consumer()?;
         ensure!(matches!(consumer.try_recv(), Err(RecvError::Empty)), "it does not end with them yet");
-        consumer.end_with_producers(true);
+        consumer.end_when_disconnected(true);
         ensure!(matches!(consumer.recv(), Err(RecvError::Closed)), "it waited for nobody");
         ensure!(matches!(consumer.try_recv(), Err(RecvError::Closed)), "try_recv says otherwise");
         ensure!(consumer.iter().next().is_none(), "something came");
@@ -145,7 +145,7 @@ fn without_producers<K: Tried>() -> Outcome {
         // And when somebody comes again, there is no end any more.
         queue.producer()?.send(&6_u64.to_ne_bytes())?;
         ensure!(number_of(&consumer.recv()?)? == 6, "another message");
-        consumer.end_with_producers(false);
+        consumer.end_when_disconnected(false);
         let nothing = consumer.recv_timeout(Duration::from_millis(1));
         ensure!(matches!(nothing, Err(RecvError::Timeout)), "{nothing:?}");
         Ok(())
@@ -159,8 +159,8 @@ fn wait_for_one<K: Tried>() -> Outcome {
         dead.wait_for_count(1)?;
         dead.child.kill()?;
         let consumer = queue.consumer()?;
-        for wait in [Wait::Spin, Wait::SpinThenPark, Wait::Park] {
-            consumer.set_wait(wait);
+        for wait in [WaitStrategy::Spin, WaitStrategy::SpinThenPark, WaitStrategy::Park] {
+            consumer.set_wait_strategy(wait);
             let timeout = Duration::from_millis(5);
             let start = Instant::now();
             let nobody = consumer.wait_for_producer(timeout);
@@ -169,17 +169,17 @@ fn wait_for_one<K: Tried>() -> Outcome {
         }
         drop(consumer);
         let mut latest = Duration::ZERO;
-        for wait in [Wait::Spin, Wait::SpinThenPark, Wait::Park] {
+        for wait in [WaitStrategy::Spin, WaitStrategy::SpinThenPark, WaitStrategy::Park] {
             let waiting = Peer::start(|notes: &Notes| {
                 let consumer = open::<K>(place)?.consumer()?;
-                consumer.set_wait(wait);
+                consumer.set_wait_strategy(wait);
                 notes.set_state(1);
                 consumer.wait_for_producer(HANGS)?;
                 notes.note(1);
                 Ok(())
             });
             waiting.notes.wait_for_state(1)?;
-            if wait != Wait::Spin {
+            if wait != WaitStrategy::Spin {
                 waiting.wait_until_asleep()?;
             }
             ensure!(waiting.notes.count() == 0, "{wait:?}: there is no producer");

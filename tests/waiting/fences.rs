@@ -4,11 +4,11 @@
 use std::time::{Duration, Instant};
 
 use nix::libc;
-use ringway::{Mpmc, Spsc, Wait};
+use ringway::{Mpmc, Spsc, WaitStrategy};
 
 use super::asleep::{Doorbells, HANGS, until};
 use super::peer::{Peer, Tried, number_of, open, with_queue};
-use crate::process::{Outcome, Place, Test, ensure, progress};
+use crate::process::{Outcome, Test, TestDir, ensure, progress};
 
 pub(crate) fn tests() -> Vec<Test> {
     let mut tests = vec![Test::new("fences: the filter refuses", the_filter_refuses)];
@@ -93,13 +93,13 @@ fn without_membarrier<K: Tried>([consumers, producers]: [bool; 2]) -> Outcome {
 }
 
 /// Sender and receiver; both sleep as often as they can.
-fn exchange<K: Tried>(place: &Place, count: u64, refused_there: bool, refused_here: bool) -> (Peer, Peer) {
+fn exchange<K: Tried>(place: &TestDir, count: u64, refused_there: bool, refused_here: bool) -> (Peer, Peer) {
     let consumer = Peer::start(|notes| {
         if refused_there {
             refuse_membarrier()?;
         }
         let consumer = open::<K>(place)?.consumer()?;
-        consumer.set_wait(Wait::Park);
+        consumer.set_wait_strategy(WaitStrategy::Park);
         for number in 0..count {
             ensure!(number_of(&consumer.recv()?)? == number, "another message than {number}");
             if number % 64 == 63 {
@@ -115,7 +115,7 @@ fn exchange<K: Tried>(place: &Place, count: u64, refused_there: bool, refused_he
             refuse_membarrier()?;
         }
         let mut producer = open::<K>(place)?.producer()?;
-        producer.set_wait(Wait::Park);
+        producer.set_wait_strategy(WaitStrategy::Park);
         for number in 0..count {
             producer.send(&number.to_ne_bytes())?;
             if number % 3 == 0 {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use ringway::{Mpmc, RecvError, SendError, Spsc, Wait};
+use ringway::{Mpmc, RecvError, SendError, Spsc, WaitStrategy};
 
 use super::asleep::HANGS;
 use super::peer::{Peer, Tried, open, receive_all, with_queue};
@@ -24,9 +24,9 @@ pub(crate) fn tests() -> Vec<Test> {
 fn refused<K: Tried>() -> Outcome {
     with_queue::<K>(|_, queue| {
         let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
-        for wait in [Wait::Spin, Wait::SpinThenPark, Wait::Park] {
-            consumer.set_wait(wait);
-            producer.set_wait(wait);
+        for wait in [WaitStrategy::Spin, WaitStrategy::SpinThenPark, WaitStrategy::Park] {
+            consumer.set_wait_strategy(wait);
+            producer.set_wait_strategy(wait);
             Child::fork(|| {
                 let later = Instant::now() + 2 * HANGS;
                 let error = consumer.recv().map(drop);
@@ -41,8 +41,8 @@ fn refused<K: Tried>() -> Outcome {
                 ensure!(matches!(first, Some(Err(RecvError::Forked))), "iter: {first:?}");
                 let error = producer.send_deadline(&[0; 8], later);
                 ensure!(matches!(error, Err(SendError::Forked)), "send_deadline: {error:?}");
-                let error = producer.claim_deadline(8, later).map(drop);
-                ensure!(matches!(error, Err(SendError::Forked)), "claim_deadline: {error:?}");
+                let error = producer.reserve_deadline(8, later).map(drop);
+                ensure!(matches!(error, Err(SendError::Forked)), "reserve_deadline: {error:?}");
                 Ok(())
             })
             .join_within(HANGS)?;
@@ -61,7 +61,7 @@ fn while_asleep<K: Tried>() -> Outcome {
             let queue = open::<K>(place)?;
             let consumer = queue.consumer()?;
             let canceller = consumer.canceller();
-            consumer.set_wait(Wait::Park);
+            consumer.set_wait_strategy(WaitStrategy::Park);
             std::thread::scope(|scope| {
                 let receiver =
                     scope.spawn(move || receive_all(&consumer, notes).map_err(|error| error.to_string()));
@@ -104,7 +104,7 @@ fn child_wakes<K: Tried>() -> Outcome {
         let rounds = 30;
         for round in 0..rounds {
             let consumer = queue.consumer()?;
-            consumer.set_wait(Wait::Park);
+            consumer.set_wait_strategy(WaitStrategy::Park);
             let child = Child::fork(|| {
                 let mut producer = open::<K>(place)?.producer()?;
                 std::thread::sleep(Duration::from_micros(500));

@@ -4,12 +4,12 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use nix::libc;
-use ringway::{Mpmc, Spsc, Wait};
+use ringway::{Mpmc, Spsc, WaitStrategy};
 
 use super::asleep::{Doorbells, HANGS, OneProcessor, is_asleep, until};
 use super::peer::{Peer, Tried, create, open, with_queue};
 use crate::attempts::{Kill, Step, at_events, everywhere, paused_everywhere};
-use crate::process::{GiverNotes, Outcome, Place, Test, ensure};
+use crate::process::{Outcome, ProducerNotes, Test, TestDir, ensure};
 use crate::tracer::Gate;
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -43,12 +43,12 @@ fn killed_waker<K: Tried>(count: u64, fixed: Option<usize>) -> Outcome {
 
 /// How long after the kill the last of what was committed came.
 fn attempt_to_wake<K: Tried>(count: u64, fixed: Option<usize>, kill: Kill<'_>) -> Outcome<Option<Duration>> {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let options = fixed.map_or(K::options(), |len| K::options().fixed_len(len));
     let queue = create::<K>(&place, &options)?;
-    let peer = Peer::consumer::<K>(&place, Wait::Park);
+    let peer = Peer::consumer::<K>(&place, WaitStrategy::Park);
     peer.wait_until_asleep()?;
-    let notes = GiverNotes::new();
+    let notes = ProducerNotes::new();
     notes.reset(0);
     let body = |gate: &Gate| {
         let mut producer = open::<K>(&place)?.producer()?;
@@ -104,9 +104,9 @@ fn woken_and_killed() -> Outcome {
         with_queue::<Mpmc>(|place, queue| {
             let peer = || {
                 Peer::start(|notes| {
-                    run_behind_others()?;
+                    run_after_others()?;
                     let consumer = open::<Mpmc>(place)?.consumer()?;
-                    consumer.set_wait(Wait::Park);
+                    consumer.set_wait_strategy(WaitStrategy::Park);
                     super::peer::receive_all(&consumer, notes)
                 })
             };
@@ -123,7 +123,7 @@ fn woken_and_killed() -> Outcome {
                 std::mem::swap(&mut victim, &mut other);
             }
             let Peer { child, notes } = victim;
-            child.bury()?;
+            child.reap()?;
             // It may have been faster, or the other one have woken up by itself just then.
             if asleep[0] != asleep[1] && notes.count() == 0 {
                 other.wait_for_count(1)?;
@@ -145,7 +145,7 @@ fn woken_and_killed() -> Outcome {
 }
 
 /// Whoever wakes this process goes on running on its processor.
-fn run_behind_others() -> Outcome {
+fn run_after_others() -> Outcome {
     let parameters = libc::sched_param { sched_priority: 0 };
     // SAFETY: reads the local variable; of this process only the policy changes.
     let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters) };
@@ -159,7 +159,7 @@ fn stopped_waker<K: Tried>() -> Outcome {
     let _one = OneProcessor::take()?;
     paused_everywhere(K::NAME, 7, |pause| {
         with_queue::<K>(|place, queue| {
-            let peer = Peer::consumer::<K>(place, Wait::Park);
+            let peer = Peer::consumer::<K>(place, WaitStrategy::Park);
             peer.wait_until_asleep()?;
             let body = |gate: &Gate| {
                 let mut producer = open::<K>(place)?.producer()?;

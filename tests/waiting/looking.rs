@@ -1,5 +1,5 @@
 //! What those who only look say wherever an operation was killed or paused. Others are awake meanwhile, so that the file may
-//! change; but it is never called damaged.
+//! change; but it is never called corrupted.
 
 use std::path::Path;
 
@@ -14,9 +14,9 @@ pub(crate) fn look(path: &Path) -> Outcome {
         Err(InspectError::Open(OpenError::NotFound { .. })) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    let damage = inspector.snapshot()?.damage;
-    ensure!(damage.is_empty(), "{damage:?}");
-    let damage = inspector.peek(&Peek::new().held(true))?.damage;
-    ensure!(damage.is_none(), "{damage:?}");
+    let corruption = inspector.snapshot()?.corruption;
+    ensure!(corruption.is_empty(), "{corruption:?}");
+    let corruption = inspector.peek(&Peek::new().held(true))?.corruption;
+    ensure!(corruption.is_none(), "{corruption:?}");
     Ok(())
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use nix::unistd::Pid;
 use ringway::{
-    BytesConsumer, BytesProducer, BytesQueue, Kind, Mpmc, Options, RecvError, SendError, Spsc, Wait,
+    BytesConsumer, BytesProducer, BytesQueue, Kind, Mpmc, Options, RecvError, SendError, Spsc, WaitStrategy,
 };
 
 use super::asleep::{is_asleep, until};
-use crate::process::{Child, Outcome, Place, Words, ensure};
+use crate::process::{Child, Outcome, TestDir, Words, ensure};
 
 /// What both kinds are tried with: little room.
 pub(crate) trait Tried: Kind {
@@ -27,7 +27,7 @@ impl Tried for Spsc {
     const FULL: u64 = 63;
 
     fn options() -> Options {
-        Options::new().capacity(1024)
+        Options::new().ring_bytes(1024)
     }
 }
 
@@ -36,22 +36,22 @@ impl Tried for Mpmc {
     const FULL: u64 = 4;
 
     fn options() -> Options {
-        Options::new().links(4).capacity(4096).participants(16)
+        Options::new().max_messages(4).ring_bytes(4096).max_participants(16)
     }
 }
 
-pub(crate) fn create<K: Kind>(place: &Place, options: &Options) -> Outcome<BytesQueue<K>> {
+pub(crate) fn create<K: Kind>(place: &TestDir, options: &Options) -> Outcome<BytesQueue<K>> {
     // SAFETY: only this test and its children know the file.
     Ok(unsafe { BytesQueue::create_with(place.path(), options) }?)
 }
 
-pub(crate) fn open<K: Kind>(place: &Place) -> Outcome<BytesQueue<K>> {
+pub(crate) fn open<K: Kind>(place: &TestDir) -> Outcome<BytesQueue<K>> {
     // SAFETY: as above.
     Ok(unsafe { BytesQueue::open(place.path()) }?)
 }
 
-pub(crate) fn with_queue<K: Tried>(body: impl FnOnce(&Place, &BytesQueue<K>) -> Outcome) -> Outcome {
-    let place = Place::new()?;
+pub(crate) fn with_queue<K: Tried>(body: impl FnOnce(&TestDir, &BytesQueue<K>) -> Outcome) -> Outcome {
+    let place = TestDir::new()?;
     let queue = create(&place, &K::options())?;
     body(&place, &queue)?;
     drop(queue);
@@ -147,19 +147,19 @@ impl Peer {
     }
 
     /// One that receives until the queue is closed.
-    pub(crate) fn consumer<K: Kind>(place: &Place, wait: Wait) -> Self {
+    pub(crate) fn consumer<K: Kind>(place: &TestDir, wait: WaitStrategy) -> Self {
         Self::start(|notes| {
             let consumer = open::<K>(place)?.consumer()?;
-            consumer.set_wait(wait);
+            consumer.set_wait_strategy(wait);
             receive_all(&consumer, notes)
         })
     }
 
     /// One that sends numbers from `first` on until the queue is closed.
-    pub(crate) fn producer<K: Kind>(place: &Place, wait: Wait, first: u64) -> Self {
+    pub(crate) fn producer<K: Kind>(place: &TestDir, wait: WaitStrategy, first: u64) -> Self {
         Self::start(|notes| {
             let mut producer = open::<K>(place)?.producer()?;
-            producer.set_wait(wait);
+            producer.set_wait_strategy(wait);
             send_all(&mut producer, notes, first)
         })
     }

@@ -3,13 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use ringway::{BytesConsumer, Delivery, Kind, Mpmc, Options, Spsc, Wait};
+use ringway::{BytesConsumer, Delivery, Kind, Mpmc, Options, Spsc, WaitStrategy};
 
 use super::asleep::{HANGS, until};
 use super::calls::{Call, Watched, mark};
 use super::peer::{Notes, Peer, Tried, create, number_of, open, rest};
 use super::wakes::expect_wakes;
-use crate::process::{Outcome, Place, Test, ensure, progress};
+use crate::process::{Outcome, Test, TestDir, ensure, progress};
 
 /// All producers there are.
 const ALL: u64 = i32::MAX as u64;
@@ -22,7 +22,7 @@ const LANE: u64 = 64;
 
 /// The room of a lane ends long before the links do.
 fn lane() -> Options {
-    Mpmc::options().links(1024).align(64)
+    Mpmc::options().max_messages(1024).align(64)
 }
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -47,9 +47,9 @@ pub(crate) fn tests() -> Vec<Test> {
     }
     tests.extend([
         Test::new("room: a consumer is dead that kept it, links", || {
-            dead_keeper(Mpmc::options(), Mpmc::FULL)
+            dead_holder(Mpmc::options(), Mpmc::FULL)
         }),
-        Test::new("room: a consumer is dead that kept it, a lane", || dead_keeper(lane(), LANE)),
+        Test::new("room: a consumer is dead that kept it, a lane", || dead_holder(lane(), LANE)),
         Test::new("room: recovered by somebody who takes no part", recovered),
         Test::new("room: asking more than fits", asking_more_than_fits),
     ]);
@@ -71,10 +71,11 @@ enum Giving {
 
 /// The queue is full, its producers sleep; a consumer gives room back, which wakes all of them once, and they get on.
 fn given_back<K: Tried>(options: Options, full: u64, producers: usize, way: Giving) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = create::<K>(&place, &options)?;
-    let senders: Vec<_> =
-        (0..producers).map(|index| Peer::producer::<K>(&place, Wait::Park, index as u64 * 1000)).collect();
+    let senders: Vec<_> = (0..producers)
+        .map(|index| Peer::producer::<K>(&place, WaitStrategy::Park, index as u64 * 1000))
+        .collect();
     let sent = || senders.iter().map(|sender| sender.notes.count()).sum::<u64>();
     until("a full queue", || Ok(sent() == full))?;
     let all_asleep = || senders.iter().try_for_each(Peer::wait_until_asleep);
@@ -151,21 +152,21 @@ fn give_back<K: Kind>(consumer: BytesConsumer<K>, way: Giving, notes: &Notes) ->
 }
 
 /// A full queue, whose messages do not come again: a producer sleeps, and a consumer holds everything.
-fn with_keeper(options: Options, full: u64, body: impl FnOnce(&Place, &Peer, Peer) -> Outcome) -> Outcome {
-    let place = Place::new()?;
+fn with_holder(options: Options, full: u64, body: impl FnOnce(&TestDir, &Peer, Peer) -> Outcome) -> Outcome {
+    let place = TestDir::new()?;
     let queue = create::<Mpmc>(&place, &at_most_once(options))?;
-    let sender = Peer::producer::<Mpmc>(&place, Wait::Park, 0);
+    let sender = Peer::producer::<Mpmc>(&place, WaitStrategy::Park, 0);
     sender.wait_for_count(full)?;
-    let keeper = Peer::start(|notes| {
+    let holder = Peer::start(|notes| {
         let consumer = open::<Mpmc>(&place)?.consumer()?;
         let frames: Vec<_> = (0..full).map(|_| consumer.try_recv()).collect::<Result<_, _>>()?;
         notes.note(frames.len() as u64);
         rest()
     });
-    keeper.wait_for_count(1)?;
+    holder.wait_for_count(1)?;
     sender.wait_until_asleep()?;
     ensure!(sender.notes.count() == full, "there was room");
-    body(&place, &sender, keeper)?;
+    body(&place, &sender, holder)?;
     queue.close();
     sender.child.join_within(HANGS)?;
     drop(queue);
@@ -173,12 +174,12 @@ fn with_keeper(options: Options, full: u64, body: impl FnOnce(&Place, &Peer, Pee
 }
 
 /// The one that holds everything is killed: the producer finds out by itself.
-fn dead_keeper(options: Options, full: u64) -> Outcome {
+fn dead_holder(options: Options, full: u64) -> Outcome {
     const ROUNDS: u32 = 20;
     let mut latest = Duration::ZERO;
     for _ in 0..ROUNDS {
-        with_keeper(options.clone(), full, |_, sender, keeper| {
-            keeper.child.kill()?;
+        with_holder(options.clone(), full, |_, sender, holder| {
+            holder.child.kill()?;
             let killed = Instant::now();
             sender.wait_for_count(2 * full)?;
             latest = latest.max(killed.elapsed());
@@ -196,7 +197,7 @@ fn recovered() -> Outcome {
     while first < 3 {
         rounds += 1;
         ensure!(rounds < 100, "the producer was faster each time");
-        with_keeper(Mpmc::options(), Mpmc::FULL, |place, sender, keeper| {
+        with_holder(Mpmc::options(), Mpmc::FULL, |place, sender, holder| {
             let notes = Notes::new();
             let mut watched = Watched::start(|| {
                 let queue = open::<Mpmc>(place)?;
@@ -205,11 +206,11 @@ fn recovered() -> Outcome {
                 mark();
                 let done = queue.recover();
                 mark();
-                notes.note(done.map_or(0, |done| done.returned));
+                notes.note(done.map_or(0, |done| done.requeued));
                 rest()
             })?;
             until("a queue", || watched.look().map(|()| notes.state() == 1))?;
-            keeper.child.kill()?;
+            holder.child.kill()?;
             notes.go();
             let woken: i64 = watched.finish()?.iter().filter_map(Call::wake).map(|(_, woken)| woken).sum();
             until("what it found", || watched.look().map(|()| notes.count() == 1))?;
@@ -226,15 +227,15 @@ fn recovered() -> Outcome {
 /// Two processes ask and answer through queues of little room, and ask for more than fits: all sleep for room and for
 /// messages in turn, and nobody is forgotten.
 fn asking_more_than_fits() -> Outcome {
-    let (there, back) = (Place::new()?, Place::new()?);
+    let (there, back) = (TestDir::new()?, TestDir::new()?);
     let there_queue = create::<Spsc>(&there, &Spsc::options())?;
     let back_queue = create::<Mpmc>(&back, &Mpmc::options())?;
     let count: u64 = if cfg!(debug_assertions) { 2000 } else { 10_000 };
     let echo = Peer::start(|_| {
         let consumer = open::<Spsc>(&there)?.consumer()?;
         let mut producer = open::<Mpmc>(&back)?.producer()?;
-        consumer.set_wait(Wait::Park);
-        producer.set_wait(Wait::Park);
+        consumer.set_wait_strategy(WaitStrategy::Park);
+        producer.set_wait_strategy(WaitStrategy::Park);
         for number in 0..count {
             let frame = consumer.recv()?;
             ensure!(number_of(&frame)? == number, "another than {number} came");
@@ -244,11 +245,11 @@ fn asking_more_than_fits() -> Outcome {
     });
     let asker = Peer::start(|_| {
         let mut producer = open::<Spsc>(&there)?.producer()?;
-        producer.set_wait(Wait::Park);
+        producer.set_wait_strategy(WaitStrategy::Park);
         Ok((0..count).try_for_each(|number| producer.send(&number.to_ne_bytes()))?)
     });
     let consumer = back_queue.consumer()?;
-    consumer.set_wait(Wait::Park);
+    consumer.set_wait_strategy(WaitStrategy::Park);
     for number in 0..count {
         progress();
         ensure!(number_of(&consumer.recv()?)? == number, "another than {number} came back");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::sys::signal::Signal::{SIGCONT, SIGSTOP, SIGUSR1};
-use ringway::{Mpmc, RecvError, SendError, Spsc, Wait};
+use ringway::{Mpmc, RecvError, SendError, Spsc, WaitStrategy};
 
 use super::asleep::{HANGS, until};
 use super::peer::{Peer, Tried, number_of, open, with_queue};
@@ -64,7 +64,7 @@ fn interrupted<K: Tried>(flags: i32) -> Outcome {
         let peer = Peer::start(|notes| {
             note_signals(flags)?;
             let consumer = open::<K>(place)?.consumer()?;
-            consumer.set_wait(Wait::Park);
+            consumer.set_wait_strategy(WaitStrategy::Park);
             consumer.set_interruptible(true);
             loop {
                 match consumer.recv() {
@@ -89,7 +89,7 @@ fn interrupted<K: Tried>(flags: i32) -> Outcome {
         let peer = Peer::start(|notes| {
             note_signals(flags)?;
             let mut producer = open::<K>(place)?.producer()?;
-            producer.set_wait(Wait::Park);
+            producer.set_wait_strategy(WaitStrategy::Park);
             producer.set_interruptible(true);
             loop {
                 match producer.send(&notes.count().to_ne_bytes()) {
@@ -130,7 +130,7 @@ fn ignored<K: Tried>(flags: i32) -> Outcome {
         let peer = Peer::start(|notes| {
             note_signals(flags)?;
             let consumer = open::<K>(place)?.consumer()?;
-            consumer.set_wait(Wait::Park);
+            consumer.set_wait_strategy(WaitStrategy::Park);
             let received = consumer.recv().map(|frame| number_of(&frame));
             // Those that came at once count as one.
             notes.set_state(noted());
@@ -155,7 +155,7 @@ fn ignored<K: Tried>(flags: i32) -> Outcome {
 fn stopped_sleeper<K: Tried>() -> Outcome {
     with_queue::<K>(|place, queue| {
         let mut producer = queue.producer()?;
-        let peer = Peer::consumer::<K>(place, Wait::Park);
+        let peer = Peer::consumer::<K>(place, WaitStrategy::Park);
         let rounds = if cfg!(debug_assertions) { 50 } else { 200 };
         for round in 0..rounds {
             peer.wait_until_asleep()?;
@@ -180,7 +180,7 @@ fn time_passes() -> Outcome {
         let timeout = Duration::from_millis(60);
         let peer = Peer::start(|notes| {
             let consumer = open::<Spsc>(place)?.consumer()?;
-            consumer.set_wait(Wait::Park);
+            consumer.set_wait_strategy(WaitStrategy::Park);
             let start = Instant::now();
             let result = consumer.recv_timeout(timeout);
             ensure!(matches!(result, Err(RecvError::Timeout)), "{result:?}");
@@ -209,7 +209,10 @@ fn time_passes() -> Outcome {
 fn stopped_is_passed_over() -> Outcome {
     with_queue::<Mpmc>(|place, queue| {
         let mut producer = queue.producer()?;
-        let peers = [Peer::consumer::<Mpmc>(place, Wait::Park), Peer::consumer::<Mpmc>(place, Wait::Park)];
+        let peers = [
+            Peer::consumer::<Mpmc>(place, WaitStrategy::Park),
+            Peer::consumer::<Mpmc>(place, WaitStrategy::Park),
+        ];
         let mut latest = Duration::ZERO;
         let mut numbers = [vec![], vec![]];
         for round in 0..40 {

@@ -5,22 +5,22 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{SIGCONT, SIGSTOP, SIGUSR1};
-use ringway::{BytesConsumer, BytesProducer, Kind, Mpmc, Options, RecvError, SendError, Spsc, Wait};
+use ringway::{BytesConsumer, BytesProducer, Kind, Mpmc, Options, RecvError, SendError, Spsc, WaitStrategy};
 
 use super::asleep::{Doorbells, HANGS};
 use super::peer::{create, number_of, open};
 use super::signals::note_signals;
-use crate::process::{Child, Outcome, Place, Random, Test, Words, ensure, number_from, progress};
+use crate::process::{Child, Outcome, Random, Test, TestDir, Words, ensure, number_from, progress};
 
 pub(crate) fn tests() -> Vec<Test> {
     let default = if cfg!(debug_assertions) { 10_000 } else { 40_000 };
     let parks = number_from("RINGWAY_PARKS", default);
     vec![
         Test::new("stress: four producers, four consumers", move || {
-            stress::<Mpmc>(Options::new().links(16).capacity(4096).participants(16), 4, 4, parks)
+            stress::<Mpmc>(Options::new().max_messages(16).ring_bytes(4096).max_participants(16), 4, 4, parks)
         }),
         Test::new("stress: one and one", move || {
-            stress::<Spsc>(Options::new().capacity(1024), 1, 1, parks / 16)
+            stress::<Spsc>(Options::new().ring_bytes(1024), 1, 1, parks / 16)
         }),
     ]
 }
@@ -37,7 +37,7 @@ const TALLY: usize = 2;
 const WORDS: usize = 16;
 
 struct Field<'p> {
-    place: &'p Place,
+    place: &'p TestDir,
     notes: Words,
     end: Words,
     producers: usize,
@@ -58,7 +58,7 @@ impl Field<'_> {
 }
 
 fn stress<K: Kind>(options: Options, producers: usize, consumers: usize, parks: u64) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = create::<K>(&place, &options)?;
     let all = producers + consumers;
     let field = Field { place: &place, notes: Words::new(all * WORDS), end: Words::new(1), producers };
@@ -76,7 +76,7 @@ fn stress<K: Kind>(options: Options, producers: usize, consumers: usize, parks: 
         })
         .collect();
     let start = Instant::now();
-    let (signals, stops) = weather(&field, &children, parks)?;
+    let (signals, stops) = chaos(&field, &children, parks)?;
     field.end[0].store(1, Ordering::SeqCst);
     let mut children = children.into_iter();
     for child in children.by_ref().take(producers) {
@@ -92,7 +92,8 @@ fn stress<K: Kind>(options: Options, producers: usize, consumers: usize, parks: 
     let mut messages = 0;
     for producer in 0..producers {
         let sent = field.get(producer, SENT);
-        let tally = |index: usize| (producers..all).map(|taker| field.get(taker, index)).sum::<u64>();
+        let tally =
+            |index: usize| (producers..all).map(|test_consumer| field.get(test_consumer, index)).sum::<u64>();
         let (came, sum) = (tally(TALLY + 2 * producer), tally(TALLY + 2 * producer + 1));
         ensure!(came == sent, "{came} messages of producer {producer} came, {sent} were sent");
         ensure!(
@@ -101,7 +102,7 @@ fn stress<K: Kind>(options: Options, producers: usize, consumers: usize, parks: 
         );
         messages += sent;
     }
-    let latest = (producers..all).map(|taker| field.get(taker, LATEST)).max().unwrap_or(0);
+    let latest = (producers..all).map(|test_consumer| field.get(test_consumer, LATEST)).max().unwrap_or(0);
     let doorbells = Doorbells::of(&place)?;
     let armed = [doorbells.consumers_armed()?, doorbells.producers_armed()?];
     println!(
@@ -116,7 +117,7 @@ fn stress<K: Kind>(options: Options, producers: usize, consumers: usize, parks: 
 }
 
 /// Signals and stops, until there were so many sleeps. Nobody may get no further for long.
-fn weather(field: &Field<'_>, children: &[Child], parks: u64) -> Outcome<(u64, u64)> {
+fn chaos(field: &Field<'_>, children: &[Child], parks: u64) -> Outcome<(u64, u64)> {
     let mut random = Random::new(parks);
     let doorbells = Doorbells::of(field.place)?;
     let (mut signals, mut stops) = (0, 0);
@@ -167,8 +168,14 @@ fn dawdle(random: &mut Random) {
 }
 
 /// Most sleep at once.
-fn some_wait(random: &mut Random) -> Wait {
-    [Wait::Spin, Wait::SpinThenPark, Wait::Park, Wait::Park, Wait::Park][random.below(5) as usize]
+fn some_wait(random: &mut Random) -> WaitStrategy {
+    [
+        WaitStrategy::Spin,
+        WaitStrategy::SpinThenPark,
+        WaitStrategy::Park,
+        WaitStrategy::Park,
+        WaitStrategy::Park,
+    ][random.below(5) as usize]
 }
 
 /// A message: whose, which, and when it was sent.
@@ -186,7 +193,7 @@ fn produce<K: Kind>(field: &Field<'_>, me: usize) -> Outcome {
     let mut next = 0;
     while !field.is_over() {
         if random.below(16) == 0 {
-            producer.set_wait(some_wait(&mut random));
+            producer.set_wait_strategy(some_wait(&mut random));
             producer.set_interruptible(random.below(2) == 0);
         }
         dawdle(&mut random);
@@ -227,7 +234,7 @@ fn consume<K: Kind>(field: &Field<'_>, me: usize) -> Outcome {
     let notes = field.notes(me);
     loop {
         if random.below(16) == 0 {
-            consumer.set_wait(some_wait(&mut random));
+            consumer.set_wait_strategy(some_wait(&mut random));
             consumer.set_interruptible(random.below(2) == 0);
         }
         match receive(&consumer, &mut random, |bytes| tally(field, notes, bytes)) {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use nix::libc;
-use ringway::{BytesConsumer, BytesProducer, Mpmc, RecvError, SendError, Spsc, Wait};
+use ringway::{BytesConsumer, BytesProducer, Mpmc, RecvError, SendError, Spsc, WaitStrategy};
 
 use super::asleep::sleeps;
 use super::peer::{Peer, Tried, rest, with_queue};
@@ -14,13 +14,13 @@ pub(crate) fn tests() -> Vec<Test> {
     vec![
         Test::new("timeouts: never early, SPSC", never_early::<Spsc>),
         Test::new("timeouts: never early, MPMC", never_early::<Mpmc>),
-        Test::new("timeouts: never early among rings and signals", among_rings),
+        Test::new("timeouts: never early among rings and signals", among_notifications),
         Test::new("timeouts: the clock is monotonic", the_clock),
         Test::new("timeouts: none at all, and for ever", extremes),
     ]
 }
 
-const WAITS: [Wait; 3] = [Wait::Spin, Wait::SpinThenPark, Wait::Park];
+const WAITS: [WaitStrategy; 3] = [WaitStrategy::Spin, WaitStrategy::SpinThenPark, WaitStrategy::Park];
 
 /// Beyond any delay of a machine that is merely busy.
 const FAR_TOO_LATE: Duration = Duration::from_secs(10);
@@ -67,7 +67,7 @@ fn never_early<K: Tried>() -> Outcome {
     with_queue::<K>(|_, queue| {
         let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
         for wait in WAITS {
-            consumer.set_wait(wait);
+            consumer.set_wait_strategy(wait);
             let late = Late::default();
             for timeout in TIMEOUTS {
                 let calls: [(&str, Receive<'_>); 4] = [
@@ -89,11 +89,11 @@ fn never_early<K: Tried>() -> Outcome {
         let calls: [(&str, Send<K>); 4] = [
             ("send_timeout", |producer, time, _| producer.send_timeout(&[0; 8], time)),
             ("send_deadline", |producer, _, end| producer.send_deadline(&[0; 8], end)),
-            ("claim_timeout", |producer, time, _| producer.claim_timeout(8, time)?.commit()),
-            ("claim_deadline", |producer, _, end| producer.claim_deadline(8, end)?.commit()),
+            ("reserve_timeout", |producer, time, _| producer.reserve_timeout(8, time)?.commit()),
+            ("reserve_deadline", |producer, _, end| producer.reserve_deadline(8, end)?.commit()),
         ];
         for wait in WAITS {
-            producer.set_wait(wait);
+            producer.set_wait_strategy(wait);
             let late = Late::default();
             for timeout in TIMEOUTS {
                 for (name, call) in calls {
@@ -112,7 +112,7 @@ fn never_early<K: Tried>() -> Outcome {
 }
 
 /// Others ring and a signal comes every few microseconds: waits last as long as they should all the same.
-fn among_rings() -> Outcome {
+fn among_notifications() -> Outcome {
     with_queue::<Mpmc>(|place, queue| {
         super::signals::note_signals(libc::SA_RESTART)?;
         let consumer = queue.consumer()?;
@@ -128,7 +128,7 @@ fn among_rings() -> Outcome {
             }
         });
         for wait in WAITS {
-            consumer.set_wait(wait);
+            consumer.set_wait_strategy(wait);
             let late = Late::default();
             for timeout in TIMEOUTS {
                 late.measure("recv_timeout", timeout, |_| match consumer.recv_timeout(timeout) {
@@ -144,11 +144,11 @@ fn among_rings() -> Outcome {
 }
 
 /// Whoever sleeps does so by FUTEX_WAIT, whose limit is a time from now on: the kernel counts that on CLOCK_MONOTONIC, unless
-/// FUTEX_CLOCK_REALTIME is set, which it must not be. The rest is done by `Instant`, the same clock. So nobody notices when
+/// FUTEX_CLOCK_REALTIME is set, which it must not be. The rest is done by `Instant`, the same clock. So nobody warnings when
 /// the time of day is set. Nor may the futex be a private one: others share it.
 fn the_clock() -> Outcome {
     with_queue::<Spsc>(|place, _| {
-        let peer = Peer::consumer::<Spsc>(place, Wait::Park);
+        let peer = Peer::consumer::<Spsc>(place, WaitStrategy::Park);
         peer.wait_until_asleep()?;
         let found = sleeps(peer.pid())?;
         ensure!(
@@ -174,7 +174,7 @@ fn extremes() -> Outcome {
         let waiting = |wait: fn(&BytesConsumer<Spsc>)| -> Outcome {
             let peer = Peer::start(|_| {
                 let consumer = super::peer::open::<Spsc>(place)?.consumer()?;
-                consumer.set_wait(Wait::Park);
+                consumer.set_wait_strategy(WaitStrategy::Park);
                 wait(&consumer);
                 rest()
             });

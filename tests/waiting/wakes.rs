@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use ringway::{BytesConsumer, BytesProducer, Kind, Mpmc, RecvError, Spsc, Wait};
+use ringway::{BytesConsumer, BytesProducer, Kind, Mpmc, RecvError, Spsc, WaitStrategy};
 
 use super::asleep::{OneProcessor, is_asleep, sleeps, until};
 use super::calls::{Call, Watched, mark};
 use super::peer::{Notes, Peer, Tried, create, number_of, open, receive_all, rest, with_queue};
-use crate::process::{Outcome, Place, Test, ensure};
+use crate::process::{Outcome, Test, TestDir, ensure};
 use crate::tracer::{Gate, Traced};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -18,7 +18,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("wakes: one message wakes one of five threads", || herd(1, 5)),
         Test::new("wakes: one in vain is the last, SPSC", in_vain::<Spsc>),
         Test::new("wakes: one in vain is the last, MPMC", in_vain::<Mpmc>),
-        Test::new("wakes: a message behind one that is not committed yet", behind_another),
+        Test::new("wakes: a message behind one that is not committed yet", after_another),
         Test::new("wakes: a dead letter", dead_letter),
     ]
 }
@@ -78,14 +78,14 @@ fn send<K: Kind>(producer: &mut BytesProducer<K>, way: Sending, first: u64) -> O
         Sending::Try => producer.try_send(&data[0])?,
         Sending::Send => producer.send(&data[0])?,
         Sending::Claim => {
-            let mut claim = producer.claim(8)?;
+            let mut claim = producer.reserve(8)?;
             claim.copy_from_slice(&data[0]);
             claim.commit()?;
         }
         Sending::Batch => {
             let mut batch = producer.batch()?;
             for message in &data {
-                batch.try_claim(8)?.copy_from_slice(message);
+                batch.try_reserve(8)?.copy_from_slice(message);
             }
             ensure!(batch.commit()? == 3, "a batch went in parts");
             return Ok(3);
@@ -109,12 +109,12 @@ fn every_way<K: Tried>() -> Outcome {
         (Sending::Many, Recv),
         (Batch, Receiving::Many),
     ];
-    for wait in [Wait::Park, Wait::SpinThenPark] {
+    for wait in [WaitStrategy::Park, WaitStrategy::SpinThenPark] {
         for (sending, receiving) in pairs {
             with_queue::<K>(|place, queue| {
                 let peer = Peer::start(|notes| {
                     let consumer = open::<K>(place)?.consumer()?;
-                    consumer.set_wait(wait);
+                    consumer.set_wait_strategy(wait);
                     receive(&consumer, receiving, notes)
                 });
                 peer.wait_until_asleep()?;
@@ -132,7 +132,7 @@ fn every_way<K: Tried>() -> Outcome {
 
 /// A process attaches, waits until others are asleep, and sends numbers from 7 on; the system calls of that, and how many.
 fn calls_of_send<K: Kind>(
-    place: &Place,
+    place: &TestDir,
     way: Sending,
     mut others_asleep: impl FnMut() -> Outcome,
 ) -> Outcome<(Vec<Call>, u64)> {
@@ -177,7 +177,7 @@ fn herd(processes: usize, threads: usize) -> Outcome {
                     std::thread::scope(|scope| {
                         for _ in 0..threads {
                             let consumer = queue.consumer().expect("a place");
-                            consumer.set_wait(Wait::Park);
+                            consumer.set_wait_strategy(WaitStrategy::Park);
                             scope.spawn(move || receive_all(&consumer, notes).expect("messages"));
                         }
                     });
@@ -214,7 +214,7 @@ fn herd(processes: usize, threads: usize) -> Outcome {
 /// The one that slept is dead: the first message looks for sleepers, the second does not any more.
 fn in_vain<K: Tried>() -> Outcome {
     with_queue::<K>(|place, queue| {
-        let peer = Peer::consumer::<K>(place, Wait::Park);
+        let peer = Peer::consumer::<K>(place, WaitStrategy::Park);
         let notes = Notes::new();
         let mut watched = Watched::start(|| {
             let mut producer = open::<K>(place)?.producer()?;
@@ -243,11 +243,11 @@ fn in_vain<K: Tried>() -> Outcome {
 /// A producer stands between claim and commit; another one's message behind that wakes a consumer, who can do nothing with
 /// it and sleeps again. When the first one commits, both messages must reach a consumer each, though each consumer keeps
 /// what it has for as long as it likes; and both must have been woken for that, not have woken up by themselves.
-fn behind_another() -> Outcome {
+fn after_another() -> Outcome {
     // Held up, they look every millisecond: one may wake up by itself in just that moment. But not each time.
     for round in 1.. {
-        let last_sleeps = one_behind_another()?;
-        if last_sleeps.iter().all(|was_rung| *was_rung) {
+        let last_sleeps = one_after_another()?;
+        if last_sleeps.iter().all(|was_notified| *was_notified) {
             break;
         }
         ensure!(round < 200, "in {round} rounds one woke up by itself: {last_sleeps:?}");
@@ -256,13 +256,13 @@ fn behind_another() -> Outcome {
 }
 
 /// Whether the last sleep of each consumer was ended by a wake.
-fn one_behind_another() -> Outcome<Vec<bool>> {
+fn one_after_another() -> Outcome<Vec<bool>> {
     let mut last_sleeps = Vec::new();
     with_queue::<Mpmc>(|place, queue| {
         let notes = [Notes::new(), Notes::new()];
         let consumer = |notes: &Notes| -> Outcome {
             let consumer = open::<Mpmc>(place)?.consumer()?;
-            consumer.set_wait(Wait::Park);
+            consumer.set_wait_strategy(WaitStrategy::Park);
             mark();
             let frame = consumer.recv()?;
             mark();
@@ -272,10 +272,10 @@ fn one_behind_another() -> Outcome<Vec<bool>> {
         let mut consumers =
             [Watched::start(|| consumer(&notes[0]))?, Watched::start(|| consumer(&notes[1]))?];
         let gate = Gate::new();
-        let mut first = stopped_behind_its_claim(place, &gate)?;
+        let mut first = stopped_after_its_claim(place, &gate)?;
         let mut second = queue.producer()?;
         let look = |consumers: &mut [Watched; 2]| consumers.iter_mut().try_for_each(Watched::look);
-        let slept = |one: &Watched| one.calls().iter().filter(|call| call.was_rung().is_some()).count();
+        let slept = |one: &Watched| one.calls().iter().filter(|call| call.was_notified().is_some()).count();
         until("consumers that sleep", || {
             look(&mut consumers)?;
             Ok(is_asleep(consumers[0].pid())? && is_asleep(consumers[1].pid())?)
@@ -294,7 +294,7 @@ fn one_behind_another() -> Outcome<Vec<bool>> {
             Ok(notes.iter().all(|notes| notes.count() == 1))
         })?;
         last_sleeps.extend(
-            consumers.iter().map(|one| one.calls().iter().rev().find_map(Call::was_rung) == Some(true)),
+            consumers.iter().map(|one| one.calls().iter().rev().find_map(Call::was_notified) == Some(true)),
         );
         first.kill()?;
         consumers.into_iter().try_for_each(Watched::kill)
@@ -303,7 +303,7 @@ fn one_behind_another() -> Outcome<Vec<bool>> {
 }
 
 /// A producer that has claimed a position for its message 1, and not committed it.
-pub(crate) fn stopped_behind_its_claim<'g>(place: &Place, gate: &'g Gate) -> Outcome<Traced<'g>> {
+pub(crate) fn stopped_after_its_claim<'g>(place: &TestDir, gate: &'g Gate) -> Outcome<Traced<'g>> {
     let _one = OneProcessor::take()?;
     let mut producer = Traced::start(gate, |gate| {
         let mut producer = open::<Mpmc>(place)?.producer()?;
@@ -318,7 +318,7 @@ pub(crate) fn stopped_behind_its_claim<'g>(place: &Place, gate: &'g Gate) -> Out
 }
 
 /// Positions that were claimed, says the file.
-fn claimed(place: &Place) -> Outcome<u64> {
+fn claimed(place: &TestDir) -> Outcome<u64> {
     use std::os::unix::fs::FileExt;
     let mut bytes = [0; 8];
     std::fs::File::open(place.path())?.read_exact_at(&mut bytes, 0x500)?;
@@ -327,7 +327,7 @@ fn claimed(place: &Place) -> Outcome<u64> {
 
 /// Whoever waits for dead letters is woken by one.
 fn dead_letter() -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = create::<Mpmc>(&place, &Mpmc::options().max_redeliveries(1))?;
     let mut producer = queue.producer()?;
     let consumer = queue.consumer()?;
@@ -344,7 +344,7 @@ fn dead_letter() -> Outcome {
     let notes = Notes::new();
     let mut watched = Watched::start(|| {
         let letters = open::<Mpmc>(&place)?.dead_letters()?.consumer()?;
-        letters.set_wait(Wait::Park);
+        letters.set_wait_strategy(WaitStrategy::Park);
         ensure!(*letters.recv()? == 1_u64.to_ne_bytes(), "another letter");
         mark();
         let frame = letters.recv()?;
@@ -354,12 +354,12 @@ fn dead_letter() -> Outcome {
     })?;
     until("one that waits for a letter", || {
         watched.look()?;
-        let slept = watched.calls().iter().filter(|call| call.was_rung() == Some(false)).count();
+        let slept = watched.calls().iter().filter(|call| call.was_notified() == Some(false)).count();
         // So often that it would not wake up by itself for a while.
         Ok(slept >= 4 && is_asleep(watched.pid())?)
     })?;
     bury(&mut producer, &consumer, 2)?;
-    let last = watched.finish()?.iter().rev().find_map(Call::was_rung);
+    let last = watched.finish()?.iter().rev().find_map(Call::was_notified);
     ensure!(last == Some(true), "it has woken up by itself: {:?}", watched.calls());
     until("the letter", || watched.look().map(|()| notes.count() == 1))?;
     ensure!(notes.numbers() == [2], "letters {:?} came", notes.numbers());

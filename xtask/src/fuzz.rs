@@ -5,7 +5,7 @@ use std::process::Stdio;
 use crate::run::{Outcome, cargo, has_nightly, nightly, root, run};
 
 const TARGETS: [&str; 8] =
-    ["open", "header", "damaged", "walk", "hostile", "operations", "crashes", "inspect"];
+    ["open", "header", "corrupted", "walk", "hostile", "operations", "crashes", "inspect"];
 
 /// Installs cargo-fuzz if it is missing; does nothing without a nightly toolchain, which libFuzzer
 /// needs.

@@ -5,7 +5,7 @@
 use anyhow::{Context, Result, bail};
 use workload::{examine, words_of};
 
-use super::plan::MOST_PRODUCERS;
+use super::plan::MAX_PRODUCERS;
 
 /// The sequence number of the message that ends an SPSC run.
 pub(super) const LAST: u64 = u64::MAX;
@@ -61,7 +61,7 @@ impl Checker {
 }
 
 /// What one consumer of an MPMC case checks.
-pub(super) type ManyCheck = workload::Check<MOST_PRODUCERS>;
+pub(super) type ManyCheck = workload::Check<MAX_PRODUCERS>;
 
 /// Checks one message of an MPMC case.
 ///
@@ -116,16 +116,16 @@ mod tests {
     fn a_producers_messages_have_an_order() {
         let mut check = ManyCheck::new();
         let mut frame = [0; 64];
-        let mut send = |check: &mut ManyCheck, sequence, damage: u8| {
+        let mut send = |check: &mut ManyCheck, sequence, corruption: u8| {
             fill_bytes::<8>(sequence, &mut frame);
-            frame[60] ^= damage;
+            frame[60] ^= corruption;
             check_bytes::<8>(check, &frame).map_err(|error| error.to_string())
         };
         for sequence in [0, first_of(3), 1, 5, first_of(3) + 1] {
             send(&mut check, sequence, 0).unwrap();
         }
         assert!(send(&mut check, 4, 0).unwrap_err().contains("order"));
-        assert!(send(&mut check, first_of(MOST_PRODUCERS), 0).unwrap_err().contains("order"));
+        assert!(send(&mut check, first_of(MAX_PRODUCERS), 0).unwrap_err().contains("order"));
         assert!(send(&mut check, 6, 1).unwrap_err().contains("wrong content"));
         assert_eq!((check.tally.count, check.ends), (5, 0));
         send(&mut check, END, 0).unwrap();

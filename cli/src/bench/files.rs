@@ -95,7 +95,7 @@ fn create_memory(path: &Path, bytes: u64) -> Result<()> {
 }
 
 fn options(capacity: Option<usize>) -> Options {
-    capacity.map_or_else(Options::new, |capacity| Options::new().capacity(capacity))
+    capacity.map_or_else(Options::new, |capacity| Options::new().ring_bytes(capacity))
 }
 
 fn create_queue(path: &Path, case: &Case, capacity: Option<usize>) -> Result<()> {

@@ -51,7 +51,7 @@ fn echo<const W: usize>(
     let mut checker = Checker::new();
     for sequence in 0..round_trips {
         checker.check_bytes::<W>(&requests.recv()?)?;
-        let mut reply = replies.claim(8 * W)?;
+        let mut reply = replies.reserve(8 * W)?;
         fill_bytes::<W>(sequence, &mut reply);
         reply.commit()?;
     }
@@ -67,7 +67,7 @@ fn measure<const W: usize>(
     let mut checker = Checker::new();
     for sequence in 0..round_trips {
         let start = Instant::now();
-        let mut request = requests.claim(8 * W)?;
+        let mut request = requests.reserve(8 * W)?;
         fill_bytes::<W>(sequence, &mut request);
         request.commit()?;
         checker.check_bytes::<W>(&replies.recv()?)?;

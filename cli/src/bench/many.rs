@@ -17,7 +17,7 @@ use super::plan::{BATCH, Case, Shape};
 use super::process;
 use super::task::{Role, Task};
 use super::words::with_words;
-use super::{crew, files};
+use super::{files, workers};
 
 /// Messages between two looks at the clock.
 const CHUNK: u64 = BATCH as u64;
@@ -79,7 +79,7 @@ fn send<const W: usize>(
     while start.elapsed() < length {
         if batch == 1 {
             for sequence in next..next + CHUNK {
-                let mut frame = producer.claim(8 * W)?;
+                let mut frame = producer.reserve(8 * W)?;
                 fill_bytes::<W>(sequence, &mut frame);
                 frame.commit()?;
             }
@@ -150,7 +150,7 @@ impl Control {
 /// # Errors
 /// If anything that was sent did not arrive, or came twice.
 pub(super) fn rate(answers: &[String], shape: Shape) -> Result<f64> {
-    let answers = answers.iter().map(|answer| crew::read(answer)).collect::<Result<Vec<Answer>>>()?;
+    let answers = answers.iter().map(|answer| workers::read(answer)).collect::<Result<Vec<Answer>>>()?;
     let (producers, consumers) = answers.split_at(shape.producers);
     let sent = producers.iter().enumerate().fold(Tally::default(), |all, (index, producer)| {
         all.and(Tally::sent_by(index, producer.tally.count))

@@ -13,7 +13,6 @@
 //! measurement keeps it until it is over, for those who come to be killed.
 
 mod check;
-mod crew;
 mod files;
 mod latency;
 mod limits;
@@ -28,6 +27,7 @@ mod task;
 mod throughput;
 mod words;
 mod worker;
+mod workers;
 
 pub(crate) use worker::work;
 pub(crate) use workload::interrupt::Interrupted;
@@ -40,14 +40,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::de::DeserializeOwned;
 use workload::interrupt;
 
-use crew::Crew;
 use files::Files;
 use plan::{Case, Plan, Scale};
 use report::Report;
 use statistics::{Percentiles, Spread};
 use task::{Task, Work};
+use workers::WorkerSet;
 
-/// What may be said on the command line.
+/// Command-line arguments.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Only whether everything works: all of it within some ten seconds
@@ -164,8 +164,9 @@ impl Bench {
             Some(shape) => {
                 let files = many::files(self.capacity)?;
                 let work = Work::Many { case: case.clone(), length };
-                let tasks = Task::crew(self.cores, &files.paths(), &work, shape.producers, shape.consumers);
-                many::rate(&Crew::start(&tasks, files)?.finish_all()?, shape)
+                let tasks =
+                    Task::workers(self.cores, &files.paths(), &work, shape.producers, shape.consumers);
+                many::rate(&WorkerSet::start(&tasks, files)?.finish_all()?, shape)
             }
         };
         run().with_context(|| case.name())
@@ -193,12 +194,12 @@ impl Bench {
     fn recovery(&self, plan: &plan::RecoveryPlan) -> Result<recovery::Recovery> {
         let files = Files::mpmc_with_name()?;
         let work = Work::Recovery(plan.clone());
-        let tasks = Task::crew(self.cores, &files.paths(), &work, 0, 1);
-        Crew::start(&tasks, files)?.finish().context(plan::RECOVERY)
+        let tasks = Task::workers(self.cores, &files.paths(), &work, 0, 1);
+        WorkerSet::start(&tasks, files)?.finish().context(plan::RECOVERY)
     }
 
     /// What the consumer of a pair answers.
     fn pair<R: DeserializeOwned>(&self, files: Files, work: &Work) -> Result<R> {
-        Crew::start(&Task::pair(self.cores, &files.paths(), work), files)?.finish()
+        WorkerSet::start(&Task::pair(self.cores, &files.paths(), work), files)?.finish()
     }
 }

@@ -24,13 +24,13 @@ pub(super) struct Shape {
 }
 
 /// Most producers of a shape.
-pub(super) const MOST_PRODUCERS: usize = 4;
+pub(super) const MAX_PRODUCERS: usize = 4;
 const SHAPES: [Shape; 5] = [
     Shape { producers: 1, consumers: 1 },
     Shape { producers: 2, consumers: 1 },
     Shape { producers: 1, consumers: 2 },
     Shape { producers: 2, consumers: 2 },
-    Shape { producers: MOST_PRODUCERS, consumers: 4 },
+    Shape { producers: MAX_PRODUCERS, consumers: 4 },
 ];
 
 /// One thing to measure.

@@ -41,11 +41,11 @@ pub(super) enum Work {
 impl Task {
     /// A producer and a consumer that do this.
     pub(super) fn pair(cores: [usize; 2], paths: &[PathBuf], work: &Work) -> Vec<Self> {
-        Self::crew(cores, paths, work, 1, 1)
+        Self::workers(cores, paths, work, 1, 1)
     }
 
     /// So many producers, then so many consumers, that do this.
-    pub(super) fn crew(
+    pub(super) fn workers(
         cores: [usize; 2],
         paths: &[PathBuf],
         work: &Work,

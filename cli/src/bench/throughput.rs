@@ -61,13 +61,13 @@ fn send<const W: usize>(producer: &mut BytesProducer, length: Duration) -> Resul
     let mut sequence = 0;
     while start.elapsed() < length {
         for _ in 0..MESSAGES_PER_CLOCK.min(1 + (1 << 20) / (8 * W as u64)) {
-            let mut frame = producer.claim(8 * W)?;
+            let mut frame = producer.reserve(8 * W)?;
             fill_bytes::<W>(sequence, &mut frame);
             frame.commit()?;
             sequence += 1;
         }
     }
-    let mut frame = producer.claim(8 * W)?;
+    let mut frame = producer.reserve(8 * W)?;
     fill_bytes::<W>(LAST, &mut frame);
     frame.commit()?;
     Ok(())
@@ -81,7 +81,7 @@ fn send_batches<const W: usize>(producer: &mut BytesProducer, size: usize, lengt
             sequence = send_batch::<W>(producer, sequence, size)?;
         }
     }
-    let mut frame = producer.claim(8 * W)?;
+    let mut frame = producer.reserve(8 * W)?;
     fill_bytes::<W>(LAST, &mut frame);
     frame.commit()?;
     Ok(())
@@ -92,7 +92,7 @@ fn send_batches<const W: usize>(producer: &mut BytesProducer, size: usize, lengt
 fn send_batch<const W: usize>(producer: &mut BytesProducer, mut sequence: u64, size: usize) -> Result<u64> {
     let mut batch = producer.batch()?;
     while batch.len() < size {
-        match batch.try_claim(8 * W) {
+        match batch.try_reserve(8 * W) {
             Ok(frame) => fill_bytes::<W>(sequence, frame),
             Err(SendError::Full) => break,
             Err(error) => return Err(error.into()),
@@ -100,7 +100,7 @@ fn send_batch<const W: usize>(producer: &mut BytesProducer, mut sequence: u64, s
         sequence += 1;
     }
     if batch.commit()? == 0 {
-        producer.claim(8 * W)?.abort();
+        producer.reserve(8 * W)?.abort();
     }
     Ok(sequence)
 }

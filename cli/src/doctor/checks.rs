@@ -18,7 +18,7 @@ pub(super) fn check(snapshot: &Snapshot, still: &Still, sharing: Sharing) -> Vec
         findings.extend(file(snapshot, sharing));
         return findings;
     }
-    findings.extend(damage(snapshot));
+    findings.extend(corruption(snapshot));
     if !findings.is_empty() {
         // What else its words say cannot be trusted, and no repair is safe.
         findings.extend(file(snapshot, sharing));
@@ -41,8 +41,8 @@ pub(super) fn check(snapshot: &Snapshot, still: &Still, sharing: Sharing) -> Vec
 fn outlived(snapshot: &Snapshot) -> Option<Finding> {
     (snapshot.boot.survival == Survival::Unproven).then(|| {
         let waiting = match snapshot.backlog.waiting {
-            Some(waiting) if snapshot.damage.is_empty() => format!("{} seem to wait", counted(waiting, "message")),
-            _ => "how many messages wait cannot be told".into(),
+            Some(waiting) if snapshot.corruption.is_empty() => format!("{} seem to wait", counted(waiting, "message")),
+            _ => "the number of waiting messages is unknown".into(),
         };
         Finding::error(format!(
             "the machine was started again since the queue was last used, and nothing proves that all of it reached the \
@@ -66,18 +66,18 @@ fn dropped(snapshot: &Snapshot) -> Option<Finding> {
     })
 }
 
-fn damage(snapshot: &Snapshot) -> Vec<Finding> {
-    let describe = |damage: &ringway::Damaged| {
-        Finding::error(damage.to_string())
-            .advice("stop whoever uses it; no repair can know what stood there, so --repair leaves it alone")
+fn corruption(snapshot: &Snapshot) -> Vec<Finding> {
+    let describe = |corruption: &ringway::Corrupted| {
+        Finding::error(corruption.to_string())
+            .advice("stop its users; no repair can know the right value, so --repair leaves it alone")
     };
-    snapshot.damage.iter().map(describe).collect()
+    snapshot.corruption.iter().map(describe).collect()
 }
 
 fn unlinked(snapshot: &Snapshot) -> Option<Finding> {
     snapshot.is_unlinked.then(|| {
-        Finding::warning("it was unlinked, but the file is still here: nobody attaches any more".into())
-            .advice("--repair removes it if nobody takes part")
+        Finding::warning("it was unlinked, but its file is still here; no participant can attach".into())
+            .advice("--repair removes it if it has no participants")
             .remedy(Remedy::Remove)
     })
 }
@@ -97,7 +97,7 @@ fn dead(snapshot: &Snapshot) -> Vec<Finding> {
             held => format!("it held {}", counted(held, "message")),
         };
         Finding::warning(format!("the {} died; {left}", who(snapshot, one)))
-            .advice("--repair recovers it now; else whoever meets it does, or looks around next")
+            .advice("--repair recovers it now; otherwise the next participant that it blocks does, or the next dead-peer scan")
             .remedy(Remedy::Recover)
     };
     snapshot.participants.iter().filter(is_dead).map(describe).collect()
@@ -117,8 +117,8 @@ fn standing(snapshot: &Snapshot, still: &Still) -> Vec<Finding> {
                 if is_stopped(snapshot, owner.pid) { " but is stopped" } else { "" }
             ))
             .advice("consumers cannot pass it; continue that process (SIGCONT) or kill it"),
-            _ => Finding::warning(format!("position {position} is {what}, by somebody who is gone"))
-                .advice("--repair recovers it now; else whoever is held up by it does")
+            _ => Finding::warning(format!("position {position} is {what}, by a participant that is gone"))
+                .advice("--repair recovers it now; otherwise the participant that it blocks does")
                 .remedy(Remedy::Recover),
         }
     };
@@ -140,13 +140,13 @@ fn is_stopped(snapshot: &Snapshot, pid: u32) -> bool {
 
 fn locks(still: &Still) -> Vec<Finding> {
     let locks = [
-        (still.attach, "the attach lock", "nobody can attach or unlink"),
-        (still.recovery, "the recovery lock", "nobody can recover what the dead left"),
+        (still.attach, "the attach lock", "no process can attach or unlink"),
+        (still.recovery, "the recovery lock", "no process can recover what dead participants left"),
     ];
     let held = locks.into_iter().filter(|(is_held, ..)| *is_held);
     held.map(|(_, lock, effect)| {
-        Finding::warning(format!("somebody holds {lock} all the time: {effect}"))
-            .advice("whoever holds it is stopped or swapped out: continue or kill that process")
+        Finding::warning(format!("{lock} is held all the time: {effect}"))
+            .advice("its holder is stopped or swapped out: continue or kill that process")
     })
     .collect()
 }
@@ -160,7 +160,7 @@ fn roles(snapshot: &Snapshot) -> Vec<Finding> {
     let waiting = snapshot.backlog.waiting;
     if alive(snapshot, Role::Consumer).next().is_none() && waiting != Some(0) {
         let number = waiting.map_or("messages".into(), |number| counted(number, "message"));
-        findings.push(Finding::note(format!("nobody receives, and there is something to: {number}")));
+        findings.push(Finding::note(format!("there is no consumer, and messages wait: {number}")));
     }
     let stopped = snapshot.participants.iter().filter(|one| one.liveness == Liveness::Alive);
     for one in stopped.filter(|one| is_stopped(snapshot, one.pid)) {
@@ -174,10 +174,10 @@ fn roles(snapshot: &Snapshot) -> Vec<Finding> {
         );
     }
     if let Some(order) = snapshot.header.order {
-        let free = order.participants.saturating_sub(snapshot.participants.len() as u64);
+        let free = order.max_participants.saturating_sub(snapshot.participants.len() as u64);
         if free == 0 {
             findings.push(
-                Finding::warning(format!("all {} places for participants are taken", order.participants))
+                Finding::warning(format!("all {} registry entries are in use", order.max_participants))
                     .advice("stop one; how many there can be was fixed when the queue was created (`--participants`)"),
             );
         }
@@ -188,16 +188,18 @@ fn roles(snapshot: &Snapshot) -> Vec<Finding> {
 fn fullness(snapshot: &Snapshot) -> Option<Finding> {
     let backlog = &snapshot.backlog;
     // Fifteen sixteenths.
-    let is_full = backlog.used > backlog.places - backlog.places / 16;
-    let what =
-        format!("it is full: {} of {} places are in use, so producers wait", backlog.used, backlog.places);
+    let is_full = backlog.used > backlog.capacity - backlog.capacity / 16;
+    let what = format!(
+        "it is full: {} of {} slots or bytes are in use, so producers wait",
+        backlog.used, backlog.capacity
+    );
     // Somebody receives: that is how a queue slows producers down.
     let has_consumer = alive(snapshot, Role::Consumer).next().is_some();
     is_full.then(|| match has_consumer {
         true => Finding::note(what).advice(
             "if it stays so, consumers are too slow, or hold messages for long: add some, or see who holds what",
         ),
-        false => Finding::warning(what).advice("nobody receives: start a consumer"),
+        false => Finding::warning(what).advice("there is no consumer: start one"),
     })
 }
 

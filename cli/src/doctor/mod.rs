@@ -13,7 +13,7 @@ use ringway::inspect::{Inspector, Snapshot};
 use serde::Serialize;
 
 use crate::directory::{self, DEFAULT};
-use crate::ending::Ending;
+use crate::ending::Outcome;
 use crate::interrupt;
 use crate::json_path::JsonPath;
 use crate::output::{Common, FILES, Paint, Progress, print_json, say};
@@ -22,7 +22,7 @@ use crate::text::counted;
 
 use finding::{Finding, Remedy, Severity};
 
-/// What may be said on the command line.
+/// Command-line arguments.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Queues, or directories of queues
@@ -54,7 +54,7 @@ struct Diagnosis {
     findings: Vec<Finding>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
+pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     interrupt::watch()?;
     let mut out = io::stdout().lock();
     let paint = Paint::new(arguments.common.color);
@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
         let mut progress = Progress::new(targets.len() as u64, FILES, arguments.common.quiet);
         for (path, inspector) in targets {
             if interrupt::is_requested() {
-                return Ok(Ending::Interrupted);
+                return Ok(Outcome::Interrupted);
             }
             let diagnosis = diagnose(arguments, path, inspector)?;
             is_all_well &= diagnosis.healthy;
@@ -80,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
     if seen == 0 && !arguments.json && !arguments.common.quiet {
         say!(&mut out, "no queues")?;
     }
-    Ok(if is_all_well { Ending::Well } else { Ending::Findings })
+    Ok(if is_all_well { Outcome::Well } else { Outcome::Findings })
 }
 
 fn diagnose(
@@ -156,11 +156,11 @@ fn apply(path: &Path, remedy: Remedy) -> Finding {
     match remedy {
         Remedy::Recover => match ringway::recover(path) {
             Ok(done) => Finding::done(format!(
-                "recovered: {} dead, {} returned, {} of uncommitted positions, {} free again",
+                "recovered: {} dead, {} requeued, {} of uncommitted positions, {} free again",
                 done.deaths,
-                counted(done.returned, "message"),
+                counted(done.requeued, "message"),
                 counted(done.tombstones, "tombstone"),
-                counted(done.entries_freed, "registry place")
+                counted(done.entries_freed, "registry record")
             )),
             Err(error) => Finding::new(Severity::Error, format!("recovering failed: {error}")),
         },
@@ -171,7 +171,7 @@ fn apply(path: &Path, remedy: Remedy) -> Finding {
         },
         Remedy::Remove => match ringway::unlink_if_unused(path) {
             Ok(true) => Finding::done("removed".into()),
-            Ok(false) => Finding::new(Severity::Warning, "not removed: somebody takes part".into()),
+            Ok(false) => Finding::new(Severity::Warning, "not removed: it has participants".into()),
             Err(error) => Finding::new(Severity::Error, format!("removing it failed: {error}")),
         },
     }

@@ -7,12 +7,12 @@ use super::types::{Choice, Id, Kind, Order, Types, Zero};
 use super::value::{Body, Part, Value};
 
 /// Values within values.
-const DEEPEST: usize = 64;
+const MAX_DEPTH: usize = 64;
 /// Values of a message, and bytes of their names, texts and lists of bytes.
-const MOST_VALUES: usize = 1000;
-const MOST_BYTES: usize = 1 << 16;
+const MAX_VALUES: usize = 1000;
+const MAX_BYTES: usize = 1 << 16;
 /// Bytes of what is not decoded.
-const MOST_RAW: usize = 64;
+const MAX_RAW: usize = 64;
 
 /// Why something is not what its type says.
 pub(super) type Failure = &'static str;
@@ -29,7 +29,7 @@ pub(super) struct Decoder<'t, 'd> {
 
 impl<'t, 'd> Decoder<'t, 'd> {
     pub(super) fn new(types: &'t Types<'d>, payload: &'t [u8]) -> Self {
-        Self { types, payload, values_left: MOST_VALUES, bytes_left: MOST_BYTES }
+        Self { types, payload, values_left: MAX_VALUES, bytes_left: MAX_BYTES }
     }
 
     /// The message itself, which stands at the end of its bytes. None if these are too few.
@@ -41,7 +41,7 @@ impl<'t, 'd> Decoder<'t, 'd> {
     /// The value of a type that stands at `at`.
     pub(super) fn value(&mut self, ty: Id, at: usize, depth: usize) -> Value<'d> {
         self.values_left = self.values_left.saturating_sub(1);
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return Value::Deeper;
         }
         self.try_value(ty, at, depth).unwrap_or_else(|why| self.raw(ty, at, Some(why)))
@@ -235,7 +235,7 @@ impl<'t, 'd> Decoder<'t, 'd> {
         let size = node.layout.map_or(0, |layout| layout.size);
         let there = self.payload.get(at..).unwrap_or_default();
         let there = &there[..size.min(there.len())];
-        let shown = self.spend(there.len().min(MOST_RAW));
+        let shown = self.spend(there.len().min(MAX_RAW));
         let bytes = Part { items: there[..shown].to_vec(), more: (there.len() - shown) as u64 };
         Value::Raw { ty: self.name(node.name), bytes, why }
     }

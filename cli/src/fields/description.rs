@@ -5,7 +5,7 @@ use super::layout::Layout;
 use super::types::Id;
 
 /// Longer names are cut. Those that people give are shorter.
-const LONGEST_NAME: usize = 256;
+const MAX_NAME: usize = 256;
 
 /// A struct or an enum.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ pub(super) fn read(text: &str) -> Result<Lines<'_>, String> {
 
 /// The part of a name that is shown.
 pub(super) fn short(name: &str) -> &str {
-    &name[..name.floor_char_boundary(LONGEST_NAME)]
+    &name[..name.floor_char_boundary(MAX_NAME)]
 }
 
 struct Reader<'d> {

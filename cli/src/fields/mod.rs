@@ -9,19 +9,19 @@
 //! outline.rs                           types to machines
 //! ```
 //!
-//! Description and bytes come from a file that may be damaged or hostile: nothing in them is believed, and how much is
+//! Description and bytes come from a file that may be corrupted or hostile: nothing in them is believed, and how much is
 //! decoded of a message is limited. What cannot be decoded is shown as bytes, with the reason.
 
 mod address;
 mod decode;
 mod description;
 mod json;
-mod known;
 mod layout;
 mod outline;
 mod pointers;
 mod scalars;
 mod show;
+mod std_types;
 mod tables;
 mod types;
 mod value;

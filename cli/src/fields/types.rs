@@ -6,11 +6,11 @@
 use std::collections::HashMap;
 
 use super::description::{Definition, Lines, layout, read, short};
-use super::known::{known, number};
 use super::layout::{Layout, WORD};
+use super::std_types::{known, number};
 
 /// Types within types: more is not understood.
-const DEEPEST: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 /// What follows the name of a type that does not describe itself.
 const SIZE: &str = " (size ";
@@ -207,7 +207,7 @@ impl<'d> Reader<'d> {
         if let Some(id) = self.found.get(text) {
             return *id;
         }
-        let found = if depth < DEEPEST { self.understand(text, depth + 1) } else { None };
+        let found = if depth < MAX_DEPTH { self.understand(text, depth + 1) } else { None };
         let (kind, layout) = found.unwrap_or((Kind::Unknown, None));
         let name = match kind {
             Kind::Opaque => text.rsplit_once(SIZE).map_or(text, |(name, _)| name),

@@ -9,18 +9,18 @@ use ringway::inspect::{Inspector, Peek as Look, Start};
 use ringway::{InspectError, OpenError};
 
 use super::{Tail, Viewer};
-use crate::ending::Ending;
+use crate::ending::Outcome;
 use crate::interrupt;
 use crate::output::complain;
 
 /// Why a file is followed no further.
 enum Stop {
-    Ended(Ending),
+    Ended(Outcome),
     /// Its name leads elsewhere.
     Renamed,
 }
 
-pub(crate) fn tail(arguments: &Tail) -> Result<Ending> {
+pub(crate) fn tail(arguments: &Tail) -> Result<Outcome> {
     interrupt::watch()?;
     let what = &arguments.what;
     let mut inspector = Inspector::open(&what.queue)?;
@@ -42,7 +42,7 @@ pub(crate) fn tail(arguments: &Tail) -> Result<Ending> {
         if !what.common.quiet {
             complain!("{path}: another file has the name, or none; its messages are shown from now on");
         }
-        let Some(next) = reopen(arguments)? else { return Ok(Ending::Interrupted) };
+        let Some(next) = reopen(arguments)? else { return Ok(Outcome::Interrupted) };
         inspector = next;
         is_first = false;
     }
@@ -59,14 +59,14 @@ fn follow<W: Write>(arguments: &Tail, mut viewer: Viewer<'_, W>, is_first: bool)
     loop {
         viewer.out.flush()?;
         let is_following = arguments.follow || arguments.follow_name;
-        if !is_following || seen.last.damage.is_some() {
+        if !is_following || seen.last.corruption.is_some() {
             return seen.check().map(Stop::Ended);
         }
         if is_renamed {
             return Ok(Stop::Renamed);
         }
         if interrupt::sleep_until(Instant::now() + arguments.interval) {
-            return Ok(Stop::Ended(Ending::Interrupted));
+            return Ok(Stop::Ended(Outcome::Interrupted));
         }
         // First, so that everything that was sent before is shown.
         is_renamed = leads_elsewhere(viewer.inspector, &arguments.what.queue);

@@ -7,9 +7,9 @@ use ringway::inspect::{FrameState, PeekedFrame};
 use serde::Serialize;
 
 use super::Format;
+use crate::escape::escape_bytes;
 use crate::fields::{Fields, Value, lines};
 use crate::output::{Paint, print, print_json, say};
-use crate::tame::tame_bytes;
 use crate::text::{count, counted, hex, hex_dump, nanoseconds};
 
 /// How messages are printed.
@@ -37,7 +37,7 @@ impl Printer<'_> {
             Some(Format::Text) => {
                 let payload = self.payload(frame);
                 let more = if (payload.len() as u64) < frame.len { "..." } else { "" };
-                say!(out, "{}{more}", tame_bytes(payload))
+                say!(out, "{}{more}", escape_bytes(payload))
             }
         }
     }
@@ -65,7 +65,7 @@ impl Printer<'_> {
         let head = format!("position {}, {}, {}", frame.position, counted(frame.len, "byte"), state(frame));
         print(out, format_args!("{}", self.paint.bold(head)))?;
         if frame.redeliveries > 0 {
-            print(out, format_args!(", handed out {} before", counted(frame.redeliveries, "time")))?;
+            print(out, format_args!(", delivered {} before", counted(frame.redeliveries, "time")))?;
         }
         if let Some(letter) = frame.dead_letter {
             print(out, format_args!(", dead letter: {letter}"))?;
@@ -134,7 +134,7 @@ impl Printer<'_> {
 fn state(frame: &PeekedFrame) -> String {
     match frame.state {
         FrameState::Waiting => "waiting".into(),
-        FrameState::Again => "comes again".into(),
+        FrameState::Again => "redelivery".into(),
         FrameState::Held(Some(entry)) => format!("held by participant {entry}"),
         FrameState::Held(None) => "held".into(),
     }

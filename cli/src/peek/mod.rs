@@ -12,14 +12,14 @@ use clap::ValueEnum;
 use ringway::inspect::{Inspector, Peek as Look, Peeked, PeekedFrame, Start};
 use ringway::schema::Description;
 
-use crate::ending::Ending;
+use crate::ending::Outcome;
 use crate::fields::Fields;
 use crate::output::{Common, Paint, complain};
 use crate::text::{counted, parse_bytes, parse_duration};
 pub(crate) use follow::tail;
 use message::Printer;
 
-/// What may be said on the command line.
+/// Command-line arguments.
 #[derive(clap::Args)]
 pub(crate) struct Peek {
     #[command(flatten)]
@@ -29,12 +29,12 @@ pub(crate) struct Peek {
     held: bool,
 }
 
-/// What may be said on the command line.
+/// Command-line arguments.
 #[derive(clap::Args)]
 pub(crate) struct Tail {
     #[command(flatten)]
     what: What,
-    /// Go on with those that come, until Ctrl-C; those that are consumed faster than they are seen are missed
+    /// Show new messages as they come, until Ctrl-C; those that are consumed faster than polled are missed
     #[arg(long, short = 'f')]
     follow: bool,
     /// As --follow, and go on with another queue that gets the name, instead of ending with an error
@@ -82,7 +82,7 @@ const WHOLE: usize = 1 << 20;
 const FIRST: usize = 1 << 12;
 const PORTION: usize = 1 << 14;
 
-pub(crate) fn peek(arguments: &Peek) -> Result<Ending> {
+pub(crate) fn peek(arguments: &Peek) -> Result<Outcome> {
     let what = &arguments.what;
     let inspector = Inspector::open(&what.queue)?;
     let schema = what.schema(&inspector);
@@ -90,7 +90,7 @@ pub(crate) fn peek(arguments: &Peek) -> Result<Ending> {
     let mut viewer = what.viewer(&inspector, &schema, &mut out);
     let seen = viewer.show(&Look::new().held(arguments.held), Start::Oldest, what.count)?;
     out.flush()?;
-    if seen.shown == 0 && seen.last.damage.is_none() && !what.common.quiet {
+    if seen.shown == 0 && seen.last.corruption.is_none() && !what.common.quiet {
         complain!("{}: no message waits", inspector.path().display());
     }
     seen.check()
@@ -182,7 +182,7 @@ impl<W: Write> Viewer<'_, W> {
                 shown += 1;
             }
             left = left.saturating_sub(found);
-            if found < wanted || left == 0 || last.damage.is_some() {
+            if found < wanted || left == 0 || last.corruption.is_some() {
                 self.say_gone(gone);
                 return Ok(Seen { shown, last });
             }
@@ -207,7 +207,7 @@ impl<W: Write> Viewer<'_, W> {
     fn say_gone(&self, gone: u64) {
         if gone > 0 && !self.what.common.quiet {
             complain!(
-                "{}: {} consumed while they were looked at",
+                "{}: {} consumed while they were being read",
                 self.what.queue.display(),
                 counted(gone, "message")
             );
@@ -216,10 +216,10 @@ impl<W: Write> Viewer<'_, W> {
 }
 
 impl Seen {
-    fn check(self) -> Result<Ending> {
-        match self.last.damage {
-            Some(damage) => Err(damage.into()),
-            None => Ok(Ending::Well),
+    fn check(self) -> Result<Outcome> {
+        match self.last.corruption {
+            Some(corruption) => Err(corruption.into()),
+            None => Ok(Outcome::Well),
         }
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn receive<K: Kind>(
     words: &[OsString],
     arguments: &Arguments,
 ) -> Result<(u64, Stop)> {
-    let mut crew = Crew {
+    let mut crew = WorkerSet {
         queue,
         words,
         is_quiet: arguments.common.quiet,
@@ -88,7 +88,7 @@ impl<K: Kind> Drop for Job<'_, K> {
 }
 
 /// What runs, and what came of what ran.
-struct Crew<'c, K: Kind> {
+struct WorkerSet<'c, K: Kind> {
     queue: &'c Path,
     words: &'c [OsString],
     is_quiet: bool,
@@ -98,7 +98,7 @@ struct Crew<'c, K: Kind> {
     backoff: Backoff,
 }
 
-impl<'c, K: Kind> Crew<'c, K> {
+impl<'c, K: Kind> WorkerSet<'c, K> {
     fn start(&mut self, frame: BytesFrame<'c, K>) -> Result<()> {
         let started = input(&frame).and_then(|input| {
             let mut command: Command = command(self.words);

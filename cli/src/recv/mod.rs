@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::Result;
 use ringway::{BytesConsumer, Kind};
 
-use crate::ending::Ending;
+use crate::ending::Outcome;
 use crate::framing::Format;
 use crate::interrupt;
 use crate::output::{Common, complain};
@@ -24,7 +24,7 @@ use crate::text::{counted, parse_duration};
 
 use idle::{Idle, Stop};
 
-/// What may be said on the command line.
+/// Command-line arguments.
 #[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Arguments {
@@ -95,7 +95,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
+pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     interrupt::watch()?;
     match queue::open(&arguments.queue, arguments.sharing)? {
         BytesQueue::Spsc(queue) => receive(arguments, &queue.consumer()?, queue.max_message(), queue.path()),
@@ -108,7 +108,7 @@ fn receive<K: Kind>(
     consumer: &BytesConsumer<K>,
     max_message: usize,
     path: &Path,
-) -> Result<Ending> {
+) -> Result<Outcome> {
     anyhow::ensure!(
         arguments.format != Format::Length || u32::try_from(max_message).is_ok(),
         "{}: its messages may have {max_message} bytes, more than four bytes of length can say; use --format lines",
@@ -123,20 +123,20 @@ fn receive<K: Kind>(
     };
     let is_quiet = arguments.common.quiet;
     Ok(match (stop, arguments.count) {
-        (Stop::Interrupted, _) => Ending::Interrupted,
+        (Stop::Interrupted, _) => Outcome::Interrupted,
         (_, Some(count)) if received < count => {
             if !is_quiet && received > 0 {
                 complain!("{}: there were only {}", path.display(), counted(received, "message"));
             }
-            Ending::Short
+            Outcome::Short
         }
-        (Stop::TimeUp, _) => Ending::Short,
+        (Stop::TimeUp, _) => Outcome::Short,
         (Stop::Closed, _) => {
             if !is_quiet && arguments.follow {
                 complain!("{}: the queue was closed", path.display());
             }
-            Ending::Well
+            Outcome::Well
         }
-        (Stop::Drained | Stop::Enough, _) => Ending::Well,
+        (Stop::Drained | Stop::Enough, _) => Outcome::Well,
     })
 }

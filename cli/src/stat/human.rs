@@ -14,7 +14,7 @@ use crate::output::{Paint, Rows, say};
 use crate::text::{ago, bytes, count, counted, duration, rate, time, uuid};
 
 /// No more held messages than this are listed.
-const MOST_HELD: usize = 10;
+const MAX_HELD: usize = 10;
 
 /// `SPSC`, `MPMC`.
 pub(crate) fn kind(header: &Header) -> &'static str {
@@ -39,8 +39,8 @@ pub(crate) fn describe(header: &Header) -> String {
         Some(order) => format!(
             "{} a producer, {}, {}",
             bytes(header.ring_bytes),
-            counted(order.links, "link"),
-            counted(order.participants, "participant")
+            counted(order.max_messages, "slot"),
+            counted(order.max_participants, "participant")
         ),
     };
     format!("{} queue of `{}`, {ring}, messages: {}", kind(header), header.schema.name, shape(header))
@@ -84,7 +84,7 @@ pub(super) fn show(
     }
     show_last_use(out, paint, &snapshot.boot)?;
     if snapshot.is_unlinked {
-        say!(out, "  {}", paint.bad("unlinked: nobody attaches any more"))?;
+        say!(out, "  {}", paint.bad("unlinked: no participant can attach"))?;
     }
     if snapshot.is_closed {
         let left =
@@ -94,8 +94,8 @@ pub(super) fn show(
     show_traffic(out, paint, snapshot, rates)?;
     show_participants(out, paint, snapshot)?;
     show_held(out, paint, snapshot, rates)?;
-    for damage in &snapshot.damage {
-        say!(out, "  {} {damage}", paint.bad("damaged:"))?;
+    for corruption in &snapshot.corruption {
+        say!(out, "  {} {corruption}", paint.bad("corrupted:"))?;
     }
     Ok(())
 }
@@ -111,7 +111,7 @@ fn show_last_use(out: &mut impl Write, paint: Paint, boot: &Boot) -> Result<()> 
         Survival::Unproven => {
             paint.bad("used in an earlier one; nothing proves that all of it is there: see `ringway doctor`")
         }
-        _ => paint.warning("which one this is could not be told"),
+        _ => paint.warning("the process could not be identified"),
     };
     let id = boot.id.map_or(paint.plain(""), |id| paint.dim(format!(" ({})", uuid(id))));
     let dropped = match boot.dropped {
@@ -132,22 +132,22 @@ fn show_traffic(
     rates: Option<&Rates>,
 ) -> Result<()> {
     let backlog = &snapshot.backlog;
-    let percent = backlog.used as f64 * 100.0 / backlog.places.max(1) as f64;
+    let percent = backlog.used as f64 * 100.0 / backlog.capacity.max(1) as f64;
     let used = format!("{percent:.0} % used");
     let used = if percent >= 90.0 { paint.warning(used) } else { paint.plain(used) };
     say!(
         out,
-        "  backlog  {} waiting ({} come again), {} held, {} pending; {}, {used}",
+        "  backlog  {} waiting ({} to be redelivered), {} in flight, {} uncommitted; {}, {used}",
         paint.bold(or_unknown(backlog.waiting)),
-        count(backlog.again),
+        count(backlog.redeliveries),
         or_unknown(backlog.held),
         count(backlog.pending),
         bytes(backlog.bytes)
     )?;
     match snapshot.cursors {
-        Cursors::Spsc { tail, head, released, taken, redo_until, .. } => say!(
+        Cursors::Spsc { tail, head, released, taken, redelivered_until, .. } => say!(
             out,
-            "  cursors  tail {tail}, taken {taken}, released {released}, head {head}, come again below {redo_until}"
+            "  cursors  tail {tail}, taken {taken}, released {released}, head {head}, redelivered below {redelivered_until}"
         )?,
         Cursors::Mpmc { tail, head, .. } => say!(out, "  cursors  tail {tail}, head {head}")?,
         _ => {}
@@ -174,11 +174,11 @@ fn show_traffic(
         )?;
         say!(
             out,
-            "           deaths {}, recoveries {}, tombstones {}, returned {}, dead letters {} (failed {})",
+            "           deaths {}, recoveries {}, tombstones {}, requeued {}, dead letters {} (failed {})",
             count(counters.deaths),
             count(counters.recoveries),
             count(counters.tombstones),
-            count(counters.returned),
+            count(counters.requeued),
             count(counters.dead_letters),
             count(counters.dead_letters_failed)
         )?;
@@ -208,14 +208,14 @@ fn show_traffic(
     }
     let locks = [(snapshot.locks.attach, "attaching or unlinking"), (snapshot.locks.recovery, "recovering")];
     for (_, what) in locks.iter().filter(|(is_held, _)| *is_held) {
-        say!(out, "  {}", paint.warning(format!("somebody is {what} just now")))?;
+        say!(out, "  {}", paint.warning(format!("a process is {what} now")))?;
     }
     Ok(())
 }
 
 fn show_participants(out: &mut impl Write, paint: Paint, snapshot: &Snapshot) -> Result<()> {
     if snapshot.participants.is_empty() {
-        return say!(out, "  nobody takes part");
+        return say!(out, "  no participants");
     }
     let is_mpmc = snapshot.header.kind == QueueKind::Mpmc;
     let mut header = vec!["entry", "role", "", "process", "holds"];
@@ -277,8 +277,8 @@ fn show_held(out: &mut impl Write, paint: Paint, snapshot: &Snapshot, rates: Opt
         return Ok(());
     }
     say!(out, "  {}", paint.dim("held messages, oldest first"))?;
-    let mut rows = Rows::new(&["position", "by entry", "bytes", "handed out before", "for"]);
-    for frame in snapshot.held.iter().take(MOST_HELD) {
+    let mut rows = Rows::new(&["position", "by entry", "bytes", "redeliveries", "for"]);
+    for frame in snapshot.held.iter().take(MAX_HELD) {
         rows.add([
             frame.position.to_string(),
             frame.entry.to_string(),
@@ -288,7 +288,7 @@ fn show_held(out: &mut impl Write, paint: Paint, snapshot: &Snapshot, rates: Opt
         ]);
     }
     rows.lines().try_for_each(|line| say!(out, "{line}"))?;
-    let more = snapshot.backlog.held.unwrap_or(0).saturating_sub(MOST_HELD as u64);
+    let more = snapshot.backlog.held.unwrap_or(0).saturating_sub(MAX_HELD as u64);
     if more > 0 {
         say!(out, "  and {} more", count(more))?;
     }

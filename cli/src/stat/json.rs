@@ -39,7 +39,7 @@ pub(crate) struct Queue {
     /// The queue `<name>.dead`, if there is one.
     dead_letters: Option<DeadLetters>,
     locks: Locks,
-    damage: Vec<String>,
+    corruption: Vec<String>,
     rates: Option<RatesJson>,
 }
 
@@ -84,8 +84,8 @@ struct Geometry {
     max_message: u64,
     align: u64,
     ring_bytes: u64,
-    links: Option<u64>,
-    participants: Option<u64>,
+    max_messages: Option<u64>,
+    max_participants: Option<u64>,
     delivery: Option<&'static str>,
     max_redeliveries: Option<u32>,
 }
@@ -106,19 +106,19 @@ struct CursorsJson {
     head: u64,
     released: Option<u64>,
     taken: Option<u64>,
-    redo_until: Option<u64>,
-    redo_count: Option<u64>,
+    redelivered_until: Option<u64>,
+    redelivery_count: Option<u64>,
 }
 
 #[derive(Serialize)]
 struct BacklogJson {
     messages: Option<u64>,
     held: Option<u64>,
-    again: u64,
+    redeliveries: u64,
     pending: u64,
     bytes: u64,
     used: u64,
-    places: u64,
+    capacity: u64,
 }
 
 #[derive(Serialize)]
@@ -135,8 +135,8 @@ struct ParticipantJson {
     redelivered: u64,
     full: u64,
     rejected: u64,
-    claim: Option<[u64; 2]>,
-    take: Option<[u64; 2]>,
+    claim_intent: Option<[u64; 2]>,
+    take_intent: Option<[u64; 2]>,
     has_lane: bool,
 }
 
@@ -168,7 +168,7 @@ struct CountersJson {
     recoveries: u64,
     deaths: u64,
     tombstones: u64,
-    returned: u64,
+    requeued: u64,
     recovery_failures: u64,
     recovery_errno: u64,
     dead_letters: u64,
@@ -242,7 +242,7 @@ impl Queue {
                 path: dead.path.into(),
             }),
             locks: Locks { attach: snapshot.locks.attach, recovery: snapshot.locks.recovery },
-            damage: snapshot.damage.iter().map(ToString::to_string).collect(),
+            corruption: snapshot.corruption.iter().map(ToString::to_string).collect(),
             rates: rates.map(|rates| RatesJson {
                 unit: if rates.is_bytes { "ring bytes" } else { "messages" },
                 over_s: rates.over.as_secs_f64(),
@@ -284,8 +284,8 @@ impl Geometry {
             max_message: header.max_message,
             align: header.align,
             ring_bytes: header.ring_bytes,
-            links: header.order.map(|order| order.links),
-            participants: header.order.map(|order| order.participants),
+            max_messages: header.order.map(|order| order.max_messages),
+            max_participants: header.order.map(|order| order.max_participants),
             delivery: header.order.map(|order| match order.delivery {
                 Delivery::AtLeastOnce => "at-least-once",
                 Delivery::AtMostOnce => "at-most-once",
@@ -299,18 +299,24 @@ impl CursorsJson {
     fn new(snapshot: &Snapshot) -> Self {
         let unit = if super::rates::counts_bytes(snapshot) { "ring bytes" } else { "messages" };
         match snapshot.cursors {
-            Cursors::Spsc { tail, head, released, taken, redo_until, redo_count, .. } => Self {
+            Cursors::Spsc { tail, head, released, taken, redelivered_until, redelivery_count, .. } => Self {
                 unit,
                 tail,
                 head,
                 released: Some(released),
                 taken: Some(taken),
-                redo_until: Some(redo_until),
-                redo_count: Some(redo_count),
+                redelivered_until: Some(redelivered_until),
+                redelivery_count: Some(redelivery_count),
             },
-            Cursors::Mpmc { tail, head, .. } => {
-                Self { unit, tail, head, released: None, taken: None, redo_until: None, redo_count: None }
-            }
+            Cursors::Mpmc { tail, head, .. } => Self {
+                unit,
+                tail,
+                head,
+                released: None,
+                taken: None,
+                redelivered_until: None,
+                redelivery_count: None,
+            },
             _ => unreachable!("a kind of cursors that this version does not know"),
         }
     }
@@ -318,8 +324,8 @@ impl CursorsJson {
 
 impl BacklogJson {
     fn new(backlog: &Backlog) -> Self {
-        let Backlog { waiting, held, again, pending, bytes, used, places, .. } = *backlog;
-        Self { messages: waiting, held, again, pending, bytes, used, places }
+        let Backlog { waiting, held, redeliveries, pending, bytes, used, capacity, .. } = *backlog;
+        Self { messages: waiting, held, redeliveries, pending, bytes, used, capacity }
     }
 }
 
@@ -342,8 +348,8 @@ impl ParticipantJson {
             redelivered: one.redelivered,
             full: one.full,
             rejected: one.rejected,
-            claim: one.claim.as_ref().map(|range| [range.start, range.end]),
-            take: one.take.as_ref().map(|range| [range.start, range.end]),
+            claim_intent: one.claim_intent.as_ref().map(|range| [range.start, range.end]),
+            take_intent: one.take_intent.as_ref().map(|range| [range.start, range.end]),
             has_lane: one.has_lane,
         }
     }
@@ -381,7 +387,7 @@ impl CountersJson {
             recoveries: counters.recoveries,
             deaths: counters.deaths,
             tombstones: counters.tombstones,
-            returned: counters.returned,
+            requeued: counters.requeued,
             recovery_failures: counters.recovery_failures,
             recovery_errno: counters.recovery_errno,
             dead_letters: counters.dead_letters,

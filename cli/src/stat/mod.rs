@@ -13,7 +13,7 @@ use anyhow::Result;
 use ringway::inspect::{Inspector, Peek, Snapshot};
 
 use crate::directory;
-use crate::ending::Ending;
+use crate::ending::Outcome;
 use crate::interrupt;
 use crate::output::{Common, Paint, complain, print_json, print_raw, say};
 use crate::text::{counted, parse_duration};
@@ -21,7 +21,7 @@ use crate::text::{counted, parse_duration};
 pub(crate) use human::{describe, liveness, process, shape};
 pub(crate) use rates::{Rates, Tracker};
 
-/// What may be said on the command line.
+/// Command-line arguments.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Queues, or directories of queues
@@ -49,7 +49,7 @@ struct Watched {
     tracker: Tracker,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
+pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     interrupt::watch()?;
     let mut watched = Vec::new();
     let mut broken = 0;
@@ -72,10 +72,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
     Ok(ending)
 }
 
-fn repeat(arguments: &Arguments, watched: &mut [Watched]) -> Result<Ending> {
+fn repeat(arguments: &Arguments, watched: &mut [Watched]) -> Result<Outcome> {
     let Some(interval) = arguments.interval else {
         show(arguments, watched)?;
-        return Ok(Ending::Well);
+        return Ok(Outcome::Well);
     };
     // So that there is something to compare the first ones with.
     for one in watched.iter_mut() {
@@ -86,16 +86,16 @@ fn repeat(arguments: &Arguments, watched: &mut [Watched]) -> Result<Ending> {
     while arguments.count.is_none_or(|count| shown < count) {
         then += interval;
         if interrupt::sleep_until(then) {
-            return Ok(Ending::Interrupted);
+            return Ok(Outcome::Interrupted);
         }
         show(arguments, watched)?;
         shown += 1;
     }
-    Ok(Ending::Well)
+    Ok(Outcome::Well)
 }
 
 /// Letters that are looked through to tell whose they are.
-const MOST_LETTERS: usize = 1 << 16;
+const MAX_LETTERS: usize = 1 << 16;
 
 /// The name of a queue's dead-letter queue.
 pub(crate) fn dead_letters_path(snapshot: &Snapshot) -> PathBuf {
@@ -112,7 +112,7 @@ pub(crate) fn dead_letters(snapshot: &Snapshot) -> Option<Snapshot> {
 /// How many of the letters are of another queue than this, which had its name before; none if that cannot be told.
 pub(crate) fn letters_of_others(snapshot: &Snapshot, dead: &Snapshot) -> Option<u64> {
     let letters = Inspector::open(&dead.path).ok()?;
-    let peeked = letters.peek(&Peek::new().most(MOST_LETTERS).bytes(0)).ok()?;
+    let peeked = letters.peek(&Peek::new().most(MAX_LETTERS).bytes(0)).ok()?;
     let origins = peeked.frames.iter().filter_map(|frame| frame.dead_letter);
     Some(origins.filter(|letter| letter.queue != snapshot.header.uuid.into()).count() as u64)
 }

@@ -7,7 +7,7 @@ use ringway::{Role, inspect::Cursors};
 
 use super::Rates;
 use super::json::kind;
-use crate::tame::tame;
+use crate::escape::escape;
 
 /// A metric: name, type, help, and what it is for a queue, if it has it.
 type Metric = (&'static str, &'static str, &'static str, fn(&Snapshot) -> Option<f64>);
@@ -19,22 +19,22 @@ const METRICS: &[Metric] = &[
     ("ringway_messages_held", "gauge", "Messages that consumers hold.", |it| {
         it.backlog.held.map(|n| n as f64)
     }),
-    ("ringway_messages_again", "gauge", "Waiting messages that were handed out before.", |it| {
-        Some(it.backlog.again as f64)
+    ("ringway_messages_to_redeliver", "gauge", "Waiting messages that were delivered before.", |it| {
+        Some(it.backlog.redeliveries as f64)
     }),
     ("ringway_positions_pending", "gauge", "Positions claimed and not committed.", |it| {
         Some(it.backlog.pending as f64)
     }),
     ("ringway_backlog_bytes", "gauge", "Bytes of what waits or is held.", |it| Some(it.backlog.bytes as f64)),
-    ("ringway_used_ratio", "gauge", "Part of the ring or of the links that is in use.", |it| {
-        Some(it.backlog.used as f64 / it.backlog.places.max(1) as f64)
+    ("ringway_used_ratio", "gauge", "Fraction of the ring, or of the slots, that is in use.", |it| {
+        Some(it.backlog.used as f64 / it.backlog.capacity.max(1) as f64)
     }),
     ("ringway_file_bytes", "gauge", "Bytes that the file takes up.", |it| Some(it.file.allocated as f64)),
     ("ringway_created_seconds", "gauge", "When the queue was created, since 1970.", |it| {
         it.header.created.map(|time| crate::text::nanoseconds(time) as f64 / 1e9)
     }),
-    ("ringway_damaged", "gauge", "1 if impossible words were found.", |it| {
-        Some(f64::from(u8::from(!it.damage.is_empty())))
+    ("ringway_corrupted", "gauge", "1 if invalid values were found.", |it| {
+        Some(f64::from(u8::from(!it.corruption.is_empty())))
     }),
     ("ringway_closed", "gauge", "1 if the queue was closed.", |it| Some(f64::from(u8::from(it.is_closed)))),
     ("ringway_tail_position", "counter", "Next position to write.", |it| match it.cursors {
@@ -47,13 +47,13 @@ const METRICS: &[Metric] = &[
         _ => None,
     }),
     ("ringway_sent_total", "counter", "Messages committed.", |it| counter(it, |of| of.sent)),
-    ("ringway_received_total", "counter", "Messages handed out.", |it| counter(it, |of| of.received)),
-    ("ringway_redelivered_total", "counter", "Messages handed out again.", |it| {
+    ("ringway_received_total", "counter", "Messages delivered.", |it| counter(it, |of| of.received)),
+    ("ringway_redelivered_total", "counter", "Messages delivered again.", |it| {
         counter(it, |of| of.redelivered)
     }),
-    ("ringway_rejected_total", "counter", "Messages put back.", |it| counter(it, |of| of.rejected)),
+    ("ringway_rejected_total", "counter", "Messages rejected.", |it| counter(it, |of| of.rejected)),
     ("ringway_full_total", "counter", "How often a producer found no room.", |it| counter(it, |of| of.full)),
-    ("ringway_recoveries_total", "counter", "Recoveries that found somebody dead.", |it| {
+    ("ringway_recoveries_total", "counter", "Recoveries that found a dead participant.", |it| {
         counter(it, |of| of.recoveries)
     }),
     ("ringway_deaths_total", "counter", "Participants that died.", |it| counter(it, |of| of.deaths)),
@@ -70,7 +70,7 @@ const METRICS: &[Metric] = &[
         |it| counter(it, |of| of.recovery_failures),
     ),
     ("ringway_returned_total", "counter", "Messages taken from dead consumers.", |it| {
-        counter(it, |of| of.returned)
+        counter(it, |of| of.requeued)
     }),
     ("ringway_dead_letters_total", "counter", "Messages moved to the dead-letter queue.", |it| {
         counter(it, |of| of.dead_letters)
@@ -118,6 +118,6 @@ pub(super) fn text(looks: &[(Snapshot, Option<Rates>)]) -> String {
 fn labels(snapshot: &Snapshot) -> String {
     let path = snapshot.path.display().to_string();
     // What is escaped for terminals has backslashes, which this format escapes again.
-    let path = tame(&path).replace('\\', "\\\\").replace('"', "\\\"");
+    let path = escape(&path).replace('\\', "\\\\").replace('"', "\\\"");
     format!("queue=\"{path}\",kind=\"{}\"", kind(snapshot.header.kind))
 }

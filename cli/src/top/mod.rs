@@ -11,14 +11,14 @@ use anyhow::{Context, Result, bail};
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 
 use crate::directory::DEFAULT;
-use crate::ending::Ending;
+use crate::ending::Outcome;
 use crate::interrupt;
 use crate::output::{Common, Paint};
 use crate::text::parse_duration;
 
 use model::Model;
 
-/// What may be said on the command line.
+/// Command-line arguments.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The directory
@@ -41,7 +41,7 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
     }
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
+pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         bail!(
             "`top` needs a terminal; for files and pipes there is `ringway stat --json --interval 1 QUEUE`"
@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Ending> {
     interrupt::watch()?;
     let mut model = Model::new(arguments.directory.clone());
     // An unreadable directory is an error for people, not a broken screen.
-    model.look()?;
+    model.refresh()?;
     let mut terminal = ratatui::try_init().context("preparing the terminal")?;
     let result = watch(arguments, &mut model, &mut terminal);
     ratatui::try_restore().context("restoring the terminal")?;
@@ -61,23 +61,23 @@ fn watch(
     arguments: &Arguments,
     model: &mut Model,
     terminal: &mut ratatui::DefaultTerminal,
-) -> Result<Ending> {
+) -> Result<Outcome> {
     let has_colour = has_colour(&arguments.common);
     let mut looks = 0;
     let mut next = Instant::now();
     loop {
         if Instant::now() >= next {
-            model.look()?;
+            model.refresh()?;
             looks += 1;
             next = Instant::now() + arguments.interval;
         }
         terminal.draw(|frame| view::draw(frame, model, has_colour)).context("drawing")?;
         if arguments.count.is_some_and(|count| looks >= count) {
-            return Ok(Ending::Well);
+            return Ok(Outcome::Well);
         }
         let until = next.saturating_duration_since(Instant::now()).min(interrupt::SLICE);
         if interrupt::is_requested() {
-            return Ok(Ending::Interrupted);
+            return Ok(Outcome::Interrupted);
         }
         match event::poll(until) {
             Ok(false) => continue,
@@ -89,8 +89,8 @@ fn watch(
         let is_control_c = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
             _ if key.kind != KeyEventKind::Press => {}
-            KeyCode::Char('q') | KeyCode::Esc => return Ok(Ending::Well),
-            _ if is_control_c => return Ok(Ending::Well),
+            KeyCode::Char('q') | KeyCode::Esc => return Ok(Outcome::Well),
+            _ if is_control_c => return Ok(Outcome::Well),
             KeyCode::Down | KeyCode::Char('j') => model.select(1),
             KeyCode::Up | KeyCode::Char('k') => model.select(-1),
             KeyCode::Char('s') => model.sort_by_next(),

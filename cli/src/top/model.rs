@@ -61,7 +61,7 @@ impl Model {
     }
 
     /// Looks at all of them.
-    pub(super) fn look(&mut self) -> Result<()> {
+    pub(super) fn refresh(&mut self) -> Result<()> {
         let selected = self.selected_row().map(|row| row.path.clone());
         let mut before = std::mem::take(&mut self.watched);
         self.rows.clear();
@@ -74,7 +74,7 @@ impl Model {
                         tracker: Tracker::default(),
                         history: VecDeque::new(),
                     });
-                    let row = watched.look(path);
+                    let row = watched.refresh(path);
                     self.watched.insert(key, watched);
                     row
                 }
@@ -119,7 +119,7 @@ impl Model {
 }
 
 impl Watched {
-    fn look(&mut self, path: PathBuf) -> Row {
+    fn refresh(&mut self, path: PathBuf) -> Row {
         let seen = self.inspector.snapshot().and_then(|it| Ok((it, self.inspector.progress()?)));
         let state = match seen {
             Ok((snapshot, progress)) => {

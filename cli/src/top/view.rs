@@ -9,8 +9,8 @@ use ringway::Role;
 use ringway::inspect::Snapshot;
 
 use super::model::{Model, Row, State, alive, dead};
+use crate::escape::escape;
 use crate::stat::{Rates, describe, liveness, process};
-use crate::tame::tame;
 use crate::text::{ago, count, rate};
 
 /// Bars of a sparkline in the table.
@@ -39,7 +39,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, has_colour: bool) {
     ])
     .areas(frame.area());
     let directory = model.directory.display().to_string();
-    let text = format!("{}: {} queues, by {:?}", tame(&directory), model.rows.len(), model.order);
+    let text = format!("{}: {} queues, by {:?}", escape(&directory), model.rows.len(), model.order);
     frame.render_widget(Line::styled(text, Style::new().add_modifier(Modifier::BOLD)), title);
     draw_list(frame, list, model, palette);
     if let Some(row) = model.selected_row() {
@@ -78,16 +78,16 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, model: &Model, palette: Palette)
 
 fn list_row(row: &Row, palette: Palette) -> TableRow<'static> {
     let name = row.path.file_name().unwrap_or(row.path.as_os_str()).to_string_lossy();
-    let name = tame(&name).into_owned();
+    let name = escape(&name).into_owned();
     let (snapshot, rates) = match &row.state {
         State::Seen { snapshot, rates } => (snapshot, rates),
         State::Broken(_) => {
-            let cells = [Cell::new(format!("{name} (damaged)")), Cell::new("?")];
+            let cells = [Cell::new(format!("{name} (corrupted)")), Cell::new("?")];
             return TableRow::new(cells).style(palette.with(Color::Red));
         }
     };
     let style = match () {
-        () if !snapshot.damage.is_empty() || dead(snapshot) > 0 => palette.with(Color::Red),
+        () if !snapshot.corruption.is_empty() || dead(snapshot) > 0 => palette.with(Color::Red),
         () if used(snapshot) >= 90 => palette.with(Color::Yellow),
         () => Style::new(),
     };
@@ -108,8 +108,8 @@ fn list_row(row: &Row, palette: Palette) -> TableRow<'static> {
 }
 
 fn used(snapshot: &Snapshot) -> u64 {
-    (snapshot.backlog.used.min(snapshot.backlog.places) as u128 * 100
-        / snapshot.backlog.places.max(1) as u128) as u64
+    (snapshot.backlog.used.min(snapshot.backlog.capacity) as u128 * 100
+        / snapshot.backlog.capacity.max(1) as u128) as u64
 }
 
 fn per_second(rates: Option<&Rates>, which: fn(&Rates) -> f64) -> String {
@@ -125,13 +125,13 @@ fn sparkline(row: &Row) -> String {
 }
 
 fn draw_detail(frame: &mut Frame<'_>, area: Rect, row: &Row, palette: Palette) {
-    let block = Block::bordered().title(tame(&row.path.display().to_string()).into_owned());
+    let block = Block::bordered().title(escape(&row.path.display().to_string()).into_owned());
     let inside = block.inner(area);
     frame.render_widget(block, area);
     let (snapshot, rates) = match &row.state {
         State::Seen { snapshot, rates } => (snapshot, rates),
         State::Broken(error) => {
-            let text = Paragraph::new(tame(error).into_owned()).wrap(ratatui::widgets::Wrap { trim: true });
+            let text = Paragraph::new(escape(error).into_owned()).wrap(ratatui::widgets::Wrap { trim: true });
             frame.render_widget(text.style(palette.with(Color::Red)), inside);
             return;
         }
@@ -148,7 +148,7 @@ fn draw_detail(frame: &mut Frame<'_>, area: Rect, row: &Row, palette: Palette) {
 }
 
 fn lines(snapshot: &Snapshot, rates: Option<&Rates>, palette: Palette) -> Vec<Line<'static>> {
-    let mut lines = vec![Line::raw(tame(&describe(&snapshot.header)).into_owned())];
+    let mut lines = vec![Line::raw(escape(&describe(&snapshot.header)).into_owned())];
     if let (Some(counters), Some(_)) = (&snapshot.counters, rates) {
         lines.push(Line::raw(format!(
             "sent {}, received {}, again {}, deaths {}, dead letters {}",
@@ -159,8 +159,8 @@ fn lines(snapshot: &Snapshot, rates: Option<&Rates>, palette: Palette) -> Vec<Li
             count(counters.dead_letters)
         )));
     }
-    for damage in &snapshot.damage {
-        lines.push(Line::styled(tame(&damage.to_string()).into_owned(), palette.with(Color::Red)));
+    for corruption in &snapshot.corruption {
+        lines.push(Line::styled(escape(&corruption.to_string()).into_owned(), palette.with(Color::Red)));
     }
     for one in &snapshot.participants {
         let since = one.since.map_or(String::new(), |since| format!(", {}", ago(since, snapshot.at)));
@@ -170,7 +170,7 @@ fn lines(snapshot: &Snapshot, rates: Option<&Rates>, palette: Palette) -> Vec<Li
         let style = if state == "DEAD" { palette.with(Color::Red) } else { Style::new() };
         lines.push(Line::from(vec![
             Span::styled(format!("{state:<6}"), style),
-            Span::raw(tame(&text).into_owned()),
+            Span::raw(escape(&text).into_owned()),
         ]));
     }
     lines
@@ -192,13 +192,14 @@ mod tests {
         std::fs::write(directory.path().join("d\x1b[2J"), b"RINGWAY\x1abut no more").unwrap();
         let mut model = Model::new(directory.path().to_path_buf());
         for selected in 0..3 {
-            model.look().unwrap();
+            model.refresh().unwrap();
             model.selected = selected;
             let mut terminal = Terminal::new(TestBackend::new(120, 30)).unwrap();
             terminal.draw(|frame| draw(frame, &model, false)).unwrap();
             let screen = terminal.backend().to_string();
             assert!(
-                !screen.contains(|character| crate::tame::is_wild(character) && character != '\n'),
+                !screen
+                    .contains(|character| crate::escape::is_unsafe_to_print(character) && character != '\n'),
                 "{screen:?}"
             );
             assert!(screen.contains("a\\u{1b}[2J\\nb") && screen.contains("c\\u{202e}\\u{9b}1m"), "{screen}");
@@ -217,13 +218,13 @@ mod tests {
         let consumer = queue.consumer().unwrap();
         let mut model = Model::new(directory.path().to_path_buf());
         for size in [(120, 30), (40, 12), (10, 3), (1, 1)] {
-            model.look().unwrap();
+            model.refresh().unwrap();
             model.select(1);
             let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
             terminal.draw(|frame| draw(frame, &model, true)).unwrap();
             if size.0 == 120 {
                 let screen = terminal.backend().to_string();
-                for text in ["orders", "MPMC", "broken", "damaged", "2 queues", "consumer"] {
+                for text in ["orders", "MPMC", "broken", "corrupted", "2 queues", "consumer"] {
                     assert!(screen.contains(text), "{text}\n{screen}");
                 }
                 assert!(!screen.contains("other"), "{screen}");

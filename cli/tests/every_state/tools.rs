@@ -48,7 +48,7 @@ pub(crate) fn look(path: &Path) -> Outcome {
 fn is_new(path: &Path, image: &[u8]) -> bool {
     let mut image = image.to_vec();
     let entries = match Inspector::open(path).map(|it| it.header().order) {
-        Ok(Some(order)) => order.participants as usize,
+        Ok(Some(order)) => order.max_participants as usize,
         _ => 2,
     };
     let owners =
@@ -73,15 +73,15 @@ fn is_healthy(path: &Path) -> Outcome {
     for arguments in [&["stat", "--json"][..], &["peek", "-n", "1000", "--held", "--quiet"]] {
         let output = ringway(arguments, path)?;
         let text = said(&output);
-        ensure!(output.status.success() && !text.contains("damaged:"), "{arguments:?}: {text}");
+        ensure!(output.status.success() && !text.contains("corrupted:"), "{arguments:?}: {text}");
     }
     let stat = ringway(&["stat", "--json"], path)?;
     let stat: Value = serde_json::from_slice(&stat.stdout)?;
-    ensure!(stat["damage"].as_array().is_some_and(Vec::is_empty), "stat: {}", stat["damage"]);
+    ensure!(stat["corruption"].as_array().is_some_and(Vec::is_empty), "stat: {}", stat["corruption"]);
     diagnose(&["doctor", "--json"], path)
 }
 
-/// The doctor may find who died and what they left, but no damage, and nothing that a new queue is needed for.
+/// The doctor may find who died and what they left, but no corruption, and nothing that a new queue is needed for.
 fn diagnose(arguments: &[&str], path: &Path) -> Outcome {
     let output = ringway(arguments, path)?;
     let text = said(&output);
@@ -91,7 +91,7 @@ fn diagnose(arguments: &[&str], path: &Path) -> Outcome {
     for finding in diagnosis["findings"].as_array().ok_or("no findings")? {
         let is_error = finding["severity"] == "error";
         let words = format!("{} {}", finding["what"], finding["advice"]);
-        let is_harsh = ["damage", "remove", " anew"].iter().any(|word| words.contains(word));
+        let is_harsh = ["corruption", "remove", " anew"].iter().any(|word| words.contains(word));
         ensure!(!is_error && !is_harsh, "{arguments:?}: {finding}");
     }
     Ok(())

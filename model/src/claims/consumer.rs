@@ -1,4 +1,4 @@
-//! `recv(up to k)`: look for REDO slots if the epoch has changed, else take a run of FULL slots from
+//! `recv(up to k)`: look for REDELIVER slots if the epoch has changed, else take a run of FULL slots from
 //! `head`. Guards are released and rejected at any time, in any order, by any thread. `head` is read at the beginning; the
 //! library may guess it instead: see `producer`.
 
@@ -17,7 +17,7 @@ pub(super) fn steps(model: &Claims, s: &State, e: usize, steps: &mut Steps<State
             if held < model.bounds.guards {
                 let (pc, scan_is_current) = if me.seen { (Pc::ReadHead, false) } else { (Pc::Scan, true) };
                 n.processes[e] = Process { pc, scan_is_current, ..me };
-                steps.step(n, || format!("{}: redo_epoch seen? {}", model.name(e), me.seen));
+                steps.step(n, || format!("{}: redelivery_epoch seen? {}", model.name(e), me.seen));
             }
             if me.guards == 0 && !me.bump_due && me.late_redo == NOBODY {
                 model.idle(s, e, steps);
@@ -43,7 +43,11 @@ pub(super) fn steps(model: &Claims, s: &State, e: usize, steps: &mut Steps<State
                 Process { seen, pc: Pc::ReadHead, ..me.ready() }
             };
             steps.step(n, || {
-                format!("{}: scan slot {x}: {}", model.name(e), if found { "takes REDO" } else { "no REDO" })
+                format!(
+                    "{}: scan slot {x}: {}",
+                    model.name(e),
+                    if found { "takes REDELIVER" } else { "no REDELIVER" }
+                )
             });
         }
         Pc::ReadHead => {
@@ -170,7 +174,7 @@ fn guards(model: &Claims, s: &State, e: usize, steps: &mut Steps<State>) {
         let mut n = s.clone();
         n.bump_epoch();
         n.processes[e].bump_due = false;
-        steps.step(n, || format!("{}: redo_epoch += 1", model.name(e)));
+        steps.step(n, || format!("{}: redelivery_epoch += 1", model.name(e)));
     }
     if me.late_redo != NOBODY {
         let mut n = s.clone();
@@ -180,6 +184,6 @@ fn guards(model: &Claims, s: &State, e: usize, steps: &mut Steps<State>) {
             n.processes[e].guards &= !(1 << x);
         }
         n.processes[e].late_redo = NOBODY;
-        steps.step(n, || format!("{}: REDO in slot {x}, after the bump", model.name(e)));
+        steps.step(n, || format!("{}: REDELIVER in slot {x}, after the bump", model.name(e)));
     }
 }

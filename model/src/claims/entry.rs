@@ -79,7 +79,7 @@ pub(super) fn detaching(model: &Claims, s: &State, e: usize, steps: &mut Steps<S
         Pc::DetachBump => {
             process.pc = Pc::DetachClean;
             n.bump_epoch();
-            steps.step(n, || format!("{}: redo_epoch += 1", model.name(e)));
+            steps.step(n, || format!("{}: redelivery_epoch += 1", model.name(e)));
         }
         Pc::DetachClean => {
             n.entries[e].dirty = false;

@@ -18,7 +18,7 @@
 //!   Pending, Full or a full lane, or by look-around; here it may start whenever there has been a
 //!   kill or a detach, and a fair scheduler lets it run. That there is one such process
 //!   stands for the recovery lock, which the kernel drops with its holder.
-//! * `redo_epoch` is compared with the copies that consumers keep, never ordered, and it only grows;
+//! * `redelivery_epoch` is compared with the copies that consumers keep, never ordered, and it only grows;
 //!   so the model keeps, for each copy, whether it equals the current epoch, and no number.
 //! * CLOSED, W, dead letters, saturation of `redo`; a reject under at-most-once, which is a release.
 //!

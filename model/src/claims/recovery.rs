@@ -40,7 +40,7 @@ pub struct Recovery {
     head: u8,
     /// The exact word that it examined.
     word: Word,
-    /// It has made a REDO in this pass (looked at only by a mistake).
+    /// It has made a REDELIVER in this pass (looked at only by a mistake).
     made_redo: bool,
     /// All intents, when they are read before the cursors (a mistake).
     early: [Intent; ENTRIES],
@@ -180,7 +180,7 @@ pub(super) fn steps(model: &Claims, s: &State, steps: &mut Steps<State>) {
             }
             let last = model.makes(Mistake::CleanBeforeBump);
             n.recovery = if last { Recovery::idle() } else { Recovery { pc: Pc::Clean, entry: 0, ..r } };
-            steps.step(n, || "recovery: redo_epoch += 1".into());
+            steps.step(n, || "recovery: redelivery_epoch += 1".into());
         }
         Pc::Clean => clean(model, s, steps),
     }
@@ -222,7 +222,7 @@ fn next_slot(model: &Claims, n: &mut State) {
     }
 }
 
-/// The tombstone or the REDO, by CAS from the word that was examined.
+/// The tombstone or the REDELIVER, by CAS from the word that was examined.
 fn act(model: &Claims, s: &State, steps: &mut Steps<State>) {
     let r = s.recovery;
     let x = usize::from(r.slot);

@@ -80,7 +80,7 @@ impl fmt::Debug for Word {
             Kind::Free => write!(f, "FREE({lap})"),
             Kind::Full => write!(f, "FULL({lap})"),
             Kind::Held => write!(f, "HELD({lap}, entry {owner}, redo {redo})"),
-            Kind::Redo => write!(f, "REDO({lap}, redo {redo})"),
+            Kind::Redo => write!(f, "REDELIVER({lap}, redo {redo})"),
         }
     }
 }
@@ -183,7 +183,7 @@ pub struct Process {
     pub next: u8,
     /// Consumer: slots under a guard, as bits.
     pub guards: u8,
-    /// Consumer: does `seen` equal `redo_epoch`? Does `e`, read at the start of the scan?
+    /// Consumer: does `seen` equal `redelivery_epoch`? Does `e`, read at the start of the scan?
     pub seen: bool,
     pub scan_is_current: bool,
     /// Consumer: a reject that still has to bump the epoch.
@@ -234,7 +234,7 @@ pub struct State {
 }
 
 impl State {
-    /// `redo_epoch.fetch_add(1)`: no copy of it is current any more.
+    /// `redelivery_epoch.fetch_add(1)`: no copy of it is current any more.
     pub(super) fn bump_epoch(&mut self) {
         for process in &mut self.processes {
             process.seen = false;

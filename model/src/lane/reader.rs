@@ -77,7 +77,7 @@ impl Lanes {
                 steps.step(n, || format!("recovery: tombstone in slot {x}"));
             } else if kind == Kind::Held && s.readers[usize::from(owner)].pc == ReaderPc::Gone {
                 (n.slots[x].kind, n.slots[x].owner) = (Kind::Redo, NOBODY);
-                steps.step(n, || format!("recovery: REDO in slot {x}"));
+                steps.step(n, || format!("recovery: REDELIVER in slot {x}"));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Look, take, pass on, sleep; recover, reject, hear of the end.
 
-use super::{ConsumerPc, FREE, PRODUCERS, ProducerPc, REDO, State, TAKEN, TOMBSTONE, Waiting};
+use super::{ConsumerPc, FREE, PRODUCERS, ProducerPc, REDELIVER, State, TAKEN, TOMBSTONE, Waiting};
 use crate::checker::Steps;
 use crate::doorbell::{ALL, Rules, Sleeping, Waking};
 use crate::mistake::Mistake;
@@ -35,7 +35,7 @@ impl Waiting {
         while n.head < n.tail && n.slot(n.head) == TOMBSTONE {
             n.head += 1;
         }
-        let redo = (0..n.head).find(|&x| n.slot(x) == REDO);
+        let redo = (0..n.head).find(|&x| n.slot(x) == REDELIVER);
         let next = n.is_full(n.head).then_some(n.head);
         if let Some(position) = redo.or(next) {
             n.head += u8::from(redo.is_none());
@@ -117,7 +117,7 @@ impl Waiting {
         steps.step(n.clone(), || format!("consumer {j}: is busy with its message"));
         if s.rejects < self.bounds.rejects {
             n.rejects += 1;
-            n.bell.memory.store(t, position.into(), REDO, Order::Release);
+            n.bell.memory.store(t, position.into(), REDELIVER, Order::Release);
             if !self.makes(Mistake::RejectWithoutRing) {
                 n.bell.notify(t, ALL);
             }

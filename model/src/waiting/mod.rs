@@ -14,7 +14,7 @@
 //!
 //! # What is left out
 //!
-//! The ring (there are slots enough), intents, guards: see `claims`. Looking and taking are one step, and so are REDO and the
+//! The ring (there are slots enough), intents, guards: see `claims`. Looking and taking are one step, and so are REDELIVER and the
 //! raised epoch; both are stored through the buffer, which lets them be seen later than they could be. Producers waiting for
 //! room: see `room`.
 //!
@@ -44,7 +44,7 @@ const FREE: u8 = 0;
 const FULL: u8 = 1;
 /// Held, or released.
 const TAKEN: u8 = 2;
-const REDO: u8 = 3;
+const REDELIVER: u8 = 3;
 const TOMBSTONE: u8 = 4;
 
 /// How large a world to explore.

@@ -5,7 +5,7 @@
 //! Producers that send and consumers that receive one message after the other (`k` = 1), with every store
 //! of a shared word going through the thread's buffer, and a recovery that runs all the time, whether
 //! or not anybody has been killed, for whoever is stopped by Pending may call it. A consumer may reject, and
-//! looks for REDO slots when `redo_epoch` has changed (compared as in `claims`, by a flag). `FIELDS` stands for the
+//! looks for REDELIVER slots when `redelivery_epoch` has changed (compared as in `claims`, by a flag). `FIELDS` stands for the
 //! link's fields and for the frame's bytes: what must be visible before the commit is.
 //!
 //! # What is left out
@@ -44,7 +44,7 @@ const LOCATIONS: usize = FIELDS + SLOTS as usize;
 const FREE: u8 = 0;
 const FULL: u8 = 1;
 const HELD: u8 = 2;
-const REDO: u8 = 3;
+const REDELIVER: u8 = 3;
 
 fn word(kind: u8, owner: usize, lap: u8) -> u8 {
     lap << 4 | (owner as u8) << 2 | kind
@@ -85,7 +85,7 @@ fn describe(location: usize, value: u8) -> String {
             _ => format!("intent of thread {} {}", l - INTENT, value - 1),
         },
         l if l < FIELDS => {
-            let kind = ["FREE", "FULL", "HELD", "REDO"][usize::from(kind(value))];
+            let kind = ["FREE", "FULL", "HELD", "REDELIVER"][usize::from(kind(value))];
             format!("slot {} {kind}({})", l - SLOT, lap(value))
         }
         l => format!("fields {} {value}", l - FIELDS),
@@ -143,7 +143,7 @@ struct Thread {
     position: u8,
     /// Producer: messages sent.
     sent: u8,
-    /// Consumer: do its copies of `redo_epoch` equal it: the one it has seen, the one it scans for?
+    /// Consumer: do its copies of `redelivery_epoch` equal it: the one it has seen, the one it scans for?
     seen: bool,
     scan_is_current: bool,
 }
@@ -191,7 +191,7 @@ impl WeakMemory {
         s.threads[t].pc != Pc::Killed || !s.memory.is_drained(t)
     }
 
-    /// `redo_epoch.fetch_add(1)`: no consumer's copy is current any more.
+    /// `redelivery_epoch.fetch_add(1)`: no consumer's copy is current any more.
     fn bump_epoch(&self, n: &mut State) {
         for consumer in &mut n.threads[self.bounds.producers..self.threads()] {
             (consumer.seen, consumer.scan_is_current) = (false, false);

@@ -79,7 +79,7 @@ impl WeakMemory {
             Pc::Bump => {
                 *q = AT_START;
                 self.bump_epoch(&mut n);
-                steps.step(n, || "recovery: redo_epoch += 1".into());
+                steps.step(n, || "recovery: redelivery_epoch += 1".into());
             }
             Pc::Cas => {
                 *q = next_slot;
@@ -89,7 +89,7 @@ impl WeakMemory {
                     let l = lap(r.word);
                     n.memory.modify(
                         slot(r.slot),
-                        if tombstone { word(FREE, 0, l + 1) } else { word(REDO, 0, l) },
+                        if tombstone { word(FREE, 0, l + 1) } else { word(REDELIVER, 0, l) },
                     );
                 }
                 steps.step(n, || format!("recovery: CAS of slot {}: {unchanged}", r.slot));

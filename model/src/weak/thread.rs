@@ -18,10 +18,10 @@ impl WeakMemory {
             Pc::Ready => self.ready(s, t, steps),
             Pc::Scan => {
                 let found = s.memory.load(t, slot(me.position));
-                if kind(found) == REDO && !s.memory.may_modify(t, slot(me.position), Order::Release) {
+                if kind(found) == REDELIVER && !s.memory.may_modify(t, slot(me.position), Order::Release) {
                     return;
                 }
-                n.threads[t] = if kind(found) == REDO {
+                n.threads[t] = if kind(found) == REDELIVER {
                     n.memory.modify(slot(me.position), word(HELD, t, lap(found)));
                     let position = lap(found) * SLOTS + me.position;
                     Thread { pc: Pc::ReadFields, position, scan_is_current: false, ..me }
@@ -48,7 +48,11 @@ impl WeakMemory {
                 steps.step(n, || format!("{}: {}", self.name(t), describe(x, s.memory.load(t, x))));
             }
             Pc::StoreIntent => {
-                let order = self.order(if producer { Mistake::RelaxedEnq } else { Mistake::RelaxedDeq });
+                let order = self.order(if producer {
+                    Mistake::RelaxedClaimIntent
+                } else {
+                    Mistake::RelaxedTakeIntent
+                });
                 n.memory.store(t, INTENT + t, intent(me.position), order);
                 n.threads[t].pc = Pc::Cas;
                 steps.step(n, || format!("{}: stores intent {}", self.name(t), me.position));
@@ -110,10 +114,11 @@ impl WeakMemory {
                 steps.step(n, || format!("{}: stores FREE, {} is released", self.name(t), me.position));
                 if s.rejects < self.bounds.rejects {
                     let mut n = State { rejects: s.rejects + 1, ..s.clone() };
-                    n.memory.store(t, x, word(REDO, 0, me.position / SLOTS), Order::Release);
+                    n.memory.store(t, x, word(REDELIVER, 0, me.position / SLOTS), Order::Release);
                     n.threads[t].pc = Pc::Bump;
-                    steps
-                        .environment(n, || format!("{}: stores REDO, rejects {}", self.name(t), me.position));
+                    steps.environment(n, || {
+                        format!("{}: stores REDELIVER, rejects {}", self.name(t), me.position)
+                    });
                 }
             }
             Pc::Bump => {
@@ -127,9 +132,9 @@ impl WeakMemory {
                 let mut idle = n.clone();
                 idle.threads[t].pc = Pc::Idle;
                 steps.environment(idle, || {
-                    format!("{}: redo_epoch += 1, and never calls again", self.name(t))
+                    format!("{}: redelivery_epoch += 1, and never calls again", self.name(t))
                 });
-                steps.step(n, || format!("{}: redo_epoch += 1", self.name(t)));
+                steps.step(n, || format!("{}: redelivery_epoch += 1", self.name(t)));
             }
         }
     }
@@ -143,7 +148,7 @@ impl WeakMemory {
         let mut n = s.clone();
         if !producer && !me.seen {
             n.threads[t] = Thread { pc: Pc::Scan, position: 0, scan_is_current: true, ..me };
-            return steps.step(n, || format!("{}: redo_epoch has changed", self.name(t)));
+            return steps.step(n, || format!("{}: redelivery_epoch has changed", self.name(t)));
         }
         let cursor = s.memory.visible(if producer { TAIL } else { HEAD });
         n.threads[t] = Thread { pc: Pc::CheckSlot, position: cursor, ..me };
@@ -172,7 +177,7 @@ impl WeakMemory {
                 let meets = match kind(store.value) {
                     FULL => before == word(FREE, 0, l),
                     HELD => before == word(FULL, 0, l),
-                    REDO => before == word(HELD, t, l),
+                    REDELIVER => before == word(HELD, t, l),
                     _ => before == word(HELD, t, l.wrapping_sub(1)),
                 };
                 steps.require(meets, || {

@@ -24,9 +24,9 @@ use crate::wait::Way;
 /// Bytes of messages that a queue has room for ...
 const ROOM: usize = 1 << 20;
 /// ... but so many messages at least, however large ...
-const LEAST_MESSAGES: usize = 8;
+const MIN_MESSAGES: usize = 8;
 /// ... and at most where there are many producers or consumers.
-const MOST_MESSAGES: usize = 8192;
+const MAX_MESSAGES: usize = 8192;
 /// Messages sent or received together.
 const BATCH: usize = 32;
 
@@ -86,9 +86,9 @@ impl Task {
             Case::Crash(_) | Case::Limit(_) => (Shape::new(2, 2), false, false),
         };
         let bytes = self.case.bytes();
-        let mut capacity = (ROOM / bytes).max(LEAST_MESSAGES);
+        let mut capacity = (ROOM / bytes).max(MIN_MESSAGES);
         if shape != Shape::PAIR || matches!(self.case, Case::Latency { .. }) {
-            capacity = capacity.min(MOST_MESSAGES);
+            capacity = capacity.min(MAX_MESSAGES);
         }
         let batch = if wants_batch { BATCH.min(capacity / 4) } else { 1 };
         let directory = self.directory.clone();

@@ -13,7 +13,7 @@ use super::{Family, Receiver, Sender, Setup, System};
 use crate::check::Sink;
 use crate::wait::{Waiter, Way};
 
-const LEAST_OF_MANY: usize = 64;
+const MIN_OF_MANY: usize = 64;
 
 /// An event that can be filled.
 pub(super) trait Event: Send + Sync + 'static {
@@ -77,7 +77,7 @@ pub(super) struct Disruptor<E> {
 
 fn make<E: Event>(setup: &Setup) -> Sides<E> {
     // Several producers need so many.
-    let least = if setup.is_pair() { 1 } else { LEAST_OF_MANY };
+    let least = if setup.is_pair() { 1 } else { MIN_OF_MANY };
     let slots = setup.capacity.max(least).next_power_of_two();
     let bytes = setup.bytes;
     let factory = move || E::new(bytes);

@@ -16,7 +16,7 @@ use crate::wait::{Waiter, Way};
 /// More are not asked for ...
 const MOST: usize = 8192;
 /// ... and if that is too much, so many as this file says.
-const MOST_WITHOUT_PRIVILEGES: &str = "/proc/sys/fs/mqueue/msg_max";
+const MAX_WITHOUT_PRIVILEGES: &str = "/proc/sys/fs/mqueue/msg_max";
 const LONGEST: &str = "/proc/sys/fs/mqueue/msgsize_max";
 
 fn allowed(file: &str) -> usize {
@@ -39,7 +39,7 @@ impl<const W: usize> System for PosixMq<W> {
             let flags = MQ_OFlag::O_CREAT | MQ_OFlag::O_EXCL | MQ_OFlag::O_RDWR;
             mq_open(name.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR, Some(&attributes))
         };
-        let queue = open(setup.capacity.min(MOST)).or_else(|_| open(allowed(MOST_WITHOUT_PRIVILEGES)));
+        let queue = open(setup.capacity.min(MOST)).or_else(|_| open(allowed(MAX_WITHOUT_PRIVILEGES)));
         let queue = queue.with_context(|| {
             format!("no queue for messages of {} bytes: {LONGEST} allows {}", setup.bytes, allowed(LONGEST))
         })?;

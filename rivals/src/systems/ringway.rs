@@ -25,14 +25,14 @@ pub(super) trait Made: Kind + Sync {
 
 impl Made for Spsc {
     fn options(setup: &Setup) -> Options {
-        Options::new().capacity(setup.capacity * setup.bytes).fixed_len(setup.bytes)
+        Options::new().ring_bytes(setup.capacity * setup.bytes).fixed_len(setup.bytes)
     }
 }
 
 impl Made for Mpmc {
     fn options(setup: &Setup) -> Options {
         let lane = (setup.capacity * setup.bytes).max(LANE);
-        Options::new().links(setup.capacity).capacity(lane)
+        Options::new().max_messages(setup.capacity).ring_bytes(lane)
     }
 }
 
@@ -89,7 +89,7 @@ impl<K: Kind, const W: usize> Sender for Side<BytesProducer<K>, W> {
             }
         } else if *way == Way::Own {
             for word in first..first + count {
-                let mut claim = producer.claim(W * 8).expect("room");
+                let mut claim = producer.reserve(W * 8).expect("room");
                 fill_bytes::<W>(word, &mut claim);
                 claim.commit().expect("a commit");
             }
@@ -103,7 +103,7 @@ impl<K: Kind, const W: usize> Sender for Side<BytesProducer<K>, W> {
 
 #[inline(always)]
 fn try_single<K: Kind, const W: usize>(producer: &mut BytesProducer<K>, first: u64) -> Result<(), SendError> {
-    let mut claim = producer.try_claim(W * 8)?;
+    let mut claim = producer.try_reserve(W * 8)?;
     fill_bytes::<W>(first, &mut claim);
     claim.commit()
 }
@@ -117,7 +117,7 @@ fn try_batch<K: Kind, const W: usize>(
 ) -> Result<u64, SendError> {
     let mut batch = producer.batch()?;
     for word in first..first + most {
-        match batch.try_claim(W * 8) {
+        match batch.try_reserve(W * 8) {
             Ok(payload) => fill_bytes::<W>(word, payload),
             Err(error) if word == first => return Err(error),
             Err(_) => break,

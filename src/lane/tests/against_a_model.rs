@@ -41,12 +41,12 @@ fn step() -> impl Strategy<Value = Step> {
 struct Model {
     /// Frames that were committed and not released: id and length.
     live: VecDeque<(u32, usize)>,
-    /// How many of `live`, from the front, were handed out.
+    /// How many of `live`, from the front, were delivered.
     next: usize,
     /// Handed out: frame, id, length.
-    held: Vec<(TakenFrame, u32, usize)>,
-    /// Rejected, or held by a reader that has detached, waiting to be handed out first: oldest first.
-    rejected: BTreeMap<u64, (TakenFrame, u32, usize)>,
+    held: Vec<(SpscFrame, u32, usize)>,
+    /// Rejected, or held by a reader that has detached, waiting to be delivered first: oldest first.
+    rejected: BTreeMap<u64, (SpscFrame, u32, usize)>,
     next_id: u32,
 }
 
@@ -77,7 +77,7 @@ fn run(lane: &Lane, steps: Vec<Step>) -> Result<(), TestCaseError> {
                 let mut staged = writer.begin();
                 for len in lens {
                     let len = fixed.unwrap_or(len);
-                    let Ok(slot) = writer.reserve_behind(&staged, len) else { break };
+                    let Ok(slot) = writer.reserve_after(&staged, len) else { break };
                     write(&writer, slot, &message(model.next_id, len));
                     writer.stage(&mut staged, slot, len);
                     model.live.push_back((model.next_id, len));

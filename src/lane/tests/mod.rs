@@ -36,12 +36,12 @@ impl Lane {
         Self::new(Framing::Variable, capacity, 8, 0)
     }
 
-    fn writer(&self) -> Writer {
-        Writer::attach(self.memory.clone(), self.cursors.clone(), &self.geometry).unwrap()
+    fn writer(&self) -> LaneWriter {
+        LaneWriter::attach(self.memory.clone(), self.cursors.clone(), &self.geometry).unwrap()
     }
 
-    fn reader(&self) -> Reader {
-        Reader::attach(self.memory.clone(), self.cursors.clone(), self.done(), &self.geometry).unwrap()
+    fn reader(&self) -> LaneReader {
+        LaneReader::attach(self.memory.clone(), self.cursors.clone(), self.done(), &self.geometry).unwrap()
     }
 
     fn done(&self) -> Done {
@@ -49,7 +49,7 @@ impl Lane {
     }
 }
 
-fn write(writer: &Writer, slot: Slot, bytes: &[u8]) {
+fn write(writer: &LaneWriter, slot: Reserved, bytes: &[u8]) {
     let payload = writer.payload(slot);
     #[allow(unsafe_code)]
     // SAFETY: the writer reserved these bytes, and nobody else runs.
@@ -58,21 +58,21 @@ fn write(writer: &Writer, slot: Slot, bytes: &[u8]) {
     }
 }
 
-fn send(writer: &mut Writer, bytes: &[u8]) -> Result<(), Refusal> {
+fn send(writer: &mut LaneWriter, bytes: &[u8]) -> Result<(), Refusal> {
     let slot = writer.reserve(bytes.len())?;
     write(writer, slot, bytes);
     writer.commit(slot, bytes.len());
     Ok(())
 }
 
-fn read(reader: &Reader, frame: &TakenFrame) -> Vec<u8> {
+fn read(reader: &LaneReader, frame: &SpscFrame) -> Vec<u8> {
     let payload = reader.payload(frame.offset);
     #[allow(unsafe_code)]
     // SAFETY: the frame is out, so nobody writes there.
     unsafe { std::slice::from_raw_parts(payload, frame.len) }.to_vec()
 }
 
-fn drain(reader: &Reader) -> Vec<Vec<u8>> {
+fn drain(reader: &LaneReader) -> Vec<Vec<u8>> {
     std::iter::from_fn(|| {
         let frame = reader.take().unwrap()?;
         let bytes = read(reader, &frame);
@@ -113,7 +113,7 @@ fn a_batch_is_seen_whole_or_not_at_all() {
             let mut batch = Vec::new();
             for id in 0..round % 7 {
                 let bytes = message(round * 10 + id, 40);
-                let slot = writer.reserve_behind(&staged, bytes.len()).unwrap();
+                let slot = writer.reserve_after(&staged, bytes.len()).unwrap();
                 write(&writer, slot, &bytes);
                 writer.stage(&mut staged, slot, bytes.len());
                 batch.push(bytes);
@@ -175,7 +175,7 @@ fn rejected_frames_come_again_first_and_are_counted() {
 }
 
 #[test]
-fn frames_that_were_not_looked_at_come_again_uncounted() {
+fn unread_frames_are_redelivered_uncounted() {
     for lane in [Lane::new(Framing::Fixed { len: 8 }, 64, 8, 0), Lane::variable(1024)] {
         let (mut writer, reader) = (lane.writer(), lane.reader());
         for id in 0..3 {
@@ -226,7 +226,7 @@ fn a_new_reader_starts_at_the_oldest_frame_that_was_not_released() {
 }
 
 #[test]
-fn a_new_writer_finds_what_was_committed_behind_the_stored_tail() {
+fn a_new_writer_finds_frames_committed_after_the_stored_tail() {
     let lane = Lane::variable(1024);
     let mut writer = lane.writer();
     let reader = lane.reader();
@@ -250,24 +250,26 @@ fn a_new_writer_finds_what_was_committed_behind_the_stored_tail() {
 }
 
 #[test]
-fn damage_is_refused_and_named() {
+fn corruption_is_refused_and_named() {
     let lane = Lane::variable(1024);
     let (mut writer, reader) = (lane.writer(), lane.reader());
     send(&mut writer, b"hello").unwrap();
     for word in [3, 1000 << 2 | 1, u64::MAX, crate::layout::commit::PADDING] {
         lane.memory.word(0).store(word, Ordering::Relaxed);
-        let damage = reader.take().unwrap_err();
-        assert_eq!((damage.word, damage.found), ("commit word", word));
-        assert!(Writer::attach(lane.memory.clone(), Lane::variable(1024).cursors, &lane.geometry).is_err());
+        let corruption = reader.take().unwrap_err();
+        assert_eq!((corruption.word, corruption.found), ("commit word", word));
+        assert!(
+            LaneWriter::attach(lane.memory.clone(), Lane::variable(1024).cursors, &lane.geometry).is_err()
+        );
     }
     lane.cursors.tail.store(12, Ordering::Relaxed);
     assert_eq!(
-        Writer::attach(lane.memory.clone(), lane.cursors.clone(), &lane.geometry).err().unwrap().word,
+        LaneWriter::attach(lane.memory.clone(), lane.cursors.clone(), &lane.geometry).err().unwrap().word,
         "tail"
     );
     lane.cursors.consumer.released.store(u64::MAX, Ordering::Relaxed);
     assert_eq!(
-        Reader::attach(lane.memory.clone(), lane.cursors.clone(), lane.done(), &lane.geometry)
+        LaneReader::attach(lane.memory.clone(), lane.cursors.clone(), lane.done(), &lane.geometry)
             .err()
             .unwrap()
             .word,
@@ -280,17 +282,17 @@ fn damage_is_refused_and_named() {
     assert_eq!(reader.take().unwrap_err().word, "tail");
     while send(&mut writer, &[0; 8]).is_ok() {}
     lane.cursors.head.store(1 << 40, Ordering::Relaxed);
-    assert!(matches!(send(&mut writer, &[0; 8]), Err(Refusal::Damaged(Damage { word: "head", .. }))));
+    assert!(matches!(send(&mut writer, &[0; 8]), Err(Refusal::Corrupted(Corruption { word: "head", .. }))));
 }
 
 /// Cursors that no participant could have stored: an error at once, not a panic, an endless walk or a wrong message.
 #[test]
-fn impossible_cursors_are_refused_by_whoever_attaches() {
+fn attaching_refuses_invalid_cursors() {
     let attach = |lane: &Lane| {
-        let writer = Writer::attach(lane.memory.clone(), lane.cursors.clone(), &lane.geometry).err();
+        let writer = LaneWriter::attach(lane.memory.clone(), lane.cursors.clone(), &lane.geometry).err();
         let reader =
-            Reader::attach(lane.memory.clone(), lane.cursors.clone(), lane.done(), &lane.geometry).err();
-        (writer.map(|damage| damage.word), reader.map(|damage| damage.word))
+            LaneReader::attach(lane.memory.clone(), lane.cursors.clone(), lane.done(), &lane.geometry).err();
+        (writer.map(|corruption| corruption.word), reader.map(|corruption| corruption.word))
     };
     for make in [|| Lane::variable(1024), || Lane::new(Framing::Fixed { len: 8 }, 1024, 8, 0)] {
         for released in [u64::MAX - 7, 1 << 61, 2048] {
@@ -301,10 +303,10 @@ fn impossible_cursors_are_refused_by_whoever_attaches() {
             assert_eq!(attach(&lane), (Some("released"), Some("released")), "{released:#x}");
         }
         let lane = make();
-        lane.cursors.consumer.redo_until.store(1 << 40, Ordering::Relaxed);
-        assert_eq!(attach(&lane), (None, Some("redo_until")));
-        lane.cursors.consumer.redo_until.store(8, Ordering::Relaxed);
-        lane.cursors.consumer.redo_count.store(u64::MAX, Ordering::Relaxed);
+        lane.cursors.consumer.redelivered_until.store(1 << 40, Ordering::Relaxed);
+        assert_eq!(attach(&lane), (None, Some("redelivered_until")));
+        lane.cursors.consumer.redelivered_until.store(8, Ordering::Relaxed);
+        lane.cursors.consumer.redelivery_count.store(u64::MAX, Ordering::Relaxed);
         send(&mut lane.writer(), &[0; 8]).unwrap();
         let reader = lane.reader();
         let frame = reader.take().unwrap().unwrap();
@@ -352,12 +354,12 @@ fn positions_end_before_they_wrap() {
             Err(other) => break other,
         }
     };
-    assert_eq!(refusal, Refusal::Exhausted);
+    assert_eq!(refusal, Refusal::PositionsExhausted);
     drain(&reader);
     assert!(writer.position() >= POSITION_LIMIT && writer.position() < POSITION_LIMIT + 64);
     // What was committed stays within reach of those who attach later, and they are told the same.
     drop((writer, reader));
     let mut writer = lane.writer();
-    assert_eq!(send(&mut writer, &[0; 8]), Err(Refusal::Exhausted));
+    assert_eq!(send(&mut writer, &[0; 8]), Err(Refusal::PositionsExhausted));
     assert_eq!(lane.reader().take(), Ok(None));
 }

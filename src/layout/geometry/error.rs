@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::{MAX_CAPACITY, MAX_DESCRIPTION, MAX_LINKS, MIN_PARTICIPANTS};
+use super::{MAX_CAPACITY, MAX_DESCRIPTION, MAX_SLOTS, MIN_PARTICIPANTS};
 use crate::layout::LEAD;
-use crate::layout::order::{MAX_PARTICIPANTS, MAX_REDO};
+use crate::layout::order::{MAX_PARTICIPANTS, MAX_REDELIVERIES};
 
 /// Why no queue of that shape can be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub(crate) enum GeometryError {
     CapacityTooLarge { capacity: u64, limit: u64 },
     FixedLen { len: u64 },
     Description { len: u64 },
-    Links { links: u64 },
+    Slots { slots: u64 },
     Participants { participants: u64 },
     Redeliveries { most: u64 },
 }
@@ -35,8 +35,8 @@ impl fmt::Display for GeometryError {
                 "the description of the message type takes {len} bytes, and a queue has room for {MAX_DESCRIPTION}; make \
                  it of fewer fields, or mark some `#[ringway(opaque = \"name\")]`"
             ),
-            Self::Links { links } => {
-                write!(f, "{links} links are asked for; at most {MAX_LINKS} are possible")
+            Self::Slots { slots } => {
+                write!(f, "{slots} messages are asked for; at most {MAX_SLOTS} are possible")
             }
             Self::Participants { participants } => write!(
                 f,
@@ -44,7 +44,7 @@ impl fmt::Display for GeometryError {
             ),
             Self::Redeliveries { most } => write!(
                 f,
-                "dead letters after {most} redeliveries are asked for; redeliveries are counted up to {MAX_REDO}, so it \
+                "dead origins after {most} redeliveries are asked for; redeliveries are counted up to {MAX_REDELIVERIES}, so it \
                  must be less"
             ),
         }

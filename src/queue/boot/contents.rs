@@ -6,11 +6,11 @@ use std::io;
 use std::mem::offset_of;
 
 use crate::lane::ring::Ring;
-use crate::layout::order::{EntryWord, Head, LinkKind, LinkState, Place, Tail, position_limit};
+use crate::layout::order::{EntryWord, Head, PackedFrameRef, SlotKind, SlotState, Tail, position_limit};
 use crate::layout::{
     CURSORS_OFFSET, ConsumerWords, Cursors, DONE_OFFSET, DONE_RANGES, DoneRange, Framing, Geometry, LEAD,
-    Letter, Link, Order, OrderCursors, OwnWords, POSITION_LIMIT, PREAMBLE_LEN, Participant, REGISTRY_OFFSET,
-    commit,
+    Order, OrderCursors, OriginWords, OwnerWords, POSITION_LIMIT, PREAMBLE_LEN, REGISTRY_OFFSET,
+    RegistryEntry, Slot, commit,
 };
 use crate::queue::hash::Hash;
 use crate::shm;
@@ -47,7 +47,7 @@ impl Contents<'_> {
         Ok(is_whole.then(|| hash.finish()))
     }
 
-    /// How many messages seem to be there, handed out or not, as far as that can be counted.
+    /// How many messages seem to be there, delivered or not, as far as that can be counted.
     pub(super) fn count(&self) -> io::Result<u64> {
         let Some(order) = self.geometry.order else {
             let words = self.spsc_words()?;
@@ -59,8 +59,8 @@ impl Contents<'_> {
             return Ok(count);
         };
         let mut count = 0;
-        self.each_link(order, |_, state, place| {
-            count += u64::from(state.kind() != LinkKind::Free && place.len() <= self.geometry.max_payload);
+        self.each_slot(order, |_, state, place| {
+            count += u64::from(state.kind() != SlotKind::Free && place.len() <= self.geometry.max_payload);
             Ok(())
         })?;
         Ok(count)
@@ -86,8 +86,8 @@ impl Contents<'_> {
             released: word(consumer + offset_of!(ConsumerWords, released))?,
             taken: word(consumer + offset_of!(ConsumerWords, taken))?,
             redo: [
-                word(consumer + offset_of!(ConsumerWords, redo_until))?,
-                word(consumer + offset_of!(ConsumerWords, redo_count))?,
+                word(consumer + offset_of!(ConsumerWords, redelivered_until))?,
+                word(consumer + offset_of!(ConsumerWords, redelivery_count))?,
             ],
         })
     }
@@ -174,8 +174,8 @@ impl Contents<'_> {
         shm::write_at(self.file, &[0; REGISTRY_OFFSET - DONE_OFFSET], DONE_OFFSET as u64)?;
         let consumer = offset_of!(Cursors, consumer);
         for (offset, word) in [
-            (consumer + offset_of!(ConsumerWords, redo_until), 0),
-            (consumer + offset_of!(ConsumerWords, redo_count), 0),
+            (consumer + offset_of!(ConsumerWords, redelivered_until), 0),
+            (consumer + offset_of!(ConsumerWords, redelivery_count), 0),
             (consumer + offset_of!(ConsumerWords, released), start),
             (consumer + offset_of!(ConsumerWords, taken), start),
             (offset_of!(Cursors, head), start),
@@ -193,27 +193,27 @@ impl Contents<'_> {
         // A queue may be closed by a process that takes no part: that is not about messages.
         hash.word(Tail(self.word(cursors + offset_of!(OrderCursors, tail) as u64)?).position());
         hash.word(Head(self.word(cursors + offset_of!(OrderCursors, head) as u64)?).position());
-        let own = offset_of!(Participant, own);
-        for entry in self.registry(order)?.chunks_exact(size_of::<Participant>()) {
+        let own = offset_of!(RegistryEntry, own);
+        for entry in self.registry(order)?.chunks_exact(size_of::<RegistryEntry>()) {
             for offset in [
-                offset_of!(Participant, word),
-                offset_of!(Participant, lane_ready),
-                own + offset_of!(OwnWords, enq),
-                own + offset_of!(OwnWords, deq),
+                offset_of!(RegistryEntry, word),
+                offset_of!(RegistryEntry, lane_ready),
+                own + offset_of!(OwnerWords, claim_intent),
+                own + offset_of!(OwnerWords, take_intent),
             ] {
                 hash.word(word_in(entry, offset));
             }
         }
-        self.each_piece(order.beside_offset(), order.letters() * size_of::<Letter>() as u64, |piece| {
+        self.each_piece(order.extras_offset(), order.origins() * size_of::<OriginWords>() as u64, |piece| {
             hash.bytes(piece);
             Ok(())
         })?;
         let mut frames = Vec::new();
-        self.each_link(order, |_, state, place| {
+        self.each_slot(order, |_, state, place| {
             hash.word(state.0);
             // A dead producer's claim may leave a place without a frame; free ones mean nothing.
-            hash.word(if state.kind() == LinkKind::Free { 0 } else { place.0 });
-            if state.kind() != LinkKind::Free {
+            hash.word(if state.kind() == SlotKind::Free { 0 } else { place.0 });
+            if state.kind() != SlotKind::Free {
                 frames.push(place);
             }
             Ok(())
@@ -232,27 +232,27 @@ impl Contents<'_> {
     }
 
     fn registry(&self, order: Order) -> io::Result<Vec<u8>> {
-        self.bytes(REGISTRY_OFFSET as u64, order.participants * size_of::<Participant>() as u64)
+        self.bytes(REGISTRY_OFFSET as u64, order.participants * size_of::<RegistryEntry>() as u64)
     }
 
     /// Where a frame stands in the file; none if it cannot stand there, as that of a tombstone.
-    pub(super) fn payload(&self, order: Order, place: Place) -> Option<u64> {
+    pub(super) fn payload(&self, order: Order, place: PackedFrameRef) -> Option<u64> {
         let Geometry { lane_offset, lane_len, max_payload, .. } = *self.geometry;
         let (lane, end) = (place.lane() as u64, place.offset().checked_add(place.len())?);
         let fits = lane < order.participants && place.len() <= max_payload && end <= lane_len;
         fits.then(|| lane_offset + lane * lane_len + place.offset())
     }
 
-    pub(super) fn each_link(
+    pub(super) fn each_slot(
         &self,
         order: Order,
-        mut on_link: impl FnMut(u64, LinkState, Place) -> io::Result<()>,
+        mut on_link: impl FnMut(u64, SlotState, PackedFrameRef) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut slot = 0;
-        self.each_piece(order.links_offset, order.links * size_of::<Link>() as u64, |piece| {
-            for link in piece.chunks_exact(size_of::<Link>()) {
-                let state = LinkState(word_in(link, offset_of!(Link, state)));
-                on_link(slot, state, Place(word_in(link, offset_of!(Link, place))))?;
+        self.each_piece(order.slots_offset, order.slots * size_of::<Slot>() as u64, |piece| {
+            for link in piece.chunks_exact(size_of::<Slot>()) {
+                let state = SlotState(word_in(link, offset_of!(Slot, state)));
+                on_link(slot, state, PackedFrameRef(word_in(link, offset_of!(Slot, frame))))?;
                 slot += 1;
             }
             Ok(())
@@ -265,30 +265,30 @@ impl Contents<'_> {
             cursors + offset_of!(OrderCursors, tail) as u64,
             cursors + offset_of!(OrderCursors, head) as u64,
         );
-        let limit = position_limit(order.links.trailing_zeros());
+        let limit = position_limit(order.slots.trailing_zeros());
         let (tail, head) = (Tail(self.word(tail_at)?), Head(self.word(head_at)?));
-        let mut lap = tail.position().max(head.position()) / order.links;
-        self.each_link(order, |_, state, _| {
+        let mut lap = tail.position().max(head.position()) / order.slots;
+        self.each_slot(order, |_, state, _| {
             lap = lap.max(state.lap());
             Ok(())
         })?;
-        let next = (lap + 2).saturating_mul(order.links);
+        let next = (lap + 2).saturating_mul(order.slots);
         let start = if next < limit { next } else { 0 };
-        let own = offset_of!(Participant, own);
-        for (index, entry) in self.registry(order)?.chunks_exact(size_of::<Participant>()).enumerate() {
-            let at = (REGISTRY_OFFSET + index * size_of::<Participant>()) as u64;
-            let word = EntryWord(word_in(entry, offset_of!(Participant, word))).cleaned();
-            self.put(at + offset_of!(Participant, word) as u64, word.0)?;
+        let own = offset_of!(RegistryEntry, own);
+        for (index, entry) in self.registry(order)?.chunks_exact(size_of::<RegistryEntry>()).enumerate() {
+            let at = (REGISTRY_OFFSET + index * size_of::<RegistryEntry>()) as u64;
+            let word = EntryWord(word_in(entry, offset_of!(RegistryEntry, word))).cleaned();
+            self.put(at + offset_of!(RegistryEntry, word) as u64, word.0)?;
             // Whoever takes the entry sees to it that its lane is on the disk.
-            self.put(at + offset_of!(Participant, lane_ready) as u64, 0)?;
-            self.put(at + (own + offset_of!(OwnWords, enq)) as u64, 0)?;
-            self.put(at + (own + offset_of!(OwnWords, deq)) as u64, 0)?;
+            self.put(at + offset_of!(RegistryEntry, lane_ready) as u64, 0)?;
+            self.put(at + (own + offset_of!(OwnerWords, claim_intent)) as u64, 0)?;
+            self.put(at + (own + offset_of!(OwnerWords, take_intent)) as u64, 0)?;
         }
-        let links = order.links as usize * size_of::<Link>();
-        let free = LinkState::free(start / order.links).0.to_ne_bytes();
+        let links = order.slots as usize * size_of::<Slot>();
+        let free = SlotState::free(start / order.slots).0.to_ne_bytes();
         let mut bytes = vec![0; links];
-        bytes.chunks_exact_mut(size_of::<Link>()).for_each(|link| link[..8].copy_from_slice(&free));
-        shm::write_at(self.file, &bytes, order.links_offset)?;
+        bytes.chunks_exact_mut(size_of::<Slot>()).for_each(|link| link[..8].copy_from_slice(&free));
+        shm::write_at(self.file, &bytes, order.slots_offset)?;
         self.put(head_at, Head::at(start).0)?;
         let closed = tail.0 & Tail::CLOSED;
         self.put(tail_at, Tail::at(start).0 | closed)?;

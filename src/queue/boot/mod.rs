@@ -20,7 +20,7 @@
 //! *Attaching* ([`Shared::begin_use`]), unless `boot` is this one and `seal` is 0: store `boot`, store 1 into `seal`, **flush
 //! the header's page to the disk**, store 0 into `seal`.
 //!
-//! *Leaving* ([`Shared::end_use`]): give back the lease; if no other is held, store the hash into `seal`. Nothing is flushed.
+//! *Leaving* ([`Shared::end_use`]): give back the liveness lock; if no other is held, store the hash into `seal`. Nothing is flushed.
 //!
 //! *Opening* ([`Shared::check_boot`]): `boot` is this one or 0: go on. Else, if `seal` is the hash of what is there: go on.
 //! Else the file is refused, or taken, or emptied, as [`AfterPowerLoss`] says.
@@ -51,7 +51,7 @@
 //! # What this costs
 //!
 //! Nothing in memory. On a disk: two words are looked at when somebody attaches; the first one after the last has left flushes
-//! a page, milliseconds; the last one to leave reads what is still in the queue, about 4 GB/s, up to [`MOST_SEALED`] bytes.
+//! a page, milliseconds; the last one to leave reads what is still in the queue, about 4 GB/s, up to [`MAX_SEALED`] bytes.
 
 mod contents;
 mod inspection;
@@ -70,10 +70,10 @@ use std::mem::offset_of;
 
 use self::contents::Contents;
 use super::Shared;
-use super::options::Handling;
+use super::options::OpenOptions;
 use crate::error::{OpenError, Unproven};
 use crate::layout::{ENTRY_PRODUCER, Geometry, LOCK_ENTRY, RARE_OFFSET, Rare, SPSC_ENTRIES};
-use crate::shm::{self, AttachLock, AttachLockError, Notice};
+use crate::shm::{self, AttachLock, AttachLockError, Warning};
 use crate::sync::Ordering;
 
 pub(crate) use inspection::inspect;
@@ -83,7 +83,7 @@ pub(super) use stay::Stay;
 pub use sync::{discard_unproven, sync};
 
 /// Whoever leaves does not read more than this: some ten milliseconds.
-const MOST_SEALED: u64 = 64 << 20;
+const MAX_SEALED: u64 = 64 << 20;
 /// Attaching is flushing the header: this seal is no longer good for anything, and may still be on the disk.
 const BREAKING: u64 = 1;
 /// In place of the boot: a participant could not tell it.
@@ -189,7 +189,7 @@ fn remake(file: &File, geometry: &Geometry, now: [u64; 2], remedy: Remedy) -> io
 
 impl Shared {
     /// Looks whether the file has outlived its machine, and deals with that as the options say.
-    pub(super) fn check_boot(&self, handling: Handling) -> Result<(), OpenError> {
+    pub(super) fn check_boot(&self, open_options: OpenOptions) -> Result<(), OpenError> {
         if !self.outlives_boots() {
             return Ok(());
         }
@@ -201,7 +201,7 @@ impl Shared {
         let now = match shm::boot_id() {
             Ok(boot) => words_of(boot),
             Err(error) => {
-                self.add_notice(Notice::UnknownBoot { reason: error.to_string() });
+                self.add_warning(Warning::UnknownBoot { reason: error.to_string() });
                 return Ok(());
             }
         };
@@ -221,7 +221,7 @@ impl Shared {
         let doubt = doubt(self.file(), self.geometry(), &record);
         let Some(found) = doubt.map_err(failed("reading what is in the queue"))? else { return Ok(()) };
         let has_checksums = self.geometry().trailer != 0;
-        let remedy = match handling.after_power_loss {
+        let remedy = match open_options.after_power_loss {
             AfterPowerLoss::Discard => Remedy::Empty(has_checksums.then(|| self.uuid())),
             _ if has_checksums => Remedy::Check(self.uuid()),
             AfterPowerLoss::Keep => Remedy::Salvage,
@@ -231,9 +231,9 @@ impl Shared {
         };
         let remade = remake(self.file(), self.geometry(), now, remedy);
         let Remade { kept, dropped } = remade.map_err(failed("dropping what nothing proves"))?;
-        self.add_notice(match remedy {
-            Remedy::Salvage => Notice::KeptUnproven { found, kept, dropped },
-            Remedy::Empty(_) | Remedy::Check(_) => Notice::Discarded { found, dropped, kept },
+        self.add_warning(match remedy {
+            Remedy::Salvage => Warning::KeptUnproven { found, kept, dropped },
+            Remedy::Empty(_) | Remedy::Check(_) => Warning::Discarded { found, dropped, kept },
         });
         Ok(())
     }
@@ -247,7 +247,7 @@ impl Shared {
         let now = match shm::boot_id() {
             Ok(boot) => words_of(boot),
             Err(error) => {
-                self.add_notice(Notice::UnknownBoot { reason: error.to_string() });
+                self.add_warning(Warning::UnknownBoot { reason: error.to_string() });
                 [UNKNOWN; 2]
             }
         };
@@ -273,7 +273,7 @@ impl Shared {
     pub(super) fn end_use(&self) {
         if self.outlives_boots() && self.guard().is_intact() {
             // Should it fail, the file is not sealed, and is refused after a reboot.
-            let _ = self.seal(MOST_SEALED);
+            let _ = self.seal(MAX_SEALED);
         }
     }
 

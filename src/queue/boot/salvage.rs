@@ -1,6 +1,6 @@
 //! Messages of a file that nothing proves: found, and written anew.
 //!
-//! *Found.* Of a queue with checksums those that prove themselves, wherever they stand, whatever cursors and commit words say:
+//! *QueueFile.* Of a queue with checksums those that prove themselves, wherever they stand, whatever cursors and commit words say:
 //! SPSC, at every place of the ring where a frame could begin; MPMC, wherever a link leads. What fits its checksum, and the
 //! place where it is found, was committed there. Of these, those are kept that can still have been in the queue: not released
 //! as far as the disk knows, and not so old that their room had to be given back before the newest one was sent. Of any other
@@ -16,10 +16,10 @@ use std::mem::offset_of;
 
 use super::contents::Contents;
 use crate::lane::ring::Ring;
-use crate::layout::order::{Head, LinkKind, LinkState, Place, Tail};
+use crate::layout::order::{Head, PackedFrameRef, SlotKind, SlotState, Tail};
 use crate::layout::{
-    CURSORS_OFFSET, ConsumerWords, Cursors, Framing, LEAD, Letter, Link, Order, OrderCursors, POSITION_LIMIT,
-    Participant, REGISTRY_OFFSET, commit,
+    CURSORS_OFFSET, ConsumerWords, Cursors, Framing, LEAD, Order, OrderCursors, OriginWords, POSITION_LIMIT,
+    REGISTRY_OFFSET, RegistryEntry, Slot, commit,
 };
 use crate::queue::checksummed::trailer;
 use crate::shm;
@@ -27,7 +27,7 @@ use crate::shm;
 type WordRing = Ring<{ commit::WORD }>;
 
 /// A message that was found.
-struct Found {
+struct QueueFile {
     /// Its place in the order.
     serial: u64,
     message: Vec<u8>,
@@ -36,7 +36,7 @@ struct Found {
     letter: Option<Vec<u8>>,
 }
 
-impl Found {
+impl QueueFile {
     fn spsc(serial: u64, message: &[u8]) -> Self {
         Self { serial, message: message.to_vec(), lane: 0, letter: None }
     }
@@ -45,14 +45,14 @@ impl Found {
 /// What was found in the ring of an SPSC queue.
 struct InRing {
     /// What is to be kept, in order.
-    kept: Vec<Found>,
+    kept: Vec<QueueFile>,
     /// Positions before this were used.
     end: u64,
 }
 
 impl InRing {
     /// Keeps what belongs to the last lap before the newest, and was not released.
-    fn last_lap(mut found: Vec<Found>, end: u64, capacity: u64, released: u64) -> Self {
+    fn last_lap(mut found: Vec<QueueFile>, end: u64, capacity: u64, released: u64) -> Self {
         // Behind all frames: written with frames that were put back, which the disk does not have. Those of before are still there.
         let released = if released <= end { released } else { 0 };
         let oldest = end.saturating_sub(capacity).max(released);
@@ -62,7 +62,7 @@ impl InRing {
     }
 
     /// What cursors lead to, so that they know of all positions.
-    fn by_cursors(kept: Vec<Found>) -> Self {
+    fn by_cursors(kept: Vec<QueueFile>) -> Self {
         Self { kept, end: 0 }
     }
 }
@@ -134,7 +134,7 @@ impl Contents<'_> {
             let frame = frame_at(&ring, &bytes, at).and_then(|(payload, end)| {
                 let (message, serial) = trailer::open(uuid, payload)?;
                 let is_here = ring.index(serial) == at && serial < POSITION_LIMIT;
-                is_here.then(|| (Found::spsc(serial, message), end))
+                is_here.then(|| (QueueFile::spsc(serial, message), end))
             });
             let next = frame.as_ref().map_or(at + ring.granule(), |(_, end)| *end);
             if let Some((frame, end)) = frame {
@@ -147,7 +147,7 @@ impl Contents<'_> {
     }
 
     /// What a consumer would come by until it has to stop, or is back where it began.
-    fn follow_variable(&self) -> io::Result<Vec<Found>> {
+    fn follow_variable(&self) -> io::Result<Vec<QueueFile>> {
         let ring = WordRing::new(self.geometry);
         let start = self.released()?;
         let mut found = Vec::new();
@@ -164,7 +164,7 @@ impl Contents<'_> {
                 continue;
             }
             let Some((payload, end)) = frame_at(&ring, &bytes, at) else { break };
-            found.push(Found::spsc(position, payload));
+            found.push(QueueFile::spsc(position, payload));
             position += end - at;
         }
         Ok(found)
@@ -172,7 +172,7 @@ impl Contents<'_> {
 
     fn lay_variable(&self, uuid: Option<[u8; 16]>, found: &InRing) -> io::Result<u64> {
         let ring = WordRing::new(self.geometry);
-        let size = |frame: &Found| ring.size(frame.message.len() as u64 + self.geometry.trailer);
+        let size = |frame: &QueueFile| ring.size(frame.message.len() as u64 + self.geometry.trailer);
         // The word behind them has to have room: the oldest ones go, if it comes to that.
         let mut kept = &found.kept[..];
         let mut total: u64 = kept.iter().map(size).sum();
@@ -204,14 +204,14 @@ impl Contents<'_> {
         let Some(uuid) = uuid else {
             let seems_right = tail.checked_sub(released).is_some_and(|count| count <= capacity);
             let positions = if seems_right { released..tail } else { 0..0 };
-            let found = positions.map(|position| Found::spsc(position, payload(position % capacity)));
+            let found = positions.map(|position| QueueFile::spsc(position, payload(position % capacity)));
             return Ok(InRing::by_cursors(found.collect()));
         };
-        let found: Vec<Found> = (0..capacity)
+        let found: Vec<QueueFile> = (0..capacity)
             .filter_map(|slot| {
                 let (message, serial) = trailer::open(uuid, payload(slot))?;
                 let is_here = serial % capacity == slot && serial < POSITION_LIMIT;
-                is_here.then(|| Found::spsc(serial, message))
+                is_here.then(|| QueueFile::spsc(serial, message))
             })
             .collect();
         let newest = found.iter().map(|frame| frame.serial + 1).max().unwrap_or(0);
@@ -238,11 +238,11 @@ impl Contents<'_> {
 
     // MPMC
 
-    fn find_mpmc(&self, uuid: Option<[u8; 16]>, order: Order) -> io::Result<Vec<Found>> {
+    fn find_mpmc(&self, uuid: Option<[u8; 16]>, order: Order) -> io::Result<Vec<QueueFile>> {
         let mut seen = Vec::new();
-        self.each_link(order, |slot, state, place| {
-            if state.kind() != LinkKind::Free {
-                seen.push((state.lap().saturating_mul(order.links) | slot, place));
+        self.each_slot(order, |slot, state, place| {
+            if state.kind() != SlotKind::Free {
+                seen.push((state.lap().saturating_mul(order.slots) | slot, place));
             }
             Ok(())
         })?;
@@ -268,31 +268,31 @@ impl Contents<'_> {
                 },
             };
             let letter = self.letter(order, position)?;
-            found.push(Found { serial: position, message: payload, lane: place.lane(), letter });
+            found.push(QueueFile { serial: position, message: payload, lane: place.lane(), letter });
         }
         // A position's link was free when it was claimed: what stood there one lap before was done with.
         let newest = found.iter().map(|frame| frame.serial).max().unwrap_or(0);
-        found.retain(|frame| frame.serial.saturating_add(order.links) > newest);
+        found.retain(|frame| frame.serial.saturating_add(order.slots) > newest);
         found.sort_by_key(|frame| frame.serial);
         Ok(found)
     }
 
     fn letter_at(order: Order, position: u64) -> u64 {
-        order.beside_offset() + (position & (order.links - 1)) * size_of::<Letter>() as u64
+        order.extras_offset() + (position & (order.slots - 1)) * size_of::<OriginWords>() as u64
     }
 
     /// The words of a dead letter.
     fn letter(&self, order: Order, position: u64) -> io::Result<Option<Vec<u8>>> {
-        if order.letters() == 0 {
+        if order.origins() == 0 {
             return Ok(None);
         }
-        let bytes = self.bytes(Self::letter_at(order, position), size_of::<Letter>() as u64)?;
-        let of = offset_of!(Letter, of);
+        let bytes = self.bytes(Self::letter_at(order, position), size_of::<OriginWords>() as u64)?;
+        let of = offset_of!(OriginWords, of);
         let is_of_it = bytes[of..of + 8] == position.wrapping_add(1).to_ne_bytes();
         Ok(is_of_it.then_some(bytes))
     }
 
-    fn lay_mpmc(&self, uuid: Option<[u8; 16]>, order: Order, found: &[Found]) -> io::Result<u64> {
+    fn lay_mpmc(&self, uuid: Option<[u8; 16]>, order: Order, found: &[QueueFile]) -> io::Result<u64> {
         // The links know of all positions that were found.
         let start = self.clear(0)?;
         let ring: Ring<0> = Ring::new(self.geometry);
@@ -307,25 +307,25 @@ impl Contents<'_> {
                 continue;
             }
             ends[frame.lane] = end;
-            let place = Place::new(frame.lane, offset, payload.len() as u64);
+            let place = PackedFrameRef::new(frame.lane, offset, payload.len() as u64);
             let at = self.payload(order, place).expect("within the lane");
             shm::write_at(self.file, &payload, at)?;
             if let Some(letter) = &frame.letter {
                 let at = Self::letter_at(order, position);
                 shm::write_at(self.file, letter, at)?;
-                self.put(at + offset_of!(Letter, of) as u64, position + 1)?;
+                self.put(at + offset_of!(OriginWords, of) as u64, position + 1)?;
             }
-            let link = order.links_offset + kept * size_of::<Link>() as u64;
-            self.put(link + offset_of!(Link, place) as u64, place.0)?;
-            let lap = start / order.links;
+            let link = order.slots_offset + kept * size_of::<Slot>() as u64;
+            self.put(link + offset_of!(Slot, frame) as u64, place.0)?;
+            let lap = start / order.slots;
             let state =
-                if order.policy.at_most_once { LinkState::full(lap) } else { LinkState::redo(lap, 1) };
-            self.put(link + offset_of!(Link, state) as u64, state.0)?;
+                if order.policy.at_most_once { SlotState::full(lap) } else { SlotState::redeliver(lap, 1) };
+            self.put(link + offset_of!(Slot, state) as u64, state.0)?;
             kept += 1;
         }
         for (lane, _) in ends.iter().enumerate().filter(|(_, end)| **end > 0) {
-            let entry = REGISTRY_OFFSET + lane * size_of::<Participant>();
-            self.put((entry + offset_of!(Participant, lane_ready)) as u64, 1)?;
+            let entry = REGISTRY_OFFSET + lane * size_of::<RegistryEntry>();
+            self.put((entry + offset_of!(RegistryEntry, lane_ready)) as u64, 1)?;
         }
         // What never comes again has not come yet.
         let taken = if order.policy.at_most_once { 0 } else { kept };

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::AfterPowerLoss;
 use crate::error::{OpenError, SyncError};
-use crate::queue::opening::{Found, find};
-use crate::queue::options::Handling;
+use crate::queue::open::{QueueFile, find};
+use crate::queue::options::OpenOptions;
 use crate::queue::{BytesQueue, Kind, Schema, Shared};
-use crate::shm::{self, Notice};
+use crate::shm::{self, Warning};
 
 impl<K: Kind> BytesQueue<K> {
     /// Writes all of the queue to the disk and waits for that: messages that were committed before this was called, and what
@@ -72,10 +72,10 @@ pub fn sync(name: impl AsRef<Path>) -> Result<(), SyncError> {
 pub fn discard_unproven(name: impl AsRef<Path>) -> Result<Option<u64>, OpenError> {
     let shared = open(name.as_ref(), AfterPowerLoss::Discard)?;
     let dropped = |notice| match notice {
-        Notice::Discarded { dropped, .. } => Some(dropped),
+        Warning::Discarded { dropped, .. } => Some(dropped),
         _ => None,
     };
-    let dropped = shared.notices().into_iter().find_map(dropped);
+    let dropped = shared.warnings().into_iter().find_map(dropped);
     if dropped.is_some() {
         let path = || shared.path().to_path_buf();
         shm::sync_file(shared.file()).map_err(|source| OpenError::Io {
@@ -89,12 +89,12 @@ pub fn discard_unproven(name: impl AsRef<Path>) -> Result<Option<u64>, OpenError
 
 /// Opens a queue of any type, not to take part.
 fn open(name: &Path, after_power_loss: AfterPowerLoss) -> Result<Arc<Shared>, OpenError> {
-    let Found { file, checked, .. } = find(name, None)?;
-    let handling = Handling { prefault: false, after_power_loss, ..Handling::default() };
+    let QueueFile { file, checked, .. } = find(name, None)?;
+    let open_options = OpenOptions { prefault: false, after_power_loss, ..OpenOptions::default() };
     let path = checked.path.clone();
-    let shared = Shared::new(&Arc::new(file), checked, &Schema::bytes(), handling)
+    let shared = Shared::new(&Arc::new(file), checked, &Schema::bytes(), open_options)
         .map_err(|source| OpenError::Io { path, step: "mapping the header", source })?;
-    shared.check_boot(handling)?;
+    shared.check_boot(open_options)?;
     Ok(Arc::new(shared))
 }
 

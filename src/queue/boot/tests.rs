@@ -8,11 +8,11 @@ use crate::error::{OpenError, SyncError, Unproven};
 use crate::inspect::Snapshot;
 use crate::queue::{BytesQueue, Checksummed, Kind, Mpmc, Spsc};
 use crate::shm::boot::pretend;
-use crate::{Notice, Options};
+use crate::{Options, Warning};
 
-struct Place(tempfile::TempDir);
+struct PackedFrameRef(tempfile::TempDir);
 
-impl Place {
+impl PackedFrameRef {
     /// In memory, which this thread takes for a disk from now on; in boot 1.
     fn new() -> Self {
         pretend::set_boot(1);
@@ -36,7 +36,7 @@ impl Place {
 }
 
 fn options() -> Options {
-    Options::new().capacity(8192)
+    Options::new().ring_bytes(8192)
 }
 
 fn create<K: Kind>(path: &Path) -> BytesQueue<K> {
@@ -64,7 +64,7 @@ fn survival(path: &Path) -> (Survival, u64) {
 }
 
 fn what_was_left_in_order_is_there<K: Kind>() {
-    let place = Place::new();
+    let place = PackedFrameRef::new();
     let queue = create::<K>(&place.path());
     let mut producer = queue.producer().unwrap();
     (0..10).for_each(|i| producer.send(&[i; 100]).unwrap());
@@ -77,7 +77,7 @@ fn what_was_left_in_order_is_there<K: Kind>() {
     pretend::set_boot(2);
     assert_eq!(survival(&image), (Survival::Proven, 0));
     let queue = open::<K>(&image, AfterPowerLoss::Refuse).unwrap();
-    assert!(queue.notices().is_empty());
+    assert!(queue.warnings().is_empty());
     assert_eq!(drain(&queue), (3..10).map(|i| vec![i; 100]).collect::<Vec<_>>());
     assert_eq!(survival(&image), (Survival::Sealed, 0));
     // And once more, empty.
@@ -97,7 +97,7 @@ fn what_was_left_in_order_is_there_mpmc() {
 }
 
 fn what_was_in_use_is_refused<K: Kind>() {
-    let place = Place::new();
+    let place = PackedFrameRef::new();
     let queue = create::<K>(&place.path());
     assert_eq!(survival(&place.path()).0, Survival::Unused);
     let mut producer = queue.producer().unwrap();
@@ -117,16 +117,16 @@ fn what_was_in_use_is_refused<K: Kind>() {
     }
     // The file is as it was: whoever wants to take it still can.
     let queue = open::<K>(&image, AfterPowerLoss::Keep).unwrap();
-    assert_eq!(queue.notices(), [Notice::KeptUnproven { found: Unproven::InUse, kept: 10, dropped: 0 }]);
+    assert_eq!(queue.warnings(), [Warning::KeptUnproven { found: Unproven::InUse, kept: 10, dropped: 0 }]);
     assert_eq!(drain(&queue).len(), 10);
     // It belongs to this boot from then on.
-    assert!(open::<K>(&image, AfterPowerLoss::Refuse).unwrap().notices().is_empty());
+    assert!(open::<K>(&image, AfterPowerLoss::Refuse).unwrap().warnings().is_empty());
 
     pretend::set_boot(1);
     let image = place.image(|_| {});
     pretend::set_boot(2);
     let queue = open::<K>(&image, AfterPowerLoss::Discard).unwrap();
-    assert_eq!(queue.notices(), [Notice::Discarded { found: Unproven::InUse, dropped: 10, kept: 0 }]);
+    assert_eq!(queue.warnings(), [Warning::Discarded { found: Unproven::InUse, dropped: 10, kept: 0 }]);
     assert_eq!(survival(&image), (Survival::Sealed, 10));
     queue.producer().unwrap().send(b"new").unwrap();
     assert_eq!(drain(&queue), [b"new"]);
@@ -153,7 +153,7 @@ fn what_was_in_use_is_refused_mpmc() {
 /// Each byte that the seal covers: cursors, links, frames.
 #[test]
 fn a_seal_that_does_not_fit_is_refused() {
-    let place = Place::new();
+    let place = PackedFrameRef::new();
     let queue = create::<Spsc>(&place.path());
     queue.producer().unwrap().send(&[7; 4000]).unwrap();
     let lane = 0x2000 + 128;
@@ -172,7 +172,7 @@ fn a_seal_that_does_not_fit_is_refused() {
 /// The disk may have the page as it was when the file was sealed before; not after an attach.
 #[test]
 fn attaching_flushes_before_anything_else() {
-    let place = Place::new();
+    let place = PackedFrameRef::new();
     let queue = create::<Spsc>(&place.path());
     let before = pretend::flushes();
     drop(queue.producer().unwrap());
@@ -192,7 +192,7 @@ fn attaching_flushes_before_anything_else() {
 /// A participant that is killed in the middle of attaching costs nobody anything, in this boot and the next.
 #[test]
 fn a_kill_in_attaching_costs_nothing() {
-    let place = Place::new();
+    let place = PackedFrameRef::new();
     let queue = create::<Spsc>(&place.path());
     queue.producer().unwrap().send(b"one").unwrap();
     let one = u64::from_ne_bytes([1; 8]);
@@ -222,7 +222,7 @@ fn a_kill_in_attaching_costs_nothing() {
 
 #[test]
 fn what_was_never_used_is_no_question() {
-    let place = Place::new();
+    let place = PackedFrameRef::new();
     let _queue = create::<Mpmc>(&place.path());
     // Attaching was begun, and what it stored did not reach the disk as a whole.
     for seal in [0, BREAKING] {
@@ -236,7 +236,7 @@ fn what_was_never_used_is_no_question() {
 /// Positions go on, and the queue stays closed.
 #[test]
 fn an_emptied_queue_is_the_same_queue() {
-    let place = Place::new();
+    let place = PackedFrameRef::new();
     let queue = create::<Mpmc>(&place.path());
     let mut producer = queue.producer().unwrap();
     (0..5).for_each(|i| producer.send(&[i; 10]).unwrap());
@@ -246,7 +246,7 @@ fn an_emptied_queue_is_the_same_queue() {
     let queue = open::<Mpmc>(&image, AfterPowerLoss::Discard).unwrap();
     let snapshot = Snapshot::read(&image).unwrap();
     assert_eq!(snapshot.header.uuid, uuid);
-    assert!(snapshot.damage.is_empty(), "{:?}", snapshot.damage);
+    assert!(snapshot.corruption.is_empty(), "{:?}", snapshot.corruption);
     assert!(
         matches!(snapshot.cursors, crate::inspect::Cursors::Mpmc { tail: 5.., .. }),
         "{:?}",
@@ -258,7 +258,7 @@ fn an_emptied_queue_is_the_same_queue() {
 
 #[test]
 fn a_synced_queue_without_participants_is_sealed_whatever_its_size() {
-    let place = Place::new();
+    let place = PackedFrameRef::new();
     let queue = create::<Spsc>(&place.path());
     queue.producer().unwrap().send(b"one").unwrap();
     let image = place.image(|bytes| put(bytes, SEAL_OFFSET, 0)); // as if there had been too much to read
@@ -296,7 +296,7 @@ fn positions_go_on_behind_all_that_was_found(options: &Options, what: AfterPower
         // SAFETY: no other process knows these files.
         unsafe { Queue::open_with(path, &options.clone().after_power_loss(what)) }.unwrap()
     };
-    let place = Place::new();
+    let place = PackedFrameRef::new();
     // SAFETY: as above.
     let queue = unsafe { Queue::create_with(place.path(), options) }.unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
@@ -344,7 +344,7 @@ fn what_was_put_back_is_not_lost_with_the_next_power_loss() {
     type Queue = BytesQueue<Checksummed<Spsc>>;
     // SAFETY: no other process knows these files.
     let open = |path: &Path| unsafe { Queue::open_with(path, &options()) }.unwrap();
-    let place = Place::new();
+    let place = PackedFrameRef::new();
     let queue = create::<Checksummed<Spsc>>(&place.path());
     let mut producer = queue.producer().unwrap();
     let sent: Vec<_> = (0..30).map(|number| vec![number; 100]).collect();

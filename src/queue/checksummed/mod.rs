@@ -30,10 +30,10 @@
 //! 4 GB/s on any machine, and finds every change of a single word for certain.
 #![allow(unsafe_code, reason = "guards and claims rely on what engines hand out")]
 
-mod keeper;
 mod receiver;
 mod sender;
 pub(crate) mod serial;
+mod store;
 pub(super) mod trailer;
 
 use std::marker::PhantomData;
@@ -54,7 +54,7 @@ use crate::layout::TRAILER;
 /// ([`Options::after_power_loss`](crate::Options::after_power_loss)); of this one each message is kept that is whole and in its
 /// place, and comes as one that may have been delivered before. What is torn or of another moment is dropped, and counted.
 ///
-/// A message takes 16 bytes more. Sending and receiving read all of it once more, at some 4 GB/s: 15 ns for 64 bytes. Ordinary
+/// A message takes 16 bytes more. SendFut and receiving read all of it once more, at some 4 GB/s: 15 ns for 64 bytes. Ordinary
 /// queues pay nothing.
 ///
 /// ```

@@ -4,15 +4,15 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::keeper::CheckedKeeper;
 use super::serial::SerialKeeper;
-use crate::lane::Damage;
-use crate::queue::kind::{Keeper, Receiver, RunBy, SpansOf, TakenBy};
+use super::store::CheckedKeeper;
+use crate::lane::Corruption;
+use crate::queue::kind::{FrameStore, Receiver, RunBy, SpansOf, TakenBy};
 use crate::queue::trouble::Trouble;
 use crate::sync::Ordering;
 
 /// So often at most does one call pass a frame that does not fit: words that make no sense must not keep it for ever.
-const MOST_PASSED: usize = 1 << 12;
+const MAX_PASSED: usize = 1 << 12;
 
 pub(crate) struct CheckedReceiver<R> {
     inner: R,
@@ -21,34 +21,34 @@ pub(crate) struct CheckedReceiver<R> {
     careful: Cell<usize>,
 }
 
-impl<R: Receiver<Keeper: SerialKeeper>> CheckedReceiver<R> {
+impl<R: Receiver<FrameStore: SerialKeeper>> CheckedReceiver<R> {
     pub(super) fn new(inner: R, uuid: [u8; 16]) -> Self {
         Self { inner, uuid, careful: Cell::new(0) }
     }
 
-    fn checked(&self) -> &CheckedKeeper<R::Keeper> {
-        CheckedKeeper::of(self.inner.keeper())
+    fn checked(&self) -> &CheckedKeeper<R::FrameStore> {
+        CheckedKeeper::of(self.inner.store())
     }
 
     #[cold]
     fn count_dropped(&self) {
-        self.inner.keeper().shared().rare().dropped.fetch_add(1, Ordering::Relaxed);
+        self.inner.store().shared().rare().dropped.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The first of what `take` finds that fits.
     fn first(
         &self,
-        take: impl Fn() -> Result<Option<TakenBy<R>>, Damage>,
-    ) -> Result<Option<TakenBy<R>>, Damage> {
-        for _ in 0..MOST_PASSED {
+        take: impl Fn() -> Result<Option<TakenBy<R>>, Corruption>,
+    ) -> Result<Option<TakenBy<R>>, Corruption> {
+        for _ in 0..MAX_PASSED {
             let Some(taken) = take()? else { return Ok(None) };
-            let keeper = self.inner.keeper();
-            let (payload, len) = keeper.bytes(taken);
-            if self.checked().fits(self.uuid, (payload, len, keeper.serial(taken))) {
+            let store = self.inner.store();
+            let (payload, len) = store.bytes(taken);
+            if self.checked().fits(self.uuid, (payload, len, store.serial(taken))) {
                 return Ok(Some(taken));
             }
             self.count_dropped();
-            keeper.release(taken);
+            store.release(taken);
         }
         Ok(None)
     }
@@ -58,26 +58,26 @@ impl<R: Receiver<Keeper: SerialKeeper>> CheckedReceiver<R> {
         &self,
         max: usize,
         spans: &mut SpansOf<R>,
-        take: impl Fn(usize, &mut SpansOf<R>) -> Result<Option<RunBy<R>>, Damage>,
-    ) -> Result<Option<RunBy<R>>, Damage> {
-        for _ in 0..MOST_PASSED {
+        take: impl Fn(usize, &mut SpansOf<R>) -> Result<Option<RunBy<R>>, Corruption>,
+    ) -> Result<Option<RunBy<R>>, Corruption> {
+        for _ in 0..MAX_PASSED {
             let careful = self.careful.get();
             self.careful.set(careful.saturating_sub(1));
             let Some(run) = take(if careful > 0 { 1 } else { max }, spans)? else { return Ok(None) };
-            let keeper = self.inner.keeper();
-            let count = R::Keeper::run_len(run);
-            let frames = keeper.run_serials(run, spans);
+            let store = self.inner.store();
+            let count = R::FrameStore::run_len(run);
+            let frames = store.run_serials(run, spans);
             // SPSC finds the frames again by their commit words: words that something wrote over may end that early, and a frame
-            // that was not checked must not be handed out.
+            // that was not checked must not be delivered.
             if frames.take_while(|frame| self.checked().fits(self.uuid, *frame)).count() == count {
                 return Ok(Some(run));
             }
             if count == 1 {
                 self.count_dropped();
-                keeper.release_run(run, spans);
+                store.release_run(run, spans);
             } else {
                 // Nobody has seen any of them.
-                keeper.reject_run(run, spans, 0);
+                store.reject_run(run, spans, 0);
                 self.careful.set(count);
             }
         }
@@ -85,38 +85,38 @@ impl<R: Receiver<Keeper: SerialKeeper>> CheckedReceiver<R> {
     }
 }
 
-// SAFETY: it takes what the inner receiver takes, and the keeper is the same one, seen without trailers; each frame that is
-// handed out was seen to have one.
-unsafe impl<R: Receiver<Keeper: SerialKeeper>> Receiver for CheckedReceiver<R> {
-    type Keeper = CheckedKeeper<R::Keeper>;
+// SAFETY: it takes what the inner receiver takes, and the store is the same one, seen without trailers; each frame that is
+// delivered was seen to have one.
+unsafe impl<R: Receiver<FrameStore: SerialKeeper>> Receiver for CheckedReceiver<R> {
+    type FrameStore = CheckedKeeper<R::FrameStore>;
 
-    fn keeper(&self) -> &Self::Keeper {
+    fn store(&self) -> &Self::FrameStore {
         self.checked()
     }
 
-    fn take(&self) -> Result<Option<TakenBy<R>>, Damage> {
+    fn take(&self) -> Result<Option<TakenBy<R>>, Corruption> {
         self.first(|| self.inner.take())
     }
 
-    fn take_patiently(&self, looks: u64) -> Result<Option<TakenBy<R>>, Damage> {
-        self.first(|| self.inner.take_patiently(looks))
+    fn take_waiting(&self, attempts: u64) -> Result<Option<TakenBy<R>>, Corruption> {
+        self.first(|| self.inner.take_waiting(attempts))
     }
 
-    fn may_take(&self, looks: u64) -> Result<bool, Damage> {
-        self.inner.may_take(looks)
+    fn can_take(&self, attempts: u64) -> Result<bool, Corruption> {
+        self.inner.can_take(attempts)
     }
 
-    fn take_many(&self, max: usize, spans: &mut SpansOf<R>) -> Result<Option<RunBy<R>>, Damage> {
+    fn take_many(&self, max: usize, spans: &mut SpansOf<R>) -> Result<Option<RunBy<R>>, Corruption> {
         self.first_run(max, spans, |max, spans| self.inner.take_many(max, spans))
     }
 
-    fn take_many_patiently(
+    fn take_many_waiting(
         &self,
         max: usize,
         spans: &mut SpansOf<R>,
-        looks: u64,
-    ) -> Result<Option<RunBy<R>>, Damage> {
-        self.first_run(max, spans, |max, spans| self.inner.take_many_patiently(max, spans, looks))
+        attempts: u64,
+    ) -> Result<Option<RunBy<R>>, Corruption> {
+        self.first_run(max, spans, |max, spans| self.inner.take_many_waiting(max, spans, attempts))
     }
 
     fn has_more(&self) -> bool {
@@ -127,8 +127,8 @@ unsafe impl<R: Receiver<Keeper: SerialKeeper>> Receiver for CheckedReceiver<R> {
         self.inner.position()
     }
 
-    fn is_held_up(&self) -> bool {
-        self.inner.is_held_up()
+    fn is_blocked(&self) -> bool {
+        self.inner.is_blocked()
     }
 
     fn has_producer(&self) -> std::io::Result<bool> {

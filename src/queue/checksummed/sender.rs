@@ -3,7 +3,7 @@
 
 use super::serial::SerialSender;
 use super::trailer::{self, LEN};
-use crate::lane::{Refusal, Room, Slot};
+use crate::lane::{Refusal, Reserved, Room};
 use crate::queue::Shared;
 use crate::queue::kind::Sender;
 use crate::queue::trouble::Trouble;
@@ -20,7 +20,7 @@ impl<S: SerialSender> CheckedSender<S> {
     }
 
     /// The sum of the message that was written to the slot.
-    fn sum(&self, slot: Slot, len: usize) -> u64 {
+    fn sum(&self, slot: Reserved, len: usize) -> u64 {
         let payload = self.inner.payload(slot);
         if !self.inner.shared().is_trusted() {
             // SAFETY: granted and mapped; who trusts nobody touches payloads by atomics only.
@@ -68,32 +68,32 @@ unsafe impl<S: SerialSender> Sender for CheckedSender<S> {
         self.inner.is_own_process()
     }
 
-    fn reserve(&mut self, len: usize) -> Result<Slot, Refusal> {
+    fn reserve(&mut self, len: usize) -> Result<Reserved, Refusal> {
         self.inner.reserve(len.saturating_add(LEN))
     }
 
-    fn reserve_patiently(&mut self, len: usize, looks: u64) -> Result<Slot, Refusal> {
-        self.inner.reserve_patiently(len.saturating_add(LEN), looks)
+    fn reserve_waiting(&mut self, len: usize, attempts: u64) -> Result<Reserved, Refusal> {
+        self.inner.reserve_waiting(len.saturating_add(LEN), attempts)
     }
 
     fn contiguous(&mut self) -> Room {
         without_trailer(self.inner.contiguous())
     }
 
-    fn commit(&mut self, slot: Slot, len: usize) -> Result<(), Refusal> {
+    fn commit(&mut self, slot: Reserved, len: usize) -> Result<(), Refusal> {
         let sum = self.sum(slot, len);
         self.inner.commit_sealed(slot, len + LEN, seal(sum, len))
     }
 
-    fn commit_patiently(&mut self, slot: Slot, len: usize, looks: u64) -> Result<(), Refusal> {
-        if !self.inner.may_commit(looks) {
+    fn commit_waiting(&mut self, slot: Reserved, len: usize, attempts: u64) -> Result<(), Refusal> {
+        if !self.inner.can_commit(attempts) {
             return Err(Refusal::Full);
         }
         self.commit(slot, len)
     }
 
-    fn may_commit(&self, looks: u64) -> bool {
-        self.inner.may_commit(looks)
+    fn can_commit(&self, attempts: u64) -> bool {
+        self.inner.can_commit(attempts)
     }
 
     fn begin(&mut self) -> S::Staged {
@@ -104,15 +104,15 @@ unsafe impl<S: SerialSender> Sender for CheckedSender<S> {
         S::count(staged)
     }
 
-    fn reserve_behind(&mut self, staged: &S::Staged, len: usize) -> Result<Slot, Refusal> {
-        self.inner.reserve_behind(staged, len.saturating_add(LEN))
+    fn reserve_after(&mut self, staged: &S::Staged, len: usize) -> Result<Reserved, Refusal> {
+        self.inner.reserve_after(staged, len.saturating_add(LEN))
     }
 
-    fn contiguous_behind(&mut self, staged: &S::Staged) -> Room {
-        without_trailer(self.inner.contiguous_behind(staged))
+    fn contiguous_after(&mut self, staged: &S::Staged) -> Room {
+        without_trailer(self.inner.contiguous_after(staged))
     }
 
-    fn stage(&mut self, staged: &mut S::Staged, slot: Slot, len: usize) {
+    fn stage(&mut self, staged: &mut S::Staged, slot: Reserved, len: usize) {
         let sum = self.sum(slot, len);
         let at = self.inner.payload(slot).wrapping_add(len);
         let mut waiting = [0; LEN];
@@ -145,7 +145,7 @@ unsafe impl<S: SerialSender> Sender for CheckedSender<S> {
         self.inner.has_ample_positions()
     }
 
-    fn payload(&self, slot: Slot) -> *mut u8 {
+    fn payload(&self, slot: Reserved) -> *mut u8 {
         self.inner.payload(slot)
     }
 

@@ -1,11 +1,11 @@
 //! What engines have to tell for checksums: the serial numbers of frames.
 
-use crate::lane::{Refusal, Slot};
-use crate::queue::kind::{Engine, Keeper, Receiver, Sender};
+use crate::lane::{Refusal, Reserved};
+use crate::queue::kind::{Engine, FrameStore, Receiver, Sender};
 
 /// A kind that can have checksums.
 pub(crate) trait Serial:
-    Engine<Sender: SerialSender, Receiver: Receiver<Keeper: SerialKeeper>>
+    Engine<Sender: SerialSender, Receiver: Receiver<FrameStore: SerialKeeper>>
 {
     /// For people.
     const CHECKED_NAME: &'static str;
@@ -16,7 +16,7 @@ pub(crate) trait SerialSender: Sender {
     /// As [`Sender::commit`]; `seal` gets the payload and the serial number, once, right before the frame is committed.
     fn commit_sealed(
         &mut self,
-        slot: Slot,
+        slot: Reserved,
         len: usize,
         seal: impl FnOnce(*mut u8, u64),
     ) -> Result<(), Refusal>;
@@ -25,7 +25,7 @@ pub(crate) trait SerialSender: Sender {
     fn stage_sealed(
         &mut self,
         staged: &mut Self::Staged,
-        slot: Slot,
+        slot: Reserved,
         len: usize,
         seal: impl FnOnce(*mut u8, u64),
     );
@@ -39,8 +39,8 @@ pub(crate) trait SerialSender: Sender {
     ) -> Result<usize, Refusal>;
 }
 
-/// A keeper that tells them of what is out.
-pub(crate) trait SerialKeeper: Keeper {
+/// A store that tells them of what is out.
+pub(crate) trait SerialKeeper: FrameStore {
     fn serial(&self, taken: Self::Taken) -> u64;
 
     /// Of the frames of a run: where a payload lies, its length, and its serial number.

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use super::BytesConsumer;
 use crate::error::{RecoveryFailed, RecvError};
-use crate::queue::kind::{Keeper, Kind, Receiver};
+use crate::queue::kind::{FrameStore, Kind, Receiver};
 
 impl<K: Kind> BytesConsumer<K> {
     /// What is said if there is nothing: that it cannot be known, if that is so.
     #[inline(always)]
     pub(super) fn or_cause(&self, error: RecvError) -> RecvError {
-        let (shared, trouble) = (self.receiver.keeper().shared(), self.receiver.trouble());
+        let (shared, trouble) = (self.receiver.store().shared(), self.receiver.trouble());
         match (error, trouble.and_then(|trouble| trouble.cause(shared))) {
             (RecvError::Empty | RecvError::Timeout, Some(cause)) => RecvError::RecoveryFailed(cause),
             (error, _) => error,
@@ -22,14 +22,14 @@ impl<K: Kind> BytesConsumer<K> {
     /// What ends a call that would go on waiting.
     #[inline(always)]
     pub(super) fn lasting_cause(&self) -> Option<RecvError> {
-        let (shared, trouble) = (self.receiver.keeper().shared(), self.receiver.trouble());
+        let (shared, trouble) = (self.receiver.store().shared(), self.receiver.trouble());
         trouble.and_then(|trouble| trouble.lasting_cause(shared)).map(RecvError::RecoveryFailed)
     }
 
     /// Whether a call that ends now has something else to say than that nothing came.
     #[cfg(not(loom))]
     pub(crate) fn has_cause(&self) -> bool {
-        let shared = self.receiver.keeper().shared();
+        let shared = self.receiver.store().shared();
         self.receiver.trouble().is_some_and(|trouble| trouble.cause(shared).is_some())
     }
 
@@ -42,7 +42,7 @@ impl<K: Kind> BytesConsumer<K> {
     /// The kernel did not say whether a producer is alive.
     #[cold]
     pub(super) fn not_asked(&self, source: io::Error) -> RecvError {
-        let path = self.receiver.keeper().shared().path().to_path_buf();
+        let path = self.receiver.store().shared().path().to_path_buf();
         RecvError::RecoveryFailed(Box::new(RecoveryFailed {
             path,
             step: "asking for locks of producers",

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use crate::error::AttachError;
 use crate::lane::LaneMemory;
 use crate::layout::{CURSORS_OFFSET, Geometry, RARE_OFFSET, REGISTRY_OFFSET};
-use crate::links::{Beside, Links};
+use crate::order_ring::{OrderRing, SlotExtras};
 use crate::queue::Shared;
-use crate::queue::options::Resolved;
+use crate::queue::options::ResolvedOptions;
 use crate::shm::{self, Access, Mapping, Section};
 
 /// All lanes of a queue, for reading. Those that are not ready are holes.
@@ -22,7 +22,7 @@ pub(super) struct Lanes {
 
 impl Lanes {
     /// Those that are ready have their space then. One that becomes ready later gets it from its producer.
-    pub(super) fn map(shared: &Shared, links: &Links) -> io::Result<Self> {
+    pub(super) fn map(shared: &Shared, ring: &OrderRing) -> io::Result<Self> {
         let geometry = shared.geometry();
         let lane_len = geometry.lane_len;
         let len = geometry.file_len() - geometry.lane_offset;
@@ -30,7 +30,7 @@ impl Lanes {
         let mapping = Arc::new(shared.map_sparse(section, Access::Read)?);
         // On a disk a hole that is read takes no space.
         if shared.is_in_memory() && !shared.is_whole()? {
-            for lane in (0..links.entries.len()).filter(|lane| links.is_lane_ready(*lane)) {
+            for lane in (0..ring.entries.len()).filter(|lane| ring.is_lane_ready(*lane)) {
                 let part = Section { offset: lane as u64 * lane_len, len: lane_len };
                 mapping.ready(shared.file(), part, false)?;
             }
@@ -65,7 +65,7 @@ fn memory(mapping: &Arc<Mapping>, len: usize) -> LaneMemory {
     let keep: Arc<Mapping> = Arc::clone(mapping);
     // SAFETY: the section has `len` bytes (`at` checks), is page-aligned and mapped as long as the Arc lives; a producer's
     // mapping is writable; these lanes have no commit words; all access by other processes keeps to the protocol by the
-    // contract of `create` and `open`, and the lease makes this process the only writer of its lane.
+    // contract of `create` and `open`, and the liveness lock makes this process the only writer of its lane.
     unsafe { LaneMemory::new(mapping.at(0, len), len, keep) }
 }
 
@@ -80,12 +80,12 @@ impl Shared {
     }
 
     /// Options of this queue's dead-letter queue.
-    pub(super) fn options_for_letters(&self) -> Resolved {
-        Resolved {
+    pub(super) fn options_for_letters(&self) -> ResolvedOptions {
+        ResolvedOptions {
             geometry: self.geometry().for_letters(),
             start_position: 0,
             uuid: None,
-            handling: self.handling_beside(),
+            open_options: self.derived_open_options(),
         }
     }
 
@@ -93,15 +93,15 @@ impl Shared {
     ///
     /// # Panics
     /// If it is of another kind: that is checked when it is opened.
-    pub(super) fn links(&self) -> Links {
+    pub(super) fn ring(&self) -> OrderRing {
         let order = self.geometry().order.expect("an MPMC queue");
-        Links::new(
+        OrderRing::new(
             self.words(RARE_OFFSET),
             self.words(CURSORS_OFFSET),
-            self.many_words(order.links_offset as usize, order.links as usize),
-            Beside {
-                letters: self.many_words(order.beside_offset() as usize, order.letters() as usize),
-                holders: self.many_words(order.beside_offset() as usize, order.holders() as usize),
+            self.many_words(order.slots_offset as usize, order.slots as usize),
+            SlotExtras {
+                origins: self.many_words(order.extras_offset() as usize, order.origins() as usize),
+                holders: self.many_words(order.extras_offset() as usize, order.holders() as usize),
             },
             self.many_words(REGISTRY_OFFSET, order.participants as usize),
             order.policy,

@@ -1,14 +1,14 @@
 //! Many producers, many consumers: each with a registry entry, each producer with a lane of its own.
 
-mod blockage;
-mod burial;
-mod leases;
-mod letters;
+mod dead_letter_mover;
+mod dead_letters;
 mod mapping;
-mod member;
+mod participant;
+mod probe;
 mod receiver;
 mod recovery;
 mod sender;
+mod stall;
 mod stats;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -24,9 +24,9 @@ use super::kind::{Engine, Mpmc};
 use crate::error::AttachError;
 use crate::layout;
 
-pub(super) use self::burial::SharedBurial;
-pub use self::letters::DeadLetter;
-pub(super) use self::letters::letters_name;
+pub(super) use self::dead_letter_mover::SharedDeadLetterMover;
+pub use self::dead_letters::DeadLetter;
+pub(super) use self::dead_letters::letters_name;
 pub use self::recovery::{Recovery, recover};
 pub use self::stats::{ParticipantStats, Stats};
 
@@ -49,14 +49,14 @@ impl Engine for Mpmc {
     }
 
     fn waiting(shared: &Shared) -> u64 {
-        shared.links().waiting()
+        shared.ring().waiting()
     }
 
     fn room(shared: &Shared) -> u64 {
-        shared.links().free_positions()
+        shared.ring().free_positions()
     }
 
     fn close(shared: &Shared) {
-        shared.links().close();
+        shared.ring().close();
     }
 }

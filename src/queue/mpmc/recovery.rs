@@ -4,13 +4,13 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::leases::KernelLeases;
+use super::probe::KernelProbe;
 use crate::error::RecoverError;
-use crate::links::{EntrySet, Links, Recovered};
+use crate::order_ring::{EntrySet, OrderRing, Recovered};
 use crate::queue::BytesQueue;
 use crate::queue::kind::Mpmc;
-use crate::queue::opening::{Found, find};
-use crate::queue::options::Handling;
+use crate::queue::open::{QueueFile, find};
+use crate::queue::options::OpenOptions;
 use crate::queue::space::header_not_mapped;
 use crate::queue::{Schema, Shared};
 use crate::shm::RecoveryLock;
@@ -24,15 +24,15 @@ pub struct Recovery {
     /// Positions that they had claimed and not committed: consumers pass them now.
     pub tombstones: u64,
     /// Messages that they held, or were about to: they come again (at most once: those they held are dropped).
-    pub returned: u64,
+    pub requeued: u64,
     /// Registry entries that are free again.
     pub entries_freed: u64,
 }
 
 impl From<Recovered> for Recovery {
     fn from(done: Recovered) -> Self {
-        let Recovered { deaths, tombstones, returned, cleaned } = done;
-        Self { deaths, tombstones, returned, entries_freed: cleaned }
+        let Recovered { deaths, tombstones, requeued, cleaned } = done;
+        Self { deaths, tombstones, requeued, entries_freed: cleaned }
     }
 }
 
@@ -53,10 +53,10 @@ impl BytesQueue<Mpmc> {
             });
         }
         // This process may never have attached.
-        shared.bells().take_part();
+        shared.events().take_part();
         let io = |source| RecoverError::Io { path: shared.path().to_path_buf(), source };
         let lock = shared.recovery_lock().map_err(io)?;
-        match shared.recover(&shared.links(), &lock, None) {
+        match shared.recover(&shared.ring(), &lock, None) {
             Ok(Some(done)) => {
                 shared.end_use();
                 Ok(done.into())
@@ -68,7 +68,7 @@ impl BytesQueue<Mpmc> {
 }
 
 /// Looks for dead participants of a queue of any type, and gives back what they have left: as
-/// [`BytesQueue::recover`], for who looks after a machine and does not know the type.
+/// [`BytesQueue::recover`], for who attempts after a machine and does not know the type.
 ///
 /// An SPSC queue has nothing to recover: whoever attaches next goes on where the dead one stopped.
 ///
@@ -83,16 +83,16 @@ impl BytesQueue<Mpmc> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn recover(name: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
-    let Found { file, checked, .. } = find(name.as_ref(), None).map_err(RecoverError::Open)?;
+    let QueueFile { file, checked, .. } = find(name.as_ref(), None).map_err(RecoverError::Open)?;
     if checked.geometry.order.is_none() {
         return Ok(Recovery::default());
     }
     let (path, needed) = (checked.path.clone(), checked.geometry.lane_offset);
-    let handling = Handling { prefault: false, ..Handling::default() };
-    let shared = Shared::new(&Arc::new(file), checked, &Schema::bytes(), handling)
+    let open_options = OpenOptions { prefault: false, ..OpenOptions::default() };
+    let shared = Shared::new(&Arc::new(file), checked, &Schema::bytes(), open_options)
         .map_err(|source| RecoverError::Open(header_not_mapped(path, needed, source)))?;
     // What nothing proves is not to be moved about.
-    shared.check_boot(handling).map_err(RecoverError::Open)?;
+    shared.check_boot(open_options).map_err(RecoverError::Open)?;
     BytesQueue::<Mpmc>::from_shared(Arc::new(shared)).recover()
 }
 
@@ -104,15 +104,15 @@ impl Shared {
     #[cold]
     pub(super) fn recover(
         &self,
-        links: &Links,
+        ring: &OrderRing,
         lock: &RecoveryLock,
         suspects: Option<&EntrySet>,
     ) -> io::Result<Option<Recovered>> {
-        let leases = KernelLeases::new(self);
-        let done = lock.run(self.file(), self.path(), || links.recover(&leases, suspects))?;
+        let probe = KernelProbe::new(self);
+        let done = lock.run(self.file(), self.path(), || ring.recover(&probe, suspects))?;
         if done.is_some_and(|done| done.deaths > 0) {
-            self.bells().notify_everybody();
+            self.events().notify_all();
         }
-        leases.answered(done)
+        probe.answered(done)
     }
 }

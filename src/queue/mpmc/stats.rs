@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::leases::KernelLeases;
+use super::probe::KernelProbe;
 use crate::error::{DeadLetterFailure, Role};
 use crate::layout::order::EntryRole;
-use crate::links::{Leases, Links};
+use crate::order_ring::{LivenessProbe, OrderRing};
 use crate::queue::BytesQueue;
 use crate::queue::kind::Mpmc;
 use crate::sync::{AtomicU64, Ordering};
@@ -17,14 +17,14 @@ use crate::sync::{AtomicU64, Ordering};
 pub struct Stats {
     /// Messages that were claimed, or committed, and not taken yet. Those that are to come again are not among them.
     pub backlog: u64,
-    /// Messages that were taken and not released yet, or are to be handed out again. What a dead participant holds is
+    /// Messages that were taken and not released yet, or are to be delivered again. What a dead participant holds is
     /// among them until it is recovered.
     pub held: u64,
     /// Messages committed.
     pub sent: u64,
-    /// Messages handed out, redeliveries included.
+    /// Messages delivered, redeliveries included.
     pub received: u64,
-    /// Messages handed out again.
+    /// Messages delivered again.
     pub redelivered: u64,
     /// Messages that were put back.
     pub rejected: u64,
@@ -37,7 +37,7 @@ pub struct Stats {
     /// Positions claimed by participants that died before they committed.
     pub tombstones: u64,
     /// Messages that recoveries took from dead participants.
-    pub returned: u64,
+    pub requeued: u64,
     /// How often a participant could not find out whether others are alive, or not give back what a dead one had left.
     pub recovery_failures: u64,
     /// Messages moved to the dead-letter queue.
@@ -68,9 +68,9 @@ pub struct ParticipantStats {
     pub since: SystemTime,
     /// Messages committed.
     pub sent: u64,
-    /// Messages handed out to it, redeliveries included.
+    /// Messages delivered to it, redeliveries included.
     pub received: u64,
-    /// Messages handed out to it that others had had before.
+    /// Messages delivered to it that others had had before.
     pub redelivered: u64,
     /// How often it found no room.
     pub full: u64,
@@ -105,29 +105,29 @@ impl BytesQueue<Mpmc> {
     /// What has happened since the queue was created, and who takes part.
     pub fn stats(&self) -> Stats {
         let shared = self.shared();
-        collect(&shared.links(), &KernelLeases::new(shared))
+        collect(&shared.ring(), &KernelProbe::new(shared))
     }
 }
 
-fn collect(links: &Links, leases: &impl Leases) -> Stats {
+fn collect(ring: &OrderRing, probe: &impl LivenessProbe) -> Stats {
     let get = |word: &AtomicU64| word.load(Ordering::Relaxed);
-    let rare = &*links.rare;
+    let rare = &*ring.rare;
     let mut stats = Stats {
-        backlog: links.backlog(),
-        held: links.held(),
+        backlog: ring.backlog(),
+        held: ring.held(),
         recoveries: get(&rare.recoveries),
         deaths: get(&rare.deaths),
         tombstones: get(&rare.tombstones),
-        returned: get(&rare.returned),
+        requeued: get(&rare.requeued),
         recovery_failures: get(&rare.recovery_failures),
         dead_letters: get(&rare.dead_letters),
         dead_letters_failed: get(&rare.dead_letters_failed),
         dead_letter_failure: DeadLetterFailure::from_word(get(&rare.letter_failure)),
         ..Stats::default()
     };
-    for (index, entry) in links.entries.iter().enumerate() {
+    for (index, entry) in ring.entries.iter().enumerate() {
         let own = &entry.own;
-        // Saturating, as below: a word that makes no sense must not make anybody panic, nor look like a small number.
+        // Saturating, as below: a word that makes no sense must not cause a panic, nor look like a small number.
         for (sum, counter) in [
             (&mut stats.sent, &own.sent),
             (&mut stats.received, &own.received),
@@ -139,7 +139,7 @@ fn collect(links: &Links, leases: &impl Leases) -> Stats {
         }
         let since = |counter: &AtomicU64, before: &AtomicU64| get(counter).saturating_sub(get(before));
         let before = &entry.before;
-        let word = links.entry_word(index);
+        let word = ring.entry_word(index);
         if word.is_dirty() {
             stats.participants.push(ParticipantStats {
                 entry: index,
@@ -148,7 +148,7 @@ fn collect(links: &Links, leases: &impl Leases) -> Stats {
                     EntryRole::Producer => Role::Producer,
                     EntryRole::Consumer => Role::Consumer,
                 },
-                alive: leases.is_held(index),
+                alive: probe.is_alive(index),
                 pid: get(&entry.pid) as u32,
                 since: SystemTime::UNIX_EPOCH + Duration::from_nanos(get(&entry.since_ns)),
                 sent: since(&own.sent, &before.sent),

@@ -1,4 +1,4 @@
-//! Who rings for whom, where only rings can tell: sleepers also look when their slices end. And for how much room a
+//! Who epoch for whom, where only epoch can tell: sleepers also look when their slices end. And for how much room a
 //! producer waits.
 
 use std::cell::Cell;
@@ -9,25 +9,25 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::{Pid, gettid};
 
-use super::member::Member;
+use super::participant::Participant;
 use super::sender::MpmcSender;
 use crate::error::{RecvError, SendError};
 use crate::lane::Refusal;
 use crate::layout::order::EntryRole;
-use crate::links::{FrameRef, Guess};
-use crate::park::Bell;
+use crate::order_ring::{CursorGuess, FrameRef};
+use crate::park::EventCount;
 use crate::queue::kind::{Mpmc, Receiver as _, Sender as _};
-use crate::queue::producer::PATIENCE;
+use crate::queue::producer::AMPLE_ROOM_WAIT;
 use crate::queue::{BytesConsumer, BytesQueue, Options};
-use crate::wait::{Until, Wait, is_about_to_sleep};
+use crate::wait::{Until, WaitStrategy, is_before_park};
 
 #[test]
 fn room_is_ample_when_a_quarter_has_come_back() {
     let positions = |sender: &MpmcSender| sender.has_ample_positions();
     let room = |sender: &MpmcSender| sender.has_ample_room();
     for (options, is_ample) in [
-        (Options::new().links(16), &positions as &dyn Fn(&_) -> _),
-        (Options::new().links(1 << 12).capacity(1 << 16), &room),
+        (Options::new().max_messages(16), &positions as &dyn Fn(&_) -> _),
+        (Options::new().max_messages(1 << 12).ring_bytes(1 << 16), &room),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let queue = create(dir.path(), &options);
@@ -62,14 +62,14 @@ fn patience_ends() {
     let mut producer = queue.producer().unwrap();
     let in_a_minute = Until::after(Duration::from_secs(60));
     let soon = Until::after(Duration::from_micros(100));
-    for (style, until, is_patient) in [
-        (Wait::Spin, Until::Forever, true),
-        (Wait::Spin, in_a_minute, true),
-        (Wait::Spin, soon, false),
-        (Wait::SpinThenPark, Until::Forever, true),
-        (Wait::Park, Until::Forever, false),
+    for (wait_config, until, is_patient) in [
+        (WaitStrategy::Spin, Until::Forever, true),
+        (WaitStrategy::Spin, in_a_minute, true),
+        (WaitStrategy::Spin, soon, false),
+        (WaitStrategy::SpinThenPark, Until::Forever, true),
+        (WaitStrategy::Park, Until::Forever, false),
     ] {
-        producer.set_wait(style);
+        producer.set_wait_strategy(wait_config);
         let asked = Cell::new(0);
         let is_ample = |_: &MpmcSender| {
             asked.set(asked.get() + 1);
@@ -77,22 +77,22 @@ fn patience_ends() {
         };
         let began = Instant::now();
         producer.wait(1, until, is_ample, |_, _| Ok(())).unwrap();
-        assert_eq!(asked.get() > 0, is_patient, "{style:?}");
+        assert_eq!(asked.get() > 0, is_patient, "{wait_config:?}");
         // It may sleep before.
-        assert!(!is_patient || style != Wait::Spin || began.elapsed() > PATIENCE);
+        assert!(!is_patient || wait_config != WaitStrategy::Spin || began.elapsed() > AMPLE_ROOM_WAIT);
     }
 }
 
-/// Whoever has run out of time looks closely once more: it may have been away meanwhile.
+/// Whoever has run out of time attempts closely once more: it may have been away meanwhile.
 #[test]
-fn the_last_look_comes_after_the_end() {
+fn the_last_attempt_comes_after_the_timeout() {
     let dir = tempfile::tempdir().unwrap();
     let queue = create(dir.path(), &Options::new());
     let mut producer = queue.producer().unwrap();
-    producer.set_wait(Wait::Spin);
+    producer.set_wait_strategy(WaitStrategy::Spin);
     let until = Until::after(Duration::from_millis(2));
     let closely =
-        |_: &mut MpmcSender, looks| if is_about_to_sleep(looks) { Ok(()) } else { Err(Refusal::Full) };
+        |_: &mut MpmcSender, attempts| if is_before_park(attempts) { Ok(()) } else { Err(Refusal::Full) };
     producer.wait(1, until, |_| false, closely).unwrap();
     let never = |_: &mut MpmcSender, _| Err::<(), _>(Refusal::Full);
     assert!(matches!(producer.wait(1, until, |_| false, never), Err(SendError::Timeout)));
@@ -104,22 +104,22 @@ fn create(directory: &Path, options: &Options) -> BytesQueue<Mpmc> {
     unsafe { BytesQueue::create_with(directory.join("q"), options) }.unwrap()
 }
 
-/// Receives once, asleep, and holds the message until all have one and the rings were counted: whoever leaves rings as well.
+/// ConsumerHandle once, asleep, and holds the message until all have one and the epoch were counted: whoever leaves epoch as well.
 fn receive(consumer: BytesConsumer<Mpmc>, threads: &Sender<Pid>, taken: &Barrier) {
-    consumer.set_wait(Wait::Park);
+    consumer.set_wait_strategy(WaitStrategy::Park);
     threads.send(gettid()).unwrap();
     let _frame = consumer.recv().unwrap();
     taken.wait();
     taken.wait();
 }
 
-/// Waits until the threads sleep at `bell` as it is now.
-fn wait_until_asleep(threads: &[Pid], bell: &Bell) {
+/// Waits until the threads sleep at `eventcount` as it is now.
+fn wait_until_asleep(threads: &[Pid], event: &EventCount) {
     let sleeps = |thread: &Pid| {
         let call = std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).unwrap();
         let words: Vec<_> = call.split(' ').collect();
         let is_futex = words[0].parse() == Ok(libc::SYS_futex);
-        is_futex && words[3] == format!("{:#x}", bell.rings())
+        is_futex && words[3] == format!("{:#x}", event.epoch())
     };
     while !threads.iter().all(sleeps) {
         std::thread::yield_now();
@@ -127,16 +127,16 @@ fn wait_until_asleep(threads: &[Pid], bell: &Bell) {
 }
 
 /// Two consumers sleep. The second message is committed before the first, so that whoever is woken for it cannot take it.
-/// Returns how often the bell is rung for the first.
-fn rings_for_two() -> u32 {
+/// Returns how often the eventcount is notified for the first.
+fn notifications_for_two() -> u32 {
     let dir = tempfile::tempdir().unwrap();
     let queue = create(dir.path(), &Options::new());
-    let bell = &queue.shared().bells().messages;
+    let event = &queue.shared().events().messages;
     // Its lane stays ready, and its entry is the first to be taken again.
     drop(MpmcSender::attach(Arc::clone(queue.shared())).unwrap());
-    let claimer = Member::attach(Arc::clone(queue.shared()), EntryRole::Producer).unwrap();
+    let claimer = Participant::attach(Arc::clone(queue.shared()), EntryRole::Producer).unwrap();
     let mut producer = queue.producer().unwrap();
-    let first = claimer.links.claim(claimer.me, &Guess::at_tail(&claimer.links), 1, 1).unwrap().first;
+    let first = claimer.ring.claim(claimer.me, &CursorGuess::at_tail(&claimer.ring), 1, 1).unwrap().first;
     let (sender, receiver) = channel();
     let taken = Barrier::new(3);
     std::thread::scope(|scope| {
@@ -145,68 +145,71 @@ fn rings_for_two() -> u32 {
             scope.spawn(|| receive(consumer, &sender, &taken));
         }
         let threads = [receiver.recv().unwrap(), receiver.recv().unwrap()];
-        wait_until_asleep(&threads, bell);
+        wait_until_asleep(&threads, event);
         producer.try_send(b"second").unwrap();
-        wait_until_asleep(&threads, bell);
-        let before = bell.rings();
-        claimer.links.commit_run(first, [FrameRef { lane: claimer.me, offset: 0, len: 0 }].into_iter());
-        bell.notify(1);
+        wait_until_asleep(&threads, event);
+        let before = event.epoch();
+        claimer.ring.commit_run(first, [FrameRef { lane: claimer.me, offset: 0, len: 0 }].into_iter());
+        event.notify(1);
         taken.wait();
-        let rings = bell.rings() - before;
+        let epoch = event.epoch() - before;
         taken.wait();
-        rings
+        epoch
     })
 }
 
 #[test]
-fn a_ring_is_passed_on_for_what_could_not_be_taken() {
+fn a_wake_is_passed_on_for_what_could_not_be_taken() {
     // If a slice ends at the wrong moment both are awake, and there is nothing to pass on.
-    assert!((0..50).any(|_| rings_for_two() == 2));
+    assert!((0..50).any(|_| notifications_for_two() == 2));
 }
 
 #[test]
-fn letters_ring_for_who_waits_for_them() {
+fn dead_letters_wake_their_consumers() {
     let dir = tempfile::tempdir().unwrap();
     let queue = create(dir.path(), &Options::new().max_redeliveries(1));
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
-    let mut bury = || {
+    let mut dead_letter = || {
         producer.try_send(b"unwanted").unwrap();
         (0..2).for_each(|_| consumer.try_recv().unwrap().reject());
-        assert!(consumer.try_recv().is_err(), "it is buried");
+        assert!(consumer.try_recv().is_err(), "it is moved");
     };
-    bury();
+    dead_letter();
     let letters = queue.dead_letters().unwrap();
-    let bell = &letters.shared().bells().messages;
+    let event = &letters.shared().events().messages;
     let reader = letters.consumer().unwrap();
     drop(reader.try_recv().unwrap());
     let (sender, receiver) = channel();
     let taken = Barrier::new(2);
     std::thread::scope(|scope| {
         scope.spawn(|| receive(reader, &sender, &taken));
-        wait_until_asleep(&[receiver.recv().unwrap()], bell);
-        let before = bell.rings();
-        bury();
+        wait_until_asleep(&[receiver.recv().unwrap()], event);
+        let before = event.epoch();
+        dead_letter();
         taken.wait();
-        let rings = bell.rings() - before;
+        let epoch = event.epoch() - before;
         taken.wait();
-        assert_eq!(rings, 1);
+        assert_eq!(epoch, 1);
     });
 }
 
 /// The good frames of a run are received, and then it is said that one among them was lost.
 #[test]
-fn a_damaged_frame_among_good_ones_is_told_of() {
+fn a_corrupted_frame_in_a_batch_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let queue = create(dir.path(), &Options::new());
     drop(MpmcSender::attach(Arc::clone(queue.shared())).unwrap());
-    let claimer = Member::attach(Arc::clone(queue.shared()), EntryRole::Producer).unwrap();
+    let claimer = Participant::attach(Arc::clone(queue.shared()), EntryRole::Producer).unwrap();
     let consumer = queue.consumer().unwrap();
-    let first = claimer.links.claim(claimer.me, &Guess::at_tail(&claimer.links), 3, 3).unwrap().first;
+    let first = claimer.ring.claim(claimer.me, &CursorGuess::at_tail(&claimer.ring), 3, 3).unwrap().first;
     let frame = |len| FrameRef { lane: claimer.me, offset: 0, len };
-    claimer.links.commit_run(first, [frame(0), frame(1 << 26), frame(0)].into_iter());
+    claimer.ring.commit_run(first, [frame(0), frame(1 << 26), frame(0)].into_iter());
     assert_eq!(consumer.try_recv_many(3).unwrap().len(), 2);
     let error = consumer.try_recv_many(3).unwrap_err();
-    assert!(matches!(&error, RecvError::Damaged(damage) if damage.position == first + 1), "{error:?}");
+    assert!(
+        matches!(&error, RecvError::Corrupted(corruption) if corruption.position == first + 1),
+        "{error:?}"
+    );
     assert!(matches!(consumer.try_recv_many(3), Err(RecvError::Empty)));
 }
 
@@ -215,7 +218,7 @@ fn a_damaged_frame_among_good_ones_is_told_of() {
 #[test]
 fn a_recovery_that_was_another_s_is_no_cause_later() {
     let dir = tempfile::tempdir().unwrap();
-    let queue = create(dir.path(), &Options::new().links(16));
+    let queue = create(dir.path(), &Options::new().max_messages(16));
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     producer.sender().trouble().unwrap().note_busy();
     consumer.receiver().trouble().unwrap().note_busy();

@@ -5,7 +5,7 @@
 //! Those who hold frames ([`Watched`] knows which positions may be held), or have taken and not marked one; each look goes on where
 //! the last one stopped. The others, who keep nothing from anybody but their entry, are asked in turn, a few at a time.
 //! So the time until a dead consumer's frames come again depends on how many consumers hold frames, not on how many participants there
-//! are. What a dead *producer* has left stands in the way of all, and is found there ([`super::blockage`]).
+//! are. What a dead *producer* has left stands in the way of all, and is found there ([`super::stall`]).
 //!
 //! # How often
 //!
@@ -19,29 +19,29 @@ use std::cell::Cell;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::member::Member;
+use super::participant::Participant;
 use super::recovery::ASKING;
 use crate::layout::order::EntryRole;
-use crate::links::{EntrySet, Leases, Links, Unsettled, Watched};
+use crate::order_ring::{EntrySet, LivenessProbe, OrderRing, Unsettled, Watched};
 use crate::sync::Ordering;
 
 /// The first sleep of an idle consumer that nobody else relieves.
 const WATCH: Duration = Duration::from_millis(10);
 /// A sleep in any case, where there are other consumers ...
-const LEAST_LIMIT: Duration = Duration::from_millis(15);
+const MIN_LIMIT: Duration = Duration::from_millis(15);
 /// ... longer by so much for each of them ...
 const FOR_EACH: Duration = Duration::from_micros(2500);
 /// ... and where there are none.
 const MOST: Duration = Duration::from_millis(100);
 
-/// Between two looks, whoever takes them.
+/// Between two attempts, whoever takes them.
 const INTERVAL: Duration = Duration::from_millis(1);
 /// How long one look asks about those who hold something; about one at least.
 const FOR_HOLDERS: Duration = Duration::from_micros(50);
 /// The same, about others.
 const FOR_OTHERS: Duration = Duration::from_micros(5);
 /// Other entries whose words are read in one look, at most.
-const MOST_OTHERS: usize = 64;
+const MAX_OTHERS: usize = 64;
 
 /// What one consumer knows of the others.
 pub(super) struct Watch {
@@ -57,11 +57,11 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(links: &Links) -> Self {
-        let is_consumer = |index: &usize| Self::is_consumer(links, *index);
-        let consumers = (0..links.entries.len()).filter(is_consumer).count();
+    pub(super) fn new(ring: &OrderRing) -> Self {
+        let is_consumer = |index: &usize| Self::is_consumer(ring, *index);
+        let consumers = (0..ring.entries.len()).filter(is_consumer).count();
         Self {
-            held: Watched::new(links),
+            held: Watched::new(ring),
             taken: Cell::new(None),
             counted: Cell::new(0),
             consumers: Cell::new(consumers),
@@ -70,8 +70,8 @@ impl Watch {
         }
     }
 
-    fn is_consumer(links: &Links, index: usize) -> bool {
-        let word = links.entry_word(index);
+    fn is_consumer(ring: &OrderRing, index: usize) -> bool {
+        let word = ring.entry_word(index);
         word.is_dirty() && word.role() == EntryRole::Consumer
     }
 
@@ -80,60 +80,62 @@ impl Watch {
         self.slice.get()
     }
 
-    fn most_slice(&self) -> Duration {
+    fn max_sleep(&self) -> Duration {
         match self.consumers.get() {
             0 | 1 => MOST,
-            consumers => (FOR_EACH * consumers as u32).clamp(LEAST_LIMIT, MOST),
+            consumers => (FOR_EACH * consumers as u32).clamp(MIN_LIMIT, MOST),
         }
     }
 
     /// Looks, unless another consumer has just done so; recovers from those that are dead. What does not work is noted as the
     /// participant's trouble.
     #[cold]
-    pub(super) fn look(&self, member: &Member) {
-        let links = &member.links;
-        match self.is_due(links) {
+    pub(super) fn attempt(&self, participant: &Participant) {
+        let ring = &participant.ring;
+        match self.is_due(ring) {
             Ok(true) => {}
             Ok(false) => return,
-            Err(source) => return member.trouble().note(member.shared(), "asking for the time", source),
+            Err(source) => {
+                return participant.trouble().note(participant.shared(), "asking for the time", source);
+            }
         }
-        let (leases, mut dead) = (member.leases(), EntrySet::EMPTY);
-        self.ask_holders(member, &leases, &mut dead);
-        self.ask_others(member, &leases, &mut dead);
-        if let Err(source) = leases.answered(()) {
-            member.trouble().note(member.shared(), ASKING, source);
+        let (probe, mut dead) = (participant.probe(), EntrySet::EMPTY);
+        self.ask_holders(participant, &probe, &mut dead);
+        self.ask_others(participant, &probe, &mut dead);
+        if let Err(source) = probe.answered(()) {
+            participant.trouble().note(participant.shared(), ASKING, source);
         } else if dead.is_empty() {
-            member.trouble().clear();
+            participant.trouble().clear();
         }
         if !dead.is_empty() {
-            member.recover_from(&dead);
+            participant.recover_from(&dead);
         }
     }
 
     /// Whether it is this consumer's turn; sets how long it may sleep then.
-    fn is_due(&self, links: &Links) -> io::Result<bool> {
+    fn is_due(&self, ring: &OrderRing) -> io::Result<bool> {
         let now = monotonic_ns()?;
-        let stamp = &links.rare.look_around;
+        let stamp = &ring.rare.scan_for_dead_peers;
         let last = stamp.load(Ordering::Relaxed);
         // A stamp from the future comes from another clock (a container's): it counts as old.
         let age = now.checked_sub(last).map_or(MOST, Duration::from_nanos);
         let is_relieved = age < WATCH;
         let longer = if is_relieved { self.slice.get() * 2 } else { WATCH };
-        let most = self.most_slice();
+        let most = self.max_sleep();
         self.slice.set(if self.consumers.get() <= 1 { most } else { longer.min(most) });
         let is_turn = |()| stamp.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         Ok(age >= INTERVAL && is_turn(()))
     }
 
-    fn ask_holders(&self, member: &Member, leases: &impl Leases, dead: &mut EntrySet) {
-        let (links, begin) = (&member.links, Instant::now());
+    fn ask_holders(&self, participant: &Participant, probe: &impl LivenessProbe, dead: &mut EntrySet) {
+        let (ring, begin) = (&participant.ring, Instant::now());
         let (mut asked, mut turn) = (EntrySet::EMPTY, Turn::of(self.taken.get()));
         // It knows that it lives.
-        asked.insert(member.me);
-        self.held.look(links, |found| {
+        asked.insert(participant.me);
+        self.held.scan(ring, |found| {
             match found {
-                Unsettled::Held(owner) if owner < links.entries.len() && asked.insert(owner) => {
-                    if !leases.is_held(owner) {
+                Unsettled::Held(owner) if owner < ring.entries.len() && asked.insert(owner) => {
+                    if !probe.is_alive(owner) {
                         dead.insert(owner);
                     }
                     begin.elapsed() < FOR_HOLDERS
@@ -141,7 +143,7 @@ impl Watch {
                 Unsettled::Held(_) => true,
                 // A moment later it is marked, as a rule.
                 Unsettled::Taken(position) if turn.is_now(position) => {
-                    links.blocked(position, leases, dead);
+                    ring.blocked(position, probe, dead);
                     begin.elapsed() < FOR_HOLDERS
                 }
                 Unsettled::Taken(_) => true,
@@ -151,18 +153,18 @@ impl Watch {
     }
 
     /// A few entries, whatever their owners do; and how many of them are consumers.
-    fn ask_others(&self, member: &Member, leases: &impl Leases, dead: &mut EntrySet) {
-        let (links, begin) = (&member.links, Instant::now());
-        let count = links.entries.len();
-        for _ in 0..count.min(MOST_OTHERS) {
+    fn ask_others(&self, participant: &Participant, probe: &impl LivenessProbe, dead: &mut EntrySet) {
+        let (ring, begin) = (&participant.ring, Instant::now());
+        let count = ring.entries.len();
+        for _ in 0..count.min(MAX_OTHERS) {
             let index = self.next.get() % count;
-            self.counted.set(self.counted.get() + usize::from(Self::is_consumer(links, index)));
+            self.counted.set(self.counted.get() + usize::from(Self::is_consumer(ring, index)));
             self.next.set(index + 1);
             if index + 1 == count {
                 self.consumers.set(self.counted.take());
             }
-            if index != member.me && links.entry_word(index).is_dirty() {
-                if !leases.is_held(index) {
+            if index != participant.me && ring.entry_word(index).is_dirty() {
+                if !probe.is_alive(index) {
                     dead.insert(index);
                 }
                 if begin.elapsed() >= FOR_OTHERS {

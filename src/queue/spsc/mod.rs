@@ -56,6 +56,6 @@ impl Engine for Spsc {
         shared.geometry().capacity.saturating_sub(used)
     }
 
-    /// The flag beside the bell is all there is: the producer looks at it before each message.
+    /// The flag beside the eventcount is all there is: the producer attempts at it before each message.
     fn close(_shared: &Shared) {}
 }

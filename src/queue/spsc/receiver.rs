@@ -4,40 +4,40 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use super::attach::Attached;
+use super::attach::TakenRole;
 use crate::error::{AttachError, Role};
 use crate::lane::done::Done;
-use crate::lane::{Damage, Reader, Span, TakenFrame, TakenRun};
+use crate::lane::{Corruption, LaneReader, Span, SpscFrame, SpscRun};
 use crate::layout;
 use crate::park::barrier;
 use crate::queue::Shared;
-use crate::queue::bells::Bells;
 use crate::queue::boot::Stay;
-use crate::queue::kind::{Keeper, Receiver};
+use crate::queue::events::QueueEvents;
+use crate::queue::kind::{FrameStore, Receiver};
 use crate::shm::fork::ForkGuard;
 use crate::sync::{Ordering, fence};
 
-/// Its own keeper, and not `Sync`: frames stay in the thread of their consumer.
+/// Its own store, and not `Sync`: frames stay in the thread of their consumer.
 pub(crate) struct SpscReceiver {
-    reader: Reader,
+    reader: LaneReader,
     guard: ForkGuard,
     /// Kept between batches, so that steady traffic allocates nothing.
     spans: Cell<Vec<Span>>,
-    bells: Bells,
+    events: QueueEvents,
     /// So late that everything above is gone when a successor may attach ...
     _stay: Stay,
-    /// ... and before the queue, whose last owner removes it if no lease is left.
+    /// ... and before the queue, whose last owner removes it if no liveness lock is left.
     shared: Arc<Shared>,
 }
 
 impl SpscReceiver {
     pub(super) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
-        let Attached { memory, cursors, stay } = shared.attach(Role::Consumer)?;
+        let TakenRole { memory, cursors, stay } = shared.attach(Role::Consumer)?;
         let done = Done::new(shared.many_words(layout::DONE_OFFSET, layout::DONE_RANGES));
-        let reader = Reader::attach(memory, cursors, done, shared.geometry())
-            .map_err(|damage| AttachError::Damaged(shared.damaged(damage)))?;
-        let (guard, bells) = (shared.guard(), shared.bells().clone());
-        Ok(Self { reader, guard, spans: Cell::default(), bells, shared, _stay: stay })
+        let reader = LaneReader::attach(memory, cursors, done, shared.geometry())
+            .map_err(|corruption| AttachError::Corrupted(shared.corrupted(corruption)))?;
+        let (guard, events) = (shared.guard(), shared.events().clone());
+        Ok(Self { reader, guard, spans: Cell::default(), events, shared, _stay: stay })
     }
 }
 
@@ -50,25 +50,25 @@ impl Drop for SpscReceiver {
 }
 
 impl SpscReceiver {
-    // Never inlined: see `Ledger::release_quickly`.
+    // Never inlined: see `ReleaseTracker::release_in_order`.
     #[cold]
     #[inline(never)]
-    fn release_slowly(&self, taken: TakenFrame) {
+    fn release_slowly(&self, taken: SpscFrame) {
         if self.reader.release(taken) {
-            self.bells.room.notify_all();
+            self.events.room.notify_all();
         }
     }
 
     #[cold]
     #[inline(never)]
     fn wake_producer(&self) {
-        self.bells.room.notify_all();
+        self.events.room.notify_all();
     }
 
     /// Sees to it that a producer that waits for room knows of all there is, when there is nothing to take.
     #[inline(always)]
-    fn or_idle<R>(&self, found: Result<Option<R>, Damage>) -> Result<Option<R>, Damage> {
-        if matches!(found, Ok(None)) && self.reader.idle() {
+    fn or_flush<R>(&self, found: Result<Option<R>, Corruption>) -> Result<Option<R>, Corruption> {
+        if matches!(found, Ok(None)) && self.reader.flush_released() {
             self.wake_producer();
         }
         found
@@ -76,42 +76,42 @@ impl SpscReceiver {
 }
 
 // SAFETY: the reader steps over each frame that it hands out, and hands one out again only after it was rejected; the
-// lease keeps every other reader away.
+// liveness lock keeps every other reader away.
 unsafe impl Receiver for SpscReceiver {
-    type Keeper = Self;
+    type FrameStore = Self;
 
     #[inline(always)]
-    fn keeper(&self) -> &Self {
+    fn store(&self) -> &Self {
         self
     }
 
     #[inline(always)]
-    fn take(&self) -> Result<Option<TakenFrame>, Damage> {
-        self.or_idle(self.reader.take())
+    fn take(&self) -> Result<Option<SpscFrame>, Corruption> {
+        self.or_flush(self.reader.take())
     }
 
     #[inline(always)]
-    fn take_patiently(&self, _looks: u64) -> Result<Option<TakenFrame>, Damage> {
+    fn take_waiting(&self, _attempts: u64) -> Result<Option<SpscFrame>, Corruption> {
         self.take()
     }
 
-    fn may_take(&self, _looks: u64) -> Result<bool, Damage> {
-        let found = self.reader.may_take()?.then_some(());
-        self.or_idle(Ok(found)).map(|found| found.is_some())
+    fn can_take(&self, _attempts: u64) -> Result<bool, Corruption> {
+        let found = self.reader.can_take()?.then_some(());
+        self.or_flush(Ok(found)).map(|found| found.is_some())
     }
 
     #[inline(always)]
-    fn take_many(&self, max: usize, spans: &mut Vec<Span>) -> Result<Option<TakenRun>, Damage> {
-        self.or_idle(self.reader.take_many(max, spans))
+    fn take_many(&self, max: usize, spans: &mut Vec<Span>) -> Result<Option<SpscRun>, Corruption> {
+        self.or_flush(self.reader.take_many(max, spans))
     }
 
     #[inline(always)]
-    fn take_many_patiently(
+    fn take_many_waiting(
         &self,
         max: usize,
         spans: &mut Vec<Span>,
-        _looks: u64,
-    ) -> Result<Option<TakenRun>, Damage> {
+        _attempts: u64,
+    ) -> Result<Option<SpscRun>, Corruption> {
         self.take_many(max, spans)
     }
 
@@ -140,7 +140,7 @@ unsafe impl Receiver for SpscReceiver {
         self.reader.waiting()
     }
 
-    fn is_held_up(&self) -> bool {
+    fn is_blocked(&self) -> bool {
         false
     }
 
@@ -151,17 +151,17 @@ unsafe impl Receiver for SpscReceiver {
 
 impl SpscReceiver {
     /// The frames of a run that is out.
-    pub(super) fn frames_of(&self, run: TakenRun) -> impl Iterator<Item = TakenFrame> + '_ {
+    pub(super) fn frames_of(&self, run: SpscRun) -> impl Iterator<Item = SpscFrame> + '_ {
         self.reader.frames(run)
     }
 }
 
 // SAFETY: the reader checked that each payload lies in the ring, which is mapped as long as it lives. The producer does
-// not write to frames that are out, by the lane protocol and the contract of opening the file.
-unsafe impl Keeper for SpscReceiver {
-    type Taken = TakenFrame;
-    type Stub = TakenFrame;
-    type Run = TakenRun;
+// not write to frames in flight, by the lane protocol and the contract of opening the file.
+unsafe impl FrameStore for SpscReceiver {
+    type Taken = SpscFrame;
+    type RejectToken = SpscFrame;
+    type Run = SpscRun;
     type Span = Span;
 
     #[inline(always)]
@@ -170,8 +170,8 @@ unsafe impl Keeper for SpscReceiver {
     }
 
     #[inline(always)]
-    fn bells(&self) -> &Bells {
-        &self.bells
+    fn events(&self) -> &QueueEvents {
+        &self.events
     }
 
     #[inline(always)]
@@ -180,74 +180,74 @@ unsafe impl Keeper for SpscReceiver {
     }
 
     #[inline(always)]
-    fn bytes(&self, taken: TakenFrame) -> (*const u8, usize) {
+    fn bytes(&self, taken: SpscFrame) -> (*const u8, usize) {
         (self.reader.payload(taken.offset), taken.len)
     }
 
     #[inline(always)]
-    fn size(taken: TakenFrame) -> u64 {
+    fn size(taken: SpscFrame) -> u64 {
         taken.end - taken.start
     }
 
     #[inline(always)]
-    fn release(&self, taken: TakenFrame) {
-        if !self.reader.release_quickly(taken) {
+    fn release(&self, taken: SpscFrame) {
+        if !self.reader.release_in_order(taken) {
             self.release_slowly(taken);
         }
     }
 
     #[inline(always)]
-    fn stub(taken: TakenFrame) -> TakenFrame {
+    fn reject_token(taken: SpscFrame) -> SpscFrame {
         taken
     }
 
-    fn reject(&self, stub: TakenFrame) {
-        self.reader.reject(stub);
+    fn reject(&self, reject_token: SpscFrame) {
+        self.reader.reject(reject_token);
     }
 
-    fn put_back(&self, stub: TakenFrame) {
-        self.reader.put_back(stub);
+    fn put_back(&self, reject_token: SpscFrame) {
+        self.reader.put_back(reject_token);
     }
 
-    fn position(taken: TakenFrame) -> u64 {
+    fn position(taken: SpscFrame) -> u64 {
         taken.start
     }
 
-    fn redeliveries(&self, taken: TakenFrame) -> u64 {
+    fn redeliveries(&self, taken: SpscFrame) -> u64 {
         self.reader.redeliveries(&taken)
     }
 
     #[inline(always)]
-    fn run_len(run: TakenRun) -> usize {
+    fn run_len(run: SpscRun) -> usize {
         run.count
     }
 
     #[inline(always)]
-    fn run_size(run: TakenRun) -> u64 {
+    fn run_size(run: SpscRun) -> u64 {
         (run.end - run.start) / run.count as u64
     }
 
     #[inline(always)]
     fn run_bytes<'a>(
         &'a self,
-        run: TakenRun,
+        run: SpscRun,
         spans: &'a [Span],
     ) -> impl Iterator<Item = (*const u8, usize)> + 'a {
         self.reader.payloads(run, spans).map(|span| (self.reader.payload(span.offset), span.len))
     }
 
-    fn run_redeliveries<'a>(&'a self, run: TakenRun, _spans: &'a [Span]) -> impl Iterator<Item = u64> + 'a {
+    fn run_redeliveries<'a>(&'a self, run: SpscRun, _spans: &'a [Span]) -> impl Iterator<Item = u64> + 'a {
         self.reader.frames(run).map(|frame| self.reader.redeliveries(&frame))
     }
 
     #[inline(always)]
-    fn release_run(&self, run: TakenRun, _spans: &[Span]) {
+    fn release_run(&self, run: SpscRun, _spans: &[Span]) {
         if self.reader.release_run(run) {
             self.wake_producer();
         }
     }
 
-    fn reject_run(&self, run: TakenRun, _spans: &[Span], seen: usize) {
+    fn reject_run(&self, run: SpscRun, _spans: &[Span], seen: usize) {
         for (at, frame) in self.reader.frames(run).enumerate() {
             if at < seen {
                 self.reader.reject(frame);

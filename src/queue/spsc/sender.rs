@@ -4,31 +4,31 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::attach::Attached;
+use super::attach::TakenRole;
 use crate::error::{AttachError, Role};
-use crate::lane::{Refusal, Room, Slot, Staged, Writer};
+use crate::lane::{LaneWriter, Refusal, Reserved, Room, Staged};
 use crate::prefetch;
 use crate::queue::Shared;
 use crate::queue::boot::Stay;
 use crate::queue::kind::Sender;
 use crate::shm::fork::ForkGuard;
-use crate::wait::{is_about_to_sleep, is_closer_look};
+use crate::wait::{is_before_park, is_exact};
 
 /// While a producer waits for room, one attempt in this number reads the consumer's exact cursor: each read takes the
 /// line away from the consumer, which stores there for every message.
-const LOOKS_PER_EXACT: u64 = 32;
+const ATTEMPTS_PER_EXACT: u64 = 32;
 
 /// Frames of so many bytes have their lines asked for when there is room for them, and the next page: whoever fills one
 /// front to back would wait for a few at a time. Not in batches: there it took a tenth more time at 256 bytes. MPMC asks
 /// further ahead, since its claims wait for all of a frame.
-const ASKED: RangeInclusive<usize> = 129..=prefetch::MOST_ASKED;
+const PREFETCHED_SIZES: RangeInclusive<usize> = 129..=prefetch::MAX_PREFETCHED_COPY;
 
 pub(crate) struct SpscSender {
-    writer: Writer,
+    writer: LaneWriter,
     guard: ForkGuard,
     /// So late that everything above is gone when a successor may attach ...
     _stay: Stay,
-    /// ... and before the queue, whose last owner removes it if no lease is left.
+    /// ... and before the queue, whose last owner removes it if no liveness lock is left.
     shared: Arc<Shared>,
 }
 
@@ -40,15 +40,15 @@ pub(crate) struct SpscStaged {
 
 impl SpscSender {
     pub(super) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
-        let Attached { memory, cursors, stay } = shared.attach(Role::Producer)?;
-        let writer = Writer::attach(memory, cursors, shared.geometry())
-            .map_err(|damage| AttachError::Damaged(shared.damaged(damage)))?;
+        let TakenRole { memory, cursors, stay } = shared.attach(Role::Producer)?;
+        let writer = LaneWriter::attach(memory, cursors, shared.geometry())
+            .map_err(|corruption| AttachError::Corrupted(shared.corrupted(corruption)))?;
         Ok(Self { writer, guard: shared.guard(), shared, _stay: stay })
     }
 }
 
 // SAFETY: the writer finds room in the ring, which is mapped for writing as long as it lives, and of a file, so that its
-// bytes are initialised. The lane protocol keeps the reader away from what is not committed, and the lease every other
+// bytes are initialised. The lane protocol keeps the reader away from what is not committed, and the liveness lock every other
 // writer. Room behind staged frames begins where they end, and ends before the reader's oldest frame.
 unsafe impl Sender for SpscSender {
     type Staged = SpscStaged;
@@ -64,21 +64,21 @@ unsafe impl Sender for SpscSender {
     }
 
     #[inline(always)]
-    fn reserve(&mut self, len: usize) -> Result<Slot, Refusal> {
-        let slot = self.writer.reserve(len)?;
-        if ASKED.contains(&len) {
-            prefetch::all_to_write(self.writer.payload(slot), len);
-            prefetch::next_page_to_write(self.writer.payload(slot), len);
+    fn reserve(&mut self, len: usize) -> Result<Reserved, Refusal> {
+        let reserved = self.writer.reserve(len)?;
+        if PREFETCHED_SIZES.contains(&len) {
+            prefetch::all_to_write(self.writer.payload(reserved), len);
+            prefetch::next_page_to_write(self.writer.payload(reserved), len);
         }
-        Ok(slot)
+        Ok(reserved)
     }
 
-    fn reserve_patiently(&mut self, len: usize, looks: u64) -> Result<Slot, Refusal> {
-        if is_about_to_sleep(looks) {
-            // The last look but for those after sleeps: nobody rings again for what it overlooks.
+    fn reserve_waiting(&mut self, len: usize, attempts: u64) -> Result<Reserved, Refusal> {
+        if is_before_park(attempts) {
+            // The last look but for those after sleeps: nobody epoch again for what it overlooks.
             self.writer.reserve(len)
         } else {
-            self.writer.reserve_patiently(len, is_closer_look(looks, LOOKS_PER_EXACT))
+            self.writer.reserve_waiting(len, is_exact(attempts, ATTEMPTS_PER_EXACT))
         }
     }
 
@@ -89,13 +89,13 @@ unsafe impl Sender for SpscSender {
 
     /// Room is all that a frame needs.
     #[inline(always)]
-    fn commit(&mut self, slot: Slot, len: usize) -> Result<(), Refusal> {
-        self.writer.commit(slot, len);
+    fn commit(&mut self, reserved: Reserved, len: usize) -> Result<(), Refusal> {
+        self.writer.commit(reserved, len);
         Ok(())
     }
 
-    fn commit_patiently(&mut self, slot: Slot, len: usize, _looks: u64) -> Result<(), Refusal> {
-        self.commit(slot, len)
+    fn commit_waiting(&mut self, reserved: Reserved, len: usize, _attempts: u64) -> Result<(), Refusal> {
+        self.commit(reserved, len)
     }
 
     #[inline(always)]
@@ -109,20 +109,20 @@ unsafe impl Sender for SpscSender {
     }
 
     #[inline(always)]
-    fn reserve_behind(&mut self, staged: &SpscStaged, len: usize) -> Result<Slot, Refusal> {
-        self.writer.reserve_behind(&staged.frames, len)
+    fn reserve_after(&mut self, staged: &SpscStaged, len: usize) -> Result<Reserved, Refusal> {
+        self.writer.reserve_after(&staged.frames, len)
     }
 
     #[inline(always)]
-    fn contiguous_behind(&mut self, staged: &SpscStaged) -> Room {
-        self.writer.contiguous_behind(&staged.frames)
+    fn contiguous_after(&mut self, staged: &SpscStaged) -> Room {
+        self.writer.contiguous_after(&staged.frames)
     }
 
     #[inline(always)]
-    fn stage(&mut self, staged: &mut SpscStaged, slot: Slot, len: usize) {
+    fn stage(&mut self, staged: &mut SpscStaged, reserved: Reserved, len: usize) {
         // First, which lets the compiler look at the framing once for this frame and the next.
         staged.count += 1;
-        self.writer.stage(&mut staged.frames, slot, len);
+        self.writer.stage(&mut staged.frames, reserved, len);
     }
 
     /// One store commits all of it.
@@ -138,8 +138,8 @@ unsafe impl Sender for SpscSender {
     }
 
     #[inline(always)]
-    fn payload(&self, slot: Slot) -> *mut u8 {
-        self.writer.payload(slot)
+    fn payload(&self, reserved: Reserved) -> *mut u8 {
+        self.writer.payload(reserved)
     }
 
     fn position(&self) -> u64 {

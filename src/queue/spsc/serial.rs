@@ -2,31 +2,31 @@
 
 use super::receiver::SpscReceiver;
 use super::sender::SpscSender;
-use crate::lane::{Refusal, Slot, Span, TakenFrame, TakenRun};
+use crate::lane::{Refusal, Reserved, Span, SpscFrame, SpscRun};
 use crate::layout::{Framing, Geometry};
 use crate::queue::checksummed::serial::{SerialKeeper, SerialSender};
-use crate::queue::kind::{Keeper, Sender};
+use crate::queue::kind::{FrameStore, Sender};
 
 impl SerialSender for SpscSender {
     fn commit_sealed(
         &mut self,
-        slot: Slot,
+        reserved: Reserved,
         len: usize,
         seal: impl FnOnce(*mut u8, u64),
     ) -> Result<(), Refusal> {
-        seal(self.payload(slot), slot.position);
-        self.commit(slot, len)
+        seal(self.payload(reserved), reserved.position);
+        self.commit(reserved, len)
     }
 
     fn stage_sealed(
         &mut self,
         staged: &mut Self::Staged,
-        slot: Slot,
+        reserved: Reserved,
         len: usize,
         seal: impl FnOnce(*mut u8, u64),
     ) {
-        seal(self.payload(slot), slot.position);
-        self.stage(staged, slot, len);
+        seal(self.payload(reserved), reserved.position);
+        self.stage(staged, reserved, len);
     }
 
     fn publish_sealed(
@@ -40,7 +40,7 @@ impl SerialSender for SpscSender {
 }
 
 /// A frame's range may begin with padding; frames never cross the end of the ring, so that its last byte is of its lap.
-fn serial_of(geometry: &Geometry, frame: TakenFrame) -> u64 {
+fn serial_of(geometry: &Geometry, frame: SpscFrame) -> u64 {
     match geometry.framing {
         Framing::Variable => (frame.end.wrapping_sub(1) & !(geometry.capacity - 1)) | frame.offset as u64,
         Framing::Fixed { .. } => frame.start,
@@ -48,13 +48,13 @@ fn serial_of(geometry: &Geometry, frame: TakenFrame) -> u64 {
 }
 
 impl SerialKeeper for SpscReceiver {
-    fn serial(&self, taken: TakenFrame) -> u64 {
+    fn serial(&self, taken: SpscFrame) -> u64 {
         serial_of(self.shared().geometry(), taken)
     }
 
     fn run_serials<'a>(
         &'a self,
-        run: TakenRun,
+        run: SpscRun,
         _spans: &'a [Span],
     ) -> impl Iterator<Item = (*const u8, usize, u64)> + 'a {
         self.frames_of(run).map(|frame| {

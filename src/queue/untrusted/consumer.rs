@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 use super::Limits;
 use super::buffer::{Copied, Pool};
 use crate::error::RecvError;
-use crate::lane::Damage;
+use crate::lane::Corruption;
 use crate::layout::POSITION_LIMIT;
 use crate::park::Canceller;
 use crate::queue::{self, Kind};
-use crate::wait::Wait;
+use crate::wait::WaitStrategy;
 
-/// A consumer of a [`BytesQueue`](super::BytesQueue): each message is copied before anybody looks at it.
+/// A consumer of a [`BytesQueue`](super::BytesQueue): each message is copied before anybody attempts at it.
 ///
 /// It may be sent to another thread, but not shared between threads.
 pub struct BytesConsumer<K: Kind> {
-    trusting: queue::BytesConsumer<K>,
+    inner: queue::BytesConsumer<K>,
     pool: Pool,
     limits: Limits,
     /// Further on than this nobody comes who keeps to the protocol, and from there on sums could overflow.
@@ -27,22 +27,22 @@ pub struct BytesConsumer<K: Kind> {
 }
 
 impl<K: Kind> BytesConsumer<K> {
-    pub(super) fn new(trusting: queue::BytesConsumer<K>, limits: Limits) -> Self {
+    pub(super) fn new(inner: queue::BytesConsumer<K>, limits: Limits) -> Self {
         // Messages that were begun before the limit end behind it, less than a ring.
-        let last_position = POSITION_LIMIT + 4 * trusting.place().1.geometry().ring_bytes();
-        Self { trusting, pool: Pool::default(), limits, last_position }
+        let last_position = POSITION_LIMIT + 4 * inner.place().1.geometry().ring_bytes();
+        Self { inner, pool: Pool::default(), limits, last_position }
     }
 
     /// The next message, if one is there now. Several frames may be held, and dropped in any order.
     ///
     /// # Errors
-    /// [`RecvError::Empty`]; `Closed` if nothing will come any more either; `TooLarge` (it is skipped); `Damaged`.
+    /// [`RecvError::Empty`]; `Closed` if nothing will come any more either; `TooLarge` (it is skipped); `Corrupted`.
     #[inline(always)]
     pub fn try_recv(&self) -> Result<BytesFrame<'_, K>, RecvError> {
         self.copied(queue::BytesConsumer::try_recv)
     }
 
-    /// The next message, waiting for it as long as it takes. How it waits, [`set_wait`](Self::set_wait) says.
+    /// The next message, waiting for it as long as it takes. How it waits, [`set_wait_strategy`](Self::set_wait_strategy) says.
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), but never `Empty`; `Interrupted` and `Cancelled` if that is asked for.
@@ -67,8 +67,8 @@ impl<K: Kind> BytesConsumer<K> {
         self.copied(|consumer| consumer.recv_deadline(deadline))
     }
 
-    /// All messages from now on, waiting for each, until the queue is closed. Errors other than `Closed` are handed out and
-    /// do not end it: whoever goes on after each should mind that `Damaged` may never end.
+    /// All messages from now on, waiting for each, until the queue is closed. Errors other than `Closed` are delivered and
+    /// do not end it: whoever goes on after each should mind that `Corrupted` may never end.
     pub fn iter(&self) -> impl Iterator<Item = Result<BytesFrame<'_, K>, RecvError>> {
         std::iter::from_fn(|| match self.recv() {
             Err(RecvError::Closed) => None,
@@ -82,47 +82,47 @@ impl<K: Kind> BytesConsumer<K> {
         receive: impl FnOnce(&'c queue::BytesConsumer<K>) -> Result<queue::BytesFrame<'c, K>, RecvError>,
     ) -> Result<BytesFrame<'c, K>, RecvError> {
         // Looked at first, for one call goes on by little more than a ring.
-        let (position, _) = self.trusting.place();
+        let (position, _) = self.inner.place();
         if position > self.last_position {
             return Err(self.came_too_far(position));
         }
-        let held = receive(&self.trusting)?;
+        let held = receive(&self.inner)?;
         let (payload, len) = held.payload();
-        if len > self.limits.most_bytes() {
+        if len > self.limits.max_bytes() {
             // Dropping it releases it.
-            return Err(RecvError::TooLarge { len, limit: self.limits.most_bytes() });
+            return Err(RecvError::TooLarge { len, limit: self.limits.max_bytes() });
         }
         // SAFETY: the engine took the place and length from its own memory, where it had checked them: the bytes are mapped
         // as long as the consumer lives. Consumers' mappings are made for reading, and `held` is the only guard, which
-        // nobody ever looks into, so that this process accesses them here only.
+        // nobody ever attempts into, so that this process accesses them here only.
         let copy = unsafe { self.pool.copy(payload, len) };
         Ok(BytesFrame { copy, held })
     }
 
     #[cold]
     fn came_too_far(&self, position: u64) -> RecvError {
-        let damage = Damage { word: "reader's position", position, found: position };
-        RecvError::Damaged(self.trusting.place().1.damaged(damage))
+        let corruption = Corruption { word: "reader's position", position, found: position };
+        RecvError::Corrupted(self.inner.place().1.corrupted(corruption))
     }
 
     /// How this consumer waits for messages.
-    pub fn set_wait(&self, wait: Wait) {
-        self.trusting.set_wait(wait);
+    pub fn set_wait_strategy(&self, wait: WaitStrategy) {
+        self.inner.set_wait_strategy(wait);
     }
 
     /// As of a [trusted](crate::BytesConsumer::set_interruptible) one.
     pub fn set_interruptible(&self, interruptible: bool) {
-        self.trusting.set_interruptible(interruptible);
+        self.inner.set_interruptible(interruptible);
     }
 
-    /// As of a [trusted](crate::BytesConsumer::end_with_producers) one.
-    pub fn end_with_producers(&self, ends: bool) {
-        self.trusting.end_with_producers(ends);
+    /// As of a [trusted](crate::BytesConsumer::end_when_disconnected) one.
+    pub fn end_when_disconnected(&self, ends: bool) {
+        self.inner.end_when_disconnected(ends);
     }
 
     /// Ends this consumer's waits from elsewhere.
     pub fn canceller(&self) -> Canceller {
-        self.trusting.canceller()
+        self.inner.canceller()
     }
 
     /// As of a [trusted](crate::BytesConsumer::wait_for_producer) one.
@@ -130,7 +130,7 @@ impl<K: Kind> BytesConsumer<K> {
     /// # Errors
     /// As there.
     pub fn wait_for_producer(&self, timeout: Duration) -> Result<(), RecvError> {
-        self.trusting.wait_for_producer(timeout)
+        self.inner.wait_for_producer(timeout)
     }
 
     /// Whether a live process says that it produces into this queue.
@@ -138,17 +138,17 @@ impl<K: Kind> BytesConsumer<K> {
     /// # Errors
     /// If the kernel cannot be asked.
     pub fn has_producer(&self) -> std::io::Result<bool> {
-        self.trusting.has_producer()
+        self.inner.has_producer()
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.trusting.place().1.path()
+        self.inner.place().1.path()
     }
 }
 
 impl<K: Kind> fmt::Debug for BytesConsumer<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.trusting.fmt(f)
+        self.inner.fmt(f)
     }
 }
 
@@ -162,7 +162,7 @@ pub struct BytesFrame<'c, K: Kind> {
 }
 
 impl<K: Kind> BytesFrame<'_, K> {
-    /// How often the message was handed out before, as far as others' words in the file can be believed.
+    /// How often the message was delivered before, as far as others' words in the file can be believed.
     pub fn redeliveries(&self) -> u64 {
         self.held.redeliveries()
     }

@@ -22,7 +22,7 @@ const MESSAGE: usize = 16 << 20;
 const DEPTH: NonZeroUsize = NonZeroUsize::new(128).expect("not zero");
 const FILE: u64 = 256 << 20;
 /// Looking for what the dead have left takes a step for each link and participant: some 10 ms of them.
-const MOST_STEPS: u64 = 1 << 24;
+const MAX_STEPS: u64 = 1 << 24;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -61,11 +61,11 @@ impl Limits {
         self
     }
 
-    pub(super) const fn most_bytes(&self) -> usize {
+    pub(super) const fn max_bytes(&self) -> usize {
         self.message
     }
 
-    pub(crate) const fn most_levels(&self) -> NonZeroUsize {
+    pub(crate) const fn max_depth(&self) -> NonZeroUsize {
         self.depth
     }
 
@@ -77,9 +77,11 @@ impl Limits {
             return too_large("the file (bytes)", geometry.file_len(), self.file);
         }
         match geometry.order {
-            Some(order) if order.links * order.participants > MOST_STEPS => {
-                too_large("links times participants", order.links * order.participants, MOST_STEPS)
-            }
+            Some(order) if order.slots * order.participants > MAX_STEPS => too_large(
+                "maximum messages times maximum participants",
+                order.slots * order.participants,
+                MAX_STEPS,
+            ),
             _ => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 //! that is read in here, and what is done with it.
 //!
 //! The engines are those of trusted queues: they take nothing in the file for granted either. What they rely on the contract of
-//! opening for is one thing only, that payloads do not change between commit and release ([`super::kind::Keeper`]), or
+//! opening for is one thing only, that payloads do not change between commit and release ([`super::kind::FrameStore`]), or
 //! between reserve and commit ([`super::kind::Sender`]). Nobody here makes a slice of shared bytes, so nobody
 //! relies on it; payloads are copied by atomics ([`copy`]), and their places and lengths come from the engine's own
 //! memory.
@@ -19,10 +19,10 @@
 //! | commit words at a producer's attach | a walk | at most one ring: positions only grow, up to the limit |
 //! | `head`, `released` | a producer's room | not beyond its own `tail`; room is never more than a ring |
 //! | link's place | after a take, once | lane, offset, length and alignment against the geometry |
-//! | link's state, MPMC cursors, intents | takes, claims, recovery | compared, exchanged, taken apart; never an index but through the mask, or an owner below the count |
+//! | slot's state, MPMC cursors, intents | takes, claims, recovery | compared, exchanged, taken apart; never an index but through the mask, or an owner below the count |
 //! | counters | adds | wrap |
 //! | `lane_ready` | first frame of a lane | whether to look there; the lane is mapped in any case |
-//! | doorbells | waits | whether to call the kernel; every sleep is a slice, every loop has an end |
+//! | eventcounts | waits | whether to call the kernel; every sleep is a slice, every loop has an end |
 //!
 //! What a consumer has come to is its own count, which [`BytesConsumer`] keeps below where sums could overflow.
 //! Loops over links and entries are as long as the geometry says, that is, as [`Limits`] allow; loops that repeat when others
@@ -42,7 +42,7 @@ pub use consumer::{BytesConsumer, BytesFrame};
 pub use limits::Limits;
 pub use producer::BytesProducer;
 
-use super::options::Handling;
+use super::options::OpenOptions;
 use super::{Kind, Options, Schema, Shared, Spsc};
 use crate::error::{AttachError, CreateError, OpenError};
 use crate::shm::Sharing;
@@ -61,7 +61,7 @@ use crate::shm::Sharing;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct BytesQueue<K: Kind = Spsc> {
-    trusting: super::BytesQueue<K>,
+    inner: super::BytesQueue<K>,
     limits: Limits,
 }
 
@@ -78,7 +78,7 @@ impl<K: Kind> BytesQueue<K> {
     /// Creates a queue and opens it. How large its file is, `options` say, not `limits`.
     ///
     /// # Errors
-    /// As [`create`](Self::create), and `BadOptions`.
+    /// As [`create`](Self::create), and `InvalidOptions`.
     pub fn create_with(
         name: impl AsRef<Path>,
         options: &Options,
@@ -102,7 +102,7 @@ impl<K: Kind> BytesQueue<K> {
     /// # Errors
     /// As [`open`](Self::open); `TooLarge` if its file is larger than the limit.
     pub fn open_with(name: impl AsRef<Path>, limits: &Limits) -> Result<Self, OpenError> {
-        let shared = Shared::open::<K>(name.as_ref(), &Schema::bytes(), strangers(limits))?;
+        let shared = Shared::open::<K>(name.as_ref(), &Schema::bytes(), untrusted_open_options(limits))?;
         Ok(Self::from_shared(shared, *limits))
     }
 
@@ -116,14 +116,14 @@ impl<K: Kind> BytesQueue<K> {
         limits: &Limits,
     ) -> Result<Self, OpenError> {
         let mut resolved = options.for_bytes::<K>().map_err(OpenError::Create)?;
-        resolved.handling.limits = Some(*limits);
+        resolved.open_options.limits = Some(*limits);
         let shared = Shared::open_or_create::<K>(name.as_ref(), &resolved, &Schema::bytes())?;
         Ok(Self::from_shared(shared, *limits))
     }
 
     /// `shared` is not shared with anybody yet.
     pub(crate) fn from_shared(shared: Arc<Shared>, limits: Limits) -> Self {
-        Self { trusting: super::BytesQueue::from_shared(shared.distrusting()), limits }
+        Self { inner: super::BytesQueue::from_shared(shared.into_untrusted()), limits }
     }
 
     /// Becomes the queue's producer, or (MPMC) one of them.
@@ -131,7 +131,7 @@ impl<K: Kind> BytesQueue<K> {
     /// # Errors
     /// As of a [trusted](crate::BytesQueue::producer) one.
     pub fn producer(&self) -> Result<BytesProducer<K>, AttachError> {
-        Ok(BytesProducer::new(self.trusting.producer()?, self.limits))
+        Ok(BytesProducer::new(self.inner.producer()?, self.limits))
     }
 
     /// Becomes the queue's consumer, or (MPMC) one of them.
@@ -139,32 +139,32 @@ impl<K: Kind> BytesQueue<K> {
     /// # Errors
     /// As of a [trusted](crate::BytesQueue::consumer) one.
     pub fn consumer(&self) -> Result<BytesConsumer<K>, AttachError> {
-        Ok(BytesConsumer::new(self.trusting.consumer()?, self.limits))
+        Ok(BytesConsumer::new(self.inner.consumer()?, self.limits))
     }
 
     /// Closes the queue, for good, as far as others care.
     pub fn close(&self) {
-        self.trusting.close();
+        self.inner.close();
     }
 
     /// Whether somebody has closed the queue.
     pub fn is_closed(&self) -> bool {
-        self.trusting.is_closed()
+        self.inner.is_closed()
     }
 
     /// The file of this queue.
     pub fn path(&self) -> &Path {
-        self.trusting.path()
+        self.inner.path()
     }
 
     /// Bytes of the ring.
-    pub fn capacity(&self) -> usize {
-        self.trusting.capacity()
+    pub fn ring_bytes(&self) -> usize {
+        self.inner.ring_bytes()
     }
 
     /// Bytes of the largest message that is sent or received here.
     pub fn max_message(&self) -> usize {
-        self.trusting.max_message().min(self.limits.most_bytes())
+        self.inner.max_message().min(self.limits.max_bytes())
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -174,7 +174,7 @@ impl<K: Kind> BytesQueue<K> {
 
 impl<K: Kind> Clone for BytesQueue<K> {
     fn clone(&self) -> Self {
-        Self { trusting: self.trusting.clone(), limits: self.limits }
+        Self { inner: self.inner.clone(), limits: self.limits }
     }
 }
 
@@ -187,7 +187,12 @@ impl<K: Kind> std::fmt::Debug for BytesQueue<K> {
     }
 }
 
-/// How a file of strangers is dealt with: whoever may write to it, nothing of it is believed.
-pub(crate) fn strangers(limits: &Limits) -> Handling {
-    Handling { sharing: Sharing::Everybody, prefault: false, limits: Some(*limits), ..Handling::default() }
+/// How a file of untrusted_open_options is dealt with: whoever may write to it, nothing of it is believed.
+pub(crate) fn untrusted_open_options(limits: &Limits) -> OpenOptions {
+    OpenOptions {
+        sharing: Sharing::Everybody,
+        prefault: false,
+        limits: Some(*limits),
+        ..OpenOptions::default()
+    }
 }

@@ -1,4 +1,4 @@
-//! Sending where others whom nobody trusts may write.
+//! SendFut where others whom nobody trusts may write.
 #![allow(unsafe_code, reason = "copies payloads to where others may be writing")]
 
 use std::time::{Duration, Instant};
@@ -6,32 +6,32 @@ use std::time::{Duration, Instant};
 use super::Limits;
 use super::copy::copy_in;
 use crate::error::SendError;
-use crate::lane::{Room, Slot};
+use crate::lane::{Reserved, Room};
 use crate::park::Canceller;
 use crate::queue::{self, Kind, Schema, Sender};
-use crate::wait::{Until, Wait};
+use crate::wait::{Until, WaitStrategy};
 
 /// A producer of a [`BytesQueue`](super::BytesQueue): messages are copied in, and nothing is read from where they stand.
 pub struct BytesProducer<K: Kind> {
-    trusting: queue::BytesProducer<K>,
+    inner: queue::BytesProducer<K>,
     limits: Limits,
 }
 
 impl<K: Kind> BytesProducer<K> {
-    pub(super) fn new(trusting: queue::BytesProducer<K>, limits: Limits) -> Self {
-        Self { trusting, limits }
+    pub(super) fn new(inner: queue::BytesProducer<K>, limits: Limits) -> Self {
+        Self { inner, limits }
     }
 
-    /// Sends a copy of `message` if there is room now.
+    /// ProducerHandle a copy of `message` if there is room now.
     ///
     /// # Errors
-    /// [`SendError::Full`]; `TooLarge` or `WrongLength` if the message can never be sent; `Damaged`.
+    /// [`SendError::Full`]; `TooLarge` or `WrongLength` if the message can never be sent; `Corrupted`.
     #[inline]
     pub fn try_send(&mut self, message: &[u8]) -> Result<(), SendError> {
         self.send_until(message, None)
     }
 
-    /// Sends a copy of `message`, waiting for room as long as it takes.
+    /// ProducerHandle a copy of `message`, waiting for room as long as it takes.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), but never `Full`.
@@ -40,7 +40,7 @@ impl<K: Kind> BytesProducer<K> {
         self.send_until(message, Some(Until::Forever))
     }
 
-    /// Sends a copy of `message`, waiting for room for at most `timeout`.
+    /// ProducerHandle a copy of `message`, waiting for room for at most `timeout`.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
@@ -48,7 +48,7 @@ impl<K: Kind> BytesProducer<K> {
         self.send_until(message, Some(Until::after(timeout)))
     }
 
-    /// Sends a copy of `message`, waiting for room until `deadline`.
+    /// ProducerHandle a copy of `message`, waiting for room until `deadline`.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
@@ -59,14 +59,14 @@ impl<K: Kind> BytesProducer<K> {
     #[inline]
     fn send_until(&mut self, message: &[u8], until: Option<Until>) -> Result<(), SendError> {
         self.check(message.len())?;
-        let slot = self.reserve_until(message.len(), until)?;
-        self.commit_until(slot, message, until)
+        let reserved = self.reserve_until(message.len(), until)?;
+        self.commit_until(reserved, message, until)
     }
 
     /// Refuses to begin a message of so many bytes.
     #[inline]
     pub(crate) fn check(&self, len: usize) -> Result<(), SendError> {
-        self.trusting.check()?;
+        self.inner.check()?;
         let max = self.max_message();
         if len > max { Err(SendError::TooLarge { len, max }) } else { Ok(()) }
     }
@@ -74,38 +74,38 @@ impl<K: Kind> BytesProducer<K> {
     /// The room at hand for a message whose length is not known yet.
     #[inline]
     pub(crate) fn contiguous(&mut self) -> Room {
-        self.trusting.sender().contiguous()
+        self.inner.sender().contiguous()
     }
 
     #[inline]
-    pub(crate) fn reserve_until(&mut self, len: usize, until: Option<Until>) -> Result<Slot, SendError> {
-        self.trusting.reserve_until(len, until)
+    pub(crate) fn reserve_until(&mut self, len: usize, until: Option<Until>) -> Result<Reserved, SendError> {
+        self.inner.reserve_until(len, until)
     }
 
     /// Where a reserved message will stand.
     #[inline]
-    pub(crate) fn payload(&self, slot: Slot) -> *const u8 {
-        self.trusting.payload(slot)
+    pub(crate) fn payload(&self, reserved: Reserved) -> *const u8 {
+        self.inner.payload(reserved)
     }
 
     /// Copies a message to where room for it, or for a longer one, was reserved, and commits it.
     #[inline]
     pub(crate) fn commit_until(
         &mut self,
-        slot: Slot,
+        reserved: Reserved,
         message: &[u8],
         until: Option<Until>,
     ) -> Result<(), SendError> {
-        // SAFETY: the engine granted at least these bytes, by sums of its own, so they are mapped for writing. The lease makes
+        // SAFETY: the engine granted at least these bytes, by sums of its own, so they are mapped for writing. The liveness lock makes
         // this the only producer in this process that has the mapping, and `&mut self` the only thread; commit words are
         // atomics too.
-        unsafe { copy_in(message, self.trusting.payload(slot)) };
-        self.trusting.commit_until(slot, message.len(), until)
+        unsafe { copy_in(message, self.inner.payload(reserved)) };
+        self.inner.commit_until(reserved, message.len(), until)
     }
 
     /// Whether messages of this queue may be nested to any depth.
     pub(crate) fn is_recursive(&self) -> bool {
-        self.trusting.is_recursive()
+        self.inner.is_recursive()
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -113,12 +113,12 @@ impl<K: Kind> BytesProducer<K> {
     }
 
     pub(crate) fn schema(&self) -> &Schema {
-        self.trusting.schema()
+        self.inner.schema()
     }
 
     /// Bytes of the largest message that is sent here.
     pub fn max_message(&self) -> usize {
-        self.trusting.max_message().min(self.limits.most_bytes())
+        self.inner.max_message().min(self.limits.max_bytes())
     }
 
     /// Whether a live process says that it consumes this queue.
@@ -126,27 +126,27 @@ impl<K: Kind> BytesProducer<K> {
     /// # Errors
     /// If the kernel cannot be asked.
     pub fn has_consumer(&self) -> std::io::Result<bool> {
-        self.trusting.has_consumer()
+        self.inner.has_consumer()
     }
 
     /// How this producer waits for room.
-    pub fn set_wait(&mut self, wait: Wait) {
-        self.trusting.set_wait(wait);
+    pub fn set_wait_strategy(&mut self, wait: WaitStrategy) {
+        self.inner.set_wait_strategy(wait);
     }
 
     /// As of a [trusted](crate::BytesProducer::set_interruptible) one.
     pub fn set_interruptible(&mut self, interruptible: bool) {
-        self.trusting.set_interruptible(interruptible);
+        self.inner.set_interruptible(interruptible);
     }
 
     /// Ends this producer's waits from elsewhere.
     pub fn canceller(&self) -> Canceller {
-        self.trusting.canceller()
+        self.inner.canceller()
     }
 }
 
 impl<K: Kind> std::fmt::Debug for BytesProducer<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.trusting.fmt(f)
+        self.inner.fmt(f)
     }
 }

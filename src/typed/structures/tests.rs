@@ -18,7 +18,7 @@ fn is<T: Message>(name: &str) {
 }
 
 #[test]
-fn what_everybody_has_is_known() {
+fn std_types_are_known() {
     is::<()>("()");
     is::<bool>("bool");
     is::<(u8, i16, u32, i64, u128)>("(u8, i16, u32, i64, u128)");

@@ -14,7 +14,7 @@ use crate::queue::Kind;
 use crate::queue::untrusted::{BytesConsumer, BytesFrame, Limits};
 use crate::typed::Message;
 use crate::typed::frame::{access_within, invalid};
-use crate::wait::Wait;
+use crate::wait::WaitStrategy;
 
 /// A consumer of a [`Queue`](super::Queue): messages are copied, then validated, and lent from the copy.
 ///
@@ -27,14 +27,14 @@ pub struct Consumer<T, K: Kind> {
 
 impl<T: Message, K: Kind> Consumer<T, K> {
     pub(super) fn new(bytes: BytesConsumer<K>, limits: Limits) -> Self {
-        Self { bytes, depth: limits.most_levels(), message: PhantomData }
+        Self { bytes, depth: limits.max_depth(), message: PhantomData }
     }
 
     /// The next message, if one is there now. Several frames may be held, and dropped in any order.
     ///
     /// # Errors
     /// [`RecvError::Empty`]; `Invalid` if it is not an archive of `T`, or too deep, and `TooLarge` (they are skipped);
-    /// `Closed`; `Damaged`.
+    /// `Closed`; `Corrupted`.
     #[inline(always)]
     pub fn try_recv(&self) -> Result<Frame<'_, T, K>, RecvError> {
         self.validated(self.bytes.try_recv()?)
@@ -65,8 +65,8 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         self.validated(self.bytes.recv_deadline(deadline)?)
     }
 
-    /// All messages from now on, waiting for each, until the queue is closed. Errors other than `Closed` are handed out and
-    /// do not end it: whoever goes on after each should mind that `Damaged` may never end.
+    /// All messages from now on, waiting for each, until the queue is closed. Errors other than `Closed` are delivered and
+    /// do not end it: whoever goes on after each should mind that `Corrupted` may never end.
     pub fn iter(&self) -> impl Iterator<Item = Result<Frame<'_, T, K>, RecvError>> {
         self.bytes.iter().map(|frame| self.validated(frame?))
     }
@@ -81,8 +81,8 @@ impl<T: Message, K: Kind> Consumer<T, K> {
     }
 
     /// How this consumer waits for messages.
-    pub fn set_wait(&self, wait: Wait) {
-        self.bytes.set_wait(wait);
+    pub fn set_wait_strategy(&self, wait: WaitStrategy) {
+        self.bytes.set_wait_strategy(wait);
     }
 
     /// As of a [trusted](crate::BytesConsumer::set_interruptible) one.
@@ -90,9 +90,9 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         self.bytes.set_interruptible(interruptible);
     }
 
-    /// As of a [trusted](crate::BytesConsumer::end_with_producers) one.
-    pub fn end_with_producers(&self, ends: bool) {
-        self.bytes.end_with_producers(ends);
+    /// As of a [trusted](crate::BytesConsumer::end_when_disconnected) one.
+    pub fn end_when_disconnected(&self, ends: bool) {
+        self.bytes.end_when_disconnected(ends);
     }
 
     /// Ends this consumer's waits from elsewhere.
@@ -133,7 +133,7 @@ pub struct Frame<'c, T: Message, K: Kind> {
 }
 
 impl<T: Message, K: Kind> Frame<'_, T, K> {
-    /// How often the message was handed out before, as far as others' words in the file can be believed.
+    /// How often the message was delivered before, as far as others' words in the file can be believed.
     pub fn redeliveries(&self) -> u64 {
         self.bytes.redeliveries()
     }

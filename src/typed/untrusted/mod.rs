@@ -12,7 +12,7 @@ pub use producer::Producer;
 use super::Message;
 use super::format::schema;
 use crate::error::{AttachError, CreateError, OpenError};
-use crate::queue::untrusted::{BytesQueue, Limits, strangers};
+use crate::queue::untrusted::{BytesQueue, Limits, untrusted_open_options};
 use crate::queue::{Kind, Options, Shared, Spsc};
 
 /// A queue of messages of type `T` whose other processes are not trusted.
@@ -36,7 +36,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// Creates a queue and opens it. How large its file is, `options` say, not `limits`.
     ///
     /// # Errors
-    /// As [`create`](Self::create), and `BadOptions`.
+    /// As [`create`](Self::create), and `InvalidOptions`.
     pub fn create_with(
         name: impl AsRef<Path>,
         options: &Options,
@@ -60,7 +60,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// # Errors
     /// As [`open`](Self::open); `TooLarge` if its file is larger than the limit.
     pub fn open_with(name: impl AsRef<Path>, limits: &Limits) -> Result<Self, OpenError> {
-        let shared = Shared::open::<K>(name.as_ref(), &schema::<T>(), strangers(limits))?;
+        let shared = Shared::open::<K>(name.as_ref(), &schema::<T>(), untrusted_open_options(limits))?;
         Ok(Self::new(BytesQueue::from_shared(shared, *limits)))
     }
 
@@ -75,7 +75,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
     ) -> Result<Self, OpenError> {
         let schema = schema::<T>();
         let mut resolved = options.for_type::<K>(&schema).map_err(OpenError::Create)?;
-        resolved.handling.limits = Some(*limits);
+        resolved.open_options.limits = Some(*limits);
         let shared = Shared::open_or_create::<K>(name.as_ref(), &resolved, &schema)?;
         Ok(Self::new(BytesQueue::from_shared(shared, *limits)))
     }
@@ -116,8 +116,8 @@ impl<T: Message, K: Kind> Queue<T, K> {
     }
 
     /// Bytes of the ring.
-    pub fn capacity(&self) -> usize {
-        self.bytes.capacity()
+    pub fn ring_bytes(&self) -> usize {
+        self.bytes.ring_bytes()
     }
 
     /// Bytes of the largest archive that is sent or received here.

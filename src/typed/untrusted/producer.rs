@@ -1,4 +1,4 @@
-//! Sending archives where others whom nobody trusts may write.
+//! SendFut archives where others whom nobody trusts may write.
 
 use std::marker::PhantomData;
 use std::mem::size_of;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rkyv::ser::allocator::Arena;
 
 use crate::error::{SendError, SerializeError, SerializeErrorKind};
-use crate::lane::{Room, Slot};
+use crate::lane::{Reserved, Room};
 use crate::park::Canceller;
 use crate::queue::Kind;
 use crate::queue::untrusted::{Buffer, BytesProducer, offset_in_page};
@@ -15,10 +15,10 @@ use crate::typed::Message;
 use crate::typed::format::Known;
 use crate::typed::frame::check_readable;
 use crate::typed::payload::{Attempt, count, serialize_into};
-use crate::wait::{Until, Wait};
+use crate::wait::{Until, WaitStrategy};
 
 /// A value whose archive has another length each time it is asked for is given up after so many attempts.
-const MOST_ATTEMPTS: usize = 4;
+const MAX_ATTEMPTS: usize = 4;
 
 /// A producer of a [`Queue`](super::Queue): values are serialised in private memory, and copied into the file.
 // In C's layout, which does not depend on `T`: see `of`.
@@ -44,7 +44,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
         }
     }
 
-    /// The same producer, for values of another type whose archive looks the same: see
+    /// The same producer, for values of another type whose archive attempts the same: see
     /// [`Producer::of`](crate::Producer::of).
     ///
     /// # Errors
@@ -60,15 +60,15 @@ impl<T: Message, K: Kind> Producer<T, K> {
         Ok(unsafe { &mut *this })
     }
 
-    /// Sends `value` if there is room now.
+    /// ProducerHandle `value` if there is room now.
     ///
     /// # Errors
-    /// [`SendError::Full`]; `TooLarge`, `WrongLength`, `TooDeep` or `Serialize` if the value can never be sent; `Damaged`.
+    /// [`SendError::Full`]; `TooLarge`, `WrongLength`, `TooDeep` or `Serialize` if the value can never be sent; `Corrupted`.
     pub fn try_send(&mut self, value: &T) -> Result<(), SendError> {
         self.send_until(value, None)
     }
 
-    /// Sends `value`, waiting for room as long as it takes.
+    /// ProducerHandle `value`, waiting for room as long as it takes.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), but never `Full`.
@@ -76,7 +76,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.send_until(value, Some(Until::Forever))
     }
 
-    /// Sends `value`, waiting for room for at most `timeout`.
+    /// ProducerHandle `value`, waiting for room for at most `timeout`.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
@@ -84,7 +84,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.send_until(value, Some(Until::after(timeout)))
     }
 
-    /// Sends `value`, waiting for room until `deadline`.
+    /// ProducerHandle `value`, waiting for room until `deadline`.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
@@ -98,32 +98,32 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.bytes.check(0)?;
         let mut reserved = None;
         let mut place = match self.bytes.contiguous() {
-            Room::UpTo(slot, _) => self.bytes.payload(slot),
+            Room::UpTo(target, _) => self.bytes.payload(target),
             Room::Unknown => std::ptr::null(),
             Room::FixedLen => {
                 let len = size_of::<T::Archived>();
-                let slot = self.reserve(len, until)?;
-                reserved = Some((slot, len));
-                self.bytes.payload(slot)
+                let target = self.reserve(len, until)?;
+                reserved = Some((target, len));
+                self.bytes.payload(target)
             }
         };
-        for _ in 0..MOST_ATTEMPTS {
+        for _ in 0..MAX_ATTEMPTS {
             let len = self.serialize(value, place)?;
-            let (slot, room) = match reserved {
-                Some((slot, room)) if len <= room => (slot, room),
+            let (target, room) = match reserved {
+                Some((target, room)) if len <= room => (target, room),
                 _ => (self.reserve(len, until)?, len),
             };
-            let standing = self.bytes.payload(slot);
+            let standing = self.bytes.payload(target);
             if offset_in_page(standing) == offset_in_page(place) {
-                return self.bytes.commit_until(slot, self.buffer.bytes(place, len), until);
+                return self.bytes.commit_until(target, self.buffer.bytes(place, len), until);
             }
-            reserved = Some((slot, room));
+            reserved = Some((target, room));
             place = standing;
         }
         Err(SendError::Serialize(SerializeError(SerializeErrorKind::Overflow)))
     }
 
-    fn reserve(&mut self, len: usize, until: Option<Until>) -> Result<Slot, SendError> {
+    fn reserve(&mut self, len: usize, until: Option<Until>) -> Result<Reserved, SendError> {
         self.bytes.check(len)?;
         self.bytes.reserve_until(len, until)
     }
@@ -134,7 +134,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
         match serialize_into(value, self.buffer.room(place, max), &mut self.arena) {
             Ok(len) => {
                 if self.bytes.is_recursive() {
-                    check_readable::<T>(self.buffer.bytes(place, len), self.bytes.limits().most_levels())?;
+                    check_readable::<T>(self.buffer.bytes(place, len), self.bytes.limits().max_depth())?;
                 }
                 Ok(len)
             }
@@ -160,8 +160,8 @@ impl<T: Message, K: Kind> Producer<T, K> {
     }
 
     /// How this producer waits for room.
-    pub fn set_wait(&mut self, wait: Wait) {
-        self.bytes.set_wait(wait);
+    pub fn set_wait_strategy(&mut self, wait: WaitStrategy) {
+        self.bytes.set_wait_strategy(wait);
     }
 
     /// As of a [trusted](crate::BytesProducer::set_interruptible) one.

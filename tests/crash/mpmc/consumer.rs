@@ -5,7 +5,7 @@ use ringway::{Delivery, SendError};
 use super::{SOON, comes, holder, nothing_comes, small, until, with_queue};
 use crate::process::{Outcome, ensure, forge, gets_nothing_more};
 
-pub(crate) fn found_by_attaching() -> Outcome {
+pub(crate) fn detected_by_attaching() -> Outcome {
     with_queue(&small(), |place, queue| {
         let mut producer = queue.producer()?;
         producer.send_many(&[b"a", b"b", b"c"])?;
@@ -20,13 +20,13 @@ pub(crate) fn found_by_attaching() -> Outcome {
         drop(again);
         nothing_comes(&consumer)?;
         let stats = queue.stats();
-        ensure!((stats.deaths, stats.returned, stats.redelivered) == (1, 2, 2), "{stats:?}");
+        ensure!((stats.deaths, stats.requeued, stats.redelivered) == (1, 2, 2), "{stats:?}");
         gets_nothing_more(queue)
     })
 }
 
 /// It was there before, and looks around when there is nothing else to do.
-pub(crate) fn found_by_idle() -> Outcome {
+pub(crate) fn detected_by_an_idle_consumer() -> Outcome {
     with_queue(&small(), |place, queue| {
         let mut producer = queue.producer()?;
         producer.send(b"a")?;
@@ -48,7 +48,7 @@ pub(crate) fn found_by_idle() -> Outcome {
     })
 }
 
-pub(crate) fn found_by_waiting() -> Outcome {
+pub(crate) fn detected_by_waiting() -> Outcome {
     for _ in 0..20 {
         with_queue(&small(), |place, queue| {
             let mut producer = queue.producer()?;
@@ -68,7 +68,7 @@ pub(crate) fn found_by_waiting() -> Outcome {
 }
 
 /// The dead one holds every link there is; nobody receives or attaches.
-pub(crate) fn found_out_of_links() -> Outcome {
+pub(crate) fn detected_when_out_of_slots() -> Outcome {
     with_queue(&small(), |place, queue| {
         let mut producer = queue.producer()?;
         let consumer = queue.consumer()?;
@@ -96,8 +96,8 @@ pub(crate) fn found_out_of_links() -> Outcome {
 }
 
 /// The same when it is the producer's lane that is full.
-pub(crate) fn found_out_of_room() -> Outcome {
-    with_queue(&small().links(64), |place, queue| {
+pub(crate) fn detected_when_out_of_room() -> Outcome {
+    with_queue(&small().max_messages(64), |place, queue| {
         let mut producer = queue.producer()?;
         let consumer = queue.consumer()?;
         let message = [7; 1000];
@@ -107,7 +107,7 @@ pub(crate) fn found_out_of_room() -> Outcome {
         dead.kill()?;
         until(
             queue,
-            || match producer.try_claim(1000) {
+            || match producer.try_reserve(1000) {
                 Err(SendError::Full) => Ok(()),
                 other => Err(format!("expected Full, found {:?}", other.map(drop)).into()),
             },
@@ -132,14 +132,14 @@ pub(crate) fn dead_before_holding() -> Outcome {
             let dead = holder(place, 0)?;
             forge::take(place, queue, count)?;
             queue.recover()?;
-            ensure!(queue.stats().returned == 0, "it is alive: {:?}", queue.stats());
+            ensure!(queue.stats().requeued == 0, "it is alive: {:?}", queue.stats());
             dead.kill()?;
             for _ in 0..3 {
                 comes(&consumer, b"a", 0)?;
             }
             nothing_comes(&consumer)?;
             let stats = queue.stats();
-            ensure!(stats.returned == count && stats.received == 3, "{stats:?}");
+            ensure!(stats.requeued == count && stats.received == 3, "{stats:?}");
             ensure!(stats.redelivered == 0, "nothing was handed out before: {stats:?}");
             gets_nothing_more(queue)
         })?;
@@ -177,7 +177,7 @@ pub(crate) fn at_most_once() -> Outcome {
             comes(&consumer, b"e", 0)?;
         }
         let stats = queue.stats();
-        ensure!((stats.returned, stats.redelivered, stats.deaths) == (15, 0, 5), "{stats:?}");
+        ensure!((stats.requeued, stats.redelivered, stats.deaths) == (15, 0, 5), "{stats:?}");
         gets_nothing_more(queue)
     })
 }

@@ -33,8 +33,8 @@ pub(crate) fn handles_are_refused() -> Outcome {
             refused!(producer.send_timeout(b"c", Duration::ZERO), SendError::Forked);
             refused!(producer.try_send_many(&[b"c"]), SendError::Forked);
             refused!(producer.send_many(&[b"c"]), SendError::Forked);
-            refused!(producer.try_claim(1), SendError::Forked);
-            refused!(producer.claim(1), SendError::Forked);
+            refused!(producer.try_reserve(1), SendError::Forked);
+            refused!(producer.reserve(1), SendError::Forked);
             refused!(producer.batch(), SendError::Forked);
             refused!(consumer.try_recv(), RecvError::Forked);
             refused!(consumer.recv(), RecvError::Forked);
@@ -65,8 +65,8 @@ pub(crate) fn drops_change_nothing() -> Outcome {
         producer.send_many(&[b"a", b"b", b"c"])?;
         let mut other = queue.producer()?;
         let mut batch = Some(other.batch()?);
-        batch.as_mut().expect("a batch").try_claim(5)?.fill(1);
-        let mut claim = Some(producer.try_claim(10)?);
+        batch.as_mut().expect("a batch").try_reserve(5)?.fill(1);
+        let mut claim = Some(producer.try_reserve(10)?);
         let mut guards = (Some(consumer.try_recv()?), Some(consumer.try_recv()?));
         let mut run = Some(consumer.try_recv_many(1)?);
         let before = std::fs::read(place.path())?;
@@ -141,7 +141,7 @@ pub(crate) fn child_takes_part_anew() -> Outcome {
 
 /// A forked child that lives on keeps neither its dead parent's places nor what that held.
 pub(crate) fn child_does_not_keep_places() -> Outcome {
-    with_queue(&small().participants(3), |place, queue| {
+    with_queue(&small().max_participants(3), |place, queue| {
         let words = Words::new(3);
         let (lives, may_end, has_ended) = (&words[0], &words[1], &words[2]);
         let mut mine = queue.producer()?;
@@ -160,7 +160,10 @@ pub(crate) fn child_does_not_keep_places() -> Outcome {
             child.join()
         });
         wait_for(|| lives.load(Ordering::SeqCst) == 1)?;
-        ensure!(matches!(queue.consumer(), Err(AttachError::NoEntry { .. })), "all places are taken");
+        ensure!(
+            matches!(queue.consumer(), Err(AttachError::TooManyParticipants { .. })),
+            "all places are taken"
+        );
         parent.kill()?;
         let consumer = queue.consumer()?;
         let producer = queue.producer()?;

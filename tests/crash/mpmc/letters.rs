@@ -4,7 +4,7 @@ use ringway::mpmc::BytesQueue;
 use ringway::{AttachError, DeadLetterCause};
 
 use super::{comes, holder, living, nothing_comes, small, with_queue};
-use crate::process::{Outcome, Place, ensure, gets_nothing_more};
+use crate::process::{Outcome, TestDir, ensure, gets_nothing_more};
 
 const UUID: [u8; 16] = [9; 16];
 
@@ -13,7 +13,7 @@ fn options() -> ringway::Options {
 }
 
 /// The letter is there, once for each origin, and says where it comes from; the queue itself is empty.
-fn is_buried(queue: &BytesQueue, message: &[u8], position: u64) -> Outcome {
+fn is_dead_letter(queue: &BytesQueue, message: &[u8], position: u64) -> Outcome {
     let letters = queue.dead_letters()?;
     let reader = letters.consumer()?;
     let letter = reader.try_recv()?;
@@ -36,7 +36,7 @@ pub(crate) fn rejected() -> Outcome {
             one.recv()?.reject();
             nothing_comes(&two)?;
             nothing_comes(&one)?;
-            is_buried(queue, b"bad", position)?;
+            is_dead_letter(queue, b"bad", position)?;
         }
         let stats = queue.stats();
         ensure!((stats.dead_letters, stats.dead_letters_failed, stats.backlog) == (10, 0, 0), "{stats:?}");
@@ -59,7 +59,7 @@ pub(crate) fn killed() -> Outcome {
             }
             let consumer = queue.consumer()?;
             nothing_comes(&consumer)?;
-            is_buried(queue, b"deadly", position)?;
+            is_dead_letter(queue, b"deadly", position)?;
         }
         let stats = queue.stats();
         ensure!((stats.dead_letters, stats.deaths, stats.backlog) == (5, 15, 0), "{stats:?}");
@@ -84,7 +84,7 @@ pub(crate) fn burier_dies() -> Outcome {
         .kill()?;
         let letters = queue.dead_letters()?;
         ensure!(letters.stats().participants.len() == 1, "who buried it took part there");
-        is_buried(queue, b"bad", 0)?;
+        is_dead_letter(queue, b"bad", 0)?;
         ensure!(letters.stats().deaths == 1, "{:?}", letters.stats());
         let consumer = queue.consumer()?;
         nothing_comes(&consumer)?;
@@ -113,7 +113,7 @@ pub(crate) fn there_can_be_none() -> Outcome {
         std::fs::remove_file(path)?;
         nothing_comes(&consumer)?;
         ensure!(queue.stats().dead_letters == 1, "{:?}", queue.stats());
-        is_buried(queue, b"bad", 0)
+        is_dead_letter(queue, b"bad", 0)
     })
 }
 
@@ -139,10 +139,10 @@ pub(crate) fn no_descriptors() -> Outcome {
                     }
                 };
                 let message = consumer.try_recv()?;
-                let (stats, notices) = (queue.stats(), queue.notices());
+                let (stats, warnings) = (queue.stats(), queue.warnings());
                 if has_letters {
                     ensure!(
-                        *message == *b"good" && stats.dead_letters == 1 && notices.is_empty(),
+                        *message == *b"good" && stats.dead_letters == 1 && warnings.is_empty(),
                         "{stats:?}"
                     );
                 } else {
@@ -150,7 +150,7 @@ pub(crate) fn no_descriptors() -> Outcome {
                     let failure = stats.dead_letter_failure.ok_or("nothing is told")?;
                     let expected = (DeadLetterCause::System, error.raw_os_error());
                     ensure!((failure.cause, failure.errno) == expected, "{failure:?}");
-                    ensure!(notices.len() == 1, "{notices:?}");
+                    ensure!(warnings.len() == 1, "{warnings:?}");
                 }
                 ready()
             })?
@@ -170,6 +170,6 @@ fn gets_nothing_more_but(queue: &BytesQueue, messages: usize) -> Outcome {
     Ok(())
 }
 
-fn letters_of(place: &Place) -> std::path::PathBuf {
+fn letters_of(place: &TestDir) -> std::path::PathBuf {
     place.directory().join("queue.dead")
 }

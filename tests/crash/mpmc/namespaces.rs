@@ -10,7 +10,7 @@ use nix::unistd::{ForkResult, fork};
 
 use super::{comes, holder, nothing_comes, small, with_queue};
 use crate::crash::both::wait_for;
-use crate::process::{Child, Outcome, Place, Words, ensure, gets_nothing_more};
+use crate::process::{Child, Outcome, TestDir, Words, ensure, gets_nothing_more};
 
 const REFUSED: u64 = 1;
 const HOLDS: u64 = 2;
@@ -81,7 +81,7 @@ pub(crate) fn two() -> Outcome {
 }
 
 /// It is number 1 where it lives, and cannot see the others.
-fn with_another_pid(place: &Place, words: &Words) -> Outcome {
+fn with_another_pid(place: &TestDir, words: &Words) -> Outcome {
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     ensure!(std::process::id() == 1, "it is number {}", std::process::id());
     let queue = place.open_mpmc()?;

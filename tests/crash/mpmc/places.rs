@@ -11,14 +11,14 @@ use crate::process::{Child, Outcome, Words, ensure, gets_nothing_more, progress}
 
 fn no_place<P>(result: Result<P, AttachError>) -> Outcome {
     match result {
-        Err(AttachError::NoEntry { .. }) => Ok(()),
+        Err(AttachError::TooManyParticipants { .. }) => Ok(()),
         Err(error) => Err(error.into()),
         Ok(_) => Err("there is a place, and there should be none".into()),
     }
 }
 
 pub(crate) fn free_after_death() -> Outcome {
-    with_queue(&small().participants(3), |place, queue| {
+    with_queue(&small().max_participants(3), |place, queue| {
         for _ in 0..30 {
             let children = [sender(place, &[])?, holder(place, 0)?, sender(place, &[])?];
             no_place(queue.producer())?;
@@ -37,8 +37,8 @@ pub(crate) fn free_after_death() -> Outcome {
     })
 }
 
-pub(crate) fn everybody_at_once() -> Outcome {
-    with_queue(&small().participants(4), |place, queue| {
+pub(crate) fn all_participants_at_once() -> Outcome {
+    with_queue(&small().max_participants(4), |place, queue| {
         for round in 0..30 {
             let children =
                 [sender(place, &[b"x"])?, holder(place, 1)?, sender(place, &[])?, holder(place, 0)?];
@@ -46,7 +46,7 @@ pub(crate) fn everybody_at_once() -> Outcome {
             for child in &children {
                 child.strike()?;
             }
-            children.into_iter().try_for_each(Child::bury)?;
+            children.into_iter().try_for_each(Child::reap)?;
             let _all = [queue.producer()?, queue.producer()?, queue.producer()?];
             let consumer = queue.consumer()?;
             ensure!(consumer.recv_timeout(SOON)?.redeliveries() == 1, "round {round}");
@@ -57,7 +57,7 @@ pub(crate) fn everybody_at_once() -> Outcome {
 
 /// Another process may be just recovering: its being busy must not hide that the dead one's place is free.
 pub(crate) fn free_while_others_recover() -> Outcome {
-    with_queue(&small().participants(64), |place, queue| {
+    with_queue(&small().max_participants(64), |place, queue| {
         let _others: Vec<_> = (0..63).map(|_| queue.consumer()).collect::<Result<_, _>>()?;
         let words = Words::new(1);
         let recoverer = Child::fork(|| {
@@ -75,7 +75,7 @@ pub(crate) fn free_while_others_recover() -> Outcome {
                 let queue = place.open_mpmc()?;
                 let _producer = loop {
                     match queue.producer() {
-                        Err(AttachError::NoEntry { .. }) => {}
+                        Err(AttachError::TooManyParticipants { .. }) => {}
                         other => break other?,
                     }
                 };
@@ -84,7 +84,7 @@ pub(crate) fn free_while_others_recover() -> Outcome {
             dead.kill()?;
             match queue.producer() {
                 Ok(producer) => drop(producer),
-                Err(AttachError::NoEntry { .. }) => refused += 1,
+                Err(AttachError::TooManyParticipants { .. }) => refused += 1,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -99,7 +99,7 @@ pub(crate) fn free_while_others_recover() -> Outcome {
 pub(crate) fn a_thousand() -> Outcome {
     const PROCESSES: u64 = 4;
     const EACH: u64 = 260;
-    let options = Options::new().links(64).capacity(4096).participants(1100);
+    let options = Options::new().max_messages(64).ring_bytes(4096).max_participants(1100);
     with_queue(&options, |place, queue| {
         let words = Words::new(2);
         let (ready, may_go) = (&words[0], &words[1]);

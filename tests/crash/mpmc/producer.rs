@@ -6,7 +6,7 @@ use super::{MOMENT, SOON, comes, holder, living, nothing_comes, sender, small, w
 use crate::process::{Outcome, ensure, forge, gets_nothing_more};
 
 /// A consumer passes the dead one's positions; nobody has to call for help.
-pub(crate) fn found_by_consumer() -> Outcome {
+pub(crate) fn detected_by_consumer() -> Outcome {
     for count in [1, 3] {
         with_queue(&small(), |place, queue| {
             let consumer = queue.consumer()?;
@@ -33,7 +33,7 @@ pub(crate) fn found_by_consumer() -> Outcome {
 }
 
 /// The dead one has claimed all links there are, and no consumer is there.
-pub(crate) fn found_by_producer() -> Outcome {
+pub(crate) fn detected_by_producer() -> Outcome {
     with_queue(&small(), |place, queue| {
         let mut other = queue.producer()?;
         let dead = sender(place, &[])?;
@@ -50,7 +50,7 @@ pub(crate) fn found_by_producer() -> Outcome {
     })
 }
 
-pub(crate) fn found_by_attaching() -> Outcome {
+pub(crate) fn detected_by_attaching() -> Outcome {
     with_queue(&small(), |place, queue| {
         let dead = sender(place, &[b"sent", b"sent too"])?;
         forge::claim(place, queue, 2)?;
@@ -116,7 +116,7 @@ fn message(number: u8) -> Vec<u8> {
 
 /// The lane's new owner writes over nothing, and gets all of the room when the messages are gone.
 pub(crate) fn lane_is_taken_over() -> Outcome {
-    with_queue(&Options::new().links(64).capacity(4096).participants(2), |place, queue| {
+    with_queue(&Options::new().max_messages(64).ring_bytes(4096).max_participants(2), |place, queue| {
         let consumer = queue.consumer()?;
         let (mut sent, mut received) = (0_u8, 0_u8);
         for round in 0..60 {
@@ -155,7 +155,7 @@ pub(crate) fn lane_is_taken_over() -> Outcome {
 
 /// What a living consumer holds in a dead producer's lane stays as it is, and so does what another dead one held.
 pub(crate) fn held_in_a_lane() -> Outcome {
-    with_queue(&Options::new().links(64).capacity(4096).participants(3), |place, queue| {
+    with_queue(&Options::new().max_messages(64).ring_bytes(4096).max_participants(3), |place, queue| {
         let consumer = queue.consumer()?;
         let dead = sender(place, &[&message(0), &message(1), &message(2), &message(3)])?;
         let held = consumer.recv()?;
@@ -177,9 +177,9 @@ pub(crate) fn held_in_a_lane() -> Outcome {
 }
 
 /// Some held messages, some stood between two stores; then nobody is there at all.
-pub(crate) fn everybody_dies() -> Outcome {
+pub(crate) fn all_participants_die() -> Outcome {
     for others_come in [false, true] {
-        with_queue(&small().links(16), |place, queue| {
+        with_queue(&small().max_messages(16), |place, queue| {
             let one = sender(place, &[b"a", b"b", b"c", b"d"])?;
             let reader = holder(place, 2)?;
             let two = sender(place, &[b"e"])?;

@@ -12,7 +12,7 @@ use ringway::{AttachError, SendError};
 
 use super::{SOON, comes, nothing_comes, small, with_queue};
 use crate::crash::both::{pass_time, wait_for};
-use crate::process::{Child, Outcome, Place, Words, ensure, gets_nothing_more, progress};
+use crate::process::{Child, Outcome, TestDir, Words, ensure, gets_nothing_more, progress};
 
 fn stop(child: &mut Child) -> Outcome {
     child.signal(Signal::SIGSTOP)?;
@@ -65,7 +65,7 @@ pub(crate) fn consumer_keeps() -> Outcome {
 }
 
 pub(crate) fn producer_keeps() -> Outcome {
-    with_queue(&small().participants(2), |place, queue| {
+    with_queue(&small().max_participants(2), |place, queue| {
         let words = Words::new(1);
         let mut child = Child::fork(|| {
             let mut producer = place.open_mpmc()?.producer()?;
@@ -82,7 +82,10 @@ pub(crate) fn producer_keeps() -> Outcome {
             progress();
             stop(&mut child)?;
             ensure!(consumer.has_producer()?, "a stopped producer was taken for dead");
-            ensure!(matches!(queue.producer(), Err(AttachError::NoEntry { .. })), "its place is taken");
+            ensure!(
+                matches!(queue.producer(), Err(AttachError::TooManyParticipants { .. })),
+                "its place is taken"
+            );
             ensure!(queue.recover()? == ringway::Recovery::default(), "it was taken for dead");
             let before = next;
             child.signal(Signal::SIGCONT)?;
@@ -132,7 +135,7 @@ pub(crate) fn one_that_recovers() -> Outcome {
 }
 
 /// The lock as the format describes it (docs/format.md), on a description of its own.
-fn lock_recovery(place: &Place) -> Outcome<File> {
+fn lock_recovery(place: &TestDir) -> Outcome<File> {
     let description = File::options().read(true).write(true).open(place.path())?;
     let lock = libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,
@@ -147,7 +150,7 @@ fn lock_recovery(place: &Place) -> Outcome<File> {
 
 /// The same with the real thing: it is stopped at random points in `recover`, many of which are under the lock.
 pub(crate) fn at_random_while_it_recovers() -> Outcome {
-    with_queue(&small().links(1024).participants(500), |place, queue| {
+    with_queue(&small().max_messages(1024).max_participants(500), |place, queue| {
         let mut producer = queue.producer()?;
         let consumer = queue.consumer()?;
         let many: Vec<_> = (0..300).map(|_| queue.consumer()).collect::<Result<_, _>>()?;

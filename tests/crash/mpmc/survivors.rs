@@ -136,7 +136,7 @@ fn each_way(fate: Fate) -> Outcome {
                 };
                 ensure!(redeliveries == 1, "{redeliveries} redeliveries");
                 ensure!(queue.stats().recovery_failures == 0, "{:?}", queue.stats());
-                ensure!(queue.notices().is_empty(), "{:?}", queue.notices());
+                ensure!(queue.warnings().is_empty(), "{:?}", queue.warnings());
                 Ok(())
             });
             wait(1)?;
@@ -219,7 +219,7 @@ pub(crate) fn producer_without_descriptors() -> Outcome {
 pub(crate) fn among_thousands() -> Outcome {
     const ROUNDS: usize = 20;
     for others in [0, 4000] {
-        let options = ringway::Options::new().links(64).capacity(4096).participants(others + 8);
+        let options = ringway::Options::new().max_messages(64).ring_bytes(4096).max_participants(others + 8);
         with_queue(&options, |place, queue| {
             let crowd = super::living(|ready| {
                 let queue = place.open_mpmc()?;
@@ -245,7 +245,7 @@ pub(crate) fn among_thousands() -> Outcome {
                 ensure!(frame.redeliveries() == 1, "{frame:?}");
                 drop(frame);
                 killer.join()?;
-                dead.bury()?;
+                dead.reap()?;
             }
             times.sort();
             let (half, most) = (times[ROUNDS / 2], times[ROUNDS - 1]);

@@ -5,7 +5,7 @@ use super::state::{
 };
 use crate::every_instruction::attempts::{Kill, Step, at_events};
 use crate::every_instruction::tracer::Gate;
-use crate::process::{Outcome, Place, Test, forge};
+use crate::process::{Outcome, Test, TestDir, forge};
 
 pub(super) fn tests() -> Vec<Test> {
     vec![
@@ -29,7 +29,7 @@ pub(super) fn tests() -> Vec<Test> {
 
 /// Its predecessor may be dead, with a claim of one position.
 fn producer(state: State, is_dead: bool, kill: Kill<'_>) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = state.create(&place)?;
     let consumer = queue.consumer()?;
     if is_dead {
@@ -53,7 +53,7 @@ fn producer(state: State, is_dead: bool, kill: Kill<'_>) -> Outcome {
 
 fn producer_leaves(kill: Kill<'_>) -> Outcome {
     let state = state("empty", SMALL, 0, 0);
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = state.create(&place)?;
     let consumer = queue.consumer()?;
     let body = |gate: &Gate| {
@@ -71,7 +71,7 @@ fn producer_leaves(kill: Kill<'_>) -> Outcome {
 
 /// Its predecessor may be dead, with the first message in its hands.
 fn consumer(state: State, is_dead: bool, kill: Kill<'_>) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = state.create(&place)?;
     let marks = Marks::new();
     if is_dead {
@@ -97,7 +97,7 @@ fn consumer(state: State, is_dead: bool, kill: Kill<'_>) -> Outcome {
 
 /// It takes three messages, releases the second, and forgets the guards of the others.
 fn consumer_leaves(state: State, kill: Kill<'_>) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = state.create(&place)?;
     let marks = Marks::new();
     let body = |gate: &Gate| {

@@ -9,11 +9,11 @@ use ringway::mpmc::{BytesConsumer, BytesProducer, BytesQueue};
 use super::state::{FIXED, SMALL, State, die_while, state};
 use crate::every_instruction::attempts::{Pause, Step, paused_everywhere};
 use crate::every_instruction::tracer::Gate;
-use crate::process::{Many, Outcome, Place, Shape, Test, Words, ensure};
+use crate::process::{MpmcKind, Outcome, Shape, Test, TestDir, Words, ensure};
 
 /// The one that is paused, one that sends, one that receives, one that dies.
-const FOUR: Many = Many { name: "16 links", links: 16, ..SMALL.participants(4) };
-const FOUR_FIXED: Many = Many { links: 16, ..FIXED.participants(4) };
+const FOUR: MpmcKind = MpmcKind { name: "16 links", links: 16, ..SMALL.max_participants(4) };
+const FOUR_FIXED: MpmcKind = MpmcKind { links: 16, ..FIXED.max_participants(4) };
 /// What others send.
 const OTHERS: u64 = 1000;
 
@@ -68,7 +68,7 @@ impl Seen {
 
 /// Others die, recover, send and receive.
 fn others(
-    place: &Place,
+    place: &TestDir,
     queue: &BytesQueue,
     shape: Shape,
     producer: &mut BytesProducer,
@@ -81,7 +81,7 @@ fn others(
     };
     die_while(attach, || Ok(()))?;
     let recovery = queue.recover()?;
-    ensure!((recovery.deaths, recovery.tombstones, recovery.returned) == (1, 0, 0), "{recovery:?}");
+    ensure!((recovery.deaths, recovery.tombstones, recovery.requeued) == (1, 0, 0), "{recovery:?}");
     seen.drain(shape, consumer)?;
     producer.try_send(&shape.message(OTHERS))?;
     seen.drain(shape, consumer)
@@ -89,7 +89,7 @@ fn others(
 
 fn sender(state: State, count: u64, pause: Pause<'_>) -> Outcome {
     let (kind, shape) = (state.kind, state.kind.shape);
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = state.create(&place)?;
     let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
     let mut seen = Seen::default();
@@ -123,7 +123,7 @@ enum Taking {
 
 fn receiver(state: State, operation: Taking, pause: Pause<'_>) -> Outcome {
     let (kind, shape) = (state.kind, state.kind.shape);
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = state.create(&place)?;
     let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
     let mut seen = Seen::default();

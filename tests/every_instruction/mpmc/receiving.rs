@@ -5,12 +5,12 @@ use ringway::mpmc::BytesConsumer;
 use super::state::{Gone, LARGE, Mark, Marks, SMALL, State, die_while, special, state, survive_receiver};
 use crate::every_instruction::attempts::{Kill, Step, at_events, everywhere};
 use crate::every_instruction::tracer::Gate;
-use crate::process::{Many, Outcome, Place, Test, ensure, forge};
+use crate::process::{MpmcKind, Outcome, Test, TestDir, ensure, forge};
 
-const AT_MOST_ONCE: Many = Many { name: "4 links, at most once", ..SMALL.at_most_once() };
-const LETTERS: Many = Many { name: "4 links, dead letters", ..SMALL.max_redeliveries(1) };
+const AT_MOST_ONCE: MpmcKind = MpmcKind { name: "4 links, at most once", ..SMALL.at_most_once() };
+const LETTERS: MpmcKind = MpmcKind { name: "4 links, dead letters", ..SMALL.max_redeliveries(1) };
 /// A dead producer has claimed two positions behind the first message; another has sent behind them.
-const HOLES: Many = Many { name: "tombstones", links: 8, ..SMALL.participants(3) };
+const HOLES: MpmcKind = MpmcKind { name: "tombstones", links: 8, ..SMALL.max_participants(3) };
 
 const STATES: [State; 6] = [
     state("one", SMALL, 1, 0),
@@ -55,7 +55,7 @@ pub(super) fn tests() -> Vec<Test> {
     // A hundred thousand instructions in a debug build.
     if !cfg!(debug_assertions) {
         tests.push(Test::new("mpmc receiving: burying a dead letter", || {
-            at_events("dead letters", |kill| bury(state("one", LETTERS, 1, 0), kill))
+            at_events("dead letters", |kill| dead_letter(state("one", LETTERS, 1, 0), kill))
         }));
     }
     tests
@@ -87,7 +87,7 @@ fn all_states(operation: Operation) -> Outcome {
 }
 
 fn attempt(state: State, operation: Operation, kill: Kill<'_>) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue =
         if state.kind.name == HOLES.name { with_holes(state, &place)? } else { state.create(&place)? };
     let marks = Marks::new();
@@ -108,7 +108,7 @@ fn attempt(state: State, operation: Operation, kill: Kill<'_>) -> Outcome {
     place.leave()
 }
 
-fn with_holes(state: State, place: &Place) -> Outcome<ringway::mpmc::BytesQueue> {
+fn with_holes(state: State, place: &TestDir) -> Outcome<ringway::mpmc::BytesQueue> {
     let queue = state.kind.create(place)?;
     let mut producer = queue.producer()?;
     producer.try_send(&state.kind.shape.message(0))?;
@@ -205,8 +205,8 @@ fn release<G>(marks: &Marks, seq: u64, guard: G) {
 
 /// A message was rejected twice; the child is to bury it. Then it is there, or in the dead-letter queue, or, if the one
 /// died between the two, in both; and nothing else is.
-fn bury(state: State, kill: Kill<'_>) -> Outcome {
-    let place = Place::new()?;
+fn dead_letter(state: State, kill: Kill<'_>) -> Outcome {
+    let place = TestDir::new()?;
     let queue = state.create(&place)?;
     let consumer = queue.consumer()?;
     consumer.try_recv()?.reject();

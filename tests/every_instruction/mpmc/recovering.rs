@@ -5,9 +5,9 @@ use super::state::{
 };
 use crate::every_instruction::attempts::{Kill, Step, at_events};
 use crate::every_instruction::tracer::Gate;
-use crate::process::{Many, Outcome, Place, Test, ensure, forge};
+use crate::process::{MpmcKind, Outcome, Test, TestDir, ensure, forge};
 
-const PLACES: Many = SMALL.participants(4);
+const PLACES: MpmcKind = SMALL.max_participants(4);
 
 pub(super) fn tests() -> Vec<Test> {
     vec![
@@ -22,14 +22,14 @@ pub(super) fn tests() -> Vec<Test> {
             at_events("it held one, and had taken one", |kill| {
                 after_holder(state("wrapped", PLACES.start((1 << 34) - 2), 4, 0), 1, 1, kill)
             })?;
-            let dropped = Many { name: "at most once", ..PLACES.at_most_once() };
+            let dropped = MpmcKind { name: "at most once", ..PLACES.at_most_once() };
             at_events("at most once", |kill| after_holder(state("full", dropped, 4, 0), 2, 1, kill))
         }),
     ]
 }
 
 /// A process recovers, and is killed.
-fn recovery(place: &Place, kill: Kill<'_>) -> Outcome {
+fn recovery(place: &TestDir, kill: Kill<'_>) -> Outcome {
     let body = |gate: &Gate| {
         let queue = place.open_mpmc()?;
         gate.enter()?;
@@ -42,7 +42,7 @@ fn recovery(place: &Place, kill: Kill<'_>) -> Outcome {
 
 /// A producer has died that had claimed so many positions.
 fn after_claimer(state: State, count: u64, kill: Kill<'_>) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = state.create(&place)?;
     let consumer = queue.consumer()?;
     let attach = || {
@@ -60,7 +60,7 @@ fn after_claimer(state: State, count: u64, kill: Kill<'_>) -> Outcome {
 
 /// A consumer has died that held the first `held` messages and had taken the `taken` next ones.
 fn after_holder(state: State, held: u64, taken: u64, kill: Kill<'_>) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = state.create(&place)?;
     let marks = Marks::new();
     if held > 0 {

@@ -6,7 +6,7 @@ use ringway::mpmc::BytesProducer;
 use super::state::{FIXED, LARGE, SMALL, State, special, state, survive_sender};
 use crate::every_instruction::attempts::{Kill, Step, at_events, everywhere};
 use crate::every_instruction::tracer::Gate;
-use crate::process::{GiverNotes, Outcome, Place, Test, ensure};
+use crate::process::{Outcome, ProducerNotes, Test, TestDir, ensure};
 
 const STATES: [State; 9] = [
     state("empty", SMALL, 0, 0),
@@ -56,10 +56,10 @@ pub(super) fn tests() -> Vec<Test> {
 }
 
 fn attempt(state: State, operation: Operation, kill: Kill<'_>) -> Outcome {
-    let place = Place::new()?;
+    let place = TestDir::new()?;
     let queue = state.create(&place)?;
     let consumer = queue.consumer()?;
-    let notes = GiverNotes::new();
+    let notes = ProducerNotes::new();
     notes.reset(state.sent);
     let body = |gate: &Gate| {
         let mut producer = place.open_mpmc()?.producer()?;
@@ -82,7 +82,7 @@ fn perform(
     producer: &mut BytesProducer,
     data: &[Vec<u8>],
     first: u64,
-    notes: &GiverNotes,
+    notes: &ProducerNotes,
 ) -> Outcome {
     let sent = match operation {
         TrySend => {
@@ -100,7 +100,7 @@ fn perform(
         BatchOfThree => {
             let mut batch = producer.batch()?;
             for message in data {
-                match batch.try_claim(message.len()) {
+                match batch.try_reserve(message.len()) {
                     Ok(payload) => payload.copy_from_slice(message),
                     Err(SendError::Full) => break,
                     Err(error) => return Err(error.into()),
@@ -109,7 +109,7 @@ fn perform(
             notes.set_about(first + batch.len() as u64, false);
             batch.commit()
         }
-        ClaimAndCommit => producer.try_claim(data[0].len()).and_then(|mut claim| {
+        ClaimAndCommit => producer.try_reserve(data[0].len()).and_then(|mut claim| {
             claim.copy_from_slice(&data[0]);
             notes.set_about(first + 1, true);
             claim.commit().map(|()| 1)

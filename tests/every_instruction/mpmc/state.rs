@@ -4,30 +4,32 @@ use std::sync::atomic::Ordering;
 
 use ringway::mpmc::{BytesConsumer, BytesQueue};
 
-use crate::process::{Child, Doubt, Many, Outcome, Place, Shape, Stream, Words, ensure};
+use crate::process::{Child, Doubt, MpmcKind, Outcome, Shape, Stream, TestDir, Words, ensure};
 
 /// Two places: who lives receives, and who is killed sends from the one lane that there is, or the other way round.
-pub(super) const SMALL: Many = Many::new("4 links", 4, 4096, Shape::Same(40)).participants(2);
+pub(super) const SMALL: MpmcKind = MpmcKind::new("4 links", 4, 4096, Shape::Same(40)).max_participants(2);
 /// Three of these fit into a lane, the third behind padding or at the end.
-pub(super) const LARGE: Many = Many::new("4 links, large", 4, 4096, Shape::Same(1300)).participants(2);
-pub(super) const FIXED: Many = Many::new("2 links, fixed", 2, 4096, Shape::Fixed(24)).participants(2);
+pub(super) const LARGE: MpmcKind =
+    MpmcKind::new("4 links, large", 4, 4096, Shape::Same(1300)).max_participants(2);
+pub(super) const FIXED: MpmcKind =
+    MpmcKind::new("2 links, fixed", 2, 4096, Shape::Fixed(24)).max_participants(2);
 
 /// A queue to which so many messages were sent, the first of which were taken.
 #[derive(Clone, Copy)]
 pub(super) struct State {
     pub(super) name: &'static str,
-    pub(super) kind: Many,
+    pub(super) kind: MpmcKind,
     pub(super) sent: u64,
     pub(super) taken: u64,
     /// Also tried with operations that differ little from others, or take many instructions.
     pub(super) is_special: bool,
 }
 
-pub(super) const fn state(name: &'static str, kind: Many, sent: u64, taken: u64) -> State {
+pub(super) const fn state(name: &'static str, kind: MpmcKind, sent: u64, taken: u64) -> State {
     State { name, kind, sent, taken, is_special: false }
 }
 
-pub(super) const fn special(name: &'static str, kind: Many, sent: u64, taken: u64) -> State {
+pub(super) const fn special(name: &'static str, kind: MpmcKind, sent: u64, taken: u64) -> State {
     State { name, kind, sent, taken, is_special: true }
 }
 
@@ -37,7 +39,7 @@ impl State {
     }
 
     /// The messages in the queue have the numbers from `taken` to `sent`. Nobody takes part.
-    pub(super) fn create(&self, place: &Place) -> Outcome<BytesQueue> {
+    pub(super) fn create(&self, place: &TestDir) -> Outcome<BytesQueue> {
         let queue = self.kind.create(place)?;
         let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
         for seq in 0..self.sent {
@@ -59,7 +61,7 @@ pub(super) fn no_doubt(next: u64) -> Doubt {
 /// A producer is gone: all that it sent comes, in order, what is in doubt as `doubt` says; then others go on, and the
 /// whole queue is good for use.
 pub(super) fn survive_sender(
-    kind: Many,
+    kind: MpmcKind,
     queue: &BytesQueue,
     consumer: BytesConsumer,
     first: u64,

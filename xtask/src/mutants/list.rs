@@ -74,7 +74,7 @@ impl Mutant {
     pub(super) fn models(&self) -> &'static str {
         match &*self.file {
             "src/lane/linked.rs" | "src/lane/extents.rs" => "links::loom_tests",
-            file if file.starts_with("src/links/") => "links::loom_tests",
+            file if file.starts_with("src/order_ring/") => "links::loom_tests",
             file if file.starts_with("src/park/") || file.starts_with("src/wait/") => "park::loom_tests",
             _ => "loom_tests",
         }

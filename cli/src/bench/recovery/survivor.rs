@@ -16,7 +16,7 @@ const LONGEST_LIFE: Duration = Duration::from_micros(500);
 /// If nothing comes for so long, nothing will.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// While a victim starts it may need this core: it gets it in between.
-const NAP: Duration = Duration::from_micros(20);
+const POLL_INTERVAL: Duration = Duration::from_micros(20);
 /// Messages received at once.
 const MOST: usize = 255;
 
@@ -103,7 +103,7 @@ impl<'t> Survivor<'t> {
             if victim.has_ended()? || start.elapsed() > PATIENCE {
                 bail!("a process that was to be killed ended before, or never began");
             }
-            std::thread::sleep(NAP);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -140,7 +140,7 @@ impl<'t> Survivor<'t> {
     /// Leaves the queue empty, and nobody in it but this one.
     fn clean_up(&mut self, mut victim: Running) -> Result<()> {
         while !victim.has_ended()? {
-            std::thread::sleep(NAP);
+            std::thread::sleep(POLL_INTERVAL);
         }
         self.send_to_itself()?;
         self.queue.recover()?;

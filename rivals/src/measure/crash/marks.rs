@@ -10,7 +10,7 @@ use crate::check::Sink;
 use crate::shared::Words;
 
 /// Messages that a producer sends at most.
-pub(super) const MOST_MESSAGES: usize = 1 << 16;
+pub(super) const MAX_MESSAGES: usize = 1 << 16;
 const LETTERS: usize = 512;
 
 /// Of one producer's messages.
@@ -22,7 +22,7 @@ pub(super) struct Sent {
     /// ... and the number behind the latest.
     pub(super) latest: CachePadded<AtomicU64>,
     /// How often each was received.
-    times: [AtomicU8; MOST_MESSAGES],
+    times: [AtomicU8; MAX_MESSAGES],
 }
 
 impl Sent {
@@ -79,7 +79,7 @@ impl Sink for Marker<'_> {
     fn words(&mut self, words: impl ExactSizeIterator<Item = u64>) {
         let (first, wrong) = examine(words);
         let (producer, number) = origin(first);
-        let known = producer < 2 && number < MOST_MESSAGES as u64;
+        let known = producer < 2 && number < MAX_MESSAGES as u64;
         if wrong != 0 || !known {
             self.0.torn.fetch_add(1, Ordering::AcqRel);
             return;

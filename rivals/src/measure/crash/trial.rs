@@ -9,7 +9,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use workload::first_of;
 
-use super::marks::{MOST_MESSAGES, Marker, Marks, Sent};
+use super::marks::{MAX_MESSAGES, Marker, Marks, Sent};
 use crate::case::{Shape, Victim};
 use crate::measure::crew::{CAUGHT, child, pin};
 use crate::measure::{Scope, Task};
@@ -184,7 +184,7 @@ impl<S: System> Scene<'_, S> {
 
 fn produce(sender: &mut impl Sender, index: usize, marks: &Marks) {
     let mine = &marks.sent[index];
-    for number in 0..MOST_MESSAGES as u64 {
+    for number in 0..MAX_MESSAGES as u64 {
         let since = Instant::now();
         while number.saturating_sub(mine.received.load(Ordering::Acquire)) > WINDOW
             && since.elapsed() < LITTLE

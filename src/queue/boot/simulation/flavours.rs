@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{AttachError, OpenError, RecvError, SendError};
 use crate::queue::{AfterPowerLoss, BytesConsumer, BytesProducer, BytesQueue, Kind, Options};
-use crate::shm::Notice;
+use crate::shm::Warning;
 use crate::typed::{Consumer, Producer, Queue};
 
 /// Nothing that gives messages for longer than this ends.
@@ -29,7 +29,7 @@ pub(super) trait Flavour {
     fn recv(consumer: &Self::Consumer, keeps: bool) -> Result<Option<u64>, String>;
     /// To the disk.
     fn sync(queue: &Self::Queue);
-    fn notices(queue: &Self::Queue) -> Vec<Notice>;
+    fn warnings(queue: &Self::Queue) -> Vec<Warning>;
 
     /// All that comes.
     fn drain(queue: &Self::Queue) -> Result<Vec<u64>, String> {
@@ -44,11 +44,15 @@ pub(super) trait Flavour {
 }
 
 fn options() -> Options {
-    Options::new().capacity(16 << 10)
+    Options::new().ring_bytes(16 << 10)
 }
 
 fn mpmc<K: Kind>(options: Options) -> Options {
-    if std::any::type_name::<K>().contains("Mpmc") { options.links(64).participants(4) } else { options }
+    if std::any::type_name::<K>().contains("Mpmc") {
+        options.max_messages(64).max_participants(4)
+    } else {
+        options
+    }
 }
 
 /// The bytes of a message: each tells of the number, and of its place.
@@ -74,7 +78,7 @@ fn sent(result: Result<(), SendError>) -> bool {
     match result {
         Ok(()) => true,
         Err(SendError::Full) => false,
-        // Damage that was taken with consent.
+        // Corruption that was taken with consent.
         Err(_) => false,
     }
 }
@@ -142,8 +146,8 @@ macro_rules! of_bytes {
                 queue.sync().unwrap();
             }
 
-            fn notices(queue: &Self::Queue) -> Vec<Notice> {
-                queue.notices()
+            fn warnings(queue: &Self::Queue) -> Vec<Warning> {
+                queue.warnings()
             }
         }
     };
@@ -202,7 +206,7 @@ impl<K: Kind> Flavour for Typed<K> {
         queue.sync().unwrap();
     }
 
-    fn notices(queue: &Self::Queue) -> Vec<Notice> {
-        queue.notices()
+    fn warnings(queue: &Self::Queue) -> Vec<Warning> {
+        queue.warnings()
     }
 }

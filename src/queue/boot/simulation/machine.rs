@@ -10,7 +10,7 @@ const PAGE: usize = 4096;
 /// What a disk writes as a whole.
 const SECTOR: usize = 512;
 /// Steps of a run.
-const MOST_STEPS: u64 = 80;
+const MAX_STEPS: u64 = 80;
 
 /// The file after a step.
 pub(super) struct Moment {
@@ -58,7 +58,7 @@ impl Machine {
         machine.note(&path, false, 0, false, false);
         let (mut producer, mut consumer): (Option<F::Producer>, Option<F::Consumer>) = (None, None);
         let mut sent = 0;
-        for _ in 0..1 + random.below(MOST_STEPS) {
+        for _ in 0..1 + random.below(MAX_STEPS) {
             let flushes = pretend::flushes();
             let mut synced = false;
             match random.below(12) {
@@ -115,7 +115,7 @@ impl Machine {
         let moment = random.below(self.moments.len() as u64) as usize;
         let unit = if random.one_in(2) { PAGE } else { SECTOR };
         // Everything at random; all but a few of the last moment; or two moments.
-        let manner = random.below(3);
+        let map_options = random.below(3);
         let other = random.below(moment as u64 + 1) as usize;
         let last_with = |is: fn(&Moment) -> bool| self.moments[..=moment].iter().rposition(is).unwrap_or(0);
         let (flushed, synced) = (last_with(|moment| moment.flushed), last_with(|moment| moment.synced));
@@ -125,7 +125,7 @@ impl Machine {
                 let is_header = number * unit < PAGE;
                 let oldest = if is_header { flushed.max(synced) } else { synced };
                 let any = oldest + random.below((moment - oldest) as u64 + 1) as usize;
-                match manner {
+                match map_options {
                     0 => any,
                     1 if random.one_in(8) => any,
                     2 if random.one_in(2) => other.max(oldest),

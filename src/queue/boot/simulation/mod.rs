@@ -94,7 +94,7 @@ fn check_messages<F: Flavour>(machine: &Machine, image: &Image, context: &str, t
     pretend::set_boot(2);
     let path = machine.write(&image.bytes);
     let queue = F::open(&path, AfterPowerLoss::Refuse).unwrap_or_else(|error| panic!("{error}: {context}"));
-    let is_told = !F::notices(&queue).is_empty();
+    let is_told = !F::warnings(&queue).is_empty();
     let found = F::drain(&queue).unwrap_or_else(|error| panic!("a wrong message: {error}: {context}"));
     let sent = machine.moments[image.moment].sent;
     assert!(found.iter().all(|message| (1..=sent).contains(message)), "{found:?} of {sent}: {context}");

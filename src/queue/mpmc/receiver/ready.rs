@@ -1,18 +1,18 @@
 //! Whether there is something to take, for those who wait for several queues.
 
-use super::{MOST_TURNS, MpmcReceiver};
+use super::{MpmcReceiver, RETRY_LIMIT};
 
 impl MpmcReceiver {
-    /// As a look that takes, but for that. After so many looks.
-    pub(super) fn is_ready(&self, looks: u64) -> bool {
-        let exact = self.is_closer_look(looks);
-        for _ in 0..MOST_TURNS {
-            if self.redo.is_due(self.links()) && self.redo.may_take(self.links()) {
+    /// Like `attempt`, but takes nothing. `attempts` have failed before.
+    pub(super) fn is_ready(&self, attempts: u64) -> bool {
+        let exact = self.begin_attempt(attempts);
+        for _ in 0..RETRY_LIMIT {
+            if self.redelivery.is_due(self.ring()) && self.redelivery.can_take(self.ring()) {
                 return true;
             }
-            match self.links().may_take(exact) {
+            match self.ring().can_take(exact) {
                 Ok(()) => return true,
-                Err(nothing) if self.look_again(nothing) => {}
+                Err(nothing) if self.should_retry(nothing) => {}
                 Err(_) => return false,
             }
         }

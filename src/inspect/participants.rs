@@ -1,0 +1,220 @@
+//! Who takes part: registry entries, and what the kernel says about who lives.
+
+use std::fs::File;
+use std::mem::offset_of;
+use std::ops::Range;
+use std::time::SystemTime;
+
+use super::header::time;
+use super::source::{Source, Words};
+use crate::error::{InspectError, Role};
+use crate::layout::order::{EntryRole, EntryWord, Intent};
+use crate::layout::{
+    Before, ENTRY_CONSUMER, ENTRY_PRODUCER, LOCK_ENTRY, OwnerWords, REGISTRY_OFFSET,
+    RegistryEntry as EntryWords, SpscRegistryEntry,
+};
+use crate::order_ring::LivenessProbe;
+use crate::shm::is_locked;
+
+const ENTRY_LEN: usize = size_of::<EntryWords>();
+
+/// Whether somebody is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Liveness {
+    /// Its liveness lock is held: the process lives, though it may be stopped.
+    Alive,
+    /// Its liveness lock is free, and it did not detach: it died. Nobody has put in order yet what it left.
+    Dead,
+    /// Nobody is there. SPSC: the last one left or died, and nothing needs to be done either way.
+    Gone,
+}
+
+/// One producer or consumer, and what it has done since it attached.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Participant {
+    /// Number of its registry entry.
+    pub entry: usize,
+    /// What it does.
+    pub role: Role,
+    /// Whether it lives.
+    pub liveness: Liveness,
+    /// How many owners the entry has had.
+    pub generation: u64,
+    /// Its process, in that process's own pid namespace. Diagnostic only.
+    pub pid: u32,
+    /// When it attached, by its clock. SPSC queues do not record that.
+    pub since: Option<SystemTime>,
+    /// Messages that it holds; in an SPSC queue that cannot be told for sure: see [`Backlog::held`](super::Backlog::held).
+    pub holds: u64,
+    /// MPMC: counters.
+    pub sent: u64,
+    /// Messages delivered to it, redeliveries included.
+    pub received: u64,
+    /// Messages delivered to it that others had had before.
+    pub redelivered: u64,
+    /// How often it found no room.
+    pub full: u64,
+    /// Messages that it put back.
+    pub rejected: u64,
+    /// The positions that it claimed last, or is about to claim.
+    pub claim_intent: Option<Range<u64>>,
+    /// The positions that it took last, or is about to take.
+    pub take_intent: Option<Range<u64>>,
+    /// Whether its lane takes up space.
+    pub has_lane: bool,
+}
+
+/// What the kernel says about who lives, asked through a descriptor that holds no lock.
+pub(super) struct KernelProbe<'a>(pub(super) &'a File);
+
+impl LivenessProbe for KernelProbe<'_> {
+    fn is_alive(&self, index: usize) -> bool {
+        // False-dead corrupts, false-alive only delays.
+        is_locked(self.0, LOCK_ENTRY + index as i64).unwrap_or(true)
+    }
+}
+
+/// All entries of the registry: the participants, and the sums of all counters, also of those that have left.
+pub(super) struct Registry {
+    pub(super) participants: Vec<Participant>,
+    pub(super) sums: Sums,
+    /// Lanes that take up space.
+    pub(super) lanes: u64,
+    /// The word of every entry.
+    pub(super) words: Vec<EntryWord>,
+    /// Whether the lane of every entry is ready.
+    pub(super) has_lane: Vec<bool>,
+    /// Intents to claim and to take of every entry.
+    pub(super) intents: Vec<[Range<u64>; 2]>,
+}
+
+#[derive(Default)]
+pub(super) struct Sums {
+    pub(super) sent: u64,
+    pub(super) received: u64,
+    pub(super) redelivered: u64,
+    pub(super) full: u64,
+    pub(super) rejected: u64,
+}
+
+impl Sums {
+    /// Adds what all owners of an entry have done. Saturating: whatever stands in a file must not cause a panic, nor look like
+    /// a small number.
+    fn add(&mut self, words: &Words<&[u8]>) {
+        let own = |offset| words.at(offset_of!(EntryWords, own) + offset);
+        for (sum, amount) in [
+            (&mut self.sent, own(offset_of!(OwnerWords, sent))),
+            (&mut self.received, own(offset_of!(OwnerWords, received))),
+            (&mut self.redelivered, own(offset_of!(OwnerWords, redelivered))),
+            (&mut self.full, own(offset_of!(OwnerWords, full))),
+            (&mut self.rejected, own(offset_of!(OwnerWords, rejected))),
+        ] {
+            *sum = sum.saturating_add(amount);
+        }
+    }
+}
+
+/// An MPMC queue's.
+pub(super) fn mpmc(source: &Source, participants: u64) -> Result<Registry, InspectError> {
+    let all = source.words(REGISTRY_OFFSET as u64, participants as usize * ENTRY_LEN)?;
+    let mut found = Registry {
+        participants: Vec::new(),
+        sums: Sums::default(),
+        lanes: 0,
+        words: Vec::new(),
+        has_lane: Vec::new(),
+        intents: Vec::new(),
+    };
+    for (index, words) in all.pieces(ENTRY_LEN).enumerate() {
+        let one = participant(source, index, &words)?;
+        found.sums.add(&words);
+        found.words.push(EntryWord(words.at(offset_of!(EntryWords, word))));
+        found.has_lane.push(one.has_lane);
+        found.lanes += u64::from(one.has_lane);
+        found
+            .intents
+            .push([one.claim_intent.clone().unwrap_or(0..0), one.take_intent.clone().unwrap_or(0..0)]);
+        if one.liveness != Liveness::Gone {
+            found.participants.push(one);
+        }
+    }
+    Ok(found)
+}
+
+fn participant(source: &Source, index: usize, words: &Words<&[u8]>) -> Result<Participant, InspectError> {
+    let own = |offset| words.at(offset_of!(EntryWords, own) + offset);
+    let since =
+        |counter, before| own(counter).saturating_sub(words.at(offset_of!(EntryWords, before) + before));
+    let intent = |offset| Some(Intent(own(offset)).positions()).filter(|positions| !positions.is_empty());
+    let word = EntryWord(words.at(offset_of!(EntryWords, word)));
+    Ok(Participant {
+        entry: index,
+        role: match word.role() {
+            EntryRole::Producer => Role::Producer,
+            EntryRole::Consumer => Role::Consumer,
+        },
+        liveness: liveness(source, index, word)?,
+        generation: word.generation(),
+        pid: words.at(offset_of!(EntryWords, pid)) as u32,
+        since: time(words.at(offset_of!(EntryWords, since_ns))),
+        holds: 0,
+        sent: since(offset_of!(OwnerWords, sent), offset_of!(Before, sent)),
+        received: since(offset_of!(OwnerWords, received), offset_of!(Before, received)),
+        redelivered: since(offset_of!(OwnerWords, redelivered), offset_of!(Before, redelivered)),
+        full: since(offset_of!(OwnerWords, full), offset_of!(Before, full)),
+        rejected: since(offset_of!(OwnerWords, rejected), offset_of!(Before, rejected)),
+        claim_intent: intent(offset_of!(OwnerWords, claim_intent)),
+        take_intent: intent(offset_of!(OwnerWords, take_intent)),
+        has_lane: words.at(offset_of!(EntryWords, lane_ready)) != 0,
+    })
+}
+
+/// The word, then the liveness lock, then the same word again, as recovery does it: in between the owner might have left.
+fn liveness(source: &Source, index: usize, word: EntryWord) -> Result<Liveness, InspectError> {
+    if !word.is_dirty() {
+        return Ok(Liveness::Gone);
+    }
+    if KernelProbe(&source.file).is_alive(index) {
+        return Ok(Liveness::Alive);
+    }
+    let at = REGISTRY_OFFSET + index * ENTRY_LEN + offset_of!(EntryWords, word);
+    let again = EntryWord(source.word(at as u64)?);
+    Ok(match again == word {
+        true => Liveness::Dead,
+        false if again.is_dirty() => Liveness::Alive,
+        false => Liveness::Gone,
+    })
+}
+
+/// An SPSC queue's: those that were ever there.
+pub(super) fn spsc(source: &Source) -> Result<Vec<Participant>, InspectError> {
+    let all = source.words(REGISTRY_OFFSET as u64, 2 * size_of::<SpscRegistryEntry>())?;
+    let mut found = Vec::new();
+    for (entry, role) in [(ENTRY_PRODUCER, Role::Producer), (ENTRY_CONSUMER, Role::Consumer)] {
+        let at = entry * size_of::<SpscRegistryEntry>();
+        let generation = all.at(at + offset_of!(SpscRegistryEntry, generation));
+        let is_held = KernelProbe(&source.file).is_alive(entry);
+        if generation == 0 && !is_held {
+            continue;
+        }
+        found.push(Participant {
+            entry,
+            role,
+            liveness: if is_held { Liveness::Alive } else { Liveness::Gone },
+            generation,
+            pid: all.at(at + offset_of!(SpscRegistryEntry, pid)) as u32,
+            since: None,
+            holds: 0,
+            sent: 0,
+            received: 0,
+            redelivered: 0,
+            full: 0,
+            rejected: 0,
+            claim_intent: None,
+            take_intent: None,
+            has_lane: role == Role::Producer,
+        });
+    }
+    Ok(found)
+}

@@ -1,0 +1,239 @@
+//! The producer's side: claim positions, then commit the frames that stand in the lane already.
+
+use crossbeam_utils::Backoff;
+
+use super::crash_point::crash_point;
+use super::walk::{SlotAt, count_while};
+use super::{CursorGuess, FrameRef, OrderRing};
+use crate::layout::order::{Intent, MAX_BATCH, PackedFrameRef, SlotState, Tail};
+use crate::prefetch;
+use crate::sync::Ordering;
+
+/// How many positions ahead a producer asks for a link's line.
+const SLOTS_AHEAD: u64 = 8;
+
+/// OrderRing in a cache line.
+const SLOTS_PER_LINE: u64 = 4;
+
+/// Retry limit, so that corrupt words cannot cause a livelock.
+const RETRY_LIMIT: u32 = 1 << 20;
+
+/// Positions that were won, to be committed at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claimed {
+    pub(crate) first: u64,
+    pub(crate) count: u64,
+}
+
+/// Why nothing was claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotClaimed {
+    /// The link of this position is not free yet.
+    Full(u64),
+    /// The positions are used up.
+    PositionsExhausted,
+    /// The queue is closed.
+    Closed,
+}
+
+impl OrderRing {
+    /// Claims the next position, as [`claim`](Self::claim) does. None: it takes more than this attempt.
+    #[inline(always)]
+    pub(crate) fn claim_next(&self, me: usize, guess: &CursorGuess) -> Option<u64> {
+        let tail = guess.tail(self);
+        let position = tail.position();
+        if self.free_run(position, 1) == 1 && !tail.is_closed() {
+            return self.cas_tail(me, guess, tail, 1).then_some(position);
+        }
+        guess.invalidate();
+        None
+    }
+
+    /// Claims as many as possible of the next `most` positions for participant `me`, but not fewer than `least`.
+    ///
+    /// The caller must hold the liveness lock of `me`, have its frames complete, and commit every position that it wins before it
+    /// claims again.
+    #[inline(always)]
+    pub(crate) fn claim(
+        &self,
+        me: usize,
+        guess: &CursorGuess,
+        least: u64,
+        most: u64,
+    ) -> Result<Claimed, NotClaimed> {
+        debug_assert!(0 < least && least <= most && most <= MAX_BATCH);
+        match self.try_claim(me, guess, least, most) {
+            Err(None) => self.claim_contended(me, guess, least, most),
+            Err(Some(not_claimed)) => Err(not_claimed),
+            Ok(claimed) => Ok(claimed),
+        }
+    }
+
+    /// Another participant won the CAS.
+    #[cold]
+    #[inline(never)]
+    fn claim_contended(
+        &self,
+        me: usize,
+        guess: &CursorGuess,
+        least: u64,
+        most: u64,
+    ) -> Result<Claimed, NotClaimed> {
+        let backoff = Backoff::new();
+        for _ in 0..RETRY_LIMIT {
+            backoff.spin();
+            match self.try_claim(me, guess, least, most) {
+                Err(None) => {}
+                Err(Some(not_claimed)) => return Err(not_claimed),
+                Ok(claimed) => return Ok(claimed),
+            }
+        }
+        Err(NotClaimed::Full(self.tail().position()))
+    }
+
+    /// One attempt. `None`: another participant won the CAS, or may have.
+    #[inline(always)]
+    fn try_claim(
+        &self,
+        me: usize,
+        guess: &CursorGuess,
+        least: u64,
+        most: u64,
+    ) -> Result<Claimed, Option<NotClaimed>> {
+        let tail = guess.tail(self);
+        let first = tail.position();
+        let count = self.free_run(first, most);
+        if count < least || tail.is_closed() {
+            let is_so = !guess.invalidate() && self.tail() == tail;
+            return Err(is_so.then(|| self.not_claimed(tail, first + count)));
+        }
+        if self.cas_tail(me, guess, tail, count) { Ok(Claimed { first, count }) } else { Err(None) }
+    }
+
+    /// The `count` positions from `tail` on are free. `false`: another participant won the CAS.
+    #[inline(always)]
+    fn cas_tail(&self, me: usize, guess: &CursorGuess, tail: Tail, count: u64) -> bool {
+        let own = &self.entries[me].own;
+        let first = tail.position();
+        // SYNC intent: Release, for it must not become visible before the commits of the claim before.
+        Self::store_intent(&own.claim_intent, Intent::new(first, count));
+        crash_point();
+        let claimed = tail.claimed(count);
+        let exchanged =
+            self.cursors.tail.compare_exchange(tail.0, claimed.0, Ordering::AcqRel, Ordering::Relaxed);
+        crash_point();
+        if exchanged.is_err() {
+            Self::store_intent(&own.claim_intent, Intent::NONE);
+            guess.invalidate();
+            return false;
+        }
+        guess.moved(tail.0, claimed.0);
+        self.prefetch_slots(first + count + SLOTS_AHEAD, count);
+        true
+    }
+
+    /// Asks for the links of so many positions, to be written.
+    #[inline(always)]
+    pub(super) fn prefetch_slots(&self, first: u64, count: u64) {
+        prefetch::to_write(self.slot(first));
+        let mut more = SLOTS_PER_LINE;
+        while more < count {
+            prefetch::to_write(self.slot(first + more));
+            more += SLOTS_PER_LINE;
+        }
+    }
+
+    /// How many of the `most` positions from `first` have a free link.
+    #[inline(always)]
+    fn free_run(&self, first: u64, most: u64) -> u64 {
+        // SYNC release: whoever read the link's last frame has done so.
+        let is_free = |step: SlotAt<'_>| step.state() == SlotState::free(step.lap);
+        if most == 1 {
+            return u64::from(first < self.limit && is_free(self.slot_at(first)));
+        }
+        count_while(self.run(first, most.min(self.limit.saturating_sub(first))), is_free)
+    }
+
+    #[cold]
+    fn not_claimed(&self, tail: Tail, position: u64) -> NotClaimed {
+        if tail.is_closed() {
+            NotClaimed::Closed
+        } else if position >= self.limit {
+            NotClaimed::PositionsExhausted
+        } else {
+            NotClaimed::Full(position)
+        }
+    }
+
+    /// How many positions in a row could be claimed, a moment ago.
+    pub(crate) fn free_positions(&self) -> u64 {
+        self.free_run(self.tail().position(), self.count())
+    }
+
+    /// Whether the next position's link is free, a moment ago.
+    #[inline(always)]
+    pub(crate) fn has_free(&self) -> bool {
+        self.free_run(self.tail().position(), 1) == 1
+    }
+
+    /// Whether a quarter of the links and one more is free, or will be when the frames in between are over.
+    pub(crate) fn has_free_quarter(&self) -> bool {
+        let three_quarters = self.count() - self.count() / 4;
+        self.next_claim().checked_sub(three_quarters).is_none_or(|position| self.is_reusable(position))
+    }
+
+    /// Makes the frames at claimed positions visible, from `first` on, in order. Nothing that can fail or block may come
+    /// between claim and commit.
+    #[inline(always)]
+    pub(crate) fn commit_run(&self, first: u64, mut frames: impl ExactSizeIterator<Item = FrameRef>) {
+        let count = frames.len();
+        let mut commit = |step: SlotAt<'_>| {
+            if let Some(frame) = frames.next() {
+                step.fill(frame);
+                step.publish();
+            }
+        };
+        for stretch in self.run(first, count as u64) {
+            stretch.steps().for_each(&mut commit);
+        }
+    }
+
+    /// The same for one.
+    #[inline(always)]
+    pub(crate) fn commit(&self, position: u64, frame: FrameRef) {
+        let step = self.slot_at(position);
+        step.fill(frame);
+        step.publish();
+    }
+
+    /// Lets nobody claim any more: the CAS of a claim fails that has not seen it.
+    pub(crate) fn close(&self) {
+        self.cursors.tail.fetch_or(Tail::CLOSED, Ordering::AcqRel);
+    }
+
+    /// Whether all that was ever claimed has been taken.
+    pub(crate) fn is_drained(&self) -> bool {
+        let tail = self.tail();
+        self.head().position() >= tail.position()
+    }
+
+    /// Where the next claim would begin, a moment ago.
+    pub(crate) fn next_claim(&self) -> u64 {
+        Tail(self.cursors.tail.load(Ordering::Relaxed)).position()
+    }
+}
+
+impl SlotAt<'_> {
+    #[inline(always)]
+    pub(super) fn fill(self, frame: FrameRef) {
+        let FrameRef { lane, offset, len } = frame;
+        self.slot.frame.store(PackedFrameRef::new(lane, offset, len).0, Ordering::Relaxed);
+    }
+
+    #[inline(always)]
+    pub(super) fn publish(self) {
+        crash_point();
+        // SYNC commit
+        self.slot.state.store(SlotState::full(self.lap).0, Ordering::Release);
+    }
+}

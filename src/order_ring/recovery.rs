@@ -1,0 +1,178 @@
+//! One pass over registry and links that gives back what the dead have left.
+//!
+//! Under the recovery lock, so that there is one at a time; idempotent; and it may itself be killed anywhere.
+
+use super::crash_point::crash_point;
+use super::{EntrySet, LivenessProbe, OrderRing};
+use crate::layout::order::{Intent, SlotKind, SlotState};
+use crate::sync::{AtomicU64, Ordering};
+
+/// What a pass has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Recovered {
+    /// Dead participants that were found.
+    pub(crate) deaths: u64,
+    /// Positions that they had claimed and never committed.
+    pub(crate) tombstones: u64,
+    /// Frames that they held, or had taken without yet holding them: they come again, or were dropped.
+    pub(crate) requeued: u64,
+    /// Entries that are free again.
+    pub(crate) cleaned: u64,
+}
+
+impl OrderRing {
+    /// The pass; only `suspects` are asked about, if there are some. The caller holds the recovery lock. Takes no memory.
+    ///
+    /// Each entry and each slot is decided over by itself, so that a pass over some of the dead is right, as is one that was killed.
+    #[cold]
+    pub(crate) fn recover(&self, probe: &impl LivenessProbe, suspects: Option<&EntrySet>) -> Recovered {
+        let dead = self.dead(probe, suspects);
+        let mut done = Recovered { deaths: dead.len(), ..Recovered::default() };
+        if dead.is_empty() {
+            return done;
+        }
+        let (tail, head) = (self.tail().position(), self.head().position());
+        for slot in 0..self.slots.len() {
+            self.recover_slot(slot, tail, head, &dead, probe, &mut done);
+            crash_point();
+        }
+        // Always: the one before may have died between its REDELIVER and this.
+        self.bump_redelivery_epoch();
+        crash_point();
+        for index in dead.iter() {
+            done.cleaned += u64::from(self.clean(index, tail, head));
+            crash_point();
+        }
+        self.count_recovery(&done);
+        done
+    }
+
+    /// Entries whose owner is dead: the word, then the liveness lock, then the same word again. Were it not read again, the owner
+    /// might have left in between and a new one have come, alive.
+    fn dead(&self, probe: &impl LivenessProbe, suspects: Option<&EntrySet>) -> EntrySet {
+        let mut dead = EntrySet::EMPTY;
+        let is_suspect = |index| suspects.is_none_or(|suspects| suspects.contains(index));
+        for index in (0..self.entries.len()).filter(|index| is_suspect(*index)) {
+            let word = self.entry_word(index);
+            if word.is_dirty() && !probe.is_alive(index) && self.entry_word(index) == word {
+                dead.insert(index);
+            }
+        }
+        dead
+    }
+
+    /// Entries that hold something, or have said that they are about to move a position that stands still.
+    pub(crate) fn involved(&self) -> EntrySet {
+        let mut involved = EntrySet::EMPTY;
+        for slot in 0..self.slots.len() {
+            let state = self.state(slot);
+            if state.kind() == SlotKind::Held {
+                involved.insert(state.owner());
+            }
+        }
+        for index in 0..self.entries.len() {
+            let own = &self.entries[index].own;
+            let stands_still = |intent: &AtomicU64, kind| {
+                Intent(intent.load(Ordering::Acquire)).positions().any(|position| {
+                    let state = self.state_at(position);
+                    (state.kind(), state.lap()) == (kind, self.lap(position))
+                })
+            };
+            if stands_still(&own.claim_intent, SlotKind::Free)
+                || stands_still(&own.take_intent, SlotKind::Full)
+            {
+                involved.insert(index);
+            }
+        }
+        involved
+    }
+
+    fn recover_slot(
+        &self,
+        slot: usize,
+        tail: u64,
+        head: u64,
+        dead: &EntrySet,
+        probe: &impl LivenessProbe,
+        done: &mut Recovered,
+    ) {
+        let state = self.state(slot);
+        let position = self.position(state, slot);
+        let (next, count) = match state.kind() {
+            SlotKind::Free
+                if position < tail
+                    && !self.is_covered(position, probe, |e| &self.entries[e].own.claim_intent) =>
+            {
+                (SlotState::free(state.lap() + 1), &mut done.tombstones)
+            }
+            SlotKind::Full
+                if position < head
+                    && !self.is_covered(position, probe, |e| &self.entries[e].own.take_intent) =>
+            {
+                // Nobody has seen it: it comes again even if frames never do, and counts as new.
+                (SlotState::redeliver(state.lap(), 0), &mut done.requeued)
+            }
+            SlotKind::Held if dead.contains(state.owner()) => {
+                self.note_holder(slot, state.owner());
+                let next = if self.policy.at_most_once {
+                    SlotState::free(state.lap() + 1)
+                } else {
+                    SlotState::redeliver(state.lap(), state.redeliveries() + 1)
+                };
+                (next, &mut done.requeued)
+            }
+            _ => return,
+        };
+        // From exactly the word that was examined: a living owner may have moved it since.
+        let moved =
+            self.slots[slot].state.compare_exchange(state.0, next.0, Ordering::AcqRel, Ordering::Relaxed);
+        *count += u64::from(moved.is_ok());
+    }
+
+    /// Whether a living participant means to move this position. The intent first, the liveness lock second.
+    fn is_covered<'a>(
+        &self,
+        position: u64,
+        probe: &impl LivenessProbe,
+        intent: impl Fn(usize) -> &'a AtomicU64,
+    ) -> bool {
+        (0..self.entries.len()).any(|index| {
+            // SYNC intent
+            let intent = Intent(intent(index).load(Ordering::Acquire));
+            intent.positions().contains(&position) && probe.is_alive(index)
+        })
+    }
+
+    /// Frees the entry of one that was dead before the pass, unless something of it is left: its intent is the only
+    /// evidence of that.
+    fn clean(&self, index: usize, tail: u64, head: u64) -> bool {
+        // That of the dead one, still: only a recovery changes it, and this is the only one.
+        let word = self.entry_word(index);
+        let own = &self.entries[index].own;
+        let is_left = |intent: &AtomicU64, kind, cursor| {
+            Intent(intent.load(Ordering::Acquire)).positions().any(|position| {
+                let state = self.state_at(position);
+                position < cursor && (state.kind(), state.lap()) == (kind, self.lap(position))
+            })
+        };
+        if is_left(&own.claim_intent, SlotKind::Free, tail) || is_left(&own.take_intent, SlotKind::Full, head)
+        {
+            return false;
+        }
+        let cleaned = self.entries[index].word.compare_exchange(
+            word.0,
+            word.cleaned().0,
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        cleaned.is_ok()
+    }
+
+    fn count_recovery(&self, done: &Recovered) {
+        let rare = &*self.rare;
+        rare.recoveries.fetch_add(1, Ordering::Relaxed);
+        rare.deaths.fetch_add(done.cleaned, Ordering::Relaxed);
+        rare.tombstones.fetch_add(done.tombstones, Ordering::Relaxed);
+        rare.requeued.fetch_add(done.requeued, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,190 @@
+//! A queue's shared words on the heap, liveness locks, and what happened. For the tests with and without loom.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex};
+
+use crate::lane::mpmc::MpmcWriter;
+use crate::lane::{Corruption, LaneMemory, Ref};
+use crate::layout::order::{EntryRole, Head, SlotState, Tail};
+use crate::layout::{Framing, Geometry, OrderCursors, Policy, Rare, RegistryEntry, Slot};
+use crate::order_ring::crash_point::{any_order, until_crash};
+use crate::order_ring::{FrameRef, LivenessProbe, OrderRing, Recovered, SlotExtras};
+use crate::sync::{AtomicU64, Ordering};
+
+/// Granule of the lanes.
+pub(super) const GRANULE: u64 = 8;
+
+/// LivenessProbe: 1 while held. That a free one was seen to be free acquires all that its dead owner did, as with the kernel's.
+#[derive(Clone)]
+pub(super) struct Words(Arc<Vec<AtomicU64>>);
+
+impl Words {
+    fn new(count: usize) -> Self {
+        Self(Arc::new((0..count).map(|_| AtomicU64::new(0)).collect()))
+    }
+
+    pub(super) fn lock(&self, index: usize) -> bool {
+        self.0[index].compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    pub(super) fn unlock(&self, index: usize) {
+        self.0[index].store(0, Ordering::Release);
+    }
+}
+
+impl LivenessProbe for Words {
+    fn is_alive(&self, index: usize) -> bool {
+        self.0[index].load(Ordering::Acquire) != 0
+    }
+}
+
+/// What counts positions that are over, if those are for which it `is_reusable`.
+pub(super) fn over_if(is_reusable: impl Fn(u64) -> bool) -> impl Fn(u64, u64) -> u64 {
+    move |first, most| (0..most).take_while(|i| is_reusable(first + i)).count() as u64
+}
+
+/// What the participants have done, as no shared word tells.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    pub(super) committed: Vec<u8>,
+    /// Message, position, and how often it had been delivered before.
+    pub(super) delivered: Vec<(u8, u64, u64)>,
+    pub(super) deaths: usize,
+    pub(super) rejects: usize,
+}
+
+/// The shape of a queue.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) ring: usize,
+    pub(super) entries: usize,
+    /// Bytes of a lane.
+    pub(super) lane: u64,
+    pub(super) max_payload: u64,
+    /// First position.
+    pub(super) start: u64,
+    pub(super) at_most_once: bool,
+}
+
+#[derive(Clone)]
+pub(super) struct World {
+    pub(super) ring: OrderRing,
+    pub(super) probe: Words,
+    pub(super) log: Arc<Mutex<Log>>,
+    pub(super) geometry: Geometry,
+    pub(super) memory: LaneMemory,
+    recovery: Words,
+}
+
+impl World {
+    pub(super) fn new(shape: Shape) -> Self {
+        let policy =
+            Policy { at_most_once: shape.at_most_once, max_redeliveries: 0, is_dead_letter_queue: false };
+        let shift = shape.ring.trailing_zeros();
+        let cursors = OrderCursors::default();
+        cursors.tail.store(Tail::at(shape.start).0, Ordering::Relaxed);
+        cursors.head.store(Head::at(shape.start).0, Ordering::Relaxed);
+        let ring: Vec<_> = (0..shape.ring).map(|_| Slot::default()).collect();
+        for position in shape.start..shape.start + shape.ring as u64 {
+            let slot = &ring[position as usize % shape.ring];
+            slot.state.store(SlotState::free(position >> shift).0, Ordering::Relaxed);
+        }
+        let entries: Vec<_> = (0..shape.entries).map(|_| RegistryEntry::default()).collect();
+        // Of a size that `Geometry::new` would refuse: small, so that everything wraps around soon.
+        let geometry = Geometry {
+            framing: Framing::Variable,
+            align: GRANULE,
+            capacity: shape.lane,
+            stride: 1,
+            max_payload: shape.max_payload,
+            lane_offset: 0,
+            lane_len: shape.lane,
+            description_len: 0,
+            order: None,
+            trailer: 0,
+        };
+        Self {
+            ring: OrderRing::new(
+                Ref::on_heap(Arc::new(Rare::default())),
+                Ref::on_heap(Arc::new(cursors)),
+                Ref::slice_on_heap(Arc::new(ring)),
+                SlotExtras {
+                    origins: Ref::slice_on_heap(Arc::default()),
+                    holders: Ref::slice_on_heap(Arc::default()),
+                },
+                Ref::slice_on_heap(Arc::new(entries)),
+                policy,
+            ),
+            probe: Words::new(shape.entries),
+            log: Arc::default(),
+            geometry,
+            memory: LaneMemory::on_heap(shape.lane as usize * shape.entries),
+            recovery: Words::new(1),
+        }
+    }
+
+    pub(super) fn log(&self) -> std::sync::MutexGuard<'_, Log> {
+        self.log.lock().unwrap()
+    }
+
+    /// Does `act` as the owner of entry `me`, which dies at that die point; then its liveness lock is free.
+    pub(super) fn until_crash<R>(&self, me: usize, at: u32, act: impl FnOnce() -> R) -> Option<R> {
+        let result = until_crash(at, act);
+        if result.is_none() {
+            self.kill(me);
+        }
+        result
+    }
+
+    /// The owner of entry `me` is dead. Its handle must be dropped.
+    pub(super) fn kill(&self, me: usize) {
+        any_order();
+        self.log().deaths += 1;
+        self.probe.unlock(me);
+    }
+
+    pub(super) fn attach(&self, me: usize, role: EntryRole) -> bool {
+        any_order();
+        if !self.probe.lock(me) {
+            return false;
+        }
+        let entered = self.ring.attach(me, role, 1, 1);
+        if !entered {
+            self.probe.unlock(me);
+        }
+        entered
+    }
+
+    pub(super) fn adopt(&self, lane: usize) -> Result<MpmcWriter, Corruption> {
+        let base = lane * self.geometry.capacity as usize;
+        let frames = self.ring.frames_in(lane);
+        MpmcWriter::adopt(self.memory.clone(), base, &self.geometry, self.ring.slots.len(), &frames)
+    }
+
+    /// One pass, unless somebody else is at it.
+    pub(super) fn recover(&self) -> Option<Recovered> {
+        any_order();
+        self.recovery.lock(0).then(|| {
+            let result = catch_unwind(AssertUnwindSafe(|| self.ring.recover(&self.probe, None)));
+            // The kernel does this for the dead.
+            self.recovery.unlock(0);
+            result.unwrap_or_else(|cause| resume_unwind(cause))
+        })
+    }
+
+    fn offset(&self, frame: FrameRef) -> usize {
+        frame.lane * self.geometry.capacity as usize + frame.offset as usize
+    }
+
+    /// The payload's bytes, which all are the number of the message.
+    pub(super) fn read(&self, frame: FrameRef) -> Option<u8> {
+        let (offset, len) = (self.offset(frame), frame.len as usize);
+        self.memory.note_read(offset, len);
+        #[allow(unsafe_code)]
+        // SAFETY: inside the memory, as every frame of these tests; loom checks that nobody writes there now.
+        let bytes = unsafe { std::slice::from_raw_parts(self.memory.payload(offset), len) };
+        let first = *bytes.first()?;
+        assert!(bytes.iter().all(|byte| *byte == first), "torn: {bytes:?} of {frame:?}");
+        Some(first)
+    }
+}

@@ -1,0 +1,66 @@
+//! Looks for those who wait otherwise than by a call of the consumer: tasks and sets.
+
+use super::BytesConsumer;
+#[cfg(feature = "async")]
+use super::{BytesFrames, RunOf};
+use crate::error::RecvError;
+#[cfg(feature = "async")]
+use crate::queue::kind::{FrameStore, TakenBy};
+use crate::queue::kind::{Kind, Receiver};
+#[cfg(feature = "async")]
+use crate::wait;
+
+impl<K: Kind> BytesConsumer<K> {
+    /// What is there now, looked for as before a sleep if `closely`; to be made a [`frame`](Self::frame) at once.
+    #[cfg(feature = "async")]
+    pub(crate) fn attempt(&self, closely: bool) -> Result<TakenBy<K::Receiver>, RecvError> {
+        self.check_process()?;
+        let attempts = if closely { wait::WITH_DEAD_PEER_SCAN } else { 0 };
+        let attempt = || self.receiver.take_waiting(attempts);
+        let found = self.checked(attempt())?.map_or_else(|| self.last_attempt(attempts, attempt), Ok);
+        found.map_err(|error| self.or_lasting_cause(error))
+    }
+
+    /// The same for up to `max` messages; to be made [`frames`](Self::frames) at once.
+    #[cfg(feature = "async")]
+    pub(crate) fn attempt_many(&self, max: usize, closely: bool) -> Result<RunOf<K>, RecvError> {
+        let mut spans = self.receiver.store().lend_spans();
+        let attempts = if closely { wait::WITH_DEAD_PEER_SCAN } else { 0 };
+        let mut attempt = || self.receiver.take_many_waiting(max, &mut spans, attempts);
+        let found = self.check_process().and_then(|()| self.checked(attempt()));
+        match found.and_then(|run| run.map_or_else(|| self.last_attempt(attempts, attempt), Ok)) {
+            Ok(run) => Ok((run, spans)),
+            Err(error) => {
+                self.receiver.store().return_spans(spans);
+                Err(self.or_lasting_cause(error))
+            }
+        }
+    }
+
+    /// A task has no time of its own: it is told of what has lasted.
+    #[cfg(feature = "async")]
+    fn or_lasting_cause(&self, error: RecvError) -> RecvError {
+        match error {
+            RecvError::Empty => self.lasting_cause().unwrap_or(error),
+            error => error,
+        }
+    }
+
+    /// The guard over what was taken.
+    #[cfg(feature = "async")]
+    pub(crate) fn frames(&self, (run, spans): RunOf<K>) -> BytesFrames<'_, K> {
+        BytesFrames::new(self.receiver.store(), run, spans)
+    }
+
+    /// Whether the next `try_recv` may find something, or say that nothing will come.
+    pub(crate) fn is_ready(&self, attempts: u64) -> bool {
+        match self.check_process().and_then(|()| self.checked(self.receiver.can_take(attempts))) {
+            Ok(false) => {
+                let attempt = || self.receiver.can_take(attempts).map(|may| may.then_some(()));
+                !matches!(self.last_attempt(attempts, attempt), Err(RecvError::Empty))
+                    || self.lasting_cause().is_some()
+            }
+            _ => true,
+        }
+    }
+}

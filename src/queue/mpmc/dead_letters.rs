@@ -1,0 +1,122 @@
+//! Dead letters: messages that came again too often go to a queue of their own, called `<name>.dead`.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::error::OpenError;
+use crate::order_ring::SentDeadLetter;
+use crate::queue::kind::Mpmc;
+use crate::queue::{BytesFrame, BytesQueue, Shared, Uuid};
+
+/// What a dead letter says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// The queue that it was sent to. A queue that was created anew under the same name is another one:
+    /// [`BytesQueue::uuid`] tells them apart.
+    pub queue: Uuid,
+    /// Its position there. A message that became a dead letter twice, because the consumer that moved it died before it could say
+    /// so, has the same one both times.
+    pub position: u64,
+    /// How often it had been delivered again by then, counted up to 15.
+    pub redeliveries: u64,
+    /// The process that held it last, and died or rejected it, in that process's own pid namespace; none if that is not known.
+    pub last_holder: Option<u32>,
+    /// When it became a dead letter, by the clock of the consumer that moved it.
+    pub at: SystemTime,
+}
+
+impl DeadLetter {
+    pub(crate) fn new(letter: SentDeadLetter) -> Self {
+        let SentDeadLetter { origin: (position, [low, high]), redeliveries, holder, at_ns } = letter;
+        Self {
+            queue: Uuid::from((u128::from(high) << 64 | u128::from(low)).to_ne_bytes()),
+            position,
+            redeliveries,
+            last_holder: u32::try_from(holder).ok().filter(|pid| *pid != 0),
+            at: SystemTime::UNIX_EPOCH + Duration::from_nanos(at_ns),
+        }
+    }
+}
+
+impl fmt::Display for DeadLetter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { queue, position, redeliveries, last_holder, .. } = self;
+        write!(f, "position {position} of queue {queue}, redelivered {redeliveries} times")?;
+        match last_holder {
+            Some(pid) => write!(f, ", last held by process {pid}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The name of a queue's dead-letter queue.
+pub(crate) fn letters_name(path: &Path) -> PathBuf {
+    let mut name: OsString = path.as_os_str().to_owned();
+    name.push(".dead");
+    PathBuf::from(name)
+}
+
+impl Shared {
+    /// Whether messages of this queue may become dead letters.
+    pub(super) fn has_dead_letters(&self) -> bool {
+        self.geometry().order.is_some_and(|order| order.policy.max_redeliveries != 0) && !self.is_memfd()
+    }
+
+    /// Opens the dead-letter queue; creates it if there is none and `create` says so.
+    pub(super) fn dead_letters(&self, create: bool) -> Result<Arc<Shared>, OpenError> {
+        if self.is_memfd() {
+            let reason = format!("{} has no name, and so none for its dead letters", self.path().display());
+            return Err(OpenError::InvalidName { reason });
+        }
+        let name = letters_name(self.path());
+        if !create {
+            return Self::open::<Mpmc>(&name, self.schema(), self.derived_open_options());
+        }
+        Self::open_or_create::<Mpmc>(&name, &self.options_for_letters(), self.schema())
+    }
+}
+
+impl BytesQueue<Mpmc> {
+    /// The queue that holds this one's dead letters: messages that came again more often than
+    /// [`Options::max_redeliveries`](crate::Options::max_redeliveries) says. It is an ordinary queue in a file of its own,
+    /// `<name>.dead`, made with the first dead letter, or by this call, so that the first one can be waited for.
+    ///
+    /// A queue that is created anew under the same name finds the letters of the one before it there:
+    /// [`DeadLetter::queue`] tells whose they are. [`unlink_with_letters`](crate::unlink_with_letters) removes both.
+    ///
+    /// # Errors
+    /// [`OpenError::NotFound`] if there is none, and this queue's messages never become dead letters. Otherwise as opening and
+    /// creating a queue: what has that name may be something else.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("jobs");
+    /// let options = ringway::Options::new().max_redeliveries(1);
+    /// // SAFETY: every process that can write this file uses ringway.
+    /// let queue = unsafe { ringway::mpmc::BytesQueue::create_with(&name, &options)? };
+    /// let letters = queue.dead_letters()?.consumer()?;
+    /// # let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// # producer.send(b"poison")?;
+    /// # (0..2).try_for_each(|_| consumer.recv().map(|frame| frame.reject()))?;
+    /// # assert!(consumer.try_recv().is_err());
+    /// let letter = letters.recv()?;
+    /// let about = letter.dead_letter().expect("a dead letter");
+    /// assert_eq!((about.queue, about.redeliveries), (queue.uuid(), 2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn dead_letters(&self) -> Result<Self, OpenError> {
+        let shared = self.shared();
+        shared.dead_letters(shared.has_dead_letters()).map(Self::from_shared)
+    }
+}
+
+impl BytesFrame<'_, Mpmc> {
+    /// What the message says of itself as a dead letter, in a dead-letter queue; else none.
+    pub fn dead_letter(&self) -> Option<DeadLetter> {
+        self.store().letter(self.taken()).map(DeadLetter::new)
+    }
+}

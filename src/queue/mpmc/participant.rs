@@ -1,0 +1,160 @@
+//! A participant: a registry entry and the liveness lock on it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::probe::KernelProbe;
+use crate::error::AttachError;
+use crate::layout::LOCK_ENTRY;
+use crate::layout::order::{EntryRole, EntryWord};
+use crate::order_ring::{EntrySet, OrderRing};
+use crate::queue::Shared;
+use crate::queue::boot::Stay;
+use crate::queue::dying::retry_while_dying;
+use crate::queue::trouble::Trouble;
+use crate::shm::fork::ForkGuard;
+use crate::shm::{AttachLock, LivenessLock, RecoveryLock, Warning};
+use crate::sync::Ordering;
+
+/// An entry will be free soon if its owner is leaving, who gives up the entry first and its liveness lock a moment later, or if
+/// another process is recovering: so long to wait for that ...
+const SOON: Duration = Duration::from_micros(50);
+/// Participants that are all asked about when another one attaches.
+const FEW: usize = 64;
+/// ... and so often, if there is no other entry.
+const RETRY_LIMIT: u32 = 500;
+
+/// A registry entry that is ours. Dropping it gives back the entry and what it still holds.
+pub(super) struct Participant {
+    pub(super) ring: OrderRing,
+    pub(super) me: usize,
+    guard: ForkGuard,
+    /// Kept, so that recovering needs nothing new, whatever this process has or may do later.
+    recovery: Arc<RecoveryLock>,
+    trouble: Trouble,
+    /// So late that the entry is clean when it goes ...
+    _stay: Stay,
+    /// ... and before the queue, whose last owner removes it if no liveness lock is left.
+    shared: Arc<Shared>,
+}
+
+impl Participant {
+    /// Waits a moment for a participant that is about to end, if there is no other entry.
+    pub(super) fn attach(shared: Arc<Shared>, role: EntryRole) -> Result<Self, AttachError> {
+        retry_while_dying(|| Self::try_attach(Arc::clone(&shared), role))
+    }
+
+    fn try_attach(shared: Arc<Shared>, role: EntryRole) -> Result<Self, AttachError> {
+        let lock = shared.lock_for_attach()?;
+        let recovery = shared.recovery_lock();
+        let recovery = recovery.map_err(shared.attach_failed("opening the file for the recovery lock"))?;
+        let ring = shared.ring();
+        ring.check().map_err(|corruption| AttachError::Corrupted(shared.corrupted(corruption)))?;
+        let (me, liveness_lock) = Self::take_entry(&shared, &ring, role, &lock, &recovery)?;
+        let entries = ring.entries.clone();
+        let is_successor = move || EntryWord(entries[me].word.load(Ordering::Acquire)).is_dirty();
+        let stay = Stay::new(liveness_lock, Arc::clone(&shared), is_successor);
+        let (guard, trouble) = (shared.guard(), Trouble::default());
+        Ok(Self { ring, me, guard, shared, recovery, trouble, _stay: stay })
+    }
+
+    /// Takes the first entry that is free. The attach lock keeps others from trying at the same time.
+    fn take_entry(
+        shared: &Shared,
+        ring: &OrderRing,
+        role: EntryRole,
+        _lock: &AttachLock,
+        recovery: &RecoveryLock,
+    ) -> Result<(usize, LivenessLock), AttachError> {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let since_ns = since.map_or(0, |time| time.as_nanos() as u64);
+        // At first those who hold something, whose messages the new participant may be waiting for; then everybody, for an entry.
+        let mut suspects = Self::suspects(ring);
+        for _ in 0..RETRY_LIMIT {
+            // What the dead hold is found now, and their entries are free again.
+            let recovered = shared.recover(ring, recovery, suspects.as_ref());
+            let mut is_anyone_leaving = false;
+            for me in ring.candidates(role) {
+                let liveness_lock = LivenessLock::take(shared.file(), shared.path(), LOCK_ENTRY + me as i64)
+                    .map_err(shared.attach_failed("taking the liveness_lock"))?;
+                match liveness_lock {
+                    // False: a participant has died with it since the look at the candidates.
+                    Some(liveness_lock) if ring.attach(me, role, std::process::id(), since_ns) => {
+                        if let Err(error) = recovered {
+                            // It can take part; what it cannot do is said again where it is missed.
+                            let reason = format!("recovering: {error}");
+                            shared.add_warning(Warning::RecoveryFailed { reason });
+                        }
+                        return Ok((me, liveness_lock));
+                    }
+                    Some(_) => {}
+                    None => is_anyone_leaving = true,
+                }
+            }
+            match recovered {
+                _ if suspects.take().is_some() || is_anyone_leaving => {}
+                Ok(None) => {}
+                Ok(Some(_)) => break,
+                Err(source) => return Err(shared.attach_failed("recovering from dead participants")(source)),
+            }
+            std::thread::sleep(SOON);
+        }
+        Err(AttachError::TooManyParticipants {
+            path: shared.path().to_path_buf(),
+            participants: ring.entries.len(),
+        })
+    }
+
+    /// Where there are many participants: those who hold something, or may. To ask the kernel about all of them takes time that
+    /// grows with the square of their number.
+    fn suspects(ring: &OrderRing) -> Option<EntrySet> {
+        let dirty = (0..ring.entries.len()).filter(|index| ring.entry_word(*index).is_dirty());
+        (dirty.count() > FEW).then(|| ring.involved())
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// False in a forked child.
+    #[inline(always)]
+    pub(super) fn is_own_process(&self) -> bool {
+        self.guard.is_intact()
+    }
+
+    pub(super) fn probe(&self) -> KernelProbe<'_> {
+        KernelProbe::new(&self.shared)
+    }
+
+    /// What keeps it from seeing to the dead.
+    pub(super) fn trouble(&self) -> &Trouble {
+        &self.trouble
+    }
+
+    /// Gives back what these have left, if they are dead. True if that was done: looking again may help then.
+    #[cold]
+    pub(super) fn recover_from(&self, dead: &EntrySet) -> bool {
+        match self.shared.recover(&self.ring, &self.recovery, Some(dead)) {
+            Ok(Some(_)) => {
+                self.trouble.clear();
+                true
+            }
+            Ok(None) => {
+                self.trouble.note_busy();
+                false
+            }
+            Err(source) => {
+                self.trouble.note(&self.shared, "recovering", source);
+                false
+            }
+        }
+    }
+}
+
+impl Drop for Participant {
+    fn drop(&mut self) {
+        if self.is_own_process() {
+            self.ring.detach(self.me);
+        }
+    }
+}

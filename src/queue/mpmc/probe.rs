@@ -1,0 +1,38 @@
+//! What the kernel says about who lives.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io;
+
+use crate::layout::LOCK_ENTRY;
+use crate::order_ring::LivenessProbe;
+use crate::queue::Shared;
+use crate::shm::is_locked;
+
+/// The kernel, asked through the queue's own descriptor, which holds no lock on entries.
+pub(super) struct KernelProbe<'a> {
+    file: &'a File,
+    /// Of the last question that was not answered.
+    error: Cell<Option<io::Error>>,
+}
+
+impl<'a> KernelProbe<'a> {
+    pub(super) fn new(shared: &'a Shared) -> Self {
+        Self { file: shared.file(), error: Cell::new(None) }
+    }
+
+    /// What was found with these answers, unless one is missing.
+    pub(super) fn answered<R>(&self, found: R) -> io::Result<R> {
+        self.error.take().map_or(Ok(found), Err)
+    }
+}
+
+impl LivenessProbe for KernelProbe<'_> {
+    fn is_alive(&self, index: usize) -> bool {
+        is_locked(self.file, LOCK_ENTRY + index as i64).unwrap_or_else(|error| {
+            self.error.set(Some(error));
+            // False-dead corrupts, false-alive only delays.
+            true
+        })
+    }
+}

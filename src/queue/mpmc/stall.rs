@@ -1,0 +1,54 @@
+//! Noticing that a position does not move on because its holder has died.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use super::participant::Participant;
+use crate::order_ring::{Blocked, EntrySet};
+
+/// How often it is looked who holds up the same position.
+const INTERVAL: Duration = Duration::from_micros(50);
+
+/// The position that was in the way last, and when that was looked into.
+#[derive(Default)]
+pub(super) struct StallDetector {
+    last: Cell<Option<(u64, Instant)>>,
+}
+
+impl StallDetector {
+    /// `position` is in the way. Finds out why if it is due, and recovers if its holder is dead; true if looking again
+    /// may help. What does not work is noted as the participant's trouble.
+    ///
+    /// `at_once`: also when the position has not been in the way before.
+    #[cold]
+    pub(super) fn check(&self, participant: &Participant, position: u64, at_once: bool) -> bool {
+        let now = Instant::now();
+        match self.last.get() {
+            Some((last, at)) if last == position && now.duration_since(at) < INTERVAL => return false,
+            Some((last, _)) if last == position => {}
+            _ if at_once => {}
+            _ => {
+                self.last.set(Some((position, now)));
+                return false;
+            }
+        }
+        self.last.set(Some((position, now)));
+        let (probe, mut dead) = (participant.probe(), EntrySet::EMPTY);
+        let blocked = participant.ring.blocked(position, &probe, &mut dead);
+        match probe.answered(blocked) {
+            Ok(Blocked::No) => {
+                participant.trouble().clear();
+                true
+            }
+            Ok(Blocked::ByLiving) => {
+                participant.trouble().clear();
+                false
+            }
+            Ok(Blocked::ByDead) => participant.recover_from(&dead),
+            Err(source) => {
+                participant.trouble().note(participant.shared(), super::recovery::ASKING, source);
+                false
+            }
+        }
+    }
+}

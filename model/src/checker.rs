@@ -7,12 +7,13 @@
 //!
 //! * a **violation**: a step reports a broken promise, or a state breaks the model's invariant;
 //! * **stuck** states: the model's goal ("everything committed is delivered, live producers are
-//!   done") can no longer be reached unless somebody else is killed or attaches. Steps are either
-//!   [`Steps::step`], which a fair scheduler takes sooner or later, or [`Steps::environment`]: kills,
-//!   attaches and other events that nobody may rely on. A state is stuck when no path of plain steps
-//!   leads from it to a goal state, found by going backwards over the plain steps from all goal
-//!   states. (This finds deadlocks, lost wakes and lost messages. It does not find a livelock in
-//!   which the goal always stays reachable but a perverse scheduler never goes there.)
+//!   done") can no longer be reached unless another participant is killed or attaches. Steps are
+//!   either [`Steps::step`], which a fair scheduler takes sooner or later, or
+//!   [`Steps::environment`]: kills, attaches and other events that no participant may rely on. A
+//!   state is stuck when no path of plain steps leads from it to a goal state; the checker finds
+//!   stuck states by going backwards over the plain steps from all goal states. (This finds
+//!   deadlocks, lost wakes and lost messages. It does not find a livelock in which the goal always
+//!   stays reachable but an adversarial scheduler never goes there.)
 //!
 //! Visited states are kept as 128-bit fingerprints, not whole; only the frontier holds whole states.
 //! At 10^8 states the odds that two of them share a fingerprint are about 10^-23. A trace is
@@ -28,7 +29,7 @@ pub trait Model {
 
     fn initial(&self) -> Self::State;
 
-    /// Hands every step that can be taken from `state` to `steps`.
+    /// Passes every step that can be taken from `state` to `steps`.
     fn steps(&self, state: &Self::State, steps: &mut Steps<Self::State>);
 
     /// What must hold in every state; the error says which invariant is broken.
@@ -66,12 +67,13 @@ impl<S> Steps<S> {
         self.push(state, false, label);
     }
 
-    /// A kill, an attach, a change of the user's mind: it may happen, nobody may wait for it.
+    /// A kill, an attach, a change of the user's mind: it may happen, but no participant may wait
+    /// for it.
     pub fn environment(&mut self, state: S, label: impl FnOnce() -> String) {
         self.push(state, true, label);
     }
 
-    /// Reports a violation in the step that is handed over next, unless `holds`.
+    /// Reports a violation in the step that is passed next, unless `holds`.
     pub fn require(&mut self, holds: bool, promise: impl FnOnce() -> String) {
         if !holds && self.broken.is_none() {
             self.broken = Some((self.next.len(), promise()));
@@ -178,7 +180,7 @@ impl<M: Model> Run<'_, M> {
         }
     }
 
-    /// The shortest way to the numbered state: the steps' labels, and what it looks like.
+    /// The shortest path to the numbered state: the steps' labels, and the state in words.
     fn trace(&self, to: u32) -> Vec<String> {
         let mut trace = Vec::new();
         let state = self.replay(to, &mut trace);
@@ -186,7 +188,7 @@ impl<M: Model> Run<'_, M> {
         trace
     }
 
-    /// The shortest way to a point of no return, and from there, as an example, some steps on.
+    /// The shortest path to a point of no return, and an example of some steps from there.
     fn stuck_trace(&self, to: u32) -> Vec<String> {
         let mut trace = Vec::new();
         let mut state = self.replay(to, &mut trace);

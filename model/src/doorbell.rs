@@ -1,16 +1,19 @@
-//! The doorbell, as `src/park` has it: what a waker does, what a sleeper does, and the futex between them.
+//! The eventcount, as `src/park` has it: what a waker does, what a sleeper does, and the futex
+//! between them.
 //!
-//! A waker stores its change through a store buffer (`store_buffer`) and looks at `waiting` without a fence, or with one if it
-//! finds FENCING, which it may take away. A sleeper reads the bell, arms, makes one thread after the other fence and says that
-//! it is SURE, or fences alone if somebody had; it has the model look at the queue, and sleeps if the bell is what it was.
-//! Only whether copies of the bell and of `waiting` are current is kept: neither ever has an old value again, the one because
-//! it counts rings, the other because it counts arrivals.
+//! A waker stores its change through a store buffer (`store_buffer`) and loads `waiting` without a
+//! fence, or with one if it finds FENCING, which it may take away. A sleeper reads the event, arms,
+//! makes one thread after the other fence and says that it is SURE, or fences alone if another
+//! sleeper has said so. It then has the model check the queue, and sleeps if the event is
+//! unchanged. The model keeps only whether copies of the event and of `waiting` are current:
+//! neither ever has an old value again, because the event counts notifications and `waiting` counts
+//! arrivals.
 
 use crate::mistake::Mistake;
 use crate::store_buffer::Memory;
 use std::ops::Range;
 
-/// As many as there are.
+/// All sleepers.
 pub const ALL: u8 = u8::MAX;
 
 /// Where a thread is in `notify`.
@@ -19,9 +22,10 @@ pub enum Waking {
     No,
     /// Load `waiting`, without a fence.
     Check,
-    /// Somebody may sleep, or is out of reach of membarriers, or FENCING is set: fence, and load it again.
+    /// A sleeper may be armed, or out of reach of membarriers, or FENCING is set: fence, and load
+    /// it again.
     Fence,
-    /// Nobody sleeps: take FENCING away, by a CAS.
+    /// No sleeper is armed: take FENCING away, by a CAS.
     Unfence,
     Ring,
     Wake,
@@ -31,17 +35,17 @@ pub enum Waking {
 /// Where a thread is in `look_and_sleep`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sleeping {
-    /// It looks, and begins if it finds nothing.
+    /// It checks, and begins if it finds nothing.
     No,
-    /// Only where a mistake has it read late.
+    /// Only where a mistake has the event read late.
     ReadBell,
     Arm,
     Barrier,
-    /// Say so, by a CAS.
+    /// Set SURE, by a CAS.
     MakeSure,
-    /// In the place of these two, if somebody has said so.
+    /// In the place of these two, if SURE is set.
     Fence,
-    /// The model's turn.
+    /// The model's turn: the last check.
     Look,
     FutexWait,
     Asleep,
@@ -51,7 +55,7 @@ pub enum Sleeping {
 pub struct Thread {
     pub waking: Waking,
     wanted: u8,
-    /// A close or a cancellation: rings whatever `waiting` says, and leaves it.
+    /// A close or a cancellation: notifies whatever `waiting` says, and leaves it unchanged.
     unasked: bool,
     /// It woke fewer than it wanted.
     fewer: bool,
@@ -60,7 +64,7 @@ pub struct Thread {
     pub sleeping: Sleeping,
     /// The thread that its membarrier reaches next.
     next: u8,
-    /// Its copy of the bell is current.
+    /// Its copy of the event is current.
     ticket: bool,
 }
 
@@ -75,12 +79,12 @@ const AT_REST: Thread = Thread {
     ticket: false,
 };
 
-/// What is the same in all states of a run.
+/// What is constant during a run.
 pub struct Rules {
     pub mistake: Option<Mistake>,
-    /// Threads that store anything: membarriers need not go to others.
+    /// Threads that store anything: membarriers need not reach others.
     pub storing: Range<usize>,
-    /// Thread 0 is out of reach of membarriers, so NEED_FENCE is set.
+    /// Membarriers do not reach thread 0, so NEED_FENCE is set.
     pub unregistered: bool,
     /// A sleep ends by itself.
     pub slices: bool,
@@ -92,7 +96,7 @@ impl Rules {
     }
 }
 
-/// One doorbell, and the memory that changes go through.
+/// One eventcount, and the memory that changes go through.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Doorbell<const L: usize, const T: usize> {
     pub memory: Memory<L, T>,
@@ -113,7 +117,7 @@ impl<const L: usize, const T: usize> Doorbell<L, T> {
         self.threads[thread] = Thread { waking: Waking::Check, wanted, ..self.threads[thread] };
     }
 
-    /// Wake everybody, armed or not.
+    /// Wake all sleepers, armed or not.
     pub fn ring_for_all(&mut self, thread: usize) {
         self.threads[thread] =
             Thread { waking: Waking::Ring, wanted: ALL, unasked: true, ..self.threads[thread] };
@@ -124,7 +128,7 @@ impl<const L: usize, const T: usize> Doorbell<L, T> {
         self.threads.iter_mut().for_each(|thread| thread.seen = false);
     }
 
-    /// It found nothing and begins to sleep, from reading the bell on.
+    /// It found nothing and begins to sleep, from reading the event on.
     pub fn begin(&mut self, thread: usize, rules: &Rules) {
         let late = rules.makes(Mistake::BellReadLast) || rules.makes(Mistake::BellReadAfterArm);
         let me = &mut self.threads[thread];
@@ -137,7 +141,7 @@ impl<const L: usize, const T: usize> Doorbell<L, T> {
         self.threads[thread].sleeping = Sleeping::Asleep;
     }
 
-    /// The look behind the barrier found nothing.
+    /// The check after the barrier found nothing.
     pub fn found_nothing(&mut self, thread: usize, rules: &Rules) {
         let late = rules.makes(Mistake::BellReadLast);
         self.threads[thread].sleeping = if late { Sleeping::ReadBell } else { Sleeping::FutexWait };
@@ -148,13 +152,13 @@ impl<const L: usize, const T: usize> Doorbell<L, T> {
         self.threads[thread] = AT_REST;
     }
 
-    /// The look found something: no sleep.
+    /// The check found something: no sleep.
     pub fn stay_awake(&mut self, thread: usize) {
         let Thread { waking, wanted, unasked, fewer, seen, .. } = self.threads[thread];
         self.threads[thread] = Thread { waking, wanted, unasked, fewer, seen, ..AT_REST };
     }
 
-    /// Steps of `notify`, if the thread is at it.
+    /// Steps of `notify`, if the thread is in it.
     pub fn waking(&self, t: usize, rules: &Rules, mut each: impl FnMut(Self, String)) {
         let me = self.threads[t];
         let mut n = self.clone();
@@ -243,7 +247,7 @@ impl<const L: usize, const T: usize> Doorbell<L, T> {
         }
     }
 
-    /// Steps from `Arm` to `Asleep`, but for the look.
+    /// Steps from `Arm` to `Asleep`, except the check.
     pub fn sleeping(&self, t: usize, rules: &Rules) -> Option<(Self, String)> {
         let me = self.threads[t];
         let mut n = self.clone();

@@ -1,5 +1,5 @@
-//! The known mistakes, as switches: what somebody could plausibly build instead of the protocol.
-//! Each must be caught by the model that knows it; [`crate::catalog`] says at which bounds.
+//! The known mistakes, as switches: what a plausible but wrong protocol would do. Each must be
+//! caught by the model that knows it; [`crate::catalog`] says at which bounds.
 
 macro_rules! mistakes {
     ($($name:ident: $about:literal,)*) => {
@@ -52,7 +52,7 @@ mistakes! {
     RebuildSkipped: "a lane's new owner starts with an empty lane",
     RebuildOnlyFull: "a lane's new owner counts FULL slots only, not HELD and REDELIVER ones",
     FullLaneTakenForEmpty: "a rebuilt lane whose newest end meets its oldest start counts as empty",
-    // the doorbell: waiting, room
+    // the eventcount: waiting, room
     NoMembarrier: "a sleeper arms and looks again without a membarrier",
     LookBeforeArm: "a sleeper looks before it arms, and not after",
     BellReadAfterArm: "a sleeper reads the bell after it has armed, not before",

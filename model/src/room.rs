@@ -1,20 +1,23 @@
-//! Producers asleep until there is room: releases without a fence, the doorbell, closing.
+//! Producers asleep until there is room: releases without a fence, the eventcount, closing.
 //!
 //! # What is modelled
 //!
-//! A full ring. Consumers hold its frames and release some of them: a store of the exact word through a store buffer, then
-//! `notify` for all. Now and then a release also stores the lazy word, which says how much has been released. A producer that
-//! finds no room sleeps as [`crate::doorbell`] says; it wants one slot, and whoever gets one is done. Somebody may close: the
-//! flag, then a ring for all, and producers that look are told.
+//! A full ring. Consumers hold its frames and release some of them: a store of the exact word
+//! through a store buffer, then `notify` for all. Now and then a release also stores the lazy word,
+//! which says how much has been released. A producer that finds no room sleeps as
+//! [`crate::doorbell`] says; it wants one slot, and is done once it gets one. A closer may close
+//! the queue: the flag, then a notification for all. Producers that make an attempt learn of it.
 //!
 //! # What is left out
 //!
-//! Everything else: intents, commits, kills (a sleep is a slice, so a kill costs one slice). That an SPSC consumer rings for a
-//! sixteenth of the ring only is no part of the promise, and not modelled.
+//! Everything else: intents, commits, kills (a sleep has a timeout, so a kill costs one sleep
+//! timeout). That an SPSC consumer notifies only for a sixteenth of the ring is no part of the
+//! promise, and not modelled.
 //!
 //! # Invariants
 //!
-//! I8, in `Room::goal`: as many producers get their slots as are released; once the queue is closed, the others hear of it.
+//! I8, in `Room::goal`: as many producers get their slots as are released; once the queue is
+//! closed, the others learn of it.
 
 use crate::checker::{Model, Steps};
 use crate::doorbell::{ALL, Doorbell, Rules, Sleeping, Waking};
@@ -27,20 +30,20 @@ const CONSUMERS: usize = 3;
 const PRODUCERS: usize = 3;
 const CLOSER: usize = CONSUMERS + PRODUCERS;
 const THREADS: usize = CLOSER + 1;
-/// Behind the slots: how many were released, stored with each second one.
+/// After the slots: how many were released, stored with each second one.
 const LAZY: usize = SLOTS;
 
 /// How large a world to explore.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     pub slots: u8,
-    /// So many of them are released, from the first on; each consumer holds every so many.
+    /// How many of the slots are released, from the first on; consumers hold them in turn.
     pub releases: u8,
     pub producers: usize,
     pub consumers: usize,
-    /// Somebody closes the queue.
+    /// A closer closes the queue.
     pub closes: bool,
-    /// Consumer 0 is out of reach of membarriers.
+    /// Membarriers do not reach consumer 0.
     pub unregistered: bool,
 }
 
@@ -60,7 +63,7 @@ impl fmt::Display for Bounds {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum ProducerPc {
-    /// Looking or asleep, as its thread of the doorbell says.
+    /// Checking or asleep, as its thread of the eventcount says.
     Wait,
     Done,
     Told,
@@ -100,7 +103,7 @@ impl Room {
         Rules { mistake: self.mistake, storing: 0..consumers, unregistered, slices: false }
     }
 
-    /// Is there room at `tail`?
+    /// Whether there is room at `tail`.
     fn has_room(&self, s: &State, before_sleep: bool) -> bool {
         let is_lazy = before_sleep && self.makes(Mistake::LazyLook);
         s.tail < self.bounds.slots

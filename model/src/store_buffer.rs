@@ -1,18 +1,19 @@
-//! Weak memory: stores that wait in a buffer before anybody else can see them.
+//! Weak memory: stores that wait in a buffer before any other thread can see them.
 //!
-//! Each thread has a buffer of the stores that it has executed and that are not yet visible. A store may
-//! leave the buffer, at any time, unless an earlier one to the same location is still in it; and if it is
-//! a Release store, unless *any* earlier one is still in it. So two Relaxed stores to different
-//! locations may become visible in either order, as may a Release store and a Relaxed one after it:
-//! what ARM does, and what C++ allows. A thread sees its own stores at once. A read-modify-write acts on
-//! memory itself; with Release, only once the thread's buffer is empty.
+//! Each thread has a buffer of the stores that it has executed and that are not yet visible. A
+//! store may leave the buffer, at any time, unless an earlier one to the same location is still in
+//! it; and if it is a Release store, unless *any* earlier one is still in it. So two Relaxed stores
+//! to different locations may become visible in either order, as may a Release store and a Relaxed
+//! one after it: what ARM does, and what C++ allows. A thread sees its own stores immediately. A
+//! read-modify-write acts on memory itself; with Release, only once the thread's buffer is empty.
 //!
 //! A process that is killed stops between two instructions. The stores that it has executed still
-//! become visible, in the orders above, and the kernel lets its lease go after that.
+//! become visible, in the orders above, and the kernel releases its liveness lock after that.
 //!
 //! What is missing from the full C++ model: loads are executed in program order, when they are
-//! reached (as if every load were Acquire), and a read-modify-write is visible at once to everybody. So a
-//! missing Acquire, or a store that overtakes an earlier *load*, is not found here.
+//! reached (as if every load were Acquire), and a read-modify-write is visible to all threads
+//! immediately. So a missing Acquire, or a store that overtakes an earlier *load*, is not found
+//! here.
 
 /// Stores that one thread can have under way; a thread whose buffer is full waits.
 pub const ROOM: usize = 6;
@@ -48,7 +49,7 @@ impl<const L: usize, const T: usize> Memory<L, T> {
         &self.stores[thread][..usize::from(self.lengths[thread])]
     }
 
-    /// What everybody sees: also what a thread without stores of its own loads.
+    /// What all threads see: also what a thread without stores of its own loads.
     pub fn visible(&self, location: usize) -> u8 {
         self.words[location]
     }
@@ -62,7 +63,7 @@ impl<const L: usize, const T: usize> Memory<L, T> {
         self.pending(thread).len() < ROOM
     }
 
-    /// Are all of the thread's stores visible?
+    /// Whether all of the thread's stores are visible.
     pub fn is_drained(&self, thread: usize) -> bool {
         self.lengths[thread] == 0
     }
@@ -73,7 +74,7 @@ impl<const L: usize, const T: usize> Memory<L, T> {
         self.lengths[thread] += 1;
     }
 
-    /// May a read-modify-write of `location` take place now?
+    /// Whether a read-modify-write of `location` may take place now.
     pub fn may_modify(&self, thread: usize, location: usize, order: Order) -> bool {
         let mut pending = self.pending(thread).iter();
         match order {

@@ -1,6 +1,6 @@
-//! `recv(up to k)`: look for REDELIVER slots if the epoch has changed, else take a run of FULL slots from
-//! `head`. Guards are released and rejected at any time, in any order, by any thread. `head` is read at the beginning; the
-//! library may guess it instead: see `producer`.
+//! `recv(up to k)`: scan for REDELIVER slots if the epoch has changed, else take a run of FULL
+//! slots from `head`. Guards are released and rejected at any time, in any order, by any thread.
+//! `head` is read at the beginning; the library may guess it instead: see `producer`.
 
 use super::{Claims, Intent, Kind, NOBODY, Pc, Process, State};
 use crate::checker::Steps;
@@ -13,7 +13,7 @@ pub(super) fn steps(model: &Claims, s: &State, e: usize, steps: &mut Steps<State
     let mut n = s.clone();
     match me.pc {
         Pc::Ready => {
-            // The user who holds all the guards it may must release one before it calls again.
+            // A user who holds the maximum of guards must release one before it calls again.
             if held < model.bounds.guards {
                 let (pc, scan_is_current) = if me.seen { (Pc::ReadHead, false) } else { (Pc::Scan, true) };
                 n.processes[e] = Process { pc, scan_is_current, ..me };
@@ -134,7 +134,7 @@ fn mark(model: &Claims, s: &State, e: usize, steps: &mut Steps<State>) {
     }
     let mut last = me.done + 1 == me.k;
     if model.makes(Mistake::GuardsBeforeHeld) {
-        // All the guards at once; the other slots would be marked when somebody looks at them.
+        // All the guards immediately; the other slots would be marked when they are next examined.
         last = true;
         for position in me.position + 1..me.position + me.k {
             n.deliveries[usize::from(s.slots[model.slot(position)].message)] += 1;

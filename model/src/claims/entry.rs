@@ -1,14 +1,14 @@
 //! Attach and detach: how a registry entry changes hands, without the recovery lock.
 //!
-//! Attach locks the byte of any free entry and then looks at its word. An entry that is DIRTY is the
-//! evidence of a death: it is unlocked again, for a lease that is held makes its owner look alive, and
-//! recovery could never finish with it.
+//! Attach locks the byte of any free entry and then reads its word. An entry that is DIRTY is the
+//! evidence of a death: attach unlocks it again, because a held liveness lock makes its dead owner
+//! look alive, and recovery could never finish with it.
 
 use super::{Claims, Intent, Kind, Pc, Process, State};
 use crate::checker::Steps;
 use crate::mistake::Mistake;
 
-/// A new process picks entry `e`, whose byte nobody holds.
+/// A new process picks entry `e`, whose byte is not locked.
 pub(super) fn attach(model: &Claims, s: &State, e: usize, steps: &mut Steps<State>) {
     if s.attaches < model.bounds.attaches && !s.entries[e].lease {
         let mut n = s.clone();
@@ -38,8 +38,8 @@ pub(super) fn attaching(model: &Claims, s: &State, e: usize, steps: &mut Steps<S
             });
         }
         Pc::AttachClear => {
-            // What the last owner intended may since have been claimed by somebody else: under a
-            // live lease that would look like an intent of mine.
+            // What the last owner intended may since have been claimed by another participant:
+            // under a live liveness lock the old intent would look like the new owner's.
             entry.intent = Intent::NONE;
             process.pc = Pc::AttachDirty;
             steps.step(n, || format!("attach: {} intent NONE", model.name(e)));
@@ -55,7 +55,7 @@ pub(super) fn attaching(model: &Claims, s: &State, e: usize, steps: &mut Steps<S
     }
 }
 
-/// Gives the guards back, then the entry, then the lease.
+/// Gives up the guards, then the entry, then the liveness lock.
 pub(super) fn detaching(model: &Claims, s: &State, e: usize, steps: &mut Steps<State>) {
     let mut n = s.clone();
     let process = &mut n.processes[e];

@@ -2,22 +2,22 @@
 //!
 //! # What is modelled
 //!
-//! The order ring with its two cursors, one registry entry per participant, and
-//! the processes that own them. Producers claim up to `send_k` links with one CAS on `tail`, consumers
-//! take up to `recv_k` with one CAS on `head`; guards are released or rejected in any order, by other
-//! threads if need be. Recovery is the full pass over registry and slots, and may be killed anywhere.
-//! Entries are detached from and attached to again, while recovery runs. Each load, store and CAS of
-//! a shared word is a step of its own (see the files `producer`, `consumer`, `recovery` and `entry`), and a
-//! kill can come between any two steps.
+//! The order ring with its two cursors, one registry entry per participant, and the processes that
+//! own them. Producers claim up to `send_k` slots with one CAS on `tail`, consumers take up to
+//! `recv_k` with one CAS on `head`; guards are released or rejected in any order, by other threads
+//! if need be. Recovery is the full pass over registry and slots, and may be killed anywhere.
+//! Entries are detached from and attached to again, while recovery runs. Each load, store and CAS
+//! of a shared word is a step of its own (see the files `producer`, `consumer`, `recovery` and
+//! `entry`), and a kill can come between any two steps.
 //!
 //! # What is left out
 //!
 //! * Memory is sequentially consistent (`weak` has store buffers), and frames are message numbers
-//!   (`lane` has their bytes). Nobody sleeps (`waiting`, `room`).
-//! * Recovery runs as a process of its own. In the product it runs inside whoever is stopped by
-//!   Pending, Full or a full lane, or by look-around; here it may start whenever there has been a
-//!   kill or a detach, and a fair scheduler lets it run. That there is one such process
-//!   stands for the recovery lock, which the kernel drops with its holder.
+//!   (`lane` has their bytes). No participant sleeps (`waiting`, `room`).
+//! * Recovery runs as a process of its own. In the product it runs inside a participant that is
+//!   stopped by Pending, Full or a full lane, or by a dead-peer scan; here it may start whenever
+//!   there has been a kill or a detach, and a fair scheduler lets it run. That there is one such
+//!   process stands for the recovery lock, which the kernel drops with its holder.
 //! * `redelivery_epoch` is compared with the copies that consumers keep, never ordered, and it only grows;
 //!   so the model keeps, for each copy, whether it equals the current epoch, and no number.
 //! * CLOSED, W, dead letters, saturation of `redo`; a reject under at-most-once, which is a release.
@@ -64,7 +64,7 @@ impl Claims {
         usize::from(position % self.bounds.slots)
     }
 
-    /// The position that a slot's word speaks of.
+    /// The position that a slot's word names.
     fn position(&self, word: Word, slot: usize) -> u8 {
         word.lap * self.bounds.slots + slot as u8
     }
@@ -101,8 +101,8 @@ impl Claims {
         }
     }
 
-    /// I1 and I7: recovery finds the evidence that it needs. With a mistake they are broken at once, and
-    /// not asserted: what matters is the harm that follows.
+    /// I1 and I7: recovery finds the evidence that it needs. A mistake breaks them immediately, so
+    /// with a mistake they are not asserted: what matters is the harm that follows.
     fn evidence(&self, s: &State) -> Result<(), String> {
         for (x, slot) in s.slots[..usize::from(self.bounds.slots)].iter().enumerate() {
             let position = self.position(slot.word, x);

@@ -1,7 +1,8 @@
 //! `send(f[1..k])`: check the slots, store the intent, claim by CAS, commit one by one.
 //!
-//! `tail` is read at the beginning, and whatever the others do may come between that and the CAS. The library may guess instead
-//! where `tail` is: where this producer left it. That is a read before its own last commits, which do not move `tail`.
+//! `tail` is read at the beginning, and any steps of other participants may come between that and
+//! the CAS. The library may instead guess that `tail` is where this producer left it. Such a guess
+//! is a read before its own last commits, which do not move `tail`.
 
 use super::{Claims, Intent, Kind, NOBODY, Pc, Process, State};
 use crate::checker::Steps;

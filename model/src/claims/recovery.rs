@@ -7,16 +7,16 @@ use crate::mistake::Mistake;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Pc {
-    /// Nobody holds the recovery lock.
+    /// The recovery lock is free.
     Idle,
-    /// 1. D: the entry's word, its lease, its word again.
+    /// 1. D: the entry's word, its liveness lock, its word again.
     ReadWord,
     ProbeLease,
     ReadWordAgain,
     /// 2. The cursors.
     ReadTail,
     ReadHead,
-    /// 3. Each slot; for a position that somebody won, each intent and the lease behind it.
+    /// 3. Each slot; for a position that was won, each intent and the liveness lock of its owner.
     ReadSlot,
     ReadIntent,
     ProbeIntentsLease,
@@ -30,7 +30,7 @@ pub enum Pc {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Recovery {
     pub pc: Pc,
-    /// The entry and the slot that it is looking at.
+    /// The entry and the slot that it is examining.
     entry: u8,
     slot: u8,
     /// D, as bits; and the generation that was read in each entry's word.
@@ -40,7 +40,7 @@ pub struct Recovery {
     head: u8,
     /// The exact word that it examined.
     word: Word,
-    /// It has made a REDELIVER in this pass (looked at only by a mistake).
+    /// It has made a REDELIVER in this pass (read only by a mistake).
     made_redo: bool,
     /// All intents, when they are read before the cursors (a mistake).
     early: [Intent; ENTRIES],
@@ -244,7 +244,7 @@ fn act(model: &Claims, s: &State, steps: &mut Steps<State>) {
         steps.require(unchanged, || format!("I2: recovery overwrites {:?} at {position}", s.slots[x].word));
         match r.word.kind {
             Kind::Free => n.slots[x].free_next(),
-            Kind::Full => n.slots[x].redo(0), // never seen: always offered again
+            Kind::Full => n.slots[x].redo(0), // never delivered: always requeued
             _ if model.bounds.at_most_once => n.slots[x].free_next(),
             _ => n.slots[x].redo(r.word.redo + 1),
         }
@@ -255,7 +255,7 @@ fn act(model: &Claims, s: &State, steps: &mut Steps<State>) {
     steps.step(n, || format!("recovery: CAS of slot {x} from {:?} {result}", r.word));
 }
 
-/// CLEAN for one of those who were dead before the pass, unless something of it is left.
+/// CLEAN for a participant that was dead before the pass, unless some of its residue is left.
 fn clean(model: &Claims, s: &State, steps: &mut Steps<State>) {
     let r = s.recovery;
     let e = usize::from(r.entry);

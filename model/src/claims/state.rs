@@ -1,4 +1,5 @@
-//! What there is: the shared words of the order ring and the registry, and everybody's private memory.
+//! The state: the shared words of the order ring and the registry, and the participants' private
+//! memory.
 
 use super::recovery::Recovery;
 use std::fmt;
@@ -9,15 +10,15 @@ pub const ENTRIES: usize = 4;
 pub const MESSAGES: usize = 6;
 pub const NOBODY: u8 = 0xff;
 
-/// How large a world to explore. Everything that can go wrong has a budget, so that it is finite.
+/// How large a world to explore. Every failure has a budget, so that the world is finite.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Bounds {
     pub slots: u8,
     pub producers: usize,
     pub consumers: usize,
-    /// Messages that each producer's entry sends in all, whoever owns it.
+    /// Messages that each producer's entry sends in all, under all of its owners.
     pub messages: u8,
-    /// Messages committed before the model starts, by somebody who has left.
+    /// Messages committed before the model starts, by a producer that has detached.
     pub prefilled: u8,
     pub send_k: u8,
     pub recv_k: u8,
@@ -27,9 +28,10 @@ pub struct Bounds {
     pub attaches: u8,
     pub detaches: u8,
     pub rejects: u8,
-    /// Participants that may stop calling for good between two calls, alive and with their lease.
+    /// Participants that may stop calling for good between two calls, alive and with their liveness
+    /// lock held.
     pub idlers: u8,
-    /// What a consumer has held is dropped, not offered again.
+    /// What a consumer has held is dropped, not redelivered.
     pub at_most_once: bool,
 }
 
@@ -63,7 +65,7 @@ pub enum Kind {
     Redo,
 }
 
-/// The word that decides over a slot.
+/// The state word of a slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Word {
     pub kind: Kind,
@@ -72,7 +74,7 @@ pub struct Word {
     pub redo: u8,
 }
 
-/// Short, as traces are full of them.
+/// Short, because traces contain many of them.
 impl fmt::Debug for Word {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let Word { kind, lap, owner, redo } = self;
@@ -88,7 +90,7 @@ impl fmt::Debug for Word {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Slot {
     pub word: Word,
-    /// Stands for the link's other fields, and for the frame.
+    /// Stands for the slot's other fields, and for the frame.
     pub message: u8,
     /// Ghost, seen by no participant: the entry that won this position by CAS and has not yet
     /// moved the slot on; of `tail` while FREE, of `head` while FULL.
@@ -127,7 +129,7 @@ impl Intent {
     }
 }
 
-/// What the file and the kernel know of a participant. The producers' entries come first.
+/// What the file and the kernel have about a participant. The producers' entries come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Entry {
     pub dirty: bool,
@@ -137,7 +139,7 @@ pub struct Entry {
     pub intent: Intent,
 }
 
-/// Where a participant's process stands: what its next step is.
+/// The next step of a participant's process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Pc {
     /// No process: killed, detached, or never there.
@@ -165,7 +167,7 @@ pub enum Pc {
 }
 
 impl Pc {
-    /// Will it go on to call `send` or `recv`?
+    /// Whether it will still call `send` or `recv`.
     pub(super) fn calls(self) -> bool {
         !matches!(self, Pc::Gone | Pc::Idle | Pc::AttachCheck | Pc::AttachClear | Pc::AttachDirty)
     }
@@ -175,7 +177,7 @@ impl Pc {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Process {
     pub pc: Pc,
-    /// The position read from the cursor, the number of links wanted, and how many are done.
+    /// The position read from the cursor, the number of slots wanted, and how many are done.
     pub position: u8,
     pub k: u8,
     pub done: u8,
@@ -183,7 +185,8 @@ pub struct Process {
     pub next: u8,
     /// Consumer: slots under a guard, as bits.
     pub guards: u8,
-    /// Consumer: does `seen` equal `redelivery_epoch`? Does `e`, read at the start of the scan?
+    /// Consumer: whether `seen` equals `redelivery_epoch`, and whether `e`, read at the start of
+    /// the scan, does.
     pub seen: bool,
     pub scan_is_current: bool,
     /// Consumer: a reject that still has to bump the epoch.
@@ -222,7 +225,7 @@ pub struct State {
     pub entries: [Entry; ENTRIES],
     pub processes: [Process; ENTRIES],
     pub recovery: Recovery,
-    /// Ghosts: messages committed, as bits; how often each was delivered; budgets used up.
+    /// Ghosts: messages committed, as bits; how many times each was delivered; budgets used up.
     pub committed: u8,
     pub deliveries: [u8; MESSAGES],
     pub kills: u8,

@@ -2,19 +2,21 @@
 //!
 //! # What is modelled
 //!
-//! Each producer owns a lane, a ring of a few bytes; every frame is contiguous, and one that does not
-//! fit before the end is preceded by padding. The writer looks for room, writes the frame byte by byte,
-//! claims a position, stores the frame's place into the link and commits. It keeps a private FIFO of its
-//! frames; the oldest one is free once its slot's lap has moved past its position, and without a look at
-//! the slot if it is a lap of links behind the newest one. Consumers
-//! read the frame byte by byte under their guard and release. Writers are killed anywhere, and a new
-//! owner rebuilds FIFO, write offset and room from the slots, state and place of each, while consumers go on
-//! releasing and other producers go on claiming. The FIFO has room for as many frames as there are links.
+//! Each producer owns a lane, a ring of a few bytes; every frame is contiguous, and one that does
+//! not fit before the end is preceded by padding. The writer checks for room, writes the frame byte
+//! by byte, claims a position, stores the frame's place into the slot and commits. It keeps a
+//! private FIFO of its frames. The oldest frame is free once its slot's lap has moved past its
+//! position; it is free without a read of the slot if it is a lap of slots before the newest one.
+//! Consumers read the frame byte by byte under their guard and release. Writers are killed
+//! anywhere, and a new owner rebuilds FIFO, write offset and room from the state and place of each
+//! slot, while consumers go on releasing and other producers go on claiming. The FIFO has room for
+//! as many frames as there are slots.
 //!
 //! # What is left out
 //!
-//! Claim, take and recovery are single steps here: `claims` shows that they may be taken so. Nobody
-//! takes more than one guard. A writer that finds no room tries again; nobody sleeps.
+//! Claim, take and recovery are single steps here: `claims` shows that they may be taken so. No
+//! consumer takes more than one guard. A writer that finds no room tries again; no participant
+//! sleeps.
 //!
 //! # Invariants, and where they are asserted
 //!
@@ -110,7 +112,7 @@ enum WriterPc {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Writer {
     pc: WriterPc,
-    /// The next message, kept over a kill; and the byte of it or the slot that is next.
+    /// The next message, kept over a kill; and the next byte of it, or the next slot.
     next: u8,
     done: u8,
     /// Bytes from `free` to `write` are in use, counted on over the laps of the lane.
@@ -188,7 +190,8 @@ impl Lanes {
         usize::from(position % self.bounds.slots)
     }
 
-    /// Has the slot's lap moved past this position? Then nobody reads its frame any more.
+    /// Whether the slot's lap has moved past this position. Then no consumer reads its frame any
+    /// more.
     fn moved_on(&self, s: &State, position: u8) -> bool {
         match self.mistake {
             Some(Mistake::FreeWhenHeadPassed) => s.head > position,
@@ -256,7 +259,8 @@ impl Model for Lanes {
         Ok(())
     }
 
-    /// While a consumer lives: live producers are done, all that was committed is read, all is free.
+    /// While a consumer lives: live producers are done, all that was committed is read, all is
+    /// free.
     fn goal(&self, s: &State) -> bool {
         let all = self.bounds.lengths.len();
         let done = |w: &Writer| w.pc == WriterPc::Gone || usize::from(w.next) == all;

@@ -65,7 +65,7 @@ impl Lanes {
         }
     }
 
-    /// What `claims` shows recovery to do, in single steps.
+    /// In single steps, what `claims` shows recovery to do.
     pub(super) fn recovery(&self, s: &State, steps: &mut Steps<State>) {
         for x in 0..usize::from(self.bounds.slots) {
             let Slot { kind, owner, .. } = s.slots[x];

@@ -1,4 +1,4 @@
-//! The writer's steps, and how a new owner rebuilds what the last one knew.
+//! The writer's steps, and how a new owner rebuilds the private state of the last one.
 
 use super::{Extent, Kind, Lanes, NO_EXTENT, NOBODY, State, Writer, WriterPc};
 use crate::checker::Steps;
@@ -91,7 +91,7 @@ impl Lanes {
             };
             (false, skip)
         } else {
-            // It may have moved on: then its frame is over, or the place is another lane's.
+            // It may have moved on: then its frame is over, or the place is in another lane.
             (w.frame.start, w.frame.end) = (slot.offset, slot.offset + slot.len);
             let is_mine = usize::from(slot.lane) == i;
             (is_mine, !is_mine)

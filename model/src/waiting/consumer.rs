@@ -1,4 +1,4 @@
-//! Look, take, pass on, sleep; recover, reject, hear of the end.
+//! The consumers' steps: attempt, take, pass on, sleep; recover, reject, observe the end.
 
 use super::{ConsumerPc, FREE, PRODUCERS, ProducerPc, REDELIVER, State, TAKEN, TOMBSTONE, Waiting};
 use crate::checker::Steps;
@@ -31,7 +31,7 @@ impl Waiting {
     fn look(&self, s: &State, j: usize, rules: &Rules, steps: &mut Steps<State>) {
         let t = PRODUCERS + j;
         let mut n = s.clone();
-        // Positions that nobody will commit are passed.
+        // Tombstones are skipped.
         while n.head < n.tail && n.slot(n.head) == TOMBSTONE {
             n.head += 1;
         }
@@ -66,7 +66,7 @@ impl Waiting {
         n.head == n.tail || self.makes(Mistake::ToldBeforeDrained)
     }
 
-    /// Claims of the dead at `head`: makes their tombstones and wakes everyone.
+    /// Dead producers' claims at `head`: makes their tombstones and wakes all.
     fn recover(&self, n: &mut State, t: usize) -> bool {
         if n.head == n.tail {
             return false;
@@ -108,7 +108,7 @@ impl Waiting {
         steps.step(n, || format!("consumer {j}: passes the ring on to {wanted}"));
     }
 
-    /// The user keeps its message, or gives it back; either way it does not come back for another.
+    /// The user keeps its message, or rejects it; either way it does not come back for another.
     fn holding(&self, s: &State, j: usize, steps: &mut Steps<State>) {
         let t = PRODUCERS + j;
         let position = s.consumers[j].position;

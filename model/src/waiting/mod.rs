@@ -1,27 +1,33 @@
-//! Consumers asleep until there are messages: commits and rejects without a fence, the doorbell, passing on, closing.
+//! Consumers asleep until there are messages: commits and rejects without a fence, the eventcount,
+//! passing on, closing.
 //!
 //! # What is modelled
 //!
-//! Producers claim `k` positions with one CAS, commit them one by one through a store buffer, and `notify(k)`. Consumers look,
-//! and sleep as [`crate::doorbell`] says; one that finds something passes the ring on: for all if the queue is closed, for one if
-//! the next position is committed. A consumer takes one message and is then busy with it for ever: so nobody is saved by a
-//! consumer that comes back by chance. It may reject its message instead, and then notifies all. Visitors take a message
-//! in passing, without ever sleeping or passing on. A claim whose producer was killed is made a tombstone by the next consumer
-//! that looks, which notifies all. Somebody may close: the flag, the bit in `tail`, a ring for all; consumers that find nothing
-//! are told so once all that was claimed is taken.
+//! Producers claim `k` positions with one CAS, commit them one by one through a store buffer, and
+//! call `notify(k)`. Consumers make attempts, and sleep as [`crate::doorbell`] says. A consumer
+//! that finds something passes the notification on: to all if the queue is closed, to one if the
+//! next position is committed. A consumer takes one message and is then busy with it for ever, so
+//! that no lost wake is hidden by a consumer that comes back by chance. It may reject its message
+//! instead, and then notifies all. Visitors take a message in passing, without ever sleeping or
+//! passing on. A claim whose producer was killed is made a tombstone by the next consumer that
+//! makes an attempt; it notifies all. A closer may close the queue: the flag, the bit in `tail`, a
+//! notification for all. Consumers that find nothing learn that the queue is closed once all that
+//! was claimed is taken.
 //!
-//! Producers, and whoever closes, may be killed anywhere; then sleeps are slices that end by themselves.
+//! Producers and the closer may be killed anywhere; then every sleep has a timeout and ends by
+//! itself.
 //!
 //! # What is left out
 //!
-//! The ring (there are slots enough), intents, guards: see `claims`. Looking and taking are one step, and so are REDELIVER and the
-//! raised epoch; both are stored through the buffer, which lets them be seen later than they could be. Producers waiting for
-//! room: see `room`.
+//! The order ring (there are slots enough), intents, guards: see `claims`. An attempt and its take
+//! are one step, and so are REDELIVER and the raised epoch; both are stored through the buffer,
+//! which lets them be seen later than they could be. Producers waiting for room: see `room`.
 //!
 //! # Invariants
 //!
-//! I8, in `Waiting::goal`: no message lies there while a consumer sleeps and nobody is left to wake it; once the queue is
-//! closed, every consumer hears of it. Nobody is told so while a message may still come.
+//! I8, in `Waiting::goal`: no message waits while a consumer sleeps and no participant is left to
+//! wake it; once the queue is closed, every consumer learns of it. No consumer learns of it while a
+//! message may still come.
 
 mod consumer;
 mod producer;
@@ -39,7 +45,7 @@ const POSITIONS: usize = 6;
 /// No position is claimed.
 const NONE: u8 = POSITIONS as u8;
 
-// What a slot says.
+// The kinds of a slot's state.
 const FREE: u8 = 0;
 const FULL: u8 = 1;
 /// Held, or released.
@@ -57,9 +63,9 @@ pub struct Bounds {
     pub rejects: u8,
     pub kills: u8,
     pub visits: u8,
-    /// Somebody closes the queue.
+    /// A closer closes the queue.
     pub closes: bool,
-    /// Producer 0 is out of reach of membarriers.
+    /// Membarriers do not reach producer 0.
     pub unregistered: bool,
     /// Start with all consumers asleep, which is where the interesting part begins.
     pub asleep: bool,
@@ -86,7 +92,7 @@ impl fmt::Display for Bounds {
 enum ProducerPc {
     Claim,
     Commit,
-    /// Notifying, or done with it.
+    /// In `notify`, or done with it.
     Done,
     Killed,
 }
@@ -102,13 +108,13 @@ struct Producer {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum ConsumerPc {
-    /// Looking or asleep, as its thread of the doorbell says.
+    /// Checking or asleep, as its thread of the eventcount says.
     Wait,
     PassOn,
     /// It has a message, and may reject it.
     Holding,
     Busy,
-    /// It was told that the queue is closed: about to pass that on, or done.
+    /// It has learned that the queue is closed: about to pass that on, or done.
     PassOnTold,
     Told,
 }
@@ -116,7 +122,7 @@ enum ConsumerPc {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Consumer {
     pc: ConsumerPc,
-    /// What it holds.
+    /// The position that it holds.
     position: u8,
 }
 
@@ -134,7 +140,7 @@ pub struct State {
     bell: Doorbell<POSITIONS, THREADS>,
     tail: u8,
     head: u8,
-    /// CLOSED beside the bell, and in `tail`.
+    /// CLOSED, in the flag and in `tail`.
     closed: bool,
     tail_closed: bool,
     producers: [Producer; PRODUCERS],
@@ -177,7 +183,7 @@ impl Waiting {
         let first = s.closer == CloserPc::Flag;
         match s.closer {
             CloserPc::Flag if self.makes(Mistake::CloseRingsFirst) && !s.tail_closed => {
-                // The ring comes before both flags.
+                // The notification comes before both flags.
                 n.tail_closed = true;
                 n.bell.ring_for_all(CLOSER);
                 steps.step(n, || "closer: is about to ring, and closes the tail".into());
@@ -211,7 +217,7 @@ impl Waiting {
         }
     }
 
-    /// Somebody who never sleeps takes a message in passing.
+    /// A visitor, which never sleeps, takes a message in passing.
     fn visitor(&self, s: &State, steps: &mut Steps<State>) {
         if s.visits < self.bounds.visits && s.is_full(s.head) {
             let mut n = State { visits: s.visits + 1, ..s.clone() };
@@ -273,7 +279,8 @@ impl Model for Waiting {
         Ok(())
     }
 
-    /// Every consumer is busy, or was told that nothing will come; or every message has been taken.
+    /// Every consumer is busy or has learned that nothing will come; or every message has been
+    /// taken.
     fn goal(&self, s: &State) -> bool {
         if s.consumers.iter().all(|c| matches!(c.pc, ConsumerPc::Busy | ConsumerPc::Told)) {
             return true;

@@ -1,4 +1,4 @@
-//! Claim, commit, notify.
+//! The producers' steps: claim, commit, notify.
 
 use super::{FULL, NONE, Producer, ProducerPc, State, Waiting};
 use crate::checker::Steps;
@@ -7,7 +7,7 @@ use crate::mistake::Mistake;
 use crate::store_buffer::Order;
 
 impl Waiting {
-    /// But for `notify`, which is the doorbell's.
+    /// All steps but those of `notify`, which the eventcount has.
     pub(super) fn producer(&self, s: &State, i: usize, steps: &mut Steps<State>) {
         let me = s.producers[i];
         let k = self.bounds.k;
@@ -41,7 +41,7 @@ impl Waiting {
         let wakes = s.bell.threads[i].waking != Waking::No;
         if s.kills < self.bounds.kills && (at_it || wakes) {
             let mut n = State { kills: s.kills + 1, ..s.clone() };
-            // Where it was is still in its entry, for recovery.
+            // The claimed position is still in its entry, for recovery.
             n.producers[i].pc = ProducerPc::Killed;
             n.bell.rest(i);
             steps.environment(n, || format!("producer {i} KILLED at {:?}", me.pc));

@@ -2,11 +2,12 @@
 //!
 //! # What is modelled
 //!
-//! Producers that send and consumers that receive one message after the other (`k` = 1), with every store
-//! of a shared word going through the thread's buffer, and a recovery that runs all the time, whether
-//! or not anybody has been killed, for whoever is stopped by Pending may call it. A consumer may reject, and
-//! looks for REDELIVER slots when `redelivery_epoch` has changed (compared as in `claims`, by a flag). `FIELDS` stands for the
-//! link's fields and for the frame's bytes: what must be visible before the commit is.
+//! Producers that send and consumers that receive one message after the other (`k` = 1), with every
+//! store of a shared word going through the thread's buffer. Recovery runs all the time, whether or
+//! not a participant has been killed, because any participant that is stopped by Pending may call
+//! it. A consumer may reject, and scans for REDELIVER slots when `redelivery_epoch` has changed
+//! (compared as in `claims`, by a flag). `FIELDS` stands for the slot's fields and for the frame's
+//! bytes: what must be visible before the commit is.
 //!
 //! # What is left out
 //!
@@ -143,7 +144,8 @@ struct Thread {
     position: u8,
     /// Producer: messages sent.
     sent: u8,
-    /// Consumer: do its copies of `redelivery_epoch` equal it: the one it has seen, the one it scans for?
+    /// Consumer: whether its copies of `redelivery_epoch` equal it: the one it has seen, and the
+    /// one it scans for.
     seen: bool,
     scan_is_current: bool,
 }

@@ -41,7 +41,7 @@ impl WeakMemory {
                 } else {
                     if !producer && lap(found) > me.position / SLOTS && s.memory.visible(HEAD) == me.position
                     {
-                        n.memory.modify(HEAD, me.position + 1); // a tombstone: pass it
+                        n.memory.modify(HEAD, me.position + 1); // a tombstone: skip it
                     }
                     Pc::Ready
                 };
@@ -122,7 +122,7 @@ impl WeakMemory {
                 }
             }
             Pc::Bump => {
-                // An epoch of its own location, of which nobody has a store under way.
+                // An epoch has a location of its own, to which no thread has a store under way.
                 let order = self.order(Mistake::RelaxedBump);
                 if order == Order::Release && !s.memory.is_drained(t) {
                     return;

@@ -22,7 +22,8 @@ use crate::park::Canceller;
 use crate::park::EventCount;
 use crate::wait::{self, AdaptiveBackoff, BEFORE_PARK, Parking, Until, WaitConfig, WaitStrategy};
 
-/// The consumer of a [`BytesQueue`](super::BytesQueue). Dropping it makes room for another consumer.
+/// The consumer of a [`BytesQueue`](super::BytesQueue). Dropping it detaches it: another consumer
+/// can attach.
 ///
 /// It may be sent to another thread, but not shared between threads.
 pub struct BytesConsumer<K: Kind> {
@@ -31,21 +32,21 @@ pub struct BytesConsumer<K: Kind> {
     wait_config: WaitConfig,
     ends_when_disconnected: Cell<bool>,
     name: NameWatch,
-    /// Whether it is to be told of more than messages: of either of these.
+    /// Whether a wait also ends when no producer is alive, or when the queue is orphaned.
     ends_early: Cell<bool>,
-    /// Behind the receiver: whoever waits is told when what it held comes again.
+    /// After the receiver: participants that wait are notified once what it held is requeued.
     events: ParticipantEvents,
 }
 
-/// Messages that were taken together, and where they lie.
+/// Messages that were taken together, and their spans.
 #[cfg(all(feature = "async", not(loom)))]
 pub(crate) type RunOf<K> = (RunBy<<K as Engine>::Receiver>, SpansOf<<K as Engine>::Receiver>);
 
-/// Longest sleep without a look at who has died meanwhile.
+/// Maximum time asleep without a dead-peer scan.
 const MAX_SLEEP: Duration = Duration::from_millis(100);
-/// Somebody who attaches epoch, but perhaps before its liveness lock can be seen.
+/// A producer that attaches notifies, but perhaps before its liveness lock is visible.
 const PRODUCER_SLEEP: Duration = Duration::from_millis(20);
-/// Asking who is alive is a system call: one look in so many while spinning.
+/// Checking liveness is a system call: while spinning, one attempt in this number does it.
 const ATTEMPTS_PER_LIVENESS_CHECK: u64 = 1024;
 
 impl<K: Kind> BytesConsumer<K> {
@@ -64,11 +65,11 @@ impl<K: Kind> BytesConsumer<K> {
         })
     }
 
-    /// The next message, if one is there now. It is read in place and released when the frame is dropped; several
-    /// frames may be held, and dropped in any order.
+    /// Takes the next message, if one is there now. It is read in place and released when the frame
+    /// is dropped; several frames may be held, and dropped in any order.
     ///
     /// # Errors
-    /// [`RecvError::Empty`]; `Closed` if nothing will come any more either.
+    /// [`RecvError::Empty`]; `Closed` if no message will come any more either.
     #[inline(always)]
     pub fn try_recv(&self) -> Result<BytesFrame<'_, K>, RecvError> {
         self.check_process()?;
@@ -81,19 +82,20 @@ impl<K: Kind> BytesConsumer<K> {
         }
     }
 
-    /// The next message, waiting for it as long as it takes.
+    /// Takes the next message, waiting for it as long as it takes.
     ///
-    /// How it waits, [`set_wait_strategy`](Self::set_wait_strategy) says. If producers may end without another word, see
-    /// [`end_when_disconnected`](Self::end_when_disconnected).
+    /// [`set_wait_strategy`](Self::set_wait_strategy) sets how it waits. If producers may end
+    /// without closing the queue, see [`end_when_disconnected`](Self::end_when_disconnected).
     ///
     /// # Errors
-    /// As [`try_recv`](Self::try_recv), but never `Empty`; `Interrupted` and `Cancelled` if that is asked for.
+    /// As [`try_recv`](Self::try_recv), but never `Empty`; `Interrupted` and `Cancelled` if that
+    /// was asked for.
     #[inline(always)]
     pub fn recv(&self) -> Result<BytesFrame<'_, K>, RecvError> {
         self.recv_until(Until::Forever)
     }
 
-    /// The next message, waiting for it for at most `timeout`.
+    /// Takes the next message, waiting for it for at most `timeout`.
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), with `Timeout` instead of `Empty`.
@@ -102,7 +104,7 @@ impl<K: Kind> BytesConsumer<K> {
         self.recv_until(Until::Within(timeout))
     }
 
-    /// The next message, waiting for it until `deadline`.
+    /// Takes the next message, waiting for it until `deadline`.
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), with `Timeout` instead of `Empty`.
@@ -110,8 +112,8 @@ impl<K: Kind> BytesConsumer<K> {
         self.recv_until(Until::Deadline(deadline))
     }
 
-    /// All messages from now on, waiting for each, until the queue is closed. Errors other than `Closed` are delivered and
-    /// do not end it.
+    /// Returns an iterator over all messages from now on. It waits for each, and ends when the
+    /// queue is closed. Errors other than `Closed` are items and do not end it.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -131,8 +133,8 @@ impl<K: Kind> BytesConsumer<K> {
         })
     }
 
-    /// The messages that are there now, without waiting: ends when there is none. Errors other than `Empty` and `Closed` are
-    /// delivered and do not end it.
+    /// Returns an iterator over the messages that are there now. It does not wait, and ends when
+    /// there is none. Errors other than `Empty` and `Closed` are items and do not end it.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -150,7 +152,7 @@ impl<K: Kind> BytesConsumer<K> {
         })
     }
 
-    /// Up to `max` messages that are there now, in one guard that releases them together.
+    /// Takes up to `max` messages that are there now, in one guard that releases them together.
     ///
     /// # Errors
     /// [`RecvError::Empty`] if there is none, or if `max` is 0.
@@ -169,7 +171,7 @@ impl<K: Kind> BytesConsumer<K> {
         self.recv_many_as(max, None)
     }
 
-    /// Up to `max` messages, waiting for the first as long as it takes.
+    /// Takes up to `max` messages, waiting for the first as long as it takes.
     ///
     /// # Errors
     /// As [`try_recv_many`](Self::try_recv_many), but never `Empty`.
@@ -182,7 +184,7 @@ impl<K: Kind> BytesConsumer<K> {
         self.recv_many_as(max, Some(Until::Forever))
     }
 
-    /// Up to `max` messages, waiting for the first for at most `timeout`.
+    /// Takes up to `max` messages, waiting for the first for at most `timeout`.
     ///
     /// # Errors
     /// As [`try_recv_many`](Self::try_recv_many), with `Timeout` instead of `Empty`.
@@ -195,7 +197,7 @@ impl<K: Kind> BytesConsumer<K> {
         self.recv_many_as(max, Some(Until::Within(timeout)))
     }
 
-    /// Up to `max` messages, waiting for the first until `deadline`.
+    /// Takes up to `max` messages, waiting for the first until `deadline`.
     ///
     /// # Errors
     /// As [`try_recv_many`](Self::try_recv_many), with `Timeout` instead of `Empty`.
@@ -207,28 +209,30 @@ impl<K: Kind> BytesConsumer<K> {
         self.recv_many_as(max, Some(Until::Deadline(deadline)))
     }
 
-    /// How this consumer waits for messages.
+    /// Sets how this consumer waits for messages.
     pub fn set_wait_strategy(&self, wait: WaitStrategy) {
         self.wait_config.set(wait);
     }
 
-    /// Whether a signal handler that runs while this consumer sleeps ends its call with
-    /// [`RecvError::Interrupted`]; if not, which is the default, the call goes on waiting. Signals are noticed asleep
-    /// only, not while it spins, nor when they come just before it falls asleep: a handler of one's own that must not
-    /// be missed calls [`Canceller::cancel`], for others a timeout gives the chance to look.
+    /// Sets whether a signal handler that runs while this consumer sleeps ends its call with
+    /// [`RecvError::Interrupted`]. The default is false: the call goes on waiting. Signals are
+    /// noticed only while the consumer sleeps, not while it spins, nor when they arrive just before
+    /// it falls asleep. A signal handler of your own whose signal must not be missed calls
+    /// [`Canceller::cancel`]; for other signals, a timeout limits the delay.
     pub fn set_interruptible(&self, interruptible: bool) {
         self.wait_config.set_interruptible(interruptible);
     }
 
-    /// Whether this consumer is told [`RecvError::Closed`], as if the queue were closed, while everything is taken and no
-    /// producer is alive: also if none has come yet ([`wait_for_producer`](Self::wait_for_producer) helps). A death is
-    /// noticed within 100 ms, a detachment at once.
+    /// Sets whether receiving returns [`RecvError::Closed`], as if the queue were closed, when
+    /// every message was taken and no producer is alive, also if no producer has attached yet
+    /// ([`wait_for_producer`](Self::wait_for_producer) helps). A death is noticed within 100 ms, a
+    /// detachment immediately.
     pub fn end_when_disconnected(&self, ends: bool) {
         self.ends_when_disconnected.set(ends);
         self.ends_early.set(ends || self.name.is_on());
     }
 
-    /// Ends this consumer's waits from elsewhere.
+    /// Returns a handle that ends this consumer's waits from another thread or a signal handler.
     pub fn canceller(&self) -> Canceller {
         self.wait_config.canceller(&self.events.messages)
     }
@@ -258,7 +262,7 @@ impl<K: Kind> BytesConsumer<K> {
         })?
     }
 
-    /// Whether a live process produces into this queue.
+    /// Returns whether a live process produces into this queue.
     ///
     /// # Errors
     /// If the kernel cannot be asked.
@@ -266,20 +270,20 @@ impl<K: Kind> BytesConsumer<K> {
         self.receiver.has_producer()
     }
 
-    /// A task has found something that a ring has told it of, and nobody in this process waits any more: the ring may have
-    /// been for others, too.
+    /// A task has found a message of which a notification told it, and no other waiter is left in
+    /// this process: the notification may have been meant for other participants, too.
     #[cfg(all(feature = "async", not(loom)))]
     pub(crate) fn pass_on_notification(&self) {
         self.events.messages.pass_on(|| self.receiver.has_more());
     }
 
-    /// Where it sleeps.
+    /// The eventcount on which it parks.
     #[cfg(not(loom))]
     pub(crate) fn event(&self) -> &EventCount {
         &self.events.messages
     }
 
-    /// Whether it waits for more than messages.
+    /// Whether its waits also end when no producer is alive, or when the queue is orphaned.
     #[cfg(all(feature = "async", not(loom)))]
     pub(crate) fn ends_when_disconnected(&self) -> bool {
         self.ends_early.get()
@@ -287,7 +291,7 @@ impl<K: Kind> BytesConsumer<K> {
 
     #[inline(always)]
     fn recv_until(&self, until: Until) -> Result<BytesFrame<'_, K>, RecvError> {
-        // If there is nothing, that is looked into while waiting.
+        // If nothing is there, the wait checks the rest.
         self.check_process()?;
         match self.checked(self.receiver.take_waiting(0))? {
             Some(taken) => Ok(self.frame(taken)),
@@ -301,7 +305,7 @@ impl<K: Kind> BytesConsumer<K> {
         self.wait_for(until, |attempts| self.receiver.take_waiting(attempts), FrameStoreOf::<K>::size)
     }
 
-    /// Up to `max` messages; waits for the first if there is an `until`.
+    /// Takes up to `max` messages; waits for the first if there is an `until`.
     #[inline(always)]
     fn recv_many_as(&self, max: usize, until: Option<Until>) -> Result<BytesFrames<'_, K>, RecvError> {
         let store = self.receiver.store();
@@ -335,7 +339,8 @@ impl<K: Kind> BytesConsumer<K> {
         self.wait_for(until, attempt, FrameStoreOf::<K>::run_size)
     }
 
-    /// Looks, with the number of attempts before, until something is found; `size` says how many positions that takes.
+    /// Repeats the attempt, with the number of attempts before, until something is found; `size`
+    /// tells how many positions that takes.
     fn wait_for<R: Copy>(
         &self,
         until: Until,
@@ -361,14 +366,15 @@ impl<K: Kind> BytesConsumer<K> {
         found.map_err(|ended| self.or_cause(ended.into()))?
     }
 
-    /// Whoever has slept may have been woken in the place of somebody else: see "A ring is passed on" in `crate::park`.
+    /// A consumer that slept may have been woken instead of another one: see "A notification is
+    /// passed on" in `crate::park`.
     fn pass_on_wake(&self) {
         if self.wait_config.take_sleep() {
             self.events.messages.pass_on(|| self.receiver.has_more());
         }
     }
 
-    /// How far this consumer has come, and the queue that it is of.
+    /// The position of this consumer, and its queue.
     pub(super) fn place(&self) -> (u64, &Shared) {
         (self.receiver.position(), self.receiver.store().shared())
     }
@@ -381,8 +387,8 @@ impl<K: Kind> BytesConsumer<K> {
         Parking { event: &self.events.messages, wait_config: &self.wait_config, max_sleep: MAX_SLEEP }
     }
 
-    /// Nothing was found. `Closed` if nothing will come any more, which takes one more attempt: what was committed before that
-    /// could be seen may have been overlooked.
+    /// Nothing was found. Returns `Closed` if no message will come any more, which takes one more
+    /// attempt: the earlier ones may have missed what was committed before the close was visible.
     #[inline(always)]
     fn last_attempt<R>(
         &self,
@@ -436,7 +442,7 @@ impl<K: Kind> BytesConsumer<K> {
         waits: bool,
     ) -> Result<Option<RunBy<K::Receiver>>, RecvError> {
         self.check_process()?;
-        // As in `recv_until`: if there is nothing, that is looked into while waiting.
+        // As in `recv_until`: if nothing is there, the wait checks the rest.
         self.checked(match waits {
             true => self.receiver.take_many_waiting(max, spans, 0),
             false => self.receiver.take_many(max, spans),

@@ -8,10 +8,11 @@ use std::sync::{Mutex, PoisonError};
 
 use super::kind::{FrameStore, FrameStoreOf, Kind, RunBy, SpansOf, TakenBy};
 
-/// A received message, in the file. Dropping it gives its room back.
+/// A received message, in place in the file. Dropping it releases the frame.
 ///
-/// Dropped by a panic, the message comes again: panicking is no way to finish with it. A frame that is forgotten
-/// (`mem::forget`) keeps its room, and that of everything behind it, until the consumer is gone.
+/// If a panic drops the guard, the message is redelivered: a panic does not count as having
+/// processed it. A frame that is forgotten (`mem::forget`) keeps its room, and that of everything
+/// after it, until the consumer is gone.
 pub struct BytesFrame<'c, K: Kind> {
     store: &'c FrameStoreOf<K>,
     taken: TakenBy<K::Receiver>,
@@ -23,27 +24,29 @@ impl<'c, K: Kind> BytesFrame<'c, K> {
         Self { store, taken }
     }
 
-    /// How often the message was delivered before: 0 only if never. Counts the consumers that ended while they held
-    /// it, and rejections. MPMC counts up to 15 and no further. SPSC: exact for rejections by this consumer; what earlier
-    /// consumers rejected counts as one for each of them.
+    /// Returns how many times the message was delivered before: 0 only if never. Counts the
+    /// consumers that ended while they held it, and rejections. MPMC counts up to 15 and no
+    /// further. SPSC: exact for rejections by this consumer; the rejections of each earlier
+    /// consumer count as one.
     pub fn redeliveries(&self) -> u64 {
         self.store.redeliveries(self.taken)
     }
 
-    /// Where the message stands in the queue's order: MPMC, and SPSC with messages of one size, the number of messages before
-    /// it; else the bytes of ring before it.
+    /// Returns the position of the message in the queue's order. MPMC, and SPSC with fixed-size
+    /// messages: the number of messages before it. Otherwise: the bytes of the ring before it.
     pub fn position(&self) -> u64 {
         FrameStoreOf::<K>::position(self.taken)
     }
 
-    /// Puts the message back: it comes again, before any new one, with one redelivery more.
+    /// Rejects the message: it is redelivered, before any new one, with one redelivery more.
     pub fn reject(self) {
         let this = ManuallyDrop::new(self);
         put_back(this.store, FrameStoreOf::<K>::reject_token(this.taken));
     }
 
-    /// Puts the message back as it was: it comes again, before any new one, with as many redeliveries as before. For a
-    /// message that was not looked at; see [`BytesFrames::reject_seen`].
+    /// Returns the message to the queue as it was: it is redelivered, before any new one, with the
+    /// same number of redeliveries. For a message that was not processed; see
+    /// [`BytesFrames::reject_seen`].
     pub fn put_back(self) {
         let this = ManuallyDrop::new(self);
         if this.store.is_own_process() {
@@ -52,8 +55,9 @@ impl<'c, K: Kind> BytesFrame<'c, K> {
         }
     }
 
-    /// Where the payload lies, and its length, which was checked. Mapped and initialised as long as the frame is out; that it
-    /// does not change, only those rely on who trust all writers.
+    /// The address and the length of the payload, which was checked. The bytes are mapped and
+    /// initialised while the frame is in flight; only code that trusts all writers relies on that
+    /// they do not change.
     #[inline(always)]
     pub(super) fn payload(&self) -> (*const u8, usize) {
         self.store.bytes(self.taken)
@@ -67,7 +71,7 @@ impl<'c, K: Kind> BytesFrame<'c, K> {
         self.taken
     }
 
-    /// What `new` was given; the frame stays out.
+    /// The arguments of `new`; the frame stays in flight.
     #[inline(always)]
     pub(crate) fn into_parts(self) -> (&'c FrameStoreOf<K>, TakenBy<K::Receiver>) {
         let this = ManuallyDrop::new(self);
@@ -81,8 +85,9 @@ impl<K: Kind> Deref for BytesFrame<'_, K> {
     #[inline(always)]
     fn deref(&self) -> &[u8] {
         let (payload, len) = self.store.bytes(self.taken);
-        // SAFETY: the store's receiver took this frame, so its bytes are mapped and do not change while it is out, by the
-        // contract of `FrameStore`; releasing it consumes the guard, which the slice borrows.
+        // SAFETY: the store's receiver took this frame, so its bytes are mapped and do not change
+        // while it is in flight, by the contract of `FrameStore`; releasing it consumes the guard,
+        // which the slice borrows.
         unsafe { std::slice::from_raw_parts(payload, len) }
     }
 }
@@ -104,13 +109,14 @@ impl<K: Kind> fmt::Debug for BytesFrame<'_, K> {
     }
 }
 
-/// Nothing panics while it holds such a lock.
+/// No code panics while it holds such a lock.
 fn unpoisoned<R>(locked: Result<R, PoisonError<R>>) -> R {
     locked.unwrap_or_else(PoisonError::into_inner)
 }
 
-// Free functions that take values, not methods that take the guard: a guard whose address is known nowhere can live
-// in registers. They are never inlined, so that dropping a guard is little code and is inlined everywhere itself.
+// Free functions that take values, not methods that take the guard: a guard whose address does not
+// escape can live in registers. They are never inlined, so that dropping a guard is little code and
+// is inlined everywhere itself.
 
 #[cold]
 #[inline(never)]
@@ -130,14 +136,14 @@ fn put_run_back<P: FrameStore>(store: &P, run: P::Run, spans: &[P::Span], seen: 
     }
 }
 
-/// Messages received together, in the file. Dropping it gives the room of all of them back; dropped by a panic,
-/// all of them come again.
+/// Messages received together, in place in the file. Dropping the guard releases all of them; if a
+/// panic drops it, all of them are redelivered.
 pub struct BytesFrames<'c, K: Kind> {
     store: &'c FrameStoreOf<K>,
     run: RunBy<K::Receiver>,
     /// Lent by the store, so that steady traffic allocates nothing.
     spans: SpansOf<K::Receiver>,
-    /// Which of them are to be rejected when the others are released.
+    /// Indices of the frames that are rejected when the others are released.
     to_reject: Mutex<Vec<usize>>,
 }
 
@@ -151,27 +157,28 @@ impl<'c, K: Kind> BytesFrames<'c, K> {
         Self { store, run, spans, to_reject: Mutex::default() }
     }
 
-    /// How many messages there are.
+    /// Returns the number of messages.
     pub fn len(&self) -> usize {
         FrameStoreOf::<K>::run_len(self.run)
     }
 
-    /// Never true: a guard holds at least one message.
+    /// Returns false: a guard holds at least one message.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The messages, in order.
+    /// Returns the messages, in order.
     #[inline(always)]
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> + '_ {
         self.store.run_bytes(self.run, &self.spans).map(|(payload, len)| {
-            // SAFETY: as in `BytesFrame::deref`: the spans came with the run, and the run is out until `self` is consumed,
-            // which the slices borrow.
+            // SAFETY: as in `BytesFrame::deref`: the spans came with the run, and the run is in
+            // flight until `self` is consumed, which the slices borrow.
             unsafe { std::slice::from_raw_parts(payload, len) }
         })
     }
 
-    /// How often each message was delivered before, in the order of [`iter`](Self::iter): as [`BytesFrame::redeliveries`].
+    /// Returns how many times each message was delivered before, in the order of
+    /// [`iter`](Self::iter), counted as by [`BytesFrame::redeliveries`].
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -187,17 +194,20 @@ impl<'c, K: Kind> BytesFrames<'c, K> {
         self.store.run_redeliveries(self.run, &self.spans)
     }
 
-    /// Puts all the messages back: they come again, before any new one, with one redelivery more.
+    /// Rejects all the messages: they are redelivered, before any new one, with one redelivery
+    /// more.
     pub fn reject(self) {
         self.reject_seen(usize::MAX);
     }
 
-    /// Puts all the messages back, of which the first `seen` count as delivered: they have one redelivery more, the others
-    /// as many as before. For a consumer that took messages together and had to stop after some of them: a message that it
-    /// did not look at comes no nearer to the [retry limit](crate::Options::max_redeliveries), and comes again in a queue that
+    /// Rejects all the messages, of which the first `seen` count as delivered: these have one
+    /// redelivery more, the others as many as before. For a consumer that took messages together
+    /// and had to stop after some of them: a message that it did not process comes no nearer to the
+    /// [retry limit](crate::Options::max_redeliveries), and is redelivered even by a queue that
     /// delivers at most once.
     ///
-    /// SPSC: a consumer that ends is counted for everything that it was handed and did not release.
+    /// SPSC: the death of a consumer counts for every message that was delivered to it and that it
+    /// did not release.
     ///
     /// ```
     /// use ringway::mpmc::BytesQueue;
@@ -215,12 +225,12 @@ impl<'c, K: Kind> BytesFrames<'c, K> {
     pub fn reject_seen(mut self, seen: usize) {
         put_run_back(self.store, self.run, &self.spans, seen);
         self.store.return_spans(std::mem::take(&mut self.spans));
-        // It may own memory: what was to be rejected later is rejected now.
+        // The list may own memory: the messages of `reject_later` were rejected above.
         drop(std::mem::take(unpoisoned(self.to_reject.get_mut())));
         std::mem::forget(self);
     }
 
-    /// Puts one message back when the batch is dropped.
+    /// Rejects one message when the batch is dropped.
     #[cold]
     pub(crate) fn reject_later(&self, index: usize) {
         let mut indices = unpoisoned(self.to_reject.lock());

@@ -1,4 +1,4 @@
-//! The queue of bytes: everything but types. Composes file, liveness lock and lane.
+//! The queue of bytes: everything but types. Composes file, liveness locks and lane.
 
 mod asked;
 mod boot;
@@ -62,11 +62,12 @@ pub(crate) use shared::Shared;
 use crate::error::{AttachError, CreateError, OpenError};
 use crate::shm::Warning;
 
-/// A queue of byte messages: for data that is not an rkyv archive. `K` says who may send and receive.
+/// A queue of byte messages, for data that is not an rkyv archive. `K` is the kind: who may send
+/// and receive.
 ///
-/// The handle itself takes no part in the traffic: [`producer`](Self::producer) and
-/// [`consumer`](Self::consumer) do. Dropping it, or the process ending in whatever way, leaves the file in place;
-/// [`unlink`](crate::unlink) removes it.
+/// The queue itself neither sends nor receives: [`producer`](Self::producer) and
+/// [`consumer`](Self::consumer) attach participants that do. The file stays in place when the queue
+/// is dropped, and when the process ends in whatever way; [`unlink`](crate::unlink) removes it.
 ///
 /// ```
 /// use ringway::spsc::BytesQueue;
@@ -88,24 +89,25 @@ pub struct BytesQueue<K: Kind = Spsc> {
 }
 
 impl<K: Kind> BytesQueue<K> {
-    /// Creates a queue with default [`Options`] and opens it. A bare name lives in `/dev/shm`, anything with a
-    /// slash is a path.
+    /// Creates a queue with default [`Options`] and opens it. A name without a slash is a file in
+    /// `/dev/shm`; a name with a slash is a path.
     ///
     /// # Errors
-    /// [`CreateError`]: `AlreadyExists` if there is a file of that name; nothing is left behind in any case.
+    /// [`CreateError`]: `AlreadyExists` if there is a file of that name. No error leaves a new file
+    /// in place.
     ///
     /// # Safety
-    /// Every process that writes to the file while it is open here must keep to the ringway protocol, and none may
-    /// truncate it. In practice: only programs that use this library may be able to write to it (mode 0600 keeps
-    /// other users out). A child that this process forks without exec must not read or write through frames and
-    /// claims that it inherits.
+    /// Every process that writes to the file while it is open here must keep to the ringway
+    /// protocol, and none may truncate it. In practice: only programs that use this library may be
+    /// able to write to it (mode 0600 keeps other users out). A child that this process forks
+    /// without exec must not read or write through frames and reservations that it inherits.
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn create(name: impl AsRef<Path>) -> Result<Self, CreateError> {
         // SAFETY: the caller's promise is the same.
         unsafe { Self::create_with(name, &Options::new()) }
     }
 
-    /// Creates a queue and opens it.
+    /// Creates a queue with these options and opens it.
     ///
     /// # Errors
     /// As [`create`](Self::create), and `InvalidOptions`.
@@ -124,7 +126,7 @@ impl<K: Kind> BytesQueue<K> {
     /// Opens an existing queue.
     ///
     /// # Errors
-    /// [`OpenError`] says what the file is instead; it is not changed.
+    /// [`OpenError`] tells what the file is instead; the file is not changed.
     ///
     /// # Safety
     /// As [`create`](Self::create).
@@ -134,7 +136,8 @@ impl<K: Kind> BytesQueue<K> {
         unsafe { Self::open_with(name, &Options::new()) }
     }
 
-    /// Opens an existing queue. Only per-handle options apply; creation options are ignored.
+    /// Opens an existing queue with these options. Only per-handle options apply; creation options
+    /// are ignored.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -149,8 +152,8 @@ impl<K: Kind> BytesQueue<K> {
         Ok(Self::from_shared(shared))
     }
 
-    /// Opens the queue, or creates it with default options if there is none. When several processes do this at
-    /// once, one of them creates and all open the same queue.
+    /// Opens the queue, or creates it with default options if there is none. If several processes
+    /// do this at the same time, one of them creates the queue and all open the same one.
     ///
     /// # Errors
     /// As [`open`](Self::open) and [`create`](Self::create).
@@ -163,8 +166,8 @@ impl<K: Kind> BytesQueue<K> {
         unsafe { Self::open_or_create_with(name, &Options::new()) }
     }
 
-    /// Opens the queue, or creates it with these options if there is none. The options of an existing queue stay
-    /// as they are; those that differ are [`warnings`](Self::warnings).
+    /// Opens the queue, or creates it with these options if there is none. An existing queue keeps
+    /// its own options; each that differs is one of the [`warnings`](Self::warnings).
     ///
     /// # Errors
     /// As [`open`](Self::open) and [`create_with`](Self::create_with).
@@ -192,30 +195,34 @@ impl<K: Kind> BytesQueue<K> {
         Self { shared, kind: PhantomData }
     }
 
-    /// Becomes the queue's producer, or (MPMC) one of them.
+    /// Attaches as the queue's producer, or (MPMC) as one of them.
     ///
     /// # Errors
-    /// SPSC: [`AttachError::RoleTaken`] while another producer is alive; asked for 50 ms, since a process that was just killed
-    /// takes some to end. MPMC: [`AttachError::TooManyParticipants`] if there are as
-    /// many participants as can be, [`AttachError::NoSpace`] if there is none for its lane.
+    /// SPSC: [`AttachError::RoleTaken`] while another producer is alive. This is retried for 50 ms,
+    /// since a process that was just killed takes a while to end. MPMC:
+    /// [`AttachError::TooManyParticipants`] if the maximum number of participants is attached,
+    /// [`AttachError::NoSpace`] if there is no space for its lane.
     pub fn producer(&self) -> Result<BytesProducer<K>, AttachError> {
         BytesProducer::attach(Arc::clone(&self.shared))
     }
 
-    /// Becomes the queue's consumer, or (MPMC) one of them. Frames that an earlier consumer held when it ended come again, with
-    /// [`BytesFrame::redeliveries`] of at least 1.
+    /// Attaches as the queue's consumer, or (MPMC) as one of them. Frames that an earlier consumer
+    /// held when it ended are redelivered, with [`BytesFrame::redeliveries`] of at least 1.
     ///
     /// # Errors
-    /// SPSC: [`AttachError::RoleTaken`] while another consumer is alive. MPMC: [`AttachError::TooManyParticipants`].
+    /// SPSC: [`AttachError::RoleTaken`] while another consumer is alive. MPMC:
+    /// [`AttachError::TooManyParticipants`].
     pub fn consumer(&self) -> Result<BytesConsumer<K>, AttachError> {
         BytesConsumer::attach(Arc::clone(&self.shared))
     }
 
-    /// Closes the queue, for good: sending returns `Closed` from now on, receiving when everything was taken. Whoever waits
-    /// is woken. Closing again does nothing. It takes no role, so a forked child may close what its parent has opened.
+    /// Closes the queue, for good. From then on sending returns `Closed`, and receiving returns
+    /// `Closed` once every message was taken. Participants that wait are woken. Closing again does
+    /// nothing. It takes no role, so a forked child may close a queue that its parent has opened.
     ///
-    /// A send that has passed its check already goes through. SPSC: its message may come after a consumer was told
-    /// `Closed`; it is kept for whoever receives next. To be sure, close from the producer's thread.
+    /// A send that has already passed its check succeeds. SPSC: its message may be committed after
+    /// a consumer was told `Closed`; it is kept for the next consumer that receives. To exclude
+    /// this, close from the producer's thread.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -230,49 +237,52 @@ impl<K: Kind> BytesQueue<K> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close(&self) {
-        // First, for whoever finds this does the rest should we die here.
+        // First: if this process dies here, a participant that finds this mark does the rest.
         self.shared.events().messages.close();
         K::close(&self.shared);
         self.shared.events().force_notify_all();
     }
 
-    /// Whether the queue was closed.
+    /// Returns whether the queue was closed.
     pub fn is_closed(&self) -> bool {
         self.shared.events().messages.is_closed()
     }
 
-    /// Non-fatal warnings of this handle, its clones and the participants attached through them: options that could not be
-    /// honoured, filesystem caveats.
+    /// Returns the non-fatal warnings of this handle, its clones and the participants attached
+    /// through them: options that could not be honoured, filesystem caveats.
     pub fn warnings(&self) -> Vec<Warning> {
         self.shared.warnings()
     }
 
-    /// Whether nobody finds this queue any more by its name: it was unlinked, or renamed, or another file is in its place.
-    /// Whoever takes part in it already can go on; a long-lived process may want to open it again. A memfd queue has no
-    /// name to lose.
+    /// Returns whether the queue is orphaned, so that no peer finds it by its name any more: it was
+    /// unlinked or renamed, or another file is in its place. Participants that are already attached
+    /// can continue; a long-lived process may want to open the name again. A memfd queue has no
+    /// name and is never orphaned.
     ///
     /// # Errors
-    /// If the system does not say what is there.
+    /// If the system does not tell which file has the name.
     pub fn is_orphaned(&self) -> std::io::Result<bool> {
         self.shared.is_orphaned()
     }
 
-    /// The path of this queue's file. For a memfd queue: a display name, not a path.
+    /// Returns the path of this queue's file. For a memfd queue: a display name, not a path.
     pub fn path(&self) -> &Path {
         self.shared.path()
     }
 
-    /// What tells this queue from all others, also from one of the same name that was created before or after it.
+    /// Returns the identity of this queue. It differs from that of every other queue, also of one
+    /// of the same name that was created before or after it.
     pub fn uuid(&self) -> Uuid {
         Uuid::from(self.shared.uuid())
     }
 
-    /// Bytes of the ring (MPMC: of each lane): what was asked for, rounded as [`Options::ring_bytes`] says.
+    /// Returns the bytes of the ring (MPMC: of each lane): the requested value, rounded as
+    /// [`Options::ring_bytes`] describes.
     pub fn ring_bytes(&self) -> usize {
         self.shared.geometry().ring_bytes() as usize
     }
 
-    /// Bytes of the largest message that the queue takes.
+    /// Returns the bytes of the largest message that the queue takes.
     pub fn max_message(&self) -> usize {
         self.shared.geometry().max_message() as usize
     }

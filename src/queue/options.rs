@@ -1,4 +1,4 @@
-//! What a user may choose when a queue is created.
+//! The options with which a queue is created or opened.
 
 use super::Schema;
 use super::asked::{Asked, lacks_room};
@@ -12,28 +12,32 @@ use crate::layout::{
 };
 use crate::shm::Sharing;
 
-/// Bytes of ring when nothing is said. Measured on cores with 1 and 2 MiB of L2: 64-byte messages are as fast from 256 KiB
-/// up, larger ones need 1 MiB, and far more than the L2 holds is slower again where the L3 is far.
+/// Default number of ring bytes. Measured on cores with 1 and 2 MiB of L2: 64-byte messages are as
+/// fast from 256 KiB up, larger ones need 1 MiB, and a ring much larger than the L2 is slower again
+/// where the L3 is far.
 const DEFAULT_CAPACITY: usize = 1 << 20;
-/// Bytes of an MPMC lane when nothing is said.
+/// Default number of bytes of an MPMC lane.
 const DEFAULT_LANE: usize = 1 << 19;
-/// Slots of an MPMC queue when nothing is said: as many as a lane holds messages of 64 bytes.
+/// Default number of slots of an MPMC queue: as many as a lane holds messages of 64 bytes.
 const DEFAULT_SLOTS: u64 = 1 << 13;
-/// Participants of an MPMC queue when nothing is said.
+/// Default number of participants of an MPMC queue.
 const DEFAULT_PARTICIPANTS: u64 = 64;
-/// MPMC frames keep to their own cache lines: one that is read is not disturbed by the next one's writing.
+/// Default alignment of MPMC frames. Each frame has its own cache lines: writing the next frame
+/// does not disturb the reading of this one.
 const DEFAULT_MPMC_ALIGN: usize = 64;
 
-/// Alignment of byte messages when nothing is said: that of the commit word before them.
+/// Default alignment of byte messages: that of the commit word before them.
 const DEFAULT_ALIGN: usize = 8;
 
 /// Options of a new queue, and of a handle.
 ///
-/// Most say what a new queue is like; an existing one stays as it was made. [`sharing`](Self::sharing),
-/// [`prefault`](Self::prefault), [`huge_pages`](Self::huge_pages), [`guard_truncation`](Self::guard_truncation),
-/// [`unlink_on_last_drop`](Self::unlink_on_last_drop), [`end_when_orphaned`](Self::end_when_orphaned) and
-/// [`after_power_loss`](Self::after_power_loss) say how this process deals with the file, and are not recorded in it: each
-/// process says for itself, also when it opens a queue that there is.
+/// Most options describe a new queue; an existing queue keeps those with which it was created.
+/// [`sharing`](Self::sharing), [`prefault`](Self::prefault), [`huge_pages`](Self::huge_pages),
+/// [`guard_truncation`](Self::guard_truncation),
+/// [`unlink_on_last_drop`](Self::unlink_on_last_drop),
+/// [`end_when_orphaned`](Self::end_when_orphaned) and [`after_power_loss`](Self::after_power_loss)
+/// describe how this process treats the file. They are not recorded in the file: each process
+/// chooses its own, also when it opens an existing queue.
 ///
 /// ```
 /// let options = ringway::Options::new().ring_bytes(1 << 20).fixed_len(64);
@@ -52,27 +56,27 @@ pub struct Options {
     open_options: OpenOptions,
 }
 
-/// What becomes of a message whose consumer dies, panics or [rejects](crate::Frame::reject) it.
+/// What happens to a message whose consumer dies, panics or [rejects](crate::Frame::reject) it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Delivery {
-    /// It comes again, to another consumer or the same.
+    /// The message is redelivered, to another consumer or to the same one.
     #[default]
     AtLeastOnce,
-    /// It is dropped. (One that a consumer had only just taken, and not yet been given, comes again all the same:
-    /// nobody has seen it.)
+    /// The message is dropped. (A message that the consumer had only just taken, and that user code
+    /// has not seen yet, is redelivered nevertheless.)
     AtMostOnce,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fixed {
-    /// Nothing is said: what the type is made for.
+    /// The default: what the type allows.
     Auto,
     No,
     Len(usize),
     OfType,
 }
 
-/// Options after the message type has had its say.
+/// Options combined with the needs of the message type.
 #[derive(Clone, Debug)]
 pub(crate) struct ResolvedOptions {
     pub(crate) geometry: Geometry,
@@ -88,7 +92,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The defaults: 1 MiB of ring, messages of any size; of one size, if the type has one.
+    /// Returns the defaults: 1 MiB of ring; messages of variable size, or of one size if the type
+    /// has one.
     pub fn new() -> Self {
         Self {
             capacity: None,
@@ -104,87 +109,97 @@ impl Options {
         }
     }
 
-    /// Bytes of ring, 1 MiB if nothing is said. Rounded up to a power of two (messages of any size) or down to whole
-    /// messages (fixed size). MPMC: bytes of each producer's lane, 512 KiB if nothing is said, rounded up to a power of
-    /// two, and 256 MiB at most; a lane takes up space from the time when a producer first uses it.
+    /// Sets the bytes of the ring; the default is 1 MiB. The value is rounded up to a power of two
+    /// (variable-size messages) or down to whole messages (fixed-size messages).
     ///
-    /// Much more is not faster, unless the consumer pauses for long. Frames may be at most half of it.
+    /// MPMC: the bytes of each producer's lane. The default is 512 KiB; the value is rounded up to
+    /// a power of two and is at most 256 MiB. A lane takes up memory from the time a producer first
+    /// uses it.
+    ///
+    /// A much larger ring is not faster, unless the consumer pauses for long. A frame may take at
+    /// most half of it.
     #[must_use]
     pub fn ring_bytes(mut self, bytes: usize) -> Self {
         self.capacity = Some(bytes);
         self
     }
 
-    /// Alignment of every message, in bytes: a power of two up to 128. The default is 8 for bytes, 16 for typed
-    /// messages of any size, and the type's own for fixed-size ones. An archive type's own needs are always met.
-    /// 64 keeps messages from sharing cache lines; it is the default of MPMC, which takes at least 8.
+    /// Sets the alignment of every message, in bytes: a power of two up to 128. The default is 8
+    /// for bytes, 16 for variable-size typed messages, and the type's own alignment for fixed-size
+    /// ones. An archive type always gets at least its own alignment. 64 keeps messages from sharing
+    /// cache lines; it is the default of MPMC, where the minimum is 8.
     #[must_use]
     pub fn align(mut self, bytes: usize) -> Self {
         self.align = Some(bytes);
         self
     }
 
-    /// Every message of a bytes queue has exactly this many bytes; they are stored without headers, which is
-    /// faster for small ones.
+    /// Gives every message of a bytes queue exactly this many bytes. Such messages are stored
+    /// without headers, which is faster for small ones.
     #[must_use]
     pub fn fixed_len(mut self, bytes: usize) -> Self {
         self.fixed = Fixed::Len(bytes);
         self
     }
 
-    /// Every message of a typed queue is just its archived root, without out-of-line data (no `String`, `Vec`,
-    /// `Box`); such messages are stored without headers, which is faster for small ones. They are anyway, if nothing is
-    /// said: this makes sure, and creating a queue for another type is an error.
+    /// Requires that every message of a typed queue is just its archived root, without out-of-line
+    /// data (no `String`, `Vec`, `Box`). Such messages are stored without headers, which is faster
+    /// for small ones. This is the default for types without out-of-line data; with this option,
+    /// creating a queue for any other type is an error.
     #[must_use]
     pub fn fixed_size(mut self) -> Self {
         self.fixed = Fixed::OfType;
         self
     }
 
-    /// Messages are stored with headers, although all of this type may have the same size.
+    /// Stores messages with headers, even if all messages of the type have the same size.
     #[must_use]
     pub fn any_size(mut self) -> Self {
         self.fixed = Fixed::No;
         self
     }
 
-    /// MPMC: how many messages there can be in the queue, whatever their sizes; 8,192 if nothing is said. Rounded up to a
-    /// power of two; each takes 16 bytes.
+    /// MPMC: sets the maximum number of messages in the queue, whatever their sizes; the default is
+    /// 8,192. The value is rounded up to a power of two; each takes 16 bytes.
     #[must_use]
     pub fn max_messages(mut self, count: usize) -> Self {
         self.max_messages = Some(count);
         self
     }
 
-    /// MPMC: how many producers and consumers there can be at a time, together; 64 if nothing is said, 4,096 at most. Each
-    /// takes 256 bytes, and each that has been a producer a lane.
+    /// MPMC: sets the maximum number of producers and consumers at a time, together; the default is
+    /// 64, the maximum 4,096. Each takes 256 bytes, and each that has been a producer also takes a
+    /// lane.
     #[must_use]
     pub fn max_participants(mut self, count: usize) -> Self {
         self.participants = Some(count);
         self
     }
 
-    /// MPMC: whether messages come again whose consumer dies or rejects them. They do if nothing is said.
+    /// MPMC: sets whether a message is redelivered after its consumer died or rejected it. The
+    /// default is [`Delivery::AtLeastOnce`].
     #[must_use]
     pub fn delivery(mut self, delivery: Delivery) -> Self {
         self.delivery = Some(delivery);
         self
     }
 
-    /// MPMC: a message that came again so often goes to the [dead-letter queue](crate::BytesQueue::dead_letters) instead of
-    /// coming once more; from 1 to 14. If nothing is said, messages come again for ever.
+    /// MPMC: sets the maximum number of redeliveries of a message, from 1 to 14. A message that was
+    /// redelivered this many times goes to the [dead-letter queue](crate::BytesQueue::dead_letters)
+    /// instead of being redelivered once more. By default there is no maximum.
     ///
-    /// Each reject counts, each panic that drops a guard, and each death of a process that held the message, **whatever its
-    /// cause**: also a deployment's `kill -9` and the OOM killer's. Leave room for those.
+    /// Each reject counts, each panic that drops a guard, and each death of a process that held the
+    /// message, **whatever its cause**: also a deployment's `kill -9` and the OOM killer's. Leave
+    /// room for those.
     #[must_use]
     pub fn max_redeliveries(mut self, count: u32) -> Self {
         self.max_redeliveries = Some(count);
         self
     }
 
-    /// Who may take part: the processes of this user, if nothing is said. A new file gets its mode by this, whatever the
-    /// umask says; one that more can write to is refused when it is opened, because everybody who can write to a queue is
-    /// trusted.
+    /// Sets which processes may use the queue; the default is the processes of this user. A new
+    /// file gets the mode that belongs to it, whatever the umask. Opening a file that more users
+    /// can write to fails, because every process that can write to a queue is trusted.
     ///
     /// ```
     /// use ringway::{Options, Sharing, mpmc::BytesQueue};
@@ -202,47 +217,54 @@ impl Options {
         self
     }
 
-    /// Whether all pages of the ring (MPMC: of a lane) are mapped when a producer or consumer attaches. They are if nothing
-    /// is said: that takes some milliseconds for 16 MiB, and later no first use of a page takes microseconds. Without it, a
-    /// queue of any size is opened and attached to within 0.1 ms. What the kernel refuses is a [`Warning`](crate::Warning).
+    /// Sets whether all pages of the ring (MPMC: of a lane) are mapped when a producer or consumer
+    /// attaches. The default is true: attaching takes some milliseconds for 16 MiB, and later no
+    /// first use of a page takes microseconds. Without it, a queue of any size is opened and
+    /// attached to within 0.1 ms. If the kernel refuses, that is a [`Warning`](crate::Warning).
     #[must_use]
     pub fn prefault(mut self, prefault: bool) -> Self {
         self.open_options.prefault = prefault;
         self
     }
 
-    /// Asks the kernel for huge pages behind the ring (MPMC: behind lanes), which large epoch read and write at random gain
-    /// from. Only /dev/shm and memfd queues can have them, in multiples of 2 MiB; what cannot be had is a
-    /// [`Warning`](crate::Warning). It is done when a producer or consumer attaches, and copies the ring once.
+    /// Asks the kernel for huge pages for the ring (MPMC: for lanes). Large rings that are read and
+    /// written at random gain from them. Only /dev/shm and memfd queues can have them, in multiples
+    /// of 2 MiB; if they cannot be had, that is a [`Warning`](crate::Warning). The pages are
+    /// requested when a producer or consumer attaches; this copies the ring once.
     #[must_use]
     pub fn huge_pages(mut self, huge_pages: bool) -> Self {
         self.open_options.huge_pages = huge_pages;
         self
     }
 
-    /// Guards this process against somebody truncating the file while it is mapped, which else ends it with SIGBUS.
+    /// Guards this process against truncation of the file while it is mapped, which otherwise ends
+    /// the process with SIGBUS.
     ///
-    /// The first such queue of a process installs a handler for SIGBUS. When the file is found to be cut off, that puts zeros
-    /// in the place of the missing page, and every operation of the queue fails from then on with `Truncated`. Every other
-    /// SIGBUS goes to the handler that was there before, or ends the process as it would have.
+    /// The first such queue of a process installs a handler for SIGBUS. When the handler finds that
+    /// the file is truncated, it puts zeros in the place of the missing page, and every operation
+    /// of the queue fails from then on with `Truncated`. Every other SIGBUS goes to the handler
+    /// that was there before, or ends the process as it would have.
     ///
-    /// It is there to fail in order, not to make truncation legal: what is read at that moment may turn to zeros under the
-    /// reader, so that a message being read may be wrong, and one that is being sent is lost. A file that is cut off and
-    /// extended again at once is not noticed by this. A program that installs a handler of its own later must call the one
-    /// that it finds. At most 1,024 mappings of a process are guarded. memfd queues need no guard: nobody can truncate
-    /// them.
+    /// The guard makes truncation fail in an orderly way; it does not make it legal. What is read
+    /// at that moment may turn to zeros under the reader: a message that is being read may be
+    /// wrong, and one that is being sent is lost. The guard does not notice a file that is
+    /// truncated and immediately extended again. A program that later installs a handler of its own
+    /// must call the one that it finds. At most 1,024 mappings of a process are guarded. memfd
+    /// queues need no guard: they cannot be truncated.
     #[must_use]
     pub fn guard_truncation(mut self, guard: bool) -> Self {
         self.open_options.guard_truncation = guard;
         self
     }
 
-    /// What is done with a queue on a disk that was last used before the machine was started again, if nothing proves that all
-    /// of it reached the disk: [`AfterPowerLoss::Refuse`] if nothing is said.
+    /// Sets what happens to a queue on a disk that was last used before the machine was started
+    /// again, if nothing proves that all of it reached the disk. The default is
+    /// [`AfterPowerLoss::Refuse`].
     ///
-    /// A queue whose last participant left in order is opened without a word, whatever this says, also after a power loss, if
-    /// all of it is there: when the last one leaves, the file gets a hash of what is in it. In use when the machine went
-    /// down, its pages reached the disk or did not, each for itself.
+    /// A queue whose last participant detached in order is opened without a warning, whatever the
+    /// value, also after a power loss, if all of it is there: the last participant that leaves
+    /// stores a hash of the contents in the file. If the queue was in use when the machine went
+    /// down, each of its pages may or may not have reached the disk.
     ///
     /// ```
     /// use ringway::{AfterPowerLoss, Options, spsc::BytesQueue};
@@ -263,26 +285,29 @@ impl Options {
         self
     }
 
-    /// Removes the queue when the last handle that was opened with this option is dropped, with whatever is in it, unless a
-    /// producer or consumer is still there. Handles opened without it do not count. (A memfd queue goes with the last process
-    /// that has it, in any case.)
+    /// Removes the queue, with its messages, when the last handle that was opened with this option
+    /// is dropped, unless a producer or consumer is still attached. Handles opened without the
+    /// option do not count. (A memfd queue ends with the last process that has it, in any case.)
     ///
-    /// A process that is killed drops nothing: then the next one to drop such a handle removes the queue, or
-    /// [`unlink_if_unused`](crate::unlink_if_unused).
+    /// A process that is killed drops nothing: the queue is then removed when the next such handle
+    /// is dropped, or by [`unlink_if_unused`](crate::unlink_if_unused).
     #[must_use]
     pub fn unlink_on_last_drop(mut self, unlink: bool) -> Self {
         self.open_options.unlink_on_last_drop = unlink;
         self
     }
 
-    /// Participants attached through this handle are told when the queue is no longer found by its name: it was unlinked or
-    /// renamed, or another file has the name. Then sending fails with [`SendError::Orphaned`](crate::SendError::Orphaned),
-    /// and receiving with [`RecvError::Orphaned`](crate::RecvError::Orphaned) once nothing is left to be taken; also calls
-    /// that are waiting at that moment, within about 150 ms. A [`WaitSet`](crate::WaitSet) counts such a participant as
-    /// ready, and async calls end the same way. If nothing is said, participants go on with the file that they have, whatever
-    /// has its name, and [`is_orphaned`](crate::BytesQueue::is_orphaned) says so.
+    /// Ends the calls of participants attached through this handle when the queue is orphaned:
+    /// unlinked, renamed, or replaced by another file of the same name. Then sending fails with
+    /// [`SendError::Orphaned`](crate::SendError::Orphaned), and receiving with
+    /// [`RecvError::Orphaned`](crate::RecvError::Orphaned) once no message is left to take. Calls
+    /// that are waiting at that moment end within about 150 ms. A [`WaitSet`](crate::WaitSet)
+    /// counts such a participant as ready, and async calls end the same way. By default,
+    /// participants continue with the file that they have, whichever file has its name, and
+    /// [`is_orphaned`](crate::BytesQueue::is_orphaned) tells.
     ///
-    /// It costs a producer some 30 ns a message, and a consumer nothing while there are messages.
+    /// The option costs a producer some 30 ns a message, and a consumer nothing while there are
+    /// messages.
     ///
     /// ```
     /// use ringway::{Options, RecvError, SendError, spsc::BytesQueue};
@@ -303,10 +328,12 @@ impl Options {
         self
     }
 
-    /// `open_or_create_with` makes a new queue in the place of one that is closed, if everything was received and no
-    /// process takes part in it. So a service that closes its queue to shut down finds an open one at its next start. If
-    /// nothing is said, a closed queue is opened, and [`warnings`](crate::BytesQueue::warnings) say so
-    /// ([`Warning::Closed`](crate::Warning::Closed)); as it is if messages are left, or somebody still takes part.
+    /// Makes `open_or_create_with` create a new queue in the place of a closed one, if every
+    /// message was received and no process is attached. A service that closes its queue to shut
+    /// down then finds an open queue at its next start. By default, and if messages are left or a
+    /// participant is still attached, the closed queue is opened, and
+    /// [`warnings`](crate::BytesQueue::warnings) contain
+    /// [`Warning::Closed`](crate::Warning::Closed).
     ///
     /// ```
     /// use ringway::{Warning, Options, mpmc::BytesQueue};
@@ -329,7 +356,8 @@ impl Options {
         self
     }
 
-    /// Cursors begin here instead of at 0. For tests of what happens near the limits.
+    /// Sets the position at which the cursors begin, instead of 0. For tests of the behaviour near
+    /// the limits.
     #[doc(hidden)]
     #[must_use]
     pub fn start_position(mut self, position: u64) -> Self {
@@ -337,7 +365,7 @@ impl Options {
         self
     }
 
-    /// The queue's uuid instead of a random one. For files that must come out the same.
+    /// Sets the queue's uuid, instead of a random one. For files that must be reproducible.
     #[doc(hidden)]
     #[must_use]
     pub fn uuid(mut self, uuid: [u8; 16]) -> Self {
@@ -345,7 +373,7 @@ impl Options {
         self
     }
 
-    /// What was asked for of the shape, where it was.
+    /// The options of the shape, each with its value if one was set.
     pub(super) fn asked(&self) -> [(Asked, Option<u64>); 7] {
         let number = |option: Option<usize>| option.map(|number| number as u64);
         let fixed_len = match self.fixed {
@@ -364,7 +392,7 @@ impl Options {
         ]
     }
 
-    /// How this process deals with the file.
+    /// How this process treats the file.
     pub(crate) fn open_options(&self) -> OpenOptions {
         self.open_options
     }
@@ -378,7 +406,8 @@ impl Options {
             Fixed::Auto | Fixed::No => {
                 self.resolve::<K>(Framing::Variable, self.align.unwrap_or(default), &schema)
             }
-            // A length need not be a multiple of the default alignment: then the messages are less aligned.
+            // A length need not be a multiple of the default alignment: then the messages have a
+            // smaller alignment.
             Fixed::Len(len) if kind == KIND_SPSC => {
                 let natural = 1 << len.trailing_zeros().min(3);
                 self.resolve::<K>(Framing::Fixed { len: len as u64 }, self.align.unwrap_or(natural), &schema)
@@ -468,7 +497,7 @@ impl Options {
         })
     }
 
-    /// What only an MPMC queue has.
+    /// The options that only an MPMC queue has.
     fn order(&self, kind: u32) -> Result<Option<OrderRequest>, CreateError> {
         let given = [
             ("max_messages", self.max_messages.is_some()),

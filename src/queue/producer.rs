@@ -18,23 +18,27 @@ use crate::prefetch;
 use crate::shm::fork::ForkGuard;
 use crate::wait::{self, BEFORE_PARK, Ended, Parking, Until, WaitConfig, WaitStrategy};
 
-/// The producer of a [`BytesQueue`](super::BytesQueue). Dropping it makes room for another producer; what was sent
-/// stays.
+/// The producer of a [`BytesQueue`](super::BytesQueue). Dropping it detaches it: another producer
+/// can attach. The messages that it sent stay.
 pub struct BytesProducer<K: Kind> {
     sender: K::Sender,
-    /// That of the process, or one that is never intact if messages are to be sent with more care.
+    /// The fork guard of the process, or one that is never intact if each message takes the slow
+    /// path.
     guard: ForkGuard,
     name: NameWatch,
     wait_config: WaitConfig,
-    /// Behind the sender: whoever waits for producers to end is told when this one has.
+    /// After the sender: consumers that wait for the end of producers are notified once this one
+    /// has detached.
     events: ParticipantEvents,
 }
 
-/// Producers find out sooner than consumers that whoever keeps their room has died: nobody epoch for that.
+/// A dead consumer that holds the producers' room notifies no participant. Producers notice its
+/// death sooner than consumers notice that of a producer.
 const MAX_SLEEP: Duration = Duration::from_millis(20);
 
-/// How long a blocked producer waits for a quarter of the ring before it accepts the first free slot. A producer that
-/// continues at once would follow on the consumer's heels, and write lines that the consumer's nearest cache holds.
+/// How long a blocked producer waits for a quarter of the ring before it accepts the first free
+/// room. A producer that continues immediately would follow closely after the consumer, and write
+/// cache lines that the consumer's nearest cache holds.
 pub(super) const AMPLE_ROOM_WAIT: Duration = Duration::from_micros(50);
 /// A wait with a shorter time limit does not wait for ample room.
 const MIN_WAIT_FOR_AMPLE_ROOM: Duration = Duration::from_millis(1);
@@ -49,7 +53,7 @@ impl<K: Kind> BytesProducer<K> {
         Ok(Self { sender, guard, name, wait_config: WaitConfig::default(), events })
     }
 
-    /// ProducerHandle a copy of `message` if there is room now.
+    /// Sends a copy of `message` if there is room now.
     ///
     /// # Errors
     /// [`SendError::Full`]; `TooLarge` or `WrongLength` if the message can never be sent.
@@ -60,7 +64,7 @@ impl<K: Kind> BytesProducer<K> {
         claim.commit()
     }
 
-    /// ProducerHandle a copy of `message`, waiting for room as long as it takes.
+    /// Sends a copy of `message`, waiting for room as long as it takes.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), but never `Full`.
@@ -71,7 +75,7 @@ impl<K: Kind> BytesProducer<K> {
         claim.commit()
     }
 
-    /// ProducerHandle a copy of `message`, waiting for room for at most `timeout`.
+    /// Sends a copy of `message`, waiting for room for at most `timeout`.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
@@ -81,7 +85,7 @@ impl<K: Kind> BytesProducer<K> {
         claim.commit()
     }
 
-    /// ProducerHandle a copy of `message`, waiting for room until `deadline`.
+    /// Sends a copy of `message`, waiting for room until `deadline`.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
@@ -91,12 +95,14 @@ impl<K: Kind> BytesProducer<K> {
         claim.commit()
     }
 
-    /// ProducerHandle as many of `messages` as there is room for, in order and in one commit: after a crash either all of
-    /// them exist or none (MPMC: the first few; and no more than 255 in one call). Returns how many.
+    /// Sends as many of `messages` as there is room for, in order and in one commit: after a crash
+    /// either all of them exist or none (MPMC: the first few; and at most 255 in one call). Returns
+    /// how many.
     ///
     /// # Errors
-    /// [`SendError::Full`] if there is no room for the first one; as [`try_send`](Self::try_send) if the first one
-    /// can never be sent. A later one that cannot ends the batch before it.
+    /// [`SendError::Full`] if there is no room for the first one; as [`try_send`](Self::try_send)
+    /// if the first one can never be sent. A later one that can never be sent ends the batch before
+    /// it.
     pub fn try_send_many<M: AsRef<[u8]>>(&mut self, messages: &[M]) -> Result<usize, SendError> {
         let mut batch = self.batch()?;
         for message in messages {
@@ -109,10 +115,12 @@ impl<K: Kind> BytesProducer<K> {
         batch.publish(false)
     }
 
-    /// ProducerHandle all of `messages` in order, in as few commits as the room allows, waiting as long as it takes.
+    /// Sends all of `messages` in order, in as few commits as the room allows, waiting as long as
+    /// it takes.
     ///
     /// # Errors
-    /// As [`try_send`](Self::try_send), but never `Full`; the messages before the one that cannot be sent are sent.
+    /// As [`try_send`](Self::try_send), but never `Full`; the messages before the one that cannot
+    /// be sent are sent.
     pub fn send_many<M: AsRef<[u8]>>(&mut self, mut messages: &[M]) -> Result<(), SendError> {
         while let Some((first, rest)) = messages.split_first() {
             match self.try_send_many(messages) {
@@ -127,10 +135,10 @@ impl<K: Kind> BytesProducer<K> {
         Ok(())
     }
 
-    /// Reserves a frame of `len` bytes to be written in place. It exists for the consumer once it is committed;
-    /// dropping the claim takes it back.
+    /// Reserves a frame of `len` bytes to be written in place. The consumer sees it once it is
+    /// committed; dropping it gives the reservation up.
     ///
-    /// The bytes are whatever an earlier frame left there.
+    /// The bytes have the values that an earlier frame left there.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send).
@@ -194,7 +202,8 @@ impl<K: Kind> BytesProducer<K> {
         Ok(ReservedFrame::new(self, reserved, len, until))
     }
 
-    /// Finds room for one frame; waits for it if there is an `until`. The caller has looked at the process.
+    /// Reserves room for one frame; waits for it if there is an `until`. The caller has checked the
+    /// process.
     #[inline(always)]
     pub(crate) fn reserve_until(&mut self, len: usize, until: Option<Until>) -> Result<Reserved, SendError> {
         match (self.sender.reserve(len), until) {
@@ -207,7 +216,8 @@ impl<K: Kind> BytesProducer<K> {
         }
     }
 
-    /// Commits the reserved frame; waits for what that takes if there is an `until`. The caller has looked at the process.
+    /// Commits the reserved frame; waits for what that needs if there is an `until`. The caller has
+    /// checked the process.
     #[inline(always)]
     pub(crate) fn commit_until(
         &mut self,
@@ -229,7 +239,8 @@ impl<K: Kind> BytesProducer<K> {
         Ok(())
     }
 
-    /// Commits what is staged, all of it or as much as can be. Returns how many frames.
+    /// Commits the staged frames: all of them or, if not `whole`, as many as possible. Returns how
+    /// many.
     #[inline(always)]
     pub(crate) fn publish(&mut self, staged: StagedOf<K>, whole: bool) -> Result<usize, SendError> {
         match self.sender.publish(staged, whole) {
@@ -241,7 +252,8 @@ impl<K: Kind> BytesProducer<K> {
         }
     }
 
-    /// Tries again, with the number of attempts before, until it is no longer `Full`; at first not before it `is_ample`.
+    /// Repeats `attempt`, with the number of attempts before, until the result is no longer `Full`;
+    /// at first not until `is_ample`.
     #[cold]
     #[inline(never)]
     pub(super) fn wait<R>(
@@ -269,13 +281,14 @@ impl<K: Kind> BytesProducer<K> {
                 Err(Refusal::Full) if events.messages.is_closed() => Some(Err(Refusal::Closed)),
                 Err(Refusal::Full) if name.is_orphaned(sender.shared()) => Some(Err(Refusal::Full)),
                 Err(Refusal::Full) if lasting_cause(sender).is_some() => Some(Err(Refusal::Full)),
-                // A file that is cut off ends this process's part in it.
+                // A truncated file also makes this false, and so ends the call.
                 Err(Refusal::Full) if sender.is_own_process() => None,
                 done => Some(done),
             }
         };
         let done = match wait::wait(until, pause, &parking, &mut poll) {
-            // It may have been away, or patient, while the time ran out.
+            // The thread may have been suspended, or have waited for ample room, while the time ran
+            // out.
             Err(Ended::Timeout) => poll(BEFORE_PARK).ok_or(Ended::Timeout),
             done => done,
         };
@@ -289,24 +302,25 @@ impl<K: Kind> BytesProducer<K> {
         }
     }
 
-    /// What keeps this process from seeing to a dead participant that may hold what is waited for.
+    /// The error that keeps this process from recovering after a dead participant, which may hold
+    /// what this producer waits for.
     fn cause(&self) -> Option<SendError> {
         let cause = self.sender.trouble().and_then(|trouble| trouble.cause(self.sender.shared()));
         cause.map(SendError::RecoveryFailed)
     }
 
-    /// The same, once it has lasted; else it is full.
+    /// The same error once it has lasted; else `Full`.
     fn full(&self) -> SendError {
         lasting_cause(&self.sender).map_or(SendError::Full, SendError::RecoveryFailed)
     }
 
-    /// Whether a call that ends now has something else to say than that there was no room.
+    /// Whether a call that ends now returns a more specific error than the lack of room.
     #[cfg(not(loom))]
     pub(crate) fn has_cause(&self) -> bool {
         self.cause().is_some()
     }
 
-    /// Whether a message of `len` bytes may be sent now, or never.
+    /// Whether a message of `len` bytes may be sent now, or can never be sent.
     #[cfg(not(loom))]
     pub(crate) fn is_ready(&mut self, len: usize, attempts: u64) -> bool {
         if self.check().is_err() {
@@ -318,13 +332,13 @@ impl<K: Kind> BytesProducer<K> {
         }
     }
 
-    /// Where it sleeps.
+    /// The eventcount on which it parks.
     #[cfg(not(loom))]
     pub(crate) fn event(&self) -> &EventCount {
         &self.events.room
     }
 
-    /// Begins a batch: several frames that are committed at once.
+    /// Begins a batch: several frames that are committed together.
     ///
     /// # Errors
     /// [`SendError::Forked`].
@@ -352,7 +366,7 @@ impl<K: Kind> BytesProducer<K> {
         self.sender.shared()
     }
 
-    /// Whether a live process consumes this queue.
+    /// Returns whether a live process consumes this queue.
     ///
     /// # Errors
     /// If the kernel cannot be asked.
@@ -360,25 +374,26 @@ impl<K: Kind> BytesProducer<K> {
         self.sender.has_consumer()
     }
 
-    /// Bytes of the largest message that the queue takes.
+    /// Returns the bytes of the largest message that the queue takes.
     pub fn max_message(&self) -> usize {
         self.sender.shared().geometry().max_message() as usize
     }
 
-    /// How this producer waits for room.
+    /// Sets how this producer waits for room.
     pub fn set_wait_strategy(&mut self, wait: WaitStrategy) {
         self.wait_config.set(wait);
     }
 
-    /// Whether a signal handler that runs while this producer sleeps ends its call with
-    /// [`SendError::Interrupted`]; if not, which is the default, the call goes on waiting. Signals are noticed asleep
-    /// only, not while it spins, nor when they come just before it falls asleep: a handler of one's own that must not
-    /// be missed calls [`Canceller::cancel`], for others a timeout gives the chance to look.
+    /// Sets whether a signal handler that runs while this producer sleeps ends its call with
+    /// [`SendError::Interrupted`]. The default is false: the call goes on waiting. Signals are
+    /// noticed only while the producer sleeps, not while it spins, nor when they arrive just before
+    /// it falls asleep. A signal handler of your own whose signal must not be missed calls
+    /// [`Canceller::cancel`]; for other signals, a timeout limits the delay.
     pub fn set_interruptible(&mut self, interruptible: bool) {
         self.wait_config.set_interruptible(interruptible);
     }
 
-    /// Ends this producer's waits from elsewhere.
+    /// Returns a handle that ends this producer's waits from another thread or a signal handler.
     pub fn canceller(&self) -> Canceller {
         self.wait_config.canceller(&self.events.room)
     }
@@ -392,14 +407,14 @@ impl<K: Kind> BytesProducer<K> {
         self.check_open()
     }
 
-    /// Whether messages are sent with more care than a look at whether the queue is closed: [`check`](Self::check) says
-    /// whether it may be sent then.
+    /// Whether each message takes the slow path, instead of only a check whether the queue is
+    /// closed: then [`check`](Self::check) tells whether the message may be sent.
     #[inline(always)]
     pub(crate) fn is_watched(&self) -> bool {
         !self.guard.is_intact()
     }
 
-    /// Has every message be sent with more care from now on.
+    /// Makes each message take the slow path from now on.
     pub(crate) fn watch(&mut self) {
         self.guard = ForkGuard::never_intact();
     }
@@ -414,7 +429,7 @@ impl<K: Kind> BytesProducer<K> {
         self.schema().is_recursive
     }
 
-    /// What the queue's messages are.
+    /// The schema of the queue's messages.
     pub(crate) fn schema(&self) -> &Schema {
         self.sender.shared().schema()
     }
@@ -424,7 +439,7 @@ impl<K: Kind> BytesProducer<K> {
         if self.sender.is_own_process() { Ok(()) } else { Err(self.lost()) }
     }
 
-    /// Looks at the process and, if that is asked for, now and then at the queue's name.
+    /// Checks the process and, if that was asked for, from time to time the queue's name.
     #[cold]
     #[inline(never)]
     fn check_name(&self) -> Result<(), SendError> {

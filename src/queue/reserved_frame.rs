@@ -1,4 +1,4 @@
-//! Frames that are written in place before they exist: one, or several at once.
+//! Frames that are written in place before they are committed: one, or several together.
 #![allow(unsafe_code, reason = "lends payload bytes that are granted to this producer")]
 
 use std::ops::{Deref, DerefMut};
@@ -10,12 +10,13 @@ use crate::lane::Reserved;
 use crate::prefetch;
 use crate::wait::Until;
 
-/// A reserved frame: bytes in the file that only this producer may touch until it is committed.
+/// A reserved frame: bytes in the file that only this producer may access until the frame is
+/// committed.
 pub struct ReservedFrame<'p, K: Kind> {
     producer: &'p mut BytesProducer<K>,
     reserved: Reserved,
     len: usize,
-    /// How long to wait: what is left of it when the frame was reserved is for committing it.
+    /// The time limit of the reservation; what is left of it limits the commit.
     until: Option<Until>,
 }
 
@@ -30,23 +31,23 @@ impl<'p, K: Kind> ReservedFrame<'p, K> {
         Self { producer, reserved, len, until }
     }
 
-    /// Makes the frame visible to the consumer.
+    /// Commits the frame: makes it visible to the consumer.
     ///
     /// # Errors
-    /// [`SendError::Forked`] in a forked child of the process that claimed it. On every error the frame is given up.
-    /// Kinds that need more than room for a frame may lack it: then as the call that made the claim, which says whether
-    /// this waits, and until when.
+    /// [`SendError::Forked`] in a forked child of the process that reserved it. An MPMC commit also
+    /// needs positions in the order; if they are missing, it waits or fails as the call that
+    /// reserved the frame does, up to the same time limit. On every error the frame is given up.
     #[inline(always)]
     pub fn commit(self) -> Result<(), SendError> {
         self.producer.check_process()?;
         self.producer.commit_until(self.reserved, self.len, self.until)
     }
 
-    /// Gives the frame up: it never existed. The same as dropping it.
+    /// Gives the frame up, as if it had never existed. The same as dropping it.
     pub fn abort(self) {}
 
-    /// Makes only the first `len` bytes the message. Does nothing if it is no longer than that, or if the queue
-    /// holds messages of one size.
+    /// Shortens the message to its first `len` bytes. Does nothing if it is no longer than that, or
+    /// if the queue holds fixed-size messages.
     pub fn truncate(&mut self, len: usize) {
         if !self.producer.is_fixed() {
             self.len = self.len.min(len);
@@ -59,8 +60,9 @@ impl<K: Kind> Deref for ReservedFrame<'_, K> {
 
     #[inline(always)]
     fn deref(&self) -> &[u8] {
-        // SAFETY: the sender granted these `len` mapped bytes, by the contract of `Sender`; until `commit`, which consumes
-        // the claim, nobody else accesses them, and `self` is borrowed meanwhile.
+        // SAFETY: the sender granted these `len` mapped bytes, by the contract of `Sender`; until
+        // `commit`, which consumes the reserved frame, no other code accesses them, and `self` is
+        // borrowed meanwhile.
         unsafe { std::slice::from_raw_parts(self.producer.payload(self.reserved), self.len) }
     }
 }
@@ -73,12 +75,12 @@ impl<K: Kind> DerefMut for ReservedFrame<'_, K> {
     }
 }
 
-/// Frames that are committed together: after a crash all of them exist, or none (MPMC: the first few). Dropping the batch gives all of
-/// them up.
+/// Frames that are committed together: after a crash all of them exist, or none (MPMC: the first
+/// few). Dropping the batch gives all of them up.
 pub struct BytesBatch<'p, K: Kind> {
     producer: &'p mut BytesProducer<K>,
     staged: StagedOf<K>,
-    /// The frame that was claimed last; it is staged when the next one is claimed.
+    /// The frame that was reserved last; it is staged when the next one is reserved.
     open: Option<(Reserved, usize)>,
 }
 
@@ -88,10 +90,11 @@ impl<'p, K: Kind> BytesBatch<'p, K> {
         Self { producer, staged, open: None }
     }
 
-    /// Adds a frame of `len` bytes, to be written before the next call.
+    /// Reserves a frame of `len` bytes in the batch; it has to be written before the next call.
     ///
     /// # Errors
-    /// As [`BytesProducer::try_reserve`]. What is in the batch already stays; on `Full`, commit it and begin another.
+    /// As [`BytesProducer::try_reserve`]. Frames that are already in the batch stay there; on
+    /// `Full`, commit it and begin another.
     #[inline(always)]
     pub fn try_reserve(&mut self, len: usize) -> Result<&mut [u8], SendError> {
         self.producer.check_process()?;
@@ -102,8 +105,9 @@ impl<'p, K: Kind> BytesBatch<'p, K> {
         };
         self.open = Some((reserved, len));
         let payload = self.producer.payload(reserved);
-        // SAFETY: the sender granted these `len` mapped bytes, by the contract of `Sender`; nobody else accesses them until
-        // `commit`, which consumes the batch, and the batch is exclusively borrowed as long as the slice lives.
+        // SAFETY: the sender granted these `len` mapped bytes, by the contract of `Sender`; no
+        // other code accesses them until `commit`, which consumes the batch, and the batch is
+        // exclusively borrowed as long as the slice lives.
         Ok(unsafe { std::slice::from_raw_parts_mut(payload, len) })
     }
 
@@ -121,29 +125,30 @@ impl<'p, K: Kind> BytesBatch<'p, K> {
         }
     }
 
-    /// How many frames are in the batch.
+    /// Returns the number of frames in the batch.
     #[inline]
     pub fn len(&self) -> usize {
         K::Sender::count(&self.staged) + usize::from(self.open.is_some())
     }
 
-    /// Whether nothing is in the batch.
+    /// Returns whether the batch is empty.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Makes all frames visible to the consumer, at once. Returns how many.
+    /// Commits all frames together: makes them visible to the consumer. Returns how many.
     ///
     /// # Errors
-    /// [`SendError::Forked`] in a forked child of the process that began the batch; `Full` if the kind of the queue needs
-    /// more than room for the frames, and lacks it. On every error all of them are given up.
+    /// [`SendError::Forked`] in a forked child of the process that began the batch; `Full` if the
+    /// kind of the queue needs more than room for the frames, and lacks it. On every error all of
+    /// them are given up.
     #[inline(always)]
     pub fn commit(self) -> Result<usize, SendError> {
         self.publish(true)
     }
 
-    /// Commits all frames, or as many as can be if it need not be the whole.
+    /// Commits all frames, or, if not `whole`, as many as possible.
     #[inline(always)]
     pub(super) fn publish(mut self, whole: bool) -> Result<usize, SendError> {
         self.producer.check_process()?;

@@ -1,4 +1,4 @@
-//! Looks for those who wait otherwise than by a call of the consumer: tasks and sets.
+//! Attempts for tasks and wait sets, which do not wait in a call of the consumer.
 
 use super::BytesConsumer;
 #[cfg(feature = "async")]
@@ -11,7 +11,8 @@ use crate::queue::kind::{Kind, Receiver};
 use crate::wait;
 
 impl<K: Kind> BytesConsumer<K> {
-    /// What is there now, looked for as before a sleep if `closely`; to be made a [`frame`](Self::frame) at once.
+    /// Takes what is there now; as in the attempt before a sleep if `closely`. The result is to be
+    /// made a [`frame`](Self::frame) immediately.
     #[cfg(feature = "async")]
     pub(crate) fn attempt(&self, closely: bool) -> Result<TakenBy<K::Receiver>, RecvError> {
         self.check_process()?;
@@ -21,7 +22,7 @@ impl<K: Kind> BytesConsumer<K> {
         found.map_err(|error| self.or_lasting_cause(error))
     }
 
-    /// The same for up to `max` messages; to be made [`frames`](Self::frames) at once.
+    /// Like `attempt`, for up to `max` messages; to be made [`frames`](Self::frames) immediately.
     #[cfg(feature = "async")]
     pub(crate) fn attempt_many(&self, max: usize, closely: bool) -> Result<RunOf<K>, RecvError> {
         let mut spans = self.receiver.store().lend_spans();
@@ -37,7 +38,7 @@ impl<K: Kind> BytesConsumer<K> {
         }
     }
 
-    /// A task has no time of its own: it is told of what has lasted.
+    /// A task has no timeout of its own: it gets an error that has lasted.
     #[cfg(feature = "async")]
     fn or_lasting_cause(&self, error: RecvError) -> RecvError {
         match error {
@@ -52,7 +53,7 @@ impl<K: Kind> BytesConsumer<K> {
         BytesFrames::new(self.receiver.store(), run, spans)
     }
 
-    /// Whether the next `try_recv` may find something, or say that nothing will come.
+    /// Whether the next `try_recv` may find a message, or return that none will come.
     pub(crate) fn is_ready(&self, attempts: u64) -> bool {
         match self.check_process().and_then(|()| self.checked(self.receiver.can_take(attempts))) {
             Ok(false) => {

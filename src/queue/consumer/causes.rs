@@ -1,4 +1,5 @@
-//! What a call says that ends without a message, where it cannot be known whether a dead participant holds one.
+//! The error of a call that ends without a message, where it cannot be known whether a dead
+//! participant holds one.
 
 use std::io;
 #[cfg(not(loom))]
@@ -9,7 +10,7 @@ use crate::error::{RecoveryFailed, RecvError};
 use crate::queue::kind::{FrameStore, Kind, Receiver};
 
 impl<K: Kind> BytesConsumer<K> {
-    /// What is said if there is nothing: that it cannot be known, if that is so.
+    /// Returns a more specific error if nothing was found because recovery was not possible.
     #[inline(always)]
     pub(super) fn or_cause(&self, error: RecvError) -> RecvError {
         let (shared, trouble) = (self.receiver.store().shared(), self.receiver.trouble());
@@ -19,27 +20,27 @@ impl<K: Kind> BytesConsumer<K> {
         }
     }
 
-    /// What ends a call that would go on waiting.
+    /// The error that ends a call that would otherwise go on waiting.
     #[inline(always)]
     pub(super) fn lasting_cause(&self) -> Option<RecvError> {
         let (shared, trouble) = (self.receiver.store().shared(), self.receiver.trouble());
         trouble.and_then(|trouble| trouble.lasting_cause(shared)).map(RecvError::RecoveryFailed)
     }
 
-    /// Whether a call that ends now has something else to say than that nothing came.
+    /// Whether a call that ends now returns a more specific error than the lack of messages.
     #[cfg(not(loom))]
     pub(crate) fn has_cause(&self) -> bool {
         let shared = self.receiver.store().shared();
         self.receiver.trouble().is_some_and(|trouble| trouble.cause(shared).is_some())
     }
 
-    /// How long whoever waits for it may sleep.
+    /// How long a waiter of this consumer may sleep.
     #[cfg(not(loom))]
     pub(crate) fn watch_slice(&self) -> Duration {
         self.receiver.watch_slice()
     }
 
-    /// The kernel did not say whether a producer is alive.
+    /// The kernel did not tell whether a producer is alive.
     #[cold]
     pub(super) fn not_asked(&self, source: io::Error) -> RecvError {
         let path = self.receiver.store().shared().path().to_path_buf();

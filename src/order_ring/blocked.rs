@@ -1,22 +1,23 @@
-//! Who holds up a position.
+//! Which participant blocks a position.
 
 use super::{EntrySet, LivenessProbe, OrderRing};
 use crate::layout::order::{Intent, SlotKind};
 use crate::sync::{AtomicU64, Ordering};
 
-/// What stands in the way of a position.
+/// What blocks a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blocked {
-    /// Nothing that another one's death would explain; look again.
+    /// Nothing that the death of another participant would explain; attempt again.
     No,
     /// A participant that is alive.
     ByLiving,
-    /// Somebody who is dead: recovery will help.
+    /// A dead participant: recovery will help.
     ByDead,
 }
 
 impl OrderRing {
-    /// Why the link of `position` does not move on, as seen a moment ago. Who is found dead is put into `dead`.
+    /// Why the slot of `position` does not move on, as seen a moment ago. Participants that are
+    /// found dead are put into `dead`.
     #[cold]
     pub(crate) fn blocked(&self, position: u64, probe: &impl LivenessProbe, dead: &mut EntrySet) -> Blocked {
         let slot = self.index_of(position);
@@ -39,11 +40,13 @@ impl OrderRing {
             }
             _ => Blocked::No,
         };
-        // Once more: whoever was in the way may have moved the link and then ended.
+        // Read again: the participant that blocked the position may have moved the slot and then
+        // ended.
         if self.state(slot) == state { found } else { Blocked::No }
     }
 
-    /// By a living one, if any of those is that mean to move the position: recovery leaves it alone then.
+    /// By a living participant, if any whose intent covers the position is alive: then recovery
+    /// leaves the position alone.
     fn blocked_by_intent<'a>(
         &self,
         position: u64,
@@ -59,7 +62,8 @@ impl OrderRing {
             if probe.is_alive(index) {
                 return Blocked::ByLiving;
             }
-            // An intent outlives its owner's stay: in an entry that is clean it means nothing.
+            // An intent remains after its owner has detached: in an entry that is clean it means
+            // nothing.
             if self.entry_word(index).is_dirty() {
                 dead.insert(index);
                 found = Blocked::ByDead;

@@ -1,4 +1,4 @@
-//! The producer's side: claim positions, then commit the frames that stand in the lane already.
+//! The producer's side: claims positions, then commits the frames that are already in the lane.
 
 use crossbeam_utils::Backoff;
 
@@ -9,16 +9,16 @@ use crate::layout::order::{Intent, MAX_BATCH, PackedFrameRef, SlotState, Tail};
 use crate::prefetch;
 use crate::sync::Ordering;
 
-/// How many positions ahead a producer asks for a link's line.
+/// How many positions ahead a producer prefetches a slot's cache line.
 const SLOTS_AHEAD: u64 = 8;
 
-/// OrderRing in a cache line.
+/// Slots in a cache line.
 const SLOTS_PER_LINE: u64 = 4;
 
 /// Retry limit, so that corrupt words cannot cause a livelock.
 const RETRY_LIMIT: u32 = 1 << 20;
 
-/// Positions that were won, to be committed at once.
+/// Positions that were won, to be committed immediately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Claimed {
     pub(crate) first: u64,
@@ -28,7 +28,7 @@ pub(crate) struct Claimed {
 /// Why nothing was claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotClaimed {
-    /// The link of this position is not free yet.
+    /// The slot of this position is not free yet.
     Full(u64),
     /// The positions are used up.
     PositionsExhausted,
@@ -37,7 +37,7 @@ pub(crate) enum NotClaimed {
 }
 
 impl OrderRing {
-    /// Claims the next position, as [`claim`](Self::claim) does. None: it takes more than this attempt.
+    /// Claims the next position, as [`claim`](Self::claim) does. `None` if the slow path is needed.
     #[inline(always)]
     pub(crate) fn claim_next(&self, me: usize, guess: &CursorGuess) -> Option<u64> {
         let tail = guess.tail(self);
@@ -49,10 +49,11 @@ impl OrderRing {
         None
     }
 
-    /// Claims as many as possible of the next `most` positions for participant `me`, but not fewer than `least`.
+    /// Claims as many as possible of the next `most` positions for participant `me`, but not fewer
+    /// than `least`.
     ///
-    /// The caller must hold the liveness lock of `me`, have its frames complete, and commit every position that it wins before it
-    /// claims again.
+    /// The caller must hold the liveness lock of `me`, have its frames complete, and commit every
+    /// position that it wins before it claims again.
     #[inline(always)]
     pub(crate) fn claim(
         &self,
@@ -91,7 +92,7 @@ impl OrderRing {
         Err(NotClaimed::Full(self.tail().position()))
     }
 
-    /// One attempt. `None`: another participant won the CAS, or may have.
+    /// One attempt. `Err(None)`: another participant won the CAS, or may have.
     #[inline(always)]
     fn try_claim(
         &self,
@@ -110,7 +111,7 @@ impl OrderRing {
         if self.cas_tail(me, guess, tail, count) { Ok(Claimed { first, count }) } else { Err(None) }
     }
 
-    /// The `count` positions from `tail` on are free. `false`: another participant won the CAS.
+    /// Moves `tail` over `count` positions, which are free. False: another participant won the CAS.
     #[inline(always)]
     fn cas_tail(&self, me: usize, guess: &CursorGuess, tail: Tail, count: u64) -> bool {
         let own = &self.entries[me].own;
@@ -132,7 +133,7 @@ impl OrderRing {
         true
     }
 
-    /// Asks for the links of so many positions, to be written.
+    /// Prefetches the slots of `count` positions from `first` on, for writing.
     #[inline(always)]
     pub(super) fn prefetch_slots(&self, first: u64, count: u64) {
         prefetch::to_write(self.slot(first));
@@ -143,10 +144,11 @@ impl OrderRing {
         }
     }
 
-    /// How many of the `most` positions from `first` have a free link.
+    /// Counts the positions from `first` on, `most` at most, up to the first whose slot is not
+    /// free.
     #[inline(always)]
     fn free_run(&self, first: u64, most: u64) -> u64 {
-        // SYNC release: whoever read the link's last frame has done so.
+        // SYNC release: the reads of the slot's last frame are done.
         let is_free = |step: SlotAt<'_>| step.state() == SlotState::free(step.lap);
         if most == 1 {
             return u64::from(first < self.limit && is_free(self.slot_at(first)));
@@ -165,25 +167,26 @@ impl OrderRing {
         }
     }
 
-    /// How many positions in a row could be claimed, a moment ago.
+    /// The number of consecutive positions that could be claimed, a moment ago.
     pub(crate) fn free_positions(&self) -> u64 {
         self.free_run(self.tail().position(), self.count())
     }
 
-    /// Whether the next position's link is free, a moment ago.
+    /// Whether the next position's slot was free, a moment ago.
     #[inline(always)]
     pub(crate) fn has_free(&self) -> bool {
         self.free_run(self.tail().position(), 1) == 1
     }
 
-    /// Whether a quarter of the links and one more is free, or will be when the frames in between are over.
+    /// Whether a quarter of the slots and one more are free, or will be when the frames in between
+    /// are released.
     pub(crate) fn has_free_quarter(&self) -> bool {
         let three_quarters = self.count() - self.count() / 4;
         self.next_claim().checked_sub(three_quarters).is_none_or(|position| self.is_reusable(position))
     }
 
-    /// Makes the frames at claimed positions visible, from `first` on, in order. Nothing that can fail or block may come
-    /// between claim and commit.
+    /// Makes the frames at claimed positions visible, from `first` on, in order. Nothing that can
+    /// fail or block may come between claim and commit.
     #[inline(always)]
     pub(crate) fn commit_run(&self, first: u64, mut frames: impl ExactSizeIterator<Item = FrameRef>) {
         let count = frames.len();
@@ -198,7 +201,7 @@ impl OrderRing {
         }
     }
 
-    /// The same for one.
+    /// Commits one frame; see [`commit_run`](Self::commit_run).
     #[inline(always)]
     pub(crate) fn commit(&self, position: u64, frame: FrameRef) {
         let step = self.slot_at(position);
@@ -206,7 +209,7 @@ impl OrderRing {
         step.publish();
     }
 
-    /// Lets nobody claim any more: the CAS of a claim fails that has not seen it.
+    /// Closes the queue to producers: the CAS of a claim that has not seen this fails.
     pub(crate) fn close(&self) {
         self.cursors.tail.fetch_or(Tail::CLOSED, Ordering::AcqRel);
     }
@@ -217,7 +220,7 @@ impl OrderRing {
         self.head().position() >= tail.position()
     }
 
-    /// Where the next claim would begin, a moment ago.
+    /// The position at which the next claim would begin, a moment ago.
     pub(crate) fn next_claim(&self) -> u64 {
         Tail(self.cursors.tail.load(Ordering::Relaxed)).position()
     }

@@ -1,5 +1,5 @@
-//! Where tests kill a participant: between any two stores that others can tell apart. Outside of tests nothing of it
-//! is left.
+//! Where tests kill a participant: between any two stores that other participants can tell apart.
+//! Outside of tests a crash point is empty.
 
 #[cfg(not(test))]
 #[inline(always)]
@@ -22,7 +22,7 @@ mod armed {
 
     thread_local! {
         #[allow(clippy::missing_const_for_thread_local, reason = "loom's macro knows no `const`")]
-        /// Die points left until the simulated death; 0 disables it.
+        /// Crash points left until the simulated death; 0 disables it.
         static LEFT: Cell<u32> = Cell::new(0);
     }
 
@@ -33,15 +33,17 @@ mod armed {
         static ref STEPS: AtomicU64 = AtomicU64::new(0);
     }
 
-    /// Has loom try every order of these points. By itself it overlooks some: it compares a store with the last access to the
-    /// word only, so that a load is not tried behind the store of another thread that has loaded the word itself in between.
-    /// This orders nothing that the code does not order: it is relaxed, and the first one comes before there are threads.
+    /// Makes loom try every order of these points. Without this, loom overlooks some: it compares a
+    /// store only with the last access to the word, so that a load is not tried after the store of
+    /// another thread that has loaded the word itself in between. This orders nothing that the code
+    /// does not order: it is relaxed, and the first one comes before there are threads.
     pub(in crate::order_ring) fn any_order() {
         #[cfg(loom)]
         STEPS.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A death is an unwinding that stores nothing: no shared word is touched in a destructor.
+    /// Counts down to the simulated death. A death is an unwinding that stores nothing: no shared
+    /// word is touched in a destructor.
     pub(in crate::order_ring) fn crash_point() {
         any_order();
         let left = LEFT.with(Cell::get);
@@ -53,7 +55,8 @@ mod armed {
         }
     }
 
-    /// Does `act`, which is killed at its die point of that number, counted from 1: then there is no result.
+    /// Runs `act`, which is killed at its crash point number `at`, counted from 1: then there is no
+    /// result.
     pub(in crate::order_ring) fn until_crash<R>(at: u32, act: impl FnOnce() -> R) -> Option<R> {
         LEFT.with(|cell| cell.set(at));
         let result = catch_unwind(AssertUnwindSafe(act));

@@ -1,4 +1,5 @@
-//! Dead origins: what the slots of a dead-letter queue say about where messages come from, and who held a message last.
+//! Dead letters: the origins that the slots of a dead-letter queue record, and which process held a
+//! message last.
 
 use super::{FrameRef, HeldSlot, OrderRing};
 use crate::layout::order::SlotKind;
@@ -7,25 +8,26 @@ use crate::sync::Ordering;
 /// A position, and the uuid of its queue.
 pub(crate) type Origin = (u64, [u64; 2]);
 
-/// What a letter says about itself.
+/// The origin and history of a dead letter, as its producer recorded it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SentDeadLetter {
     pub(crate) origin: Origin,
     pub(crate) redeliveries: u64,
-    /// Process that held it last; 0: not known.
+    /// The process that held it last; 0: not known.
     pub(crate) holder: u64,
     /// Nanoseconds since 1970.
     pub(crate) at_ns: u64,
 }
 
 impl OrderRing {
-    /// Whether the frame has come again too often to be delivered once more.
+    /// Whether the frame was redelivered too many times to be delivered once more.
     pub(crate) fn is_dead_letter(&self, held: HeldSlot) -> bool {
         let most = self.policy.max_redeliveries;
         most != 0 && held.redeliveries > most
     }
 
-    /// As [`commit_run`](Self::commit_run), for a dead letter.
+    /// Like [`commit_run`](Self::commit_run), for one dead letter: also records where it comes
+    /// from.
     pub(crate) fn commit_dead_letter(&self, position: u64, frame: FrameRef, sent: SentDeadLetter) {
         let step = self.slot_at(position);
         step.fill(frame);
@@ -46,10 +48,11 @@ impl OrderRing {
         step.publish();
     }
 
-    /// What the letter at a position in flight says about itself.
+    /// What is recorded about the dead letter at a position in flight. `None` if the message there
+    /// is not a dead letter.
     pub(crate) fn letter_at(&self, position: u64) -> Option<SentDeadLetter> {
         let letter = self.extras.origins.get(self.index_of(position))?;
-        // A producer that sends ordinary messages leaves what an earlier letter had there.
+        // A producer that sends ordinary messages leaves the words of an earlier dead letter there.
         (letter.of.load(Ordering::Relaxed) == position.wrapping_add(1)).then(|| SentDeadLetter {
             origin: (
                 letter.position.load(Ordering::Relaxed),
@@ -61,8 +64,8 @@ impl OrderRing {
         })
     }
 
-    /// Whether a letter of that origin is here and was not released yet, for all that can be seen. (What was released
-    /// may as well never have been committed.)
+    /// Whether a dead letter of that origin is in this queue and was not released yet, as far as
+    /// can be seen. (A dead letter that was released may as well never have been committed.)
     pub(crate) fn has_dead_letter(&self, origin: Origin) -> bool {
         (0..self.slots.len()).any(|slot| {
             let state = self.state(slot);
@@ -71,7 +74,8 @@ impl OrderRing {
         })
     }
 
-    /// Notes whose process held the frame of a slot, before it becomes REDELIVER: by the one that alone may move it.
+    /// Records which process held the frame of a slot, before the slot becomes REDELIVER. Called by
+    /// the only participant that may move it.
     pub(super) fn note_holder(&self, slot: usize, owner: usize) {
         if let Some(holder) = self.extras.holders.get(slot)
             && let Some(entry) = self.entries.get(owner)
@@ -80,12 +84,13 @@ impl OrderRing {
         }
     }
 
-    /// The process that held the frame at a position before it was to be delivered again; 0: not known.
+    /// The process that held the frame at a position before it was returned to the queue; 0: not
+    /// known.
     pub(crate) fn holder_before(&self, position: u64) -> u64 {
         self.extras.holders.get(self.index_of(position)).map_or(0, |word| word.load(Ordering::Relaxed))
     }
 
-    /// Counts a message that came again too often.
+    /// Counts a message that was redelivered too many times.
     pub(crate) fn count_dead_letter(&self, is_moved: bool) {
         let counter = if is_moved { &self.rare.dead_letters } else { &self.rare.dead_letters_failed };
         counter.fetch_add(1, Ordering::Relaxed);

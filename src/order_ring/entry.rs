@@ -1,4 +1,5 @@
-//! How a registry entry changes hands. The liveness lock is the caller's business.
+//! Attaching to and detaching from a registry entry. The caller takes and releases the liveness
+//! lock.
 
 use super::crash_point::crash_point;
 use super::{HeldSlot, OrderRing};
@@ -6,16 +7,17 @@ use crate::layout::order::{EntryRole, Intent, SlotKind};
 use crate::sync::Ordering;
 
 impl OrderRing {
-    /// Makes entry `me` the caller's, who holds its liveness lock; false if a dead owner's traces are still in it: then the
-    /// liveness lock must be given back, for it makes the dead look alive, and the entry be recovered first.
+    /// Attaches the caller, who holds the liveness lock of entry `me`, to that entry. False if
+    /// residue of a dead owner is still in it: then the caller must release the liveness lock, for
+    /// it makes the dead owner look alive, and the entry must be recovered first.
     pub(crate) fn attach(&self, me: usize, role: EntryRole, pid: u32, since_ns: u64) -> bool {
         let entry = &self.entries[me];
         let word = self.entry_word(me);
         if word.is_dirty() {
             return false;
         }
-        // What the last owner intended may since have been claimed by somebody else: under a living liveness lock it would look
-        // like an intent of mine.
+        // Another participant may since have claimed what the last owner intended: under a living
+        // liveness lock it would look like an intent of this one.
         entry.own.claim_intent.store(Intent::NONE.0, Ordering::Release);
         entry.own.take_intent.store(Intent::NONE.0, Ordering::Release);
         entry.pid.store(pid.into(), Ordering::Relaxed);
@@ -28,7 +30,8 @@ impl OrderRing {
             (&own.full, &before.full),
             (&own.rejected, &before.rejected),
         ] {
-            // Only the owner counts, and this is nobody's entry but mine now. Who dies here leaves it to the next owner.
+            // Only the owner counts, and the entry is the caller's alone now. If the caller dies
+            // here, the next owner redoes it.
             before.store(counter.load(Ordering::Relaxed), Ordering::Relaxed);
         }
         crash_point();
@@ -37,7 +40,8 @@ impl OrderRing {
         true
     }
 
-    /// Gives entry `me` up, and every frame with it that its owner still holds. The liveness lock must be held until after that.
+    /// Detaches from entry `me`, and rejects every frame that its owner still holds. The liveness
+    /// lock must be held until after that.
     pub(crate) fn detach(&self, me: usize) {
         let word = self.entry_word(me);
         if word.role() == EntryRole::Consumer {
@@ -53,8 +57,9 @@ impl OrderRing {
         self.entries[me].word.store(word.cleaned().0, Ordering::Release);
     }
 
-    /// Entries in the order in which somebody of that role had best try them: consumers from the end, so that the
-    /// lanes in use stay few; producers where there is a lane already, and an empty one before all.
+    /// Entries in the order in which a participant of that role should try them. Consumers start
+    /// from the end, so that few lanes come into use. Producers prefer entries whose lane is ready,
+    /// and among those an empty lane first.
     pub(crate) fn candidates(&self, role: EntryRole) -> Vec<usize> {
         let all = 0..self.entries.len();
         let clean = all.filter(|index| !self.entry_word(*index).is_dirty());
@@ -73,7 +78,7 @@ impl OrderRing {
         }
     }
 
-    /// Which lanes hold frames, as far as a look from outside can tell.
+    /// Which lanes hold frames, as far as can be seen without their liveness locks.
     fn lanes_in_use(&self) -> Vec<bool> {
         let mut used = vec![false; self.entries.len()];
         for slot in 0..self.slots.len() {

@@ -1,17 +1,17 @@
-//! Sets of registry entries, which take no memory of the heap: recovering must work where there is none left.
+//! Sets of registry entries that allocate no heap memory: recovery must work where none is left.
 
 use crate::layout::order::MAX_PARTICIPANTS;
 
 const WORDS: usize = MAX_PARTICIPANTS as usize / 64;
 
-/// Some of a queue's entries, by their numbers.
+/// A set of a queue's entries, by their indices.
 #[derive(Clone)]
 pub(crate) struct EntrySet([u64; WORDS]);
 
 impl EntrySet {
     pub(crate) const EMPTY: Self = Self([0; WORDS]);
 
-    /// False if it was there. Numbers that no entry can have are ignored.
+    /// Inserts `index`. False if it was there. Indices that no entry can have are ignored.
     pub(crate) fn insert(&mut self, index: usize) -> bool {
         let Some(word) = self.0.get_mut(index / 64) else { return false };
         let before = *word;
@@ -31,7 +31,7 @@ impl EntrySet {
         self.0.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 
-    /// In order.
+    /// The indices, in ascending order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         self.0.iter().enumerate().flat_map(|(at, word)| {
             std::iter::successors(Some(*word), |left| Some(left & left.wrapping_sub(1)))

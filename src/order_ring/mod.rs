@@ -1,10 +1,11 @@
-//! The order of an MPMC queue: links, which give the frames of many lanes one global order; claiming, committing,
-//! taking and releasing them; and recovering what the dead have left.
+//! The order ring of an MPMC queue: its slots give the frames of all lanes one global order.
+//! Positions are claimed, committed, taken and released here, and recovery removes the residue of
+//! dead participants.
 //!
 //! # The protocol
 //!
-//! A position is claimed once and taken once; its link is slot `position % links`. What its state word says
-//! ([`SlotState`]):
+//! A position is claimed once and taken once; its slot has the index `position % slots`. The
+//! meaning of the slot's state word ([`SlotState`]):
 //!
 //! ```text
 //!   FREE(lap) --claim: intent, CAS tail--> still FREE(lap) --commit--> FULL(lap)
@@ -15,56 +16,70 @@
 //!   FULL(lap), taken by a dead one   --recovery--> REDELIVER(lap)
 //! ```
 //!
-//! 1. A producer writes its frames into its own lane, completely. Then it attempts whether the links of the next positions
-//!    are free, stores its **intent** (which positions) into its registry entry, and moves `tail` over them by CAS. It
-//!    fills in the links and stores their states, in order (`SYNC commit`).
-//! 2. A consumer attempts whether the link at `head` is FULL, stores its intent, moves `head` by CAS, and marks the links
-//!    HELD with its own number before it reads. Where the cursors are, both may guess ([`guess`]): the CAS tells.
-//! 3. Whoever holds a frame stores FREE of the next lap when it is done (`SYNC release`). In any order, from any thread.
-//! 4. A participant proves that it is alive by a kernel lock, its liveness lock. What a dead one has left is found by its
-//!    entry: [`recovery`].
+//! 1. A producer writes its frames into its own lane, completely. Then it checks that the slots of
+//!    the next positions are free, stores its **intent** (which positions) into its registry entry,
+//!    and moves `tail` over them by CAS. It fills in the slots and stores their states, in order
+//!    (`SYNC commit`).
+//! 2. A consumer checks that the slot at `head` is FULL, stores its intent, moves `head` by CAS,
+//!    and marks the slots HELD with its own number before it reads. Both may guess where the
+//!    cursors are ([`guess`]): the CAS decides.
+//! 3. The holder of a frame stores FREE of the next lap when it is done (`SYNC release`). In any
+//!    order, from any thread.
+//! 4. A participant proves that it is alive by a kernel lock, its liveness lock. The residue of a
+//!    dead participant is found by its registry entry: [`recovery`].
 //!
 //! ## Why recovery knows what it may touch
 //!
-//! *Claim.* If position `q` is below `tail` and its link is FREE, or below `head` and FULL, then the intent in the entry
-//! of the one that won the CAS covers `q`, for as long as that is so.
-//! *Proof.* The winner stores the intent before the CAS (Release, and the CAS releases as well), so whoever sees the
-//! cursor past `q` sees the intent or a later one of the same entry. The owner stores a later intent only after it has
-//! moved the links of this one: the store of an intent is Release (`SYNC intent`), so whoever sees the later intent
-//! also sees the links moved. An entry is not given to a new owner before recovery has found nothing of the old one's
-//! intents left. ∎
+//! *Claim.* If position `q` is below `tail` and its slot is FREE, or below `head` and FULL, then
+//! the intent in the entry of the participant that won the CAS covers `q`, for as long as that is
+//! so.
+//! *Proof.* The winner stores the intent before the CAS (Release, and the CAS releases as well), so
+//! a participant that sees the cursor past `q` sees the intent or a later one of the same entry.
+//! The owner stores a later intent only after it has moved the slots of this one. The store of an
+//! intent is Release (`SYNC intent`), so a participant that sees the later intent also sees the
+//! slots moved. An entry is not given to a new owner before recovery has found nothing of the old
+//! owner's intents left. ∎
 //!
-//! So, under the recovery lock, a position below a cursor that stands still and that no *living* participant's intent covers
-//! belongs to a dead one, and nobody will ever move it: it is moved from exactly the word that was examined, by CAS. The cursors
-//! are read first: whoever claims later claims behind them. Then the intents, and whether their owners are alive: whoever has
-//! claimed before that has its intent there, and its liveness lock, until it has moved the position or is dead.
+//! So, under the recovery lock, a position that is below a cursor, does not move, and is covered by
+//! no *living* participant's intent belongs to a dead one, and no participant will ever move it.
+//! Recovery moves it by CAS, from exactly the word that it examined. It reads the cursors first: a
+//! participant that claims later claims positions after them. Then it reads the intents, and
+//! whether their owners are alive: a participant that claimed before the cursors were read has its
+//! intent there, and its liveness lock, until it has moved the position or is dead.
 //!
-//! An intent may cover positions that its owner did not get: a failed CAS clears it. A living owner that is paused
-//! before that keeps others' dead positions from being recovered; that is one of the limits of the promise.
+//! An intent may cover positions that its owner did not win: after a failed CAS the owner clears
+//! it. A living owner that is paused before that keeps positions of dead participants from being
+//! recovered; that is one of the limits of the promise.
 //!
 //! ## Why no frame is read while it is written, or written while it is read
 //!
-//! `SYNC commit`: payload and link are written before the state FULL (Release); a consumer reads them after it saw FULL
-//! or REDELIVER (Acquire). `SYNC release`: a consumer's reads come before FREE (Release); a producer claims the link, or
-//! reuses the lane's bytes, after it saw a state of a later lap (Acquire).
+//! `SYNC commit`: payload and slot are written before the state FULL (Release); a consumer reads
+//! them after it saw FULL or REDELIVER (Acquire). `SYNC release`: a consumer's reads come before
+//! FREE (Release); a producer claims the slot, or reuses the lane's bytes, after it saw a state of
+//! a later lap (Acquire).
 //!
-//! A producer need not look at the links of frames that are a lap behind a position `q` that it has claimed, or whose link it
-//! has seen claimed (`lane/live_frames.rs`): with `n` links, whoever claimed `p + n`, for any `p <= q - n`, had seen the link of
-//! `p` free for it (Acquire), so that the reads of `p` came before its CAS on `tail`, which releases. Each claim acquires the
-//! CAS before it and releases its own: they are one chain, and that of `q` comes behind them.
+//! A producer need not read the slots of frames that are a lap or more before a position `q` that
+//! it has claimed, or whose slot it has seen claimed (`lane/live_frames.rs`). With `n` slots, the
+//! participant that claimed `p + n`, for any `p <= q - n`, had seen the slot of `p` free for it
+//! (Acquire), so that the reads of `p` came before its CAS on `tail`, which releases. Each claim
+//! acquires the CAS before it and releases its own: they form one chain, and the claim of `q` comes
+//! after them in it.
 //!
-//! ## Why every frame that is to come again does
+//! ## Why every frame that is to be redelivered is
 //!
-//! A REDELIVER is stored before `redelivery_epoch` is raised (Release, `SYNC redelivery`). A consumer reads the epoch (Acquire) before it
-//! attempts through all links, and remembers that one: whatever becomes REDELIVER behind its back raises the epoch again.
+//! A REDELIVER is stored before `redelivery_epoch` is raised (Release, `SYNC redelivery`). A
+//! consumer reads the epoch (Acquire) before it scans all slots, and remembers the value that it
+//! read: a slot that becomes REDELIVER after the scan has passed it raises the epoch again.
 //!
 //! # Progress
 //!
-//! Claiming and taking are lock-free: a CAS fails only because another one succeeded. Committing, releasing and rejecting
-//! are wait-free. Nobody waits for a lock but for being the one that recovers. A participant that is paused between CAS
-//! and the last state of a claim or take keeps that position, and consumers do not pass it.
+//! Claiming and taking are lock-free: a CAS fails only because another one succeeded. Committing,
+//! releasing and rejecting are wait-free. No participant waits for a lock, except to be the one
+//! that runs recovery. A participant that is paused between the CAS and the last state of a claim
+//! or take keeps that position, and consumers do not pass it.
 //!
-//! The whole is checked in models (`model/`), which also hold the mistakes that are easily made here.
+//! The whole protocol is checked in models (`model/`), which also contain the mistakes that are
+//! easily made here.
 
 mod blocked;
 mod claim;
@@ -105,16 +120,16 @@ use crate::layout::order::{
 use crate::layout::{OrderCursors, OriginWords, Policy, Rare, RegistryEntry, Slot};
 use crate::sync::{AtomicU64, Ordering};
 
-/// Not in a build for `scripts/cost-of.sh`, which asks what it costs that the dead can be recovered.
+/// False in a build for `scripts/cost-of.sh`, which measures the cost of recoverability.
 const IS_RECOVERABLE: bool = !cfg!(ringway_no_recovery);
 
-/// Tells the living from the dead: the kernel, or a model of it.
+/// Tells living participants from dead ones: the kernel, or a model of it.
 pub(crate) trait LivenessProbe {
     /// Whether a living participant holds the liveness lock of entry `index`. In doubt, yes.
     fn is_alive(&self, index: usize) -> bool;
 }
 
-/// What a link refers to.
+/// The frame that a slot refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameRef {
     pub(crate) lane: usize,
@@ -122,12 +137,13 @@ pub(crate) struct FrameRef {
     pub(crate) len: u64,
 }
 
-/// What some queues have for each link besides, of each as many as links, or none.
+/// Additional words for each slot that some queues have: of each kind as many as slots, or none.
 #[derive(Clone)]
 pub(crate) struct SlotExtras {
-    /// Dead-letter queues: where the messages come from.
+    /// Dead-letter queues: the origins of the messages.
     pub(crate) origins: Ref<[OriginWords]>,
-    /// Queues whose messages may become dead origins: the process that held the frame before it was to be delivered again.
+    /// Queues that dead-letter messages: the process that held the frame before it was returned to
+    /// the queue.
     pub(crate) holders: Ref<[AtomicU64]>,
 }
 
@@ -141,14 +157,14 @@ pub(crate) struct OrderRing {
     pub(crate) entries: Ref<[RegistryEntry]>,
     pub(crate) policy: Policy,
     shift: u32,
-    /// Number of links, less one.
+    /// Number of slots, less one.
     mask: u64,
-    /// No position from here on is claimed.
+    /// No position from this one on is claimed.
     limit: u64,
 }
 
 impl OrderRing {
-    /// `links` are a power of two.
+    /// `slots.len()` must be a power of two.
     pub(crate) fn new(
         rare: Ref<Rare>,
         cursors: Ref<OrderCursors>,
@@ -163,7 +179,7 @@ impl OrderRing {
         Self { rare, cursors, slots, extras, entries, policy, shift, mask, limit }
     }
 
-    /// How many links there are.
+    /// The number of slots.
     #[inline(always)]
     pub(crate) fn count(&self) -> u64 {
         self.mask + 1
@@ -177,11 +193,13 @@ impl OrderRing {
     #[inline(always)]
     #[allow(unsafe_code, reason = "several times a message, and the bound is a mask")]
     fn slot(&self, position: u64) -> &Slot {
-        // SAFETY: a slot is at most `mask`, which `new` made one less than the number of slots; neither ever changes.
+        // SAFETY: a slot is at most `mask`, which `new` made one less than the number of slots;
+        // neither ever changes.
         unsafe { self.slots.get_unchecked(self.index_of(position)) }
     }
 
-    /// The state of a position's link, whatever position that is about. As [`state`](Self::state).
+    /// The state of a position's slot, whichever position the state is about. Ordered like
+    /// [`state`](Self::state).
     #[inline(always)]
     fn state_at(&self, position: u64) -> SlotState {
         self.slot_at(position).state()
@@ -208,39 +226,41 @@ impl OrderRing {
         Head(self.cursors.head.load(Ordering::Acquire))
     }
 
-    /// `SYNC commit`, `SYNC release`: what came before the state that is seen is seen too.
+    /// `SYNC commit`, `SYNC release`: everything before the store of the state that is seen is seen
+    /// too.
     #[inline(always)]
     fn state(&self, slot: usize) -> SlotState {
         SlotState(self.slots[slot].state.load(Ordering::Acquire))
     }
 
-    /// How many of the `most` positions from `first` on there are before the first whose frame may still be needed: the bytes of
-    /// those, and their links, may be used again.
+    /// Counts the positions from `first` on, `most` at most, up to the first whose frame may still
+    /// be needed. The bytes and the slots of the counted positions may be reused.
     pub(crate) fn count_reusable(&self, first: u64, most: u64) -> u64 {
         // SYNC release
         let count = count_while(self.run(first, most), |step| step.state().lap() > step.lap);
         if count == most {
-            // They are likely to be asked for next, and to be claimed before long.
+            // They are likely to be asked for next, and to be claimed soon.
             self.prefetch_slots(first + count, most);
         }
         count
     }
 
-    /// Whether the frame at this position is not needed any more.
+    /// Whether the frame at this position is no longer needed.
     pub(crate) fn is_reusable(&self, position: u64) -> bool {
         // SYNC release
         self.state_at(position).lap() > self.lap(position)
     }
 
-    /// What the link refers to. Only of use if the state was FULL, HELD or REDELIVER of its position before, and nobody moves it.
+    /// The frame that the slot refers to. Meaningful only if the state was FULL, HELD or REDELIVER
+    /// of its position before, and no participant moves the slot.
     #[inline(always)]
     fn frame_ref(link: &Slot) -> FrameRef {
         let place = PackedFrameRef(link.frame.load(Ordering::Relaxed));
         FrameRef { lane: place.lane(), offset: place.offset(), len: place.len() }
     }
 
-    /// The frames that are still in `lane`, in the order of their positions, and maybe some that are over. The caller must hold the
-    /// liveness lock of the lane's entry.
+    /// The frames that are still in `lane`, in the order of their positions, and possibly some that
+    /// are already released. The caller must hold the liveness lock of the lane's entry.
     pub(crate) fn frames_in(&self, lane: usize) -> Vec<AdoptedFrame> {
         let mut frames = Vec::new();
         for slot in 0..self.slots.len() {
@@ -248,8 +268,9 @@ impl OrderRing {
             if state.kind() == SlotKind::Free {
                 continue;
             }
-            // If that is the place of a later position, it is in another lane, whose owner may write it meanwhile: all that was
-            // written by owners of this lane was written before the caller got its liveness lock. Then this frame is over.
+            // If the reference belongs to a later position, that frame is in another lane, whose
+            // owner may write it meanwhile: all that owners of this lane wrote was written before
+            // the caller got its liveness lock. Then this frame is released already.
             let FrameRef { lane: found, offset, len } = Self::frame_ref(&self.slots[slot]);
             if found == lane {
                 frames.push(AdoptedFrame { position: self.position(state, slot), offset, len });
@@ -259,15 +280,16 @@ impl OrderRing {
         frames
     }
 
-    /// How many positions were claimed that nobody has taken yet, now or a moment ago.
+    /// The number of positions that are claimed and not taken yet, now or a moment ago.
     pub(crate) fn backlog(&self) -> u64 {
         let head = self.head().position();
         self.tail().position().saturating_sub(head)
     }
 
-    /// How many frames were taken and are not over: held, on the way to that, or to be delivered again. A look at all links.
+    /// The number of frames that were taken and not released: held, about to be marked HELD, or to
+    /// be redelivered. Scans all slots.
     pub(crate) fn held(&self) -> u64 {
-        // What is taken behind this head is in the backlog, or not counted.
+        // What is taken after this head was read is in the backlog, or not counted.
         let head = self.head().position();
         let is_out = |slot: usize| {
             let state = self.state(slot);
@@ -280,7 +302,8 @@ impl OrderRing {
         (0..self.slots.len()).filter(|slot| is_out(*slot)).count() as u64
     }
 
-    /// How many messages wait for a consumer, those to be delivered again included, now or a moment ago.
+    /// The number of messages that wait for a consumer, including those to be redelivered, now or a
+    /// moment ago.
     pub(crate) fn waiting(&self) -> u64 {
         let is_redo = |slot: &usize| self.state(*slot).kind() == SlotKind::Redeliver;
         let again = match self.rare.redelivery_epoch.load(Ordering::Relaxed) {
@@ -290,18 +313,19 @@ impl OrderRing {
         self.backlog() + again
     }
 
-    /// Checks what no operation attempts at again: the cursors.
+    /// Checks the cursors, which no operation checks again.
     pub(crate) fn check(&self) -> Result<(), Corruption> {
         let (head, tail) = (self.head().position(), self.tail().position());
         let corruption = |word, found| Err(Corruption { word, position: tail, found });
         if tail > self.limit + self.count() + 256 {
             return corruption("tail", tail);
         }
-        // `tail` was read last, so that it cannot be behind.
+        // `tail` was read last, so that it cannot be lower.
         if head > tail { corruption("head", head) } else { Ok(()) }
     }
 
-    /// Says in one's entry which positions are about to be claimed, or taken; or none.
+    /// Stores into the caller's entry which positions it is about to claim or take, or that there
+    /// are none.
     #[inline(always)]
     fn store_intent(word: &AtomicU64, intent: Intent) {
         if IS_RECOVERABLE {
@@ -312,16 +336,16 @@ impl OrderRing {
     /// Adds to a word that only its owner writes.
     #[inline(always)]
     pub(crate) fn add(counter: &AtomicU64, amount: u64) {
-        // Wrapping: a word that makes no sense must not cause a panic.
+        // Wrapping: a corrupt word must not cause a panic.
         counter.store(counter.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
     }
 
-    /// The word of an entry, and its role.
+    /// The word of a registry entry, which contains its role.
     pub(crate) fn entry_word(&self, index: usize) -> EntryWord {
         EntryWord(self.entries[index].word.load(Ordering::Acquire))
     }
 
-    /// Whether somebody alive has that role.
+    /// Whether a living participant has that role.
     pub(crate) fn has_live(&self, role: EntryRole, probe: &impl LivenessProbe) -> bool {
         (0..self.entries.len()).any(|index| {
             let word = self.entry_word(index);

@@ -1,29 +1,33 @@
-//! One pass over registry and links that gives back what the dead have left.
+//! One pass over registry and slots that removes the residue of dead participants.
 //!
-//! Under the recovery lock, so that there is one at a time; idempotent; and it may itself be killed anywhere.
+//! The pass runs under the recovery lock, so that there is one at a time. It is idempotent, and may
+//! itself be killed anywhere.
 
 use super::crash_point::crash_point;
 use super::{EntrySet, LivenessProbe, OrderRing};
 use crate::layout::order::{Intent, SlotKind, SlotState};
 use crate::sync::{AtomicU64, Ordering};
 
-/// What a pass has done.
+/// What a pass did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Recovered {
-    /// Dead participants that were found.
+    /// Dead participants that the pass found.
     pub(crate) deaths: u64,
     /// Positions that they had claimed and never committed.
     pub(crate) tombstones: u64,
-    /// Frames that they held, or had taken without yet holding them: they come again, or were dropped.
+    /// Frames that they held, or had taken and not yet marked HELD: these are redelivered, or were
+    /// dropped.
     pub(crate) requeued: u64,
     /// Entries that are free again.
     pub(crate) cleaned: u64,
 }
 
 impl OrderRing {
-    /// The pass; only `suspects` are asked about, if there are some. The caller holds the recovery lock. Takes no memory.
+    /// Runs one pass. If `suspects` are given, only they are checked. The caller holds the recovery
+    /// lock. Allocates no memory.
     ///
-    /// Each entry and each slot is decided over by itself, so that a pass over some of the dead is right, as is one that was killed.
+    /// Each entry and each slot is decided by itself, so that a pass over some of the dead
+    /// participants is correct, as is one that was killed.
     #[cold]
     pub(crate) fn recover(&self, probe: &impl LivenessProbe, suspects: Option<&EntrySet>) -> Recovered {
         let dead = self.dead(probe, suspects);
@@ -36,7 +40,7 @@ impl OrderRing {
             self.recover_slot(slot, tail, head, &dead, probe, &mut done);
             crash_point();
         }
-        // Always: the one before may have died between its REDELIVER and this.
+        // Always: an earlier pass may have died between its REDELIVER and this.
         self.bump_redelivery_epoch();
         crash_point();
         for index in dead.iter() {
@@ -47,8 +51,9 @@ impl OrderRing {
         done
     }
 
-    /// Entries whose owner is dead: the word, then the liveness lock, then the same word again. Were it not read again, the owner
-    /// might have left in between and a new one have come, alive.
+    /// Entries whose owner is dead: reads the word, then the liveness lock, then requires the same
+    /// word again. If it were not read again, the owner might have detached in between and a new,
+    /// living one have attached.
     fn dead(&self, probe: &impl LivenessProbe, suspects: Option<&EntrySet>) -> EntrySet {
         let mut dead = EntrySet::EMPTY;
         let is_suspect = |index| suspects.is_none_or(|suspects| suspects.contains(index));
@@ -61,7 +66,7 @@ impl OrderRing {
         dead
     }
 
-    /// Entries that hold something, or have said that they are about to move a position that stands still.
+    /// Entries whose owners hold something, or whose intents cover a position that does not move.
     pub(crate) fn involved(&self) -> EntrySet {
         let mut involved = EntrySet::EMPTY;
         for slot in 0..self.slots.len() {
@@ -109,7 +114,8 @@ impl OrderRing {
                 if position < head
                     && !self.is_covered(position, probe, |e| &self.entries[e].own.take_intent) =>
             {
-                // Nobody has seen it: it comes again even if frames never do, and counts as new.
+                // No consumer has read it: it is redelivered even if frames are delivered at most
+                // once, and counts as new.
                 (SlotState::redeliver(state.lap(), 0), &mut done.requeued)
             }
             SlotKind::Held if dead.contains(state.owner()) => {
@@ -129,7 +135,8 @@ impl OrderRing {
         *count += u64::from(moved.is_ok());
     }
 
-    /// Whether a living participant means to move this position. The intent first, the liveness lock second.
+    /// Whether the intent of a living participant covers this position. Reads the intent first, the
+    /// liveness lock second.
     fn is_covered<'a>(
         &self,
         position: u64,
@@ -143,10 +150,10 @@ impl OrderRing {
         })
     }
 
-    /// Frees the entry of one that was dead before the pass, unless something of it is left: its intent is the only
-    /// evidence of that.
+    /// Frees an entry whose owner was dead before the pass, unless residue of that owner is left:
+    /// its intent is the only evidence of that.
     fn clean(&self, index: usize, tail: u64, head: u64) -> bool {
-        // That of the dead one, still: only a recovery changes it, and this is the only one.
+        // Still the dead owner's word: only a recovery changes it, and this is the only one.
         let word = self.entry_word(index);
         let own = &self.entries[index].own;
         let is_left = |intent: &AtomicU64, kind, cursor| {

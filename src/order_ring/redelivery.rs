@@ -1,15 +1,19 @@
-//! Frames that are to be delivered again: each consumer scans for them whenever there may be new ones, oldest first.
+//! Frames that are to be redelivered: each consumer scans for them whenever there may be new ones,
+//! oldest first.
 //!
 //! # The order of the scan
 //!
-//! *Claim.* A scan that begins at slot `head % links` and goes up, around the end, meets what was REDELIVER when it began in the order
-//! of positions.
-//! *Proof.* A frame that is REDELIVER was taken, so its position is below `head`. Its link was not freed, so nobody has claimed the
-//! position one lap later: `position + links >= tail >= head`. All of them therefore lie in `[head - links, head)`, of which the
-//! scan visits each slot once, from the lowest position to the highest. ∎
+//! *Claim.* A scan that begins at slot `head % slots` and goes up, around the end, meets the slots
+//! that were REDELIVER when it began in the order of their positions.
+//! *Proof.* A frame that is REDELIVER was taken, so its position is below `head`. Its slot was not
+//! freed, so no producer has claimed the position one lap later:
+//! `position + slots >= tail >= head`. All of them therefore lie in `[head - slots, head)`, of
+//! which the scan visits each slot once, from the lowest position to the highest. ∎
 //!
-//! What becomes REDELIVER behind a scan's back raises `redelivery_epoch`, and the next attempt begins a new scan, at the lowest position
-//! again (`SYNC redelivery`, in [`super`]). `head` is read after the epoch, so it is no older than the REDOs that the epoch tells of.
+//! A slot that becomes REDELIVER after a scan has passed it raises `redelivery_epoch`, and the next
+//! attempt begins a new scan, at the lowest position again (`SYNC redelivery`, in [`super`]).
+//! `head` is read after the epoch, so it is no older than the REDELIVER states that the epoch tells
+//! of.
 
 use std::cell::Cell;
 
@@ -17,13 +21,13 @@ use super::{HeldSlot, OrderRing};
 use crate::layout::order::{SlotKind, SlotState};
 use crate::sync::Ordering;
 
-/// How far a consumer's scan of the links has come.
+/// The progress of a consumer's scan of the slots.
 pub(crate) struct RedeliveryScan {
     /// The epoch that was read before the present scan began.
     epoch: Cell<u64>,
-    /// The slot that comes next; only of meaning while some are left.
+    /// The slot that is scanned next; meaningful only while some are left.
     next: Cell<usize>,
-    /// OrderRing that it has not come to yet.
+    /// The number of slots that the scan has not reached yet.
     left: Cell<usize>,
 }
 
@@ -35,25 +39,25 @@ impl RedeliveryScan {
         scan
     }
 
-    /// Whether there may be frames to hand out again.
+    /// Whether there may be frames to redeliver.
     #[inline(always)]
     pub(crate) fn is_due(&self, ring: &OrderRing) -> bool {
         self.left.get() != 0 || ring.redelivery_epoch() != self.epoch.get()
     }
 
-    /// Takes the oldest one for participant `me`.
+    /// Takes the oldest frame that is to be redelivered, for participant `me`.
     #[cold]
     pub(crate) fn take(&self, ring: &OrderRing, me: usize) -> Option<HeldSlot> {
         self.find(ring, |slot| ring.take_redelivery(slot, me))
     }
 
-    /// Whether there is one to take.
+    /// Whether there is a frame to redeliver.
     pub(crate) fn can_take(&self, ring: &OrderRing) -> bool {
         self.find(ring, |slot| (ring.state(slot).kind() == SlotKind::Redeliver).then_some(())).is_some()
     }
 
-    /// The first slot that `check` finds something at. The next search begins there once more: that costs nothing, and the
-    /// frame may be rejected at once.
+    /// Finds the first slot for which `check` returns something. The next search begins at that
+    /// slot again: that costs nothing, and the frame may be rejected immediately.
     fn find<R>(&self, ring: &OrderRing, check: impl Fn(usize) -> Option<R>) -> Option<R> {
         let epoch = ring.redelivery_epoch();
         if epoch != self.epoch.get() {
@@ -71,7 +75,7 @@ impl RedeliveryScan {
         None
     }
 
-    /// Begins with the lowest position that may be in use.
+    /// Begins a scan with the lowest position that may be in use.
     fn restart(&self, ring: &OrderRing, epoch: u64) {
         self.epoch.set(epoch);
         self.next.set(ring.index_of(ring.head().position()));
@@ -87,7 +91,7 @@ impl OrderRing {
     }
 
     fn take_redelivery(&self, slot: usize, me: usize) -> Option<HeldSlot> {
-        // SYNC commit: who made it REDELIVER had acquired the frame.
+        // SYNC commit: the participant that made it REDELIVER had acquired the frame.
         let state = self.state(slot);
         if state.kind() != SlotKind::Redeliver {
             return None;

@@ -1,4 +1,4 @@
-//! The consumer's side: take positions, mark them, and give them back.
+//! The consumer's side: takes positions, marks them, and releases or rejects them.
 
 use crossbeam_utils::Backoff;
 
@@ -8,11 +8,12 @@ use super::{CursorGuess, FrameRef, IS_RECOVERABLE, OrderRing};
 use crate::layout::order::{Head, Intent, MAX_BATCH, SlotState};
 use crate::sync::Ordering;
 
-/// Retry limit, so that corrupt words cannot cause a livelock. Positions that a call has skipped stay skipped; the next call
-/// continues after them.
+/// Retry limit, so that corrupt words cannot cause a livelock. Positions that a call has skipped
+/// stay skipped; the next call continues after them.
 const RETRY_LIMIT: u32 = 1 << 20;
 
-/// Positions that were won and marked; those among them that nobody committed are passed over.
+/// Positions that were won and are to be marked; those among them that were never committed are
+/// skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TakenPositions {
     pub(crate) first: u64,
@@ -30,14 +31,14 @@ pub(crate) struct TakenSlot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeldSlot {
     pub(crate) position: u64,
-    /// How often it was delivered before.
+    /// How many times it was delivered before.
     pub(crate) redeliveries: u64,
 }
 
 /// Why nothing was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotTaken {
-    /// NotTaken is claimed that was not taken.
+    /// No position is claimed and not taken.
     Empty,
     /// This position is claimed, and not committed yet.
     Uncommitted(u64),
@@ -46,12 +47,13 @@ pub(crate) enum NotTaken {
 impl OrderRing {
     /// Takes the next frame for participant `me`. The caller must hold the liveness lock of `me`.
     ///
-    /// Whether the queue is empty or the next position only not committed takes a look at the producers' line; it is
-    /// spared if `!exact`, and then `Empty` may mean either.
+    /// Telling an empty queue from a next position that is claimed but not committed takes a read
+    /// of the producers' line. If `!exact`, that read is omitted, and `Empty` may mean either.
     #[inline(always)]
     pub(crate) fn take(&self, me: usize, guess: &CursorGuess, exact: bool) -> Result<TakenSlot, NotTaken> {
-        // One loop for the first attempt and the others: were the others a function of their own, what is found would go
-        // through memory in either case, and be loaded there sooner than it can be forwarded.
+        // One loop for the first attempt and the others. If the others were a function of their
+        // own, the result would go through memory in either case, and be loaded there sooner than
+        // it can be forwarded.
         let backoff = Backoff::new();
         for _ in 0..RETRY_LIMIT {
             let head = guess.head(self);
@@ -76,7 +78,7 @@ impl OrderRing {
         Err(NotTaken::Empty)
     }
 
-    /// Whether the next frame could be taken now; passes over what nobody will ever take.
+    /// Whether the next frame could be taken now. Skips positions that will never be taken.
     pub(crate) fn can_take(&self, exact: bool) -> Result<(), NotTaken> {
         for _ in 0..RETRY_LIMIT {
             let head = self.head();
@@ -91,7 +93,8 @@ impl OrderRing {
         Err(NotTaken::Empty)
     }
 
-    /// Takes up to `most` positions. Which of them have frames, [`mark_run`](Self::mark_run) says, which must be called next.
+    /// Takes up to `most` positions. [`mark_run`](Self::mark_run), which must be called next, says
+    /// which of them have frames.
     #[inline(always)]
     pub(crate) fn take_many(
         &self,
@@ -123,7 +126,8 @@ impl OrderRing {
         Err(NotTaken::Empty)
     }
 
-    /// How many of the `most` positions from `first`, which must be FULL, are FULL or over.
+    /// Counts the positions from `first` on, `most` at most, up to the first that is neither FULL
+    /// nor of a later lap. 0 if `first` itself is not FULL.
     #[inline(always)]
     fn full_run(&self, first: u64, most: u64) -> u64 {
         if self.state_at(first) != SlotState::full(self.lap(first)) {
@@ -135,7 +139,7 @@ impl OrderRing {
         })
     }
 
-    /// The link at `head` is not FULL. None: look again.
+    /// Handles a slot at `head` that is not FULL. `None`: attempt again.
     #[inline(always)]
     fn empty_or_uncommitted(&self, head: Head, state: SlotState, exact: bool) -> Option<NotTaken> {
         let position = head.position();
@@ -150,7 +154,7 @@ impl OrderRing {
         Some(if pending { NotTaken::Uncommitted(position) } else { NotTaken::Empty })
     }
 
-    /// Nobody will ever take this position: it was not committed, or came out of order.
+    /// Skips a position that will never be taken: it was not committed, or was taken out of order.
     #[cold]
     fn skip(&self, head: Head) {
         // Another consumer may have done it.
@@ -177,13 +181,15 @@ impl OrderRing {
         true
     }
 
-    /// Marks what was taken, one after the other; hands `each` what has a frame as soon as that is marked.
+    /// Marks the taken positions one after the other; passes each that has a frame to `each` as
+    /// soon as it is marked.
     #[inline(always)]
     pub(crate) fn mark_run(&self, me: usize, taken: TakenPositions, mut each: impl FnMut(TakenSlot)) {
         let mut position = taken.first;
         for stretch in self.run(taken.first, taken.count) {
             for step in stretch.steps() {
-                // What was FULL then is FULL now: only its winner moves it, and that is me, alive.
+                // What was FULL then is FULL now: only its winner moves it, and that is this
+                // participant, alive.
                 if step.state().lap() == step.lap {
                     crash_point();
                     step.mark(me);
@@ -194,7 +200,8 @@ impl OrderRing {
         }
     }
 
-    /// Whether there was something at `head` a moment ago: a frame, or what is to be passed and may have one behind it.
+    /// Whether there was something at `head` a moment ago: a frame, or a position to skip that may
+    /// have a frame after it.
     #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "only tasks pass epoch on"))]
     pub(crate) fn has_more(&self) -> bool {
         let position = self.head().position();
@@ -208,18 +215,19 @@ impl OrderRing {
         self.state_at(position) != SlotState::free(self.lap(position))
     }
 
-    /// What a position that is out refers to.
+    /// The frame that a position in flight refers to.
     #[inline(always)]
     pub(crate) fn frame_at(&self, position: u64) -> FrameRef {
         Self::frame_ref(self.slot(position))
     }
 
-    /// The frame at a position that is out.
+    /// The frame at a position in flight, as [`release`](Self::release) and
+    /// [`reject`](Self::reject) need it.
     pub(crate) fn held_at(&self, position: u64) -> HeldSlot {
         HeldSlot { position, redeliveries: self.state_at(position).redeliveries() }
     }
 
-    /// The frame is not needed any more.
+    /// Releases the frame: it is no longer needed.
     #[inline(always)]
     pub(crate) fn release(&self, held: HeldSlot) {
         let free = SlotState::free(self.lap(held.position) + 1);
@@ -227,10 +235,11 @@ impl OrderRing {
         self.slot(held.position).state.store(free.0, Ordering::Release);
     }
 
-    /// Releases the frames at these positions.
+    /// Releases the frames at `positions`.
     #[inline(always)]
     pub(crate) fn release_all(&self, positions: impl Iterator<Item = u64>) {
-        // What does not change, where the stores cannot make the compiler think that it does.
+        // Values that do not change, in locals so that the compiler does not assume that the stores
+        // change them.
         let (slots, mask, shift) = (&*self.slots, self.mask, self.shift);
         for position in positions {
             let free = SlotState::free((position >> shift) + 1);
@@ -240,7 +249,8 @@ impl OrderRing {
         }
     }
 
-    /// Puts the frame back, to be delivered again, or drops it if frames never come again.
+    /// Returns the frame to the queue, to be redelivered, or drops it if frames are delivered at
+    /// most once.
     pub(crate) fn reject(&self, held: HeldSlot) {
         if self.policy.at_most_once {
             return self.release(held);
@@ -255,12 +265,14 @@ impl OrderRing {
         self.bump_redelivery_epoch();
     }
 
-    /// Puts a frame back that was not looked at, to be delivered with as many redeliveries as before; also where frames never
-    /// come again, since this one was not delivered.
+    /// Returns a frame that was not read to the queue, to be delivered with the same number of
+    /// redeliveries as before; also where frames are delivered at most once, since this one was not
+    /// delivered.
     ///
-    /// The link is HELD by the caller, so that nobody else moves it, and one store makes it REDELIVER. REDELIVER with any count, 0
-    /// included, is a state that others meet already: recovery makes REDELIVER 0 of a take that was not marked. A caller that dies
-    /// before the store leaves the link HELD, and recovery counts a redelivery.
+    /// The slot is HELD by the caller, so that no other participant moves it, and one store makes
+    /// it REDELIVER. REDELIVER with any count, 0 included, is a state that others meet already:
+    /// recovery makes REDELIVER 0 of a take that was not marked. A caller that dies before the
+    /// store leaves the slot HELD, and recovery counts a redelivery.
     pub(crate) fn put_back(&self, held: HeldSlot) {
         let redo = SlotState::redeliver(self.lap(held.position), held.redeliveries);
         self.slot(held.position).state.store(redo.0, Ordering::Release);
@@ -268,12 +280,12 @@ impl OrderRing {
         self.bump_redelivery_epoch();
     }
 
-    /// Whatever became REDELIVER before is found by every consumer. (`SYNC redelivery`)
+    /// Makes every consumer find all slots that became REDELIVER before. (`SYNC redelivery`)
     pub(super) fn bump_redelivery_epoch(&self) {
         self.rare.redelivery_epoch.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// The position that comes next, a moment ago.
+    /// The position that is taken next, a moment ago.
     pub(crate) fn next_take(&self) -> u64 {
         Head(self.cursors.head.load(Ordering::Relaxed)).position()
     }
@@ -286,7 +298,8 @@ impl SlotAt<'_> {
             return;
         }
         let held = SlotState::held(self.lap, me, 0);
-        // Release: recovery must not see a later intent of mine before it sees this.
+        // Release: recovery must not see a later intent of this participant before it sees this
+        // state.
         self.slot.state.store(held.0, Ordering::Release);
     }
 }

@@ -1,22 +1,27 @@
-//! Which positions may still be held, as one idle consumer knows it: so that it asks the kernel about those who hold something,
-//! not about everybody.
+//! Which positions may still be held, as one idle consumer knows it: so that it asks the kernel
+//! only about participants that hold something, not about all of them.
 //!
 //! # The invariant
 //!
-//! Let `seen` be the head that the consumer has read last (Acquire). *For each position below `seen`, either its slot's state is of
-//! a later lap, or the slot's bit is set.*
+//! Let `seen` be the head that the consumer has read last (Acquire). *For each position below
+//! `seen`, either its slot's state is of a later lap, or the slot's bit is set.*
 //!
-//! - Reading a later head sets the bits of all slots whose positions lie between; at first, all bits are set.
-//! - A bit is cleared only if the slot is seen to be FREE of a lap `l`, in a look that has read `seen` before. Let `q` be the position
-//!   of that slot and lap. Were `q` below `seen`, then a consumer had seen it FULL before it moved the head past it; who has acquired
-//!   that head sees FULL or a later state, and not FREE of the same lap, unless `q` was never committed and its claimer is dead or not
-//!   done; but the head does not pass such a position before it is a tombstone, which is FREE of lap `l + 1`. So `q` is not below
-//!   `seen`, and whatever position of that slot is below it is of an earlier lap.
+//! - Reading a later head sets the bits of all slots whose positions lie between; at first, all
+//!   bits are set.
+//! - A bit is cleared only if the slot is seen to be FREE of a lap `l`, in a scan that has read
+//!   `seen` before. Let `q` be the position of that slot and lap. Were `q` below `seen`, then a
+//!   consumer had seen it FULL before it moved the head past it. A consumer that has acquired that
+//!   head sees FULL or a later state, and not FREE of the same lap, unless `q` was never committed
+//!   and the participant that claimed it is dead or not done. But the head does not pass such a
+//!   position before it is a tombstone, which is FREE of lap `l + 1`. So `q` is not below `seen`,
+//!   and any position of that slot that is below `seen` is of an earlier lap.
 //!
-//! A frame that comes again (REDELIVER, and HELD once more) keeps its bit, because it was not seen to be FREE in between.
+//! A frame that is redelivered (REDELIVER, and HELD once more) keeps its bit, because its slot was
+//! not seen to be FREE in between.
 //!
-//! So whatever a dead consumer holds has its bit set, as soon as the head that it moved has been read; and where nothing is held and
-//! nothing comes, a look costs a word for each 64 slots.
+//! So every position that a dead consumer holds has its bit set, as soon as the head that the
+//! consumer moved has been read. Where nothing is held and nothing arrives, a scan costs one word
+//! for each 64 slots.
 
 use std::cell::Cell;
 use std::iter::once;
@@ -24,20 +29,21 @@ use std::iter::once;
 use super::OrderRing;
 use crate::layout::order::SlotKind;
 
-/// What a look finds.
+/// What a scan finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unsettled {
-    /// A frame is held by that entry.
+    /// A frame is held by the owner of that entry.
     Held(usize),
-    /// That position was taken, and is not marked yet: its taker is about to do so, or was killed.
+    /// That position was taken and is not marked yet: the consumer that took it is about to mark
+    /// it, or was killed.
     Taken(u64),
 }
 
-/// The bits.
+/// The bits: the slots whose positions may still be held.
 pub(crate) struct Watched {
     words: Box<[Cell<u64>]>,
     seen: Cell<u64>,
-    /// The slot with which the next look begins.
+    /// The slot with which the next scan begins.
     next: Cell<usize>,
 }
 
@@ -61,12 +67,12 @@ impl Watched {
         }
     }
 
-    /// Marks what was taken since the last look.
+    /// Sets the bits of the positions that were taken since the last scan.
     fn catch_up(&self, ring: &OrderRing) {
         let (seen, head) = (self.seen.get(), ring.head().position());
         self.seen.set(head);
         let all = ring.slots.len();
-        // A head that went back makes no sense, and costs a look at all slots.
+        // A head that went back is corrupt, and costs a scan of all slots.
         match head.checked_sub(seen) {
             Some(0) => {}
             Some(count) if count < all as u64 => {
@@ -78,10 +84,11 @@ impl Watched {
         }
     }
 
-    /// Hands over what is unsettled, until `see` says that this is enough; the next look goes on there.
+    /// Passes what is unsettled to `see`, until `see` returns false; the next scan continues there.
     pub(crate) fn scan(&self, ring: &OrderRing, mut see: impl FnMut(Unsettled) -> bool) {
         self.catch_up(ring);
-        // The word of that slot comes twice: first what lies from there on, and at the end what lies before.
+        // The word of that slot is used twice: first the bits from the slot on, and at the end the
+        // bits before it.
         let (count, first) = (self.words.len(), self.next.get() / 64);
         let behind = u64::MAX << (self.next.get() % 64);
         let others = (first + 1..count).chain(0..first).map(|word| (word, u64::MAX));
@@ -97,7 +104,7 @@ impl Watched {
                     SlotKind::Full if ring.position(state, slot) < self.seen.get() => {
                         see(Unsettled::Taken(ring.position(state, slot)))
                     }
-                    // Of a position that is not taken yet: its bit is set again when it is.
+                    // A position that is not taken yet: its bit is set again when it is.
                     SlotKind::Free | SlotKind::Full => {
                         let bits = &self.words[word];
                         bits.set(bits.get() & !(1 << (slot % 64)));

@@ -1,11 +1,12 @@
-//! OrderRing of consecutive positions.
+//! The slots of consecutive positions.
 
 use super::OrderRing;
 use crate::layout::Slot;
 use crate::layout::order::SlotState;
 use crate::sync::Ordering;
 
-/// A position's slot, and the position's lap: what a run has of each, without working it out anew.
+/// A position's slot and the position's lap, which a run provides without computing them for each
+/// position.
 #[derive(Clone, Copy)]
 pub(super) struct SlotAt<'a> {
     pub(super) slot: &'a Slot,
@@ -13,7 +14,8 @@ pub(super) struct SlotAt<'a> {
 }
 
 impl SlotAt<'_> {
-    /// `SYNC commit`, `SYNC release`: what came before the state that is seen is seen too.
+    /// `SYNC commit`, `SYNC release`: everything before the store of the state that is seen is seen
+    /// too.
     #[inline(always)]
     pub(super) fn state(self) -> SlotState {
         SlotState(self.slot.state.load(Ordering::Acquire))
@@ -26,23 +28,24 @@ impl OrderRing {
         SlotAt { slot: self.slot(position), lap: self.lap(position) }
     }
 
-    /// Those of `count` positions from `first` on, but no more than there are links.
+    /// The slots of `count` positions from `first` on, but no more than there are slots.
     ///
-    /// Two stretches, so that going through a run is little code: a loop over the steps of one, inside a loop over both. An
-    /// iterator over all steps would have the body of the loop twice, or out of line.
+    /// Returns two stretches, so that going through a run is little code: a loop over the steps of
+    /// one stretch, inside a loop over both. An iterator over all steps would have the body of the
+    /// loop twice, or out of line.
     #[inline(always)]
     pub(super) fn run(&self, first: u64, count: u64) -> [SlotRun<'_>; 2] {
         let (slot, lap, count) = (self.index_of(first), self.lap(first), count.min(self.count()) as usize);
         let (before, from) = self.slots.split_at(slot);
         let here = count.min(from.len());
         let next = count.saturating_sub(here).min(before.len());
-        // Wrapping: a word that makes no sense must not cause a panic.
+        // Wrapping: a corrupt word must not cause a panic.
         let next_lap = lap.wrapping_add(1);
         [SlotRun { slots: &from[..here], lap }, SlotRun { slots: &before[..next], lap: next_lap }]
     }
 }
 
-/// OrderRing side by side, of one lap.
+/// Adjacent slots of one lap.
 #[derive(Clone, Copy)]
 pub(super) struct SlotRun<'a> {
     slots: &'a [Slot],
@@ -56,7 +59,7 @@ impl<'a> SlotRun<'a> {
     }
 }
 
-/// How many steps of a run there are before the first that is not so.
+/// Counts the steps of a run before the first for which `is_so` is false.
 #[inline(always)]
 pub(super) fn count_while(run: [SlotRun<'_>; 2], is_so: impl Fn(SlotAt<'_>) -> bool) -> u64 {
     let mut count = 0;

@@ -202,7 +202,8 @@ pub enum OpenError {
         limit: u64,
     },
     /// The machine was started again since the queue was last used, and nothing proves that all of it reached the disk
-    /// ([`Options::after_power_loss`](crate::Options::after_power_loss)).
+    /// ([`Options::after_power_loss`](crate::Options::after_power_loss)). Or the machine was not: containers of systemd-nspawn and
+    /// LXC have boot ids of their own, so that a queue looks like one of another boot though all of its messages are there.
     Unproven {
         /// The file.
         path: PathBuf,
@@ -350,9 +351,12 @@ impl fmt::Display for OpenError {
             ),
             Self::Unproven { path, found } => write!(
                 f,
-                "{}: the machine was started again since the queue was last used; {found}. Messages may be missing or torn. \
-                 `ringway doctor --repair` drops what cannot be trusted; Options::after_power_loss takes it as it is, or \
-                 drops it; or remove the file and create it anew",
+                "{}: its boot id is not the one that is seen here: the machine was started again since the queue was last used, \
+                 or this is a container with a boot id of its own (systemd-nspawn, LXC); {found}. After a restart of the machine \
+                 messages may be missing or torn; after that of such a container alone all are there. \
+                 Options::after_power_loss(AfterPowerLoss::Keep) takes them as they are; `ringway doctor --repair` drops all \
+                 of them, as `Discard` does, and so does it to remove the file and create it anew. Containers that share the \
+                 host's boot id, or a queue on tmpfs (/dev/shm), never get here",
                 path.display()
             ),
             Self::Unlinked { path } => {

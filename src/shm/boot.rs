@@ -2,11 +2,12 @@
 
 use std::io;
 
-/// Random, new with each start of the kernel. Most containers see the kernel's; systemd-nspawn and LXC give each container one
-/// of its own, new with each start of the container.
+/// Random, new with each start of the kernel. Most containers see the kernel's; systemd-nspawn and LXC mount one of their own
+/// over it, new with each start of the container. So the same id twice proves the same start of the kernel, and two ids do not
+/// prove two: a queue can be in doubt without a reason, and is never trusted without one.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// The 16 bytes of the kernel's boot id.
+/// The 16 bytes of the boot id that this process sees.
 ///
 /// # Errors
 /// Without `/proc` there is no boot id: what a clock says changes when it is set, and would make one boot look like two.

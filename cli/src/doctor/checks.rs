@@ -46,11 +46,13 @@ fn outlived(snapshot: &Snapshot) -> Option<Finding> {
         };
         Finding::error(format!(
             "the machine was started again since the queue was last used, and nothing proves that all of it reached the \
-             disk: messages may be missing or torn; {waiting}"
+             disk: messages may be missing or torn; {waiting}. Or the queue was used in a container with a boot id of its own \
+             (systemd-nspawn, LXC), and the machine was not started again: then all of them are there"
         ))
         .advice(
-            "--repair drops its messages and counts them; programs can take them as they are \
-             (Options::after_power_loss), and `peek` shows them",
+            "--repair drops all of its messages for good, and counts them; to keep them, open it once with \
+             Options::after_power_loss(AfterPowerLoss::Keep) (`peek` shows them); containers that share the host's boot id, \
+             or a queue on tmpfs (/dev/shm), avoid this",
         )
         .remedy(Remedy::Discard)
     })

@@ -112,7 +112,16 @@ fn what_was_in_use_is_refused<K: Kind>() {
     assert_eq!(survival(&image), (Survival::Unproven, 0));
     let refused = open::<K>(&image, AfterPowerLoss::Refuse).unwrap_err();
     assert!(matches!(refused, OpenError::Unproven { found: Unproven::InUse, .. }), "{refused:?}");
-    for words in ["image", "started again", "doctor --repair", "after_power_loss", "remove the file"] {
+    for words in [
+        "image",
+        "started again",
+        "doctor --repair` drops all",
+        "after_power_loss(AfterPowerLoss::Keep)",
+        "boot id of its own",
+        "share the host's boot id",
+        "tmpfs",
+        "remove the file",
+    ] {
         assert!(refused.to_string().contains(words), "{refused}");
     }
     // The file is as it was: whoever wants to take it still can.

@@ -1,5 +1,6 @@
-//! An asymmetric barrier: one side orders only the compiler, the other makes every processor that runs the first side
-//! execute a fence (Linux `membarrier(2)`, the GLOBAL_EXPEDITED pair of commands, which reaches registered processes).
+//! An asymmetric barrier: one side orders only the compiler, the other makes every processor that
+//! runs the first side execute a fence (Linux `membarrier(2)`, the GLOBAL_EXPEDITED pair of
+//! commands, which reaches registered processes).
 
 #[cfg(not(loom))]
 mod kernel {
@@ -16,17 +17,17 @@ mod kernel {
         done == 0
     }
 
-    /// The side that must not pay: what is read through the reference that this returns is read behind everything that
+    /// The cheap side: what is read through the returned reference is read after everything that
     /// was stored before, as far as the compiler is concerned.
     ///
-    /// A compiler fence would do, but it also makes the compiler forget what it has in registers, which costs a nanosecond a
-    /// message.
+    /// A compiler fence would do, but it also makes the compiler forget what it has in registers,
+    /// which costs a nanosecond a message.
     #[inline(always)]
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     pub(crate) fn light<T>(word: &T) -> &T {
         let mut address = std::ptr::from_ref(word);
-        // SAFETY: no instruction at all. That it is said to read memory keeps earlier stores before it; that the address
-        // comes out of it keeps what is read there behind it.
+        // SAFETY: no instruction at all. That the block is said to read memory keeps earlier stores
+        // before it; that the address comes out of it keeps reads through the address after it.
         unsafe {
             std::arch::asm!("/* {0} */", inout(reg) address, options(readonly, nostack, preserves_flags));
         }
@@ -34,7 +35,7 @@ mod kernel {
         unsafe { &*address }
     }
 
-    /// As above.
+    /// The cheap side, on other processors.
     #[inline(always)]
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     pub(crate) fn light<T>(word: &T) -> &T {
@@ -42,18 +43,20 @@ mod kernel {
         word
     }
 
-    /// The side that pays. False if the kernel refuses: then this is no barrier for anybody else.
+    /// The expensive side. False if the kernel refuses: then this is no barrier for any other
+    /// thread.
     pub(crate) fn heavy() -> bool {
         membarrier(GLOBAL_EXPEDITED)
     }
 
-    /// Lets others' heavy barriers reach this process. Again and again is cheap.
+    /// Lets the heavy barriers of other processes reach this one. Repeated calls are cheap.
     pub(crate) fn register() -> bool {
         membarrier(REGISTER_GLOBAL_EXPEDITED)
     }
 }
 
-/// loom knows no asymmetric barriers: both sides fence there. That the light side need not is the matter of `model/`.
+/// loom knows no asymmetric barriers: both sides fence there. `model/` shows that the light side
+/// need not.
 #[cfg(loom)]
 mod kernel {
     use std::cell::Cell;
@@ -61,7 +64,7 @@ mod kernel {
     use crate::sync::{Ordering, fence};
 
     thread_local! {
-        /// As on a kernel without membarrier. A model runs in one thread.
+        /// Simulates a kernel without membarrier. A model runs in one thread.
         static IS_REFUSED: Cell<bool> = const { Cell::new(false) };
     }
 

@@ -1,4 +1,4 @@
-//! Ending somebody's blocked call from outside.
+//! Ending a handle's blocked call from outside.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use crate::sync::{Ordering, PrivateWord};
 
 /// Ends blocked calls of one handle, from another thread or from a signal handler.
 ///
-/// [`cancel`](Self::cancel) makes the handle's blocked call, and all that would block from then on, return `Cancelled`
-/// until [`reset`](Self::reset). Calls that need not wait go on as ever.
+/// [`cancel`](Self::cancel) makes the handle's blocked call, and all that would block from then on,
+/// return `Cancelled` until [`reset`](Self::reset). Calls that need not wait are not affected.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -28,7 +28,7 @@ pub struct Canceller {
     event: EventCount,
 }
 
-/// Whether calls are cancelled: what the handle attempts at.
+/// Whether calls are cancelled: the flag that the handle reads.
 pub(crate) type Cancelled = Arc<PrivateWord>;
 
 impl Canceller {
@@ -36,11 +36,11 @@ impl Canceller {
         Self { cancelled, event }
     }
 
-    /// Ends the blocked call. May be called from a signal handler: it allocates nothing, takes no lock, and changes
-    /// `errno` only if the system call that it makes fails.
+    /// Ends the blocked call. May be called from a signal handler: it allocates nothing, takes no
+    /// lock, and changes `errno` only if the system call that it makes fails.
     pub fn cancel(&self) {
         self.cancelled.store(1, Ordering::SeqCst);
-        // Others who sleep there look once and sleep again.
+        // Other sleepers there attempt once and sleep again.
         self.event.force_notify_all();
     }
 

@@ -3,9 +3,9 @@
 /// How a sleep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Woken {
-    /// The eventcount was notified, or had been.
+    /// The eventcount was notified, during the sleep or before it.
     Notified,
-    /// The slice is over.
+    /// The sleep timeout has ended.
     TimedOut,
     /// A signal handler ran.
     Interrupted,
@@ -23,25 +23,27 @@ mod kernel {
     use super::Woken;
     use crate::sync::AtomicU32;
 
-    /// The longest sleep of whoever may not use futexes.
+    /// The longest sleep of a process that may not use futexes.
     const WITHOUT_FUTEX: Duration = Duration::from_millis(1);
 
-    /// Sleeps as long as `word` is `expected`, for `slice` at most (CLOCK_MONOTONIC).
+    /// Sleeps as long as `word` is `expected`, for at most `duration` (CLOCK_MONOTONIC).
     pub(crate) fn wait(word: &AtomicU32, expected: u32, duration: Duration) -> Woken {
         let timeout = libc::timespec {
             tv_sec: duration.as_secs().try_into().unwrap_or(libc::time_t::MAX),
             tv_nsec: duration.subsec_nanos().into(),
         };
-        // SAFETY: `word` is a live, aligned 32-bit word and `timeout` outlives the call; the kernel only reads them.
+        // SAFETY: `word` is a live, aligned 32-bit word and `timeout` outlives the call; the kernel
+        // only reads them.
         let woken = unsafe {
             libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, ptr::from_ref(&timeout))
         };
         match Errno::result(woken) {
-            // EAGAIN: it is something else already.
+            // EAGAIN: the word has changed already.
             Ok(_) | Err(Errno::EAGAIN) => Woken::Notified,
             Err(Errno::ETIMEDOUT) => Woken::TimedOut,
             Err(Errno::EINTR) => Woken::Interrupted,
-            // A sandbox, say, does not allow it. To look again at once, with a barrier each time, would stop everybody.
+            // A sandbox, say, does not allow it. Attempting again immediately, with a barrier each
+            // time, would slow down all processes.
             Err(_) => {
                 std::thread::sleep(duration.min(WITHOUT_FUTEX));
                 Woken::TimedOut
@@ -49,7 +51,7 @@ mod kernel {
         }
     }
 
-    /// Wakes up to `count` of those who sleep on `word`; returns how many.
+    /// Wakes up to `count` of those that sleep on `word`; returns how many.
     pub(crate) fn wake(word: &AtomicU32, count: u32) -> u32 {
         let count = count.min(i32::MAX as u32);
         // SAFETY: the kernel uses the address of `word` to find sleepers, and does not touch it.
@@ -58,8 +60,8 @@ mod kernel {
     }
 }
 
-/// Sleepers of a model really sleep, for ever if nobody wakes them: loom calls that a deadlock. What the kernel's lock on a
-/// futex orders, this one does.
+/// Sleepers of a model really sleep, forever if they are not woken: loom calls that a deadlock.
+/// This lock orders what the kernel's lock on a futex orders.
 #[cfg(loom)]
 mod kernel {
     use std::collections::VecDeque;
@@ -72,7 +74,7 @@ mod kernel {
     use crate::sync::{AtomicU32, Ordering};
 
     loom::lazy_static! {
-        /// Who sleeps, by the address of the word, longest first.
+        /// The sleepers, by the address of the word, longest first.
         static ref SLEEPERS: Mutex<VecDeque<(usize, Arc<Condvar>)>> = Mutex::new(VecDeque::new());
     }
 

@@ -1,5 +1,5 @@
-//! The real eventcount and the real wait under loom. Sleeps have no slices here and end only by a wake, so that every lost wake
-//! is a deadlock, which loom reports.
+//! The real eventcount and the real wait under loom. Sleeps have no timeouts here and end only by a
+//! wake, so that every lost wake is a deadlock, which loom reports.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --profile optimized --lib park::loom_tests`
 
@@ -13,8 +13,8 @@ use crate::shared_ref::Ref;
 use crate::sync::AtomicU64;
 use crate::wait::{Ended, Parking, Until, WaitConfig, WaitStrategy, wait};
 
-/// A queue whose positions are claimed from the start, committed in any order and taken in order, with the orderings of
-/// `crate::order_ring`; and its eventcounts.
+/// A queue whose positions are claimed from the start, committed in any order and taken in order,
+/// with the orderings of `crate::order_ring`; and its eventcounts.
 struct Queue {
     slots: Vec<AtomicU64>,
     head: AtomicU64,
@@ -22,7 +22,7 @@ struct Queue {
     room: EventCount,
 }
 
-/// What a consumer is told.
+/// The result of a consumer's attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
     Message(u64),
@@ -70,7 +70,7 @@ impl Queue {
         self.is_committed(self.head.load(Ordering::Acquire))
     }
 
-    /// As a consumer's look.
+    /// A consumer's attempt.
     fn look(&self) -> Option<Found> {
         if let Some(found) = self.take() {
             return Some(found);
@@ -83,7 +83,7 @@ impl Queue {
         self.take().or_else(|| is_drained().then_some(Found::Closed))
     }
 
-    /// As a consumer that sleeps at once.
+    /// Receives like a consumer that parks immediately.
     fn recv(&self) -> Found {
         let wait_config = sleeper();
         let parking = parking(&self.messages, &wait_config);
@@ -112,7 +112,7 @@ fn parking<'a>(event: &'a EventCount, wait_config: &'a WaitConfig) -> Parking<'a
     Parking { event, wait_config, max_sleep: Duration::MAX }
 }
 
-/// At most `bound` preemptions, or as many as `LOOM_MAX_PREEMPTIONS` says.
+/// Explores with at most `bound` preemptions, or as many as `LOOM_MAX_PREEMPTIONS` says.
 fn explore(bound: Option<usize>, test: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(bound);
@@ -120,7 +120,7 @@ fn explore(bound: Option<usize>, test: impl Fn() + Send + Sync + 'static) {
     builder.check(test);
 }
 
-/// Runs `recv` so often, each in a thread of its own.
+/// Runs `recv` in `consumers` threads.
 fn receive_in_threads(queue: &Arc<Queue>, consumers: usize) -> Vec<thread::JoinHandle<Found>> {
     let receive = |_| {
         let queue = Arc::clone(queue);
@@ -129,7 +129,7 @@ fn receive_in_threads(queue: &Arc<Queue>, consumers: usize) -> Vec<thread::JoinH
     (0..consumers).map(receive).collect()
 }
 
-/// What they found, in order.
+/// The results of the consumers, in order.
 fn found(consumers: Vec<thread::JoinHandle<Found>>) -> Vec<Found> {
     let mut found: Vec<_> = consumers.into_iter().map(|consumer| consumer.join().unwrap()).collect();
     found.sort_unstable_by_key(|found| match found {
@@ -149,7 +149,8 @@ fn a_message_wakes_a_sleeper() {
     });
 }
 
-/// Also when the second one is committed first: whoever is woken for it cannot take it.
+/// This includes the case that the second message is committed first: a consumer woken for it
+/// cannot take it.
 #[test]
 fn two_messages_wake_two() {
     explore(Some(2), || {
@@ -177,7 +178,8 @@ fn a_batch_wakes_as_many_as_it_has_messages() {
     });
 }
 
-/// The waker of the first message meets nobody asleep and would take ARMED away; the sleeper, that of the second.
+/// The waker of the first message meets no sleeper and would remove ARMED; the sleeper waits for
+/// the second.
 #[test]
 fn a_sleeper_that_arms_meanwhile_stays_armed() {
     explore(Some(3), || {
@@ -187,7 +189,7 @@ fn a_sleeper_that_arms_meanwhile_stays_armed() {
             let queue = Arc::clone(&queue);
             move || queue.send(0)
         });
-        // In passing; it does not sleep, nor ring.
+        // This take neither sleeps nor notifies.
         let visitor = queue.take();
         queue.send(1);
         first.join().unwrap();
@@ -196,7 +198,7 @@ fn a_sleeper_that_arms_meanwhile_stays_armed() {
     });
 }
 
-/// A wake that has woken as many as it wanted may have left some.
+/// A wake that has woken as many as it wanted may have left some asleep.
 #[test]
 fn a_wake_leaves_the_others_armed() {
     explore(Some(2), || {
@@ -221,7 +223,8 @@ fn without_membarrier_wakers_fence() {
     });
 }
 
-/// As if there had been a heavy barrier since somebody set FENCING: the light one is none here.
+/// Starts as if there had been a heavy barrier since FENCING was set: the light barrier does
+/// nothing here.
 #[test]
 fn after_a_barrier_both_sides_fence() {
     explore(None, || {
@@ -234,7 +237,7 @@ fn after_a_barrier_both_sides_fence() {
     });
 }
 
-/// A waker that fences in vain takes FENCING away while somebody begins to sleep.
+/// A waker whose fences meet no sleeper removes FENCING while a consumer begins to sleep.
 #[test]
 fn fencing_ends_and_no_wake_is_lost() {
     explore(Some(3), || {
@@ -244,7 +247,7 @@ fn fencing_ends_and_no_wake_is_lost() {
         let mut taken = Vec::new();
         for position in 0..2 {
             queue.send(position);
-            // In passing.
+            // Takes without sleeping.
             taken.extend(queue.take());
         }
         queue.send(2);
@@ -262,7 +265,7 @@ fn closing_wakes_sleepers_and_loses_nothing() {
     explore(None, || {
         let queue = Queue::new(1);
         let consumers = receive_in_threads(&queue, 1);
-        // Not announced: the ring for all is enough.
+        // Not announced: the notification of all is enough.
         queue.commit(0);
         queue.close();
         assert_eq!(found(consumers), [Found::Message(0)]);
@@ -307,7 +310,7 @@ fn the_taker_of_the_last_message_wakes_the_others() {
     });
 }
 
-/// The flag is in one eventcount, and producers sleep at the other.
+/// The flag is in one eventcount, and producers sleep on the other.
 #[test]
 fn closing_wakes_producers_that_wait_for_room() {
     explore(None, || {

@@ -1,7 +1,8 @@
 //! Sleeping on several words at once: `futex_waitv(2)`, Linux 5.16.
 //!
-//! Where there is none, and for more words than it takes, groups of words are slept on in turn, a millisecond each. Between
-//! two turns all words are looked at, so that no ring is missed, but one may be heard a millisecond late.
+//! Without that call, and for more words than it takes, groups of words are slept on in turn, a
+//! millisecond each. All words are read between two turns, so no notification is missed, but one
+//! may take effect a millisecond late.
 #![allow(unsafe_code, reason = "futexes have no wrapper")]
 
 use std::ptr;
@@ -13,14 +14,14 @@ use nix::time::{ClockId, clock_gettime};
 use super::{EventCount, Key, Waitable, Woken, futex};
 use crate::sync::{AtomicU32, Ordering, PrivateWord};
 
-/// So many words can be slept on at once (FUTEX_WAITV_MAX).
+/// The number of words that can be slept on together (FUTEX_WAITV_MAX).
 pub(crate) const MAX_WATCHED: usize = 128;
-/// How long each group is slept on, where there are several.
+/// How long each group is slept on, if there are several.
 const TURN: Duration = Duration::from_millis(1);
-/// A sleep without end is one that long, again and again.
+/// An endless sleep is a sequence of sleeps of this length.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Linux has given it this number on all machines but alpha.
+/// The number of the call on all machines but alpha.
 const SYS_FUTEX_WAITV: libc::c_long = 449;
 /// A word of 32 bits that processes may share.
 const FUTEX2_SIZE_U32: u32 = 2;
@@ -35,7 +36,7 @@ struct Waiter {
     reserved: u32,
 }
 
-/// A word that is slept on as long as it is what was expected.
+/// A word that is slept on as long as it has the expected value.
 #[derive(Clone, Copy)]
 pub(crate) struct Watched<'a> {
     pub(crate) word: &'a AtomicU32,
@@ -64,21 +65,22 @@ pub(crate) fn watch(watched: &[Watched<'_>], timeout: Duration) -> Woken {
     }
 }
 
-/// Whether the kernel has the call, and lets us use it.
+/// Whether the kernel has the call and permits it.
 fn has_waitv() -> bool {
     const UNKNOWN: u64 = 0;
     const YES: u64 = 1;
     const NO: u64 = 2;
     static KNOWN: PrivateWord = PrivateWord::new(UNKNOWN);
     if KNOWN.load(Ordering::Relaxed) == UNKNOWN {
-        // No waiters: that is EINVAL, unless the call itself is what the kernel (ENOSYS) or a filter (EPERM) refuses.
+        // No waiters: that is EINVAL, unless the kernel (ENOSYS) or a filter (EPERM) refuses the
+        // call itself.
         let refused = waitv(&[], Duration::ZERO);
         KNOWN.store(if refused == Err(Errno::EINVAL) { YES } else { NO }, Ordering::Relaxed);
     }
     KNOWN.load(Ordering::Relaxed) == YES
 }
 
-/// On all of them; in turn, should the kernel refuse that now.
+/// Sleeps on all of them together, or in turn if the kernel refuses that now.
 fn at_once(watched: &[Watched<'_>], timeout: Duration) -> Woken {
     let none = Waiter { value: 0, address: 0, flags: 0, reserved: 0 };
     let mut waiters = [none; MAX_WATCHED];
@@ -86,7 +88,7 @@ fn at_once(watched: &[Watched<'_>], timeout: Duration) -> Woken {
         *waiter = watched.waiter();
     }
     match waitv(&waiters[..watched.len()], timeout) {
-        // EAGAIN: one is something else already.
+        // EAGAIN: one of them has changed already.
         Ok(_) | Err(Errno::EAGAIN) => Woken::Notified,
         Err(Errno::ETIMEDOUT) => Woken::TimedOut,
         Err(Errno::EINTR) => Woken::Interrupted,
@@ -96,15 +98,16 @@ fn at_once(watched: &[Watched<'_>], timeout: Duration) -> Woken {
 
 fn waitv(waiters: &[Waiter], timeout: Duration) -> Result<libc::c_long, Errno> {
     const NO_FLAGS: libc::c_long = 0;
-    // This call wants to be told when, not how long.
+    // This call takes the time of the end, not a duration.
     let now: Duration = clock_gettime(ClockId::CLOCK_MONOTONIC)?.into();
     let end = now + timeout.min(LONGEST);
     let end = libc::timespec {
         tv_sec: end.as_secs().try_into().unwrap_or(libc::time_t::MAX),
         tv_nsec: end.subsec_nanos().into(),
     };
-    // SAFETY: `waiters` are laid out as the kernel wants them, and like `end` outlive the call, which only reads them. The
-    // words that they refer to are live and aligned: `Watched` borrows them.
+    // SAFETY: `waiters` are laid out as the kernel expects them, and like `end` outlive the call,
+    // which only reads them. The words that they refer to are live and aligned: `Watched` borrows
+    // them.
     let woken = unsafe {
         libc::syscall(
             SYS_FUTEX_WAITV,
@@ -118,7 +121,7 @@ fn waitv(waiters: &[Waiter], timeout: Duration) -> Result<libc::c_long, Errno> {
     Errno::result(woken)
 }
 
-/// Sleeps on groups of so many words, one after the other.
+/// Sleeps on groups of `group` words, one after the other.
 fn in_turn(watched: &[Watched<'_>], group: usize, timeout: Duration) -> Woken {
     let began = Instant::now();
     for group in watched.chunks(group).cycle() {
@@ -139,7 +142,7 @@ fn in_turn(watched: &[Watched<'_>], group: usize, timeout: Duration) -> Woken {
     Woken::TimedOut
 }
 
-/// Several eventcounts: whichever epoch first.
+/// Several eventcounts: a sleep ends when any of them is notified.
 pub(crate) struct EventSet<'a>(pub(crate) &'a [EventCount]);
 
 impl Waitable for EventSet<'_> {
@@ -174,7 +177,7 @@ mod tests {
 
     type Way = fn(&[Watched<'_>], Duration) -> Woken;
 
-    /// As `watch`, as if the kernel knew no `futex_waitv`.
+    /// Does what `watch` does if the kernel has no `futex_waitv`.
     fn one_by_one(watched: &[Watched<'_>], timeout: Duration) -> Woken {
         in_turn(watched, 1, timeout)
     }
@@ -206,7 +209,7 @@ mod tests {
                     thread::scope(|scope| {
                         scope.spawn(move || done.send(way(&watched(words), LONG)).unwrap());
                         words[notified].store(1, Ordering::Release);
-                        // Whether or not it sleeps already.
+                        // This has to work whether or not the thread sleeps already.
                         futex::wake(&words[notified], 1);
                         assert_eq!(
                             is_done.recv_timeout(LONG / 2),

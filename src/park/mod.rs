@@ -1,6 +1,7 @@
-//! Sleeping until another process says that something has changed: a [`EventCount`].
+//! Sleeping until another process announces a change: the [`EventCount`].
 //!
-//! A queue has two: *messages*, on which consumers sleep and which producers ring, and *room*, the other way round.
+//! A queue has two. Consumers sleep on *messages*, which producers notify; producers sleep on *room*,
+//! which consumers notify.
 //!
 //! # The protocol
 //!
@@ -13,97 +14,118 @@
 //! 5. futex_wait on the eventcount, if it still is 1.   e. if it woke fewer than n: CAS `waiting` from b., not ARMED
 //! ```
 //!
-//! Between *a* and *b* stands nothing but an order to the compiler, so nobody who is not slept upon pays for it: the price
-//! of the missing fence is paid by the sleeper, whose `membarrier` makes every running thread of every process that is
-//! registered execute one (see [`barrier`]). (Who sleeps for every message pays less: "Wakers fence" below.)
+//! `waiting` stands for the word `waiters`; the value of the eventcount is its `epoch`.
+//!
+//! Only an order to the compiler separates *a* and *b*, so this costs nothing while no participant
+//! sleeps. The sleeper pays the price of the missing fence: its `membarrier` makes every running thread of
+//! every registered process execute one (see [`barrier`]). (A sleeper that sleeps for every message pays
+//! less: "Wakers fence" below.)
 //!
 //! ## No wake is lost
 //!
-//! *Claim.* If a change (*a*) makes the look (4) of a sleeper `S` that did not see it worth repeating, then `S` does not
-//! sleep through the waker's *e*, or `n` others who slept were woken in its place.
+//! *Claim.* Let the last attempt (4) of a sleeper `S` miss a change (*a*) that makes the attempt worth
+//! repeating. Then `S` does not sleep through the waker's *e*, or `n` other sleepers were woken in its place.
 //!
-//! *Proof.* `S` did not see the change in 4, so it was not visible when the barrier (3) took effect in the waker's thread:
-//! *a* came behind the barrier there, and with it *b*, which therefore sees what `S` armed in 2, or a later state of
-//! `waiting`.
+//! *Proof.* `S` did not see the change in 4, so it was not visible when the barrier (3) took effect in the
+//! waker's thread: *a* came after the barrier there, and with it *b*. Therefore *b* sees what `S` armed in 2,
+//! or a later state of `waiters`.
 //!
-//! - *b* sees ARMED. Then the eventcount is notified behind the arming of `S`, so behind 1: unless `S` is in the kernel already, 5 does
-//!   not sleep. If it is, *d* wakes `S`, or `n` others.
-//! - *b* sees a later state that is not ARMED. Somebody else's *e* took ARMED away, by a CAS from a state that counted
-//!   `S` (`waiting` counts arrivals and never has an old value again). That waker read this state in its *b*, before its
-//!   *c*: so it rang behind 2 of `S` and woke fewer than it wished, that is, everybody who was in the kernel then. `S` was
-//!   one of them, or finds that the eventcount has changed.  ∎
+//! - *b* sees ARMED. Then *c* increments the epoch after the arming of `S`, so after 1: unless `S` is in the
+//!   kernel already, 5 does not sleep. If it is, *d* wakes `S`, or `n` others.
+//! - *b* sees a later state that is not ARMED. Then another waker's *e* removed ARMED, by a CAS
+//!   from a state that counted `S` (`waiters` counts arrivals and never has an old value again).
+//!   That waker read this state in its *b*, before its *c*: so its *c* came after 2 of `S`, and its
+//!   *d* woke fewer than it wished, that is, every sleeper that was in the kernel then. `S` was one
+//!   of them, or finds that the epoch has changed.  ∎
 //!
-//! *Nor is one lost to the clearing.* A sleeper that *d* cannot have met, since it read the eventcount behind *c*, has armed
-//! behind *b*: so `waiting` is not what *b* read, and *e* fails.
+//! *Removing ARMED loses no wake either.* A sleeper that *d* cannot have met, since it read the epoch after
+//! *c*, has armed after *b*: so `waiters` is not what *b* read, and *e* fails.
 //!
-//! One message wakes one sleeper: *d* asks for as many as there are messages, and ARMED stays as long as somebody may be
-//! left. Whoever waits for room waits for room in a place of its own, so releases wake all of them.
+//! One message wakes one sleeper: *d* asks for as many as there are messages, and ARMED stays as long as a
+//! sleeper may be left. Each producer waits for room of its own, so releases wake all of them.
 //!
-//! ## A ring is passed on
+//! ## Passing on
 //!
-//! Somebody woken in the place of `S` need not take the message: a consumer cannot take one that stands behind a position
-//! that is claimed and not committed, and sleeps again. So whoever finds something in a look beside a sleep epoch for one more
-//! if it leaves something that could be taken (*f*), and for all if the queue is closed: nothing but the last message being
-//! taken tells the others that it is over. ([`pass_on`](EventCount::pass_on))
+//! A consumer that is woken in the place of `S` need not take the message: it cannot take one that is after a
+//! position that is claimed and not committed, and sleeps again. So a consumer whose attempt before or after
+//! a sleep finds a message notifies one more if it leaves something that could be taken (*f*), and all if
+//! the queue is closed: only the taking of the last message tells the others that the queue has ended.
+//! ([`pass_on`](EventCount::pass_on))
 //!
-//! *Claim.* While a consumer sleeps and the message at `head` is committed, somebody is on the way: a waker between *a* and
-//! *d*, or a consumer that was woken and has not finished its attempts.
+//! *Claim.* While a consumer sleeps and the message at `head` is committed, a participant is on the way: a
+//! waker between *a* and *d*, or a consumer that was woken and has not finished its attempts.
 //!
-//! *Proof.* Only these make it so that the message at `head` is committed. Its commit: that is an *a*, and by the claim above
-//! its waker is on the way, then whom it wakes. A take that moves `head` there, from another committed message: somebody was
-//! on the way already and still is, unless it was that one who took; then it does *f*, and is a waker (the take is its *a*; if
-//! it does not see yet that the next message is committed, that commit's waker is on the way). A recovery that makes a
-//! tombstone: it epoch for all. And whoever was woken ends its attempts without taking only if it has seen that the message at
+//! *Proof.* Only the following make the message at `head` a committed one.
+//!
+//! - Its commit. That is an *a*, and by the claim above its waker is on the way, then the
+//!   consumer that it wakes.
+//! - A take that moves `head` there, from another committed message. Then a participant was on the
+//!   way already and still is, unless it was the one that took. In that case it does *f*, and is a
+//!   waker (the take is its *a*; if it does not see yet that the next message is committed, that
+//!   commit's waker is on the way).
+//! - A recovery that makes a tombstone. It notifies all.
+//!
+//! And a consumer that was woken ends its attempts without taking only if it has seen that the message at
 //! `head` was not committed. ∎
 //!
 //! ## Wakers fence while sleeps follow one another
 //!
-//! A `membarrier` takes microseconds, and interrupts whoever runs: where each message meets a sleeper, that is most of what a
-//! message takes. So arming (2) also sets FENCING, by which wakers fence between *a* and *b* and read `waiting` again; and
-//! whoever has then made its barrier (3) says so by BARRIER_DONE, by a CAS from what it armed. A sleeper that finds BARRIER_DONE when it arms
-//! only fences instead of 3. A waker that has fenced in vain for a while takes both away.
+//! A `membarrier` takes microseconds, and interrupts the threads that run: where each message meets
+//! a sleeper, it is most of what a message costs. So arming (2) also sets FENCING. While FENCING is
+//! set, wakers fence between *a* and *b* and read `waiters` again. A sleeper that has then made its
+//! barrier (3) sets BARRIER_DONE, by a CAS from what it armed. A sleeper that finds BARRIER_DONE
+//! when it arms only fences instead of 3. A waker whose fences have met no sleeper for a while
+//! removes both flags.
 //!
 //! *Claim.* A sleeper `S` that armed in a state with BARRIER_DONE, and then fenced, loses no wake either.
 //!
-//! *Proof.* BARRIER_DONE was set by a CAS from what its setter had armed, FENCING with it. FENCING comes only with an arrival, which is
-//! counted, and BARRIER_DONE goes only together with FENCING: so from before the setter's barrier until `S` armed, `waiting` had
-//! FENCING. Take a waker, and its first load of `waiting` behind *a*.
+//! *Proof.* BARRIER_DONE was set by a CAS from what its setter had armed, FENCING with it. FENCING
+//! is set only with an arrival, which is counted, and BARRIER_DONE is removed only together with
+//! FENCING: so from before the setter's barrier until `S` armed, `waiters` had FENCING. Take a
+//! waker, and its first load of `waiters` after *a*.
 //!
-//! - It came before the setter's barrier in the waker's thread. So did *a*, which the setter saw from then on, and so does
-//!   `S`, whose arming has acquired BARRIER_DONE.
-//! - It came behind that barrier, and sees FENCING. Then the waker fences. If that is before the fence of `S`, the look of `S`
-//!   sees *a*. If not, what the waker loads behind its fence is what `S` armed, or a later state, as above.
-//! - It came behind that barrier, and does not see FENCING: that is a later state than what `S` armed. Either ARMED is in it, or
-//!   was taken away by *e* from a state that counted `S`, as above: FENCING is not taken away while somebody may sleep.
-//! - No barrier reached it. Either its process is out of reach: then it sees NEED_FENCE, which that process has set itself, and
-//!   fences, as in the second case. Or its process registered too late for the setter's barrier, whose call began when FENCING
-//!   was set: then what it loads behind its registration is no older than that.  ∎
+//! - The load came before the setter's barrier in the waker's thread. So did *a*, which the setter saw from
+//!   then on, and so does `S`, whose arming has acquired BARRIER_DONE.
+//! - The load came after that barrier, and sees FENCING. Then the waker fences. If that is before
+//!   the fence of `S`, the last attempt of `S` sees *a*. If not, what the waker loads after its
+//!   fence is what `S` armed, or a later state, as above.
+//! - The load came after that barrier, and does not see FENCING: that is a later state than what `S` armed.
+//!   Either ARMED is in it, or ARMED was removed by *e* from a state that counted `S`, as above: FENCING is
+//!   not removed while a participant may sleep.
+//! - The barrier did not reach the waker. Either its process is out of reach: then it sees
+//!   NEED_FENCE, which that process has set itself, and fences, as in the second case. Or its
+//!   process registered too late for the setter's barrier, whose call began when FENCING was set:
+//!   then what it loads after its registration is no older than that.  ∎
 //!
-//! What comes again (REDELIVER) is announced to all sleepers, so it does not matter which of them was woken for what. Nobody
-//! sleeps at *messages* who would not take one, but for `wait_for_producer`: and that one does not sleep while there is a
-//! producer, which epoch for all when it comes, before its first message.
+//! Redeliveries (REDELIVER) are announced to all sleepers, so it does not matter which of them was woken for
+//! what. All that sleep on *messages* would take one, but for `wait_for_producer`: it does not sleep while
+//! there is a producer, and a producer notifies all when it attaches, before its first message.
 //!
-//! The sleep also ends by a ring for all: at a close, after CLOSED is set, and by a [`Canceller`], after its flag. Whoever has
-//! read the eventcount (1) before that does not sleep, and whoever reads it behind sees CLOSED or the flag: the ring releases, 1
-//! acquires. So that needs neither ARMED nor barrier.
+//! Two notifications of all also end sleeps: a close notifies all after it has set CLOSED, and a
+//! [`Canceller`] after it has set its flag. A sleeper that read the epoch (1) before that does not
+//! sleep, and one that reads it afterwards sees CLOSED or the flag: the increment releases, 1
+//! acquires. So this needs neither ARMED nor a barrier.
 //!
-//! ## What is no change
+//! ## What is not announced
 //!
-//! SPSC: a consumer that gives back room while there is more to be read epoch for a sixteenth of the ring, not for each frame.
-//! A producer that wants less has to wait until the consumer reads on or finds nothing; one whose consumer does neither,
-//! holding or not, goes on when its timeout ends.
+//! SPSC: a consumer that releases room while there is more to be read notifies once for each
+//! sixteenth of the ring, not for each frame. A producer that needs less room than that has to wait
+//! until the consumer reads on or finds nothing. If the consumer does neither, holding frames or
+//! not, the producer continues when its sleep timeout ends.
 //!
 //! ## What a death costs
 //!
-//! A waker may be killed between *a* and *d*, and a sleeper between being woken and its look, or be stopped there: what would
-//! have happened then happens when another's timeout ends. No sleep is longer than its timeout (see [`crate::wait`]). That is also
-//! the price of 2^32 epoch between 1 and 5 of somebody who is paused there.
+//! A waker may be killed or stopped between *a* and *d*, and a sleeper between being woken and its attempt.
+//! What would have happened then happens when another participant's sleep timeout ends: no sleep is longer
+//! than its timeout (see [`crate::wait`]). That is also the price of 2^32 notifications between 1 and 5 of a
+//! sleeper that is paused there.
 //!
-//! `NEED_FENCE` is set for good by whoever cannot use membarrier, before its first change to the queue; then wakers fence
-//! between *a* and *b*. What they do while it is being set may cost a sleeper one timeout.
+//! A participant that cannot use membarrier sets `NEED_FENCE`, for good, before its first change to
+//! the queue; from then on wakers fence between *a* and *b*. What wakers do while it is being set
+//! may cost a sleeper one timeout.
 //!
-//! All this is checked in models: `model/`, `waiting` and `room`, with the mistakes that are easily made here; and this code
-//! under loom.
+//! All this is checked by models: `waiting` and `room` in `model/`, with the mistakes that are easily made
+//! here; and loom checks this code.
 
 pub(crate) mod barrier;
 mod cancel;
@@ -132,9 +154,9 @@ use crate::layout::EventWords;
 use crate::shared_ref::Ref;
 use crate::sync::{Ordering, PrivateWord, fence};
 
-/// Somebody may sleep.
+/// A participant may sleep.
 const ARMED: u64 = 1;
-/// Wakers must fence: somebody takes part who cannot make them.
+/// Wakers must fence: a participant is attached that cannot make them fence.
 const NEED_FENCE: u64 = 2;
 /// The queue is closed, or about to be.
 const CLOSED: u64 = 4;
@@ -143,51 +165,55 @@ const CLOSED: u64 = 4;
 pub(crate) const fn says_closed(waiting: u64) -> bool {
     waiting & CLOSED != 0
 }
-/// Wakers fence, until one of them has done so in vain for long enough.
+/// Wakers fence, until the fences of one of them have met no sleeper for long enough.
 const FENCING: u64 = 8;
-/// There was a heavy barrier since FENCING was set: a fence is enough for whoever arms now.
+/// There was a heavy barrier since FENCING was set: a fence is enough for a participant that arms
+/// now.
 const BARRIER_DONE: u64 = 16;
-/// Above the flags: how often somebody has armed.
+/// Above the flags: the number of times that a participant has armed.
 const ARRIVAL: u64 = 1 << 8;
 
-/// So many fences that met nobody, one after the other, and a waker fences no more: sleeps have become rare.
+/// After this many fences in a row that met no sleeper, a waker stops fencing: sleeps have become
+/// rare.
 const MAX_IDLE_FENCES: u64 = if cfg!(loom) { 2 } else { 32 };
 
 /// Retry limit, so that corrupt words cannot cause a livelock.
 const RETRY_LIMIT: u32 = 1 << 16;
 
-/// Where processes sleep, and are woken.
+/// The primitive on which participants sleep and are woken.
 pub(crate) struct EventCount {
     words: Ref<EventWords>,
-    /// Fences of this handle that met nobody, since one did. Whoever uses it at the same time may miscount: it is about time
-    /// only.
+    /// Fences of this handle since one last met a sleeper. Threads that use the handle at the same
+    /// time may miscount: the count affects only time.
     idle_fences: PrivateWord,
 }
 
-/// Each handle counts for itself.
+/// Each handle counts its own idle fences.
 impl Clone for EventCount {
     fn clone(&self) -> Self {
         Self::new(self.words.clone())
     }
 }
 
-/// What the eventcount was before a last look.
+/// The value of the eventcount before a last attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key(u32);
 
-/// What can be slept on: one eventcount, or several.
+/// What a participant can sleep on: one eventcount, or several.
 pub(crate) trait Waitable {
-    /// What was before a last look.
+    /// The value before a last attempt.
     type Key;
 
-    /// Announces a sleeper. Look once more after this, then [`sleep`](Self::sleep).
+    /// Registers a sleeper. The caller attempts once more after this, then calls
+    /// [`sleep`](Self::sleep).
     fn arm(&self) -> Self::Key;
 
-    /// Sleeps until it epoch, unless it has since the key was given, but no longer than `timeout`.
+    /// Sleeps until a notification, unless there was one since the key was read, but no longer than
+    /// `timeout`.
     fn sleep(&self, key: Self::Key, timeout: Duration) -> Woken;
 }
 
-/// The words of a eventcount when somebody armed it.
+/// The words of an eventcount when it was armed.
 #[cfg(all(feature = "async", not(loom)))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Armed {
@@ -200,7 +226,8 @@ impl EventCount {
         Self { words, idle_fences: PrivateWord::new(0) }
     }
 
-    /// Somebody takes part whom others' heavy barriers do not reach, or whose own do not work.
+    /// Announces a participant that the heavy barriers of others do not reach, or whose own do not
+    /// work.
     pub(crate) fn need_fence(&self) {
         self.words.waiters.fetch_or(NEED_FENCE, Ordering::AcqRel);
     }
@@ -209,7 +236,8 @@ impl EventCount {
     #[inline(always)]
     pub(crate) fn notify(&self, count: u32) {
         if cfg!(ringway_spinning) {
-            // For `scripts/cost-of.sh` only, where nobody sleeps either (`crate::wait`): what the rest costs.
+            // For `scripts/cost-of.sh` only, where no participant sleeps either (`crate::wait`):
+            // measures the cost of all else.
             return;
         }
         let seen = barrier::light(&self.words.waiters).load(Ordering::Relaxed);
@@ -218,7 +246,7 @@ impl EventCount {
         }
     }
 
-    /// Wakes everybody, after a change.
+    /// Wakes all sleepers, after a change.
     #[inline(always)]
     pub(crate) fn notify_all(&self) {
         self.notify(u32::MAX);
@@ -227,7 +255,7 @@ impl EventCount {
     #[cold]
     #[inline(never)]
     fn notify_slowly(&self, count: u32) {
-        // SYNC fencing: between the change and the look at who sleeps.
+        // SYNC fencing: between the change and the second load of the waiters.
         fence(Ordering::SeqCst);
         let seen = self.words.waiters.load(Ordering::Relaxed);
         if seen & ARMED == 0 {
@@ -235,13 +263,14 @@ impl EventCount {
         }
         self.idle_fences.store(0, Ordering::Relaxed);
         if count > 0 && self.bump(count) < count {
-            // Nobody is left, unless somebody has armed since.
+            // No sleeper is left, unless one has armed since.
             let _ =
                 self.words.waiters.compare_exchange(seen, seen & !ARMED, Ordering::AcqRel, Ordering::Relaxed);
         }
     }
 
-    /// Nobody sleeps. If that has been so for a while, nobody need fence for those who may.
+    /// No participant sleeps. If that has been so for a while, wakers stop fencing for possible
+    /// sleepers.
     fn fenced_without_waiter(&self, seen: u64) {
         let idle_fences = self.idle_fences.load(Ordering::Relaxed) + 1;
         self.idle_fences.store(idle_fences % MAX_IDLE_FENCES, Ordering::Relaxed);
@@ -251,7 +280,8 @@ impl EventCount {
         }
     }
 
-    /// Something was found beside a sleep: whoever was not woken, because that one was, may have to be now.
+    /// A message was found before or after a sleep: a sleeper that was not woken, because the
+    /// caller was, may have to be woken now.
     #[cold]
     pub(crate) fn pass_on(&self, has_more: impl FnOnce() -> bool) {
         if self.is_closed() {
@@ -261,19 +291,19 @@ impl EventCount {
         }
     }
 
-    /// Whoever sleeps here wakes up, armed or not.
+    /// Wakes all that sleep here, armed or not.
     #[cold]
     pub(crate) fn force_notify_all(&self) {
         self.bump(u32::MAX);
     }
 
     fn bump(&self, count: u32) -> u32 {
-        // AcqRel: whoever sees the new value also sees that `waiting` was read before.
+        // AcqRel: a sleeper that sees the new value also sees that `waiters` was read before.
         self.words.epoch.fetch_add(1, Ordering::AcqRel);
         futex::wake(&self.words.epoch, count)
     }
 
-    /// How often it was notified.
+    /// The number of notifications.
     #[cfg(all(test, not(loom)))]
     pub(crate) fn epoch(&self) -> u32 {
         self.words.epoch.load(Ordering::Acquire)
@@ -291,17 +321,19 @@ impl EventCount {
             tries += 1;
             match exchanged {
                 Ok(_) => return (key, armed),
-                // Whoever writes nonsense there all the time costs this sleeper its timeout, but does not keep it for ever.
+                // A process that keeps writing invalid values there costs this sleeper its timeout,
+                // but does not keep it forever.
                 Err(other) if tries == RETRY_LIMIT => return (key, other & !(FENCING | BARRIER_DONE)),
                 Err(other) => seen = other,
             }
         }
     }
 
-    /// The second half, for what was announced: whoever changes something from now on sees that.
+    /// The second half, for what was announced: a participant that changes something from now on
+    /// sees the announcement.
     fn barrier_after_register(announced: &[(&Self, u64)]) {
         if announced.iter().all(|(_, armed)| armed & BARRIER_DONE != 0) {
-            // SYNC fencing: between arming and the last look.
+            // SYNC fencing: between arming and the last attempt.
             fence(Ordering::SeqCst);
         } else if barrier::heavy() {
             announced.iter().for_each(|(event, armed)| event.set_barrier_done(*armed));
@@ -311,12 +343,12 @@ impl EventCount {
         }
     }
 
-    /// There was a heavy barrier since that was armed.
+    /// Records that there was a heavy barrier since `armed` was stored.
     fn set_barrier_done(&self, armed: u64) {
         if armed & FENCING == 0 {
             return;
         }
-        // AcqRel: whoever arms in this state has also acquired what the barrier has shown.
+        // AcqRel: a sleeper that arms in this state has also acquired what the barrier has shown.
         let _ = self.words.waiters.compare_exchange(
             armed,
             armed | BARRIER_DONE,
@@ -325,24 +357,24 @@ impl EventCount {
         );
     }
 
-    /// What the eventcount is now.
+    /// The present value of the eventcount.
     pub(crate) fn key(&self) -> Key {
         Key(self.words.epoch.load(Ordering::Acquire))
     }
 
-    /// Says that the queue is closed.
+    /// Marks the queue as closed.
     pub(crate) fn close(&self) {
         self.words.waiters.fetch_or(CLOSED, Ordering::AcqRel);
     }
 
-    /// Whether somebody has said so.
+    /// Whether the queue is marked as closed.
     #[inline(always)]
     pub(crate) fn is_closed(&self) -> bool {
         says_closed(self.words.waiters.load(Ordering::Relaxed))
     }
 }
 
-/// A eventcount that only this process knows.
+/// An eventcount that only this process knows.
 impl Default for EventCount {
     fn default() -> Self {
         Self::new(Ref::on_heap(Arc::default()))
@@ -363,11 +395,12 @@ impl Waitable for EventCount {
     }
 }
 
-/// For whoever sleeps for others.
+/// For the reactor, which sleeps for tasks.
 #[cfg(all(feature = "async", not(loom)))]
 impl EventCount {
-    /// As [`arm`](Waitable::arm), unless `last`, of the same eventcount, still holds: nobody has notified and nobody has armed since, so
-    /// whoever changes something now still finds what was armed then.
+    /// Arms as [`arm`](Waitable::arm) does, unless `last`, of the same eventcount, still holds: no
+    /// participant has notified or armed since, so one that changes something now still finds what
+    /// was armed then.
     pub(crate) fn rearm(&self, last: Option<Armed>) -> Armed {
         if let Some(last) = last
             && self.key() == last.key
@@ -380,12 +413,12 @@ impl EventCount {
         Armed { key, waiting }
     }
 
-    /// To be slept on until it is something else than then.
+    /// The word to sleep on until it differs from `key`.
     pub(crate) fn watched(&self, key: Key) -> Watched<'_> {
         Watched { word: &self.words.epoch, expected: key.0 }
     }
 
-    /// Where it is: two eventcounts at one address are one.
+    /// The address of the eventcount: two eventcounts at one address are one.
     pub(crate) fn address(&self) -> usize {
         self.words.epoch.as_ptr() as usize
     }

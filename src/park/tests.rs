@@ -10,7 +10,7 @@ fn flags(event: &EventCount) -> u64 {
     event.words.waiters.load(Ordering::Relaxed) % ARRIVAL
 }
 
-/// What the others tell, if the kernel has membarrier.
+/// The flags after arming, if the kernel has membarrier.
 const AFTER_ARMING: u64 = ARMED | FENCING | BARRIER_DONE;
 
 #[test]
@@ -19,7 +19,7 @@ fn arming_after_a_barrier_needs_only_a_fence_until_wakers_stop_fencing() {
     let event = event();
     event.arm();
     assert_eq!(flags(&event), AFTER_ARMING);
-    // Nobody sleeps: the ring wakes none and takes ARMED away, then fences are in vain.
+    // No thread sleeps: the notification wakes none and removes ARMED, then fences meet no sleeper.
     let other = event.clone();
     other.notify(1);
     assert_eq!((flags(&event), other.epoch()), (FENCING | BARRIER_DONE, 1));
@@ -45,7 +45,7 @@ fn a_barrier_covers_only_what_was_armed_before_it() {
     assert_eq!(flags(&event), AFTER_ARMING);
 }
 
-/// A task that waits again goes on with what it has armed, and with nothing else.
+/// A task that waits again reuses what it has armed, and nothing else.
 #[cfg(feature = "async")]
 #[test]
 fn rearming_is_free_until_a_notification_or_another_arming() {

@@ -1,13 +1,15 @@
-//! How a consumer spins: at once, or after staying away for a while.
+//! How a consumer spins: immediately, or after a backoff.
 //!
-//! Dense traffic and ping-pong want opposite things. When messages keep coming, a consumer that attempts again at once
-//! takes the cache line away from the producer for every single message; one that stays away for a microsecond or two
-//! finds many and drains them at full speed. When one message is in flight, looking at once is all that counts.
+//! Dense traffic and ping-pong want opposite things. When messages keep coming, a consumer that
+//! polls again immediately takes the cache line away from the producer for every single message;
+//! one that backs off for a microsecond or two finds many and drains them at full speed. When one
+//! message is in flight, only an immediate poll counts.
 //!
-//! [`AdaptiveBackoff`] finds out by trying: it stays away once, and if several messages came meanwhile, it goes on doing so
-//! until that is no longer so. It tries early when waits are suspiciously short, and now and then in any case, because
-//! how long a line takes from core to core differs by an order of magnitude between machines; each try in vain makes
-//! the next one rarer, so that in ping-pong hardly any message meets one.
+//! [`AdaptiveBackoff`] finds out by probing: it backs off once, and if several messages came
+//! meanwhile, it goes on doing so until that is no longer so. It probes early when waits are
+//! suspiciously short, and now and then in any case, because the time that a line takes from core
+//! to core differs by an order of magnitude between machines. Each futile probe makes the next one
+//! rarer, so that in ping-pong hardly any message meets one.
 
 use std::cell::Cell;
 
@@ -15,35 +17,35 @@ use super::{Ended, Parking, Until, next_attempt, spin, wait};
 
 /// A wait of at most this many attempts is shorter than a round trip between two close cores.
 const SHORT_WAIT: u64 = 3;
-/// So many short waits in a row, and staying away is tried.
+/// After this many short waits in a row, backoff is probed.
 const PROBE_AFTER_SHORT_WAITS: u32 = 16;
-/// Waits, short or not, between two tries: at first ...
+/// Waits, short or not, between two probes: at first ...
 const PROBE_AFTER: u32 = 128;
-/// ... and at most, after tries in vain.
+/// ... and at most, after futile probes.
 const MAX_PROBE_AFTER: u32 = 1 << 14;
-/// Staying away pays if at least so many messages came meanwhile.
+/// Backoff pays if at least this many messages came meanwhile.
 const DENSE_BURST: u64 = 4;
-/// How long to stay away, in spin hints.
+/// The length of a backoff, in spin hints.
 const BACKOFF_SPINS: u32 = 160;
-/// If so many messages came, producers hardly ever stop. A consumer close behind them reads lines that are still in their nearest
-/// cache, which can make them half as fast ...
+/// If this many messages came, producers hardly ever stop. A consumer that follows them closely
+/// reads lines that are still in their nearest cache, which can make them half as fast ...
 const FLOOD: u64 = 64;
-/// ... so that it stays away for longer: some ten microseconds at most.
+/// ... so that it backs off for longer: some ten microseconds at most.
 const FLOOD_BACKOFF_SPINS: u32 = 4 * BACKOFF_SPINS;
 
-/// How a consumer waits; it learns from the waits before.
+/// How a consumer waits; it learns from earlier waits.
 pub(crate) struct AdaptiveBackoff {
-    /// Whether the consumer stays away before it attempts.
+    /// Whether the consumer backs off before it attempts.
     dense: Cell<bool>,
     /// Short waits in a row.
     short_waits: Cell<u32>,
-    /// Waits until staying away is tried ...
+    /// Waits until the next probe ...
     probe_in: Cell<u32>,
-    /// ... and what that begins with after the next try in vain.
+    /// ... and the initial value of that count after the next futile probe.
     probe_after: Cell<u32>,
-    /// Where the last wait ended ...
+    /// The position at which the last wait ended ...
     found_at: Cell<u64>,
-    /// ... and the positions that the message found there took.
+    /// ... and the number of positions that the message found there occupied.
     found_size: Cell<u64>,
 }
 
@@ -61,8 +63,9 @@ impl Default for AdaptiveBackoff {
 }
 
 impl AdaptiveBackoff {
-    /// Waits for a message. `position` is how far the consumer has come; `look` is told how many attempts came before, and
-    /// returns what it found and how many positions that takes. The caller has looked once already.
+    /// Waits for a message. `position` is how far the consumer has come; `attempt` is passed the
+    /// number of earlier attempts, and returns what it found and the number of positions that it
+    /// occupies. The caller has made one attempt already.
     #[cold]
     pub(crate) fn wait<R>(
         &self,
@@ -89,21 +92,21 @@ impl AdaptiveBackoff {
         Ok(found)
     }
 
-    /// How long to stay away.
+    /// The length of the next backoff, in spin hints.
     fn backoff_spins(&self, position: u64) -> u32 {
         if self.burst(position) >= FLOOD { FLOOD_BACKOFF_SPINS } else { BACKOFF_SPINS }
     }
 
-    /// Messages since the last wait, about.
+    /// The approximate number of messages since the last wait.
     fn burst(&self, position: u64) -> u64 {
         position.saturating_sub(self.found_at.get()) / self.found_size.get().max(1)
     }
 
-    /// Whether to stay away before the next look.
+    /// Decides whether to back off before the next attempt.
     fn decide(&self, position: u64) {
         if self.dense.get() {
             if self.burst(position) >= DENSE_BURST {
-                // It pays. Should it stop to, the next try comes soon.
+                // It pays. If it stops paying, the next probe comes soon.
                 self.probe_after.set(PROBE_AFTER);
             } else {
                 self.dense.set(false);
@@ -127,7 +130,8 @@ mod tests {
     use crate::shared_ref::Ref;
     use crate::wait::{WaitConfig, WaitStrategy};
 
-    /// A consumer whose waits are given: how many messages come while it stays away or drains, how many attempts it takes.
+    /// A consumer whose waits are given: the number of messages that come while it backs off or
+    /// drains, and the number of attempts that it makes.
     struct Consumer {
         backoff: AdaptiveBackoff,
         position: u64,
@@ -138,7 +142,7 @@ mod tests {
             Self { backoff: AdaptiveBackoff::default(), position: 0 }
         }
 
-        /// Waits once; returns whether it stayed away before.
+        /// Waits once; returns whether it backed off before.
         fn wait(&mut self, burst: impl Fn(bool) -> u64, attempts: u32) -> bool {
             let mut left = attempts;
             let (event, wait_config) =

@@ -1,4 +1,4 @@
-//! What a handle wishes of its waits.
+//! The configuration of a handle's waits.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -8,35 +8,36 @@ use super::{Ended, Until};
 use crate::park::{Cancelled, Canceller, EventCount};
 use crate::sync::Ordering;
 
-/// How a handle waits.
+/// How a handle waits for a message or for room.
 ///
 /// | | latency of the wake | costs |
 /// |---|---|---|
 /// | `Spin` | that of a cache line, some 100 ns | a whole core |
 /// | `SpinThenPark` | as `Spin` while messages are less than some 100 µs apart, else as `Park` | up to 200 µs of a core for each wait |
-/// | `Park` | that of a system call and a scheduler, 5 to 100 µs | two system calls a wait, and one for whoever wakes it |
+/// | `Park` | that of a system call and a scheduler, 5 to 100 µs | two system calls a wait, and one for the participant that wakes it |
 ///
-/// While nobody sleeps, nobody makes a system call for a message, however others wait.
+/// While no participant sleeps, no participant makes a system call for a message, whatever the
+/// strategies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitStrategy {
-    /// Looks again and again, and yields the processor to others now and then.
+    /// Polls continuously, and yields the processor to other threads now and then.
     Spin,
-    /// Looks for about as long as a sleep would cost (it learns how much that is), then sleeps.
+    /// Polls for about as long as a sleep would cost (it learns how much that is), then sleeps.
     #[default]
     SpinThenPark,
-    /// Sleeps at once.
+    /// Sleeps immediately.
     Park,
 }
 
-/// About what it costs to be put to sleep and woken, at first ...
+/// How long a wait polls before it sleeps, about the cost of a sleep and a wake: at first ...
 const SPIN_FOR: Duration = Duration::from_micros(50);
-/// ... at least, where messages come seldom ...
+/// ... at least, where messages are rare ...
 const MIN_SPIN: Duration = Duration::from_micros(10);
-/// ... and at most, where looking a little longer would have spared the sleep.
+/// ... and at most, where polling a little longer would have avoided the sleep.
 const MAX_SPIN: Duration = Duration::from_micros(200);
 
-/// A handle's wishes.
+/// A handle's settings, and what it has learnt.
 pub(crate) struct WaitConfig {
     wait: Cell<WaitStrategy>,
     spin_for: Cell<Duration>,
@@ -74,7 +75,7 @@ impl WaitConfig {
         self.interruptible.get()
     }
 
-    /// For whoever sleeps at `eventcount` with these wishes.
+    /// A canceller for a handle that sleeps on `event` with these settings.
     pub(crate) fn canceller(&self, event: &EventCount) -> Canceller {
         Canceller::new(Arc::clone(&self.cancelled), event.clone())
     }
@@ -83,13 +84,14 @@ impl WaitConfig {
         cfg!(ringway_spinning) || self.wait.get() != WaitStrategy::Park
     }
 
-    /// How long to look before sleeping; none: for ever.
+    /// How long to poll before a sleep; `None`: forever.
     pub(super) fn spin_for(&self) -> Option<Duration> {
         let parks = !cfg!(ringway_spinning) && self.wait.get() == WaitStrategy::SpinThenPark;
         parks.then(|| self.spin_for.get())
     }
 
-    /// Whether the last look found what is waited for about to come, held up by somebody who may be dying.
+    /// Records whether the last attempt found that a participant that may be dying blocks what is
+    /// waited for.
     pub(crate) fn set_blocked(&self, blocked: bool) {
         self.blocked.set(blocked);
     }
@@ -98,7 +100,8 @@ impl WaitConfig {
         self.blocked.get()
     }
 
-    /// How long the next sleep may be at most, whatever the caller allows: the last look before it has said so.
+    /// Limits the next sleep, whatever the caller allows. The last attempt before the sleep calls
+    /// this.
     pub(crate) fn set_watch(&self, most: Duration) {
         self.watch.set(most);
     }
@@ -111,17 +114,17 @@ impl WaitConfig {
         self.has_slept.set(true);
     }
 
-    /// Whether the handle has slept since this was asked last.
+    /// Whether the handle has slept since the last call of this.
     pub(crate) fn take_sleep(&self) -> bool {
         self.has_slept.take()
     }
 
-    /// Whether it is to be told of sleeps. If not: whoever is woken is in a hurry.
+    /// Whether `learn` is to be called after sleeps. If not, a woken handle loses no time with it.
     pub(super) fn learns(&self) -> bool {
         self.wait.get() != WaitStrategy::Park
     }
 
-    /// A sleep that began then has ended.
+    /// Learns from a sleep that began at `began` and has ended.
     pub(super) fn learn(&self, began: Instant) {
         let (slept, spin_for) = (began.elapsed(), self.spin_for.get());
         if slept < MAX_SPIN {
@@ -131,7 +134,7 @@ impl WaitConfig {
         }
     }
 
-    /// Whether to give up.
+    /// Why the wait has to end now, if it has to.
     pub(super) fn has_ended(&self, until: Until) -> Option<Ended> {
         if self.cancelled.load(Ordering::SeqCst) != 0 {
             return Some(Ended::Cancelled);
@@ -140,10 +143,10 @@ impl WaitConfig {
     }
 }
 
-/// Where and how a handle sleeps.
+/// The eventcount on which a handle sleeps, and its settings.
 pub(crate) struct Parking<'a, B = EventCount> {
     pub(crate) event: &'a B,
     pub(crate) wait_config: &'a WaitConfig,
-    /// The longest sleep without another look.
+    /// The longest sleep without another attempt.
     pub(crate) max_sleep: Duration,
 }

@@ -1,4 +1,5 @@
-//! Waiting: by looking again for a while, then asleep. Knows nothing of epoch: the caller says how to look.
+//! Waiting: repeated attempts for a while, then sleep. Knows nothing of queues: the caller supplies
+//! the attempt.
 
 mod backoff;
 mod config;
@@ -11,43 +12,45 @@ use std::time::{Duration, Instant};
 
 use crate::park::{Waitable, Woken};
 
-/// Spin hints before the processor is offered to others for the first time, some microseconds ...
+/// Spin hints before the first yield, some microseconds ...
 const SPINS_BEFORE_YIELD: u64 = 512;
-/// ... and at most between two yields that nobody takes.
+/// ... and the maximum of attempts between two yields that had no effect.
 const MAX_ATTEMPTS_BETWEEN_YIELDS: u64 = 20_000;
-/// An offer that took longer than this was taken: somebody else has run.
+/// A yield that took longer than this had an effect: another thread has run.
 const EFFECTIVE_YIELD: Duration = Duration::from_micros(2);
-/// So many yields may be taken before whoever waits sleeps. While others run, there is nothing to be won by sleeping; but
-/// they may have nothing to do with this queue.
+/// After this many effective yields the waiter sleeps. While others run, sleeping gains nothing;
+/// but they may have nothing to do with this queue.
 const MAX_EFFECTIVE_YIELDS: u32 = 64;
-/// The clock is read once in so many attempts; when the processor is offered to others, each time.
+/// The clock is read once in this number of attempts, and before each yield.
 const ATTEMPTS_PER_CLOCK_READ: u64 = 64;
-/// The first sleep of a sleep; each one after is twice as long, up to what the waiter allows. Short ones first: somebody may
-/// have died who should have rung. But no shorter than the kernel's tick: a timer that is to go off before it has to be set
-/// in hardware, and taken back when the sleeper is woken, which makes a wake twice as long or more.
+/// The timeout of the first sleep; it doubles with each further sleep, up to what the waiter
+/// allows. Short ones come first because the participant that should have notified may have died.
+/// But none is shorter than the kernel's tick: an earlier timer has to be set in hardware, and
+/// cancelled when the sleeper is woken, which makes a wake take twice as long or more.
 const FIRST_SLEEP: Duration = Duration::from_millis(10);
-/// The first and the longest sleep while what is waited for is held up by somebody who may be dying: nobody epoch for a
-/// death.
+/// The first and the longest sleep while a participant that may be dying blocks what is waited for:
+/// a death notifies no sleeper.
 const FIRST_BLOCKED_SLEEP: Duration = Duration::from_micros(50);
 const MAX_BLOCKED_SLEEP: Duration = Duration::from_millis(1);
 
-/// What `look` is told before a sleep, instead of the number of attempts before: to look as closely as it can, at the queue.
+/// Passed to the attempt before a sleep, instead of the number of earlier attempts: requests the
+/// most exact attempt at the queue.
 pub(crate) const BEFORE_PARK: u64 = u64::MAX - 1;
-/// And to look around as well: somebody may have died. Not before the first sleep of a call: where each message is slept for, to
-/// ask for the time would take as long as all else.
+/// Requests a dead-peer scan as well: a participant may have died. Not used before the first sleep
+/// of a call: where each message is slept for, reading the time would take as long as all else.
 pub(crate) const WITH_DEAD_PEER_SCAN: u64 = u64::MAX;
 
-/// Whether a look is one of those before and after sleeps.
+/// Whether an attempt is one of those before and after sleeps.
 pub(crate) fn is_before_park(attempts: u64) -> bool {
     attempts >= BEFORE_PARK
 }
 
-/// Whether a look is one of those, one `one_in`, that are closer than the others.
+/// Whether an attempt is exact: one in `one_in` is, and each before or after a sleep.
 pub(crate) fn is_exact(attempts: u64, one_in: u64) -> bool {
     is_before_park(attempts) || attempts.is_multiple_of(one_in)
 }
 
-/// As many attempts and one more, which the caller has taken before.
+/// The number of attempts, including one that the caller made before.
 pub(crate) fn next_attempt(attempts: u64) -> u64 {
     if is_before_park(attempts) { attempts } else { attempts + 1 }
 }
@@ -56,18 +59,18 @@ pub(crate) fn next_attempt(attempts: u64) -> u64 {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Until {
     Forever,
-    /// So long after the wait begins: nobody attempts at the clock who need not wait.
+    /// This long after the wait begins: a caller that need not wait does not read the clock.
     Within(Duration),
     Deadline(Instant),
 }
 
 impl Until {
-    /// The deadline `timeout` from now; one too far away to be represented counts as never.
+    /// The deadline `timeout` from now; one too far away to be represented never comes.
     pub(crate) fn after(timeout: Duration) -> Self {
         Instant::now().checked_add(timeout).map_or(Self::Forever, Self::Deadline)
     }
 
-    /// The wait begins now.
+    /// Fixes the deadline: the wait begins now.
     pub(crate) fn fixed(self) -> Self {
         match self {
             Self::Within(timeout) => Self::after(timeout),
@@ -75,12 +78,12 @@ impl Until {
         }
     }
 
-    /// Whether so much time is left.
+    /// Whether more than `time` is left.
     pub(crate) fn is_after(self, time: Duration) -> bool {
         self.left().is_some_and(|left| left > time)
     }
 
-    /// What is left of the time; none if it is up.
+    /// The time that is left; `None` if it is up.
     fn left(self) -> Option<Duration> {
         match self {
             Self::Forever | Self::Within(_) => Some(Duration::MAX),
@@ -96,13 +99,14 @@ impl Until {
 pub(crate) enum Ended {
     /// The time is up.
     Timeout,
-    /// A signal handler ran, and the waiter wants to know.
+    /// A signal handler ran, and the waiter is interruptible.
     Interrupted,
-    /// Somebody ended it.
+    /// A canceller ended it.
     Cancelled,
 }
 
-/// Looks until `look` finds something; `pause` spin hints between two attempts. How it waits, `parking` says.
+/// Attempts until `attempt` finds something, with `pause` spin hints between two attempts.
+/// `parking` says how to wait.
 pub(crate) fn wait<R>(
     until: Until,
     pause: u32,
@@ -118,7 +122,7 @@ pub(crate) fn wait<R>(
     park_until(until, parking, &mut attempt)
 }
 
-/// None if that was long enough.
+/// `None` if it has spun for long enough.
 fn spin_until<R>(
     until: Until,
     pause: u32,
@@ -150,7 +154,7 @@ fn spin_until<R>(
     }
 }
 
-/// Every sleep is a sleep: whoever should have rung may be dead.
+/// Every sleep has a timeout: the participant that should have notified may be dead.
 #[cold]
 fn park_until<R>(
     until: Until,
@@ -164,7 +168,7 @@ fn park_until<R>(
     let mut before_park = BEFORE_PARK;
     wait_config.set_blocked(false);
     loop {
-        // The first look spares whoever was woken the price of arming.
+        // The first attempt spares a woken waiter the price of arming.
         if let Some(found) = attempt(BEFORE_PARK) {
             began.inspect(|began| wait_config.learn(*began));
             return Ok(found);
@@ -174,7 +178,7 @@ fn park_until<R>(
             return Ok(found);
         }
         if let Some(ended) = wait_config.has_ended(until) {
-            // Whoever has not slept has not looked around.
+            // A waiter that has not slept has made no dead-peer scan.
             let found = if before_park == BEFORE_PARK { attempt(WITH_DEAD_PEER_SCAN) } else { None };
             return found.ok_or(ended);
         }
@@ -188,7 +192,8 @@ fn park_until<R>(
         match event.sleep(key, (*now).min(until.left().unwrap_or_default())) {
             Woken::Interrupted if wait_config.is_interruptible() => return Err(Ended::Interrupted),
             Woken::TimedOut => *now = (*now * 2).min(most),
-            // If the next look finds nothing all the same, somebody may be in the way who is about to die.
+            // If the next attempt finds nothing all the same, a participant that is about to die
+            // may block it.
             Woken::Notified => (sleep, blocked_sleep) = (FIRST_SLEEP.min(max_sleep), FIRST_BLOCKED_SLEEP),
             Woken::Interrupted => {}
         }
@@ -198,15 +203,16 @@ fn park_until<R>(
     }
 }
 
-/// When to offer the processor to others. Where there are more threads than processors, whoever is waited for may need
-/// it: that shows when an offer is taken, and then it is offered after each look. Else yields become rare.
+/// Decides when to yield. Where there are more threads than processors, the thread that is waited
+/// for may need the processor: an effective yield shows that, and then each attempt is followed by
+/// a yield. Else yields become rare.
 struct Yields {
-    /// Looks until the next one, from the beginning.
+    /// The number of attempts, counted from the first, at which the next yield is due.
     next: u64,
     gap: u64,
-    /// How many were taken ...
+    /// The number of effective yields ...
     taken: u32,
-    /// ... and for how long.
+    /// ... and the time that they took.
     away: Duration,
 }
 

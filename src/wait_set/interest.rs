@@ -1,4 +1,4 @@
-//! What a set waits for.
+//! The things that a set waits for.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use crate::park::EventCount;
 use crate::queue::{BytesConsumer, BytesProducer, Kind};
 use crate::typed::{Consumer, Message, Producer};
 
-/// One of the things that a [`WaitSet`](super::WaitSet) waits for: a message of a consumer, or room of a producer. Made for
-/// each wait; it costs nothing.
+/// One of the things that a [`WaitSet`](super::WaitSet) waits for: a message of a consumer, or room
+/// of a producer. Created for each wait; it costs nothing.
 pub struct Interest<'a>(For<'a>);
 
 enum For<'a> {
@@ -17,14 +17,14 @@ enum For<'a> {
 }
 
 impl<'a> Interest<'a> {
-    /// In messages: of a [`Consumer`] or [`BytesConsumer`], of any kind.
+    /// Creates an interest in messages of a [`Consumer`] or [`BytesConsumer`], of any kind.
     #[allow(private_bounds, reason = "sealed: how it attempts is no one else's business")]
     pub fn messages(consumer: &'a impl Messages) -> Self {
         Self(For::Messages(consumer))
     }
 
-    /// In room for a message of `len` bytes: of a [`Producer`] or [`BytesProducer`], of any kind. A length that the queue
-    /// never takes counts as ready.
+    /// Creates an interest in room for a message of `len` bytes, of a [`Producer`] or
+    /// [`BytesProducer`] of any kind. A length that the queue never takes counts as ready.
     #[allow(private_bounds, reason = "sealed: how it attempts is no one else's business")]
     pub fn room(producer: &'a mut impl Room, len: usize) -> Self {
         Self(For::Room(producer, len))
@@ -37,7 +37,7 @@ impl<'a> Interest<'a> {
         }
     }
 
-    /// Longest sleep without a look at who has died meanwhile: as for whoever waits for this alone.
+    /// The longest sleep without a check for dead peers: as for a handle that waits for this alone.
     pub(super) fn max_sleep(&self) -> Duration {
         match &self.0 {
             For::Messages(consumer) => consumer.watch_slice().min(Duration::from_millis(100)),
@@ -45,7 +45,7 @@ impl<'a> Interest<'a> {
         }
     }
 
-    /// Whether its next call says why nothing comes.
+    /// Whether the next call of the handle says why nothing comes.
     pub(super) fn has_cause(&self) -> bool {
         match &self.0 {
             For::Messages(consumer) => consumer.has_cause(),
@@ -53,7 +53,7 @@ impl<'a> Interest<'a> {
         }
     }
 
-    /// After so many attempts.
+    /// Whether it is ready; `attempts` have failed before.
     pub(super) fn is_ready(&mut self, attempts: u64) -> bool {
         match &mut self.0 {
             For::Messages(consumer) => consumer.is_ready(attempts),

@@ -1,4 +1,4 @@
-//! Waiting for several queues at once.
+//! Waiting for several queues together.
 
 mod interest;
 
@@ -11,7 +11,7 @@ pub use interest::Interest;
 use crate::park::{Canceller, EventCount, EventSet};
 use crate::wait::{self, Ended, Parking, Until, WaitConfig, WaitStrategy};
 
-/// Spin hints between two attempts at everything.
+/// Spin hints between two attempts at all queues.
 const PAUSE: u32 = 16;
 
 /// Waits until any of several queues has a message, or room.
@@ -45,37 +45,42 @@ const PAUSE: u32 = 16;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// What is ready is to be taken until there is nothing left, in one go or by waiting again: whoever is woken for a message and
-/// leaves it there may have been woken in somebody else's place, who is then told up to 100 ms late. Ready means *may be*: another consumer can be quicker, and a queue that is closed
-/// or corrupted is ready, for its next `try_*` says so. A consumer that
-/// [ends with its producers](crate::BytesConsumer::end_when_disconnected) is ready when they have gone.
+/// The caller has to take what is ready until there is nothing left, in one go or by waiting again:
+/// a caller that is woken for a message and leaves it may have been woken in the place of another
+/// participant, which then learns of the message up to 100 ms late. Ready means *may be*: another
+/// consumer can be quicker, and a queue that is closed or corrupted is ready, for its next `try_*`
+/// says so. A consumer that [ends with its producers](crate::BytesConsumer::end_when_disconnected)
+/// is ready when they have gone.
 ///
-/// Up to 127 queues are slept on at once with one system call (`futex_waitv`, Linux 5.16). More, and any number on older
-/// kernels, are slept on in turn, a millisecond each, so that a wake may come a millisecond late.
+/// One system call (`futex_waitv`, Linux 5.16) sleeps on up to 127 queues. More, and any number on
+/// older kernels, are slept on in turn, a millisecond each, so that a wake may come a millisecond
+/// late.
 #[derive(Default)]
 pub struct WaitSet {
     wait_config: WaitConfig,
-    /// The eventcounts of the interests, and behind them the set's own, which cancellers ring.
+    /// The eventcounts of the interests, and after them the set's own, which cancellers notify.
     events: Vec<EventCount>,
     own: EventCount,
     ready: Vec<usize>,
 }
 
 impl WaitSet {
-    /// A set that waits as [`WaitStrategy::default`] says.
+    /// Creates a set that waits as [`WaitStrategy::default`] says.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Waits until something is ready, as long as it takes. Returns the indices of all that are, in order.
+    /// Waits without a time limit until something is ready. Returns the indices of all interests
+    /// that are ready, in order.
     ///
     /// # Errors
-    /// [`WaitError::Cancelled`], `Interrupted` if that is asked for.
+    /// [`WaitError::Cancelled`]; [`WaitError::Interrupted`] if the set is
+    /// [interruptible](Self::set_interruptible).
     pub fn wait(&mut self, interests: &mut [Interest<'_>]) -> Result<&[usize], WaitError> {
         self.wait_until(interests, Until::Forever)
     }
 
-    /// The same, for at most `timeout`.
+    /// Waits like [`wait`](Self::wait), for at most `timeout`.
     ///
     /// # Errors
     /// As [`wait`](Self::wait), and `Timeout`.
@@ -87,7 +92,7 @@ impl WaitSet {
         self.wait_until(interests, Until::Within(timeout))
     }
 
-    /// The same, until `deadline`.
+    /// Waits like [`wait`](Self::wait), until `deadline`.
     ///
     /// # Errors
     /// As [`wait`](Self::wait), and `Timeout`.
@@ -99,18 +104,18 @@ impl WaitSet {
         self.wait_until(interests, Until::Deadline(deadline))
     }
 
-    /// How this set waits; what its handles are told is theirs.
+    /// Sets how this set waits. The strategies of its queues' handles do not matter.
     pub fn set_wait_strategy(&mut self, wait: WaitStrategy) {
         self.wait_config.set(wait);
     }
 
-    /// Whether a signal handler that runs while this set sleeps ends its call with [`WaitError::Interrupted`]; if not, which
-    /// is the default, the call goes on waiting.
+    /// Sets whether a signal handler that runs while this set sleeps ends its call with
+    /// [`WaitError::Interrupted`]. If not, which is the default, the call goes on waiting.
     pub fn set_interruptible(&mut self, interruptible: bool) {
         self.wait_config.set_interruptible(interruptible);
     }
 
-    /// Ends this set's waits from elsewhere.
+    /// Returns a canceller, which ends this set's waits from another thread or a signal handler.
     pub fn canceller(&self) -> Canceller {
         self.wait_config.canceller(&self.own)
     }
@@ -131,10 +136,10 @@ impl WaitSet {
             }
             (!ready.is_empty()).then_some(())
         });
-        // The mappings of queues that are not waited for any more need not be kept.
+        // Releases the mappings of queues that are no longer waited for.
         events.clear();
         if done == Err(Ended::Timeout) {
-            // What cannot see to the dead says so when it is called.
+            // A handle that cannot deal with dead peers says so when it is called.
             let with_cause = interests.iter().enumerate().filter(|(_, interest)| interest.has_cause());
             ready.extend(with_cause.map(|(index, _)| index));
         }

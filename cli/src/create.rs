@@ -23,8 +23,8 @@ pub(crate) struct Arguments {
     #[arg(long, short, value_enum, default_value_t = Kind::Spsc)]
     kind: Kind,
     /// Bytes of ring (MPMC: of each producer's lane), such as 64K or 1MiB [default: 1MiB, MPMC 512KiB]
-    #[arg(long, short, value_name = "BYTES", value_parser = parse_bytes)]
-    capacity: Option<usize>,
+    #[arg(long, short = 'c', value_name = "BYTES", value_parser = parse_bytes)]
+    ring_bytes: Option<usize>,
     /// Take only messages of exactly this many bytes, which is faster for small ones
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     fixed: Option<usize>,
@@ -66,7 +66,7 @@ enum Kind {
 impl Arguments {
     fn options(&self) -> Options {
         let mut options = Options::new().sharing(self.sharing.sharing.into());
-        if let Some(bytes) = self.capacity {
+        if let Some(bytes) = self.ring_bytes {
             options = options.ring_bytes(bytes);
         }
         if let Some(bytes) = self.fixed {

@@ -71,7 +71,7 @@ pub(crate) struct Arguments {
     cores: [usize; 2],
     /// Bytes of ring of every queue; the default is the library's
     #[arg(long, value_name = "BYTES")]
-    capacity: Option<usize>,
+    ring_bytes: Option<usize>,
     /// Only the cases whose name contains this
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
@@ -95,7 +95,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     };
     let plan = Plan::new(scale, arguments.runs, arguments.recovery_trials, &arguments.only);
     anyhow::ensure!(!plan.is_empty(), "no case has a name that contains `{}`", arguments.only);
-    let bench = Bench { cores: arguments.cores, capacity: arguments.capacity, plan };
+    let bench = Bench { cores: arguments.cores, ring_bytes: arguments.ring_bytes, plan };
     let report = bench.measure(&bench.progress_bar())?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
@@ -107,7 +107,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 struct Bench {
     cores: [usize; 2],
-    capacity: Option<usize>,
+    ring_bytes: Option<usize>,
     plan: Plan,
 }
 
@@ -158,11 +158,11 @@ impl Bench {
         let length = self.plan.run_length;
         let run = || match case.shape {
             None => {
-                let files = Files::queue(case, self.capacity)?;
+                let files = Files::queue(case, self.ring_bytes)?;
                 self.pair(files, &Work::Throughput { case: case.clone(), length })
             }
             Some(shape) => {
-                let files = many::files(self.capacity)?;
+                let files = many::files(self.ring_bytes)?;
                 let work = Work::Many { case: case.clone(), length };
                 let tasks =
                     Task::workers(self.cores, &files.paths(), &work, shape.producers, shape.consumers);
@@ -173,7 +173,7 @@ impl Bench {
     }
 
     fn latency(&self, case: &Case) -> Result<Percentiles> {
-        let files = Files::two_queues(case, self.capacity)?;
+        let files = Files::two_queues(case, self.ring_bytes)?;
         let work = Work::Latency { case: case.clone(), round_trips: self.plan.round_trips };
         self.pair(files, &work).with_context(|| case.name())
     }

@@ -13,8 +13,8 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// Without `/proc` there is no boot id: what a clock says changes when it is set, and would make one boot look like two.
 pub(crate) fn boot_id() -> io::Result<[u8; 16]> {
     #[cfg(test)]
-    if let Some(pretended) = pretend::boot() {
-        return Ok(pretended);
+    if let Some(pretended) = pretend::boot_id() {
+        return pretended;
     }
     parse(&std::fs::read_to_string(BOOT_ID)?)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("{BOOT_ID} holds no uuid")))
@@ -42,15 +42,29 @@ fn parse(text: &str) -> Option<[u8; 16]> {
 #[cfg(test)]
 pub(crate) mod pretend {
     use std::cell::Cell;
+    use std::io;
 
     thread_local! {
         static BOOT: Cell<Option<[u8; 16]>> = const { Cell::new(None) };
+        static IS_HIDDEN: Cell<bool> = const { Cell::new(false) };
         static FLUSHES: Cell<u64> = const { Cell::new(0) };
     }
 
     /// From now on, in this thread, this is the boot, and every filesystem keeps its files.
     pub(crate) fn set_boot(boot: u8) {
         BOOT.set(Some([boot; 16]));
+        IS_HIDDEN.set(false);
+    }
+
+    /// From now on, until a boot is set, this thread cannot read the boot id. Every filesystem keeps its files.
+    pub(crate) fn hide_boot() {
+        BOOT.set(Some([0; 16]));
+        IS_HIDDEN.set(true);
+    }
+
+    pub(super) fn boot_id() -> Option<io::Result<[u8; 16]>> {
+        let boot = BOOT.get()?;
+        Some(if IS_HIDDEN.get() { Err(io::ErrorKind::NotFound.into()) } else { Ok(boot) })
     }
 
     pub(crate) fn boot() -> Option<[u8; 16]> {

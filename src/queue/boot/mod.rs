@@ -41,6 +41,16 @@
 //! it left. It does not matter which pages were written by whom, nor that participants were killed before: the hash is of
 //! what was in memory.
 //!
+//! # A participant that cannot read the boot id
+//!
+//! It opens the file unchecked, with a warning, and breaks the seal as every other does. It leaves `boot` as it is, unless that
+//! is 0: then it stores [`UNKNOWN`], which is the id of no boot, because "never used" is over.
+//!
+//! *If `boot` is this one*, it stays true: the page cache has been all there is since then. To overwrite it would put a file in
+//! doubt whose other participants were killed in this boot. *If `boot` is an earlier one or `UNKNOWN`*, no boot to come has that
+//! id. So the file stays one of another boot, which needs a seal; and the only seal that can be found is one that was stored by
+//! a last participant after this one attached, as above.
+//!
 //! # What a kill leaves
 //!
 //! A participant that is killed at any instruction of attaching leaves `boot` and `seal` in an order in which the same boot
@@ -86,7 +96,7 @@ pub use sync::{discard_unproven, sync};
 const MAX_SEALED: u64 = 64 << 20;
 /// Attaching is flushing the header: this seal is no longer good for anything, and may still be on the disk.
 const BREAKING: u64 = 1;
-/// In place of the boot: a participant could not tell it.
+/// In place of the boot, which is the id of none: the first participant could not tell it.
 const UNKNOWN: u64 = u64::MAX;
 
 /// The words of a file, as a look at it finds them.
@@ -244,16 +254,20 @@ impl Shared {
         if !self.outlives_boots() {
             return Ok(());
         }
+        let rare = self.rare();
+        // Relaxed, all of them: the attach lock orders them, and the kernel's system calls.
+        let (boot, seal) = (rare.boot[0].load(Ordering::Relaxed), rare.seal.load(Ordering::Relaxed));
         let now = match shm::boot_id() {
             Ok(boot) => words_of(boot),
             Err(error) => {
                 self.add_warning(Warning::UnknownBoot { reason: error.to_string() });
-                [UNKNOWN; 2]
+                match boot {
+                    0 => [UNKNOWN; 2],
+                    // See "A participant that cannot read the boot id".
+                    recorded => [recorded, rare.boot[1].load(Ordering::Relaxed)],
+                }
             }
         };
-        let rare = self.rare();
-        // Relaxed, all of them: the attach lock orders them, and the kernel's system calls.
-        let (boot, seal) = (rare.boot[0].load(Ordering::Relaxed), rare.seal.load(Ordering::Relaxed));
         if boot == now[0] && seal == 0 {
             return Ok(());
         }

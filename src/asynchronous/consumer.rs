@@ -40,14 +40,16 @@ use crate::reactor::{self, Registration, Source, Waits};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct AsyncConsumer<C: ConsumerHandle> {
-    /// What `poll_recv` waits with. Before the consumer, so that what it was woken for is passed on first.
+    /// The registration of `poll_recv`. Declared before the consumer, so that its notification is
+    /// passed on first.
     polled: Registration,
     source: Arc<Source>,
     consumer: C,
 }
 
 impl<C: ConsumerHandle> AsyncConsumer<C> {
-    /// Makes a consumer's messages awaitable. The first handle of a process starts the thread that sleeps for it.
+    /// Makes a consumer's messages awaitable. The first handle of a process starts the thread that
+    /// sleeps for all of them.
     ///
     /// # Errors
     /// If that thread cannot be started.
@@ -56,22 +58,26 @@ impl<C: ConsumerHandle> AsyncConsumer<C> {
         Ok(Self { polled: Registration::new(&source), source, consumer })
     }
 
-    /// The next message, as soon as it is there.
+    /// Receives the next message, as soon as there is one.
     ///
     /// Cancellation-safe: a future that is dropped has taken nothing.
     ///
     /// # Errors
-    /// As [`recv`](crate::BytesConsumer::recv) of the consumer; never `Interrupted` or `Cancelled`.
+    /// Those of the consumer's [`recv`](crate::BytesConsumer::recv), but never `Interrupted` or
+    /// `Cancelled`.
     pub fn recv(&mut self) -> RecvFut<'_, C> {
         RecvFut { registration: Registration::new(&self.source), consumer: Some(&mut self.consumer) }
     }
 
-    /// What `read` makes of the next message: so that no frame has to live up to the next `await`.
+    /// Receives the next message and returns what `read` makes of it, so that no frame has to live
+    /// up to the next `await`.
     ///
-    /// **The message is acknowledged when `read` returns, before the next `await`.** What is done with the result afterwards
-    /// is not protected: if the process dies then, or the task is cancelled, the message does not come again. Where it has
-    /// to, keep the frame until the work is done: take it by [`recv`](Self::recv) and drop it at the end. An MPMC frame may
-    /// be held across an `await` in any runtime, an SPSC frame in one that keeps a task in its thread (`LocalSet`).
+    /// **The message is acknowledged when `read` returns, before the next `await`.** What is done
+    /// with the result afterwards is not protected: if the process dies then, or the task is
+    /// cancelled, the message is not redelivered. If it has to be, keep the frame until the work is
+    /// done: take it by [`recv`](Self::recv) and drop it at the end. An MPMC frame may be held
+    /// across an `await` in any runtime, an SPSC frame in one that keeps a task in its thread
+    /// (`LocalSet`).
     ///
     /// Cancellation-safe, as [`recv`](Self::recv).
     ///
@@ -89,7 +95,7 @@ impl<C: ConsumerHandle> AsyncConsumer<C> {
         self.recv().await.map(read)
     }
 
-    /// Up to `max` messages in one guard, as soon as there is one.
+    /// Receives up to `max` messages in one guard, as soon as there is one.
     ///
     /// Cancellation-safe, as [`recv`](Self::recv).
     ///
@@ -103,7 +109,8 @@ impl<C: ConsumerHandle> AsyncConsumer<C> {
         RecvManyFut::new(&self.source, &mut self.consumer, max)
     }
 
-    /// The next message, if it is there; if not, the task of the last call is woken when one may be.
+    /// Attempts to receive the next message; if there is none, the task of the last call is woken
+    /// when there may be one.
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
@@ -113,28 +120,28 @@ impl<C: ConsumerHandle> AsyncConsumer<C> {
         Poll::Ready(found.and_then(|one| self.consumer.lend(one)))
     }
 
-    /// What `read` makes of each message, until the queue is closed. Errors other than `Closed` are delivered and do not
-    /// end the stream.
+    /// Converts the consumer into a stream of what `read` makes of each message, until the queue is
+    /// closed. Errors other than `Closed` are items and do not end the stream.
     ///
-    /// **Each message is acknowledged when `read` returns, before the stream yields the result**: whoever awaits something for an
-    /// item works on a message that does not come again if the process dies. Where it has to, use [`recv`](Self::recv) in a loop,
-    /// and drop the frame when the work is done.
+    /// **Each message is acknowledged when `read` returns, before the stream yields the result**:
+    /// if an item is awaited on, its message is not redelivered if the process dies. If it has to
+    /// be, use [`recv`](Self::recv) in a loop, and drop the frame when the work is done.
     pub fn into_stream<R, F: FnMut(C::Frame<'_>) -> R>(self, read: F) -> RecvStream<C, F> {
         RecvStream::new(self, read)
     }
 
-    /// The consumer, for what does not wait.
+    /// Returns the consumer, for operations that do not wait.
     pub fn get_ref(&self) -> &C {
         &self.consumer
     }
 
-    /// The consumer, to be used by threads that wait themselves.
+    /// Returns the consumer, for threads that block in its calls.
     pub fn into_inner(self) -> C {
         self.consumer
     }
 }
 
-/// Looks, and waits if there is nothing.
+/// Attempts, and waits if there is nothing.
 pub(super) fn poll_attempt<C: ConsumerHandle, R>(
     registration: &mut Registration,
     consumer: &C,
@@ -163,7 +170,7 @@ impl<C: ConsumerHandle + fmt::Debug> fmt::Debug for AsyncConsumer<C> {
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct RecvFut<'c, C: ConsumerHandle> {
     registration: Registration,
-    /// None once it is ready.
+    /// `None` once it is ready.
     consumer: Option<&'c mut C>,
 }
 
@@ -171,7 +178,7 @@ impl<'c, C: ConsumerHandle> Future for RecvFut<'c, C> {
     type Output = Result<C::Frame<'c>, RecvError>;
 
     /// # Panics
-    /// If it was ready before.
+    /// If it has returned `Ready` before.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { registration, consumer } = &mut *self;
         let waiting: &C = consumer.as_ref().expect("polled again after it was ready");

@@ -10,7 +10,7 @@ use super::{ConsumerHandle, ProducerHandle};
 use crate::error::{RecvError, SendError};
 use crate::reactor::{self, Registration, Source, Waits};
 
-/// Readable, or not.
+/// An eventfd that is readable or not.
 struct Flag {
     event: OwnedFd,
 }
@@ -37,17 +37,16 @@ impl Flag {
 fn new_event() -> io::Result<OwnedFd> {
     use std::os::fd::FromRawFd;
 
-    // Readable at first: nobody has looked yet.
-    // SAFETY: touches no memory.
+    // Readable at first: there was no attempt yet.
     let descriptor = unsafe { libc::eventfd(1, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
     if descriptor < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: just made, and known to nobody else.
+    // SAFETY: just made, and known to no other code.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
-/// The reactor wakes it as it wakes a task.
+/// The reactor wakes a flag as it wakes a task.
 impl Wake for Flag {
     fn wake(self: Arc<Self>) {
         self.raise();
@@ -58,12 +57,12 @@ impl Wake for Flag {
     }
 }
 
-/// A descriptor, and the place among those who wait of whoever watches it.
+/// A descriptor, and the registration of the waiter that watches it.
 struct Signal {
     registration: Registration,
     flag: Arc<Flag>,
     waker: Waker,
-    /// It was lowered since it was raised here.
+    /// Whether it was lowered since it was raised here.
     is_lowered: bool,
 }
 
@@ -74,7 +73,7 @@ impl Signal {
         Ok(Self { registration: Registration::new(source), flag, waker, is_lowered: false })
     }
 
-    /// Looks; if there is nothing, the descriptor is raised when there may be.
+    /// Attempts; if there is nothing, the descriptor is raised when there may be something.
     fn attempt<R>(
         &mut self,
         always: bool,
@@ -85,7 +84,7 @@ impl Signal {
         let look = |closely| {
             let found = look(closely);
             if found.is_none() && !closely {
-                // Before the flag can be raised for the last look, or for what comes behind it.
+                // Before the flag can be raised for the last attempt, or for what comes after it.
                 flag.lower();
                 *is_lowered = true;
             }
@@ -110,10 +109,11 @@ impl fmt::Debug for Signal {
     }
 }
 
-/// A consumer with a descriptor for `poll`, `epoll`, GLib, asyncio and the like: readable as long as a message may be there.
+/// A consumer with a descriptor for `poll`, `epoll`, GLib, asyncio and the like: readable as long
+/// as a message may be there.
 ///
-/// The descriptor is to be watched for reading, in level mode (the default of all of these), and not to be read from: this
-/// does so when [`try_recv`](Self::try_recv) finds nothing. So the loop to write is:
+/// Watch the descriptor for reading, in level mode (the default of all of these), and do not read
+/// from it: [`try_recv`](Self::try_recv) does so when it finds nothing. So the loop to write is:
 ///
 /// ```
 /// use std::os::fd::AsFd;
@@ -129,7 +129,7 @@ impl fmt::Debug for Signal {
 /// let mut consumer = PollConsumer::new(queue.consumer()?)?;
 /// 'events: loop {
 ///     poll(&mut [PollFd::new(consumer.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)?;
-///     // One message or all of them, as it suits: as long as `Empty` was not seen, the descriptor stays readable.
+///     // One message or all of them: until `Empty` is seen, the descriptor stays readable.
 ///     loop {
 ///         match consumer.try_recv() {
 ///             Ok(frame) => println!("{} bytes", frame.len()),
@@ -144,17 +144,18 @@ impl fmt::Debug for Signal {
 ///
 /// In edge mode (`EPOLLET`) the inner loop must go on until `Empty`.
 ///
-/// It may be readable although nothing is there: another consumer was quicker, or a slice of 100 ms has ended, in which
-/// somebody may have died who should have rung.
+/// It may be readable although nothing is there: another consumer was quicker, or a sleep timeout
+/// of 100 ms has ended, in which a participant that should have notified may have died.
 #[derive(Debug)]
 pub struct PollConsumer<C: ConsumerHandle> {
-    /// Before the consumer, so that what it was woken for is passed on first.
+    /// Declared before the consumer, so that its notification is passed on first.
     signal: Signal,
     consumer: C,
 }
 
 impl<C: ConsumerHandle> PollConsumer<C> {
-    /// Makes a descriptor for a consumer. The first handle of a process starts the thread that sleeps for it.
+    /// Creates a descriptor for a consumer. The first handle of a process starts the thread that
+    /// sleeps for all of them.
     ///
     /// # Errors
     /// If that thread cannot be started, or the process has too many descriptors.
@@ -163,11 +164,12 @@ impl<C: ConsumerHandle> PollConsumer<C> {
         Ok(Self { signal, consumer })
     }
 
-    /// The next message, if one is there now. If none is, the descriptor is not readable from now on, until one may be there.
+    /// Attempts to receive the next message. If there is none, the descriptor is not readable from
+    /// now on, until there may be one.
     ///
     /// # Errors
-    /// As [`try_recv`](crate::BytesConsumer::try_recv) of the consumer. The descriptor stays readable with every error but
-    /// `Empty`.
+    /// Those of the consumer's [`try_recv`](crate::BytesConsumer::try_recv). The descriptor stays
+    /// readable with every error but `Empty`.
     pub fn try_recv(&mut self) -> Result<C::Frame<'_>, RecvError> {
         let Self { signal, consumer } = self;
         let look = |closely| match consumer.attempt(closely) {
@@ -181,12 +183,13 @@ impl<C: ConsumerHandle> PollConsumer<C> {
         self.consumer.lend(found.unwrap_or(Err(RecvError::Empty))?)
     }
 
-    /// The consumer, for what does not wait. A `try_recv` of that one leaves the descriptor as it is.
+    /// Returns the consumer, for operations that do not wait. A `try_recv` of that consumer leaves
+    /// the descriptor as it is.
     pub fn get_ref(&self) -> &C {
         &self.consumer
     }
 
-    /// The consumer, without a descriptor.
+    /// Returns the consumer, without a descriptor.
     pub fn into_inner(self) -> C {
         self.consumer
     }
@@ -206,8 +209,9 @@ impl<C: ConsumerHandle> AsRawFd for PollConsumer<C> {
 
 /// A producer with a descriptor for event loops: *readable* as long as there may be room.
 ///
-/// To be watched for reading, in level mode, and only while there is something to send: it is readable most of the time.
-/// When [`try_send`](Self::try_send) has returned `Full`, wait for the descriptor and try again.
+/// Watch the descriptor for reading, in level mode, and only while there is something to send: it
+/// is readable most of the time. When [`try_send`](Self::try_send) has returned `Full`, wait for
+/// the descriptor and try again.
 ///
 /// ```
 /// use std::os::fd::AsFd;
@@ -231,7 +235,8 @@ pub struct PollProducer<P: ProducerHandle> {
 }
 
 impl<P: ProducerHandle> PollProducer<P> {
-    /// Makes a descriptor for a producer. The first handle of a process starts the thread that sleeps for it.
+    /// Creates a descriptor for a producer. The first handle of a process starts the thread that
+    /// sleeps for all of them.
     ///
     /// # Errors
     /// If that thread cannot be started, or the process has too many descriptors.
@@ -240,11 +245,12 @@ impl<P: ProducerHandle> PollProducer<P> {
         Ok(Self { signal, producer })
     }
 
-    /// ProducerHandle the message if there is room. If there is none, the descriptor is not readable from now on, until there may be.
+    /// Attempts to send the message. If there is no room, the descriptor is not readable from now
+    /// on, until there may be some.
     ///
     /// # Errors
-    /// As [`try_send`](crate::BytesProducer::try_send) of the producer. The descriptor stays readable with every error but
-    /// `Full`.
+    /// Those of the producer's [`try_send`](crate::BytesProducer::try_send). The descriptor stays
+    /// readable with every error but `Full`.
     pub fn try_send(&mut self, message: &P::Message) -> Result<(), SendError> {
         let Self { signal, producer } = self;
         let attempt = |_| match producer.offer(message) {
@@ -255,12 +261,13 @@ impl<P: ProducerHandle> PollProducer<P> {
         sent.unwrap_or(Err(SendError::Full))
     }
 
-    /// The producer, for what does not wait. A `try_send` of that one leaves the descriptor as it is.
+    /// Returns the producer, for operations that do not wait. A `try_send` of that producer leaves
+    /// the descriptor as it is.
     pub fn get_mut(&mut self) -> &mut P {
         &mut self.producer
     }
 
-    /// The producer, without a descriptor.
+    /// Returns the producer, without a descriptor.
     pub fn into_inner(self) -> P {
         self.producer
     }

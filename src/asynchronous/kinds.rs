@@ -8,8 +8,8 @@ use crate::park::EventCount;
 use crate::queue::{BytesConsumer, BytesFrame, BytesFrames, BytesProducer, Engine, Kind, RunOf, TakenBy};
 use crate::typed::{Consumer, Frame, Frames, Message, Producer};
 
-/// A consumer that an [`AsyncConsumer`](super::AsyncConsumer) can be made of: [`Consumer`] or [`BytesConsumer`], of any kind.
-/// The trait cannot be implemented elsewhere.
+/// A consumer that an [`AsyncConsumer`](super::AsyncConsumer) can be made of: [`Consumer`] or
+/// [`BytesConsumer`], of any kind. The trait cannot be implemented elsewhere.
 pub trait ConsumerHandle: Attempt {
     /// A received message.
     type Frame<'c>
@@ -27,7 +27,8 @@ pub trait ConsumerHandle: Attempt {
     fn lend_many(&self, many: Self::Many) -> Self::Frames<'_>;
 }
 
-/// How to look. What is found has no lifetime, so that whoever attempts may go on borrowing; it is lent at once.
+/// How to attempt. What is found has no lifetime, so that the caller may go on borrowing; it is
+/// lent immediately.
 pub(crate) trait Attempt {
     /// A message that was taken.
     type One;
@@ -36,17 +37,17 @@ pub(crate) trait Attempt {
 
     fn event(&self) -> &EventCount;
 
-    /// Whether it waits for more than messages.
+    /// Whether the consumer waits for more than messages.
     fn ends_when_disconnected(&self) -> bool;
 
-    /// How long its task may go without a look at who has died.
+    /// How long its task may go without a check for dead peers.
     fn watch_slice(&self) -> Duration;
 
     fn attempt(&self, closely: bool) -> Result<Self::One, RecvError>;
 
     fn attempt_many(&self, max: usize, closely: bool) -> Result<Self::Many, RecvError>;
 
-    /// Something was found that a ring was for, which may have been for others, too.
+    /// Passes on a notification for which something was found: it may have been for others, too.
     fn pass_on(&self);
 }
 
@@ -140,8 +141,8 @@ impl<T: Message, K: Kind> Attempt for Consumer<T, K> {
     }
 }
 
-/// A producer that an [`AsyncProducer`](super::AsyncProducer) can be made of: [`Producer`] or [`BytesProducer`], of any kind.
-/// The trait cannot be implemented elsewhere.
+/// A producer that an [`AsyncProducer`](super::AsyncProducer) can be made of: [`Producer`] or
+/// [`BytesProducer`], of any kind. The trait cannot be implemented elsewhere.
 pub trait ProducerHandle: Offer {
     /// What is sent.
     type Message: ?Sized;
@@ -150,7 +151,7 @@ pub trait ProducerHandle: Offer {
     fn offer(&mut self, message: &Self::Message) -> Result<(), SendError>;
 }
 
-/// How to try.
+/// The eventcount to wait on.
 pub(crate) trait Offer {
     fn event(&self) -> &EventCount;
 }

@@ -14,7 +14,7 @@ use crate::reactor::{Registration, Source};
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct RecvManyFut<'c, C: ConsumerHandle> {
     registration: Registration,
-    /// None once it is ready.
+    /// `None` once it is ready.
     consumer: Option<&'c mut C>,
     max: usize,
 }
@@ -29,7 +29,7 @@ impl<'c, C: ConsumerHandle> Future for RecvManyFut<'c, C> {
     type Output = Result<C::Frames<'c>, RecvError>;
 
     /// # Panics
-    /// If it was ready before.
+    /// If it has returned `Ready` before.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { registration, consumer, max } = &mut *self;
         let waiting: &C = consumer.as_ref().expect("polled again after it was ready");

@@ -1,7 +1,8 @@
-//! Awaiting messages and room, in any runtime; and descriptors for event loops. Behind the feature `async`.
+//! Awaiting messages and room, in any runtime; and descriptors for event loops. Requires the
+//! feature `async`.
 //!
-//! [`AsyncConsumer`] and [`AsyncProducer`] are made of the consumers and producers of any queue, typed or of bytes, SPSC or
-//! MPMC:
+//! [`AsyncConsumer`] and [`AsyncProducer`] are made of the consumers and producers of any queue,
+//! typed or of bytes, SPSC or MPMC:
 //!
 //! ```
 //! use ringway::asynchronous::{AsyncConsumer, AsyncProducer};
@@ -22,34 +23,38 @@
 //!
 //! # What it costs
 //!
-//! Whoever finds what it wants pays nothing: the first look is that of `try_recv` or `try_send`. A task that has to wait makes
-//! one or two system calls and leaves its waker with the *reactor*: one thread in the process, started by the first handle,
-//! that sleeps on the eventcounts of all the queues that tasks wait for (`futex_waitv`, Linux 5.16). There is no thread for a handle,
-//! no descriptor, no polling. For more than 127 queues that are waited for at the same time there is another thread for each
-//! 127. An idle task is woken ten times a second to look whether somebody has died who should have rung; so many tasks
-//! wait at one queue, one of them is. On kernels without `futex_waitv` the reactor attempts at its queues in turn, a
-//! millisecond each, and rings are heard up to a millisecond late.
+//! A task that finds what it wants pays nothing: the first attempt is that of `try_recv` or
+//! `try_send`. A task that has to wait makes one or two system calls and leaves its waker with the
+//! *reactor*: one thread in the process, started by the first handle, that sleeps on the
+//! eventcounts of all the queues that tasks wait for (`futex_waitv`, Linux 5.16). There is no
+//! thread for a handle, no descriptor, no polling. If more than 127 queues are waited for at the
+//! same time, there is another thread for each 127. An idle task is woken ten times a second to
+//! check whether a participant that should have notified has died; if many tasks wait for one
+//! queue, one of them is. On kernels without `futex_waitv` the reactor sleeps on its queues in
+//! turn, a millisecond each, and notifications take effect up to a millisecond late.
 //!
-//! A message passes one thread more than with [`recv`](crate::BytesConsumer::recv), so whoever needs the shortest way uses that,
-//! in a thread of its own.
+//! A message passes one thread more than with [`recv`](crate::BytesConsumer::recv). For the lowest
+//! latency, use that, in a thread of its own.
 //!
 //! # Cancelling
 //!
-//! Any future here may be dropped at any time, by `tokio::select!` or otherwise: a message is taken in the same call that
-//! returns it, so none is lost, and what the future was woken for is passed on to another task or process.
-//! [`Canceller`](crate::Canceller)s and [`set_wait_strategy`](crate::BytesConsumer::set_wait_strategy) have no effect here.
+//! Any future here may be dropped at any time, by `tokio::select!` or otherwise: a message is taken
+//! in the same call that returns it, so none is lost, and what the future was woken for is passed
+//! on to another task or process. [`Canceller`](crate::Canceller)s and
+//! [`set_wait_strategy`](crate::BytesConsumer::set_wait_strategy) have no effect here.
 //!
 //! # Frames and `await`
 //!
 //! Frames lie in the file and borrow the consumer, so that a task has one at a time, or one batch
-//! ([`recv_many`](AsyncConsumer::recv_many)). Those of SPSC queues must stay in their thread: in a task that a runtime may move
-//! between threads, drop the frame before the next `await` (the compiler insists), or take what is needed by
-//! [`recv_with`](AsyncConsumer::recv_with) or [`into_stream`](AsyncConsumer::into_stream).
+//! ([`recv_many`](AsyncConsumer::recv_many)). Those of SPSC queues must stay in their thread: in a
+//! task that a runtime may move between threads, drop the frame before the next `await` (the
+//! compiler insists), or take what is needed by [`recv_with`](AsyncConsumer::recv_with) or
+//! [`into_stream`](AsyncConsumer::into_stream).
 //!
 //! # Forks
 //!
-//! A forked child that does not exec can make handles of its own, as always, and gets a reactor of its own. Those of its parent
-//! return `Forked`.
+//! A forked child that does not exec can create handles of its own, as always, and gets a reactor
+//! of its own. The handles of its parent return `Forked`.
 
 mod consumer;
 mod descriptor;

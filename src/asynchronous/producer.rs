@@ -16,17 +16,18 @@ use crate::typed::{Message, Producer};
 
 /// A producer whose room can be awaited. `P` is the producer that it is made of, such as
 /// [`spsc::Producer<T>`](crate::spsc::Producer) or [`mpmc::BytesProducer`](crate::mpmc::BytesProducer).
-// In C's layout, which depends on nothing of `P` but its own: see `of`.
+// In C's layout, which depends on nothing of `P` but its own layout: see `of`.
 #[repr(C)]
 pub struct AsyncProducer<P: ProducerHandle> {
-    /// What `poll_send` waits with.
+    /// The registration of `poll_send`.
     polled: Registration,
     source: Arc<Source>,
     producer: P,
 }
 
 impl<P: ProducerHandle> AsyncProducer<P> {
-    /// Makes a producer's room awaitable. The first handle of a process starts the thread that sleeps for it.
+    /// Makes a producer's room awaitable. The first handle of a process starts the thread that
+    /// sleeps for all of them.
     ///
     /// # Errors
     /// If that thread cannot be started.
@@ -35,18 +36,20 @@ impl<P: ProducerHandle> AsyncProducer<P> {
         Ok(Self { polled: Registration::new(&source), source, producer })
     }
 
-    /// ProducerHandle a message as soon as there is room.
+    /// Sends a message as soon as there is room.
     ///
     /// Cancellation-safe: a future that is dropped before it is ready has sent nothing.
     ///
     /// # Errors
-    /// As [`send`](crate::BytesProducer::send) of the producer; never `Interrupted` or `Cancelled`.
+    /// Those of the producer's [`send`](crate::BytesProducer::send), but never `Interrupted` or
+    /// `Cancelled`.
     pub fn send<'p>(&'p mut self, message: &'p P::Message) -> SendFut<'p, P> {
         let registration = Registration::new(&self.source);
         SendFut { registration, producer: &mut self.producer, message }
     }
 
-    /// ProducerHandle the message if there is room; if not, the task of the last call is woken when there may be.
+    /// Attempts to send the message; if there is no room, the task of the last call is woken when
+    /// there may be some.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -58,24 +61,25 @@ impl<P: ProducerHandle> AsyncProducer<P> {
         poll_offer(&mut self.polled, &mut self.producer, context, message)
     }
 
-    /// A sink of messages of type `M`, which may own them: `Vec<u8>` for bytes; `T` or `Box<T>` for values.
+    /// Converts the producer into a sink of messages of type `M`, which may own them: `Vec<u8>` for
+    /// bytes; `T` or `Box<T>` for values.
     pub fn into_sink<M: Borrow<P::Message>>(self) -> SendSink<P, M> {
         SendSink::new(self)
     }
 
-    /// The producer, for what does not wait.
+    /// Returns the producer, for operations that do not wait.
     pub fn get_mut(&mut self) -> &mut P {
         &mut self.producer
     }
 
-    /// The producer, to be used by threads that wait themselves.
+    /// Returns the producer, for threads that block in its calls.
     pub fn into_inner(self) -> P {
         self.producer
     }
 }
 
 impl<K: Kind> AsyncProducer<BytesProducer<K>> {
-    /// ProducerHandle all of `messages` in order, in as few commits as the room allows.
+    /// Sends all of `messages` in order, in as few commits as the room allows.
     ///
     /// A future that is dropped before it is ready has sent the first few of them, or none.
     ///
@@ -97,21 +101,22 @@ impl<K: Kind> AsyncProducer<BytesProducer<K>> {
 }
 
 impl<T: Message, K: Kind> AsyncProducer<Producer<T, K>> {
-    /// The same producer, for values of another type whose archive attempts the same, which need not outlive it: see
-    /// [`Producer::of`].
+    /// Returns the same producer, for values of another type whose archive has the same layout,
+    /// which need not outlive it: see [`Producer::of`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Producer::of`].
     #[allow(unsafe_code, reason = "two types of one layout")]
     pub fn of<U: Message>(&mut self) -> Result<&mut AsyncProducer<Producer<U, K>>, SendError> {
         self.producer.of::<U>()?;
         let this: *mut AsyncProducer<Producer<U, K>> = std::ptr::from_mut(self).cast();
-        // SAFETY: both types are the same fields in C's layout, and so are the producers in them, of which `Producer::of` has
-        // just said that one may stand for the other. The borrow goes on in the result.
+        // SAFETY: both types are the same fields in C's layout, and so are the producers in them:
+        // `Producer::of` has just confirmed that one may stand for the other. The borrow goes on in
+        // the result.
         Ok(unsafe { &mut *this })
     }
 
-    /// ProducerHandle all of `values` in order, in as few commits as the room allows.
+    /// Sends all of `values` in order, in as few commits as the room allows.
     ///
     /// A future that is dropped before it is ready has sent the first few of them, or none.
     ///
@@ -142,7 +147,7 @@ fn poll_offer<P: ProducerHandle>(
         Err(SendError::Full) => None,
         sent => Some(sent),
     };
-    // Releases ring for everybody.
+    // Releases notify all sleepers.
     registration.poll(context, true, attempt, || {})
 }
 

@@ -10,10 +10,11 @@ use futures_sink::Sink;
 use super::{AsyncProducer, ProducerHandle};
 use crate::error::SendError;
 
-/// A sink that sends what it is given; made by [`into_sink`](super::AsyncProducer::into_sink).
+/// A sink that sends its items; created by [`into_sink`](super::AsyncProducer::into_sink).
 ///
-/// It holds one message at most, which did not fit when it was given: until the sink is flushed, dropping the sink drops that
-/// message. Closing the sink flushes it, and leaves the queue open for others.
+/// It holds at most one message, which did not fit when it was given: until the sink is flushed,
+/// dropping the sink drops that message. Closing the sink flushes it, and leaves the queue open for
+/// others.
 ///
 /// ```
 /// use futures_sink::Sink;
@@ -47,7 +48,7 @@ impl<P: ProducerHandle, M> SendSink<P, M> {
         Self { producer, held: None }
     }
 
-    /// The producer, and the message that was not sent yet.
+    /// Returns the producer, and the message that was not sent yet.
     pub fn into_inner(self) -> (AsyncProducer<P>, Option<M>) {
         (self.producer, self.held)
     }
@@ -57,7 +58,7 @@ impl<P: ProducerHandle, M: Borrow<P::Message>> Sink<M> for SendSink<P, M> {
     type Error = SendError;
 
     /// # Errors
-    /// As [`send`](AsyncProducer::send), of the message that is held: that one is dropped then.
+    /// Those of [`send`](AsyncProducer::send) for the message that is held, which is dropped then.
     fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         self.poll_flush(context)
     }

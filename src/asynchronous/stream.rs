@@ -1,4 +1,4 @@
-//! A stream of what messages are made into.
+//! A stream of converted messages.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,9 +9,10 @@ use futures_core::{FusedStream, Stream};
 use super::{AsyncConsumer, ConsumerHandle};
 use crate::error::RecvError;
 
-/// A stream of what a closure makes of each message; made by
-/// [`into_stream`](super::AsyncConsumer::into_stream). A stream hands out items that live as long as anybody likes, so they
-/// cannot be frames, which lie in the file: the closure says what is kept of them.
+/// A stream of what a closure makes of each message; created by
+/// [`into_stream`](super::AsyncConsumer::into_stream). The items of a stream may live as long as
+/// the caller likes, so they cannot be frames, which lie in the file: the closure decides what is
+/// kept of them.
 ///
 /// ```
 /// use futures_core::Stream;
@@ -43,7 +44,7 @@ impl<C: ConsumerHandle, F> RecvStream<C, F> {
         Self { consumer, read, is_closed: false }
     }
 
-    /// The consumer.
+    /// Returns the consumer.
     pub fn into_inner(self) -> AsyncConsumer<C> {
         self.consumer
     }

@@ -1,4 +1,4 @@
-//! One task's place among those who wait.
+//! The registration of one task as a waiter.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::Source;
 
-/// A place that is taken while its owner waits. Dropping it gives it up, and passes on what it was notified of.
+/// A registration that is enlisted while its owner waits. Dropping it removes it, and passes on its
+/// notification.
 pub(crate) struct Registration {
     source: Arc<Source>,
-    /// It was enlisted under this key, and has not looked since it was notified, if it was.
+    /// The key under which it was enlisted. If it was notified, it has not attempted since.
     key: Option<u64>,
 }
 
@@ -18,11 +19,12 @@ impl Registration {
         Self { source: Arc::clone(source), key: None }
     }
 
-    /// Looks; if `look` finds nothing, the task is woken when it may. `look` is told whether this is the last look before
-    /// that.
+    /// Attempts; if `look` finds nothing, the task is woken when it may find something. `look` is
+    /// told whether this is the last attempt before that.
     ///
-    /// `always`: it wants to look after every ring, not only when it is its turn. `pass_on` is called when something was found
-    /// that a ring was for, and nobody else in this process waits: it epoch for others if there is more.
+    /// `always`: the task attempts after every wake, not only when it is its turn. `pass_on` is
+    /// called when a notified task has found something and no other task of this process waits: it
+    /// notifies other processes if there is more.
     pub(crate) fn poll<R>(
         &mut self,
         context: &mut Context<'_>,
@@ -32,7 +34,7 @@ impl Registration {
     ) -> Poll<R> {
         if !self.source.is_own_process() {
             self.key = None;
-            // It finds out why nothing will ever come.
+            // The attempt returns the reason why nothing will ever come.
             return look(true).map_or(Poll::Pending, Poll::Ready);
         }
         let mut was_notified = self.key.take_if(|key| !self.source.is_registered(*key)).is_some();
@@ -41,7 +43,7 @@ impl Registration {
         }
         if let Some(key) = self.key {
             if self.source.update(key, context.waker()) {
-                // It has looked after it was armed, and nobody has notified for it since.
+                // The task has attempted after it was armed, and was not notified since.
                 return Poll::Pending;
             }
             // Notified just now, by a waker that may be another task's.
@@ -54,12 +56,13 @@ impl Registration {
         }
     }
 
-    /// Looks may not be farther apart than that, from the next one on: as its owner has found just now.
+    /// Limits the time between two attempts, from the next one on, as its owner has just found
+    /// necessary.
     pub(crate) fn limit_slices(&self, most: Duration) {
         self.source.limit_slices(most);
     }
 
-    /// It waits no longer, because it has found something.
+    /// Stops waiting, because the task has found something.
     fn found<R>(&mut self, found: R, was_notified: bool, pass_on: impl FnOnce()) -> Poll<R> {
         self.leave();
         // There may be more than this.
@@ -69,7 +72,7 @@ impl Registration {
         Poll::Ready(found)
     }
 
-    /// It waits no longer; if it was notified meanwhile, somebody else is.
+    /// Stops waiting; if it was notified meanwhile, the notification is passed on.
     pub(crate) fn leave(&mut self) {
         let key = self.key.take();
         if let Some(key) = key

@@ -11,19 +11,20 @@ use super::{Source, lock, wake};
 use crate::park::{self, Key, MAX_WATCHED, Watched};
 use crate::sync::{AtomicU32, Ordering, PrivateWord};
 
-/// Wakers are all that it runs.
+/// The thread runs only wakers.
 const STACK: usize = 256 * 1024;
 
-/// A thread, and how to give it more to do.
+/// A thread, and the means to add sources to it.
 pub(super) struct Shard {
-    /// Counts up when there is something new: slept on like a eventcount.
+    /// Incremented when there is a new source: slept on like an eventcount.
     kicks: AtomicU32,
     new: Mutex<Vec<Arc<Source>>>,
-    /// How many sources it watches, new ones included.
+    /// The number of sources that it watches, new ones included.
     load: PrivateWord,
 }
 
-/// What the thread works with. There is room from the beginning: tasks are woken also when there is no memory left.
+/// The thread's working memory. Allocated at the start: tasks are woken even when no memory is
+/// left.
 struct Lists {
     sources: Vec<Arc<Source>>,
     keys: Vec<Key>,
@@ -48,18 +49,19 @@ impl Shard {
         let (begun, has_begun) = channel();
         thread::Builder::new().name("ringway-async".into()).stack_size(STACK).spawn(move || {
             block_signals();
-            // The other end waits for it.
+            // The other end waits for this message.
             let _ = begun.send(());
             own.run(lists);
         })?;
-        // A thread needs memory to begin, and its stack for signals, which whoever has a handle may no longer have later.
+        // A thread needs memory to begin, and its stack for signals, which may no longer be
+        // available once a handle exists.
         has_begun.recv().map_err(|_| io::Error::other("the thread ended before it began"))?;
         Ok(shard)
     }
 
     /// Whether one source more can be slept on at the same time.
     pub(super) fn has_room(&self) -> bool {
-        // One place is for the kicks.
+        // One of them is for `kicks`.
         self.load.load(Ordering::Relaxed) < MAX_WATCHED as u64 - 1
     }
 
@@ -81,7 +83,7 @@ impl Shard {
             let timeout = next.map_or(Duration::MAX, |next| next.saturating_duration_since(Instant::now()));
             let own = Watched { word: &self.kicks, expected: kicks };
             let events = sources.iter().zip(&keys).map(|(source, key)| source.watched(*key));
-            // However it ends: all is looked at.
+            // However the sleep ends, all sources are checked.
             if sources.len() < MAX_WATCHED {
                 let mut all = [own; MAX_WATCHED];
                 all[1..].iter_mut().zip(events).for_each(|(place, event)| *place = event);
@@ -92,7 +94,7 @@ impl Shard {
         }
     }
 
-    /// Looks at all of them; returns the end of the first timeout.
+    /// Checks all of them; returns the end of the first timeout.
     fn tend(
         &self,
         sources: &mut Vec<Arc<Source>>,
@@ -114,7 +116,8 @@ impl Shard {
     }
 }
 
-/// Signals are for the program's own threads, where they end sleeps; all but those that a fault of this thread raises.
+/// Signals are for the program's own threads, where they end sleeps. All are blocked but those that
+/// a fault of this thread raises.
 #[allow(unsafe_code, reason = "signal masks")]
 fn block_signals() {
     let mut signals = std::mem::MaybeUninit::uninit();
@@ -126,6 +129,7 @@ fn block_signals() {
         // SAFETY: a valid set, and a valid signal.
         unsafe { libc::sigdelset(&raw mut signals, fault) };
     }
-    // SAFETY: a valid set; the old one is not asked for. Should it fail, signals run their handlers here: no harm is done.
+    // SAFETY: a valid set; the old one is not requested. If the call fails, signals run their
+    // handlers here, which does no harm.
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const signals, std::ptr::null_mut()) };
 }

@@ -1,4 +1,4 @@
-//! A eventcount that tasks wait for.
+//! An eventcount that tasks wait for.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -10,21 +10,22 @@ use crate::park::{Armed, EventCount, Key, Watched};
 use crate::shm::fork::ForkGuard;
 use crate::sync::{Ordering, PrivateWord};
 
-/// The first look without a ring comes after this; each one after it takes twice as long. Never, where wakes are tested.
+/// The first attempt without a wake comes after this; each further one takes twice as long. Never,
+/// where wakes are tested.
 const FIRST_SLEEP: Duration =
     if cfg!(test) { Duration::from_secs(24 * 60 * 60) } else { Duration::from_millis(2) };
 
-/// What is waited for at a eventcount.
+/// What tasks wait for on an eventcount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waits {
-    /// Each message is for one.
+    /// Messages: each is for one task.
     Messages,
-    /// Everybody has room of its own.
+    /// Room: each producer has room of its own.
     Room,
 }
 
 impl Waits {
-    /// As for those who sleep themselves.
+    /// The longest sleep: the same as for handles that sleep themselves.
     fn max_sleep(self) -> Duration {
         match self {
             Self::Messages => Duration::from_millis(100),
@@ -33,27 +34,27 @@ impl Waits {
     }
 }
 
-/// A eventcount, and the tasks that wait for it.
+/// An eventcount, and the tasks that wait for it.
 pub(crate) struct Source {
     event: EventCount,
     waits: Waits,
     guard: ForkGuard,
     reactor: &'static Reactor,
-    /// Nanoseconds of a timeout at most, as the last task to wait here has said.
+    /// The longest sleep timeout in nanoseconds, as set by the last task that waited here.
     max_sleep: PrivateWord,
     state: Mutex<State>,
 }
 
-/// Invariant: if somebody is enlisted, the source is watched.
+/// Invariant: if a task is enlisted, the source is watched.
 #[derive(Default)]
 struct State {
     next_key: u64,
-    /// Enlisted, to be notified one after the other: by keys, which grow.
+    /// Enlisted tasks that are notified one after the other: by keys, which grow.
     in_turn: BTreeMap<u64, Waker>,
-    /// Enlisted, to be notified by every ring.
+    /// Enlisted tasks that are notified by every wake.
     always: BTreeMap<u64, Waker>,
     armed: Option<Armed>,
-    /// A thread sleeps on the eventcount, or is about to.
+    /// Set while a thread sleeps on the eventcount, or is about to.
     watched: Option<Watch>,
 }
 
@@ -72,12 +73,12 @@ impl Watch {
 }
 
 impl State {
-    /// Somebody who is enlisted, who no longer is then.
+    /// Removes the task that is next in turn.
     fn next_in_turn(&mut self) -> Option<Waker> {
         self.in_turn.pop_first().map(|(_, waker)| waker)
     }
 
-    /// Those whom a ring notifies; false if there are none.
+    /// Adds the tasks that a wake notifies to `wakers`; false if there are none.
     fn notified(&mut self, wakers: &mut Vec<Waker>) -> bool {
         let before = wakers.len();
         wakers.extend(self.next_in_turn());
@@ -92,25 +93,25 @@ impl Source {
         Self { event, waits, guard, reactor, max_sleep, state: Mutex::default() }
     }
 
-    /// False in a forked child, where nothing else here may be called.
+    /// False in a forked child, where no other method here may be called.
     pub(super) fn is_own_process(&self) -> bool {
         self.guard.is_intact()
     }
 
-    /// Whether the task with this key is enlisted, that is, was not notified.
+    /// Whether the task with this key is enlisted, that is, has not been notified.
     pub(super) fn is_registered(&self, key: u64) -> bool {
         let state = lock(&self.state);
         state.in_turn.contains_key(&key) || state.always.contains_key(&key)
     }
 
-    /// Enlists a task and arms the eventcount. Look once more after this.
+    /// Enlists a task and arms the eventcount. The caller attempts once more after this.
     pub(super) fn register(self: &Arc<Self>, waker: Waker, always: bool) -> u64 {
         let mut state = lock(&self.state);
         let key = state.next_key;
         state.next_key += 1;
         let always = always || self.waits == Waits::Room;
         let _ = if always { &mut state.always } else { &mut state.in_turn }.insert(key, waker);
-        // Under the lock: who finds it armed relies on the barrier.
+        // Under the lock: a task that finds it armed relies on the barrier.
         let armed = self.event.rearm(state.armed);
         state.armed = Some(armed);
         let is_new = state.watched.is_none();
@@ -124,9 +125,9 @@ impl Source {
         key
     }
 
-    /// Has another waker woken; false if the task was notified already.
+    /// Replaces a task's waker; false if the task was notified already.
     pub(super) fn update(&self, key: u64, waker: &Waker) -> bool {
-        // What dropping a waker does is not known here: none is dropped under the lock.
+        // Dropping a waker runs unknown code: none is dropped under the lock.
         let mut new = waker.clone();
         let mut state = lock(&self.state);
         let State { in_turn, always, .. } = &mut *state;
@@ -136,7 +137,7 @@ impl Source {
         is_registered
     }
 
-    /// The task waits no longer. False if it was notified meanwhile.
+    /// Removes a task that stops waiting. False if it was notified meanwhile.
     pub(super) fn leave(&self, key: u64) -> bool {
         let mut state = lock(&self.state);
         let waker = state.in_turn.remove(&key).or_else(|| state.always.remove(&key));
@@ -146,7 +147,7 @@ impl Source {
         is_registered
     }
 
-    /// Notifies the next task.
+    /// Notifies the next task; false if there is none.
     pub(super) fn pass(&self) -> bool {
         let next = lock(&self.state).next_in_turn();
         let found = next.is_some();
@@ -156,15 +157,16 @@ impl Source {
         found
     }
 
-    /// Notifies the next task, or somebody in another process.
+    /// Notifies the next task, or a sleeper in another process.
     pub(super) fn pass_anywhere(&self) {
         if !self.pass() && self.waits == Waits::Messages {
             self.event.notify(1);
         }
     }
 
-    /// Looks whether it was notified, or the timeout is over, and hands over who is to be woken then. Returns when to look again at
-    /// the latest; none if nobody is enlisted: then it need not be watched.
+    /// Checks whether it was notified, or the timeout is over, and if so adds the tasks that are to
+    /// be woken to `wakers`. Returns when the next check is due at the latest; `None` if no task is
+    /// enlisted: then it need not be watched.
     pub(super) fn tend(&self, now: Instant, wakers: &mut Vec<Waker>) -> Option<(Key, Instant)> {
         let mut state = lock(&self.state);
         let Watch { key, timeout, next_check } = state.watched?;
@@ -177,7 +179,7 @@ impl Source {
             state.watched = None;
             drop(state);
             if was_notified && self.waits == Waits::Messages {
-                // It may have been for somebody in another process.
+                // The notification may have been for a sleeper in another process.
                 self.event.notify(1);
             }
             return None;
@@ -196,7 +198,7 @@ impl Source {
         self.waits.max_sleep().min(Duration::from_nanos(self.max_sleep.load(Ordering::Relaxed)))
     }
 
-    /// What to sleep on.
+    /// The word to sleep on.
     pub(super) fn watched(&self, key: Key) -> Watched<'_> {
         self.event.watched(key)
     }

@@ -1,4 +1,5 @@
-//! The wakes, with nothing to fall back on: in these tests slices last for ever, so that a wake that is lost hangs.
+//! The wakes, without a fallback: in these tests sleeps have no timeouts, so that a lost wake
+//! hangs.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -12,14 +13,14 @@ use crate::sync::{AtomicU64, Ordering};
 const HANGS: Duration = Duration::from_secs(60);
 const ROUNDS: u64 = 20_000;
 
-/// As simple as a queue can be: so many messages.
+/// The simplest possible queue: a number of messages.
 #[derive(Default)]
 struct Queue {
     event: EventCount,
     there: AtomicU64,
     taken: AtomicU64,
     is_reusable: AtomicU64,
-    /// What became of those who waited: found something, gave up before they were woken, or afterwards.
+    /// The outcomes of the waits: found something, gave up before the wake, or after it.
     found: AtomicU64,
     gave_up: AtomicU64,
     gave_up_woken: AtomicU64,
@@ -36,14 +37,14 @@ impl Queue {
         (self.is_reusable.load(Ordering::Acquire) != 0).then_some(false)
     }
 
-    /// As consumers do.
+    /// Passes on as consumers do.
     fn pass_on(&self) {
         if self.there.load(Ordering::Acquire) != 0 {
             self.event.notify(1);
         }
     }
 
-    /// ProducerHandle a few messages at a time, and waits until all of them are taken.
+    /// Sends a few messages at a time, and waits until all of them are taken.
     fn send(&self, random: &mut Random) {
         let mut sent = 0;
         for round in 0..ROUNDS {
@@ -61,7 +62,7 @@ impl Queue {
             let start = Instant::now();
             while self.taken.load(Ordering::Acquire) != sent {
                 if start.elapsed() > HANGS {
-                    // The others must not wait for ever for this thread.
+                    // The others must not wait forever for this thread.
                     self.end();
                     panic!("a wake was lost in round {round}");
                 }
@@ -76,7 +77,7 @@ impl Queue {
         self.event.force_notify_all();
     }
 
-    /// Takes until the end, asleep in between like a handle that blocks.
+    /// Takes until the end, and sleeps in between like a handle that blocks.
     fn block(&self) {
         loop {
             let key = match self.take() {
@@ -92,7 +93,8 @@ impl Queue {
         }
     }
 
-    /// Takes until the end, as a task that is dropped now and then; then it stays away until somebody else has taken.
+    /// Takes until the end, as a task that is dropped now and then; then it stays away until
+    /// another has taken.
     fn poll(&self, source: &Arc<Source>, random: &mut Random) {
         let unpark = Arc::new(Unpark { thread: thread::current(), wakes: AtomicU64::new(0) });
         let waker = Waker::from(Arc::clone(&unpark));
@@ -143,7 +145,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Numbers that are as good as random (xorshift).
+/// Pseudorandom numbers (xorshift).
 struct Random(u64);
 
 impl Random {
@@ -155,7 +157,7 @@ impl Random {
     }
 }
 
-/// One that blocks always, and tasks that give up all the time.
+/// One thread that always blocks, and tasks that give up repeatedly.
 fn no_wake_is_lost(tasks: u64) {
     assert!(barrier::register(), "needs membarrier");
     let queue = Queue::default();

@@ -1,4 +1,5 @@
-//! The command line. What cannot be understood is quoted by an error, and must be as escape as everything else.
+//! The command line. Arguments that cannot be parsed are quoted by an error, and must be escaped
+//! like all output.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -9,7 +10,7 @@ use clap::error::{Error, RichFormatter};
 use crate::Cli;
 use crate::escape::{escape_bytes, is_unsafe_to_print};
 
-/// What is said on the command line; ends the process if that is not understood, or asks for help.
+/// Parses the command line. Ends the process if it cannot be parsed, or asks for help.
 pub(crate) fn parse() -> Cli {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     Cli::try_parse_from(&arguments).unwrap_or_else(|error| exit(&arguments, error))
@@ -22,8 +23,9 @@ fn exit(arguments: &[OsString], error: Error) -> ! {
     {
         error.exit();
     }
-    // The same error about arguments that can be shown. They are refused for the same reason, unless the reason was what cannot be
-    // shown: then the error is not worth its quotations.
+    // The same error, about arguments that can be printed. They are refused for the same reason,
+    // unless the reason was the characters that cannot be printed: then the error is shown without
+    // its quotations.
     let escape =
         arguments.iter().map(|argument| OsString::from_vec(escape_bytes(argument.as_bytes()).into_bytes()));
     match Cli::try_parse_from(escape) {

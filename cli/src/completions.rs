@@ -1,4 +1,5 @@
-//! `ringway completions` and `ringway man`: made from the definitions of the commands, so that they cannot be out of date.
+//! `ringway completions` and `ringway man`: generated from the definitions of the commands, so that
+//! they are never out of date.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -53,7 +54,8 @@ fn write_all(command: &Command, directory: &Path) -> Result<()> {
     write("ringway.1".into(), command.clone())?;
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
         let name = format!("ringway-{}", sub.get_name());
-        // Names of commands live as long as the program; there are a dozen.
+        // The names of commands are leaked: they live as long as the program, and there are a
+        // dozen.
         let static_name: &'static str = name.clone().leak();
         write(format!("{name}.1"), sub.clone().name(static_name))?;
     }

@@ -90,12 +90,12 @@ impl Arguments {
         options
     }
 
-    /// Returns what is to be said about it.
+    /// Returns what the user should be told about the queue.
     fn create(&self) -> Result<Vec<Warning>, CreateError> {
         let options = self.options();
         match self.kind {
             Kind::Spsc => {
-                // SAFETY: the file is new, and this process does nothing with it but close it.
+                // SAFETY: the file is new, and this process only closes it.
                 let queue = unsafe { spsc::BytesQueue::create_with(&self.queue, &options) }?;
                 Ok(queue.warnings())
             }

@@ -7,13 +7,14 @@ use anyhow::{Context, Result};
 use ringway::inspect::Inspector;
 use ringway::{InspectError, OpenError};
 
-/// Where queues with bare names live.
+/// The directory of queues with bare names.
 pub(crate) const DEFAULT: &str = "/dev/shm";
 
-/// A file that is a queue, or was meant to be one.
+/// A file that is a queue, or begins as one.
 pub(crate) type Found = (PathBuf, Result<Inspector, InspectError>);
 
-/// All of them, by name. Files that are something else, or that may not be read, are none of our business.
+/// All queues of a directory, by name. Files that are something else, or that may not be read, are
+/// ignored.
 pub(crate) fn queues(directory: &Path) -> Result<Vec<Found>> {
     let mut found = Vec::new();
     for path in files(directory)? {
@@ -31,7 +32,8 @@ pub(crate) fn queues(directory: &Path) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-/// The queues that a name on the command line means: those of a directory, or the one that it names.
+/// The queues that a name on the command line means: those of a directory, or the one that has the
+/// name.
 pub(crate) fn meant(target: &Path) -> Result<Vec<Found>> {
     // A bare name is a queue in /dev/shm, even if there is a directory of that name here.
     let is_path = target.as_os_str().as_bytes().contains(&b'/');
@@ -46,12 +48,12 @@ pub(crate) fn meant(target: &Path) -> Result<Vec<Found>> {
         {
             Ok(vec![(target.to_path_buf(), inspector)])
         }
-        // There is nothing to find anything wrong with.
+        // There is no queue to check.
         Err(_) => Err(inspector.expect_err("just matched").into()),
     }
 }
 
-/// Whether what could not be opened begins as a queue does.
+/// Whether a file that could not be opened begins as a queue does.
 pub(crate) fn is_broken_queue(error: &OpenError) -> bool {
     match error {
         OpenError::Truncated { found, .. } => *found > 0,
@@ -73,7 +75,7 @@ pub(crate) fn files(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).with_context(failed)? {
         let entry = entry.with_context(failed)?;
-        // One that is gone by now is none.
+        // A file that is gone now is skipped.
         if entry.file_type().is_ok_and(|kind| kind.is_file()) {
             files.push(entry.path());
         }

@@ -8,7 +8,7 @@ pub(crate) enum Outcome {
     Well,
     /// `doctor` found something that is still wrong.
     Findings,
-    /// The time that `--timeout` gives was up, or there were fewer messages than `--count` asks for.
+    /// The time of `--timeout` expired, or there were fewer messages than `--count`.
     Short,
     /// By SIGINT, SIGTERM or SIGHUP.
     Interrupted,

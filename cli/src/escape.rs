@@ -1,10 +1,11 @@
-//! What may reach a terminal. Names of files, types and processes, messages, and errors that quote them, are other people's: what
-//! a terminal would obey, hide or turn around is escaped, at the one place where text for people leaves this program.
+//! What may reach a terminal. Names of files, types and processes, messages, and errors that quote
+//! them come from other users. Characters that a terminal would obey, hide or turn around are
+//! escaped at the one place where human-readable text leaves this program.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
-/// Whether a terminal obeys the character, hides it, or turns around what follows.
+/// Whether a terminal obeys the character, hides it, or turns around the text after it.
 pub(crate) fn is_unsafe_to_print(character: char) -> bool {
     let is_format = matches!(
         character,
@@ -14,7 +15,7 @@ pub(crate) fn is_unsafe_to_print(character: char) -> bool {
     character.is_control() || is_format
 }
 
-/// Text in one line, with escapes where characters are wild.
+/// Text in one line, with unsafe characters escaped.
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe_to_print) {
         return Cow::Borrowed(text);
@@ -33,7 +34,8 @@ fn push_escaped(text: &str, escape: &mut String) {
     }
 }
 
-/// A message as text: bytes that are no text are escaped as well, and backslashes, so that each escape is one.
+/// A message as text. Bytes that are not text are escaped, and so are backslashes, so that every
+/// backslash in the result begins an escape.
 pub(crate) fn escape_bytes(bytes: &[u8]) -> String {
     bytes.utf8_chunks().fold(String::new(), |mut text, chunk| {
         for character in chunk.valid().chars() {
@@ -48,7 +50,8 @@ pub(crate) fn escape_bytes(bytes: &[u8]) -> String {
     })
 }
 
-/// JSON without wild characters, which stand in its strings only; newlines are its own.
+/// JSON with unsafe characters escaped: they occur in its strings only, apart from its own
+/// newlines.
 pub(crate) fn escape_json(json: &str) -> Cow<'_, str> {
     let is_unsafe_to_print = |character: char| is_unsafe_to_print(character) && character != '\n';
     if !json.contains(is_unsafe_to_print) {
@@ -69,8 +72,8 @@ pub(crate) fn escape_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// Escape sequences of this program: the only ones that go out, and known by where they stand in memory, which no name can
-/// imitate.
+/// The escape sequences of this program: the only ones that are printed. They are recognised by
+/// their address in memory, which no name can imitate.
 static STYLES: [&str; 6] = ["\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m"];
 
 /// One of [`STYLES`].
@@ -83,8 +86,8 @@ pub(crate) enum Style {
     Yellow,
 }
 
-/// Text with a style, if styles are wanted. To be given to a formatter as it is: in a `String` its style is like any other
-/// text.
+/// Text with a style, if styles are enabled. It must be passed to the formatter as it is: in a
+/// `String` the style would be escaped like any other text.
 pub(crate) struct Painted {
     style: Option<Style>,
     text: String,
@@ -105,12 +108,12 @@ impl fmt::Display for Painted {
     }
 }
 
-/// Takes what a formatter writes, piece by piece, and tames it.
+/// Escapes what a formatter writes, piece by piece.
 struct Tamer(String);
 
 impl Write for Tamer {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
-        // A formatter hands on the very string that a `Display` gives it.
+        // A formatter passes on the same string that a `Display` implementation gives it.
         match STYLES.iter().any(|style| std::ptr::eq(*style, piece)) {
             true => self.0.push_str(piece),
             false => push_escaped(piece, &mut self.0),
@@ -119,10 +122,10 @@ impl Write for Tamer {
     }
 }
 
-/// What is to be printed, with no wild character but those of its styles.
+/// The text to print, in which only styles contain unsafe characters.
 pub(crate) fn escape_lines(text: fmt::Arguments<'_>) -> String {
     let mut tamer = Tamer(String::new());
-    // Only a `Display` can fail, and what it said before is better than nothing.
+    // Only a `Display` implementation can fail, and what it wrote before is better than nothing.
     let _ = tamer.write_fmt(text);
     tamer.0
 }

@@ -1,4 +1,5 @@
-//! Messages in a stream of bytes: lines, records that end with a zero byte, or each behind its length.
+//! Messages in a stream of bytes: lines, records that end with a zero byte, or each one after its
+//! length.
 
 use clap::ValueEnum;
 use memchr::memchr;
@@ -14,12 +15,12 @@ pub(crate) enum Format {
     Length,
 }
 
-/// What stands at the beginning of a stream.
+/// What a stream begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// A message at `start..start + len`, and how much of the stream it took.
+    /// A message at `start..start + len`, and how many bytes of the stream it takes.
     Message { start: usize, len: usize, size: usize },
-    /// Not all of a message yet; it takes this much at least, as far as can be told.
+    /// Only part of a message; the whole message takes at least this many bytes.
     Partial { least: usize },
 }
 
@@ -54,7 +55,8 @@ impl Format {
         }
     }
 
-    /// What is left at the end of a stream is a message, if messages end with a delimiter that may be missing there.
+    /// The rest of a stream at its end is a message, if messages end with a delimiter that may be
+    /// missing there.
     pub(crate) fn allows_open_end(self) -> bool {
         self.delimiter().is_some()
     }
@@ -64,7 +66,7 @@ impl Format {
         message.len() + if self.delimiter().is_some() { 1 } else { LENGTH }
     }
 
-    /// Puts a message behind what is in `stream`; `Length` cannot say more than 4 GiB.
+    /// Appends a message to `stream`. `Length` cannot express more than 4 GiB.
     pub(crate) fn put(self, message: &[u8], stream: &mut Vec<u8>) {
         match self.delimiter() {
             Some(delimiter) => {

@@ -1,4 +1,4 @@
-//! `ringway gc`: queues that no live participant holds.
+//! `ringway gc`: queues that no live participant is attached to.
 
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -19,7 +19,7 @@ use crate::text::{bytes, counted, duration, parse_duration};
 /// Command-line arguments.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Directories to look at
+    /// Directories to search
     #[arg(default_value = DEFAULT)]
     directories: Vec<PathBuf>,
     /// Remove the files, and the messages in them; without this they are only listed
@@ -41,17 +41,17 @@ pub(crate) struct Arguments {
     common: Common,
 }
 
-/// A file that could go.
+/// A file that could be removed.
 #[derive(Serialize)]
 struct Candidate {
     #[serde(flatten)]
     path: JsonPath,
     what: &'static str,
-    /// Messages that wait or are held; none if they cannot be counted.
+    /// Messages that wait or are held; `None` if they cannot be counted.
     messages: Option<u64>,
     allocated_bytes: u64,
     age_s: Option<f64>,
-    /// False if it was only listed, or is in use by now.
+    /// False if the file was only listed, or is in use now.
     removed: bool,
     error: Option<String>,
 }
@@ -94,14 +94,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     Ok(ending)
 }
 
-/// Removes them; true if an interrupt was requested before all were removed.
+/// Removes the files; true if an interrupt was requested before all were removed.
 fn remove(arguments: &Arguments, candidates: &mut [Candidate]) -> bool {
     let mut progress = Progress::new(candidates.len() as u64, FILES, arguments.common.quiet);
     for candidate in candidates {
         if interrupt::is_requested() {
             return true;
         }
-        // It takes the lock that attaching takes (of an unfinished file: that of its creator), and looks again under it.
+        // Removal takes the lock that attaching takes (of an unfinished file: that of its creator),
+        // and checks again under it.
         match ringway::unlink_if_unused(candidate.path.as_path()) {
             Ok(removed) => candidate.removed = removed,
             Err(error) => candidate.error = Some(error.to_string()),
@@ -111,14 +112,14 @@ fn remove(arguments: &Arguments, candidates: &mut [Candidate]) -> bool {
     false
 }
 
-/// The queues of a directory that nobody alive takes part in.
+/// The queues of a directory that no live participant is attached to.
 fn unused(arguments: &Arguments, directory: &Path) -> Result<Vec<Candidate>> {
     let mut candidates = Vec::new();
     let queues = directory::queues(directory)?;
     let mut progress = Progress::new(queues.len() as u64, FILES, arguments.common.quiet);
     for (path, inspector) in queues {
         progress.inc(1);
-        // What is corrupted is for the doctor, and for a person to decide.
+        // A corrupted file is left to the doctor, and to the user's decision.
         let Ok(snapshot) = inspector.and_then(|inspector| inspector.snapshot()) else { continue };
         if snapshot.is_in_use() || snapshot.age().is_some_and(|age| age < arguments.min_age) {
             continue;
@@ -144,12 +145,13 @@ fn messages(snapshot: &Snapshot) -> Option<u64> {
     Some(snapshot.backlog.waiting? + snapshot.backlog.held?)
 }
 
-/// Files whose creator was killed before they had their name. The name alone says what they are, and the creator's lock
-/// whether one is at work: its contents are whatever was written by then.
+/// Files whose creator was killed before they had their name. The temporary name says what they
+/// are, and the creator's lock whether a creator is alive. The contents are whatever was written
+/// before.
 fn leftovers(arguments: &Arguments, directory: &Path) -> Result<Vec<Candidate>> {
     let mut candidates = Vec::new();
     for path in directory::files(directory)?.into_iter().filter(|path| ringway::is_temporary_name(path)) {
-        // A file that cannot be asked may be in use.
+        // A file that cannot be probed may be in use.
         let Ok(false) = ringway::is_in_use(&path) else { continue };
         let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
         let age = metadata.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
@@ -170,7 +172,7 @@ fn leftovers(arguments: &Arguments, directory: &Path) -> Result<Vec<Candidate>> 
 }
 
 impl Candidate {
-    /// Its name for machines; of a removal, only if it was removed.
+    /// The name for machines; after a removal, only if the file was removed.
     fn give(&self, out: &mut impl Write, is_removal: bool) -> Result<()> {
         if is_removal && !self.removed {
             return Ok(());

@@ -2,16 +2,16 @@
 //!
 //! ```text
 //! bench/                                  measures
-//! stat/  top/  peek/  schema.rs           look: through `ringway::inspect`, so that no live queue warnings
+//! stat/  top/  peek/  schema.rs           inspect, through `ringway::inspect`: without writing
 //! fields/                                 what is in messages of known types
-//! doctor/  gc.rs                          look, and put in order if they are told to: `ringway::recover`, `unlink_if_unused`
-//! create.rs  send.rs  recv/               take part
+//! doctor/  gc.rs                          inspect; repair or remove if told to
+//! create.rs  send.rs  recv/               participants
 //! sync.rs                                 writes to the disk
 //! arguments.rs  ending.rs                 the command line, and exit codes
 //! completions.rs                          shell completions and man pages, from the same definitions
-//! directory.rs  queue.rs  framing.rs      what several of them need: finding and opening queues, messages in streams,
-//! interrupt.rs  output.rs  text.rs        Ctrl-C, standard output and colours, numbers for people
-//! escape.rs                                 what may reach a terminal
+//! directory.rs  queue.rs  framing.rs      shared: finding and opening queues, messages in streams,
+//! interrupt.rs  output.rs  text.rs        Ctrl-C, standard output and colours, human-readable numbers
+//! escape.rs                               what may reach a terminal
 //! ```
 
 #![deny(clippy::print_stdout, clippy::print_stderr, reason = "`output` tames what reaches a terminal")]
@@ -90,7 +90,7 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Write queues to the disk, and wait for that: what was sent before survives a power loss.
     Sync(sync::Arguments),
-    /// Find queues that no live process takes part in; --remove removes them.
+    /// Find queues that no live participant is attached to; --remove removes them.
     Gc(gc::Arguments),
     /// Measure throughput and latency between two real processes, beside this machine's own limits.
     Bench(bench::Arguments),
@@ -131,7 +131,7 @@ fn main() -> ExitCode {
         Ok(ending) => ending.into(),
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => match error.downcast_ref::<bench::Interrupted>() {
-            // Where it was interrupted is of no interest.
+            // An interrupted command reports no error.
             Some(interrupted) => {
                 complain!("{interrupted}");
                 Outcome::Interrupted.into()

@@ -1,4 +1,4 @@
-//! Standard output, colours, and what to keep to oneself.
+//! Standard output, colours, and progress bars.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::escape::{Painted, Style, escape, escape_json, escape_lines};
 
-/// What every command takes that prints.
+/// Arguments of every command that prints.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct Common {
     /// Print nothing but what was asked for, and errors
@@ -30,7 +30,7 @@ pub(crate) enum Colour {
     Never,
 }
 
-/// Puts colours around words, or not.
+/// Colours words, if colours are enabled.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paint {
     is_on: bool,
@@ -82,7 +82,7 @@ impl Paint {
     }
 }
 
-/// A table without lines.
+/// A table without lines between its cells.
 pub(crate) struct Rows(Table);
 
 impl Rows {
@@ -92,18 +92,18 @@ impl Rows {
         Self(table)
     }
 
-    /// A cell is one line, whatever is in it.
+    /// Adds a cell; whatever it contains is printed on one line.
     pub(crate) fn add(&mut self, cells: impl IntoIterator<Item = String>) {
         self.0.add_row(cells.into_iter().map(|cell| escape(&cell).into_owned()));
     }
 
-    /// The header, and a line for each row; indented.
+    /// Returns the header and a line for each row, indented.
     pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
         self.0.lines().map(|line| format!("  {}", line.trim_end()))
     }
 }
 
-/// Prints part of a line, in which nothing is obeyed by a terminal but colours of [`Paint`].
+/// Prints part of a line. Escape sequences other than the colours of [`Paint`] are escaped.
 pub(crate) fn print(out: &mut impl Write, text: std::fmt::Arguments<'_>) -> Result<()> {
     print_raw(out, &escape_lines(text))
 }
@@ -112,12 +112,12 @@ pub(crate) fn print_line(out: &mut impl Write, text: std::fmt::Arguments<'_>) ->
     print_raw(out, &(escape_lines(text) + "\n"))
 }
 
-/// Prints lines that are escape already.
+/// Prints lines that are escaped already.
 pub(crate) fn print_raw(out: &mut impl Write, text: &str) -> Result<()> {
     out.write_all(text.as_bytes()).context("writing to standard output")
 }
 
-/// One object: on many lines for a person who looks at one, on one line if there are several.
+/// Prints one object: on many lines if it is the only one, on one line if there are several.
 pub(crate) fn print_json(out: &mut impl Write, value: &impl Serialize, is_one_line: bool) -> Result<()> {
     let text = match is_one_line {
         true => serde_json::to_string(value)?,
@@ -127,13 +127,13 @@ pub(crate) fn print_json(out: &mut impl Write, value: &impl Serialize, is_one_li
     print_raw(out, "\n")
 }
 
-/// Says something on standard error, in one line and as escape as what is printed.
+/// Prints a message on standard error, in one line, and escaped like the output.
 pub(crate) fn complain_line(text: std::fmt::Arguments<'_>) {
-    // Nobody can be told that this failed.
+    // There is no way to report that this failed.
     let _ = writeln!(io::stderr(), "ringway: {}", escape_lines(text));
 }
 
-/// Whether whoever read our output went away: no failure of ours.
+/// Whether the reader of the output has closed it: that is no failure of this command.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let is_broken = |cause: &(dyn std::error::Error + 'static)| {
         cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
@@ -141,7 +141,8 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(is_broken)
 }
 
-/// A bar on standard error for what takes longer than a second, if somebody may be looking.
+/// A progress bar on standard error for work that takes longer than a second, if standard error is
+/// a terminal.
 pub(crate) struct Progress {
     bar: ProgressBar,
     start: Instant,
@@ -149,7 +150,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// `template` as indicatif has it.
+    /// `template` is a template of indicatif.
     pub(crate) fn new(length: u64, template: &'static str, is_quiet: bool) -> Self {
         let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::hidden());
         bar.set_style(ProgressStyle::with_template(template).expect("a valid template"));
@@ -164,7 +165,7 @@ impl Progress {
         self.bar.inc(amount);
     }
 
-    /// Says something above the bar.
+    /// Prints a message above the bar.
     pub(crate) fn suspend<R>(&self, say: impl FnOnce() -> R) -> R {
         self.bar.suspend(say)
     }
@@ -176,15 +177,15 @@ impl Drop for Progress {
     }
 }
 
-/// For files, one by one.
+/// Counts files.
 pub(crate) const FILES: &str = "{bar:40} {pos}/{len} files";
-/// For bytes of input.
+/// Counts bytes of input.
 pub(crate) const BYTES: &str = "{bar:40} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
 
-/// For bytes of input that nobody knows the end of.
+/// Counts bytes of input whose length is not known.
 pub(crate) const STREAM: &str = "{spinner} {bytes}, {bytes_per_sec}";
 
-/// Prints a line into standard output.
+/// Prints a line to standard output.
 macro_rules! say {
     ($out:expr, $($text:tt)*) => {
         $crate::output::print_line($out, format_args!($($text)*))
@@ -192,7 +193,7 @@ macro_rules! say {
 }
 pub(crate) use say;
 
-/// Says something on standard error.
+/// Prints a message on standard error.
 macro_rules! complain {
     ($($text:tt)*) => {
         $crate::output::complain_line(format_args!($($text)*))

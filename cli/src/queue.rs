@@ -1,4 +1,4 @@
-//! Opening queues to take part.
+//! Opens queues to attach to them.
 
 use std::path::Path;
 
@@ -7,20 +7,20 @@ use clap::ValueEnum;
 use ringway::inspect::{Inspector, QueueKind};
 use ringway::{OpenError, Options, Sharing, mpmc, spsc};
 
-/// A queue of bytes, of whichever kind it is.
+/// A queue of bytes, of either kind.
 pub(crate) enum BytesQueue {
     Spsc(spsc::BytesQueue),
     Mpmc(mpmc::BytesQueue),
 }
 
-/// Who may take part in a queue.
+/// Which users may attach to a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Users {
     /// Processes of the same user: mode 0600
     Owner,
     /// And those of the file's group: mode 0660
     Group,
-    /// Everybody on the machine: mode 0666
+    /// All users of the machine: mode 0666
     Everybody,
 }
 
@@ -34,21 +34,23 @@ impl From<Users> for Sharing {
     }
 }
 
-/// What a command says that takes part.
+/// Arguments of a command that attaches.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct SharingArguments {
-    /// Who may write to the queue's file, and is trusted by that; a file that more can write to is refused
+    /// Which users may write to the queue's file, and are therefore trusted; a file that more users
+    /// can write to is refused
     #[arg(long, value_name = "WHO", value_enum, default_value_t = Users::Owner)]
     pub(crate) sharing: Users,
 }
 
-/// Opens a queue of bytes. Participants are told when its name leads elsewhere.
+/// Opens a queue of bytes. Its participants get an error when its name leads to another file.
 pub(crate) fn open(name: &Path, arguments: SharingArguments) -> Result<BytesQueue> {
     let kind = Inspector::open(name)?.header().kind;
     let options = Options::new().sharing(arguments.sharing.into()).end_when_orphaned(true);
     let queue = match kind {
-        // SAFETY: who runs this command on a queue vouches for it: only programs that use ringway write to the file.
-        // Nothing in here writes to the file in any other way, and children that `recv` forks only replace their program.
+        // SAFETY: the user who runs this command on a queue vouches that only programs that use
+        // ringway write to the file. This code does not write to the file in any other way, and
+        // children that `recv` forks only replace their program.
         QueueKind::Spsc => unsafe { spsc::BytesQueue::open_with(name, &options) }.map(BytesQueue::Spsc),
         // SAFETY: as above.
         QueueKind::Mpmc => unsafe { mpmc::BytesQueue::open_with(name, &options) }.map(BytesQueue::Mpmc),

@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
         say!(&mut out, "  {name:<12} {value}")?;
     }
     say!(&mut out, "  {:<12} {}", "messages", shape(header))?;
-    // The first line names the type once more, the last one its size.
+    // The first line repeats the name of the type, the last one its size.
     let lines: Vec<&str> = text.lines().skip(1).collect();
     if let Some((_, fields)) = lines.split_last().filter(|(_, fields)| !fields.is_empty()) {
         say!(&mut out, "  fields")?;
@@ -56,14 +56,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     Ok(Outcome::Well)
 }
 
-/// What a header says about its messages, and what the file says of their types.
+/// What the header says about the messages, and what the file says about their types.
 #[derive(Serialize)]
 struct Json<'d> {
     #[serde(flatten)]
     schema: json::Schema,
-    /// As it stands in the file; null if messages are bytes.
+    /// The text in the file; null if messages are bytes.
     description: Option<&'d str>,
-    /// The structs and enums in it.
+    /// The structs and enums in the description.
     types: Vec<Type<'d>>,
     /// Why the description could not be understood.
     types_error: Option<String>,
@@ -83,7 +83,7 @@ impl<'d> Json<'d> {
     }
 }
 
-/// What a header says about its messages.
+/// What the header says about the messages.
 fn rows(schema: &SchemaHeader) -> Vec<(&'static str, String)> {
     let mut rows = vec![("type", format!("`{}`", schema.name))];
     if (schema.size, schema.align) != (0, 0) {
@@ -97,7 +97,7 @@ fn rows(schema: &SchemaHeader) -> Vec<(&'static str, String)> {
     rows
 }
 
-/// rkyv's format, in words.
+/// The rkyv format, in words.
 fn format(bits: u64) -> String {
     if bits & 1 == 0 {
         return match bits {

@@ -1,4 +1,5 @@
-//! `ringway send`: a stream becomes messages. They go out in batches, and no later than when there is no more to read.
+//! `ringway send`: a stream becomes messages. They are sent in batches, at the latest when there is
+//! no more input to read.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -41,11 +42,11 @@ pub(crate) struct Arguments {
     common: Common,
 }
 
-/// Bytes that are read at one go, and asked for in a pipe.
+/// Bytes per read, and the size that is requested for a pipe.
 const BUFFER: usize = 1 << 20;
-/// How long a full queue without a consumer is waited for in silence.
+/// How long a full queue without a consumer is waited for before a message says so.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Messages that go out together.
+/// The maximum number of messages per batch.
 const BATCH: usize = 255;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
@@ -69,7 +70,7 @@ fn send<K: Kind>(arguments: &Arguments, producer: BytesProducer<K>, path: &Path)
         [] => {
             let length = length_of_input();
             let template = if length > 0 { BYTES } else { STREAM };
-            // Somebody who types is not to be disturbed.
+            // A user who types is not disturbed.
             let is_quiet = arguments.common.quiet || io::stdin().is_terminal();
             let mut progress = Progress::new(length, template, is_quiet);
             pump.send_stream(&io::stdin(), arguments.format, &mut progress)?
@@ -89,7 +90,8 @@ fn send<K: Kind>(arguments: &Arguments, producer: BytesProducer<K>, path: &Path)
     Ok(ending)
 }
 
-/// Bytes of standard input, if it is a file; else 0, and nobody can tell how much is left.
+/// The bytes of standard input, if it is a file; else 0, because the number that is left is
+/// unknown.
 fn length_of_input() -> u64 {
     let file = std::fs::File::from(match io::stdin().as_fd().try_clone_to_owned() {
         Ok(descriptor) => descriptor,
@@ -104,13 +106,13 @@ struct Pump<'a, K: Kind> {
     sent: u64,
     limit: u64,
     timeout: Option<Duration>,
-    /// Whether it is still to be said that the queue is full and nothing receives.
+    /// Whether the user has still to be told that the queue is full and no consumer is attached.
     may_say_full: bool,
 }
 
 impl<K: Kind> Pump<'_, K> {
     fn send_stream(&mut self, input: &impl AsFd, format: Format, progress: &mut Progress) -> Result<Outcome> {
-        // A pipe takes more at a time then; if not, it goes on as it is.
+        // A larger pipe passes more per read. If the size is refused, the pipe stays as it is.
         let _ = fcntl(input, FcntlArg::F_SETPIPE_SZ(BUFFER as i32));
         let mut buffer = vec![0; BUFFER];
         let mut filled = 0;
@@ -136,7 +138,7 @@ impl<K: Kind> Pump<'_, K> {
         }
     }
 
-    /// Sends the messages that are complete; returns how much of the stream they took.
+    /// Sends the complete messages; returns how many bytes of the stream they took.
     fn send_complete(&mut self, stream: &[u8], format: Format, is_end: bool) -> Result<(usize, Outcome)> {
         let mut used = 0;
         loop {
@@ -171,7 +173,8 @@ impl<K: Kind> Pump<'_, K> {
         }
     }
 
-    /// The buffer holds the beginning of a message that is larger than it: it must grow, if such a message can be sent.
+    /// The buffer holds the beginning of a message that is larger than the buffer. The buffer must
+    /// grow, if such a message can be sent.
     fn make_room(&self, buffer: &mut Vec<u8>, filled: usize, format: Format) -> Result<()> {
         let Next::Partial { least } = format.next(&buffer[..filled]) else { return Ok(()) };
         let largest = self.producer.max_message() + 4;
@@ -229,7 +232,8 @@ impl<K: Kind> Pump<'_, K> {
         }
     }
 
-    /// A wait that nothing will end looks like one for a slow consumer: said once.
+    /// A wait that nothing will end looks like a wait for a slow consumer, so the user is told
+    /// once.
     fn say_full(&mut self, since: Instant) {
         if self.may_say_full && since.elapsed() >= PATIENCE && !self.producer.has_consumer().unwrap_or(true) {
             self.may_say_full = false;
@@ -242,7 +246,7 @@ impl<K: Kind> Pump<'_, K> {
 
     fn failed(&self, error: SendError) -> anyhow::Error {
         let what = match error {
-            // Messages just before it may be in the file that had the name.
+            // The messages just before may be in the file that had the name.
             SendError::Orphaned { .. } => {
                 format!("it cannot be sent, after {}", counted(self.sent, "message"))
             }
@@ -251,7 +255,7 @@ impl<K: Kind> Pump<'_, K> {
         anyhow::Error::from(error).context(self.at(&what))
     }
 
-    /// What went wrong, with the next message.
+    /// Adds the path and the number of the next message to an error text.
     fn at(&self, what: &str) -> String {
         format!("{}: message {}: {what}", self.path.display(), self.sent + 1)
     }

@@ -1,4 +1,4 @@
-//! Numbers and times, for people and from people.
+//! Human-readable numbers and times, printed and parsed.
 
 use std::time::{Duration, SystemTime};
 
@@ -55,9 +55,9 @@ pub(crate) fn duration(duration: Duration) -> String {
     humantime::format_duration(whole).to_string()
 }
 
-/// `2026-11-22T23:10:00Z`; a time that no calendar has is said as it is.
+/// `2026-11-22T23:10:00Z`; a time beyond the calendar is printed as a number.
 pub(crate) fn time(time: SystemTime) -> String {
-    // The formatter panics beyond the year 9999, and what stands in a file may be anything.
+    // The formatter panics beyond the year 9999, and a file may contain any value.
     let most = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
     match time {
         time if time < most => humantime::format_rfc3339_seconds(time).to_string(),
@@ -77,7 +77,7 @@ pub(crate) fn nanoseconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }
 
-/// A uuid as people write it.
+/// A uuid in its usual notation.
 pub(crate) fn uuid(bytes: [u8; 16]) -> String {
     let hex = hex(&bytes);
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
@@ -87,7 +87,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Bytes as people give them: `4096`, `64K`, `1MiB`, `2 GB`. All units are powers of 1,024.
+/// Parses a number of bytes: `4096`, `64K`, `1MiB`, `2 GB`. All units are powers of 1,024.
 pub(crate) fn parse_bytes(text: &str) -> Result<usize, String> {
     let text = text.trim();
     let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
@@ -105,10 +105,11 @@ pub(crate) fn parse_bytes(text: &str) -> Result<usize, String> {
     number.checked_mul(1 << shift).ok_or_else(|| String::from("that is more than can be counted"))
 }
 
-/// No time span is longer: a thousand years, which can be added to any time of a clock.
+/// The maximum time span: a thousand years, which can be added to any time of a clock.
 const LONGEST: Duration = Duration::from_secs(1000 * 365 * 86400);
 
-/// A time span as people give it: `5`, `0.5`, `100ms`, `1h 30m`. What is longer than a thousand years is a thousand years.
+/// Parses a time span: `5`, `0.5`, `100ms`, `1h 30m`. A longer one than a thousand years becomes a
+/// thousand years.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let duration = match text.trim().parse::<f64>() {
         Ok(seconds) if seconds.is_finite() && seconds > LONGEST.as_secs_f64() => LONGEST,
@@ -120,7 +121,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(duration.min(LONGEST))
 }
 
-/// The hex dump of a message, 16 bytes a line.
+/// The hex dump of a message, 16 bytes per line.
 pub(crate) fn hex_dump(bytes: &[u8]) -> impl Iterator<Item = String> {
     bytes.chunks(16).enumerate().map(|(line, bytes)| {
         let mut text = format!("{:08x}  ", line * 16);

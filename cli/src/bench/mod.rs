@@ -1,14 +1,14 @@
 //! `ringway bench`: processes, one queue, every message checked; and the machine's limits beside it.
 //!
 //! ```text
-//! bench (this process)   plans, starts workers, collects, reports          plan.rs  crew.rs  report.rs
+//! bench (this process)   plans, starts workers, collects, reports          plan.rs  workers.rs  report.rs
 //!   task                 what a worker is told to do: types alone          task.rs
 //!   worker               reads its task and does it                        worker.rs
 //!     producer           pinned to one core                                throughput.rs  latency.rs  limits.rs
 //!     consumer           pinned to the other; checks sequence and content  many.rs (MPMC)  check.rs
 //!     survivor           kills others and takes the time                   recovery/
 //! ```
-//! Workers talk to this process over their standard input and output (crew.rs, process.rs). They are killed when it ends,
+//! Workers talk to this process over their standard input and output (workers.rs, process.rs). They are killed when it ends,
 //! in whatever way, and the queue's file has lost its name before the measurement begins; only that of the recovery
 //! measurement keeps it until it is over, for those who come to be killed.
 

@@ -1,4 +1,4 @@
-//! What can be wrong with a queue that can be read.
+//! Finds what is wrong with a queue that can be read.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ pub(super) fn check(snapshot: &Snapshot, still: &Still, sharing: Sharing) -> Vec
     let mut findings = Vec::new();
     findings.extend(outlived(snapshot));
     if !findings.is_empty() {
-        // Its words may be of several moments.
+        // The words that were read may be of several moments.
         findings.extend(file(snapshot, sharing));
         return findings;
     }
     findings.extend(corruption(snapshot));
     if !findings.is_empty() {
-        // What else its words say cannot be trusted, and no repair is safe.
+        // The other words cannot be trusted either, and no repair is safe.
         findings.extend(file(snapshot, sharing));
         return findings;
     }
@@ -37,7 +37,7 @@ pub(super) fn check(snapshot: &Snapshot, still: &Still, sharing: Sharing) -> Vec
     findings
 }
 
-/// A queue on a disk that was last used before the machine was started again.
+/// Checks a queue on a disk that was last used before the machine was restarted.
 fn outlived(snapshot: &Snapshot) -> Option<Finding> {
     (snapshot.boot.survival == Survival::Unproven).then(|| {
         let waiting = match snapshot.backlog.waiting {
@@ -84,7 +84,7 @@ fn unlinked(snapshot: &Snapshot) -> Option<Finding> {
     })
 }
 
-/// Who: `consumer in entry 63 (process 123, attached 5m ago)`.
+/// Describes a participant: `consumer in entry 63 (process 123, attached 5m ago)`.
 fn who(snapshot: &Snapshot, one: &Participant) -> String {
     let since = one.since.and_then(|since| snapshot.at.duration_since(since).ok());
     let since = since.map_or(String::new(), |since| format!(", attached {} ago", duration(since)));
@@ -105,7 +105,7 @@ fn dead(snapshot: &Snapshot) -> Vec<Finding> {
     snapshot.participants.iter().filter(is_dead).map(describe).collect()
 }
 
-/// Positions that stand between two states, and have for as long as the doctor looked.
+/// Positions that were between two states in all snapshots of the doctor.
 fn standing(snapshot: &Snapshot, still: &Still) -> Vec<Finding> {
     let stands = snapshot.pending.iter().filter(|one| still.pending.contains(&one.position));
     let describe = |one: &ringway::inspect::PendingPosition| {
@@ -127,11 +127,11 @@ fn standing(snapshot: &Snapshot, still: &Still) -> Vec<Finding> {
     stands.take(16).map(describe).collect()
 }
 
-/// Whether the process of that pid is stopped, as far as this process can see it. In another pid namespace the pid may be
-/// somebody else's: who takes part has the file mapped.
+/// Whether the process of that pid is stopped, as far as this process can see it. In another pid
+/// namespace the pid may belong to another process; a participant has the file mapped.
 fn is_stopped(snapshot: &Snapshot, pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The state stands behind the name, which may hold anything.
+    // The state follows the name, which may contain any bytes.
     let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
     let Ok(metadata) = std::fs::metadata(&snapshot.path) else { return false };
     let inode = std::os::unix::fs::MetadataExt::ino(&metadata).to_string();
@@ -195,7 +195,7 @@ fn fullness(snapshot: &Snapshot) -> Option<Finding> {
         "it is full: {} of {} slots or bytes are in use, so producers wait",
         backlog.used, backlog.capacity
     );
-    // Somebody receives: that is how a queue slows producers down.
+    // A consumer receives: a full ring is then how the queue slows producers down.
     let has_consumer = alive(snapshot, Role::Consumer).next().is_some();
     is_full.then(|| match has_consumer {
         true => Finding::note(what).advice(
@@ -242,7 +242,7 @@ fn letters(snapshot: &Snapshot) -> Vec<Finding> {
     findings
 }
 
-/// What has the name of the dead-letter queue, and cannot be that.
+/// A file that has the name of the dead-letter queue and cannot be it.
 fn wrong_letters(snapshot: &Snapshot) -> Option<Finding> {
     snapshot.header.order?.max_redeliveries?;
     let path = dead_letters_path(snapshot);
@@ -288,7 +288,8 @@ fn file(snapshot: &Snapshot, sharing: Sharing) -> Vec<Finding> {
     findings
 }
 
-/// Who may write to the file. A mode that sharing gives is meant so: the group's always, everybody's if that is said.
+/// Which users may write to the file. A mode that `sharing` gives is intended: the group's always,
+/// all users' if that is given on the command line.
 fn writers(mode: u32, sharing: Sharing) -> Option<Finding> {
     match (mode & 0o777, sharing) {
         (mode, _) if mode & 0o022 == 0 => None,
@@ -301,9 +302,9 @@ fn writers(mode: u32, sharing: Sharing) -> Option<Finding> {
     }
 }
 
-/// Who holds what, since when: no fault in itself.
+/// Which participants hold messages, and since when. That is not a fault in itself.
 fn holders(snapshot: &Snapshot) -> Vec<Finding> {
-    /// Shorter than this, nobody holds anything for long.
+    /// Participants attached for less than this cannot have held a message for long.
     const LONG: Duration = Duration::from_secs(1);
     let is_holder = |one: &&Participant| one.holds > 0 && one.liveness == Liveness::Alive;
     let holders = snapshot.participants.iter().filter(is_holder).filter(|one| {

@@ -1,13 +1,13 @@
-//! What the doctor says about a queue.
+//! The findings of the doctor about a queue.
 
 use ringway::InspectError;
 use serde::Serialize;
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Severity {
-    /// Good to know; nothing is wrong.
+    /// Information; nothing is wrong.
     Note,
     /// It works, but not as it should.
     Warning,
@@ -15,15 +15,15 @@ pub(super) enum Severity {
     Error,
 }
 
-/// What `--repair` may do about it: each is safe while others go on.
+/// What `--repair` may do about a finding: each remedy is safe while other participants continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Remedy {
-    /// Gives back what the dead have left, as participants do when they meet it.
+    /// Recovers what dead participants left, as participants do when they are blocked by it.
     Recover,
-    /// Drops the messages of a queue that has outlived its machine, and that nothing proves.
+    /// Drops the messages of a queue that outlived a reboot and is unproven.
     Discard,
-    /// Removes a file that is no queue any more, unless somebody takes part.
+    /// Removes a file that is no queue any more, unless a participant is attached.
     Remove,
 }
 
@@ -31,7 +31,7 @@ pub(super) enum Remedy {
 pub(super) struct Finding {
     pub(super) severity: Severity,
     pub(super) what: String,
-    /// What to do.
+    /// What the user should do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) advice: Option<String>,
     pub(super) remedy: Option<Remedy>,
@@ -59,7 +59,7 @@ impl Finding {
         Self::note(format!("repaired: {what}"))
     }
 
-    /// A file that begins as a queue and is none.
+    /// A file that begins as a queue does and is none.
     pub(super) fn broken(error: &InspectError) -> Self {
         Self::error(error.to_string()).advice("no repair can know what it held; nothing was touched")
     }

@@ -1,4 +1,5 @@
-//! `ringway doctor`: what is wrong, who holds what since when, which repair is safe.
+//! `ringway doctor`: what is wrong, which participants hold messages and since when, which repair
+//! is safe.
 
 mod checks;
 mod finding;
@@ -28,7 +29,7 @@ pub(crate) struct Arguments {
     /// Queues, or directories of queues
     #[arg(default_value = DEFAULT)]
     queues: Vec<PathBuf>,
-    /// Do the repairs that are safe: recover what the dead left, remove what was unlinked
+    /// Do the repairs that are safe: recover what dead participants left, remove what was unlinked
     /// already, drop messages that nothing proves after a power loss
     #[arg(long)]
     repair: bool,
@@ -41,7 +42,7 @@ pub(crate) struct Arguments {
     common: Common,
 }
 
-/// Somebody who holds a lock that is held for microseconds is looked at again for so long.
+/// A lock that is held for microseconds is probed again for this time, if it is found taken.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// One queue's findings.
@@ -49,7 +50,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 struct Diagnosis {
     #[serde(flatten)]
     path: JsonPath,
-    /// None is wrong, or no more than notes.
+    /// Whether no finding is worse than a note.
     healthy: bool,
     findings: Vec<Finding>,
 }
@@ -102,7 +103,8 @@ fn diagnose(
         }
         if !done.is_empty() {
             let outcomes: Vec<Finding> = done.into_iter().map(|remedy| apply(&path, remedy)).collect();
-            // What is still wrong is found again; what is gone is gone.
+            // The queue is checked again: what is still wrong is found again, what is repaired is
+            // not.
             findings = if path.exists() { look(&inspector, arguments)? } else { Vec::new() };
             findings.splice(0..0, outcomes);
         }
@@ -112,7 +114,7 @@ fn diagnose(
 
 fn look(inspector: &Inspector, arguments: &Arguments) -> Result<Vec<Finding>> {
     let mut snapshot = inspector.snapshot()?;
-    // What is between two states now is somewhere else in a moment, unless somebody stands still.
+    // A position between two states leaves it in a moment, unless its participant is stopped.
     let mut still = Still::new(&snapshot);
     let start = Instant::now();
     while !still.is_nothing() && start.elapsed() < PATIENCE && !interrupt::is_requested() {
@@ -123,7 +125,7 @@ fn look(inspector: &Inspector, arguments: &Arguments) -> Result<Vec<Finding>> {
     Ok(checks::check(&snapshot, &still, arguments.sharing.sharing.into()))
 }
 
-/// What has not moved from look to look.
+/// What has not changed from snapshot to snapshot.
 struct Still {
     attach: bool,
     recovery: bool,

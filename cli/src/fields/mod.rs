@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! description.rs                       lines of the description: structs, enums, fields
-//! types.rs  known.rs  layout.rs        what they say of types; std's types; where things stand
+//! types.rs  std_types.rs  layout.rs    what they say of types; std's types; offsets and sizes
 //! decode.rs  pointers.rs  tables.rs    bytes to values
 //! scalars.rs  address.rs  value.rs
-//! show.rs  json.rs                     values to people, and to machines
-//! outline.rs                           types to machines
+//! show.rs  json.rs                     human-readable output, and JSON
+//! outline.rs                           types as JSON
 //! ```
 //!
 //! Description and bytes come from a file that may be corrupted or hostile: nothing in them is believed, and how much is

@@ -1,4 +1,4 @@
-//! A queue, for a person.
+//! Prints a queue in human-readable form.
 
 use std::io::Write;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::Rates;
 use crate::output::{Paint, Rows, say};
 use crate::text::{ago, bytes, count, counted, duration, rate, time, uuid};
 
-/// No more held messages than this are listed.
+/// The maximum number of held messages that are listed.
 const MAX_HELD: usize = 10;
 
 /// `SPSC`, `MPMC`.
@@ -32,7 +32,7 @@ pub(crate) fn shape(header: &Header) -> String {
     }
 }
 
-/// A queue in one line.
+/// Describes a queue in one line.
 pub(crate) fn describe(header: &Header) -> String {
     let ring = match header.order {
         None => format!("{} of ring", bytes(header.ring_bytes)),
@@ -100,7 +100,7 @@ pub(super) fn show(
     Ok(())
 }
 
-/// For queues on disks: in which boot of the machine it was last used, and what that means.
+/// For queues on disks: the boot in which the queue was last used, and what follows from it.
 fn show_last_use(out: &mut impl Write, paint: Paint, boot: &Boot) -> Result<()> {
     let state = match boot.survival {
         Survival::InMemory => return Ok(()),
@@ -263,7 +263,8 @@ pub(crate) fn liveness(one: &Participant) -> &'static str {
     }
 }
 
-/// Its pid, and its name if this process can see one of that pid: it may be another's, in another pid namespace.
+/// The pid, and the process name if this process can see one of that pid. In another pid namespace
+/// the pid may belong to another process.
 pub(crate) fn process(one: &Participant) -> String {
     let name = std::fs::read_to_string(format!("/proc/{}/comm", one.pid)).unwrap_or_default();
     match name.trim_end() {
@@ -295,7 +296,8 @@ fn show_held(out: &mut impl Write, paint: Paint, snapshot: &Snapshot, rates: Opt
     Ok(())
 }
 
-/// How long a message has been held: no shorter than it was seen, no longer than its holder is there.
+/// How long a message has been held: at least since it was first seen held, at most since its
+/// holder attached.
 pub(crate) fn held_for(snapshot: &Snapshot, position: u64, entry: usize, rates: Option<&Rates>) -> String {
     let least = rates.and_then(|rates| rates.held.get(&(position, entry))).copied();
     let most = most_held(snapshot, entry);
@@ -307,7 +309,7 @@ pub(crate) fn held_for(snapshot: &Snapshot, position: u64, entry: usize, rates: 
     }
 }
 
-/// How long its holder has been there.
+/// How long ago the holder attached.
 pub(crate) fn most_held(snapshot: &Snapshot, entry: usize) -> Option<Duration> {
     let holder = snapshot.participants.iter().find(|one| one.entry == entry)?;
     snapshot.at.duration_since(holder.since?).ok()

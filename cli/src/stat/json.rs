@@ -1,4 +1,4 @@
-//! A queue, for machines. Fields are added over time, none is renamed.
+//! Prints a queue as JSON. Fields are added over time, none is renamed.
 
 use ringway::Delivery;
 use ringway::inspect::{
@@ -24,7 +24,7 @@ pub(crate) struct Queue {
     age_s: Option<f64>,
     unlinked: bool,
     closed: bool,
-    /// Nothing waits, is held or is being sent.
+    /// No message waits, is held or is being sent.
     drained: bool,
     boot: BootJson,
     schema: Schema,
@@ -43,7 +43,7 @@ pub(crate) struct Queue {
     rates: Option<RatesJson>,
 }
 
-/// In which boot of the machine it was last used.
+/// The boot of the machine in which the queue was last used.
 #[derive(Serialize)]
 struct BootJson {
     id: Option<String>,
@@ -146,7 +146,8 @@ struct Held {
     entry: usize,
     redeliveries: u64,
     bytes: u64,
-    /// Seconds: no shorter than it was seen (with --interval), no longer than its holder is there.
+    /// Seconds. At least: since it was first seen held (with --interval); at most: since its holder
+    /// attached.
     at_least_s: Option<f64>,
     at_most_s: Option<f64>,
 }
@@ -173,7 +174,7 @@ struct CountersJson {
     recovery_errno: u64,
     dead_letters: u64,
     dead_letters_failed: u64,
-    /// Why, the last time.
+    /// Why the last of them failed.
     dead_letter_failure: Option<LetterFailure>,
 }
 
@@ -182,7 +183,7 @@ struct DeadLetters {
     #[serde(flatten)]
     path: JsonPath,
     messages: Option<u64>,
-    /// Of earlier queues of the same name.
+    /// How many come from earlier queues of the same name.
     of_earlier_queues: Option<u64>,
 }
 

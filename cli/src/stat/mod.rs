@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     common: Common,
 }
 
-/// A queue that is looked at again and again.
+/// A queue that is inspected repeatedly.
 struct Watched {
     inspector: Inspector,
     tracker: Tracker,
@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
         for (_, inspector) in directory::meant(target)? {
             match inspector {
                 Ok(inspector) => watched.push(Watched { inspector, tracker: Tracker::default() }),
-                // The others of a directory are shown.
+                // The other queues of the directory are still shown.
                 Err(error) if is_directory => {
                     complain!("{error}");
                     broken += 1;
@@ -77,7 +77,7 @@ fn repeat(arguments: &Arguments, watched: &mut [Watched]) -> Result<Outcome> {
         show(arguments, watched)?;
         return Ok(Outcome::Well);
     };
-    // So that there is something to compare the first ones with.
+    // The first report needs an earlier snapshot to compare with.
     for one in watched.iter_mut() {
         one.tracker.note(&one.inspector.snapshot()?, &one.inspector.progress()?);
     }
@@ -94,7 +94,7 @@ fn repeat(arguments: &Arguments, watched: &mut [Watched]) -> Result<Outcome> {
     Ok(Outcome::Well)
 }
 
-/// Letters that are looked through to tell whose they are.
+/// The maximum number of dead letters that are read to find out which queue they come from.
 const MAX_LETTERS: usize = 1 << 16;
 
 /// The name of a queue's dead-letter queue.
@@ -104,12 +104,13 @@ pub(crate) fn dead_letters_path(snapshot: &Snapshot) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The queue of a queue's dead letters, if there is one.
+/// Takes a snapshot of the dead-letter queue, if there is one.
 pub(crate) fn dead_letters(snapshot: &Snapshot) -> Option<Snapshot> {
     Snapshot::read(dead_letters_path(snapshot)).ok()
 }
 
-/// How many of the letters are of another queue than this, which had its name before; none if that cannot be told.
+/// How many of the dead letters come from an earlier queue of the same name; `None` if that cannot
+/// be found out.
 pub(crate) fn letters_of_others(snapshot: &Snapshot, dead: &Snapshot) -> Option<u64> {
     let letters = Inspector::open(&dead.path).ok()?;
     let peeked = letters.peek(&Peek::new().most(MAX_LETTERS).bytes(0)).ok()?;

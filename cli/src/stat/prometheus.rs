@@ -1,4 +1,5 @@
-//! Queues in the text format of Prometheus (version 0.0.4): for a file of the node exporter, or a tiny server.
+//! Prints queues in the text format of Prometheus (version 0.0.4): for a file of the node exporter,
+//! or a small server.
 
 use std::fmt::Write;
 
@@ -9,7 +10,7 @@ use super::Rates;
 use super::json::kind;
 use crate::escape::escape;
 
-/// A metric: name, type, help, and what it is for a queue, if it has it.
+/// A metric: name, type, help, and its value for a queue, if the queue has one.
 type Metric = (&'static str, &'static str, &'static str, fn(&Snapshot) -> Option<f64>);
 
 const METRICS: &[Metric] = &[
@@ -114,10 +115,10 @@ pub(super) fn text(looks: &[(Snapshot, Option<Rates>)]) -> String {
     text
 }
 
-/// What tells a queue from the others.
+/// The labels that identify a queue.
 fn labels(snapshot: &Snapshot) -> String {
     let path = snapshot.path.display().to_string();
-    // What is escaped for terminals has backslashes, which this format escapes again.
+    // Text that is escaped for terminals has backslashes, which this format escapes again.
     let path = escape(&path).replace('\\', "\\\\").replace('"', "\\\"");
     format!("queue=\"{path}\",kind=\"{}\"", kind(snapshot.header.kind))
 }

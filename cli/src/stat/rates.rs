@@ -1,24 +1,25 @@
-//! What two looks at a queue tell that one does not: rates, and how long frames have been held at least.
+//! What two snapshots of a queue show that one does not: rates, and how long frames have been held
+//! at least.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use ringway::inspect::{FrameShape, Progress, QueueKind, Snapshot};
 
-/// How fast a queue goes, over the time between two looks.
+/// The rates of a queue over the time between two snapshots.
 #[derive(Clone, Debug)]
 pub(crate) struct Rates {
     pub(crate) over: Duration,
-    /// Per second: messages, or bytes of ring.
+    /// Per second: messages, or bytes of the ring.
     pub(crate) sent: f64,
     pub(crate) taken: f64,
-    /// SPSC queues with messages of any size do not count them.
+    /// SPSC queues with messages of any size count bytes, not messages.
     pub(crate) is_bytes: bool,
-    /// How long each position has been held, by whom, at least.
+    /// How long each position has been held at least, and by which entry.
     pub(crate) held: HashMap<(u64, usize), Duration>,
 }
 
-/// Remembers the look before.
+/// Keeps the previous snapshot.
 #[derive(Default)]
 pub(crate) struct Tracker {
     before: Option<Progress>,
@@ -27,7 +28,7 @@ pub(crate) struct Tracker {
 }
 
 impl Tracker {
-    /// Notes a look; none for the first one.
+    /// Records a snapshot; returns `None` for the first one.
     pub(crate) fn note(&mut self, snapshot: &Snapshot, now: &Progress) -> Option<Rates> {
         let seen = snapshot.held.iter().map(|frame| (frame.position, frame.entry));
         self.held = seen.map(|key| (key, self.held.get(&key).copied().unwrap_or(now.at))).collect();
@@ -45,7 +46,7 @@ impl Tracker {
     }
 }
 
-/// Whether positions are bytes of ring rather than messages.
+/// Whether positions are bytes of the ring and not messages.
 pub(crate) fn counts_bytes(snapshot: &Snapshot) -> bool {
     let header = &snapshot.header;
     header.kind == QueueKind::Spsc && header.shape == FrameShape::Variable

@@ -31,36 +31,38 @@ impl FixedRing {
         (position % self.cells) as usize * self.stride
     }
 
-    /// The offset of the cell behind the one at `offset`.
+    /// The offset of the cell after the one at `offset`.
     #[inline(always)]
     fn following(&self, offset: usize) -> usize {
         let following = offset + self.stride;
-        // A predicted branch, not a conditional move: else every message would wait for this one's store.
+        // A predicted branch, not a conditional move: otherwise every message would wait for the
+        // store of the one before.
         if following == self.bytes { wrap() } else { following }
     }
 }
 
-/// The offset behind the last cell.
+/// The offset after the last cell.
 #[cold]
 fn wrap() -> usize {
     0
 }
 
 /// The one producer's side of a lane.
-// In this order: were `tail` and `offset` neighbours, compilers would load both at once for a `Reserved`, right after they
-// were stored one by one, and processors cannot forward two stores to one load.
+// In this order: if `tail` and `offset` were neighbours, compilers would load both together for a
+// `Reserved`, right after they were stored one by one, and processors cannot forward two stores to
+// one load.
 #[repr(C)]
 pub(crate) struct FixedWriter {
     memory: LaneMemory,
     cursors: Ref<Cursors>,
     ring: FixedRing,
-    /// Everything before this is published. Equals `cursors.tail`.
+    /// Everything before this is committed. Equals `cursors.tail`.
     tail: u64,
-    /// Positions from here on are not ours to write.
+    /// Positions from here on are not the writer's.
     limit: u64,
-    /// Whether only `head` is looked at, which disturbs the consumer less.
+    /// Whether only `head` is read, which disturbs the consumer less.
     lazy: bool,
-    /// FixedRing offset of the cell at `tail`.
+    /// Ring offset of the cell at `tail`.
     offset: usize,
 }
 
@@ -74,7 +76,7 @@ impl FixedWriter {
         let tail = cursors.tail.load(Ordering::Relaxed);
         // SYNC release
         let released = cursors.consumer.released.load(Ordering::Acquire);
-        // What was begun before the limit may end behind it.
+        // A batch that was begun before the limit may end after it.
         if tail > POSITION_LIMIT + geometry.capacity {
             return Err(Corruption { word: "tail", position: tail, found: tail });
         }
@@ -82,7 +84,7 @@ impl FixedWriter {
             return Err(Corruption { word: "released", position: tail, found: released });
         }
         let ring = FixedRing::new(geometry);
-        // At the end of all positions nothing is granted any more; `reserve` will say why.
+        // At the end of all positions nothing is reserved any more; `reserve` will say why.
         let limit = if tail < POSITION_LIMIT { released + ring.cells } else { tail };
         Ok(Self { memory, cursors, ring, tail, offset: ring.offset(tail), limit, lazy: false })
     }
@@ -93,7 +95,7 @@ impl FixedWriter {
         self.reserve_at(self.tail, self.offset, len)
     }
 
-    /// Finds room for one message behind what is staged.
+    /// Finds room for one message after what is staged.
     #[inline(always)]
     pub(crate) fn reserve_after(&mut self, staged: &Staged, len: usize) -> Result<Reserved, Refusal> {
         self.reserve_at(staged.end, staged.offset, len)
@@ -129,7 +131,7 @@ impl FixedWriter {
         if cursor > self.tail {
             return Err(Refusal::Corrupted(Corruption { word, position: self.tail, found: cursor }));
         }
-        // `head` may trail what is known already.
+        // `head` may be lower than what is known already.
         self.limit = self.limit.max(cursor + self.ring.cells);
         Ok(())
     }
@@ -140,20 +142,20 @@ impl FixedWriter {
         self.publish(Staged { end: self.tail + 1, offset: self.ring.following(self.offset), first: 0 });
     }
 
-    /// Nothing staged yet.
+    /// Begins a batch: nothing is staged yet.
     #[inline(always)]
     pub(crate) fn begin(&self) -> Staged {
         Staged { end: self.tail, offset: self.offset, first: 0 }
     }
 
-    /// Makes the complete message behind what is staged part of what `publish` will commit.
+    /// Adds the complete message after what is staged to what `publish` will commit.
     #[inline(always)]
     pub(crate) fn stage(&self, staged: &mut Staged) {
         staged.end += 1;
         staged.offset = self.ring.following(staged.offset);
     }
 
-    /// Commits all that is staged, at once.
+    /// Commits all that is staged, in one step.
     #[inline(always)]
     pub(crate) fn publish(&mut self, staged: Staged) {
         // SYNC commit: the payloads come before it.
@@ -178,9 +180,10 @@ impl FixedWriter {
 /// The reader's walk over fixed-size messages.
 pub(crate) struct FixedScan {
     ring: FixedRing,
-    /// FixedRing offset of the cell at the reader's position.
+    /// Ring offset of the cell at the reader's position.
     offset: Cell<usize>,
-    /// Messages before this are known to be committed. At the reader's position it asks for a look at `tail`.
+    /// Messages before this are known to be committed. If it equals the reader's position, `tail`
+    /// must be loaded.
     tail: Cell<u64>,
 }
 
@@ -202,13 +205,13 @@ impl FixedScan {
         self.tail.get() - position >= max as u64
     }
 
-    /// Goes on at `position`.
+    /// Continues at `position`.
     pub(crate) fn restart(&self, position: u64) {
         self.offset.set(self.ring.offset(position));
         self.tail.set(position);
     }
 
-    /// Makes the next step look at `tail` again.
+    /// Makes the next step load `tail` again.
     pub(crate) fn invalidate(&self, position: u64) {
         self.tail.set(position);
     }
@@ -221,8 +224,8 @@ impl FixedScan {
         Advance { end: position + 1, offset, len: self.ring.len }
     }
 
-    /// Steps over up to `max` messages from `position`, which is the reader's. Returns the offset of the first and how
-    /// many there are.
+    /// Steps over up to `max` messages from `position`, which is the reader's. Returns the offset
+    /// of the first and their number.
     #[inline(always)]
     pub(crate) fn advance_many(&self, position: u64, max: usize) -> (usize, usize) {
         let offset = self.offset.get();
@@ -238,7 +241,7 @@ impl FixedScan {
         (Span { offset, len: self.ring.len }, self.ring.following(offset))
     }
 
-    /// Looks at `tail` again; false if nothing has come.
+    /// Loads `tail` again; false if it has not moved.
     #[inline(always)]
     pub(crate) fn refresh(&self, cursors: &Cursors, position: u64) -> Result<bool, Corruption> {
         // SYNC commit

@@ -1,16 +1,18 @@
-//! A producer's list of the frames of its lane that somebody may still read, in their order.
+//! A producer's list of the live frames of its lane, those that a consumer may still read, in their
+//! order.
 
-/// Frames at consecutive positions that lie one behind the other and are of one size: as much as one entry says. Where no
-/// other producer gets in between, and messages are alike, there is hardly ever anything else.
+/// Adjacent frames of one size at consecutive positions: what one entry of the list describes.
+/// Where no other producer claims in between, and messages have one size, most frames are in such
+/// runs.
 #[derive(Clone, Copy)]
 struct FrameRun {
-    /// Position of the first.
+    /// Position of the first frame.
     first: u64,
-    /// Behind that of the last.
+    /// Position after the last frame.
     next: u64,
-    /// Where the last ends in the lane.
+    /// Where the last frame ends in the lane.
     end: u64,
-    /// Bytes of each.
+    /// Bytes of each frame.
     size: u64,
 }
 
@@ -20,29 +22,32 @@ impl FrameRun {
         self.next - self.first
     }
 
-    /// Where the first one begins.
+    /// Where the first frame begins in the lane.
     fn start(self) -> u64 {
         self.end - self.count() * self.size
     }
 }
 
-/// All of them are at different positions, and any that is older than the newest by as many as there are slots is over, for
-/// its link has been claimed again (why that is enough to use its bytes: `crate::slots`). Without those there are no more runs
-/// than slots.
+/// The list of runs. All frames are at different positions, and a frame whose position is lower
+/// than the newest by the number of slots or more is no longer live, for its slot has been claimed
+/// again (why that is enough to reuse its bytes: `crate::order_ring`). Without those there are no
+/// more runs than slots.
 pub(crate) struct LiveFrames {
-    /// All runs but the newest: run `i` is in slot `i % len`. Arrays of numbers, which a new vector takes as zeros from the
-    /// system: pages that are never used are never touched.
+    /// All runs but the newest: run `i` is at index `i % len`. Arrays of numbers, because a new
+    /// vector of them takes zeroed pages from the system: pages that are never used are never
+    /// touched.
     slots: Box<[[u64; 4]]>,
-    /// The oldest of these ...
+    /// The number of the oldest of these runs ...
     first_slot: u64,
-    /// ... and behind the newest of these.
+    /// ... and the number after the newest of them.
     next_slot: u64,
-    /// May be empty.
+    /// The newest run. May be empty.
     newest: FrameRun,
 }
 
 impl LiveFrames {
-    /// Of a queue with so many slots, a power of two; `end` is where the first frame will begin in the lane.
+    /// Creates the list for a queue with this many slots, a power of two; `end` is where the first
+    /// frame will begin in the lane.
     pub(crate) fn new(slots: usize, end: u64) -> Self {
         assert!(slots.is_power_of_two(), "geometry was checked");
         let newest = FrameRun { first: 0, next: 0, end, size: 0 };
@@ -55,10 +60,11 @@ impl LiveFrames {
         self.newest.end
     }
 
-    /// Adds the newest: frames at consecutive positions from `first` on, of each how many bytes it takes, and where it ends.
+    /// Adds the newest frames, at consecutive positions from `first` on: for each, its size in
+    /// bytes and where it ends.
     #[inline(always)]
     pub(crate) fn push(&mut self, first: u64, frames: impl Iterator<Item = (u64, u64)>) {
-        // In registers, as long as one run goes on.
+        // In registers, as long as one run continues.
         let FrameRun { mut next, mut end, mut size, .. } = self.newest;
         for (position, (size_of_this, end_of_this)) in (first..).zip(frames) {
             if next != position || size != size_of_this || end + size != end_of_this {
@@ -99,7 +105,7 @@ impl LiveFrames {
         let count = self.slots.len() as u64;
         if self.next_slot - self.first_slot == count {
             self.remove_reusable();
-            // Nothing was reusable: the positions make no sense.
+            // Nothing was reusable: the positions are corrupt.
             self.first_slot = self.first_slot.max(self.next_slot - (count - 1));
         }
         let FrameRun { first, next, end, size } = self.newest;
@@ -108,12 +114,13 @@ impl LiveFrames {
         self.next_slot += 1;
     }
 
-    /// Behind the newest frame's position.
+    /// The position after the newest frame's.
     pub(crate) fn next(&self) -> u64 {
         self.newest.next
     }
 
-    /// Position of the oldest frame, and how many there are at the positions from there on in the list's first run.
+    /// The position of the oldest frame, and the number of frames at consecutive positions from
+    /// there on in the list's first run.
     pub(crate) fn oldest(&self) -> Option<(u64, u64)> {
         let run = self.oldest_frame_run();
         (run.count() > 0).then(|| (run.first, run.count()))
@@ -125,7 +132,7 @@ impl LiveFrames {
         (run.count() > 0).then(|| run.start())
     }
 
-    /// Removes the oldest `count`, of which there must be so many in the first run.
+    /// Removes the oldest `count` frames; the first run must contain at least as many.
     pub(crate) fn remove(&mut self, count: u64) {
         let run = self.oldest_frame_run();
         let first = run.first + count;
@@ -139,7 +146,7 @@ impl LiveFrames {
         }
     }
 
-    /// Removes those whose slots have been claimed again.
+    /// Removes the frames whose slots have been claimed again.
     pub(crate) fn remove_reusable(&mut self) {
         let reusable = self.newest.next.saturating_sub(self.slots.len() as u64);
         while let Some((first, count)) = self.oldest()
@@ -158,7 +165,7 @@ mod tests {
 
     const SLOTS: usize = 8;
 
-    /// What the list says of all its frames, and it is empty then.
+    /// Empties the list; returns the position and the start of each of its frames.
     fn emptied(mut live_frames: LiveFrames) -> Vec<(u64, u64)> {
         let mut all = Vec::new();
         while let Some((position, count)) = live_frames.oldest() {
@@ -171,7 +178,8 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Frames of few sizes, at positions that others have in between or not, with bytes of padding in between or not.
+        /// Frames of few sizes, with or without positions of other producers in between, with or
+        /// without padding in between.
         #[test]
         fn as_a_plain_list(
             frames in proptest::collection::vec((0..3_u64, 1..3_u64, 0..2_u64, 0..4_u64), 0..60),
@@ -211,11 +219,11 @@ mod tests {
     #[test]
     fn without_removal_no_more_runs_than_slots_are_kept() {
         let mut live_frames = LiveFrames::new(SLOTS, 0);
-        // Every other position, and every frame of another size: no two are a run.
+        // Every other position, and every frame of a different size: no two form a run.
         (0..100_u64).for_each(|i| live_frames.push(2 * i, [(i, i * i)].into_iter()));
         live_frames.remove_reusable();
         assert_eq!(emptied(live_frames).len(), SLOTS / 2);
-        // Positions that no tail would give.
+        // Positions that no `tail` would give.
         let mut live_frames = LiveFrames::new(SLOTS, 0);
         (0..100).for_each(|i| live_frames.push(100 - i, [(1, 1000 - i)].into_iter()));
         assert_eq!(emptied(live_frames).len(), SLOTS + 1);

@@ -13,7 +13,7 @@ use crate::sync::AtomicU64;
 /// The ring of a lane: commit words and payload bytes, addressed by offset.
 #[derive(Clone)]
 pub(crate) struct LaneMemory {
-    /// First payload byte of index 0; its commit word stands in the eight bytes before.
+    /// First payload byte of index 0; its commit word is in the eight bytes before.
     ring: NonNull<u8>,
     len: usize,
     #[cfg(loom)]
@@ -29,9 +29,10 @@ unsafe impl Sync for LaneMemory {}
 
 impl LaneMemory {
     /// # Safety
-    /// The `len` bytes from `ring` (with commit words: the `len + 8` bytes from `ring - 8`) must stay mapped and readable
-    /// while `keep` lives, `ring` must be 8-aligned, and writable if the value is given to a writer. Other accesses to
-    /// these bytes must keep to the lane protocol, or to that of slots.
+    /// The `len` bytes from `ring` (with commit words: the `len + 8` bytes from `ring - 8`) must
+    /// stay mapped and readable while `keep` lives, `ring` must be 8-aligned, and writable if the
+    /// value is given to a writer. Other accesses to these bytes must follow the lane protocol, or
+    /// that of the order ring.
     pub(crate) unsafe fn new(ring: NonNull<u8>, len: usize, keep: KeepMapped) -> Self {
         Self {
             ring,
@@ -79,7 +80,7 @@ impl LaneMemory {
     }
 }
 
-/// Zeroed words on the heap, in the place of a mapping.
+/// Zeroed words on the heap, in place of a mapping.
 #[cfg(test)]
 struct Heap(Box<[std::cell::UnsafeCell<u128>]>);
 

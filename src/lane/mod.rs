@@ -7,40 +7,44 @@
 //! 1. reserves room for the frame **plus one granule**,
 //! 2. writes the payload,
 //! 3. stores 0 into the commit word of the *next* frame,
-//! 4. stores this frame's commit word with Release (`SYNC commit`), and `tail` behind it.
+//! 4. stores this frame's commit word with Release (`SYNC commit`), and `tail` after it.
 //!
-//! The reader polls the commit word at its own position with Acquire (`SYNC commit`), reads in place, and gives
-//! the room back by storing `released`, and now and then `head`, with Release (`SYNC release`); the writer loads
-//! them with Acquire when its cached limit runs out.
+//! The reader polls the commit word at its own position with Acquire (`SYNC commit`) and reads in
+//! place. It releases the room by storing `released`, and now and then `head`, with Release
+//! (`SYNC release`); the writer loads them with Acquire when its cached limit runs out.
 //!
 //! ## Why nothing torn or stale is ever read
 //!
-//! *Claim.* Whenever the reader polls the word at position `p`, that word is 0 or the commit word of the frame
-//! at `p`.
-//! *Proof.* The reader polls `p` only after it took the frame that ends at `p` (or at attach, see below). That
-//! frame's commit word was stored after the word at `p` was zeroed (3 before 4, Release), so with the Acquire of
-//! the poll the reader sees the zero or something later. Between the zeroing and the commit of the frame at `p`
-//! the writer stores nothing at `p`: payloads begin behind the word, and a batch stores the word of its first
-//! frame last. In a new file every byte is 0, which covers position 0. ∎
+//! *Claim.* Whenever the reader polls the word at position `p`, that word is 0 or the commit word
+//! of the frame at `p`.
+//! *Proof.* The reader polls `p` only after it took the frame that ends at `p` (or at attach, see
+//! below). That frame's commit word was stored after the word at `p` was zeroed (3 before 4,
+//! Release), so with the Acquire of the poll the reader sees the zero or something later. Between
+//! the zeroing and the commit of the frame at `p` the writer stores nothing at `p`: payloads begin
+//! after the word, and a batch stores the word of its first frame last. In a new file every byte is
+//! 0, which covers position 0. ∎
 //!
-//! *The zero never destroys a live word.* Step 3 writes one granule past the frame; step 1 made sure that this
-//! granule is free as well. Without that, in an exactly full ring the next word *is* the oldest unread frame's.
+//! *The zero never destroys a live word.* Step 3 writes one granule past the frame; step 1 made
+//! sure that this granule is free as well. Without that, in an exactly full ring the next word *is*
+//! the oldest unread frame's.
 //!
-//! *Room is given back only after the last read.* `released` moves past a frame when its guard is dropped; the
-//! Release orders the guard's reads before it, the Acquire orders the writer's stores after it.
+//! *Room is released only after the last read.* `released` moves past a frame when its guard is
+//! dropped; the Release orders the guard's reads before it, the Acquire orders the writer's stores
+//! after it.
 //!
 //! ## What a crash leaves
 //!
-//! - LaneWriter dead before step 4: the word at `tail` is 0 and the frame does not exist. In a batch the first word
-//!   is stored last, so all of it exists or nothing.
-//! - LaneWriter dead between the commit and the store of `tail`: the next writer walks from `tail` over the
-//!   committed frames to the first 0 ([`variable::VariableWriter::attach`]).
-//! - LaneReader dead anywhere: the next one starts at `released`. Frames in `[released, taken)` come again.
+//! - Writer dead before step 4: the word at `tail` is 0 and the frame does not exist. In a batch
+//!   the first word is stored last, so all of it exists or nothing.
+//! - Writer dead between the commit and the store of `tail`: the next writer walks from `tail` over
+//!   the committed frames to the first 0 ([`variable::VariableWriter::attach`]).
+//! - Reader dead anywhere: the next one starts at `released`. Frames in `[released, taken)` are
+//!   redelivered.
 //!
 //! # Fixed-size messages
 //!
-//! They need no word: slots are numbered by position, and `tail` itself is the commit (`SYNC commit`): slots below
-//! it are complete, slots from it on do not exist.
+//! They need no word: cells are numbered by position, and `tail` itself is the commit
+//! (`SYNC commit`): cells below it are complete, cells from it on do not exist.
 //!
 //! # Progress
 //!
@@ -67,7 +71,8 @@ pub(crate) use memory::LaneMemory;
 pub(crate) use reader::{LaneReader, Span, SpscFrame, SpscRun};
 pub(crate) use writer::LaneWriter;
 
-/// Where a writer may put a payload: the position of its frame, and its offset in the ring.
+/// Where a writer may write a payload: the position of its frame, and the payload's offset in the
+/// ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reserved {
     pub(crate) position: u64,
@@ -77,11 +82,11 @@ pub(crate) struct Reserved {
 /// Frames that are written, but not yet committed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Staged {
-    /// Position behind them.
+    /// Position after them.
     end: u64,
-    /// Fixed-size messages: ring offset of the slot at `end`.
+    /// Fixed-size messages: ring offset of the cell at `end`.
     offset: usize,
-    /// Variable-size frames: the commit word that will commit them all.
+    /// Variable-size frames: the commit word that will commit all of them.
     first: u64,
 }
 
@@ -104,18 +109,18 @@ pub(crate) struct Advance {
 /// Room for a frame whose length is not known yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Room {
-    /// At most so many bytes of payload.
+    /// At most this many bytes of payload.
     UpTo(Reserved, usize),
-    /// None that is known of; `reserve` attempts closer.
+    /// No room is known; `reserve` also reads the reader's cursors.
     Unknown,
-    /// The length is fixed: `reserve` that.
+    /// The length is fixed: call `reserve` with it.
     FixedLen,
 }
 
 /// Why no room was reserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The reader has not given back enough yet.
+    /// The reader has not released enough yet.
     Full,
     /// The payload can never fit (variable), or has the wrong length (fixed).
     Length,
@@ -123,17 +128,17 @@ pub(crate) enum Refusal {
     PositionsExhausted,
     /// The queue is closed.
     Closed,
-    /// A cursor in the file makes no sense.
+    /// A cursor in the file is corrupt.
     Corrupted(Corruption),
 }
 
-/// A shared word that no participant who keeps to the protocol could have stored.
+/// A shared word that no participant that follows the protocol could have stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Corruption {
-    /// Which word.
+    /// The name of the word.
     pub(crate) word: &'static str,
     /// Position of the reader or writer that met it.
     pub(crate) position: u64,
-    /// What it holds.
+    /// The value that was found.
     pub(crate) found: u64,
 }

@@ -1,9 +1,11 @@
-//! The lane of an MPMC producer: frames are payloads and nothing else; slots say which of them are committed.
+//! The lane of an MPMC producer: frames are payloads and nothing else; slots say which of them are
+//! committed.
 //!
-//! The writer keeps a list of its own of where the frames stand that were linked and that somebody may still read. A
-//! frame's bytes are free once its link's lap has moved past its position (`SYNC release`), which the writer sees by the link, or
-//! by having claimed a position a lap further on; room is given back in order, up to the oldest frame that is not free. A new
-//! owner of the lane makes the list anew from the slots.
+//! The writer keeps its own list of the frames that were committed and that a consumer may still
+//! read. A frame's bytes are free once its slot's lap has moved past its position (`SYNC release`),
+//! which the writer sees by the slot, or by having claimed a position a lap further on. Room is
+//! released in order, up to the oldest frame that is not free. A new owner of the lane rebuilds the
+//! list from the slots.
 
 use super::live_frames::LiveFrames;
 use super::ring::Ring;
@@ -12,16 +14,18 @@ use crate::layout::order::position_limit;
 use crate::layout::{Framing, Geometry};
 use crate::prefetch;
 
-/// Frames that are looked at in one go when room runs out: their slots' lines are fetched side by side.
+/// Maximum number of frames that are checked together when room runs out: their slots' lines are
+/// fetched in parallel.
 const RECLAIM_BATCH: u64 = 64;
 
 const PAIR: u64 = prefetch::PAIR as u64;
-/// How far ahead, in bytes, the lines of small frames are asked for; a multiple of [`PAIR`] ...
+/// How far ahead, in bytes, the lines of small frames are prefetched; a multiple of [`PAIR`] ...
 const AHEAD: u64 = 1024;
-/// ... that is, of this size at most: those of larger ones the processor foresees by itself, and better, up to the page's end.
+/// ... where small means at most this size: the processor prefetches the lines of larger frames by
+/// itself, and better, up to the page's end.
 pub(crate) const MAX_PREFETCHED: usize = 512;
 
-/// A frame that a link refers to, as a new owner of the lane finds it.
+/// A frame that a slot refers to, as a new owner of the lane finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AdoptedFrame {
     pub(crate) position: u64,
@@ -29,13 +33,13 @@ pub(crate) struct AdoptedFrame {
     pub(crate) len: u64,
 }
 
-/// Where a frame stands that is complete, and not linked yet.
+/// The place of a frame that is complete, and not committed yet.
 #[derive(Clone, Copy)]
 pub(crate) struct CompleteFrame {
-    /// In the lane.
+    /// Offset in the lane.
     pub(crate) offset: u64,
     pub(crate) len: u64,
-    /// Where a frame behind this one may begin.
+    /// Where the next frame may begin.
     pub(crate) end: u64,
 }
 
@@ -45,9 +49,10 @@ pub(crate) struct MpmcWriter {
     /// Where the lane begins in `memory`.
     base: usize,
     ring: Ring<0>,
-    /// Payloads are no shorter than this: with the ring's limit, those of a fixed size have no other.
+    /// Payloads are no shorter than this. Together with the ring's limit, this allows a fixed-size
+    /// payload no other length.
     min_payload: u64,
-    /// From here on somebody may still read.
+    /// A consumer may still read from this position on.
     limit: u64,
     live_frames: LiveFrames,
 }
@@ -72,7 +77,8 @@ impl MpmcWriter {
         let mut live_frames = LiveFrames::new(slots, first);
         for frame in frames {
             let corruption = |word, found| Corruption { word, position: frame.position, found };
-            // First, so that no sum below can overflow. All are of one lap, or what is older would be taken to be over.
+            // Checked first, so that no sum below can overflow. All frames are of one lap, or the
+            // older ones would be taken to be reusable.
             if frame.position >= position_limit(slots.trailing_zeros())
                 || frame.position.wrapping_sub(frames[0].position) >= slots as u64
             {
@@ -94,15 +100,16 @@ impl MpmcWriter {
         Ok(Self { memory, base, ring, min_payload, limit: first + ring.capacity(), live_frames })
     }
 
-    /// Everything before this belongs to frames that were linked.
+    /// Everything before this position belongs to frames that were committed.
     #[inline(always)]
     pub(crate) fn tail(&self) -> u64 {
         self.live_frames.end()
     }
 
-    /// Finds room for a frame of `len` bytes at or behind `at`, which is `tail` or the end of a frame that was
-    /// reserved, but not linked yet. `count_reusable(first, most)` says how many of the `most` positions from `first` on there are
-    /// before the first whose frame somebody may still read.
+    /// Finds room for a frame of `len` bytes at or after `at`, which is `tail` or the end of a
+    /// frame that was reserved, but not committed yet. `count_reusable(first, most)` counts the
+    /// positions from `first` on, `most` at most, up to the first whose frame a consumer may still
+    /// read.
     #[inline(always)]
     pub(crate) fn reserve(
         &mut self,
@@ -127,7 +134,8 @@ impl MpmcWriter {
         Ok(slot)
     }
 
-    /// Asks for the pairs of lines that begin further on in the ring, in as many bytes as this frame takes.
+    /// Prefetches the pairs of lines that begin [`AHEAD`] bytes further on in the ring, in as many
+    /// bytes as this frame takes.
     #[inline(always)]
     fn prefetch_ahead(&self, start: u64, size: u64) {
         let (mut at, end) = (start.next_multiple_of(PAIR), start + size);
@@ -154,7 +162,7 @@ impl MpmcWriter {
         }
     }
 
-    /// Looks for frames that are over; `Full` if positions up to `end` are still not free.
+    /// Removes reusable frames; `Full` if positions up to `end` are still not free.
     #[cold]
     fn reclaim(&mut self, end: u64, count_reusable: impl Fn(u64, u64) -> u64) -> Result<(), Refusal> {
         self.live_frames.remove_reusable();
@@ -169,7 +177,8 @@ impl MpmcWriter {
         Ok(())
     }
 
-    /// Removes the oldest frames that are over, up to so many at once. Whether there may be more.
+    /// Removes the oldest frames that are reusable, up to [`RECLAIM_BATCH`] in one call. True if
+    /// there may be more.
     fn remove_reusable_frames(&mut self, count_reusable: impl Fn(u64, u64) -> u64) -> bool {
         let mut left = RECLAIM_BATCH;
         while let Some((position, count)) = self.live_frames.oldest() {
@@ -191,35 +200,37 @@ impl MpmcWriter {
         self.limit = self.live_frames.start().unwrap_or(self.tail()) + self.ring.capacity();
     }
 
-    /// Where the frame in `slot` stands, now that its length is known.
+    /// The place of the frame in `slot`, now that its length is known.
     #[inline(always)]
     pub(crate) fn complete(&self, slot: Reserved, len: usize) -> CompleteFrame {
         let (offset, len) = (self.ring.index(slot.position), len as u64);
         CompleteFrame { offset, len, end: slot.position + self.ring.size(len) }
     }
 
-    /// Where a frame's payload stands.
+    /// The place of a frame's payload.
     #[inline(always)]
     pub(crate) fn slot_of(&self, frame: CompleteFrame) -> Reserved {
         Reserved { position: frame.end - self.ring.size(frame.len), offset: frame.offset as usize }
     }
 
-    /// The frames are linked at the positions from `first` on: they stay until these are over.
+    /// Tracks frames that are committed at the positions from `first` on: they stay in the list
+    /// until these are reusable.
     #[inline(always)]
     pub(crate) fn track(&mut self, first: u64, frames: &[CompleteFrame]) {
         let ring = self.ring;
         self.live_frames.push(first, frames.iter().map(|frame| (ring.size(frame.len), frame.end)));
     }
 
-    /// The position a quarter of the way from the oldest frame to the newest: when that is over, about a quarter of the lane is
-    /// free, or will be when the frames before it are over.
+    /// The position a quarter of the way from the oldest frame to the newest: when its frame is
+    /// reusable, about a quarter of the lane is free, or will be when the frames before it are
+    /// released.
     pub(crate) fn quarter(&self) -> Option<u64> {
         let (oldest, _) = self.live_frames.oldest()?;
-        // Wrapping: positions that make no sense must not cause a panic.
+        // Wrapping: corrupt positions must not cause a panic.
         Some(oldest.wrapping_add(self.live_frames.next().wrapping_sub(oldest) / 4))
     }
 
-    /// The link that keeps the oldest frame.
+    /// The position of the oldest frame.
     pub(crate) fn oldest(&self) -> Option<u64> {
         self.live_frames.oldest().map(|(position, _)| position)
     }

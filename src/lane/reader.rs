@@ -1,4 +1,4 @@
-//! The consumer's side of a lane, whichever way its frames lie.
+//! The consumer's side of a lane, for either framing.
 
 use super::done::Done;
 use super::release_tracker::ReleaseTracker;
@@ -61,7 +61,7 @@ enum LaneScan {
     Fixed(fixed::FixedScan),
 }
 
-/// Hands out committed frames in order, and takes them back in any order.
+/// Delivers committed frames in order; they may be released in any order.
 pub(crate) struct LaneReader {
     memory: LaneMemory,
     cursors: Ref<Cursors>,
@@ -87,8 +87,9 @@ impl LaneReader {
         Ok(reader)
     }
 
-    /// Walks over what earlier consumers had in flight, if they have noted that some of it is done with. What cannot be walked
-    /// over is as if nothing had been noted: it is met again, and told of, when it is taken.
+    /// Walks over what earlier consumers had in flight, if they have noted that some of it is done
+    /// with. If the walk does not reach the end of the notes, they are ignored: the word that ended
+    /// it is met again, and reported, when the frame there is taken.
     fn inherit(&self, geometry: &Geometry) {
         let done = self.tracker.noted(geometry);
         let Some((_, &until)) = done.last_key_value() else { return };
@@ -106,12 +107,13 @@ impl LaneReader {
             self.tracker.inherit(frames.into_iter());
         }
         if let LaneScan::Fixed(scan) = &self.scan {
-            // Also forgets what is known to be committed: what is delivered again comes first.
+            // This also forgets what is known to be committed: what is redelivered comes first.
             scan.restart(if is_whole { until } else { released });
         }
     }
 
-    /// The consumer detaches in order: the next one is not given what was released behind a frame that is delivered again.
+    /// The consumer detaches in order: the next one is not given what was released after a frame
+    /// that is redelivered.
     pub(crate) fn detach(&self) {
         self.tracker.detach();
     }
@@ -146,11 +148,11 @@ impl LaneReader {
             })
     }
 
-    /// Up to `max` frames in one run, if there are any. The caller may read their payloads until it releases or
-    /// rejects the run. A frame that was rejected before comes alone.
+    /// Up to `max` frames in one run, if there are any. The caller may read their payloads until it
+    /// releases or rejects the run. A frame that was rejected before is a run of its own.
     ///
-    /// `spans` is cleared; for variable-size frames it is given the payload of each, so that nobody has to follow the
-    /// chain of commit words again.
+    /// `spans` is cleared. For variable-size frames it is given the payload of each, so that the
+    /// caller need not follow the chain of commit words again.
     #[inline(always)]
     pub(crate) fn take_many(&self, max: usize, spans: &mut Vec<Span>) -> Result<Option<SpscRun>, Corruption> {
         spans.clear();
@@ -188,7 +190,7 @@ impl LaneReader {
         let mut run = SpscRun { start, end: start, offset: 0, count: 0 };
         while run.count < max {
             match scan.poll(&self.memory, run.end) {
-                // More than one ring: the words lead in a circle.
+                // More than one ring: the commit words form a cycle.
                 Ok(Some(step)) if step.end - start > scan.ring().capacity() => {
                     return Err(Corruption { word: "commit word", position: run.end, found: step.end });
                 }
@@ -220,7 +222,7 @@ impl LaneReader {
         Ok(SpscRun { start, end: start + count as u64, offset, count })
     }
 
-    /// Whether the next new frame is known to be there, and no rejected one comes first.
+    /// Whether the next new frame is known to be committed, and no rejected frame comes before it.
     #[inline(always)]
     fn is_committed_next(&self, position: u64) -> bool {
         match &self.scan {
@@ -243,7 +245,7 @@ impl LaneReader {
         }
     }
 
-    /// The payloads of a run that is out, with the spans that came with it.
+    /// The payloads of a run in flight, with the spans that `take_many` returned for it.
     #[inline(always)]
     pub(crate) fn payloads<'a>(&'a self, run: SpscRun, spans: &'a [Span]) -> Payloads<'a> {
         match &self.scan {
@@ -252,7 +254,7 @@ impl LaneReader {
         }
     }
 
-    /// The frames of a run that is out, found again by their commit words.
+    /// The frames of a run in flight, found again by their commit words.
     #[inline]
     pub(crate) fn frames(&self, run: SpscRun) -> impl Iterator<Item = SpscFrame> + '_ {
         let mut start = run.start;
@@ -262,8 +264,8 @@ impl LaneReader {
                 return None;
             }
             let (end, span) = match &self.scan {
-                // Committed words of frames in flight do not change; if something wrote there all the same, the
-                // run ends here.
+                // Committed words of frames in flight do not change; if something wrote there all
+                // the same, the run ends here.
                 LaneScan::Variable(scan) => {
                     let step = scan
                         .ring()
@@ -285,14 +287,14 @@ impl LaneReader {
         })
     }
 
-    /// To be called when there was nothing to take: lets the producer see all room that was given back. True if it had not
-    /// seen all of it.
+    /// To be called when there was nothing to take: makes all released room visible to the
+    /// producer. True if some of it was not visible before.
     #[inline(always)]
     pub(crate) fn flush_released(&self) -> bool {
         self.tracker.flush_released()
     }
 
-    /// Gives the room of a whole run back to the producer. As [`release`](Self::release).
+    /// Releases the room of a whole run; the result is that of [`release`](Self::release).
     pub(crate) fn release_run(&self, run: SpscRun) -> bool {
         self.note_run(run);
         self.tracker.release(run.start, run.end)
@@ -306,25 +308,26 @@ impl LaneReader {
         }
     }
 
-    /// [`release`](Self::release) as it mostly is. False if it is not: then nothing is done.
+    /// The fast path of [`release`](Self::release). False if it does not apply: then nothing is
+    /// done.
     #[inline(always)]
     pub(crate) fn release_in_order(&self, frame: SpscFrame) -> bool {
         self.memory.note_read(frame.offset, frame.len);
         self.tracker.release_in_order(frame.start, frame.end)
     }
 
-    /// Gives the room of a frame back to the producer. True if that is worth waking it: a sixteenth of the ring has come
-    /// together, and while the rest is still to be read nobody is in a hurry for less.
+    /// Releases the room of a frame. True if that is worth waking the producer: a sixteenth of the
+    /// ring has been released together, and while the rest is still to be read less is not urgent.
     pub(crate) fn release(&self, frame: SpscFrame) -> bool {
         !self.release_in_order(frame) && self.tracker.release(frame.start, frame.end)
     }
 
-    /// Puts a frame back, to be delivered again with one redelivery more.
+    /// Rejects a frame: it is redelivered, and the redelivery is counted.
     pub(crate) fn reject(&self, frame: SpscFrame) {
         self.put_back_counted(frame, 1);
     }
 
-    /// Puts a frame back that was not looked at, to be delivered again.
+    /// Returns a frame that was not read to the queue, without counting a redelivery.
     pub(crate) fn put_back(&self, frame: SpscFrame) {
         self.put_back_counted(frame, 0);
     }
@@ -332,12 +335,13 @@ impl LaneReader {
     fn put_back_counted(&self, frame: SpscFrame, redeliveries: u64) {
         self.tracker.put_back(frame, redeliveries);
         if let LaneScan::Fixed(scan) = &self.scan {
-            // Else the rejected frame would come after all messages that are known to be there.
+            // Otherwise the rejected frame would come after all messages that are known to be
+            // committed.
             scan.invalidate(self.tracker.taken());
         }
     }
 
-    /// How often the frame was delivered before.
+    /// How many times the frame was delivered before.
     pub(crate) fn redeliveries(&self, frame: &SpscFrame) -> u64 {
         self.tracker.redeliveries(frame.start)
     }
@@ -348,13 +352,14 @@ impl LaneReader {
         self.memory.payload(offset)
     }
 
-    /// Positions that are committed and not delivered, with those that were put back, a moment ago.
+    /// The number of positions that are committed and not delivered, or were returned to the queue,
+    /// a moment ago.
     pub(crate) fn waiting(&self) -> u64 {
         let tail = self.cursors.tail.load(Ordering::Relaxed);
         tail.saturating_sub(self.tracker.taken()).saturating_add(self.tracker.put_back_size())
     }
 
-    /// How far this reader has come, in positions.
+    /// The reader's position: the end of the newest frame that was delivered.
     pub(crate) fn position(&self) -> u64 {
         self.tracker.taken()
     }

@@ -1,4 +1,5 @@
-//! The consumer's books: which frames are out, which came back out of order, and what may be overwritten.
+//! The consumer's accounts: which frames are in flight, which were released out of order, and which
+//! may be overwritten.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -8,16 +9,17 @@ use super::{Corruption, Ref, SpscFrame};
 use crate::layout::{Cursors, Geometry, POSITION_LIMIT};
 use crate::sync::Ordering;
 
-/// In place of `next_release` when only the slow path knows what to do.
+/// Value of `next_release` when the slow path is needed.
 const SLOW_PATH: u64 = u64::MAX;
 
-/// Accounts for every position between `released` and `taken`. A frame's range starts where the range before it
-/// ended, so that padding belongs to the frame behind it.
+/// Accounts for every position between `released` and `taken`. A frame's range starts where the
+/// range before it ended, so that padding belongs to the frame after it.
 pub(crate) struct ReleaseTracker {
     cursors: Ref<Cursors>,
     /// End of the newest frame that was delivered. Equals `cursors.consumer.taken`.
     taken: Cell<u64>,
-    /// Start of the oldest frame in flight, or SLOW_PATH. A frame that starts here is released by moving on.
+    /// Start of the oldest frame in flight, or SLOW_PATH. A frame that starts here is released by
+    /// advancing this value.
     next_release: Cell<u64>,
     /// `head` is stored when the released position reaches this.
     head_due: Cell<u64>,
@@ -31,16 +33,16 @@ pub(crate) struct ReleaseTracker {
     done: Done,
 }
 
-/// What only out-of-order drops and rejected frames need.
+/// State that only out-of-order releases and rejected frames need.
 #[derive(Default)]
 struct SlowPath {
     /// Start of the oldest frame in flight, while `next_release` is SLOW_PATH.
     released: u64,
-    /// Ranges released while an older frame was still out: start to end.
+    /// Ranges released while an older frame was in flight: start to end.
     out_of_order: BTreeMap<u64, u64>,
-    /// Frames to hand out again, before any new one, by their start: oldest first.
+    /// Frames to redeliver before any new one, by their start: oldest first.
     rejected: BTreeMap<u64, SpscFrame>,
-    /// How often frames in flight or waiting were rejected, by their start.
+    /// How many times frames in flight or waiting were rejected, by their start.
     rejections: BTreeMap<u64, u64>,
 }
 
@@ -59,7 +61,8 @@ impl ReleaseTracker {
         {
             return Err(corruption("released", released));
         }
-        // A predecessor that came after another may not have got as far as that one: `taken` may be behind.
+        // A predecessor that attached after another one may not have got as far as that one:
+        // `taken` may be lower.
         if taken.saturating_sub(released) > geometry.capacity || !geometry.is_boundary(taken) {
             return Err(corruption("taken", taken));
         }
@@ -71,7 +74,8 @@ impl ReleaseTracker {
         // A predecessor may have died between `released` and `head`.
         // SYNC release
         cursors.head.store(released, Ordering::Release);
-        // Models have tiny rings, of which each frame would be a sixteenth: they are to see both ways to release.
+        // Models have tiny rings, of which each frame would be a sixteenth: they should exercise
+        // both ways to release.
         let head_step = (geometry.capacity / if cfg!(loom) { 2 } else { 16 }).max(1);
         Ok(Self {
             cursors,
@@ -87,14 +91,16 @@ impl ReleaseTracker {
         })
     }
 
-    /// Frames in `[released, taken)` were delivered by a consumer that is gone, those before `before` by one before
-    /// it. Returns up to where frames come again, and how often that has happened to the oldest of them.
+    /// Frames in `[released, taken)` were delivered by a consumer that is gone, those before
+    /// `before` by one before it. Returns the position up to which frames are redelivered, and how
+    /// many times the oldest of them was.
     fn count_redelivery(cursors: &Cursors, released: u64, taken: u64, before: u64) -> (u64, u64) {
         let words = &cursors.consumer;
         let earlier = if before > released { words.redelivery_count.load(Ordering::Relaxed) } else { 0 };
         let count = earlier.saturating_add(u64::from(taken > released));
         let until = taken.max(before);
-        // The count first: dying between the two stores, we leave a count that is too high, never too low.
+        // The count first: a death between the two stores leaves a count that is too high, never
+        // too low.
         words.redelivery_count.store(count, Ordering::Relaxed);
         words.redelivered_until.store(until, Ordering::Release);
         // This consumer has delivered nothing yet: it must not be counted if it ends without doing so.
@@ -102,13 +108,15 @@ impl ReleaseTracker {
         (until, count)
     }
 
-    /// What consumers before this one have noted as done with, behind their oldest frame in flight: start to end.
+    /// The frames after the oldest one in flight that earlier consumers have noted as done with:
+    /// start to end.
     pub(super) fn noted(&self, geometry: &Geometry) -> BTreeMap<u64, u64> {
         self.done.within(self.taken.get(), self.redelivered_until, geometry)
     }
 
-    /// Goes on behind frames that earlier consumers had in flight: some are done with, the others are delivered before any new
-    /// one. To be called before anything is delivered, with all frames from `released` on.
+    /// Continues after frames that earlier consumers had in flight: some are done with, the others
+    /// are delivered before any new one. Must be called before anything is delivered, with all
+    /// frames from `released` on.
     pub(super) fn inherit(&self, frames: impl Iterator<Item = (SpscFrame, bool)>) {
         let released = self.released();
         let mut slow_path = self.slow_path.borrow_mut();
@@ -129,7 +137,7 @@ impl ReleaseTracker {
         }
     }
 
-    /// The consumer detaches in order: notes what it released behind frames that are delivered again.
+    /// The consumer detaches in order: notes what it released after frames that are redelivered.
     pub(super) fn detach(&self) {
         self.done.note(&self.slow_path.borrow().out_of_order);
     }
@@ -147,10 +155,11 @@ impl ReleaseTracker {
         self.cursors.consumer.taken.store(end, Ordering::Release);
     }
 
-    /// [`release`](Self::release) as it mostly is: frames come back in order, and `head` is not due. False if it is not.
+    /// The fast path of [`release`](Self::release): frames are released in order, and `head` is not
+    /// due. False if the fast path does not apply; then nothing is done.
     ///
-    /// Dropping a guard has to be little code, with few calls: else it becomes a call itself, and the guard, whose address
-    /// that takes, lives in memory.
+    /// Dropping a guard has to be little code, with few calls. Otherwise it becomes a call itself,
+    /// and the guard, whose address that call takes, lives in memory.
     #[inline(always)]
     pub(crate) fn release_in_order(&self, start: u64, end: u64) -> bool {
         let is_quick = start == self.next_release.get() && end < self.head_due.get();
@@ -162,7 +171,8 @@ impl ReleaseTracker {
         is_quick
     }
 
-    /// Gives back the frame's room, and that of frames after it that were given back before. True if `head` was stored.
+    /// Releases the frame's room, and that of frames after it that were released before. True if
+    /// `head` was stored.
     pub(crate) fn release(&self, start: u64, end: u64) -> bool {
         if start == self.next_release.get() {
             self.next_release.set(end);
@@ -189,7 +199,8 @@ impl ReleaseTracker {
         self.cursors.head.store(released, Ordering::Release);
     }
 
-    /// Lets the producer see all room that was given back, when there is nothing to take. True if `head` was stored.
+    /// Makes all released room visible to the producer, when there is nothing to take. True if
+    /// `head` was stored.
     #[inline(always)]
     pub(crate) fn flush_released(&self) -> bool {
         let released = self.released();
@@ -220,8 +231,9 @@ impl ReleaseTracker {
         now != released && self.publish_released(now)
     }
 
-    /// Puts a frame back: it is delivered again before any new one, with so many redeliveries more. A frame with none is
-    /// noted as well, because `next_release` must stay slow_path until it is released.
+    /// Returns a frame to the queue: it is delivered again before any new one, with `redeliveries`
+    /// added to its count. A frame with 0 is noted as well, because `next_release` must stay
+    /// SLOW_PATH until it is released.
     #[cold]
     pub(crate) fn put_back(&self, frame: SpscFrame, redeliveries: u64) {
         let released = self.released();
@@ -238,8 +250,9 @@ impl ReleaseTracker {
         self.has_rejected.get()
     }
 
-    /// A frame that was put back. None while this thread panics: a destructor that drains the queue would be given the
-    /// same frame, which its guard puts back, for ever.
+    /// Takes a frame that was returned to the queue. `None` while this thread panics: a destructor
+    /// that drains the queue would get the same frame, which its guard returns to the queue, for
+    /// ever.
     #[cold]
     pub(crate) fn take_rejected(&self) -> Option<SpscFrame> {
         if std::thread::panicking() {
@@ -248,17 +261,17 @@ impl ReleaseTracker {
         let mut slow_path = self.slow_path.borrow_mut();
         let frame = slow_path.rejected.pop_first().map(|(_, frame)| frame);
         self.has_rejected.set(!slow_path.rejected.is_empty());
-        // One that was left by an earlier consumer is delivered by this one now.
+        // A frame that an earlier consumer left is delivered by this one now.
         self.cursors.consumer.taken.store(self.taken.get(), Ordering::Release);
         frame
     }
 
-    /// Positions of frames that were put back.
+    /// The number of positions of the frames that were returned to the queue.
     pub(super) fn put_back_size(&self) -> u64 {
         self.slow_path.borrow().rejected.values().map(|frame| frame.end - frame.start).sum()
     }
 
-    /// How often the frame was delivered before.
+    /// How many times the frame was delivered before.
     pub(crate) fn redeliveries(&self, start: u64) -> u64 {
         let died = if start < self.redelivered_until { self.redelivery_count } else { 0 };
         if self.next_release.get() != SLOW_PATH {
@@ -269,7 +282,7 @@ impl ReleaseTracker {
 }
 
 impl SlowPath {
-    /// Moves `released` over what was released behind it.
+    /// Advances `released` over the ranges after it that were released out of order.
     fn advance(&mut self, released: u64) -> u64 {
         let mut now = released;
         while let Some(end) = self.out_of_order.remove(&now) {

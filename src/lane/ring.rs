@@ -1,4 +1,5 @@
-//! Where frames lie in a byte ring: contiguous, in whole granules, never across the end.
+//! The geometry of a byte ring: frames are contiguous, take whole granules, and never lie across
+//! the end.
 
 use crate::layout::Geometry;
 
@@ -6,12 +7,13 @@ use crate::layout::Geometry;
 #[derive(Clone, Copy)]
 pub(crate) struct Ring<const WORD: u64> {
     capacity: u64,
-    /// One less than `capacity`, and so on: every frame takes them, several times.
+    /// `capacity - 1`. This and the next fields are precomputed because every frame needs them,
+    /// several times.
     index_mask: u64,
     granule: u64,
-    /// What comes with a payload before it is cut down to whole granules ...
+    /// Added to the payload length before it is cut down to whole granules ...
     to_round: u64,
-    /// ... by this.
+    /// ... by this mask.
     granule_mask: u64,
     max_payload: u64,
 }
@@ -60,23 +62,24 @@ impl<const WORD: u64> Ring<WORD> {
         self.capacity - self.index(position)
     }
 
-    /// Bytes that a frame with `len` bytes of payload takes.
+    /// The number of bytes that a frame with `len` bytes of payload takes.
     #[inline(always)]
     pub(crate) fn size(&self, len: u64) -> u64 {
         (len + self.to_round) & self.granule_mask
     }
 
-    /// Where a frame of `size` bytes starts when everything before `position` is taken.
+    /// The position at which a frame of `size` bytes starts when everything before `position` is
+    /// taken.
     #[inline(always)]
     pub(crate) fn start(&self, position: u64, size: u64) -> u64 {
         let rest = self.rest(position);
         if size <= rest { position } else { position + rest }
     }
 
-    /// The end of a frame at `position`, unless no frame of that length can stand there.
+    /// The end of a frame at `position`, or `None` if no frame of that length can be there.
     #[inline(always)]
     pub(crate) fn checked_end(&self, position: u64, len: u64) -> Option<u64> {
-        // First, so that no sum below can overflow.
+        // Checked first, so that no sum below can overflow.
         if len > self.max_payload {
             return None;
         }
@@ -84,8 +87,8 @@ impl<const WORD: u64> Ring<WORD> {
         (size <= self.rest(position)).then_some(position + size)
     }
 
-    /// The largest payload that fits between `position` and `end` without padding. `None` if not even a frame without
-    /// payload does.
+    /// The largest payload that fits between `position` and `end` without padding. `None` if not
+    /// even a frame without payload does.
     #[inline(always)]
     pub(crate) fn contiguous(&self, position: u64, end: u64) -> Option<usize> {
         let free = end.saturating_sub(position);

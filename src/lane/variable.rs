@@ -14,11 +14,11 @@ pub(crate) struct VariableWriter {
     memory: LaneMemory,
     cursors: Ref<Cursors>,
     ring: Ring,
-    /// Everything before this is published. Equals `cursors.tail`.
+    /// Everything before this is committed. Equals `cursors.tail`.
     tail: u64,
-    /// Positions from here on are not ours to write.
+    /// Positions from here on are not the writer's.
     limit: u64,
-    /// Whether only `head` is looked at, which disturbs the consumer less.
+    /// Whether only `head` is read, which disturbs the consumer less.
     lazy: bool,
 }
 
@@ -36,12 +36,12 @@ impl VariableWriter {
         // SYNC release
         let released = cursors.consumer.released.load(Ordering::Acquire);
         let corruption = |word, found| Corruption { word, position: stored, found };
-        // What was begun before the limit may end behind it.
+        // A batch that was begun before the limit may end after it.
         if stored > POSITION_LIMIT + ring.capacity() || !stored.is_multiple_of(ring.granule()) {
             return Err(corruption("tail", stored));
         }
-        // A dead writer may not have stored its last tail, so the consumer may stand beyond the stored one, but less
-        // than a ring.
+        // A dead writer may not have stored its last tail, so the consumer may be beyond the stored
+        // one, but by less than a ring.
         if !released.is_multiple_of(ring.granule()) || stored.abs_diff(released) > ring.capacity() {
             return Err(corruption("released", released));
         }
@@ -64,7 +64,7 @@ impl VariableWriter {
                 }
                 _ => return Err(self.ring.corruption(position, word)),
             };
-            // Committed frames and the cleared word behind them lie within one ring of the reader.
+            // Committed frames and the cleared word after them lie within one ring of the reader.
             if end + self.ring.granule() > self.limit {
                 return Err(self.ring.corruption(position, word));
             }
@@ -76,14 +76,14 @@ impl VariableWriter {
         self.tail = position;
         self.cursors.tail.store(position, Ordering::Release);
         if position >= POSITION_LIMIT {
-            // Nothing is granted any more; `reserve` will say why.
+            // Nothing is reserved any more; `reserve` will say why.
             self.limit = position;
         }
         Ok(())
     }
 
-    /// Finds room for a frame with `len` bytes of payload at or behind `position`, which is `tail` or the end of what
-    /// is staged.
+    /// Finds room for a frame with `len` bytes of payload at or after `position`, which is `tail`
+    /// or the end of what is staged.
     #[inline(always)]
     pub(crate) fn reserve(&mut self, position: u64, len: usize) -> Result<Reserved, Refusal> {
         let len = len as u64;
@@ -109,7 +109,7 @@ impl VariableWriter {
         Some((reserved, room))
     }
 
-    /// Looks at the reader's cursors again; `Full` if positions up to `end` are still not free.
+    /// Loads the reader's cursors again; `Full` if positions up to `end` are still not free.
     #[cold]
     fn refresh(&mut self, end: u64) -> Result<(), Refusal> {
         if end > POSITION_LIMIT {
@@ -129,7 +129,7 @@ impl VariableWriter {
         if cursor > self.tail || !cursor.is_multiple_of(self.ring.granule()) {
             return Err(Refusal::Corrupted(Corruption { word, position: self.tail, found: cursor }));
         }
-        // `head` may trail what is known already.
+        // `head` may be lower than what is known already.
         self.limit = self.limit.max(cursor + self.ring.capacity());
         Ok(())
     }
@@ -152,7 +152,7 @@ impl VariableWriter {
         self.publish(staged);
     }
 
-    /// Makes a complete frame part of what `publish` will commit.
+    /// Adds a complete frame to what `publish` will commit.
     #[inline(always)]
     pub(crate) fn stage(&self, staged: &mut Staged, reserved: Reserved, len: usize) {
         if reserved.position != staged.end {
@@ -162,7 +162,7 @@ impl VariableWriter {
         staged.end = reserved.position + self.ring.size(len as u64);
     }
 
-    /// The first word of a batch is withheld: it commits all of them.
+    /// Withholds the first word of a batch: it commits all frames of the batch.
     #[inline(always)]
     fn stage_word(&self, staged: &mut Staged, position: u64, word: u64) {
         if position == self.tail {
@@ -172,7 +172,7 @@ impl VariableWriter {
         }
     }
 
-    /// Commits all that is staged, at once.
+    /// Commits all that is staged, in one step.
     #[inline(always)]
     pub(crate) fn publish(&mut self, staged: Staged) {
         if staged.end != self.tail {
@@ -217,7 +217,7 @@ impl Ring {
         self.read_word(memory, position, word)
     }
 
-    /// What the commit word that stands at `position` leads to.
+    /// The frame that the commit word `word` at `position` leads to, if there is one.
     #[inline(always)]
     fn read_word(
         &self,
@@ -254,7 +254,8 @@ impl Ring {
             return Err(self.corruption(position, word));
         }
         let position = position + self.rest(position);
-        // Padding is committed together with the frame behind it; the look at the padding acquired both.
+        // Padding is committed together with the frame after it; the poll that found the padding
+        // acquired both.
         let word = load_acquire(memory.word(self.offset(position)));
         match commit::message_len(word) {
             Some(len) => self.message(position, word, len),
@@ -265,17 +266,18 @@ impl Ring {
 
 /// The reader's walk over variable-size frames.
 ///
-/// Where the next frame stands follows from the length in this one's commit word, which makes a chain of loads that no
-/// processor can overlap. Messages of one size often come in a row, so the size is guessed from the frames before: the
-/// branch that checks the guess is predicted, and the next load need not wait for this one ("value speculation").
+/// The next frame's position follows from the length in this one's commit word, which makes a chain
+/// of loads that no processor can overlap. Messages of one size often come in a row, so the size is
+/// guessed from the frames before: the branch that checks the guess is predicted, and the next load
+/// need not wait for this one ("value speculation").
 pub(crate) struct VariableScan {
     ring: Ring,
-    /// A commit word that came twice in a row, and what follows from it.
+    /// A commit word that was found twice in a row, and what follows from it.
     guess: Cell<u64>,
     guess_size: Cell<u64>,
     guess_len: Cell<usize>,
-    /// The last word that was not the guess. Only if it comes again does it become the guess: when sizes vary, the branch
-    /// is then predicted to fail.
+    /// The last word that was not the guess. It becomes the guess only if it is found twice in a
+    /// row: when sizes vary, the branch is then predicted to fail.
     candidate: Cell<u64>,
 }
 

@@ -1,9 +1,9 @@
-//! The producer's side of a lane, whichever way its frames lie.
+//! The producer's side of a lane, for either framing.
 
 use super::{Corruption, LaneMemory, Ref, Refusal, Reserved, Room, Staged, fixed, variable};
 use crate::layout::{Cursors, Framing, Geometry};
 
-/// Reserves room, then commits complete frames one by one or several at once.
+/// Reserves room, then commits complete frames one by one or several together.
 pub(crate) enum LaneWriter {
     Variable(variable::VariableWriter),
     Fixed(fixed::FixedWriter),
@@ -42,7 +42,7 @@ impl LaneWriter {
         }
     }
 
-    /// Begins a batch. Forgetting it gives it up.
+    /// Begins a batch. Dropping the result abandons the batch.
     #[inline(always)]
     pub(crate) fn begin(&self) -> Staged {
         match self {
@@ -51,8 +51,8 @@ impl LaneWriter {
         }
     }
 
-    /// Finds room for one frame behind what is staged. The caller may write its payload until it stages it or
-    /// gives the batch up.
+    /// Finds room for one frame after what is staged. The caller may write its payload until it
+    /// stages it or abandons the batch.
     #[inline(always)]
     pub(crate) fn reserve_after(&mut self, staged: &Staged, len: usize) -> Result<Reserved, Refusal> {
         let reserved = match self {
@@ -63,7 +63,7 @@ impl LaneWriter {
         Ok(reserved)
     }
 
-    /// Makes a complete frame part of the batch.
+    /// Adds a complete frame to the batch.
     #[inline(always)]
     pub(crate) fn stage(&self, staged: &mut Staged, reserved: Reserved, len: usize) {
         match self {
@@ -90,7 +90,7 @@ impl LaneWriter {
         }
     }
 
-    /// As [`contiguous`](Self::contiguous), behind what is staged.
+    /// Like [`contiguous`](Self::contiguous), after what is staged.
     #[inline(always)]
     pub(crate) fn contiguous_after(&self, staged: &Staged) -> Room {
         match self {
@@ -99,8 +99,8 @@ impl LaneWriter {
         }
     }
 
-    /// Finds room for one frame while waiting for it: most attempts leave the consumer's hot line alone, and see room
-    /// that was given back a little later.
+    /// Finds room for one frame while waiting for it. Attempts that are not `exact` do not read the
+    /// consumer's hot line, and see released room a little later.
     pub(crate) fn reserve_waiting(&mut self, len: usize, exact: bool) -> Result<Reserved, Refusal> {
         self.set_lazy(!exact);
         let found = self.reserve(len);
@@ -129,7 +129,7 @@ impl LaneWriter {
         }
     }
 
-    /// How far this writer has come, in positions.
+    /// The writer's position: everything before it is committed.
     pub(crate) fn position(&self) -> u64 {
         match self {
             Self::Variable(writer) => writer.tail(),

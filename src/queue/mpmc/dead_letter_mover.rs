@@ -1,22 +1,28 @@
 //! Moving a message to the dead-letter queue.
 //!
-//! # Why no letter is lost
+//! # Why no dead letter is lost
 //!
-//! The message is copied and committed there, and only then released here: killed in between, it comes again and is moved once more,
-//! unless a letter of the same origin is still there. So it is in one of the two, or in both.
+//! The message is copied and committed to the dead-letter queue, and only then released here. If
+//! the process is killed in between, the message is redelivered and moved once more, unless a dead
+//! letter of the same origin is still there. So the message is in one of the two queues, or in
+//! both.
 //!
-//! The dead-letter queue is a file of its own, which may be removed at any time. *ReservedFrame:* when a message is released here, its
-//! letter was committed to a file that was not removed before. *Proof.* After the commit the name `<name>.dead` is compared with
-//! the file, and the file's ring are counted. If the name leads to another file, or the file has no name, the message is not
-//! released, and the letter is sent once more, to the file that has the name then. ∎ Whoever removes the file later removes a
-//! letter that could be received. A file that was only renamed keeps its letters; the next one goes to a new file.
+//! The dead-letter queue is a file of its own, which may be removed at any time. *Claim:* when a
+//! message is released here, its dead letter was committed to a file that was not removed before.
+//! *Proof.* After the commit the name `<name>.dead` is compared with the file, and the file's hard
+//! links are counted. If the name leads to another file, or the file has no name, the message is
+//! not released, and the dead letter is sent once more, to the file that has the name then. ∎ A
+//! later removal of the file removes a dead letter that could be received. A file that was only
+//! renamed keeps its dead letters; the next one goes to a new file.
 //!
-//! # What it takes
+//! # Resources
 //!
-//! A process opens the dead-letter queue and becomes one of its producers when its first consumer attaches, if there is such a
-//! queue by then; the consumers of one handle share that. From then on moving a message takes no descriptor and no memory from the
-//! system. A dead-letter queue that has to be made is made with the first letter; if the system refuses that, the message is
-//! delivered once more, and the cause is counted, kept in the file and listed among the warnings.
+//! A process opens the dead-letter queue and becomes one of its producers when its first consumer
+//! attaches, if that queue exists by then; the consumers of one handle share that producer. From
+//! then on moving a message takes no descriptor and no memory from the system. A dead-letter queue
+//! that does not exist yet is created with the first dead letter; if the system refuses that, the
+//! message is delivered once more, and the cause is counted, kept in the file and listed among the
+//! warnings.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
@@ -32,7 +38,7 @@ use crate::queue::shared::NameStatus;
 use crate::shm::Warning;
 use crate::sync::Ordering;
 
-/// Retry limit: a letter is sent to a file that was removed meanwhile at most so often.
+/// Retry limit: how many times a dead letter is sent to a file that turns out to be removed.
 const MAX_TRIES: u32 = 8;
 
 /// The open dead-letter queue of a handle whose consumers are attached.
@@ -41,7 +47,7 @@ pub(crate) struct DeadLetterMover {
     way: Mutex<Option<Way>>,
 }
 
-/// What the consumers of one handle share.
+/// The `DeadLetterMover` that the consumers of one handle share.
 #[derive(Default)]
 pub(crate) struct SharedDeadLetterMover(Mutex<Weak<DeadLetterMover>>);
 
@@ -58,7 +64,8 @@ impl SharedDeadLetterMover {
 
 struct Way {
     sender: MpmcSender,
-    /// Of the dead-letter queue, whose consumers may sleep. Dropped after the sender, as in every producer.
+    /// Of the dead-letter queue, whose consumers may sleep. Dropped after the sender, as in every
+    /// producer.
     events: ParticipantEvents,
     queue: Arc<Shared>,
 }
@@ -76,7 +83,7 @@ impl Way {
         Self::attach(queue).map_err(|error| error.letter_cause())
     }
 
-    /// ProducerHandle a letter, unless it is there already.
+    /// Sends a dead letter, unless it is there already.
     fn send(&mut self, payload: &[u8], letter: SentDeadLetter) -> Result<(), Cause> {
         if self.sender.ring().has_dead_letter(letter.origin) {
             return Ok(());
@@ -96,9 +103,11 @@ impl Way {
 }
 
 impl DeadLetterMover {
-    /// That of a handle whose first or next consumer attaches: opens the dead-letter queue if there is one.
+    /// Returns the mover of a handle whose first or next consumer attaches: opens the dead-letter
+    /// queue if there is one.
     ///
-    /// What can never work is an error, before anything depends on it. What may work later is a warning.
+    /// What can never work is an error, before anything depends on it. What may work later is a
+    /// warning.
     pub(super) fn prepare(shared: &Shared) -> Result<Arc<Self>, AttachError> {
         let dead_letter_mover = shared.dead_letter_mover().get();
         if !shared.has_dead_letters() || !shared.is_trusted() {
@@ -128,11 +137,12 @@ impl DeadLetterMover {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Way>> {
-        // Nothing is left half-done by a panic: a way is there or not.
+        // A panic leaves nothing half-done: the option is `Some` or `None`.
         self.way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Moves a message to the dead-letter queue. False if that does not work: then it stays where it is, and that is counted.
+    /// Moves a message to the dead-letter queue. Returns false if that fails: then the message
+    /// stays where it is, and the failure is counted.
     pub(super) fn try_move(
         &self,
         shared: &Shared,
@@ -160,8 +170,8 @@ impl DeadLetterMover {
         Err((DeadLetterCause::Removed, None))
     }
 
-    /// The way to the file that has the name. One whose file was renamed, or whose name cannot be seen from here any more
-    /// (`chroot`), is better than none.
+    /// Returns the way to the file that has the name. A way to a file that was renamed, or whose
+    /// name cannot be seen from here any more (`chroot`), is better than none.
     fn open_way<'w>(way: &'w mut Option<Way>, shared: &Shared) -> Result<&'w mut Way, Cause> {
         if way.as_ref().is_none_or(|open| !is_named(&open.queue)) {
             match Way::open(shared) {
@@ -177,7 +187,7 @@ impl DeadLetterMover {
     }
 }
 
-/// Keeps the cause for tools, and for this process.
+/// Stores the cause in the file for tools, and adds a warning for this process.
 fn note(shared: &Shared, ring: &OrderRing, (cause, errno): Cause) {
     let failure = DeadLetterFailure::now(cause, errno);
     ring.rare.letter_failure.store(failure.to_word(), Ordering::Relaxed);
@@ -185,17 +195,17 @@ fn note(shared: &Shared, ring: &OrderRing, (cause, errno): Cause) {
     shared.add_warning(Warning::NoDeadLetters { path: letters_name(shared.path()), reason });
 }
 
-/// Nanoseconds since 1970, for people.
+/// Nanoseconds since 1970; diagnostic only.
 pub(super) fn now_ns() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }
 
-/// Whether its name leads to the queue. In doubt, no.
+/// Whether its name leads to the queue. False in doubt.
 fn is_named(queue: &Shared) -> bool {
     matches!(queue.is_orphaned(), Ok(false))
 }
 
-/// Whether it was neither removed nor replaced. In doubt, no.
+/// Whether it was neither removed nor replaced. False in doubt.
 fn is_current(queue: &Shared) -> bool {
     matches!(queue.name_status(), Ok(NameStatus::Current))
 }

@@ -1,4 +1,5 @@
-//! Dead letters: messages that came again too often go to a queue of their own, called `<name>.dead`.
+//! Dead letters: messages that were redelivered too many times go to a queue of their own, called
+//! `<name>.dead`.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -11,21 +12,22 @@ use crate::order_ring::SentDeadLetter;
 use crate::queue::kind::Mpmc;
 use crate::queue::{BytesFrame, BytesQueue, Shared, Uuid};
 
-/// What a dead letter says of itself.
+/// The origin and the history of a dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct DeadLetter {
-    /// The queue that it was sent to. A queue that was created anew under the same name is another one:
-    /// [`BytesQueue::uuid`] tells them apart.
+    /// The queue that the message was sent to. A queue that was created anew under the same name is
+    /// another one: [`BytesQueue::uuid`] tells them apart.
     pub queue: Uuid,
-    /// Its position there. A message that became a dead letter twice, because the consumer that moved it died before it could say
-    /// so, has the same one both times.
+    /// The message's position in that queue. A message that became a dead letter twice, because the
+    /// consumer that moved it died before it released it, has the same position both times.
     pub position: u64,
-    /// How often it had been delivered again by then, counted up to 15.
+    /// How many times the message had been redelivered by then, counted up to 15.
     pub redeliveries: u64,
-    /// The process that held it last, and died or rejected it, in that process's own pid namespace; none if that is not known.
+    /// The process that held the message last, and died or rejected it, by its pid in its own pid
+    /// namespace; none if that is not known.
     pub last_holder: Option<u32>,
-    /// When it became a dead letter, by the clock of the consumer that moved it.
+    /// When the message became a dead letter, by the clock of the consumer that moved it.
     pub at: SystemTime,
 }
 
@@ -81,16 +83,19 @@ impl Shared {
 }
 
 impl BytesQueue<Mpmc> {
-    /// The queue that holds this one's dead letters: messages that came again more often than
-    /// [`Options::max_redeliveries`](crate::Options::max_redeliveries) says. It is an ordinary queue in a file of its own,
-    /// `<name>.dead`, made with the first dead letter, or by this call, so that the first one can be waited for.
+    /// Opens the queue that holds this queue's dead letters: messages that were redelivered more
+    /// often than [`Options::max_redeliveries`](crate::Options::max_redeliveries) allows. It is an
+    /// ordinary queue in a file of its own, `<name>.dead`. It is created with the first dead
+    /// letter, or by this call, so that a consumer can wait for the first one.
     ///
-    /// A queue that is created anew under the same name finds the letters of the one before it there:
-    /// [`DeadLetter::queue`] tells whose they are. [`unlink_with_letters`](crate::unlink_with_letters) removes both.
+    /// A queue that is created anew under the same name finds the dead letters of the queue before
+    /// it there: [`DeadLetter::queue`] tells which queue each comes from.
+    /// [`unlink_with_letters`](crate::unlink_with_letters) removes both files.
     ///
     /// # Errors
-    /// [`OpenError::NotFound`] if there is none, and this queue's messages never become dead letters. Otherwise as opening and
-    /// creating a queue: what has that name may be something else.
+    /// [`OpenError::NotFound`] if there is none, and this queue's messages never become dead
+    /// letters. Otherwise as opening and creating a queue: the file that has that name may be
+    /// something else.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -115,7 +120,8 @@ impl BytesQueue<Mpmc> {
 }
 
 impl BytesFrame<'_, Mpmc> {
-    /// What the message says of itself as a dead letter, in a dead-letter queue; else none.
+    /// Returns the origin and the history of the message, if this is a dead-letter queue; else
+    /// none.
     pub fn dead_letter(&self) -> Option<DeadLetter> {
         self.store().letter(self.taken()).map(DeadLetter::new)
     }

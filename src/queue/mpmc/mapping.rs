@@ -21,7 +21,8 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// Those that are ready have their space then. One that becomes ready later gets it from its producer.
+    /// Lanes that are ready have their space afterwards. A lane that becomes ready later gets its
+    /// space from its producer.
     pub(super) fn map(shared: &Shared, ring: &OrderRing) -> io::Result<Self> {
         let geometry = shared.geometry();
         let lane_len = geometry.lane_len;
@@ -45,14 +46,14 @@ impl Lanes {
     }
 }
 
-/// One lane, for its producer; it has its space then.
+/// Maps one lane, for its producer; the lane has its space afterwards.
 pub(super) fn map_own_lane(shared: &Shared, lane: usize) -> io::Result<LaneMemory> {
     let section = lane_section(shared.geometry(), lane);
     let mapping = shared.map_section(section, Access::ReadWrite)?;
     Ok(memory(&Arc::new(mapping), section.len as usize))
 }
 
-/// Gives a lane that has never been used its space.
+/// Allocates the space of a lane that has never been used.
 pub(super) fn allocate_lane(file: &File, geometry: &Geometry, lane: usize) -> io::Result<()> {
     shm::allocate(file, lane_section(geometry, lane))
 }
@@ -70,7 +71,7 @@ fn memory(mapping: &Arc<Mapping>, len: usize) -> LaneMemory {
 }
 
 impl Shared {
-    /// Turns the system's refusal of a lane into an error for people.
+    /// Turns the system's refusal of a lane into an error with a cause that users can act on.
     pub(super) fn lane_failed(&self, source: io::Error) -> AttachError {
         if shm::is_no_space(&source) {
             let path = self.path().to_path_buf();
@@ -92,7 +93,7 @@ impl Shared {
     /// The words of an MPMC queue.
     ///
     /// # Panics
-    /// If it is of another kind: that is checked when it is opened.
+    /// If the queue is of another kind; the kind was checked when it was opened.
     pub(super) fn ring(&self) -> OrderRing {
         let order = self.geometry().order.expect("an MPMC queue");
         OrderRing::new(

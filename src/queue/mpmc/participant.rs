@@ -16,30 +16,32 @@ use crate::shm::fork::ForkGuard;
 use crate::shm::{AttachLock, LivenessLock, RecoveryLock, Warning};
 use crate::sync::Ordering;
 
-/// An entry will be free soon if its owner is leaving, who gives up the entry first and its liveness lock a moment later, or if
-/// another process is recovering: so long to wait for that ...
+/// How long to wait for an entry that will be free soon. This is the case if its owner is
+/// detaching, since it gives up the entry first and its liveness lock a moment later, or if another
+/// process is recovering.
 const SOON: Duration = Duration::from_micros(50);
-/// Participants that are all asked about when another one attaches.
+/// Up to this number of participants, all are checked when another one attaches.
 const FEW: usize = 64;
-/// ... and so often, if there is no other entry.
+/// Retry limit of that wait, if there is no other entry.
 const RETRY_LIMIT: u32 = 500;
 
-/// A registry entry that is ours. Dropping it gives back the entry and what it still holds.
+/// A registry entry of this process. Dropping it releases the entry and what it still holds.
 pub(super) struct Participant {
     pub(super) ring: OrderRing,
     pub(super) me: usize,
     guard: ForkGuard,
-    /// Kept, so that recovering needs nothing new, whatever this process has or may do later.
+    /// Kept open, so that recovery needs no new resources, whatever this process has or may do
+    /// later.
     recovery: Arc<RecoveryLock>,
     trouble: Trouble,
-    /// So late that the entry is clean when it goes ...
+    /// Dropped this late, so that the entry is clean by then ...
     _stay: Stay,
     /// ... and before the queue, whose last owner removes it if no liveness lock is left.
     shared: Arc<Shared>,
 }
 
 impl Participant {
-    /// Waits a moment for a participant that is about to end, if there is no other entry.
+    /// If there is no other entry, waits a moment for a participant that is about to end.
     pub(super) fn attach(shared: Arc<Shared>, role: EntryRole) -> Result<Self, AttachError> {
         retry_while_dying(|| Self::try_attach(Arc::clone(&shared), role))
     }
@@ -58,7 +60,8 @@ impl Participant {
         Ok(Self { ring, me, guard, shared, recovery, trouble, _stay: stay })
     }
 
-    /// Takes the first entry that is free. The attach lock keeps others from trying at the same time.
+    /// Takes the first free entry. The attach lock keeps other processes from trying at the same
+    /// time.
     fn take_entry(
         shared: &Shared,
         ring: &OrderRing,
@@ -68,20 +71,22 @@ impl Participant {
     ) -> Result<(usize, LivenessLock), AttachError> {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let since_ns = since.map_or(0, |time| time.as_nanos() as u64);
-        // At first those who hold something, whose messages the new participant may be waiting for; then everybody, for an entry.
+        // First the participants that hold something, since the new one may be waiting for their
+        // messages; then all, for an entry.
         let mut suspects = Self::suspects(ring);
         for _ in 0..RETRY_LIMIT {
-            // What the dead hold is found now, and their entries are free again.
+            // Finds what dead participants hold, and frees their entries.
             let recovered = shared.recover(ring, recovery, suspects.as_ref());
             let mut is_anyone_leaving = false;
             for me in ring.candidates(role) {
                 let liveness_lock = LivenessLock::take(shared.file(), shared.path(), LOCK_ENTRY + me as i64)
                     .map_err(shared.attach_failed("taking the liveness_lock"))?;
                 match liveness_lock {
-                    // False: a participant has died with it since the look at the candidates.
+                    // False: a participant has died with it since the candidates were read.
                     Some(liveness_lock) if ring.attach(me, role, std::process::id(), since_ns) => {
                         if let Err(error) = recovered {
-                            // It can take part; what it cannot do is said again where it is missed.
+                            // It can attach; what it cannot do is reported again where it is
+                            // missed.
                             let reason = format!("recovering: {error}");
                             shared.add_warning(Warning::RecoveryFailed { reason });
                         }
@@ -105,8 +110,8 @@ impl Participant {
         })
     }
 
-    /// Where there are many participants: those who hold something, or may. To ask the kernel about all of them takes time that
-    /// grows with the square of their number.
+    /// Where there are many participants: those that hold something, or may. Asking the kernel
+    /// about all of them takes time that grows with the square of their number.
     fn suspects(ring: &OrderRing) -> Option<EntrySet> {
         let dirty = (0..ring.entries.len()).filter(|index| ring.entry_word(*index).is_dirty());
         (dirty.count() > FEW).then(|| ring.involved())
@@ -126,12 +131,13 @@ impl Participant {
         KernelProbe::new(&self.shared)
     }
 
-    /// What keeps it from seeing to the dead.
+    /// What keeps this process from recovering after dead participants.
     pub(super) fn trouble(&self) -> &Trouble {
         &self.trouble
     }
 
-    /// Gives back what these have left, if they are dead. True if that was done: looking again may help then.
+    /// Recovers from the participants of `dead`, if they are dead. Returns true if that was done:
+    /// then another attempt may succeed.
     #[cold]
     pub(super) fn recover_from(&self, dead: &EntrySet) -> bool {
         match self.shared.recover(&self.ring, &self.recovery, Some(dead)) {

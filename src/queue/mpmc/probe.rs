@@ -1,4 +1,4 @@
-//! What the kernel says about who lives.
+//! Asks the kernel which participants are alive.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -12,7 +12,7 @@ use crate::shm::is_locked;
 /// The kernel, asked through the queue's own descriptor, which holds no lock on entries.
 pub(super) struct KernelProbe<'a> {
     file: &'a File,
-    /// Of the last question that was not answered.
+    /// The error of the last question that was not answered.
     error: Cell<Option<io::Error>>,
 }
 
@@ -21,7 +21,7 @@ impl<'a> KernelProbe<'a> {
         Self { file: shared.file(), error: Cell::new(None) }
     }
 
-    /// What was found with these answers, unless one is missing.
+    /// Returns what was found with these answers, unless one is missing.
     pub(super) fn answered<R>(&self, found: R) -> io::Result<R> {
         self.error.take().map_or(Ok(found), Err)
     }
@@ -31,7 +31,8 @@ impl LivenessProbe for KernelProbe<'_> {
     fn is_alive(&self, index: usize) -> bool {
         is_locked(self.file, LOCK_ENTRY + index as i64).unwrap_or_else(|error| {
             self.error.set(Some(error));
-            // False-dead corrupts, false-alive only delays.
+            // A participant wrongly taken for dead corrupts the queue; one wrongly taken for alive
+            // only delays.
             true
         })
     }

@@ -26,11 +26,13 @@ use crate::queue::kind::{FrameStore, Receiver};
 use crate::queue::trouble::Trouble;
 use crate::wait::{WITH_DEAD_PEER_SCAN, is_before_park};
 
-/// One look in so many tells a position that is not committed from none, while waiting: it takes the line from producers.
+/// While waiting, one attempt in this number tells an uncommitted position from none: it takes the
+/// cache line from producers.
 const ATTEMPTS_PER_EXACT: u64 = 32;
-/// A claim is committed within nanoseconds, unless its producer is interrupted or dead: so many attempts before it is asked.
+/// A claim is committed within nanoseconds, unless its producer is interrupted or dead: this many
+/// attempts precede the check of the producer's liveness lock.
 const UNCOMMITTED_POLLS: u32 = 64;
-/// Times that nothing was there before it is looked, now and then, whether somebody has died.
+/// Attempts that find nothing, before the next dead-peer scan.
 const EMPTY_ATTEMPTS_PER_SCAN: u32 = 64;
 /// Retry limit, so that corrupt words cannot cause a livelock.
 const RETRY_LIMIT: u32 = 1 << 12;
@@ -48,17 +50,17 @@ pub(crate) struct MpmcReceiver {
     /// Corruption found in an otherwise good batch; returned by the next call.
     corruption: Cell<Option<Corruption>>,
     dead_letter_mover: Arc<DeadLetterMover>,
-    /// Whether frames may be read in place, which burying them takes.
+    /// Whether frames may be read in place, which dead-lettering them needs.
     may_dead_letter: bool,
     /// Last, so that everything above is gone when the entry is free.
     store: MpmcFrameStore,
 }
 
-/// What guards refer to, from whatever thread.
+/// What guards refer to, from any thread.
 pub(crate) struct MpmcFrameStore {
     /// All lanes, read-only.
     lanes: Lanes,
-    /// Vectors that were used before.
+    /// Vectors to be reused.
     spans: Mutex<Vec<Vec<MpmcFrame>>>,
     max_payload: u64,
     granule: u64,
@@ -70,7 +72,7 @@ pub(crate) struct MpmcFrameStore {
 #[derive(Clone, Copy)]
 pub(crate) struct MpmcFrame {
     position: u64,
-    /// Of the payload, in all lanes.
+    /// Offset of the payload, in all lanes.
     offset: usize,
     len: usize,
 }
@@ -83,7 +85,7 @@ pub(crate) struct MpmcRun {
 
 impl MpmcReceiver {
     pub(super) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
-        // Before a registry entry is taken: it may be refused.
+        // Before a registry entry is taken: preparing it may fail.
         let dead_letter_mover = DeadLetterMover::prepare(&shared)?;
         let participant = Participant::attach(Arc::clone(&shared), EntryRole::Consumer)?;
         let geometry = shared.geometry();
@@ -124,7 +126,8 @@ impl MpmcReceiver {
     #[inline(always)]
     fn begin_attempt(&self, attempts: u64) -> bool {
         if attempts == WITH_DEAD_PEER_SCAN {
-            // The next look that finds nothing attempts around: it may be long before there is another.
+            // The next attempt that finds nothing scans for dead peers: it may be long before there
+            // is another attempt.
             self.idle.set(EMPTY_ATTEMPTS_PER_SCAN - 1);
         }
         is_before_park(attempts) || attempts % ATTEMPTS_PER_EXACT == ATTEMPTS_PER_EXACT - 1
@@ -168,7 +171,7 @@ impl MpmcReceiver {
         Err(self.corrupted(position, offset))
     }
 
-    /// The frame is lost; those behind it are not.
+    /// The frame is lost; those after it are not.
     #[cold]
     fn corrupted(&self, position: u64, offset: u64) -> Corruption {
         self.ring().release(HeldSlot { position, redeliveries: 0 });
@@ -187,8 +190,8 @@ impl MpmcReceiver {
         is_ready
     }
 
-    /// A frame that was delivered before. None while this thread panics: a destructor that drains the queue would be given
-    /// the same frame, which its guard puts back, for ever.
+    /// Takes a frame that was delivered before. None while this thread panics: a destructor that
+    /// drains the queue would get the same frame, which its guard rejects, for ever.
     #[cold]
     fn take_redelivered(&self) -> Option<Result<MpmcFrame, Corruption>> {
         if std::thread::panicking() {
@@ -205,7 +208,7 @@ impl MpmcReceiver {
                 found => {
                     let own = &self.ring().entries[self.me()].own;
                     OrderRing::add(&own.received, 1);
-                    // One whose taker died before it was marked comes as if it were new.
+                    // A frame whose consumer died before it was marked counts as new.
                     OrderRing::add(&own.redelivered, u64::from(redeliveries > 0));
                     return Some(found);
                 }
@@ -213,11 +216,12 @@ impl MpmcReceiver {
         }
     }
 
-    /// Moves a frame to the dead-letter queue. False if that does not work: it is delivered like any other then.
+    /// Moves a frame to the dead-letter queue. Returns false if that fails: then the frame is
+    /// delivered like any other.
     #[cold]
     fn dead_letter_frame(&self, taken: MpmcFrame, redeliveries: u64) -> bool {
         let (payload, len) = self.store.bytes(taken);
-        // SAFETY: the frame is out, as `FrameStore` says.
+        // SAFETY: the frame is in flight, as `FrameStore` describes.
         let payload = unsafe { std::slice::from_raw_parts(payload, len) };
         let (shared, ring) = (self.store.participant.shared(), self.ring());
         let letter = SentDeadLetter {
@@ -233,7 +237,7 @@ impl MpmcReceiver {
         moved
     }
 
-    /// There is nothing to take. True if looking again may help.
+    /// Nothing can be taken. Returns true if another attempt may succeed.
     #[cold]
     fn should_retry(&self, nothing: NotTaken) -> bool {
         self.is_blocked.set(matches!(nothing, NotTaken::Uncommitted(_)));
@@ -305,7 +309,7 @@ impl MpmcReceiver {
             }
             match self.take_run((max as u64).min(MAX_BATCH), spans, exact) {
                 Ok(Some(corruption)) if spans.is_empty() => return Err(corruption),
-                // A run that holds nothing but tombstones: go on behind it.
+                // A run that holds nothing but tombstones: continue after it.
                 Ok(None) if spans.is_empty() => {}
                 Ok(corruption) => {
                     self.corruption.set(corruption);
@@ -319,13 +323,14 @@ impl MpmcReceiver {
     }
 }
 
-/// As letters carry it.
+/// The uuid as dead letters carry it.
 fn words_of(uuid: [u8; 16]) -> [u64; 2] {
     let number = u128::from_ne_bytes(uuid);
     [number as u64, (number >> 64) as u64]
 }
 
-// SAFETY: a position is taken once, by the CAS on `head`, and again only after it was put back; the liveness lock makes this the
+// SAFETY: a position is taken once, by the CAS on `head`, and again only after it was rejected; the
+// liveness lock makes this the only participant with its number.
 // only participant with its number.
 unsafe impl Receiver for MpmcReceiver {
     type FrameStore = MpmcFrameStore;
@@ -364,7 +369,8 @@ unsafe impl Receiver for MpmcReceiver {
         self.attempt_many(max, spans, self.begin_attempt(attempts))
     }
 
-    /// From now on nothing is claimed, should whoever closes have died before it said so.
+    /// From now on nothing is claimed, even if the process that closed the queue died before it
+    /// stored that.
     fn finish_close(&self) {
         self.ring().close();
     }

@@ -1,4 +1,4 @@
-//! Giving back what dead participants have left.
+//! Recovery: removing the residue of dead participants.
 
 use std::io;
 use std::path::Path;
@@ -19,11 +19,12 @@ use crate::shm::RecoveryLock;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recovery {
-    /// Participants that had died and that nobody had cleaned up after yet.
+    /// Participants that had died and that no earlier recovery had found.
     pub deaths: u64,
-    /// Positions that they had claimed and not committed: consumers pass them now.
+    /// Positions that dead participants had claimed and not committed: consumers skip them now.
     pub tombstones: u64,
-    /// Messages that they held, or were about to: they come again (at most once: those they held are dropped).
+    /// Messages that dead participants held, or were about to: they are redelivered (at most once:
+    /// those they held are dropped).
     pub requeued: u64,
     /// Registry entries that are free again.
     pub entries_freed: u64,
@@ -37,13 +38,14 @@ impl From<Recovered> for Recovery {
 }
 
 impl BytesQueue<Mpmc> {
-    /// Looks for dead participants and gives back what they have left, now.
+    /// Finds dead participants and removes their residue, now.
     ///
-    /// Nobody needs to call this: whoever is held up by a dead one does it, and consumers that have nothing to do look
-    /// around now and then. It is for the impatient, and for tests.
+    /// Calling this is not necessary: a participant that is blocked by a dead one recovers by
+    /// itself, and idle consumers scan for dead peers from time to time. The call is for callers
+    /// that do not want to wait, and for tests.
     ///
     /// # Errors
-    /// [`RecoverError::Busy`] if another process is just recovering this queue.
+    /// [`RecoverError::Busy`] if another process is recovering this queue at this moment.
     pub fn recover(&self) -> Result<Recovery, RecoverError> {
         let shared = self.shared();
         if !shared.guard().is_intact() {
@@ -67,13 +69,13 @@ impl BytesQueue<Mpmc> {
     }
 }
 
-/// Looks for dead participants of a queue of any type, and gives back what they have left: as
-/// [`BytesQueue::recover`], for who attempts after a machine and does not know the type.
+/// Finds dead participants of a queue of any type, and removes their residue: like
+/// [`BytesQueue::recover`], for administrators who do not know the type.
 ///
-/// An SPSC queue has nothing to recover: whoever attaches next goes on where the dead one stopped.
+/// An SPSC queue has nothing to recover: the next participant continues where the dead one stopped.
 ///
 /// # Errors
-/// [`RecoverError`]; the queue is as it was.
+/// [`RecoverError`]; the queue is unchanged.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -91,16 +93,17 @@ pub fn recover(name: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
     let open_options = OpenOptions { prefault: false, ..OpenOptions::default() };
     let shared = Shared::new(&Arc::new(file), checked, &Schema::bytes(), open_options)
         .map_err(|source| RecoverError::Open(header_not_mapped(path, needed, source)))?;
-    // What nothing proves is not to be moved about.
+    // Contents that are in doubt are not moved about.
     shared.check_boot(open_options).map_err(RecoverError::Open)?;
     BytesQueue::<Mpmc>::from_shared(Arc::new(shared)).recover()
 }
 
-/// What a participant does when it wants to know whether another one lives.
+/// The step, in error messages, of checking whether another participant is alive.
 pub(super) const ASKING: &str = "asking for locks of other participants";
 
 impl Shared {
-    /// One pass, over `suspects` or everybody, unless another thread or process is at it.
+    /// One pass, over `suspects` or over all participants, unless another thread or process is
+    /// recovering.
     #[cold]
     pub(super) fn recover(
         &self,

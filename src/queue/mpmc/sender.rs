@@ -18,10 +18,11 @@ use crate::queue::kind::Sender;
 use crate::queue::trouble::Trouble;
 use crate::wait::is_exact;
 
-/// A sender that waits attempts so seldom who is in its way that its attempts are cheap.
+/// While waiting, a sender checks this rarely which participant blocks it, so that its attempts
+/// stay cheap.
 const ATTEMPTS_PER_STALL_CHECK: u64 = 8;
 
-/// Most spin hints between two attempts for room: some microseconds.
+/// Maximum number of spin hints between two attempts for room: some microseconds.
 const MAX_PAUSE: u64 = 512;
 
 /// Retry limit, so that corrupt words cannot cause a livelock.
@@ -31,7 +32,7 @@ pub(crate) struct MpmcSender {
     writer: MpmcWriter,
     /// Frames that are staged ...
     staged: Vec<CompleteFrame>,
-    /// ... no more than this.
+    /// ... at most this many.
     max_staged: usize,
     stall: StallDetector,
     /// Where the next claim will begin.
@@ -82,13 +83,13 @@ impl MpmcSender {
         self.writer.reserve(at, len, |first, most| ring.count_reusable(first, most))
     }
 
-    /// The lane has no room. True if looking again may help.
+    /// The lane has no room. Returns true if another attempt may succeed.
     #[cold]
     fn lane_is_full(&self) -> bool {
         self.writer.oldest().is_some_and(|oldest| self.stall.check(&self.participant, oldest, false))
     }
 
-    /// Claims positions, `least` of them or more.
+    /// Claims at least `least` positions, at most `most`.
     #[inline(always)]
     fn claim(&self, least: usize, most: usize) -> Result<Claimed, Refusal> {
         for _ in 0..RETRY_LIMIT {
@@ -106,7 +107,7 @@ impl MpmcSender {
         Err(self.full())
     }
 
-    /// Claims one, at the first attempt or another.
+    /// Claims one position, retrying if necessary.
     #[inline(always)]
     fn claim_next(&self) -> Result<u64, Refusal> {
         match self.participant.ring.claim_next(self.participant.me, &self.guess) {
@@ -126,8 +127,9 @@ impl MpmcSender {
         OrderRing::add(&self.ring().entries[self.participant.me].own.sent, count);
     }
 
-    /// Claims positions for the frames, from the first one on, and commits them. `seal` gets payload, length and position of
-    /// each in between, where no more than constant time may pass for each.
+    /// Claims positions for the frames, from the first one on, and commits them. In between, `seal`
+    /// gets payload, length and position of each frame, and may take no more than constant time for
+    /// each.
     #[inline(always)]
     fn claim_and_commit(
         &mut self,
@@ -150,7 +152,8 @@ impl MpmcSender {
     /// Copies a dead letter and commits it.
     pub(super) fn send_dead_letter(&mut self, payload: &[u8], letter: SentDeadLetter) -> Result<(), Refusal> {
         let reserved = self.reserve(payload.len())?;
-        // SAFETY: the writer granted these bytes, mapped and for this sender alone; the letter comes from another file.
+        // SAFETY: the writer granted these bytes, mapped and for this sender alone; the dead letter
+        // comes from another file.
         unsafe { self.payload(reserved).copy_from_nonoverlapping(payload.as_ptr(), payload.len()) };
         let position = self.claim_next()?;
         let frame = self.writer.complete(reserved, payload.len());
@@ -172,9 +175,10 @@ impl MpmcSender {
     }
 }
 
-// SAFETY: the writer finds room in the lane, which is mapped for writing as long as it lives, and of a file, so that its
-// bytes are initialised. Its liveness lock makes this the only writer of the lane, and nobody reads what is not linked. Room
-// behind staged frames begins where they end, and ends before the oldest frame whose link has not moved on.
+// SAFETY: the writer finds room in the lane, which is mapped for writing as long as it lives, and
+// of a file, so that its bytes are initialised. Its liveness lock makes this the only writer of the
+// lane, and no consumer reads what has no slot. Room after staged frames begins where they end, and
+// ends before the oldest frame whose slot has not moved on.
 unsafe impl Sender for MpmcSender {
     type Staged = MpmcStaged;
 
@@ -195,7 +199,7 @@ unsafe impl Sender for MpmcSender {
             Err(Refusal::Full) => return Err(self.full()),
             found => found?,
         };
-        // Small frames have all their lines asked for; batches got no faster by this.
+        // Small frames have all their lines prefetched; batches got no faster by this.
         if len > MAX_PREFETCHED {
             prefetch::next_page_to_write(self.payload(reserved), len);
         }

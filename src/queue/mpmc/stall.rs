@@ -1,4 +1,4 @@
-//! Noticing that a position does not move on because its holder has died.
+//! Noticing that a position makes no progress because its holder has died.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -6,20 +6,21 @@ use std::time::{Duration, Instant};
 use super::participant::Participant;
 use crate::order_ring::{Blocked, EntrySet};
 
-/// How often it is looked who holds up the same position.
+/// Time between two checks of the holder of the same position.
 const INTERVAL: Duration = Duration::from_micros(50);
 
-/// The position that was in the way last, and when that was looked into.
+/// The last position that blocked, and when its holder was checked.
 #[derive(Default)]
 pub(super) struct StallDetector {
     last: Cell<Option<(u64, Instant)>>,
 }
 
 impl StallDetector {
-    /// `position` is in the way. Finds out why if it is due, and recovers if its holder is dead; true if looking again
-    /// may help. What does not work is noted as the participant's trouble.
+    /// `position` blocks. Checks its holder if that is due, and recovers if the holder is dead;
+    /// returns true if another attempt may succeed. A failure is noted as the participant's
+    /// trouble.
     ///
-    /// `at_once`: also when the position has not been in the way before.
+    /// `at_once`: also if the position has not blocked before.
     #[cold]
     pub(super) fn check(&self, participant: &Participant, position: u64, at_once: bool) -> bool {
         let now = Instant::now();

@@ -1,4 +1,4 @@
-//! Counters, for people and tools.
+//! Counters, for humans and tools.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,43 +10,45 @@ use crate::queue::BytesQueue;
 use crate::queue::kind::Mpmc;
 use crate::sync::{AtomicU64, Ordering};
 
-/// What has happened in a queue since it was created. Read while others go on: numbers that belong together may be a
-/// moment apart.
+/// What has happened in a queue since it was created. The counters are read while participants
+/// work: numbers that belong together may be a moment apart.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Messages that were claimed, or committed, and not taken yet. Those that are to come again are not among them.
+    /// Messages that were claimed, or committed, and not taken yet. Those that are to be
+    /// redelivered are not among them.
     pub backlog: u64,
-    /// Messages that were taken and not released yet, or are to be delivered again. What a dead participant holds is
-    /// among them until it is recovered.
+    /// Messages that were taken and not released yet, or are to be redelivered. What a dead
+    /// participant holds is among them until recovery.
     pub held: u64,
     /// Messages committed.
     pub sent: u64,
     /// Messages delivered, redeliveries included.
     pub received: u64,
-    /// Messages delivered again.
+    /// Messages redelivered.
     pub redelivered: u64,
-    /// Messages that were put back.
+    /// Messages rejected.
     pub rejected: u64,
-    /// How often a producer found no room.
+    /// How many times a producer found no room.
     pub full: u64,
-    /// Recoveries that found somebody dead.
+    /// Recoveries that found a dead participant.
     pub recoveries: u64,
     /// Participants that died without detaching.
     pub deaths: u64,
     /// Positions claimed by participants that died before they committed.
     pub tombstones: u64,
-    /// Messages that recoveries took from dead participants.
+    /// Messages that recovery requeued from dead participants.
     pub requeued: u64,
-    /// How often a participant could not find out whether others are alive, or not give back what a dead one had left.
+    /// How many times a participant could not find out whether others are alive, or could not
+    /// remove the residue of a dead one.
     pub recovery_failures: u64,
     /// Messages moved to the dead-letter queue.
     pub dead_letters: u64,
-    /// Messages that should have been, and were delivered once more instead.
+    /// Messages that should have been dead letters, and were redelivered once more instead.
     pub dead_letters_failed: u64,
-    /// Why, the last time.
+    /// The cause of the last such failure.
     pub dead_letter_failure: Option<DeadLetterFailure>,
-    /// Who takes part now, or has died and was not cleaned up after yet.
+    /// The participants that are attached, or that died and were not recovered yet.
     pub participants: Vec<ParticipantStats>,
 }
 
@@ -58,30 +60,31 @@ pub struct ParticipantStats {
     pub entry: usize,
     /// How many owners the entry has had.
     pub generation: u64,
-    /// What it does.
+    /// Its role.
     pub role: Role,
-    /// Whether it lives.
+    /// Whether it is alive.
     pub alive: bool,
-    /// Its process, in that process's own pid namespace.
+    /// The pid of its process, in that process's own pid namespace. Diagnostic only.
     pub pid: u32,
-    /// When it attached, by its clock.
+    /// When it attached, by its clock. Diagnostic only.
     pub since: SystemTime,
     /// Messages committed.
     pub sent: u64,
     /// Messages delivered to it, redeliveries included.
     pub received: u64,
-    /// Messages delivered to it that others had had before.
+    /// Messages delivered to it that were delivered before.
     pub redelivered: u64,
-    /// How often it found no room.
+    /// How many times it found no room.
     pub full: u64,
 }
 
 impl Stats {
-    /// Whether nothing is left to be done: nothing waits, and nobody holds anything that could come again. A closed queue
-    /// (`is_closed()`) of which this is true stays so.
+    /// Returns whether no work is left: no message waits, and no participant holds one that could
+    /// be redelivered. A closed queue (`is_closed()`) of which this is true stays so.
     ///
-    /// A consumer is told [`RecvError::Closed`](crate::RecvError::Closed) as soon as there is nothing left to take, while others may
-    /// still hold messages, which come again if they die or reject them. To shut down when all work is done, wait for this.
+    /// A consumer gets [`RecvError::Closed`](crate::RecvError::Closed) as soon as nothing is left
+    /// to take, while other consumers may still hold messages, which are redelivered if these
+    /// consumers die or reject them. To shut down when all work is done, wait for this.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -102,7 +105,7 @@ impl Stats {
 }
 
 impl BytesQueue<Mpmc> {
-    /// What has happened since the queue was created, and who takes part.
+    /// Returns what has happened since the queue was created, and the participants.
     pub fn stats(&self) -> Stats {
         let shared = self.shared();
         collect(&shared.ring(), &KernelProbe::new(shared))
@@ -127,7 +130,8 @@ fn collect(ring: &OrderRing, probe: &impl LivenessProbe) -> Stats {
     };
     for (index, entry) in ring.entries.iter().enumerate() {
         let own = &entry.own;
-        // Saturating, as below: a word that makes no sense must not cause a panic, nor look like a small number.
+        // Saturating, as below: an invalid value must neither cause a panic nor appear as a small
+        // number.
         for (sum, counter) in [
             (&mut stats.sent, &own.sent),
             (&mut stats.received, &own.received),

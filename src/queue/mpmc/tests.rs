@@ -1,5 +1,5 @@
-//! Who epoch for whom, where only epoch can tell: sleepers also look when their slices end. And for how much room a
-//! producer waits.
+//! Which participant notifies which, where only eventcounts can tell: sleepers also make an attempt
+//! when their sleep timeouts end. And for how much room a producer waits.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -54,7 +54,8 @@ fn room_is_ample_when_a_quarter_has_come_back() {
     }
 }
 
-/// Whoever waits for ample room tries for what there is after a while, and at once if there is little time or it will sleep.
+/// A producer that waits for ample room tries for any room after a while, and immediately if there
+/// is little time or it is about to sleep.
 #[test]
 fn patience_ends() {
     let dir = tempfile::tempdir().unwrap();
@@ -83,7 +84,8 @@ fn patience_ends() {
     }
 }
 
-/// Whoever has run out of time attempts closely once more: it may have been away meanwhile.
+/// A caller whose time has run out makes one more exact attempt: it may have been suspended
+/// meanwhile.
 #[test]
 fn the_last_attempt_comes_after_the_timeout() {
     let dir = tempfile::tempdir().unwrap();
@@ -104,7 +106,8 @@ fn create(directory: &Path, options: &Options) -> BytesQueue<Mpmc> {
     unsafe { BytesQueue::create_with(directory.join("q"), options) }.unwrap()
 }
 
-/// ConsumerHandle once, asleep, and holds the message until all have one and the epoch were counted: whoever leaves epoch as well.
+/// Receives once, asleep, and holds the message until each consumer has one and the notifications
+/// were counted: detaching notifies as well.
 fn receive(consumer: BytesConsumer<Mpmc>, threads: &Sender<Pid>, taken: &Barrier) {
     consumer.set_wait_strategy(WaitStrategy::Park);
     threads.send(gettid()).unwrap();
@@ -126,8 +129,8 @@ fn wait_until_asleep(threads: &[Pid], event: &EventCount) {
     }
 }
 
-/// Two consumers sleep. The second message is committed before the first, so that whoever is woken for it cannot take it.
-/// Returns how often the eventcount is notified for the first.
+/// Two consumers sleep. The second message is committed before the first, so that the consumer that
+/// is woken for it cannot take it. Returns how many times the eventcount is notified for the first.
 fn notifications_for_two() -> u32 {
     let dir = tempfile::tempdir().unwrap();
     let queue = create(dir.path(), &Options::new());
@@ -160,7 +163,7 @@ fn notifications_for_two() -> u32 {
 
 #[test]
 fn a_wake_is_passed_on_for_what_could_not_be_taken() {
-    // If a slice ends at the wrong moment both are awake, and there is nothing to pass on.
+    // If a sleep timeout ends at the wrong moment both are awake, and there is nothing to pass on.
     assert!((0..50).any(|_| notifications_for_two() == 2));
 }
 
@@ -193,7 +196,7 @@ fn dead_letters_wake_their_consumers() {
     });
 }
 
-/// The good frames of a run are received, and then it is said that one among them was lost.
+/// The good frames of a run are received, and then the loss of one among them is reported.
 #[test]
 fn a_corrupted_frame_in_a_batch_is_reported() {
     let dir = tempfile::tempdir().unwrap();
@@ -213,8 +216,8 @@ fn a_corrupted_frame_in_a_batch_is_reported() {
     assert!(matches!(consumer.try_recv_many(3), Err(RecvError::Empty)));
 }
 
-/// Another process had the recovery lock for a moment, when it was wanted here. What the wait was for came, and nothing that
-/// happens later has to do with it.
+/// Another process had the recovery lock for a moment, when it was wanted here. What the wait was
+/// for arrived, and nothing that happens later has to do with it.
 #[test]
 fn a_recovery_that_was_another_s_is_no_cause_later() {
     let dir = tempfile::tempdir().unwrap();
@@ -235,7 +238,7 @@ fn a_recovery_that_was_another_s_is_no_cause_later() {
     assert!(matches!(error, SendError::Timeout), "{error:?}");
 }
 
-/// One that has it for long is a cause, for calls that wait and for those that do not.
+/// A lock that is held for long is a cause, for calls that wait and for those that do not.
 #[test]
 fn a_recovery_that_does_not_end_is_a_cause() {
     let dir = tempfile::tempdir().unwrap();

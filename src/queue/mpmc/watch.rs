@@ -1,19 +1,23 @@
-//! What an idle consumer does for others: it asks whether those who hold something are alive.
+//! The dead-peer scan: an idle consumer checks whether the participants that hold something are
+//! alive.
 //!
-//! # Whom it asks
+//! # Which participants are checked
 //!
-//! Those who hold frames ([`Watched`] knows which positions may be held), or have taken and not marked one; each look goes on where
-//! the last one stopped. The others, who keep nothing from anybody but their entry, are asked in turn, a few at a time.
-//! So the time until a dead consumer's frames come again depends on how many consumers hold frames, not on how many participants there
-//! are. What a dead *producer* has left stands in the way of all, and is found there ([`super::stall`]).
+//! Those that hold frames ([`Watched`] knows which positions may be held), or have taken and not
+//! marked one; each scan continues where the last one stopped. The others, which withhold nothing
+//! from other participants but their entry, are checked in turn, a few at a time. So the time until
+//! a dead consumer's frames are redelivered depends on how many consumers hold frames, not on how
+//! many participants there are. What a dead *producer* has left blocks all, and is found there
+//! ([`super::stall`]).
 //!
 //! # How often
 //!
-//! A question costs the kernel a walk over all locks of the file, some nanoseconds each, so that a look is limited by time, and one
-//! in a millisecond is enough for the whole queue, whoever takes it. A consumer that sleeps wakes up for the next look after
-//! [`WATCH`]. If it finds then that others look often enough, it sleeps longer the next time, up to a limit that grows with
-//! their number: so many consumers together do not look more often than a few do. A queue's only consumer has nobody to
-//! watch.
+//! A check costs the kernel a walk over all locks of the file, some nanoseconds each, so that a
+//! scan is limited by time, and one scan in a millisecond is enough for the whole queue, whichever
+//! consumer does it. A consumer that sleeps wakes up for the next scan after [`WATCH`]. If it finds
+//! then that others scan often enough, it sleeps longer the next time, up to a limit that grows
+//! with their number: many consumers together do not scan more often than a few do. A queue's only
+//! consumer has no other to watch.
 
 use std::cell::Cell;
 use std::io;
@@ -25,28 +29,29 @@ use crate::layout::order::EntryRole;
 use crate::order_ring::{EntrySet, LivenessProbe, OrderRing, Unsettled, Watched};
 use crate::sync::Ordering;
 
-/// The first sleep of an idle consumer that nobody else relieves.
+/// The first sleep of an idle consumer while no other consumer scans.
 const WATCH: Duration = Duration::from_millis(10);
 /// A sleep in any case, where there are other consumers ...
 const MIN_LIMIT: Duration = Duration::from_millis(15);
-/// ... longer by so much for each of them ...
+/// ... longer by this for each of them ...
 const FOR_EACH: Duration = Duration::from_micros(2500);
 /// ... and where there are none.
 const MOST: Duration = Duration::from_millis(100);
 
-/// Between two attempts, whoever takes them.
+/// Time between two scans of a queue, whichever consumers do them.
 const INTERVAL: Duration = Duration::from_millis(1);
-/// How long one look asks about those who hold something; about one at least.
+/// How long one scan checks participants that hold something; at least one is checked.
 const FOR_HOLDERS: Duration = Duration::from_micros(50);
-/// The same, about others.
+/// How long one scan checks the other participants.
 const FOR_OTHERS: Duration = Duration::from_micros(5);
-/// Other entries whose words are read in one look, at most.
+/// Maximum number of other entries whose words are read in one scan.
 const MAX_OTHERS: usize = 64;
 
 /// What one consumer knows of the others.
 pub(super) struct Watch {
     held: Watched,
-    /// A position that was taken and not marked when it was looked at last: it is asked about if it still is.
+    /// A position that was taken and not marked at the last scan: its participant is checked if
+    /// that is still so.
     taken: Cell<Option<u64>>,
     /// Consumers that were counted in this round over the entries, and in the last one.
     counted: Cell<usize>,
@@ -75,7 +80,7 @@ impl Watch {
         word.is_dirty() && word.role() == EntryRole::Consumer
     }
 
-    /// How long it may sleep until the next look.
+    /// How long it may sleep until the next scan.
     pub(super) fn slice(&self) -> Duration {
         self.slice.get()
     }
@@ -87,8 +92,8 @@ impl Watch {
         }
     }
 
-    /// Looks, unless another consumer has just done so; recovers from those that are dead. What does not work is noted as the
-    /// participant's trouble.
+    /// Scans, unless another consumer has just done so; recovers from participants that are dead. A
+    /// failure is noted as the participant's trouble.
     #[cold]
     pub(super) fn attempt(&self, participant: &Participant) {
         let ring = &participant.ring;
@@ -112,12 +117,12 @@ impl Watch {
         }
     }
 
-    /// Whether it is this consumer's turn; sets how long it may sleep then.
+    /// Whether a scan by this consumer is due; sets how long it may sleep then.
     fn is_due(&self, ring: &OrderRing) -> io::Result<bool> {
         let now = monotonic_ns()?;
         let stamp = &ring.rare.scan_for_dead_peers;
         let last = stamp.load(Ordering::Relaxed);
-        // A stamp from the future comes from another clock (a container's): it counts as old.
+        // A timestamp from the future comes from another clock (a container's): it counts as old.
         let age = now.checked_sub(last).map_or(MOST, Duration::from_nanos);
         let is_relieved = age < WATCH;
         let longer = if is_relieved { self.slice.get() * 2 } else { WATCH };
@@ -130,7 +135,7 @@ impl Watch {
     fn ask_holders(&self, participant: &Participant, probe: &impl LivenessProbe, dead: &mut EntrySet) {
         let (ring, begin) = (&participant.ring, Instant::now());
         let (mut asked, mut turn) = (EntrySet::EMPTY, Turn::of(self.taken.get()));
-        // It knows that it lives.
+        // This participant is alive.
         asked.insert(participant.me);
         self.held.scan(ring, |found| {
             match found {
@@ -141,7 +146,7 @@ impl Watch {
                     begin.elapsed() < FOR_HOLDERS
                 }
                 Unsettled::Held(_) => true,
-                // A moment later it is marked, as a rule.
+                // It is usually marked a moment later.
                 Unsettled::Taken(position) if turn.is_now(position) => {
                     ring.blocked(position, probe, dead);
                     begin.elapsed() < FOR_HOLDERS
@@ -152,7 +157,7 @@ impl Watch {
         self.taken.set(turn.next());
     }
 
-    /// A few entries, whatever their owners do; and how many of them are consumers.
+    /// Checks a few entries, whatever their owners do; returns how many of them are consumers.
     fn ask_others(&self, participant: &Participant, probe: &impl LivenessProbe, dead: &mut EntrySet) {
         let (ring, begin) = (&participant.ring, Instant::now());
         let count = ring.entries.len();
@@ -175,12 +180,13 @@ impl Watch {
     }
 }
 
-/// Which of the positions that were taken and not marked is asked about in a look: one after the other. A living participant
-/// that is paused keeps its position for long, and must not hide what a dead one has left.
+/// Which of the positions that were taken and not marked is checked in a scan: one after the other.
+/// A living participant that is paused keeps its position for long, and must not hide what a dead
+/// one has left.
 struct Turn {
     now: Option<u64>,
     has_come: bool,
-    /// The first that was seen before it, and behind it.
+    /// The first position that was seen before it, and the first after it.
     before: Option<u64>,
     behind: Option<u64>,
 }
@@ -190,7 +196,7 @@ impl Turn {
         Self { now: position, has_come: false, before: None, behind: None }
     }
 
-    /// Whether it is that of this position.
+    /// Whether it is the turn of this position.
     fn is_now(&mut self, position: u64) -> bool {
         if self.now == Some(position) {
             self.has_come = true;
@@ -201,7 +207,7 @@ impl Turn {
         false
     }
 
-    /// Whose turn is in the next look.
+    /// The position that is checked in the next scan.
     fn next(&self) -> Option<u64> {
         self.behind.or(self.before).or(self.now.filter(|_| self.has_come))
     }

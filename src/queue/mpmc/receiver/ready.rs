@@ -1,4 +1,4 @@
-//! Whether there is something to take, for those who wait for several queues.
+//! Whether there is something to take, for callers that wait for several queues.
 
 use super::{MpmcReceiver, RETRY_LIMIT};
 

@@ -1,4 +1,4 @@
-//! Giving frames back, from whatever thread.
+//! Releasing and rejecting frames, from any thread.
 
 use super::{MpmcFrame, MpmcFrameStore, MpmcRun};
 use crate::order_ring::{HeldSlot, SentDeadLetter};
@@ -9,15 +9,16 @@ use crate::queue::kind::FrameStore;
 use crate::sync::Ordering;
 
 impl MpmcFrameStore {
-    /// What a dead letter says of itself.
+    /// The origin and the history of a dead letter.
     pub(in crate::queue::mpmc) fn letter(&self, taken: MpmcFrame) -> Option<SentDeadLetter> {
         self.participant.ring.letter_at(taken.position)
     }
 }
 
-// SAFETY: `out` checked that each payload lies in a lane that is ready, and lanes are mapped as long as the store lives. A
-// frame that is HELD keeps its link, and its producer does not write there before the link has moved on, by the protocol
-// of ring and the contract of opening the file.
+// SAFETY: `out` checked that each payload lies in a lane that is ready, and lanes are mapped as
+// long as the store lives. A frame that is HELD keeps its slot, and its producer does not write
+// there before the slot has moved on, by the protocol of the order ring and the contract of opening
+// the file.
 unsafe impl FrameStore for MpmcFrameStore {
     type Taken = MpmcFrame;
     /// Its position.
@@ -64,7 +65,7 @@ unsafe impl FrameStore for MpmcFrameStore {
     fn reject(&self, position: u64) {
         let ring = &self.participant.ring;
         ring.reject(ring.held_at(position));
-        // Guards may be anywhere: not only this thread counts here.
+        // Guards may be on any thread: several threads may count here.
         ring.entries[self.participant.me].own.rejected.fetch_add(1, Ordering::Relaxed);
     }
 

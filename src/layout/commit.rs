@@ -1,4 +1,4 @@
-//! The commit word: eight bytes before a variable-size frame's payload.
+//! The commit word: eight bytes before the payload of a variable-size frame.
 //!
 //! ```text
 //! 63                                   2 1    0
@@ -13,7 +13,7 @@ pub(crate) const WORD: u64 = 8;
 
 /// Not committed yet.
 pub(crate) const NONE: u64 = 0;
-/// Skip to index 0 of the ring.
+/// Padding: the next frame is at index 0 of the ring.
 pub(crate) const PADDING: u64 = 2;
 
 const KIND_BITS: u32 = 2;

@@ -1,4 +1,5 @@
-//! Sizes and section offsets of a queue file, computed once and checked whenever they come from a file.
+//! Sizes and section offsets of a queue file, computed once and checked whenever they are read from
+//! a file.
 
 mod error;
 
@@ -9,10 +10,10 @@ use super::order::{MAX_PARTICIPANTS, MAX_REDELIVERIES, PackedFrameRef};
 use super::words::{OriginWords, RegistryEntry, Slot};
 use super::{LEAD, REGISTRY_OFFSET};
 
-/// How frames lie in a lane.
+/// Whether frames have one size, or each its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// Frames of any size, each behind its commit word.
+    /// Frames of any size, each after its commit word.
     Variable,
     /// Frames of exactly `len` bytes, without a header.
     Fixed {
@@ -21,7 +22,7 @@ pub(crate) enum Framing {
     },
 }
 
-/// What a user asks for.
+/// The shape of queue that a user requests.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GeometryRequest {
     pub(crate) framing: Framing,
@@ -31,11 +32,11 @@ pub(crate) struct GeometryRequest {
     pub(crate) align: u64,
     /// Bytes of the description of the message type.
     pub(crate) description_len: u64,
-    /// MPMC.
+    /// The MPMC part; `None` for SPSC.
     pub(crate) order: Option<OrderRequest>,
 }
 
-/// What a user asks for, MPMC.
+/// The MPMC part of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OrderRequest {
     /// Slots, rounded up to a power of two.
@@ -44,14 +45,15 @@ pub(crate) struct OrderRequest {
     pub(crate) policy: Policy,
 }
 
-/// What becomes of a frame that comes again.
+/// What happens to frames that are rejected, or held by a consumer that dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Policy {
-    /// Frames never come again: what a dead consumer held, or a live one rejects, is dropped.
+    /// Frames are delivered at most once: a frame that a dead consumer held, or a live one rejects,
+    /// is dropped.
     pub(crate) at_most_once: bool,
-    /// A frame that comes again more often goes to the dead-letter queue; 0: never.
+    /// Maximum number of redeliveries; a frame that exceeds it is dead-lettered. 0: no maximum.
     pub(crate) max_redeliveries: u64,
-    /// This is a dead-letter queue: it has room to say where each of its messages comes from.
+    /// This is a dead-letter queue: it has room to record where each of its messages comes from.
     pub(crate) is_dead_letter_queue: bool,
 }
 
@@ -61,9 +63,9 @@ pub(crate) struct Geometry {
     pub(crate) framing: Framing,
     /// Alignment of payloads and granule of variable-size frames.
     pub(crate) align: u64,
-    /// Variable: bytes of the ring, a power of two. Fixed: number of slots.
+    /// Variable: bytes of the ring, a power of two. Fixed: number of cells.
     pub(crate) capacity: u64,
-    /// Fixed: distance of two slots. Variable: 1.
+    /// Fixed: distance between two cells, in bytes. Variable: 1.
     pub(crate) stride: u64,
     /// Largest payload of one frame.
     pub(crate) max_payload: u64,
@@ -71,18 +73,18 @@ pub(crate) struct Geometry {
     pub(crate) lane_offset: u64,
     /// Bytes of one lane's section, a multiple of the page size.
     pub(crate) lane_len: u64,
-    /// Bytes of the description of the message type, behind the registry; 0 for bytes.
+    /// Bytes of the description of the message type, after the registry; 0 for bytes.
     pub(crate) description_len: u64,
-    /// MPMC; an SPSC queue is its one lane.
+    /// The MPMC sections; an SPSC queue is a single lane.
     pub(crate) order: Option<Order>,
-    /// Bytes of each payload that are not the message: 0, or those of its checksum, at its end.
+    /// Bytes of each payload that are not the message: 0, or those of its trailer, at its end.
     pub(crate) trailer: u64,
 }
 
 /// The sections that only an MPMC queue has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Order {
-    /// Links, a power of two.
+    /// Number of slots, a power of two.
     pub(crate) slots: u64,
     /// Registry entries; each has a lane.
     pub(crate) participants: u64,
@@ -111,7 +113,7 @@ impl Order {
         if self.slots_offset == expected { Ok(()) } else { Err(("slots offset", self.slots_offset)) }
     }
 
-    /// Behind the slots: the section of origins, or of holders.
+    /// Offset of the section after the slots: origins, or holders.
     pub(crate) fn extras_offset(&self) -> u64 {
         (self.slots_offset + self.slots * size_of::<Slot>() as u64).next_multiple_of(PAGE)
     }
@@ -120,7 +122,8 @@ impl Order {
         if self.policy.is_dead_letter_queue { self.slots } else { 0 }
     }
 
-    /// A word for each link in queues whose messages may become dead origins: who held the frame last.
+    /// A word for each slot in queues that dead-letter messages: the process that held the frame
+    /// last.
     pub(crate) fn holders(&self) -> u64 {
         if self.policy.max_redeliveries != 0 && !self.policy.is_dead_letter_queue { self.slots } else { 0 }
     }
@@ -131,14 +134,15 @@ impl Order {
     }
 }
 
-/// Where the registry ends, and the description begins.
+/// Offset of the end of the registry, where the description begins.
 fn registry_end(participants: u64) -> u64 {
     REGISTRY_OFFSET as u64 + participants * ENTRY_LEN
 }
 
 const PAGE: u64 = 4096;
 
-/// Every process that has consumers of a queue may take one place in its dead-letter queue; so many are left for others.
+/// Registry entries of a dead-letter queue for other readers. Every process that has consumers of
+/// the queue itself may also take one.
 const LETTER_READERS: u64 = 8;
 /// The longest description of a message type: some twenty thousand fields.
 const MAX_DESCRIPTION: u64 = 1 << 20;
@@ -147,12 +151,12 @@ const ENTRY_LEN: u64 = size_of::<RegistryEntry>() as u64;
 const MIN_SLOTS: u64 = 2;
 /// 16 bytes each: a quarter of a gigabyte.
 const MAX_SLOTS: u64 = 1 << 24;
-/// One that sends and one that receives.
+/// One producer and one consumer.
 const MIN_PARTICIPANTS: u64 = 2;
 /// The largest ring: far above any machine's memory, low enough that no sum below can overflow.
 const MAX_CAPACITY: u64 = 1 << 44;
 const MIN_CAPACITY: u64 = 64;
-/// Granules in the smallest ring: below that no payload would fit into half of it.
+/// Granules in the smallest ring: with fewer, no payload would fit into half of it.
 const MIN_GRANULES: u64 = 4;
 
 impl Geometry {
@@ -187,7 +191,7 @@ impl Geometry {
         }
     }
 
-    /// All else follows from these.
+    /// Computes the other fields from these.
     fn with(framing: Framing, align: u64, capacity: u64, stride: u64, description_len: u64) -> Self {
         // Half the ring less one granule always fits an empty ring, wherever its cursor stands.
         let max_payload = match framing {
@@ -243,7 +247,8 @@ impl Geometry {
         Ok(Self::mpmc_with(framing, align, lane, description_len, order))
     }
 
-    /// All else follows from these. A frame is a payload and nothing else, in whole granules of `align`.
+    /// Computes the other fields from these. A frame is a payload and nothing else, in whole
+    /// granules of `align`.
     fn mpmc_with(framing: Framing, align: u64, lane: u64, description_len: u64, order: Order) -> Self {
         let max_payload = match framing {
             Framing::Variable => lane / 2 - align,
@@ -264,7 +269,8 @@ impl Geometry {
         }
     }
 
-    /// The shape of this queue's dead-letter queue: of this one's, with places for a few more who receive.
+    /// The shape of this queue's dead-letter queue: the same, with registry entries for a few more
+    /// consumers.
     pub(crate) fn for_letters(&self) -> Self {
         let Some(Order { slots, participants, .. }) = self.order else { return *self };
         let participants = (participants + LETTER_READERS).min(MAX_PARTICIPANTS);
@@ -278,13 +284,13 @@ impl Geometry {
         self.max_payload - self.trailer
     }
 
-    /// Bytes of every message, if that is one number.
+    /// Bytes of every message, if all have one size.
     pub(crate) fn fixed_message(&self) -> Option<u64> {
         let Framing::Fixed { len } = self.framing else { return None };
         Some(len - self.trailer)
     }
 
-    /// Where the description of the message type begins.
+    /// Offset of the description of the message type.
     pub(crate) fn description_offset(&self) -> u64 {
         registry_end(self.order.map_or(SPSC_ENTRIES, |order| order.participants))
     }
@@ -294,7 +300,8 @@ impl Geometry {
         self.lane_offset + self.lane_len * self.order.map_or(1, |order| order.participants)
     }
 
-    /// Bytes that take space on the disk from the beginning; MPMC lanes do when they are used.
+    /// Bytes that are allocated on the disk from the beginning; MPMC lanes are allocated when they
+    /// are used.
     pub(crate) fn allocated_len(&self) -> u64 {
         if self.order.is_some() { self.lane_offset } else { self.file_len() }
     }
@@ -304,8 +311,8 @@ impl Geometry {
         self.capacity * self.stride
     }
 
-    /// Whether every number in here is what [`Geometry::new`] could have made; else the field that is not, and what it
-    /// holds. For geometries read from files.
+    /// Checks that every field is one that [`Geometry::new`] could have computed; otherwise returns
+    /// the first field that is not, and its value. For geometries read from files.
     pub(crate) fn check(&self) -> Result<(), (&'static str, u64)> {
         if !self.align.is_power_of_two() || self.align > LEAD as u64 {
             return Err(("payload alignment", self.align));

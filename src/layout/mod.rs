@@ -1,4 +1,4 @@
-//! What stands where in a queue file. No I/O, no atomic operation and no `unsafe` here.
+//! The layout of a queue file. No I/O, no atomic operation and no `unsafe` here.
 //!
 //! ```text
 //! 0x000  Preamble   identity and geometry, written once before the file gets its name
@@ -45,33 +45,33 @@ pub(crate) const RARE_OFFSET: usize = 0x400;
 pub(crate) const CURSORS_OFFSET: usize = 0x500;
 /// Offset of [`QueueEventWords`].
 pub(crate) const EVENTS_OFFSET: usize = 0x680;
-/// SPSC: what was released out of order.
+/// SPSC: offset of the ranges that were released out of order ([`DoneRange`]).
 pub(crate) const DONE_OFFSET: usize = 0x800;
 pub(crate) const DONE_RANGES: usize = 128;
 /// Offset of the registry of [`SpscRegistryEntry`]s.
 pub(crate) const REGISTRY_OFFSET: usize = 0x1000;
 
-/// Bytes before a lane's ring. The commit word of the frame at index 0 stands in the last eight of them, so
-/// that payloads, not commit words, fall on aligned addresses.
+/// Bytes before a lane's ring. The commit word of the frame at index 0 is in the last eight of
+/// them, so that payloads, not commit words, fall on aligned addresses.
 pub(crate) const LEAD: usize = 128;
 
-/// Bytes behind each message of queues with checksums: its serial number, and the checksum.
+/// Bytes after each message of queues with checksums: its serial number, and the checksum.
 pub(crate) const TRAILER: u64 = 16;
 
-/// Positions are refused from here on: nothing ever wraps (2^62 bytes are 29 years at 5 GB/s).
+/// Positions from here on are refused: no position ever wraps (2^62 bytes are 29 years at 5 GB/s).
 pub(crate) const POSITION_LIMIT: u64 = 1 << 62;
 
 /// Lock bytes lie far above any data, so that they never meet a byte-range lock on the contents.
 pub(crate) const LOCK_BASE: i64 = 1 << 62;
-/// Held by whoever makes a file under a temporary name.
+/// Held by the process that creates a file under a temporary name.
 pub(crate) const LOCK_CREATING: i64 = LOCK_BASE - 2;
-/// Shared by those handles that remove the queue with the last of them.
+/// Held, as a shared lock, by the handles that unlink the queue with the last of them.
 pub(crate) const LOCK_OWNERS: i64 = LOCK_BASE - 1;
-/// Held while somebody recovers what the dead have left.
+/// Held by the process that runs recovery.
 pub(crate) const LOCK_RECOVERY: i64 = LOCK_BASE;
 /// Serialises attach, detach and unlink.
 pub(crate) const LOCK_ATTACH: i64 = LOCK_BASE + 1;
-/// LivenessLock of registry entry 0; entry `i` has `LOCK_ENTRY + i`.
+/// Liveness lock of registry entry 0; that of entry `i` is `LOCK_ENTRY + i`.
 pub(crate) const LOCK_ENTRY: i64 = LOCK_BASE + 2;
 
 /// Registry entries of an SPSC queue.

@@ -1,4 +1,5 @@
-//! The words of an MPMC queue's order ring: what their bits mean. Plain numbers, no atomic operation.
+//! The meaning of the bits in the words of an MPMC queue's order ring. Plain numbers, no atomic
+//! operation.
 //!
 //! ```text
 //! state of a link   63                  18 17       6 5     2 1     0
@@ -13,16 +14,16 @@
 //!
 //! `lap` is the position divided by the number of slots, so that a state says which position it is about.
 
-/// What has become of a link's position.
+/// The state of a slot's position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SlotKind {
     /// To be claimed, or claimed and not committed yet. `owner` and `redo` are 0.
     Free,
-    /// Committed, or taken and not yet marked so. `owner` is 0.
+    /// Committed, or taken and not marked HELD yet. `owner` is 0.
     Full,
     /// A guard of participant `owner` holds the frame.
     Held,
-    /// To be delivered again. `owner` is 0.
+    /// To be redelivered. `owner` is 0.
     Redeliver,
 }
 
@@ -34,9 +35,9 @@ const OWNER_SHIFT: u32 = REDELIVERY_SHIFT + REDELIVERY_BITS;
 const LAP_SHIFT: u32 = OWNER_SHIFT + OWNER_BITS;
 const LAP_BITS: u32 = u64::BITS - LAP_SHIFT;
 
-/// Redeliveries are counted up to this.
+/// The count of redeliveries stops at this.
 pub(crate) const MAX_REDELIVERIES: u64 = (1 << REDELIVERY_BITS) - 1;
-/// No more participants than an owner's number can tell apart.
+/// Maximum number of participants: the owner field can tell no more apart.
 pub(crate) const MAX_PARTICIPANTS: u64 = 1 << OWNER_BITS;
 
 /// A slot's state word.
@@ -64,7 +65,7 @@ impl SlotState {
         Self::new(lap, owner as u64, redo, SlotKind::Held)
     }
 
-    /// To be delivered for the `redo`th time again; the count stops at [`MAX_REDELIVERIES`].
+    /// To be redelivered, for the `redo`th time; the count stops at [`MAX_REDELIVERIES`].
     #[inline(always)]
     pub(crate) const fn redeliver(lap: u64, redo: u64) -> Self {
         Self::new(lap, 0, if redo < MAX_REDELIVERIES { redo } else { MAX_REDELIVERIES }, SlotKind::Redeliver)
@@ -106,7 +107,7 @@ impl std::fmt::Debug for SlotState {
     }
 }
 
-/// Nothing is claimed any more. (Bit 0 of both cursors is reserved.)
+/// Set when nothing may be claimed any more. (Bit 0 of both cursors is reserved.)
 const CLOSED: u64 = 2;
 const TAIL_SHIFT: u32 = 2;
 const HEAD_SHIFT: u32 = 1;
@@ -125,20 +126,20 @@ impl Tail {
         self.0 >> TAIL_SHIFT
     }
 
-    /// `count` positions further on.
+    /// The word with the position advanced by `count`.
     #[inline(always)]
     pub(crate) const fn claimed(self, count: u64) -> Self {
-        // Wrapping: a word that makes no sense must not cause a panic.
+        // Wrapping: a corrupt word must not cause a panic.
         Self(self.0.wrapping_add(count << TAIL_SHIFT))
     }
 
-    /// Nothing may be claimed any more.
+    /// Whether the queue is closed: nothing may be claimed any more.
     #[inline(always)]
     pub(crate) const fn is_closed(self) -> bool {
         self.0 & CLOSED != 0
     }
 
-    /// What closing sets.
+    /// The bit that closing sets.
     pub(crate) const CLOSED: u64 = CLOSED;
 }
 
@@ -156,7 +157,7 @@ impl Head {
         self.0 >> HEAD_SHIFT
     }
 
-    /// `count` positions further on.
+    /// The word with the position advanced by `count`.
     #[inline(always)]
     pub(crate) const fn taken(self, count: u64) -> Self {
         Self(self.0.wrapping_add(count << HEAD_SHIFT))
@@ -164,7 +165,7 @@ impl Head {
 }
 
 const INTENT_COUNT_BITS: u32 = 8;
-/// Most positions that one claim or one take covers.
+/// Maximum number of positions that one claim or one take covers.
 pub(crate) const MAX_BATCH: u64 = (1 << INTENT_COUNT_BITS) - 1;
 
 /// The positions that a participant is about to claim or take.
@@ -185,11 +186,12 @@ impl Intent {
     }
 }
 
-/// Positions are refused from here on in a ring of `2^shift` slots: no lap, intent or cursor overflows.
+/// The first position that is refused in a ring of `2^shift` slots: below it no lap, intent or
+/// cursor overflows.
 pub(crate) const fn position_limit(shift: u32) -> u64 {
     let by_lap = LAP_BITS + shift;
     let by_intent = u64::BITS - INTENT_COUNT_BITS;
-    // One batch, and one lap of tombstones, may lie behind the limit.
+    // One batch, and one lap of tombstones, may lie after the limit.
     (1 << if by_lap < by_intent { by_lap } else { by_intent }) - (1 << (shift + 1)) - (MAX_BATCH + 1)
 }
 
@@ -197,7 +199,7 @@ pub(crate) const fn position_limit(shift: u32) -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EntryWord(pub(crate) u64);
 
-/// What an entry's owner does.
+/// The role of an entry's owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EntryRole {
     Producer,
@@ -209,7 +211,7 @@ impl EntryWord {
     const CONSUMER: u64 = 2;
     const GENERATION_SHIFT: u32 = 2;
 
-    /// Whether it has, or had until it died, an owner that nobody has cleaned up after.
+    /// Whether the entry has an owner, or had one that died and was not recovered.
     pub(crate) const fn is_dirty(self) -> bool {
         self.0 & Self::DIRTY != 0
     }
@@ -218,12 +220,12 @@ impl EntryWord {
         if self.0 & Self::CONSUMER != 0 { EntryRole::Consumer } else { EntryRole::Producer }
     }
 
-    /// How many owners there have been.
+    /// The number of owners that the entry has had.
     pub(crate) const fn generation(self) -> u64 {
         self.0 >> Self::GENERATION_SHIFT
     }
 
-    /// The word of the next owner.
+    /// The word once the next owner has attached.
     pub(crate) const fn attached(self, role: EntryRole) -> Self {
         let role = match role {
             EntryRole::Producer => 0,
@@ -232,14 +234,14 @@ impl EntryWord {
         Self((self.generation() + 1) << Self::GENERATION_SHIFT | role | Self::DIRTY)
     }
 
-    /// The word once nothing of its owner is left.
+    /// The word once no residue of its owner is left.
     pub(crate) const fn cleaned(self) -> Self {
         Self(self.0 & !Self::DIRTY)
     }
 }
 
-/// Where a frame lies and how long it is, in one word: lane:12 | offset / 8:25 | length:27. That is what limits the number
-/// of participants and the size of lanes.
+/// Where a frame lies and how long it is, in one word: lane:12 | offset / 8:25 | length:27. These
+/// widths limit the number of participants and the size of lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PackedFrameRef(pub(crate) u64);
 
@@ -248,7 +250,8 @@ impl PackedFrameRef {
     const LANE_SHIFT: u32 = 64 - MAX_PARTICIPANTS.trailing_zeros();
     /// Offsets are multiples of this.
     pub(crate) const UNIT: u64 = 8;
-    /// Bytes of the largest lane: any frame in it fits half of it, less a little.
+    /// Bytes of the largest lane: the length field can hold any frame in it, which takes at most a
+    /// little less than half of it.
     pub(crate) const MAX_LANE: u64 = Self::UNIT << (Self::LANE_SHIFT - Self::LEN_BITS);
 
     #[inline(always)]

@@ -1,17 +1,17 @@
-//! The preamble: who made the file, and in which shape. Written once, read with `pread`, never believed.
+//! The preamble: identity and geometry of the file. Written once, read with `pread`, never trusted.
 
 use super::geometry::{Framing, Geometry, Order, Policy};
 use super::{ENDIAN_TAG, FORMAT_VERSION, MAGIC, READY, TRAILER};
 
 /// Bytes of the preamble, `ready` word included.
 pub(crate) const PREAMBLE_LEN: usize = 0x400;
-/// Longest schema name that is kept, in bytes.
+/// Maximum length of the recorded schema name, in bytes.
 pub(crate) const NAME_LEN: usize = 192;
 
 const CHECKSUM_OFFSET: usize = 0x3f0;
 const READY_OFFSET: usize = 0x3f8;
 
-/// A value with a fixed place in the preamble, in native byte order.
+/// A value with a fixed offset in the preamble, in native byte order.
 trait Field: Sized {
     fn put(&self, to: &mut [u8]);
     fn get(from: &[u8]) -> Self;
@@ -46,7 +46,7 @@ impl<const N: usize> Field for [u8; N] {
 
 macro_rules! preamble {
     ($($(#[$doc:meta])* $name:ident: $ty:ty = $offset:literal,)*) => {
-        /// The fields of the preamble, as they stand in the file.
+        /// The fields of the preamble, in the order of the file.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub(crate) struct Preamble { $($(#[$doc])* pub(crate) $name: $ty,)* }
 
@@ -59,7 +59,7 @@ macro_rules! preamble {
             }
         }
 
-        // Fields stand in order, aligned, without overlap, and before the checksum.
+        // Fields are in order, aligned, without overlap, and before the checksum.
         const _: () = {
             let fields = [$(($offset, size_of::<$ty>(), align_of::<$ty>()),)*];
             let mut i = 0;
@@ -86,7 +86,7 @@ preamble! {
     kind: u32 = 0x020,
     /// 1 variable-size frames, 2 fixed-size ones.
     framing: u32 = 0x024,
-    /// Fixed-size framing: bytes of a message; else 0.
+    /// Fixed-size framing: bytes of a message; otherwise 0.
     fixed_len: u64 = 0x028,
     align: u64 = 0x030,
     capacity: u64 = 0x038,
@@ -94,10 +94,10 @@ preamble! {
     max_payload: u64 = 0x048,
     lane_offset: u64 = 0x050,
     lane_len: u64 = 0x058,
-    /// Nanoseconds since 1970, for people.
+    /// Nanoseconds since 1970. Diagnostic only.
     created_ns: u64 = 0x060,
     uuid: [u8; 16] = 0x068,
-    /// 0: bytes; else the bits of `describe::Format`.
+    /// 0: bytes; otherwise the bits of `describe::Format`.
     rkyv_format: u64 = 0x078,
     /// Size and alignment of the archived type; 0 for bytes.
     type_size: u64 = 0x080,
@@ -106,34 +106,34 @@ preamble! {
     fingerprint: [u8; 32] = 0x090,
     name_len: u64 = 0x0b0,
     name: [u8; NAME_LEN] = 0x0b8,
-    // MPMC only, else 0:
+    // MPMC only, otherwise 0:
     slots: u64 = 0x178,
     participants: u64 = 0x180,
     slots_offset: u64 = 0x188,
     /// 1 at least once, 2 at most once.
     delivery: u32 = 0x190,
-    /// More redeliveries than this make a dead letter; 0: never.
+    /// A message with more redeliveries than this is dead-lettered; 0: never.
     max_redeliveries: u32 = 0x194,
-    // Typed queues only, else 0:
+    // Typed queues only, otherwise 0:
     /// The version that the type's author gave it.
     type_version: u64 = 0x1c0,
-    /// Where the description of the type stands, and its length.
+    /// Offset and length of the description of the type.
     description_offset: u64 = 0x1c8,
     description_len: u64 = 0x1d0,
 }
 
-/// Incompatible feature: each message has a checksum behind it.
+/// Incompatible feature: each message has a trailer with a checksum after it.
 const CHECKSUMS: u64 = 1;
 pub(crate) const KIND_SPSC: u32 = 1;
 pub(crate) const KIND_MPMC: u32 = 2;
 const AT_LEAST_ONCE: u32 = 1;
 const AT_MOST_ONCE: u32 = 2;
-/// At least once, with room for letters.
+/// At least once, with room for the origins of dead letters.
 const DEAD_LETTERS: u32 = 3;
 const FRAMING_VARIABLE: u32 = 1;
 const FRAMING_FIXED: u32 = 2;
 
-/// What is wrong with a preamble, in the order in which it is looked at.
+/// What is wrong with a preamble, in the order of the checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PreambleError {
     Magic { found: [u8; 8] },
@@ -147,7 +147,7 @@ pub(crate) enum PreambleError {
 }
 
 impl Preamble {
-    /// A preamble for a new queue; identity and schema are the caller's to fill in.
+    /// Creates the preamble of a new queue; the caller fills in identity and schema.
     pub(crate) fn new(geometry: &Geometry) -> Self {
         let (framing, fixed_len) = match geometry.framing {
             Framing::Variable => (FRAMING_VARIABLE, 0),
@@ -192,7 +192,7 @@ impl Preamble {
         }
     }
 
-    /// Whether each message has a checksum behind it.
+    /// Whether each message has a trailer with a checksum after it.
     pub(crate) fn has_checksums(&self) -> bool {
         self.incompat & CHECKSUMS != 0
     }
@@ -294,7 +294,7 @@ impl Preamble {
 }
 
 impl Preamble {
-    /// What only an MPMC queue has.
+    /// The part of the geometry that only an MPMC queue has.
     fn order(&self) -> Result<Option<Order>, (&'static str, u64)> {
         match self.kind {
             KIND_SPSC => {

@@ -1,8 +1,8 @@
-//! The words that processes share: fixed-size atomics, each touched in no other way.
+//! The words that processes share: fixed-size atomics, each accessed only by atomic operations.
 
 use crate::sync::{AtomicU32, AtomicU64};
 
-/// A cache line pair of its own: adjacent-line prefetchers fetch 128 bytes.
+/// A pair of cache lines of its own: adjacent-line prefetchers fetch 128 bytes.
 #[repr(C, align(128))]
 #[derive(Default)]
 pub(crate) struct Line<T>(pub(crate) T);
@@ -16,17 +16,17 @@ impl<T> std::ops::Deref for Line<T> {
     }
 }
 
-/// Words that are seldom touched.
+/// Cold words.
 #[repr(C)]
 #[derive(Default)]
 pub(crate) struct Rare {
     /// 1 once the queue was unlinked: no handle attaches any more.
     pub(crate) dead: AtomicU64,
-    /// MPMC: counts up whenever a frame may be delivered again. Consumers read it for every message, so nothing else
-    /// on this line is written often.
+    /// MPMC: incremented whenever a frame may be redelivered. Consumers read it for every message,
+    /// so nothing else on this line is written often.
     pub(crate) redelivery_epoch: AtomicU64,
     pub(crate) reserved: [AtomicU64; 6],
-    /// MPMC: when an idle consumer last asked which participants are alive, by the machine's monotonic clock.
+    /// MPMC: when an idle consumer last scanned for dead peers, by the machine's monotonic clock.
     pub(crate) scan_for_dead_peers: AtomicU64,
     pub(crate) reserved_2: [AtomicU64; 7],
     /// MPMC: counters of the whole queue.
@@ -36,16 +36,21 @@ pub(crate) struct Rare {
     pub(crate) requeued: AtomicU64,
     pub(crate) dead_letters: AtomicU64,
     pub(crate) dead_letters_failed: AtomicU64,
-    /// MPMC: how often a participant could not see to the death of another, and the system's last error number; 0: none.
+    /// MPMC: how many times a participant could not recover a dead one. The next word is the
+    /// system's last error number; 0: none.
     pub(crate) recovery_failures: AtomicU64,
     pub(crate) recovery_errno: AtomicU64,
-    /// MPMC: why a message could not become a dead letter, the last time (`error::DeadLetterFailure`); 0: never.
+    /// MPMC: why a message could not become a dead letter, the last time
+    /// (`error::DeadLetterFailure`); 0: never.
     pub(crate) letter_failure: AtomicU64,
-    /// Only on filesystems that keep files over a reboot, else 0: the boot in which a participant last attached ...
+    /// Only on filesystems that keep files over a reboot, otherwise 0: the boot in which a
+    /// participant last attached ...
     pub(crate) boot: [AtomicU64; 2],
-    /// ... and, while there are no participants, the hash of all that matters in the file; 0: none was recorded since then.
+    /// ... and, while there are no participants, the hash of all that matters in the file (the
+    /// seal); 0: none was recorded since then.
     pub(crate) seal: AtomicU64,
-    /// Messages that were dropped because the file had outlived its machine and nothing proved them whole.
+    /// Messages that were dropped because the file had outlived its machine and nothing proved that
+    /// they were whole.
     pub(crate) dropped: AtomicU64,
     pub(crate) reserved_4: [AtomicU64; 3],
 }
@@ -60,32 +65,32 @@ pub(crate) struct OrderCursors {
     pub(crate) head: Line<AtomicU64>,
 }
 
-/// One position of an MPMC queue: which frame stands there, and what has become of it. Four to a cache line: that
-/// neighbours disturb each other costs less than a line for each message.
+/// One position of an MPMC queue: its state, and the frame that it refers to. Four to a cache line:
+/// the cost of neighbours that disturb each other is lower than that of a line for each message.
 #[repr(C, align(16))]
 #[derive(Default)]
 pub(crate) struct Slot {
-    /// `order::SlotState`: decides over everything else here.
+    /// `order::SlotState`: decides what everything else here means.
     pub(crate) state: AtomicU64,
     /// `order::PackedFrameRef`: which lane, where in it, and how long.
     pub(crate) frame: AtomicU64,
 }
 
-/// Where the message of a dead-letter queue's link comes from.
+/// The origin of the message in a slot of a dead-letter queue.
 #[repr(C)]
 #[derive(Default)]
 pub(crate) struct OriginWords {
-    /// 1 + the link's position: for other positions this is not about.
+    /// 1 + the slot's position; if it is another one, these words do not apply.
     pub(crate) of: AtomicU64,
-    /// Its position in the queue that it was sent to ...
+    /// The message's position in the queue that it was sent to ...
     pub(crate) position: AtomicU64,
-    /// ... and that one's uuid.
+    /// ... and the uuid of that queue.
     pub(crate) uuid: [AtomicU64; 2],
-    /// How often it had been delivered again, counted up to `order::MAX_REDELIVERIES`.
+    /// How many times it had been redelivered, counted up to `order::MAX_REDELIVERIES`.
     pub(crate) redeliveries: AtomicU64,
-    /// Process that held it last; 0: not known. Diagnostic only, as are the next.
+    /// The process that held it last; 0: not known. Diagnostic only, as are the next.
     pub(crate) holder: AtomicU64,
-    /// Nanoseconds since 1970 at which it became a letter.
+    /// Nanoseconds since 1970 at which it became a dead letter.
     pub(crate) at_ns: AtomicU64,
     pub(crate) reserved: AtomicU64,
 }
@@ -106,11 +111,12 @@ pub(crate) struct RegistryEntry {
     /// What the counters of `own` were when the present owner attached. Diagnostic only.
     pub(crate) before: Before,
     pub(crate) reserved_2: [AtomicU64; 3],
-    /// Written by the owner for every message, read by others when something is wrong.
+    /// Written by the owner for every message, read by other participants when something is wrong.
     pub(crate) own: OwnerWords,
 }
 
-/// Counters of an entry's earlier owners: what its present one has done is the rest. Stored by who attaches.
+/// Counters of an entry's earlier owners, so that the difference is what the present owner did.
+/// Stored at attach.
 #[repr(C)]
 #[derive(Default)]
 pub(crate) struct Before {
@@ -121,23 +127,23 @@ pub(crate) struct Before {
     pub(crate) rejected: AtomicU64,
 }
 
-/// The words that a participant writes all the time: a line of their own.
+/// The words that a participant writes for every message: a line of their own.
 #[repr(C)]
 #[derive(Default)]
 pub(crate) struct OwnerWords {
-    /// `order::Intent` to claim.
+    /// `order::Intent`: the positions that the owner is about to claim.
     pub(crate) claim_intent: AtomicU64,
-    /// `order::Intent` to take.
+    /// `order::Intent`: the positions that the owner is about to take.
     pub(crate) take_intent: AtomicU64,
     /// Messages committed by owners of this entry.
     pub(crate) sent: AtomicU64,
     /// Messages delivered to owners of this entry ...
     pub(crate) received: AtomicU64,
-    /// ... of which so many had been delivered before.
+    /// ... of which this many were redeliveries.
     pub(crate) redelivered: AtomicU64,
-    /// How often a producer found no room.
+    /// How many times a producer found no room.
     pub(crate) full: AtomicU64,
-    /// Messages that were put back.
+    /// Messages that were rejected.
     pub(crate) rejected: AtomicU64,
     pub(crate) reserved: [AtomicU64; 9],
 }
@@ -149,10 +155,10 @@ pub(crate) struct OwnerWords {
 pub(crate) struct Cursors {
     /// Next position to write. Stored by the producer at every commit.
     pub(crate) tail: Line<AtomicU64>,
-    /// Room given back: trails `released`, stored every sixteenth of the ring and when the consumer finds
-    /// nothing. It exists so that the producer's reads do not steal the consumer's hot line.
+    /// Released room: trails `released`, stored every sixteenth of the ring and when the consumer
+    /// finds nothing. It exists so that the producer's reads do not steal the consumer's hot line.
     pub(crate) head: Line<AtomicU64>,
-    /// The consumer's exact words.
+    /// The consumer's exact positions.
     pub(crate) consumer: Line<ConsumerWords>,
 }
 
@@ -164,31 +170,31 @@ pub(crate) struct ConsumerWords {
     pub(crate) released: AtomicU64,
     /// End of the newest frame that was delivered.
     pub(crate) taken: AtomicU64,
-    /// Frames before this position were delivered by an earlier consumer already ...
+    /// Frames before this position were already delivered by an earlier consumer ...
     pub(crate) redelivered_until: AtomicU64,
-    /// ... that many times.
+    /// ... this many times.
     pub(crate) redelivery_count: AtomicU64,
 }
 
-/// SPSC: frames that a consumer released while an older one was in flight, noted when it detached (`crate::lane::done`). Nothing
-/// if `end` is 0.
+/// SPSC: frames that a consumer released while an older one was in flight, noted when it detached
+/// (`crate::lane::done`). Empty if `end` is 0.
 #[repr(C)]
 #[derive(Default)]
 pub(crate) struct DoneRange {
-    /// Start of the first of them.
+    /// Start of the first frame.
     pub(crate) start: AtomicU64,
-    /// End of the last one.
+    /// End of the last frame.
     pub(crate) end: AtomicU64,
 }
 
-/// Where processes sleep until others have done something (`crate::park`). What wakers read for every message is
-/// written only when somebody is about to sleep.
+/// An eventcount, on which participants park until others have done something (`crate::park`). The
+/// word that notifiers read for every message is written only when a participant is about to park.
 #[repr(C, align(128))]
 #[derive(Default)]
 pub(crate) struct EventWords {
-    /// Whether somebody may sleep, and how often somebody was about to.
+    /// Whether a participant may be parked, and how many times one was about to park.
     pub(crate) waiters: AtomicU64,
-    /// The futex: counts up with every ring.
+    /// The futex: incremented by every notification.
     pub(crate) epoch: AtomicU32,
 }
 
@@ -196,19 +202,19 @@ pub(crate) struct EventWords {
 #[repr(C)]
 #[derive(Default)]
 pub(crate) struct QueueEventWords {
-    /// Consumers sleep here for messages.
+    /// Consumers park here for messages.
     pub(crate) messages: EventWords,
-    /// Producers sleep here for room.
+    /// Producers park here for room.
     pub(crate) room: EventWords,
 }
 
-/// One participant's registry entry.
+/// One participant's registry entry in an SPSC queue.
 #[repr(C)]
 #[derive(Default)]
 pub(crate) struct SpscRegistryEntry {
     /// Process that holds or last held the liveness lock. Diagnostic only: the liveness lock decides.
     pub(crate) pid: AtomicU64,
-    /// How often the entry was leased.
+    /// How many times the entry was attached.
     pub(crate) generation: AtomicU64,
     pub(crate) reserved: [AtomicU64; 30],
 }

@@ -1,4 +1,4 @@
-//! Requests that describe no queue.
+//! Errors for requests that describe no queue.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::{MAX_CAPACITY, MAX_DESCRIPTION, MAX_SLOTS, MIN_PARTICIPANTS};
 use crate::layout::LEAD;
 use crate::layout::order::{MAX_PARTICIPANTS, MAX_REDELIVERIES};
 
-/// Why no queue of that shape can be made.
+/// Why no queue of the requested shape is possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GeometryError {
     Align { align: u64 },

@@ -1,9 +1,10 @@
-//! Every pair of bits of the preamble, flipped. `tests/every_header.rs` does the same with single bytes and whole files.
+//! Flips every pair of bits of the preamble. `tests/every_header.rs` does the same with single
+//! bytes and whole files.
 
 use super::super::GeometryRequest;
 use super::*;
 
-/// Debug builds look at one pair in so many.
+/// Debug builds check one pair in this many.
 const STEP: usize = if cfg!(debug_assertions) { 101 } else { 1 };
 
 fn samples() -> Vec<[u8; PREAMBLE_LEN]> {
@@ -25,14 +26,15 @@ fn flip(bytes: &mut [u8; PREAMBLE_LEN], bit: usize) {
     bytes[bit / 8] ^= 1 << (bit % 8);
 }
 
-/// Where the last field that means anything ends.
+/// Where the last meaningful field ends.
 fn fields_end() -> usize {
     let mut good = [0xff; PREAMBLE_LEN];
     Preamble::get_fields(&[0; PREAMBLE_LEN]).put_fields(&mut good);
     good[..CHECKSUM_OFFSET].iter().rposition(|byte| *byte == 0).expect("some field") + 1
 }
 
-/// What comes behind the checksum: were it no obstacle, the fields alone must lead to an error or a sound geometry.
+/// What comes after the checksum: with the checksum out of the way, the fields alone must lead to
+/// an error or a sound geometry.
 #[test]
 fn no_pair_of_bits_makes_fields_that_are_believed_wrongly() {
     let bits = fields_end() * 8;
@@ -63,7 +65,8 @@ fn no_pair_of_bits_makes_fields_that_are_believed_wrongly() {
     assert!(refused > accepted / 100 && accepted > 0);
 }
 
-/// Whole preambles, as they are read from files: no pair of flipped bits gets past the checksum, or is not looked at.
+/// Whole preambles, as they are read from files: no pair of flipped bits gets past the checksum, or
+/// is unchecked.
 #[test]
 fn no_pair_of_bits_is_accepted() {
     for good in samples() {
@@ -79,8 +82,9 @@ fn no_pair_of_bits_is_accepted() {
             "this is not the sum that is used"
         );
         for first in (0..CHECKSUM_OFFSET * 8).step_by(STEP) {
-            // Two bits that both are summed up. A step with a given byte maps different sums to different ones, so if they
-            // differ behind the second bit, they differ at the end.
+            // Two bits that are both covered by the sum. A step with a given byte maps different
+            // sums to different ones, so if they differ after the second bit, they differ at the
+            // end.
             let mut sum = sums[first / 8];
             for at in first / 8..CHECKSUM_OFFSET {
                 let flipped = if at == first / 8 { good[at] ^ 1 << (first % 8) } else { good[at] };
@@ -92,7 +96,8 @@ fn no_pair_of_bits_is_accepted() {
                 sum = step(sum, flipped);
             }
         }
-        // One of them in the sum itself or in the ready word; and some of all pairs through the whole of `decode`.
+        // One bit in the sum itself or in the ready word; and a sample of all pairs through the
+        // whole of `decode`.
         let sum_and_ready = CHECKSUM_OFFSET * 8..PREAMBLE_LEN * 8;
         for first in (0..PREAMBLE_LEN * 8).step_by(STEP) {
             let sampled = (first + 1..PREAMBLE_LEN * 8).step_by(1009);

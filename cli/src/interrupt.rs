@@ -1,4 +1,4 @@
-//! Ctrl-C and its like: the first asks a command to end, the second ends it.
+//! SIGINT, SIGTERM and SIGHUP: the first one asks a command to end, the second one ends it.
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -10,10 +10,10 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-/// The number of the signal that asked for the end; 0 before.
+/// The number of the signal that requested the end; 0 before.
 static REQUESTED: AtomicI32 = AtomicI32::new(0);
 
-/// After this time at the latest an interrupt is noticed.
+/// An interrupt is noticed no later than after this time.
 pub(crate) const SLICE: Duration = Duration::from_millis(100);
 
 extern "C" fn requested(signal: libc::c_int) {
@@ -23,15 +23,16 @@ extern "C" fn requested(signal: libc::c_int) {
     }
 }
 
-/// From now on SIGINT, SIGTERM and SIGHUP are noted, and cut a blocking read or write short.
+/// Installs the handlers: from now on SIGINT, SIGTERM and SIGHUP are recorded, and interrupt a
+/// blocking read or write.
 pub(crate) fn watch() -> Result<()> {
     let action = SigAction::new(SigHandler::Handler(requested), SaFlags::empty(), SigSet::empty());
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        // SAFETY: the handler touches an atomic and nothing else.
+        // SAFETY: the handler accesses an atomic and nothing else.
         let before = unsafe { sigaction(signal, &action) }.context("registering a signal handler")?;
-        // nohup: whoever started this wants it to survive the terminal.
+        // nohup: the user wants this command to survive the terminal.
         if signal == Signal::SIGHUP && matches!(before.handler(), SigHandler::SigIgn) {
-            // SAFETY: the disposition that was there.
+            // SAFETY: restores the disposition that was there before.
             unsafe { sigaction(signal, &before) }.context("registering a signal handler")?;
         }
     }
@@ -43,12 +44,12 @@ pub(crate) fn is_requested() -> bool {
     REQUESTED.load(Ordering::Relaxed) != 0
 }
 
-/// The signal that asked for it.
+/// The signal that requested the end.
 pub(crate) fn signal() -> Option<Signal> {
     Signal::try_from(REQUESTED.load(Ordering::Relaxed)).ok()
 }
 
-/// Sleeps until then, or until an interrupt is requested; true if one is.
+/// Sleeps until the deadline, or until an interrupt is requested; returns true if one is.
 pub(crate) fn sleep_until(then: Instant) -> bool {
     while !is_requested() {
         let left = then.saturating_duration_since(Instant::now());
@@ -60,7 +61,8 @@ pub(crate) fn sleep_until(then: Instant) -> bool {
     true
 }
 
-/// Waits until there is something to read (or the end of it); false if an interrupt is requested first.
+/// Waits until there is input to read (or its end); returns false if an interrupt is requested
+/// first.
 pub(crate) fn wait_readable(input: &impl AsFd) -> Result<bool> {
     while !is_requested() {
         let mut polled = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];

@@ -1,4 +1,4 @@
-//! Paths in JSON, which holds no bytes that are not UTF-8.
+//! Paths in JSON, which cannot contain bytes that are not UTF-8.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,8 @@ use serde::{Serialize, Serializer};
 
 use crate::text::hex;
 
-/// A path as the field `path`, and, if it is not UTF-8, its bytes as the field `path_hex`. To be flattened into an object.
+/// A path as the field `path`, and, if it is not UTF-8, its bytes as the field `path_hex`. Meant to
+/// be flattened into an object.
 #[derive(Clone, Debug)]
 pub(crate) struct JsonPath(PathBuf);
 

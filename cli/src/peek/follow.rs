@@ -1,4 +1,5 @@
-//! `ringway tail`: the newest messages, and those that come; through the file that has the queue's name, or by the name.
+//! `ringway tail`: the newest messages, and new ones as they are sent; of one file, or of whichever
+//! file has the name.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -16,7 +17,7 @@ use crate::output::complain;
 /// Why a file is followed no further.
 enum Stop {
     Ended(Outcome),
-    /// Its name leads elsewhere.
+    /// The name leads to another file.
     Renamed,
 }
 
@@ -48,7 +49,8 @@ pub(crate) fn tail(arguments: &Tail) -> Result<Outcome> {
     }
 }
 
-/// Shows the newest messages (of a file that has got the name, all), then those that come, if that is asked for.
+/// Shows the newest messages (all messages, if the file has only now got the name), then new ones
+/// as they are sent, if that is requested.
 fn follow<W: Write>(arguments: &Tail, mut viewer: Viewer<'_, W>, is_first: bool) -> Result<Stop> {
     let coming = Look::new().held(true);
     let mut seen = match is_first {
@@ -74,11 +76,11 @@ fn follow<W: Write>(arguments: &Tail, mut viewer: Viewer<'_, W>, is_first: bool)
     }
 }
 
-/// Whether the name is that of another queue by now, of another file, or of none.
+/// Whether the name leads to another queue now, to another file, or to none.
 fn leads_elsewhere(inspector: &Inspector, name: &Path) -> bool {
     match Inspector::open(name) {
         Ok(now) => now.header().uuid != inspector.header().uuid,
-        // Nothing is known about the name then.
+        // Nothing is known about the name in this case.
         Err(
             InspectError::Open(OpenError::Io { .. } | OpenError::PermissionDenied { .. })
             | InspectError::Io { .. },
@@ -87,7 +89,7 @@ fn leads_elsewhere(inspector: &Inspector, name: &Path) -> bool {
     }
 }
 
-/// The queue that has the name, once there is one; none if an interrupt is requested before.
+/// The queue that has the name, once there is one; `None` if an interrupt is requested before.
 fn reopen(arguments: &Tail) -> Result<Option<Inspector>> {
     loop {
         match Inspector::open(&arguments.what.queue) {

@@ -1,4 +1,4 @@
-//! Prints a message: for people in one of several forms, or as JSON.
+//! Prints a message: human-readable, in one of several forms, or as JSON.
 
 use std::io::Write;
 
@@ -15,13 +15,13 @@ use crate::text::{count, counted, hex, hex_dump, nanoseconds};
 /// How messages are printed.
 pub(super) struct Printer<'a> {
     pub(super) paint: Paint,
-    /// None: as JSON.
+    /// `None`: as JSON.
     pub(super) form: Option<Format>,
-    /// Bytes of each message to show, where they are not decoded.
+    /// How many bytes of each message are shown, if it is not decoded.
     pub(super) bytes: usize,
-    /// Messages of no more bytes than this have fields.
+    /// The maximum length of messages that are decoded.
     pub(super) whole: usize,
-    /// What messages consist of, if that is to be shown; or why that cannot be.
+    /// The decoder of messages, if fields are to be shown; or why messages cannot be decoded.
     pub(super) fields: Option<Result<Fields<'a>, String>>,
 }
 
@@ -42,7 +42,7 @@ impl Printer<'_> {
         }
     }
 
-    /// As much of the message as is shown of bytes.
+    /// The bytes of the message that are shown.
     fn payload<'f>(&self, frame: &'f PeekedFrame) -> &'f [u8] {
         &frame.payload[..self.bytes.min(frame.payload.len())]
     }
@@ -140,7 +140,7 @@ fn state(frame: &PeekedFrame) -> String {
     }
 }
 
-/// A message, for machines.
+/// A message as JSON.
 #[derive(Serialize)]
 struct Frame<'a> {
     position: u64,
@@ -151,9 +151,9 @@ struct Frame<'a> {
     payload_hex: String,
     /// The payload, if it is text.
     text: Option<String>,
-    /// What is in it, if the queue's file says that.
+    /// The decoded fields, if the queue's file describes the type.
     fields: Option<Value<'a>>,
-    /// Why that could not be decoded.
+    /// Why the message could not be decoded.
     fields_error: Option<String>,
     dead_letter: Option<Letter>,
 }

@@ -1,4 +1,4 @@
-//! `ringway peek` and `ringway tail`: messages, without consuming them.
+//! `ringway peek` and `ringway tail`: show messages without consuming them.
 
 mod follow;
 mod message;
@@ -37,10 +37,11 @@ pub(crate) struct Tail {
     /// Show new messages as they come, until Ctrl-C; those that are consumed faster than polled are missed
     #[arg(long, short = 'f')]
     follow: bool,
-    /// As --follow, and go on with another queue that gets the name, instead of ending with an error
+    /// As --follow, and continue with another queue that gets the name, instead of ending with an
+    /// error
     #[arg(long, short = 'F')]
     follow_name: bool,
-    /// With --follow or --follow-name: look again every TIME
+    /// With --follow or --follow-name: poll every TIME
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "50ms")]
     interval: Duration,
 }
@@ -71,14 +72,14 @@ enum Format {
     Fields,
     /// A line about each, and a hex dump
     Hex,
-    /// One line each; what is no printable text is escaped
+    /// One line each; what is not printable text is escaped
     Text,
 }
 
-/// Messages of no more bytes than this are copied for their fields, unless more are asked for.
+/// The maximum length of messages that are copied for their fields, unless --bytes asks for more.
 const WHOLE: usize = 1 << 20;
-/// At first only so many bytes are copied, of so many messages at a time; longer ones follow one by one. That bounds what is
-/// in memory, whatever lengths a file says.
+/// At first only a limited number of bytes is copied, of a limited number of messages at a time;
+/// longer messages follow one by one. That bounds the memory, whatever lengths a file claims.
 const FIRST: usize = 1 << 12;
 const PORTION: usize = 1 << 14;
 
@@ -96,7 +97,7 @@ pub(crate) fn peek(arguments: &Peek) -> Result<Outcome> {
     seen.check()
 }
 
-/// What the file says of its messages; why not, in words.
+/// The description in the file; or why there is none, in words.
 type Schema = Result<Description, String>;
 
 impl What {
@@ -135,22 +136,22 @@ impl What {
     }
 }
 
-/// Looks at messages and shows them.
+/// Copies messages and prints them.
 struct Viewer<'a, W> {
     what: &'a What,
     inspector: &'a Inspector,
     out: &'a mut W,
     printer: Printer<'a>,
-    /// To copy of each message.
+    /// The maximum number of bytes that are copied per message.
     bytes: usize,
-    /// Messages that are copied at a time: all of them are in memory.
+    /// The maximum number of messages that are copied at a time: all of them are in memory.
     portion: usize,
 }
 
-/// What was looked at.
+/// The messages that were copied.
 struct Seen {
     shown: usize,
-    /// The last look, without its messages.
+    /// The last result, without its messages.
     last: Peeked,
 }
 
@@ -160,7 +161,7 @@ impl<W: Write> Viewer<'_, W> {
         if count <= self.portion {
             return self.show(&look, Start::Newest, count);
         }
-        // Which ones they are, to begin with.
+        // First, which positions there are.
         let newest = self.inspector.peek(&look.clone().start(Start::Newest).most(count).bytes(0))?;
         let first = newest.frames.first().map_or(newest.next, |frame| frame.position);
         self.show(&look, Start::From(first), count)
@@ -190,7 +191,8 @@ impl<W: Write> Viewer<'_, W> {
         }
     }
 
-    /// A message with all its bytes, unless these are too many; none if it was consumed meanwhile. Positions never come again.
+    /// A message with all its bytes, unless it is too long; `None` if it was consumed meanwhile. A
+    /// position is never used again.
     fn whole(&self, mut frame: PeekedFrame) -> Result<Option<PeekedFrame>> {
         let whole = self.printer.whole;
         if frame.payload.len() as u64 == frame.len || frame.len > whole as u64 {

@@ -1,4 +1,5 @@
-//! Pauses after commands that failed, so that one that always fails does not spin.
+//! Pauses after commands that failed, so that a command that always fails does not run in a tight
+//! loop.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,7 @@ impl Backoff {
         self.pause = FIRST.min(self.most);
     }
 
-    /// How long nothing is to be started; none if that may be done now.
+    /// How long no command may be started; `None` if one may be started now.
     pub(super) fn left(&self) -> Option<Duration> {
         let left = self.until?.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)

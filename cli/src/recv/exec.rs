@@ -1,4 +1,4 @@
-//! A command for each message: the message is its input, and its exit code decides.
+//! Runs a command for each message: the message is the command's input, and the exit code decides.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -18,7 +18,8 @@ use super::process::{Process, command, how, wait_for_any};
 use crate::interrupt;
 use crate::output::complain;
 
-/// How long the queue is waited for while commands run: their ends are noticed no later than this.
+/// How long the queue is waited for while commands run. The end of a command is noticed no later
+/// than this.
 const WHILE_RUNNING: Duration = Duration::from_millis(10);
 
 pub(super) fn receive<K: Kind>(
@@ -61,7 +62,8 @@ pub(super) fn receive<K: Kind>(
                 Err(stop) => return Ok((crew.done, stop)),
             }
         } else {
-            // What runs may be given back, so that an empty queue is no end yet.
+            // A running command may fail and its message return to the queue, so an empty queue is
+            // not the end yet.
             idle.reset();
             match consumer.recv_timeout(WHILE_RUNNING) {
                 Ok(frame) => crew.start(frame)?,
@@ -73,7 +75,8 @@ pub(super) fn receive<K: Kind>(
     }
 }
 
-/// A command at work on a message, which is given back when this is dropped.
+/// A command that runs for a message. The message is rejected when this is dropped before the
+/// command has ended.
 struct Job<'c, K: Kind> {
     process: Process,
     frame: Option<BytesFrame<'c, K>>,
@@ -87,7 +90,7 @@ impl<K: Kind> Drop for Job<'_, K> {
     }
 }
 
-/// What runs, and what came of what ran.
+/// The running commands, and the results of those that have ended.
 struct WorkerSet<'c, K: Kind> {
     queue: &'c Path,
     words: &'c [OsString],
@@ -112,7 +115,7 @@ impl<'c, K: Kind> WorkerSet<'c, K> {
         match started {
             Ok(process) => self.running.push(Job { process, frame: Some(frame) }),
             Err(error) => {
-                // No command has seen it.
+                // No command has seen the message.
                 frame.put_back();
                 return Err(error);
             }
@@ -128,7 +131,7 @@ impl<'c, K: Kind> WorkerSet<'c, K> {
         wait_for_any(self.running.iter().map(|job| &job.process), most)
     }
 
-    /// Releases or gives back the messages whose commands have ended.
+    /// Releases or rejects the messages whose commands have ended.
     fn reap(&mut self) -> Result<()> {
         let mut at = 0;
         while at < self.running.len() {
@@ -164,7 +167,7 @@ impl<'c, K: Kind> WorkerSet<'c, K> {
         }
     }
 
-    /// Passes the signal on, and waits for the ends.
+    /// Passes the signal on to all commands, and waits until they have ended.
     fn interrupt(&mut self) -> Result<()> {
         if let Some(signal) = interrupt::signal() {
             self.running.iter().for_each(|job| job.process.signal(signal));
@@ -177,7 +180,8 @@ impl<'c, K: Kind> WorkerSet<'c, K> {
     }
 }
 
-/// The message as a file that the command reads from its beginning: it need not read it at all, however long it is.
+/// The message as a file that the command reads from its beginning. The command need not read all
+/// of it, however long it is.
 fn input(message: &[u8]) -> Result<File> {
     let descriptor =
         memfd_create("ringway-message", MFdFlags::MFD_CLOEXEC).context("making a message's file")?;

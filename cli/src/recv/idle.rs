@@ -1,4 +1,4 @@
-//! How long to wait for messages, and why that ended.
+//! How long to wait for messages, and why a wait ended.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::interrupt;
 /// Why no more messages are received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// As many as --count were received, or the reader of them has enough.
+    /// `--count` messages were received, or the reader of the output has closed it.
     Enough,
     /// The queue is empty.
     Drained,
@@ -21,7 +21,7 @@ pub(super) enum Stop {
     Interrupted,
 }
 
-/// Waits while the queue is empty, for as long as the command line says.
+/// Waits while the queue is empty, as long as the command line allows.
 pub(super) struct Idle {
     follow: bool,
     timeout: Option<Duration>,
@@ -33,12 +33,13 @@ impl Idle {
         Self { follow, timeout, since: None }
     }
 
-    /// The queue is not idle: the time of --timeout begins anew.
+    /// The queue is not idle: the time of `--timeout` starts again.
     pub(super) fn reset(&mut self) {
         self.since = None;
     }
 
-    /// What `take` finds, which waits for no longer than it is told; or why nothing is waited for any more.
+    /// Returns what `take` finds, or why the wait has ended. `take` waits at most as long as its
+    /// argument.
     pub(super) fn wait<M>(
         &mut self,
         mut take: impl FnMut(Duration) -> Result<M, RecvError>,

@@ -1,5 +1,6 @@
-//! `ringway recv`: messages become a stream, or input of commands. A message is released when it is written, or when its
-//! command says so: if this process dies before, the message is redelivered to the next consumer.
+//! `ringway recv`: messages become a stream, or the input of commands. A message is released when
+//! it was written, or when its command has succeeded. If this process dies earlier, the message is
+//! redelivered to the next consumer.
 
 mod ack;
 mod backoff;

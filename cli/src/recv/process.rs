@@ -1,5 +1,5 @@
-//! A command that runs for messages: in a process group of its own, so that signals reach all of a pipeline, and not beyond the
-//! life of this process.
+//! A command that runs for messages: in its own process group, so that signals reach all processes
+//! of a pipeline. The command does not outlive this process.
 
 use std::ffi::OsString;
 use std::io;
@@ -18,21 +18,21 @@ use nix::unistd::{Pid, getpid, getppid};
 
 use crate::interrupt;
 
-/// How long a command has to end that was told to.
+/// How long a command that was told to end may take.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 
-/// How often a process is asked whether it has ended, where there is no descriptor to wait for.
+/// How often a process is polled for its end, where there is no descriptor to wait for.
 const STEP: Duration = Duration::from_millis(5);
 
-/// A running process. Ended and waited for when dropped.
+/// A running process. Dropping it ends the process and waits for that.
 pub(super) struct Process {
     child: Child,
-    /// None: the kernel has no descriptors of processes (before Linux 5.3).
+    /// `None`: the kernel has no process descriptors (before Linux 5.3).
     descriptor: Option<OwnedFd>,
     status: Option<ExitStatus>,
 }
 
-/// A command from a command line.
+/// Builds a command from a command line.
 pub(super) fn command(words: &[OsString]) -> Command {
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);
@@ -40,13 +40,14 @@ pub(super) fn command(words: &[OsString]) -> Command {
 }
 
 impl Process {
-    /// Starts the command. If this process is killed, it receives SIGTERM; this is the thread that must stay for that.
+    /// Starts the command. If this process is killed, the kernel sends SIGTERM to the command. The
+    /// kernel ties that to this thread, which must therefore stay.
     pub(super) fn start(mut command: Command) -> io::Result<Self> {
         let parent = getpid();
         command.process_group(0);
         let prepare = move || {
             set_pdeathsig(Signal::SIGTERM)?;
-            // Killed before that: the signal will not come any more.
+            // The parent was killed before the call above: the signal will not come.
             if getppid() != parent { Err(Errno::ESRCH.into()) } else { Ok(()) }
         };
         // SAFETY: between fork and exec this makes two system calls, allocates nothing and takes no lock.
@@ -56,17 +57,18 @@ impl Process {
         Ok(Self { child, descriptor, status: None })
     }
 
-    /// Its input and output, if they are pipes and were not asked for before.
+    /// The command's input and output, if they are pipes and were not taken before.
     pub(super) fn pipes(&mut self) -> Option<(ChildStdin, ChildStdout)> {
         self.child.stdin.take().zip(self.child.stdout.take())
     }
 
-    /// What becomes readable when it has ended, if the kernel has that.
+    /// A descriptor that becomes readable when the process has ended, if the kernel has such
+    /// descriptors.
     pub(super) fn end(&self) -> Option<PollFd<'_>> {
         self.descriptor.as_ref().map(|descriptor| PollFd::new(descriptor.as_fd(), PollFlags::POLLIN))
     }
 
-    /// How it ended, if it has.
+    /// How the process ended, if it has.
     pub(super) fn ended(&mut self) -> Result<Option<ExitStatus>> {
         if self.status.is_none() {
             self.status = self.child.try_wait().context("waiting for a command")?;
@@ -74,16 +76,16 @@ impl Process {
         Ok(self.status)
     }
 
-    /// Sends a signal to it and to what it has started.
+    /// Sends a signal to the process and to what it has started.
     pub(super) fn signal(&self, signal: Signal) {
-        // Once it has been waited for, its number may be another's.
+        // After the wait, the number may belong to another process.
         if self.status.is_none() {
-            // It may have ended just now.
+            // The process may have ended just now.
             let _ = killpg(Pid::from_raw(self.child.id() as i32), signal);
         }
     }
 
-    /// Waits for its end, and kills it if that takes too long.
+    /// Waits until the process has ended, and kills it if that takes too long.
     pub(super) fn wait(&mut self) -> Result<ExitStatus> {
         let start = Instant::now();
         loop {
@@ -107,7 +109,7 @@ impl Drop for Process {
     }
 }
 
-/// Waits until one of them has ended, until a signal comes, or for so long.
+/// Waits until one of the processes has ended, until a signal arrives, or until the time is over.
 pub(super) fn wait_for_any<'a>(processes: impl Iterator<Item = &'a Process>, most: Duration) -> Result<()> {
     let mut most = most.min(interrupt::SLICE);
     let mut polled = Vec::new();
@@ -120,9 +122,9 @@ pub(super) fn wait_for_any<'a>(processes: impl Iterator<Item = &'a Process>, mos
     wait_for(&mut polled, most)
 }
 
-/// Polls for no longer than that; a signal ends it too.
+/// Polls until the time is over; a signal ends the wait too.
 pub(super) fn wait_for(polled: &mut [PollFd<'_>], most: Duration) -> Result<()> {
-    // Rounded up, so that less than a millisecond is no spinning.
+    // Rounded up, so that a timeout below a millisecond does not become a spin.
     let timeout = PollTimeout::try_from(most.as_nanos().div_ceil(1_000_000)).unwrap_or(PollTimeout::MAX);
     match poll(polled, timeout) {
         Ok(_) | Err(Errno::EINTR) => Ok(()),
@@ -134,11 +136,11 @@ fn descriptor_of(pid: u32) -> Option<OwnedFd> {
     // SAFETY: pidfd_open takes two integers and touches no memory of this process.
     let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
     let descriptor = RawFd::try_from(descriptor).ok().filter(|descriptor| *descriptor >= 0)?;
-    // SAFETY: the kernel has just made it for this call, which is the only owner.
+    // SAFETY: the kernel has just created the descriptor for this call, which is its only owner.
     Some(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
-/// Lets reads and writes of it wait for nothing.
+/// Makes reads and writes of the descriptor non-blocking.
 pub(super) fn set_nonblocking(descriptor: BorrowedFd<'_>) -> Result<()> {
     use nix::fcntl::{FcntlArg, OFlag, fcntl};
     let flags = fcntl(descriptor, FcntlArg::F_GETFL).context("preparing a pipe")?;

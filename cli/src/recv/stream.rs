@@ -1,4 +1,4 @@
-//! Messages to standard output.
+//! Writes messages to standard output.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -14,14 +14,15 @@ use super::idle::{Idle, Stop};
 use crate::framing::Format;
 use crate::interrupt;
 
-/// Messages that are taken together.
+/// The maximum number of messages that are taken together.
 const BATCH: usize = 4096;
-/// The same of a queue with a retry limit: all of them come nearer to it if this process is killed.
+/// The same maximum for a queue with a retry limit: if this process is killed, all messages of the
+/// batch come nearer to the limit.
 const LIMITED_BATCH: usize = 32;
-/// Bytes that are written at one go, and asked for in a pipe.
+/// Bytes per write, and the size that is requested for a pipe.
 const BUFFER: usize = 1 << 18;
 
-/// How many messages of that queue are to be taken together.
+/// The number of messages of the queue that are taken together.
 pub(super) fn batch(queue: &Path) -> usize {
     let order = Inspector::open(queue).ok().and_then(|inspector| inspector.header().order);
     match order.and_then(|order| order.max_redeliveries) {
@@ -38,7 +39,7 @@ pub(super) fn receive<K: Kind>(
     batch: usize,
 ) -> Result<(u64, Stop)> {
     let output = io::stdout();
-    // A pipe takes more at a time then; if not, it goes on as it is.
+    // A larger pipe takes more per write. If the size is refused, the pipe stays as it is.
     let _ = fcntl(&output, FcntlArg::F_SETPIPE_SZ(BUFFER as i32));
     let mut sink = Sink { output, format, buffer: Vec::with_capacity(BUFFER * 2), written: 0 };
     let mut received = 0;
@@ -56,7 +57,7 @@ pub(super) fn receive<K: Kind>(
         match sink.write(&frames) {
             Ok(true) => received += count,
             other => {
-                // What was written may have been read by nobody: it counts as handed out, and comes again.
+                // What was written may have been read: it counts as delivered, and is redelivered.
                 let seen = sink.begun(&frames);
                 frames.reject_seen(seen);
                 return other.map(|_| (received, Stop::Interrupted));
@@ -70,12 +71,12 @@ struct Sink<F> {
     output: F,
     format: Format,
     buffer: Vec<u8>,
-    /// Bytes of the present batch that were written.
+    /// Bytes of the current batch that were written.
     written: usize,
 }
 
 impl<F: AsFd> Sink<F> {
-    /// Writes all of them; false if an interrupt was requested before that was done.
+    /// Writes all frames; returns false if an interrupt was requested before that.
     fn write<K: Kind>(&mut self, frames: &BytesFrames<'_, K>) -> Result<bool> {
         self.buffer.clear();
         self.written = 0;
@@ -88,7 +89,7 @@ impl<F: AsFd> Sink<F> {
         self.flush()
     }
 
-    /// How many messages of a batch have begun to be written.
+    /// The number of messages of a batch of which at least one byte was written.
     fn begun<K: Kind>(&self, frames: &BytesFrames<'_, K>) -> usize {
         let starts = frames.iter().scan(0, |end, message| {
             let start = *end;

@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     }
     interrupt::watch()?;
     let mut model = Model::new(arguments.directory.clone());
-    // An unreadable directory is an error for people, not a broken screen.
+    // An unreadable directory is a readable error, not a broken screen.
     model.refresh()?;
     let mut terminal = ratatui::try_init().context("preparing the terminal")?;
     let result = watch(arguments, &mut model, &mut terminal);

@@ -1,4 +1,4 @@
-//! What is shown: the queues of a directory, and what was seen of them lately.
+//! What is shown: the queues of a directory, and their recent past.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
@@ -10,28 +10,28 @@ use ringway::inspect::{Inspector, Liveness, Snapshot};
 use crate::directory;
 use crate::stat::{Rates, Tracker};
 
-/// Looks that are remembered.
+/// The number of snapshots that are kept per queue.
 pub(super) const HISTORY: usize = 120;
 
-/// A queue, and its past.
+/// A queue, and its recent past.
 pub(super) struct Row {
     pub(super) path: PathBuf,
     pub(super) state: State,
-    /// Messages (or bytes of ring) that went in per second, oldest first.
+    /// Messages (or bytes of the ring) sent per second, oldest first.
     pub(super) history: VecDeque<u64>,
 }
 
-/// What the last look found.
+/// The last snapshot.
 pub(super) enum State {
     Seen {
         snapshot: Box<Snapshot>,
         rates: Option<Rates>,
     },
-    /// Why it cannot be read.
+    /// Why the queue cannot be read.
     Broken(String),
 }
 
-/// What the rows are ordered by.
+/// The order of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     Name,
@@ -39,7 +39,7 @@ pub(super) enum Order {
     Backlog,
 }
 
-/// Looks at one file, across looks.
+/// Inspects one file repeatedly.
 struct Watched {
     inspector: Inspector,
     tracker: Tracker,
@@ -51,7 +51,7 @@ pub(super) struct Model {
     pub(super) rows: Vec<Row>,
     pub(super) selected: usize,
     pub(super) order: Order,
-    /// By path and uuid: a queue that was created anew is another one.
+    /// By path and uuid: a queue that was created anew under the same name is another one.
     watched: HashMap<(PathBuf, [u8; 16]), Watched>,
 }
 
@@ -60,7 +60,7 @@ impl Model {
         Self { directory, rows: Vec::new(), selected: 0, order: Order::Name, watched: HashMap::new() }
     }
 
-    /// Looks at all of them.
+    /// Takes a snapshot of every queue.
     pub(super) fn refresh(&mut self) -> Result<()> {
         let selected = self.selected_row().map(|row| row.path.clone());
         let mut before = std::mem::take(&mut self.watched);
@@ -83,7 +83,7 @@ impl Model {
             self.rows.push(row);
         }
         self.sort();
-        // The same queue stays selected, wherever it is now.
+        // The same queue stays selected, wherever its row is now.
         if let Some(at) = selected.and_then(|path| self.rows.iter().position(|row| row.path == path)) {
             self.selected = at;
         }
@@ -154,13 +154,13 @@ impl Row {
     }
 }
 
-/// How many live participants of that role there are.
+/// The number of live participants with that role.
 pub(super) fn alive(snapshot: &Snapshot, role: Role) -> usize {
     let is_it = |one: &&ringway::inspect::Participant| one.role == role && one.liveness == Liveness::Alive;
     snapshot.participants.iter().filter(is_it).count()
 }
 
-/// How many dead ones nobody has cleaned up after.
+/// The number of dead participants that were not recovered yet.
 pub(super) fn dead(snapshot: &Snapshot) -> usize {
     snapshot.participants.iter().filter(|one| one.liveness == Liveness::Dead).count()
 }

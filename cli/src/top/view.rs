@@ -1,4 +1,4 @@
-//! How it looks.
+//! Draws the screen.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -17,7 +17,7 @@ use crate::text::{ago, count, rate};
 const SPARK: usize = 20;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// Colours, if they are wanted.
+/// Colours, if they are enabled.
 #[derive(Clone, Copy)]
 struct Palette {
     has_colour: bool,
@@ -120,7 +120,7 @@ fn per_second(rates: Option<&Rates>, which: fn(&Rates) -> f64) -> String {
 fn sparkline(row: &Row) -> String {
     let last = row.history.iter().skip(row.history.len().saturating_sub(SPARK));
     let most = row.history.iter().copied().max().unwrap_or(0).max(1);
-    // No overflow: a rate is at most 2^62 a look.
+    // No overflow: a rate is at most 2^62 per snapshot.
     last.map(|value| BARS[(u128::from(*value) * 7 / u128::from(most)) as usize]).collect()
 }
 

@@ -1,4 +1,4 @@
-//! One command that reads messages and answers each, in order, with a line.
+//! Runs one command that reads messages and answers each, in order, with a line.
 
 mod worker;
 
@@ -19,7 +19,8 @@ use crate::output::complain;
 use crate::text::counted;
 use worker::Worker;
 
-/// How long the queue is waited for while answers are outstanding: these are noticed no later than this.
+/// How long the queue is waited for while answers are outstanding. An answer is noticed no later
+/// than this.
 const WHILE_IN_FLIGHT: Duration = Duration::from_millis(2);
 
 pub(super) fn receive<K: Kind>(
@@ -68,7 +69,7 @@ pub(super) fn receive<K: Kind>(
                 }
             }
         } else {
-            // What is in flight may be given back, so that an empty queue is no end yet.
+            // Messages in flight may return to the queue, so an empty queue is not the end yet.
             idle.reset();
             match consumer.recv_timeout(WHILE_IN_FLIGHT) {
                 Ok(frame) => desk.give(frame)?,
@@ -80,18 +81,18 @@ pub(super) fn receive<K: Kind>(
     }
 }
 
-/// Where messages are given out and answers come in.
+/// Passes messages to the worker and collects its answers.
 struct Desk<'c, K: Kind> {
     queue: &'c Path,
     words: &'c [OsString],
-    /// Of the command.
+    /// The name of the command.
     name: String,
     arguments: &'c Arguments,
     worker: Option<Worker<'c, K>>,
     /// Messages that were answered with `ok`.
     done: u64,
     backoff: Backoff,
-    /// The worker ended in order, with nothing to answer.
+    /// The worker ended with exit code 0 and had answered every message.
     is_over: bool,
 }
 
@@ -102,7 +103,7 @@ impl<'c, K: Kind> Desk<'c, K> {
             None => match Worker::start(self.queue, self.words) {
                 Ok(worker) => worker,
                 Err(error) => {
-                    // No command has seen it.
+                    // No command has seen the message.
                     frame.put_back();
                     return Err(error.context(self.name.clone()));
                 }
@@ -112,7 +113,7 @@ impl<'c, K: Kind> Desk<'c, K> {
         self.attend(Duration::ZERO)
     }
 
-    /// Writes and reads what there is, after waiting for it for no longer than that.
+    /// Waits at most `most` until the worker can be written to or read from, then writes and reads.
     fn attend(&mut self, most: Duration) -> Result<()> {
         let Some(worker) = &mut self.worker else {
             return wait_for(&mut [], most.min(interrupt::SLICE));
@@ -150,7 +151,7 @@ impl<'c, K: Kind> Desk<'c, K> {
         Ok(())
     }
 
-    /// The worker's output has come to an end.
+    /// Handles the end of the worker's output.
     fn ended(&mut self) -> Result<()> {
         let Some(mut worker) = self.worker.take() else { return Ok(()) };
         worker.close_input();
@@ -173,7 +174,7 @@ impl<'c, K: Kind> Desk<'c, K> {
         Ok(())
     }
 
-    /// Lets the worker end, which has answered everything.
+    /// Ends a worker that has answered all messages.
     fn finish(&mut self) -> Result<()> {
         let Some(worker) = &mut self.worker else { return Ok(()) };
         worker.close_input();
@@ -191,7 +192,7 @@ impl<'c, K: Kind> Desk<'c, K> {
         Ok(())
     }
 
-    /// Passes the signal on, takes the answers that still come, and gives back the rest.
+    /// Passes the signal on, takes the answers that still arrive, and rejects the other messages.
     fn interrupt(&mut self) -> Result<()> {
         let Some(worker) = &mut self.worker else { return Ok(()) };
         if let Some(signal) = interrupt::signal() {

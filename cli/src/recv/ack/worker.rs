@@ -1,4 +1,4 @@
-//! The command that answers: what it is given, what it says, and what it has not answered yet.
+//! The command that answers: its input, its answers, and the messages that it has not answered yet.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -15,16 +15,16 @@ use ringway::{BytesFrame, Kind};
 use crate::framing::Format;
 use crate::recv::process::{Process, command, set_nonblocking, wait_for};
 
-/// No answer is longer.
+/// The maximum length of an answer, in bytes.
 const LONGEST_ANSWER: usize = 64;
 
-/// A worker, and the messages that it has not answered: dropped, these are given back.
+/// A worker, and the messages that it has not answered. Dropping it rejects these messages.
 pub(super) struct Worker<'c, K: Kind> {
     unanswered: VecDeque<BytesFrame<'c, K>>,
-    /// None: it reads no more.
+    /// `None`: the worker reads no more messages.
     input: Option<ChildStdin>,
     output: ChildStdout,
-    /// The newest message, framed, and how much of it was written.
+    /// The newest message, framed, and how many bytes of it were written.
     outgoing: Vec<u8>,
     written: usize,
     incoming: Vec<u8>,
@@ -54,12 +54,12 @@ impl<'c, K: Kind> Worker<'c, K> {
         self.unanswered.len()
     }
 
-    /// Whether the message before is written.
+    /// Whether the previous message was written completely.
     pub(super) fn is_ready(&self) -> bool {
         self.input.is_some() && self.written == self.outgoing.len()
     }
 
-    /// Whether it reads no more, and has no answer to give.
+    /// Whether the worker reads no more and has no answer to give.
     pub(super) fn is_over(&self) -> bool {
         self.input.is_none() && self.unanswered.is_empty()
     }
@@ -71,7 +71,7 @@ impl<'c, K: Kind> Worker<'c, K> {
         self.unanswered.push_back(frame);
     }
 
-    /// There is no more to read for it.
+    /// Tells the worker that there are no more messages.
     pub(super) fn close_input(&mut self) {
         self.input = None;
     }
@@ -81,22 +81,23 @@ impl<'c, K: Kind> Worker<'c, K> {
         self.unanswered.pop_front()
     }
 
-    /// Whether it has said something, or ended.
+    /// Whether the worker has written something, or ended.
     pub(super) fn has_news(&self) -> Result<bool> {
         let mut polled = self.what_comes();
         wait_for(&mut polled, Duration::ZERO)?;
         Ok(polled.iter().any(|one| one.any().unwrap_or(false)))
     }
 
-    /// Waits for no longer than that until something can be written or read, and does that. False at the end of its output,
-    /// or when it has ended: its output may be open in a process that it has left behind.
+    /// Waits at most `most` until something can be written or read, and writes and reads it.
+    /// Returns false at the end of the worker's output, or when the worker has ended: its output
+    /// may still be open in a process that it started.
     pub(super) fn pump(&mut self, most: Duration) -> Result<bool> {
         let mut polled = self.what_comes();
         if let Some(input) = self.input.as_ref().filter(|_| !self.is_ready()) {
             polled.push(PollFd::new(input.as_fd(), PollFlags::POLLOUT));
         }
         wait_for(&mut polled, most)?;
-        // First, so that everything that it said is read.
+        // Before reading, so that everything the worker wrote is read.
         let has_ended = self.process.ended()?.is_some();
         self.write()?;
         Ok(self.read()? && !has_ended)
@@ -124,7 +125,8 @@ impl<'c, K: Kind> Worker<'c, K> {
         Ok(())
     }
 
-    /// The newest message was not looked at if nothing of it was written.
+    /// Returns the newest message to the queue, not counted as delivered, if no byte of it was
+    /// written.
     fn put_back_unwritten(&mut self) {
         if self.written == 0 && !self.outgoing.is_empty() {
             if let Some(frame) = self.unanswered.pop_back() {
@@ -147,7 +149,7 @@ impl<'c, K: Kind> Worker<'c, K> {
         }
     }
 
-    /// The next line that it said.
+    /// The next complete line of the worker's output.
     pub(super) fn next_line(&mut self) -> Result<Option<String>> {
         let end = self.incoming.iter().position(|byte| *byte == b'\n');
         let is_short = end.unwrap_or(self.incoming.len()) <= LONGEST_ANSWER;
@@ -158,7 +160,7 @@ impl<'c, K: Kind> Worker<'c, K> {
         Ok(Some(line))
     }
 
-    /// Gives back what has no answer; returns how many messages that were.
+    /// Rejects the messages that have no answer; returns their number.
     pub(super) fn give_back(&mut self) -> usize {
         self.put_back_unwritten();
         let count = self.unanswered.len();

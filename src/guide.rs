@@ -13,7 +13,7 @@
 //! | do the work of a queue with shell commands | [`shell`] |
 //! | come from `std::sync::mpsc`, `crossbeam-channel`, `iceoryx2`, `multiprocessing.Queue` | [`migrating`] |
 //!
-//! There is nothing to use in this module: it exists in the documentation only.
+//! This module contains no items to use: it exists in the documentation only.
 
 #[doc = include_str!("../docs/guide/sizes.md")]
 ///
@@ -37,8 +37,8 @@ pub mod power {}
 
 #[doc = include_str!("../docs/guide/waiting.md")]
 ///
-/// See [`WaitSet`](crate::WaitSet), [`Canceller`](crate::Canceller), [`WaitStrategy`](crate::WaitStrategy), and the chapters
-/// [`tuning`] and [`crashes`].
+/// See [`WaitSet`](crate::WaitSet), [`Canceller`](crate::Canceller),
+/// [`WaitStrategy`](crate::WaitStrategy), and the chapters [`tuning`] and [`crashes`].
 pub mod waiting {}
 
 #[doc = include_str!("../docs/guide/containers.md")]
@@ -49,7 +49,8 @@ pub mod containers {}
 
 #[doc = include_str!("../docs/guide/tuning.md")]
 ///
-/// See [`Options`](crate::Options), [`WaitStrategy`](crate::WaitStrategy), [`Warning`](crate::Warning), [`ReservedFrame`](crate::ReservedFrame).
+/// See [`Options`](crate::Options), [`WaitStrategy`](crate::WaitStrategy),
+/// [`Warning`](crate::Warning), [`ReservedFrame`](crate::ReservedFrame).
 pub mod tuning {}
 
 #[doc = include_str!("../docs/guide/looking.md")]

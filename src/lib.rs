@@ -17,7 +17,7 @@
 //! }
 //!
 //! # fn producer() -> Result<(), Box<dyn std::error::Error>> {
-//! // The one process. A bare name lives in /dev/shm.
+//! // Producer process. A bare name is a file in /dev/shm.
 //! // SAFETY: only programs that use ringway can write to the file.
 //! let queue = unsafe { Queue::<Tick>::open_or_create("ticks")? };
 //! let mut producer = queue.producer()?;
@@ -25,18 +25,18 @@
 //! # Ok(()) }
 //!
 //! # fn consumer() -> Result<(), Box<dyn std::error::Error>> {
-//! // The other process.
+//! // Consumer process.
 //! // SAFETY: as above.
 //! let queue = unsafe { Queue::<Tick>::open_or_create("ticks")? };
 //! let consumer = queue.consumer()?;
 //! let tick = consumer.recv()?; // a guard over the archive in the file
 //! println!("{}: {:?}", tick.symbol, tick.prices.last());
-//! drop(tick); // gives the room back; until then nobody overwrites it
+//! drop(tick); // releases the frame; until then no producer overwrites it
 //! # Ok(()) }
 //! ```
 //!
-//! For data that is not an rkyv archive there is [`spsc::BytesQueue`], which can also lend a frame to be
-//! written in place ([`claim`](spsc::BytesProducer::reserve)).
+//! For data that is not an rkyv archive there is [`spsc::BytesQueue`], which can also lend a frame
+//! to be written in place ([`reserve`](spsc::BytesProducer::reserve)).
 //!
 //! # Overview
 //!
@@ -62,11 +62,12 @@
 //!   ([`redeliveries`](spsc::Frame::redeliveries)). SPSC: the next participant continues where the dead one
 //!   stopped. MPMC: a participant that a dead one blocks recovers what it left. The kernel detects deaths, by
 //!   a file lock; there is no timeout.
-//! - **Waiting.** `try_*` calls never wait. Other calls spin for some 50 µs, then sleep until they are woken;
-//!   [`WaitStrategy`] changes that. While no participant sleeps, no message costs a system call. A wait ends by a
-//!   time limit (`*_timeout`, `*_deadline`), by [`close`](BytesQueue::close), by a [`Canceller`], or by a
-//!   signal if that is enabled. A [`WaitSet`] waits for several queues. With the feature `async`, the module
-//!   `asynchronous` has futures, streams and sinks for any runtime, and descriptors for `epoll`.
+//! - **Waiting.** `try_*` calls never wait. Other calls spin for some 50 µs, then sleep until they
+//!   are woken; [`WaitStrategy`] changes that. While no participant sleeps, no message costs a
+//!   system call. A wait ends by a time limit (`*_timeout`, `*_deadline`), by
+//!   [`close`](BytesQueue::close), by a [`Canceller`], or by a signal if that is enabled. A
+//!   [`WaitSet`] waits for several queues. With the feature `async`, the module `asynchronous` has
+//!   futures, streams and sinks for any runtime, and descriptors for `epoll`.
 //! - **Trust.** Reading in place is sound only if each process that can write the file follows the protocol.
 //!   That is the whole contract of the `unsafe` functions that create and open queues. Typed frames are
 //!   validated in any case. For writers that may be hostile there is [`untrusted`]: safe functions, and a
@@ -76,8 +77,8 @@
 //! - **Removal.** The file is the only resource. It stays until [`unlink`], [`unlink_if_unused`], or the last
 //!   handle that was opened with [`Options::unlink_on_last_drop`] is dropped. Handles that are open then stay
 //!   usable.
-//! - **Inspection.** [`inspect`] reads a queue of any type without taking part; the `ringway` command is
-//!   built on it.
+//! - **Inspection.** [`inspect`] reads a queue of any type without attaching to it; the `ringway`
+//!   command is built on it.
 //! - **Power loss.** Nothing is written to a disk before [`sync`](BytesQueue::sync). A queue on a disk that
 //!   may have lost something in a reboot is refused, or opened as [`Options::after_power_loss`] says.
 //! - **fork.** A child that does not exec must not use its parent's handles; each operation returns an error

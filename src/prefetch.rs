@@ -1,22 +1,24 @@
-//! Asking for a cache line before it is needed. A hint: it changes nothing but time, and does nothing where there is none.
+//! Prefetching of cache lines. A hint: it affects only time, and does nothing where there is no
+//! such instruction.
 #![allow(unsafe_code, reason = "the processor's own hint")]
 
-/// Bytes that are asked for at a time.
+/// The bytes of one prefetch.
 pub(crate) const LINE: usize = 64;
 
-/// Two lines, which Intel's processors bring together from afar: asking for one of them is enough, and leaves room for others
-/// among the few that a core waits for at a time. On a Xeon (Sapphire Rapids) a frame of 256 bytes is written in four fifths of
-/// the time that it takes if all its lines are asked for.
+/// Two lines, which Intel's processors fetch together if they are far away: prefetching one of them is
+/// enough, and leaves room for others among the few that a core waits for at a time. On a Xeon
+/// (Sapphire Rapids) a frame of 256 bytes is written in four fifths of the time that it takes if
+/// all its lines are prefetched.
 pub(crate) const PAIR: usize = 2 * LINE;
 
-/// Asks for the line at `address`, to be written.
+/// Prefetches the line at `address` for writing.
 ///
-/// A locked instruction, which every claim is, waits for all stores before it. Without this the stores of one message to
-/// lines that a consumer had last hold up the claim of the next.
+/// A locked instruction, which every claim is, waits for all stores before it. Without this, the
+/// stores of one message to lines that a consumer had last delay the claim of the next.
 #[inline(always)]
 pub(crate) fn to_write<T: ?Sized>(address: *const T) {
-    // Not the intrinsic: compilers make another instruction of it unless the target is known to have this one. Those
-    // x86-64 processors that lack it take it for a no-op.
+    // Not the intrinsic: compilers replace it by another instruction unless the target is known to
+    // have this one. Those x86-64 processors that lack it execute it as a no-op.
     #[cfg(all(target_arch = "x86_64", not(loom)))]
     // SAFETY: a hint; no address makes it fault, and it changes neither memory nor flags.
     unsafe {
@@ -28,7 +30,7 @@ pub(crate) fn to_write<T: ?Sized>(address: *const T) {
     let _ = address;
 }
 
-/// Asks for the line at `address`, to be read.
+/// Prefetches the line at `address` for reading.
 #[inline(always)]
 pub(crate) fn to_read<T: ?Sized>(address: *const T) {
     #[cfg(all(target_arch = "x86_64", not(loom)))]
@@ -42,7 +44,7 @@ pub(crate) fn to_read<T: ?Sized>(address: *const T) {
     let _ = address;
 }
 
-/// Asks for all lines of `len` bytes at `address`, to be written.
+/// Prefetches all lines of `len` bytes at `address` for writing.
 #[inline(always)]
 pub(crate) fn all_to_write(address: *const u8, len: usize) {
     (0..len).step_by(LINE).for_each(|at| to_write(address.wrapping_add(at)));
@@ -50,16 +52,17 @@ pub(crate) fn all_to_write(address: *const u8, len: usize) {
 
 /// Bytes of a page.
 const PAGE: usize = 4096;
-/// Of a page that is asked for, its first bytes ...
+/// The bytes at the start of a page that are prefetched ...
 const PAGE_START: usize = 512;
-/// ... so many before they are needed.
+/// ... this many bytes before they are needed.
 const PAGE_AHEAD: usize = 1024;
 
-/// A frame of `len` bytes is about to be written at `address`, and more behind it: asks for the beginning of the page that will
-/// be reached soon, if there is one.
+/// Prefetches the beginning of the next page, if it will be reached soon: a frame of `len` bytes is
+/// about to be written at `address`, and more after it.
 ///
-/// What comes in a row is foreseen by the processor itself, but never beyond the page: there it begins anew, and lines are waited
-/// for one by one. On a Xeon (Sapphire Rapids) frames of 1 KiB are written in four fifths of the time.
+/// The processor itself foresees sequential writes, but never beyond the page: there it begins
+/// anew, and lines are waited for one by one. On a Xeon (Sapphire Rapids) frames of 1 KiB are
+/// written in four fifths of the time.
 #[inline(always)]
 pub(crate) fn next_page_to_write(address: *const u8, len: usize) {
     let ahead = address.wrapping_add(PAGE_AHEAD);
@@ -69,15 +72,17 @@ pub(crate) fn next_page_to_write(address: *const u8, len: usize) {
     }
 }
 
-/// Bytes that are asked for while as many before them are copied.
+/// Bytes that are prefetched while as many before them are copied.
 const AHEAD: usize = 512;
-/// More makes no difference: there the processor keeps ahead by itself.
+/// The longest copy that is prefetched. More makes no difference: there the processor keeps ahead
+/// by itself.
 pub(crate) const MAX_PREFETCHED_COPY: usize = 4096;
 
-/// Copies a message to where a consumer has read another before.
+/// Copies a message over one that a consumer has read before.
 ///
-/// Most of such a copy is waiting for lines that the reader's core had last, of which the processor by itself asks for too few
-/// at a time: 1.1 to 1.4 times as many messages of 1 KiB between two cores of a Xeon (Sapphire Rapids).
+/// Such a copy mostly waits for lines that the reader's core had last, of which the processor by
+/// itself fetches too few at a time. Prefetching gives 1.1 to 1.4 times as many messages of 1 KiB
+/// between two cores of a Xeon (Sapphire Rapids).
 #[inline(always)]
 pub(crate) fn copy(message: &[u8], to: &mut [u8]) {
     if (AHEAD + 1..=MAX_PREFETCHED_COPY).contains(&message.len()) {

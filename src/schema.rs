@@ -1,12 +1,13 @@
-//! What messages look like, and how programs find out that they disagree about it.
+//! Descriptions of message types, and how programs find out that they disagree about one.
 //!
-//! A queue's file holds a description of its message type: names and types of fields, their offsets in the archive, the
-//! variants of enums and their tags, and the same of every type inside. Opening the queue compares it with the description of
-//! the type that this program uses; if they differ, the error names the first field that does. Modules, crates and
-//! compilers have no part in it, nor have types whose archives are the same (`Vec` and `VecDeque`, `Rc` and `Arc`).
+//! A queue file holds a description of its message type: names and types of fields, their offsets
+//! in the archive, the variants of enums and their tags, and the same of every type inside. Opening
+//! the queue compares it with the description of the type that this program uses; if they differ,
+//! the error names the first field that does. Modules, crates and compilers are not compared, nor
+//! are types distinguished whose archives are the same (`Vec` and `VecDeque`, `Rc` and `Arc`).
 //!
-//! Settings of rkyv that change archives as a whole (its version, endianness, alignment, width of pointers) are recorded and
-//! compared beside it.
+//! Settings of rkyv that change archives as a whole (its version, endianness, alignment, width of
+//! pointers) are recorded and compared with the description.
 //!
 //! ```
 //! use ringway::schema::Description;
@@ -46,7 +47,7 @@
 pub use crate::describe::{Describer, Structure};
 pub use crate::queue::Description;
 
-/// What the derive macro's code names.
+/// The names that the derive macro's code uses.
 #[doc(hidden)]
 pub mod hidden {
     pub use crate::describe::{Fields, Variants};

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// Whatever keeps the memory mapped.
+/// The owner that keeps the memory mapped.
 pub(crate) type KeepMapped = Arc<dyn Any + Send + Sync>;
 
 /// A reference to shared words that keeps their memory alive.
@@ -18,7 +18,7 @@ pub(crate) struct Ref<T: ?Sized> {
 // SAFETY: a Ref is a shared reference with an owner beside it; &T is Send and Sync when T is Sync,
 // and the owner is Send and Sync by its type.
 unsafe impl<T: Sync + ?Sized> Send for Ref<T> {}
-// SAFETY: as above.
+// SAFETY: as for `Send`.
 unsafe impl<T: Sync + ?Sized> Sync for Ref<T> {}
 
 impl<T: Sync + Send + ?Sized + 'static> Ref<T> {
@@ -28,7 +28,7 @@ impl<T: Sync + Send + ?Sized + 'static> Ref<T> {
         Self { words, keep }
     }
 
-    /// Words on the heap: for one process only.
+    /// References words on the heap: for one process only.
     pub(crate) fn on_heap(words: Arc<T>) -> Self
     where
         T: Sized,
@@ -39,7 +39,7 @@ impl<T: Sync + Send + ?Sized + 'static> Ref<T> {
 
 #[cfg(test)]
 impl<T: Sync + Send + 'static> Ref<[T]> {
-    /// As above, several of them.
+    /// References several words on the heap.
     pub(crate) fn slice_on_heap(words: Arc<Vec<T>>) -> Self {
         Self { words: NonNull::from(&words[..]), keep: words }
     }

@@ -10,15 +10,16 @@ pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 
 pub(crate) use std::sync::atomic::Ordering;
 
-/// Payload bytes in memory that others may write at any time, as far as one load or store takes them: never loom's.
+/// Payload bytes in memory that other processes may write at any time, as far as one load or store
+/// reaches: never loom's.
 pub(crate) use std::sync::atomic::{AtomicU8 as PayloadByte, AtomicU64 as PayloadWord};
 
 /// An atomic that only this process sees, and that no protocol between processes depends on: never loom's.
 pub(crate) use std::sync::atomic::AtomicPtr;
-/// As above.
+/// An atomic word with the same restrictions as `AtomicPtr`.
 pub(crate) use std::sync::atomic::AtomicU64 as PrivateWord;
 
-/// Orders nothing between processors.
+/// A fence for the compiler: orders nothing between processors.
 #[cfg(not(any(loom, target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) use std::sync::atomic::compiler_fence;
 

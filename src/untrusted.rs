@@ -1,9 +1,9 @@
-//! Queues whose other processes are not trusted: nothing that they write, into any byte and at any time, is believed.
+//! Queues with untrusted peers: nothing that they write, into any byte and at any time, is trusted.
 //!
-//! Reading in place is sound only while everybody who can write the file keeps to the protocol, which is why opening a
-//! queue otherwise is `unsafe`. The functions here are not. A message is copied out of the file first, then validated,
-//! and lent from the copy, so that nobody can change what was validated. What is sent is put together in private memory,
-//! and copied in.
+//! Reading in place is sound only while every process that can write the file follows the protocol,
+//! which is why the other functions that open a queue are `unsafe`. The functions here are not. A
+//! message is copied out of the file first, then validated, and lent from the copy, so that no peer
+//! can change what was validated. What is sent is assembled in private memory, and copied in.
 //!
 //! ```
 //! use ringway::untrusted;
@@ -14,7 +14,7 @@
 //!
 //! # let dir = tempfile::tempdir()?;
 //! # let name = dir.path().join("orders");
-//! // In the process that trusts nobody. No `unsafe`.
+//! // In the process that does not trust its peers. No `unsafe`.
 //! let queue = untrusted::Queue::<Order>::create(&name)?;
 //! let consumer = queue.consumer()?;
 //! # let trusting = unsafe { ringway::spsc::Queue::<Order>::open(&name)? };
@@ -24,26 +24,33 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What holds, whatever others write
+//! # What holds, whatever peers write
 //!
-//! - No undefined behaviour and no panic. What cannot be is an error: `Corrupted`, `Invalid`, `TooLarge`. After `Invalid`
-//!   and `TooLarge` the next call goes on behind that message; after `Corrupted` in an SPSC queue every call says the same.
-//! - Every call ends, as soon as it would with peers that only send and receive, but for a delay while others write at full
-//!   speed: `try_*` within a bounded number of steps, the others when there is a message or an error, or their time is up.
-//! - Memory is bounded: a message by [`Limits::message`], of which there are as many copies as frames are held at once;
-//!   the file, and with it what is mapped, by [`Limits::file`]. In steady traffic nothing is allocated.
-//! - Archives nest no deeper than [`Limits::depth`], so that validating and reading them does not exhaust the stack.
+//! - No undefined behaviour and no panic. An invalid value causes an error: `Corrupted`, `Invalid`,
+//!   `TooLarge`. After `Invalid` and `TooLarge` the next call continues after that message; after
+//!   `Corrupted` in an SPSC queue every call returns the same error.
+//! - Every call ends, as soon as it would with peers that only send and receive, but for a delay
+//!   while peers write at full speed: `try_*` within a bounded number of steps, the others when
+//!   there is a message or an error, or their time is up.
+//! - Memory is bounded: a message by [`Limits::message`], of which there are as many copies as
+//!   frames are held at the same time; the file, and with it what is mapped, by [`Limits::file`].
+//!   In steady traffic nothing is allocated.
+//! - Archives nest no deeper than [`Limits::depth`], so that validating and reading them does not
+//!   exhaust the stack.
 //!
-//! # What does not
+//! # What does not hold
 //!
-//! - *That messages come at all*, once, in order, or from anybody in particular: whoever can write the file can write
-//!   any message, or none, or hold a lock for ever.
-//! - *Being killed by SIGBUS.* Whoever can write a named file can truncate it, and filling the filesystem, or punching holes
-//!   into the file, can have the same effect. It is not undefined behaviour, but the end of the process, unless it has a
-//!   handler. Files that are sealed against shrinking (memfd) cannot be truncated.
-//! - *Time for lists of nothing.* Elements that take no bytes, as in a `Vec<()>`, are validated one by one, up to 2^32
-//!   of them. Do not receive such types from strangers.
-//! - *Dead letters.* An untrusted consumer buries none: what came again too often is delivered again.
+//! - *That messages come at all*, once, in order, or from a particular producer: a process that can
+//!   write the file can write any message, or none, or hold a lock forever.
+//! - *Protection from SIGBUS.* A process that can write a named file can truncate it, and filling
+//!   the filesystem, or punching holes into the file, can have the same effect. It is not undefined
+//!   behaviour, but the end of the process, unless it has a handler. Files that are sealed against
+//!   shrinking (memfd) cannot be truncated.
+//! - *A limit on the time for lists of empty elements.* Elements that take no bytes, as in a
+//!   `Vec<()>`, are validated one by one, up to 2^32 of them. Do not receive such types from
+//!   untrusted peers.
+//! - *Dead letters.* An untrusted consumer moves no message to the dead letters: one that was
+//!   redelivered too many times is delivered again.
 //!
 //! # What it costs
 //!

@@ -123,8 +123,8 @@ impl<C: ConsumerHandle> AsyncConsumer<C> {
     /// Converts the consumer into a stream of what `read` makes of each message, until the queue is
     /// closed. Errors other than `Closed` are items and do not end the stream.
     ///
-    /// **Each message is acknowledged when `read` returns, before the stream yields the result**:
-    /// if an item is awaited on, its message is not redelivered if the process dies. If it has to
+    /// **Each message is acknowledged when `read` returns, before the stream yields the result**: while
+    /// the program works on an item, its message is not redelivered if the process dies. If it has to
     /// be, use [`recv`](Self::recv) in a loop, and drop the frame when the work is done.
     pub fn into_stream<R, F: FnMut(C::Frame<'_>) -> R>(self, read: F) -> RecvStream<C, F> {
         RecvStream::new(self, read)

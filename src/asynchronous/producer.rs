@@ -101,8 +101,8 @@ impl<K: Kind> AsyncProducer<BytesProducer<K>> {
 }
 
 impl<T: Message, K: Kind> AsyncProducer<Producer<T, K>> {
-    /// Returns the same producer, for values of another type whose archive has the same layout,
-    /// which need not outlive it: see [`Producer::of`].
+    /// Returns the same producer, for values of another type whose archives are the same. Those values
+    /// need not outlive it: see [`Producer::of`].
     ///
     /// # Errors
     /// Those of [`Producer::of`].

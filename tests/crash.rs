@@ -1,6 +1,7 @@
-//! Proves that a participant killed with SIGKILL at a random point costs nobody else anything: real processes, both
-//! framings, both roles. `RINGWAY_KILLS=1000000 cargo test --release --test crash` runs it longer,
-//! `cargo test --test crash consumer` runs a part, `RINGWAY_SEED` repeats the random choices.
+//! Proves that a participant killed with SIGKILL at a random point costs no other participant
+//! anything: real processes, both framings, both roles. `RINGWAY_KILLS=1000000 cargo test --release
+//! --test crash` runs it longer, `cargo test --test crash consumer` runs a part, `RINGWAY_SEED`
+//! repeats the random choices.
 
 mod process;
 
@@ -22,7 +23,8 @@ use std::process::ExitCode;
 use crash::{attach, both, clean_up, consumer, forks, mpmc, producer, roles, sandboxes, waiting};
 use process::{Kind, Outcome, Shape, Test, TestDir, ensure, kills_so_far, number_from, run, short_or_long};
 
-/// Small rings are full, empty and wrapping all the time; a large one holds much when somebody dies.
+/// Small rings are full, empty and wrapping all the time; a large one holds much when a participant
+/// dies.
 const KINDS: [Kind; 6] = [
     Kind::new("variable, 1 KiB", 1024, Shape::Mixed { min: 0, max: 496 }),
     Kind::new("variable, 4 KiB, granule 64", 4096, Shape::Mixed { min: 0, max: 1976 }).align(64),

@@ -30,6 +30,6 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 fn main() {
-    // Nothing to run: the tracer knows only these systems.
+    // Nothing to run: the tracer supports only these systems.
     libtest_mimic::run(&libtest_mimic::Arguments::from_args(), Vec::new()).exit();
 }

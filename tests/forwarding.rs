@@ -108,7 +108,7 @@ macro_rules! ends {
 fn trusting<K: Kind>() {
     let dir = directory();
     let path = dir.path().join("q");
-    // SAFETY: nobody else knows the file; here and below.
+    // SAFETY: only this test knows the file; here and below.
     let queue = unsafe { BytesQueue::<K>::open_or_create_with(&path, &small()) }.unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     assert_eq!(producer.max_message(), queue.max_message());

@@ -73,7 +73,7 @@ const BYTES: [&[u8]; 4] = [b"", b"the quick brown fox jumps over the lazy dog", 
 #[test]
 fn bytes_of_any_size() {
     let create = |path: &Path| {
-        // SAFETY: nobody else knows the file.
+        // SAFETY: only this test knows the file.
         let queue = unsafe { BytesQueue::create_with(path, &options(NEAR_THE_END)) }.unwrap();
         let consumer = queue.consumer().unwrap();
         let mut producer = queue.producer().unwrap();
@@ -85,7 +85,7 @@ fn bytes_of_any_size() {
         assert_eq!(Image::of(path).u64_at(at::TAIL), (1 << 32) + 112 + 16);
     };
     let (_dir, copy) = compare("bytes", create);
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { BytesQueue::open(&copy) }.unwrap();
     let consumer = queue.consumer().unwrap();
     for message in &BYTES[1..] {
@@ -104,7 +104,7 @@ fn bytes_of_one_size() {
     let start = (1 << 32) / 42 * 42 - 2;
     let message = |i: u8| [i; 24];
     let create = |path: &Path| {
-        // SAFETY: nobody else knows the file.
+        // SAFETY: only this test knows the file.
         let queue = unsafe { BytesQueue::create_with(path, &options(start).fixed_len(24)) }.unwrap();
         let consumer = queue.consumer().unwrap();
         let mut producer = queue.producer().unwrap();
@@ -113,7 +113,7 @@ fn bytes_of_one_size() {
         producer.send_many(&[message(4), message(5)]).unwrap();
     };
     let (_dir, copy) = compare("fixed", create);
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { BytesQueue::open(&copy) }.unwrap();
     assert_eq!(queue.ring_bytes(), 42 * 24);
     let consumer = queue.consumer().unwrap();
@@ -131,7 +131,7 @@ fn many_producers_and_consumers() {
     let order = |start| options(start).ring_bytes(4096).max_messages(4).max_participants(3).align(8);
     // One lap is four links. The pid of an owner, and the time at which it attached, are different each time.
     let create = |path: &Path| {
-        // SAFETY: nobody else knows the file.
+        // SAFETY: only this test knows the file.
         let queue = unsafe { ringway::mpmc::BytesQueue::create_with(path, &order((1 << 32) - 1)) }.unwrap();
         let mut producers = [queue.producer().unwrap(), queue.producer().unwrap()];
         let consumer = queue.consumer().unwrap();
@@ -149,7 +149,7 @@ fn many_producers_and_consumers() {
         image.write(path);
     };
     let (_dir, copy) = compare("mpmc", create);
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { ringway::mpmc::BytesQueue::open(&copy) }.unwrap();
     let consumer = queue.consumer().unwrap();
     for (message, redeliveries) in [(b"first", 1), (b"next.", 0)] {
@@ -188,7 +188,7 @@ fn typed_messages() {
         time: u64::from(i) << 40,
     };
     let create = |path: &Path| {
-        // SAFETY: nobody else knows the file.
+        // SAFETY: only this test knows the file.
         let queue = unsafe { Queue::create_with(path, &options(0)) }.unwrap();
         let _consumer = queue.consumer().unwrap();
         let mut producer = queue.producer().unwrap();
@@ -196,7 +196,7 @@ fn typed_messages() {
         producer.send_many(&[reading(1), reading(7)]).unwrap();
     };
     let (_dir, copy) = compare("typed", create);
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { Queue::<Reading>::open(&copy) }.unwrap();
     let consumer = queue.consumer().unwrap();
     for i in [0, 1, 7] {

@@ -29,7 +29,7 @@ fn concurrent_open_or_create_gives_the_same_queue() {
     for _ in 0..50 {
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                // SAFETY: nobody else knows the file.
+                // SAFETY: only this test knows the file.
                 scope.spawn(|| unsafe { BytesQueue::open_or_create(&path) }.unwrap());
             }
         });
@@ -42,7 +42,7 @@ fn concurrent_open_or_create_gives_the_same_queue() {
 fn an_unlinked_queue_stays_usable_for_its_handles() {
     let dir = directory();
     let path = dir.path().join("q");
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { BytesQueue::create(&path) }.unwrap();
     let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
     ringway::unlink(&path).unwrap();
@@ -63,7 +63,7 @@ fn an_unlinked_queue_stays_usable_for_its_handles() {
 fn a_removed_file_is_noticed_when_attaching() {
     let dir = directory();
     let path = dir.path().join("q");
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { BytesQueue::create(&path) }.unwrap();
     std::fs::remove_file(&path).unwrap();
     assert!(matches!(queue.producer(), Err(AttachError::Unlinked { .. })));
@@ -75,7 +75,7 @@ fn a_removed_file_is_noticed_when_attaching() {
 #[test]
 fn a_fork_beside_an_attach_takes_no_lock_along() {
     let dir = directory();
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { BytesQueue::create(dir.path().join("q")) }.unwrap();
     let done = AtomicBool::new(false);
     let mut children = Vec::new();
@@ -111,7 +111,7 @@ fn a_fork_beside_an_attach_takes_no_lock_along() {
 #[test]
 fn a_forked_child_cannot_commit_what_its_parent_claimed() {
     let dir = directory();
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue =
         unsafe { BytesQueue::create_with(dir.path().join("q"), &Options::new().ring_bytes(4096)) }.unwrap();
     let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
@@ -147,7 +147,7 @@ fn a_forked_child_cannot_commit_what_its_parent_claimed() {
 fn a_dead_queue_in_the_way_is_an_error() {
     let dir = directory();
     let (path, second) = (dir.path().join("q"), dir.path().join("link"));
-    // SAFETY: nobody else knows the files.
+    // SAFETY: only this test knows the files.
     unsafe { BytesQueue::create(&path) }.unwrap();
     std::fs::hard_link(&path, &second).unwrap();
     ringway::unlink(&path).unwrap();
@@ -161,7 +161,7 @@ fn numbered(count: u32) -> Vec<(tempfile::TempDir, BytesQueue)> {
         .iter()
         .map(|options| {
             let dir = directory();
-            // SAFETY: nobody else knows the file.
+            // SAFETY: only this test knows the file.
             let queue = unsafe { BytesQueue::create_with(dir.path().join("q"), options) }.unwrap();
             let mut producer = queue.producer().unwrap();
             (0..count).for_each(|number| producer.try_send(&number.to_le_bytes()).unwrap());
@@ -248,7 +248,7 @@ const LONG: Duration = Duration::from_secs(60);
 fn a_standby_takes_over() {
     let dir = directory();
     let path = dir.path().join("q");
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { BytesQueue::create(&path) }.unwrap();
     let (active, mut producer) = (queue.consumer().unwrap(), queue.producer().unwrap());
     let start = Instant::now();
@@ -271,7 +271,7 @@ fn a_standby_takes_over() {
     // SAFETY: the child only uses handles of its own, and ends.
     let child = match unsafe { fork() }.unwrap() {
         ForkResult::Child => {
-            // SAFETY: nobody else knows the file.
+            // SAFETY: only this test knows the file.
             let consumer = unsafe { BytesQueue::open(&path) }.map(|queue| queue.consumer_timeout(LONG));
             if let Ok(Ok(consumer)) = consumer {
                 let _ = consumer.recv_timeout(LONG);
@@ -329,7 +329,7 @@ fn whoever_is_killed_can_be_replaced_at_once() {
     use nix::sys::signal::{Signal, kill};
     let dir = directory();
     let path = dir.path().join("q");
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { BytesQueue::create(&path) }.unwrap();
     for round in 0..50 {
         let (mut here, mut there) = std::os::unix::net::UnixStream::pair().unwrap();

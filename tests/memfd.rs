@@ -34,7 +34,7 @@ fn memfd() -> spsc::BytesQueue {
 }
 
 fn open_fd(descriptor: impl AsFd) -> Result<spsc::BytesQueue, OpenError> {
-    // SAFETY: whoever has it uses ringway.
+    // SAFETY: every process that has it uses ringway.
     unsafe { spsc::BytesQueue::open_fd(descriptor, &Options::new()) }
 }
 
@@ -164,7 +164,7 @@ fn typed_queues_are_handed_over_in_all_ways() {
     let (here, there) = UnixStream::pair().unwrap();
     queue.send_fd(&here).unwrap();
     let descriptor = queue.inheritable_fd().unwrap();
-    // SAFETY: whoever has it uses ringway, here and below.
+    // SAFETY: every process that has it uses ringway, here and below.
     let received = unsafe { Points::recv_fd(&there, &Options::new()) }.unwrap();
     // SAFETY: as above.
     let inherited = unsafe { Points::open_fd(&descriptor, &Options::new()) }.unwrap();

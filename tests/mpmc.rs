@@ -30,7 +30,7 @@ const MOMENT: Duration = Duration::from_millis(20);
 /// A queue in a directory of its own.
 fn queue(options: &Options) -> (TempDir, BytesQueue) {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { BytesQueue::create_with(dir.path().join("q"), options) }.unwrap();
     (dir, queue)
 }

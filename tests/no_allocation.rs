@@ -220,7 +220,7 @@ fn steady_traffic_allocates_nothing() {
 
     let dir = directory();
     let options = Options::new().ring_bytes(RING);
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { Queue::<Book>::create_with(dir.path().join("typed"), &options) }.unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let books = books();
@@ -231,7 +231,7 @@ fn steady_traffic_allocates_nothing() {
     untrusted::<Mpmc>(&books);
 
     let points = options.clone().fixed_size();
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { Queue::<Point>::create_with(dir.path().join("points"), &points) }.unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     assert_allocates_nothing("fixed size: send and recv", |round| {
@@ -248,7 +248,7 @@ fn steady_traffic_allocates_nothing() {
 
     for (name, fixed) in [("bytes", None), ("fixed", Some(100))] {
         let options = fixed.map_or(options.clone(), |len| options.clone().fixed_len(len));
-        // SAFETY: nobody else knows the file.
+        // SAFETY: only this test knows the file.
         let queue = unsafe { BytesQueue::create_with(dir.path().join(name), &options) }.unwrap();
         bytes(&mut queue.producer().unwrap(), &queue.consumer().unwrap(), fixed);
     }

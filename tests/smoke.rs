@@ -8,7 +8,7 @@ use ringway::{AttachError, Options, RecvError, SendError};
 
 fn queue(options: &Options) -> (tempfile::TempDir, BytesQueue) {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { BytesQueue::create_with(dir.path().join("q"), options) }.unwrap();
     (dir, queue)
 }

@@ -14,7 +14,7 @@ use rkyv::{Archive, Deserialize, Serialize};
 /// A queue on a file of its own.
 fn queue<T: Message>(options: &Options) -> (tempfile::TempDir, Queue<T>) {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { Queue::create_with(dir.path().join("q"), options) }.unwrap();
     (dir, queue)
 }
@@ -231,7 +231,7 @@ fn a_serializer_that_fails_leaves_nothing_behind() {
 fn a_frame_that_is_no_archive_is_skipped_with_an_error() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     let path = dir.path().join("q");
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { Queue::<Order>::create(&path) }.unwrap();
     let rx = queue.consumer().unwrap();
     {
@@ -289,7 +289,7 @@ fn draining_while_panicking_ends() {
         }
     }
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { BytesQueue::create(dir.path().join("q")) }.unwrap();
     let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
     tx.send_many(&[b"1", b"2", b"3"]).unwrap();

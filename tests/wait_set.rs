@@ -17,7 +17,7 @@ use ringway::{
 const STYLES: [WaitStrategy; 3] = [WaitStrategy::Spin, WaitStrategy::SpinThenPark, WaitStrategy::Park];
 
 fn create<K: Kind>(directory: &Path, name: impl ToString) -> BytesQueue<K> {
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     unsafe {
         BytesQueue::create_with(directory.join(name.to_string()), &Options::new().ring_bytes(4096)).unwrap()
     }
@@ -232,7 +232,7 @@ fn whatever_can_be_taken_is_ready() {
     let dir = directory();
     let variable = create::<Spsc>(dir.path(), "variable");
     let many = create::<Mpmc>(dir.path(), "many");
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let fixed = unsafe {
         ringway::spsc::BytesQueue::create_with(dir.path().join("fixed"), &Options::new().fixed_len(3))
             .unwrap()
@@ -248,7 +248,7 @@ fn whatever_can_be_taken_is_ready() {
 #[test]
 fn typed_queues() {
     let dir = directory();
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { Queue::<String>::create(dir.path().join("q")).unwrap() };
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let mut set = WaitSet::new();

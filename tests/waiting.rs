@@ -1,9 +1,11 @@
-//! Proves that whoever waits asleep is woken: once, by whatever it waits for, whoever is killed or stopped meanwhile; and
-//! that waits end when they should: real processes, futexes as the kernel sees them, SIGKILL after each instruction.
+//! Proves that every participant that waits asleep is woken: once, by whichever event it waits for,
+//! also if participants are killed or stopped meanwhile; and that waits end when they should: real
+//! processes, futexes as the kernel reports them, SIGKILL after each instruction.
 //!
 //! `cargo test --release --test waiting` tries every instruction, `cargo test --test waiting close` runs a part.
-//! `RINGWAY_PARKS=1000000 cargo test --release --test waiting stress` sleeps and wakes so often, among four producers and
-//! four consumers (some minutes); `RINGWAY_SEED` repeats the random choices.
+//! `RINGWAY_PARKS=1000000 cargo test --release --test waiting stress` sleeps and wakes this number
+//! of times, among four producers and four consumers (some minutes); `RINGWAY_SEED` repeats the
+//! random choices.
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod process;
@@ -59,6 +61,6 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 fn main() {
-    // Nothing to run: the tracer knows only these systems.
+    // Nothing to run: the tracer supports only these systems.
     libtest_mimic::run(&libtest_mimic::Arguments::from_args(), Vec::new()).exit();
 }

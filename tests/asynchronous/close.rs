@@ -92,7 +92,7 @@ fn the_last_producer_ends_it() {
 fn errors_do_not_end_a_stream() {
     let dir = directory();
     let path = dir.path().join("q");
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { Queue::<String>::create(&path) }.unwrap();
     let long = "long enough to lie outside of its header".to_owned();
     queue.producer().unwrap().send_many(&[long, "good".to_owned()]).unwrap();
@@ -123,7 +123,7 @@ fn futures_may_be_sent() {
         value
     }
     let dir = directory();
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { BytesQueue::create(dir.path().join("q")) }.unwrap();
     let mut consumer = AsyncConsumer::new(queue.consumer().unwrap()).unwrap();
     drop(may_be_sent(consumer.recv()));

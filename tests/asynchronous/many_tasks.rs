@@ -38,7 +38,7 @@ fn a_thousand_tasks_wait_for_four_queues() {
             let (mut receiving, mut sending) = (Vec::new(), Vec::new());
             for queue in 0..QUEUES {
                 let path = dir.path().join(queue.to_string());
-                // SAFETY: nobody else knows the file.
+                // SAFETY: only this test knows the file.
                 let queue = unsafe { BytesQueue::create_with(path, &options).unwrap() };
                 for _ in 0..TASKS {
                     let consumer = AsyncConsumer::new(queue.consumer().unwrap()).unwrap();

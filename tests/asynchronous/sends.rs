@@ -60,7 +60,7 @@ fn room_mpmc() {
 #[test]
 fn all_of_many_are_sent_in_order() {
     let dir = directory();
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe {
         Queue::<u64>::create_with(dir.path().join("typed"), &ringway::Options::new().ring_bytes(4096))
             .unwrap()

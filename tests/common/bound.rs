@@ -1,10 +1,11 @@
-//! A bound on every test program that uses the standard runner: one that has not come to its end after a quarter of an hour ends
-//! here, and says in which threads it hangs and what these wait for. It is no limit on speed, only the certainty that no test
-//! waits for ever.
+//! A bound on every test program that uses the standard runner: one that has not ended after a
+//! quarter of an hour ends here. It then prints in which threads it hangs and what these wait for.
+//! It is no limit on speed, only the certainty that no test waits for ever.
 //!
-//! It is armed before `main`, by being part of a program. A timer of the kernel's does it, and no thread: some tests count theirs.
-//! Children that are forked have no timer; those that run a test program anew have one of their own.
-//! `RINGWAY_TEST_SECONDS` sets another bound; 0: none, for debuggers.
+//! It is armed before `main`, by being part of a program. It is a timer of the kernel and no
+//! thread, because some tests count theirs. Children that are forked have no timer; those that run
+//! a test program anew have one of their own. `RINGWAY_TEST_SECONDS` sets another bound; 0: none,
+//! for debuggers.
 //!
 //! Programs that have `tests/process` for a runner have its watchdog instead, which bounds each test.
 
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::libc;
 
-/// A quarter of an hour: many times what any test program takes on a machine that is busy with others.
+/// A quarter of an hour: many times what any test program takes on a busy machine.
 const SECONDS: u64 = 900;
 
 static BOUND: AtomicU64 = AtomicU64::new(SECONDS);
@@ -32,7 +33,7 @@ extern "C" fn arm() {
     set_timer(seconds.min(1 << 30));
 }
 
-/// One that no test uses.
+/// A signal that no test uses.
 fn signal() -> i32 {
     libc::SIGRTMAX() - 1
 }
@@ -60,7 +61,7 @@ fn set_timer(seconds: u64) {
 }
 
 extern "C" fn expired(_: i32) {
-    // Whatever goes wrong below: this ends the program.
+    // Whatever fails below, this ends the program.
     // SAFETY: sets a timer of this process.
     unsafe { libc::alarm(10) };
     say(b"\nHANGS: this test program has run for ");
@@ -102,13 +103,14 @@ fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
     }
 }
 
-/// Their numbers, as text. Nothing here may allocate: the thread that was interrupted may be doing just that.
+/// The numbers of the threads, as text. Nothing here may allocate: the thread that was interrupted
+/// may be allocating.
 fn for_each_thread(mut each: impl FnMut(&[u8])) {
     let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
     // SAFETY: the path ends with a zero.
     let directory = unsafe { libc::open(c"/proc/self/task".as_ptr(), flags) };
     let mut entries = [0_u8; 1 << 13];
-    // SAFETY: the kernel writes at most so many bytes to the local variable.
+    // SAFETY: the kernel writes at most the given number of bytes to the local variable.
     let got = unsafe { libc::syscall(libc::SYS_getdents64, directory, entries.as_mut_ptr(), entries.len()) };
     let mut rest = &entries[..usize::try_from(got).unwrap_or(0)];
     // Of each entry: inode and offset, 8 bytes each; its own length, 2; its type, 1; its name, which ends with a zero.
@@ -122,7 +124,7 @@ fn for_each_thread(mut each: impl FnMut(&[u8])) {
     }
 }
 
-/// What a file of a thread says.
+/// The contents of a thread's file.
 fn read<'b>(thread: &[u8], name: &[u8], text: &'b mut [u8; 256]) -> &'b [u8] {
     let mut path = [0_u8; 64];
     let parts = [b"/proc/self/task/".as_slice(), thread, b"/", name];
@@ -131,14 +133,14 @@ fn read<'b>(thread: &[u8], name: &[u8], text: &'b mut [u8; 256]) -> &'b [u8] {
     path[..63].iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
     // SAFETY: the path ends with a zero.
     let file = unsafe { libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC) };
-    // SAFETY: the kernel writes at most so many bytes to the variable.
+    // SAFETY: the kernel writes at most the given number of bytes to the variable.
     let got = unsafe { libc::read(file, text.as_mut_ptr().cast(), text.len()) };
-    // SAFETY: nobody else has the descriptor.
+    // SAFETY: this is the only owner of the descriptor.
     unsafe { libc::close(file) };
     &text[..usize::try_from(got).unwrap_or(0)]
 }
 
-/// Processes whose parent is gone would wait for ever in its place.
+/// Ends child processes, which would otherwise wait for ever after their parent is gone.
 fn kill_all(pids: &[u8]) {
     for pid in pids.split(|byte| *byte == b' ').filter(|pid| !pid.is_empty()) {
         let pid = pid.iter().fold(0_i32, |number, digit| {

@@ -1,6 +1,7 @@
-//! A failure on one side of a queue ends the other side, which would wait for it for ever.
+//! A failure on one side of a queue ends the other side, which would otherwise wait for it for
+//! ever.
 
-/// Does something if the thread panics while this is there.
+/// Calls a function if the thread panics while this value lives.
 pub(crate) struct OnPanic<F: Fn()>(F);
 
 impl<F: Fn()> Drop for OnPanic<F> {
@@ -11,8 +12,9 @@ impl<F: Fn()> Drop for OnPanic<F> {
     }
 }
 
-/// To be kept by each side of what waits for one another: mostly, `on_panic(|| queue.close())`. Then whoever waits at the
-/// queue is told that it is closed, and the test's output has the cause first.
+/// To be kept by each side of a test whose sides wait for one another: mostly, `on_panic(||
+/// queue.close())`. Then the side that waits at the queue gets `Closed`, and the test's output has
+/// the cause first.
 pub(crate) fn on_panic<F: Fn()>(end: F) -> OnPanic<F> {
     OnPanic(end)
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// Far above what anything here takes: reaching it means that something hangs.
+/// Far above what anything here takes: reaching it means that a test hangs.
 pub(crate) const HANGS: Duration = Duration::from_secs(60);
 
 /// An empty directory where queues live by default.
@@ -23,7 +23,8 @@ pub(crate) fn directory() -> TempDir {
     tempfile::Builder::new().prefix("ringway-test-").tempdir_in("/dev/shm").unwrap()
 }
 
-/// Writes a file that nobody else can write to, whatever the umask says: others' are refused.
+/// Writes a file that no other user can write to, whatever the umask is: files that others can
+/// write to are refused.
 pub(crate) fn write_own(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
@@ -74,7 +75,7 @@ pub(crate) mod at {
     pub(crate) const REDO_COUNT: usize = 0x618;
     pub(crate) const REGISTRY: usize = 0x1000;
     pub(crate) const ENTRY_LEN: usize = 0x100;
-    /// The description starts here in every SPSC file: behind a registry of two.
+    /// The description starts here in every SPSC file: after a registry of two.
     pub(crate) const DESCRIPTION: usize = REGISTRY + 2 * ENTRY_LEN;
     /// The lane starts here in every SPSC file whose description is shorter than 3.5 KiB.
     pub(crate) const LANE: usize = 0x2000;
@@ -115,7 +116,7 @@ impl Image {
         self.put(at, &value.to_ne_bytes());
     }
 
-    /// Makes the checksum fit the header again, so that what is behind it gets looked at.
+    /// Makes the checksum fit the header again, so that the words after it are examined.
     pub(crate) fn seal(&mut self) {
         let sum = self.0[..at::CHECKSUM].iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
             (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
@@ -132,7 +133,7 @@ pub(crate) struct Running {
     errors: Option<JoinHandle<String>>,
 }
 
-/// How a process ended, and what it said.
+/// How a process ended, and its output.
 pub(crate) struct Finished {
     pub(crate) status: ExitStatus,
     pub(crate) output: String,
@@ -148,7 +149,7 @@ impl Running {
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
-                // The test may have ended; then nobody wants the line.
+                // The test may have ended; then the line is not needed any more.
                 let _ = sender.send(line);
             }
         });
@@ -216,7 +217,7 @@ impl Drop for Running {
 }
 
 impl Finished {
-    /// Fails the test, with all that the process said, unless it ended well.
+    /// Fails the test, with all output of the process, unless it ended well.
     #[track_caller]
     pub(crate) fn succeeded(self) -> String {
         assert!(
@@ -233,7 +234,7 @@ impl Finished {
 const CHILD: &str = "RINGWAY_TEST_CHILD";
 const CHILD_ARGUMENT: &str = "RINGWAY_TEST_ARGUMENT";
 
-/// What this process was told by [`child_of`], if it is that test's child.
+/// What [`child_of`] passed to this process, if it is that test's child.
 pub(crate) fn child_argument(test: &str) -> Option<PathBuf> {
     let is_child = std::env::var_os(CHILD).is_some_and(|name| name == test);
     is_child.then(|| PathBuf::from(std::env::var_os(CHILD_ARGUMENT).expect("given to every child")))
@@ -249,8 +250,8 @@ pub(crate) fn child_of(test: &str, argument: &Path) -> Command {
     command
 }
 
-/// Runs `body` in a process of its own; `test` is the name of the calling test. Returns what the child said, or
-/// `None` in the child itself.
+/// Runs `body` in a process of its own; `test` is the name of the calling test. Returns the child's
+/// output, or `None` in the child itself.
 pub(crate) fn in_child(test: &str, body: impl FnOnce()) -> Option<String> {
     if child_argument(test).is_some() {
         body();

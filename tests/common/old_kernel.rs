@@ -1,4 +1,4 @@
-//! As if the kernel were older than Linux 5.16.
+//! Simulates a kernel older than Linux 5.16.
 
 use nix::libc;
 
@@ -15,7 +15,7 @@ pub(crate) fn without_futex_waitv() {
         step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
     ];
     let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
-    // SAFETY: asks for nothing but that children of this process gain no privileges.
+    // SAFETY: requests nothing but that children of this process gain no privileges.
     let promised = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
     assert_eq!(promised, 0, "{}", std::io::Error::last_os_error());
     let flags = libc::SECCOMP_FILTER_FLAG_TSYNC;

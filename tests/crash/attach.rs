@@ -13,7 +13,7 @@ use crate::process::{
     Words, ensure,
 };
 
-/// Some rounds of opening, attaching and detaching take about so long.
+/// Some rounds of opening, attaching and detaching take about this time.
 const SPREAD: Duration = Duration::from_micros(400);
 
 /// A timer of the child's own, set before anything else.
@@ -124,7 +124,8 @@ fn inspect(place: &TestDir, mut stream: Stream, history: &History, salt: u64, en
     }
 }
 
-/// A message that one dead consumer held has been handed out once, however often others attached and left since.
+/// A message that one dead consumer held has been delivered once, however many others attached and
+/// detached since.
 pub(crate) fn redeliveries_count_deaths() -> Outcome {
     for kind in [KINDS[0].telling(), KINDS[3]] {
         let place = TestDir::new()?;
@@ -159,8 +160,8 @@ pub(crate) fn redeliveries_count_deaths() -> Outcome {
     Ok(())
 }
 
-/// Processes that create, open and unlink one name, over and over. Whoever comes next finds a whole queue or none,
-/// and can always make one.
+/// Processes that create, open and unlink one name, over and over. The next process finds a whole
+/// queue or none, and can always create one.
 pub(crate) fn creator_dies(kills: u64) -> Outcome {
     let place = TestDir::new()?;
     let path = place.path();

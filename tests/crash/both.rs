@@ -1,4 +1,4 @@
-//! Producer and consumer are killed at once; others find the queue.
+//! Producer and consumer are killed together; others find the queue.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::process::{
     progress,
 };
 
-/// `rounds` times two processes die.
+/// In each of `rounds` rounds two processes die.
 pub(crate) fn die(kind: Kind, rounds: u64) -> Outcome {
     let kind = kind.telling();
     let place = TestDir::new()?;
@@ -65,7 +65,7 @@ fn kill_both(producer: Child, consumer: Child, random: &mut Random) -> Outcome {
     other.reap()
 }
 
-/// Looks until the condition holds, for at most ten seconds.
+/// Polls until the condition holds, for at most ten seconds.
 pub(crate) fn wait_for(condition: impl Fn() -> bool) -> Outcome {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !condition() {
@@ -75,7 +75,7 @@ pub(crate) fn wait_for(condition: impl Fn() -> bool) -> Outcome {
     Ok(())
 }
 
-/// Stays busy: a sleep would take longer than what is to be hit.
+/// Stays busy: a sleep would take longer than the operation that is to be hit.
 pub(crate) fn pass_time(time: Duration) {
     let end = Instant::now() + time;
     while Instant::now() < end {

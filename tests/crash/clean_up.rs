@@ -1,5 +1,6 @@
-//! Runs that are killed at a random point leave nothing behind once somebody tidies up: the next run, or whoever asks for
-//! what nobody uses. `RINGWAY_CRASHED_RUNS=10000` makes it that many.
+//! Runs that are killed at a random point leave nothing once the residue is removed: by the next
+//! run, or by a call that removes unused queues. `RINGWAY_CRASHED_RUNS=10000` sets the number of
+//! runs.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use ringway::{OpenError, Options, UnlinkError, mpmc, spsc};
 
 use crate::process::{Child, End, Outcome, Random, Test, TestDir, Words, ensure, number_from};
 
-/// A run takes about so long.
+/// The usual duration of a run.
 const SPREAD: Duration = Duration::from_micros(800);
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -25,7 +26,7 @@ fn options() -> Options {
     Options::new().ring_bytes(4096).unlink_on_last_drop(true)
 }
 
-/// Kills so many children at random points; says how many got to their end first.
+/// Kills `runs` children at random points; returns how many ended first.
 fn kill_runs(runs: u64, run: impl Fn(u64) -> Outcome) -> Outcome {
     let mut random = Random::new(31);
     let mut ended = 0;
@@ -128,7 +129,8 @@ fn owners() -> Outcome {
         })
     };
 
-    // Another owner is alive: it stays. It is killed: the next one takes it along.
+    // Another owner is alive: the queue stays. That owner is killed: the next one removes the
+    // queue.
     let other = owner();
     wait_for(1)?;
     drop(open(&options())?);

@@ -6,7 +6,8 @@ use crate::process::{
     TestProducer, ensure,
 };
 
-/// Every message that was not released comes again, in order, whole, and says that it does.
+/// Every message that was not released is redelivered, in order, whole, and is marked as
+/// redelivered.
 pub(crate) fn dies(kind: Kind, kills: u64) -> Outcome {
     let kind = kind.telling();
     let place = TestDir::new()?;

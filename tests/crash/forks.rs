@@ -77,7 +77,8 @@ pub(crate) fn handles_are_refused() -> Outcome {
     Ok(())
 }
 
-/// The child drops, rejects and unwinds what it inherited: no byte of the file changes, and the leases stay.
+/// The child drops, rejects and unwinds what it inherited: no byte of the file changes, and the
+/// liveness locks stay held.
 pub(crate) fn drops_change_nothing() -> Outcome {
     for kind in kinds() {
         let place = TestDir::new()?;
@@ -95,7 +96,7 @@ pub(crate) fn drops_change_nothing() -> Outcome {
             guards.1.take().expect("a frame").reject();
             let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 let _held = run.take();
-                // Not `panic!`: nobody wants to read about this one.
+                // Not `panic!`: its message would not be of interest.
                 std::panic::resume_unwind(Box::new(()));
             }));
             ensure!(unwound.is_err(), "nothing was unwound");
@@ -208,7 +209,7 @@ pub(crate) fn child_does_not_keep_roles() -> Outcome {
         let parent = Child::fork(|| {
             let _handles = (place.open()?.producer()?, place.open()?.consumer()?);
             let child = Child::fork(|| {
-                // This one does not end with its parent, but it does not live for ever either.
+                // This child does not end with its parent, but it does not live for ever either.
                 prctl::set_pdeathsig(None)?;
                 lives.store(1, Ordering::SeqCst);
                 let ended = wait_for(|| may_end.load(Ordering::SeqCst) == 1);

@@ -1,5 +1,5 @@
-//! MPMC queues: one by one, what a participant can leave behind, and who finds it. (Random points: `storm`; every point:
-//! `every_instruction`.)
+//! MPMC queues: each kind of residue that a participant can leave, and which participant finds it.
+//! (Random points: `storm`; every point: `every_instruction`.)
 
 mod consumer;
 mod forks;
@@ -19,9 +19,9 @@ use ringway::{Options, RecvError, Stats};
 use super::both::wait_for;
 use crate::process::{Child, Outcome, Test, TestDir, Words, ensure};
 
-/// Whatever the dead have left is found in far less.
+/// All residue of dead participants is found in far less.
 const SOON: Duration = Duration::from_secs(10);
-/// Nothing should come within this.
+/// Nothing should arrive within this time.
 const MOMENT: Duration = Duration::from_millis(20);
 
 type Row = fn() -> Outcome;
@@ -80,7 +80,7 @@ pub(crate) fn tests() -> Vec<Test> {
     rows.into_iter().map(|(name, body)| Test::new(format!("mpmc: {name}"), body)).collect()
 }
 
-/// A queue with few links.
+/// A queue with few slots.
 fn small() -> Options {
     Options::new().max_messages(4).ring_bytes(4096).max_participants(8)
 }
@@ -93,7 +93,7 @@ fn with_queue(options: &Options, body: impl FnOnce(&TestDir, &BytesQueue) -> Out
     place.leave()
 }
 
-/// A process that takes so many messages and holds them until it is killed.
+/// A process that takes `count` messages and holds them until it is killed.
 fn holder(place: &TestDir, count: usize) -> Outcome<Child> {
     living(|ready| {
         let consumer = place.open_mpmc()?.consumer()?;
@@ -111,7 +111,7 @@ fn sender(place: &TestDir, messages: &[&[u8]]) -> Outcome<Child> {
     })
 }
 
-/// A process that does what `body` says; by calling its argument it says that it is ready, and stays.
+/// A process that runs `body`; by calling its argument `body` reports that it is ready, and stays.
 fn living(body: impl FnOnce(&dyn Fn() -> Outcome) -> Outcome) -> Outcome<Child> {
     let words = Words::new(1);
     let ready = || {
@@ -125,7 +125,7 @@ fn living(body: impl FnOnce(&dyn Fn() -> Outcome) -> Outcome) -> Outcome<Child> 
     Ok(child)
 }
 
-/// Looks until the counters are so.
+/// Polls until the counters have the given values.
 fn until(queue: &BytesQueue, mut act: impl FnMut() -> Outcome, are_so: impl Fn(&Stats) -> bool) -> Outcome {
     let start = Instant::now();
     while !are_so(&queue.stats()) {

@@ -8,15 +8,16 @@ use crate::process::{
     TestProducer, ensure,
 };
 
-/// Kills come within so long after the attach.
+/// Kills come within this time after the attach.
 pub(crate) const SPREAD: Duration = Duration::from_micros(200);
 
-/// Messages that came though their producer died before it noted that it had sent them, over all kinds of queues.
+/// Messages that were delivered though their producer died before it noted that it had sent them,
+/// over all kinds of queues.
 static CAME: AtomicU64 = AtomicU64::new(0);
-/// How often some messages did not come that a producer was about to send.
+/// How many times some messages were not delivered that a producer was about to send.
 static VANISHED: AtomicU64 = AtomicU64::new(0);
 
-/// Among so many kills some must have hit just before a commit, and some just after.
+/// Among this number of kills some must have hit just before a commit, and some just after.
 pub(crate) fn kills_hit_sends() -> Outcome {
     let (came, vanished) = (CAME.load(Ordering::Relaxed), VANISHED.load(Ordering::Relaxed));
     println!("     {came} messages in doubt came, {vanished} times some did not");

@@ -18,7 +18,7 @@ use crate::process::{
 /// Not by a timer of its own.
 const NEVER: End = End::After(Duration::MAX);
 
-/// Whether the error says who holds the role.
+/// Whether the error names the holder of the role.
 fn names_holder(error: &AttachError, child: &Child) -> Outcome {
     let AttachError::RoleTaken { pid, .. } = error else {
         return Err(format!("expected RoleTaken, found {error:?}").into());

@@ -1,4 +1,4 @@
-//! Where the system lacks something: it is done without, or said.
+//! Where the system lacks a feature, the library does without it, or reports that.
 
 use nix::libc;
 use ringway::{AttachError, RecvError};

@@ -1,4 +1,4 @@
-//! Somebody is killed while somebody waits.
+//! A participant is killed while another one waits.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -59,7 +59,8 @@ fn only_claim(place: &TestDir, len: usize) -> Outcome {
     }
 }
 
-/// A producer waits for room while one consumer after another dies; when one lives and releases, it gets on.
+/// A producer waits for room while one consumer after another dies; when one lives and releases, it
+/// continues.
 pub(crate) fn for_room(kills: u64) -> Outcome {
     for kind in [KINDS[0].telling(), KINDS[3]] {
         let place = TestDir::new()?;
@@ -87,7 +88,7 @@ pub(crate) fn for_room(kills: u64) -> Outcome {
                 ensure!(kind.shape.is(next, &frame), "another message than {next} came");
                 next += 1;
             }
-            // Now the producer must get on.
+            // Now the producer must continue.
             while notes.sent() <= sent {
                 let frame = consumer.recv_timeout(LONG)?;
                 ensure!(kind.shape.is(next, &frame), "another message than {next} came");
@@ -115,8 +116,8 @@ fn only_hold(place: &TestDir) -> Outcome {
     }
 }
 
-/// The one that waits is killed; its successor finds everything as it should be. Waits end when their time is up,
-/// though the other side is dead.
+/// The participant that waits is killed; its successor finds everything in order. Waits end when
+/// their time is up, though the other side is dead.
 pub(crate) fn dies(kills: u64) -> Outcome {
     for kind in [KINDS[0].telling(), KINDS[3]] {
         let place = TestDir::new()?;
@@ -162,7 +163,7 @@ pub(crate) fn dies(kills: u64) -> Outcome {
     Ok(())
 }
 
-/// The queue is full and nobody is there.
+/// The queue is full and there is no consumer.
 fn waits_end(place: &TestDir, message: &[u8]) -> Outcome {
     let timeout = Duration::from_millis(5);
     let start = Instant::now();

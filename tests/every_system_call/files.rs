@@ -47,7 +47,7 @@ fn tried<R, E: std::error::Error + 'static>(
     mut begin: impl FnMut() -> Result<R, E>,
 ) -> Outcome<bool> {
     // Whatever a process needs once (handlers, a page to notice forks by) it has from now on.
-    // SAFETY: nobody else has it.
+    // SAFETY: only this test has it.
     drop(unsafe { BytesQueue::create_memfd(&spsc().guard_truncation(true)) }?);
     let before = Holdings::now()?;
     let result = gate.around(&mut begin)?;

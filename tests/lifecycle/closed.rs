@@ -6,7 +6,7 @@ use super::directory;
 
 fn start<K: Kind>(path: &std::path::Path, replace: bool) -> BytesQueue<K> {
     let options = Options::new().replace_closed(replace);
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     unsafe { BytesQueue::open_or_create_with(path, &options) }.unwrap()
 }
 

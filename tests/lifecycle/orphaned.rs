@@ -17,7 +17,7 @@ fn told() -> Options {
 }
 
 fn create<K: Kind>(path: &Path, options: &Options) -> BytesQueue<K> {
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     unsafe { BytesQueue::create_with(path, options) }.unwrap()
 }
 
@@ -162,7 +162,7 @@ fn no_other_participant_is_told() {
     let dir = directory();
     let path = dir.path().join("q");
     let queue = create::<Spsc>(&path, &Options::new());
-    // SAFETY: nobody else has it.
+    // SAFETY: only this test has it.
     let nameless = unsafe { BytesQueue::<Spsc>::create_memfd(&told()) }.unwrap();
     for queue in [queue, nameless] {
         let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());

@@ -58,7 +58,7 @@ fn wrong_file(make: impl FnOnce(&std::path::Path)) -> AttachError {
 fn what_cannot_be_the_dead_letter_queue_is_told_when_a_consumer_attaches() {
     let text = wrong_file(|path| std::fs::write(path, b"something else").unwrap()).to_string();
     assert!(text.contains("q.dead") && text.contains("unlink it"), "{text}");
-    // SAFETY: nobody else knows the files.
+    // SAFETY: only this test knows the files.
     wrong_file(|path| drop(unsafe { ringway::spsc::BytesQueue::create(path) }.unwrap()));
     // SAFETY: as above.
     let typed = |path: &std::path::Path| unsafe { ringway::mpmc::Queue::<u32>::create(path) };
@@ -112,7 +112,7 @@ fn letters_of_an_earlier_queue_are_told_from_those_of_this_one() {
     producer.try_send(b"before").unwrap();
     bury_next(&consumer);
     ringway::unlink(old.path()).unwrap();
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let new = unsafe { BytesQueue::create_with(dir.path().join("q"), &options()) }.unwrap();
     assert_ne!(old.uuid(), new.uuid());
     let (mut producer, consumer) = (new.producer().unwrap(), new.consumer().unwrap());
@@ -184,7 +184,7 @@ fn a_queue_is_unlinked_with_its_letters() {
         ringway::unlink_with_letters(&name),
         Err(ringway::UnlinkError::Open(OpenError::NotFound { .. }))
     ));
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let again = || unsafe { BytesQueue::create_with(&name, &options()) }.unwrap();
     drop(again().dead_letters().unwrap());
     assert!(ringway::unlink_with_letters(&name).unwrap());

@@ -9,7 +9,7 @@ use crate::{queue, small};
 #[track_caller]
 fn refused(options: &Options, words: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let error = unsafe { mpmc::BytesQueue::create_with(dir.path().join("q"), options) }.unwrap_err();
     let CreateError::InvalidOptions { reason } = error else { panic!("{error:?}") };
     assert!(words.iter().all(|word| reason.contains(word)), "{reason}");
@@ -41,7 +41,7 @@ fn an_spsc_queue_has_none_of_these() {
         ("delivery", options().delivery(ringway::Delivery::AtLeastOnce)),
         ("max_redeliveries", options().max_redeliveries(3)),
     ] {
-        // SAFETY: nobody else knows the file.
+        // SAFETY: only this test knows the file.
         let error = unsafe { spsc::BytesQueue::create_with(&name, &options) }.unwrap_err();
         let CreateError::InvalidOptions { reason } = error else { panic!("{error:?}") };
         assert!(reason.contains(option) && reason.contains("SPSC"), "{reason}");
@@ -52,7 +52,7 @@ fn an_spsc_queue_has_none_of_these() {
 fn a_queue_of_the_other_kind_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (one, many) = (dir.path().join("spsc"), dir.path().join("mpmc"));
-    // SAFETY: nobody else knows the files.
+    // SAFETY: only this test knows the files.
     let _one = unsafe { spsc::BytesQueue::create(&one) }.unwrap();
     // SAFETY: as above.
     let _many = unsafe { mpmc::BytesQueue::create(&many) }.unwrap();

@@ -24,7 +24,7 @@ fn order(id: u64) -> Order {
 
 fn typed<T: Message>(options: &Options) -> (tempfile::TempDir, Queue<T>) {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { Queue::create_with(dir.path().join("q"), options) }.unwrap();
     (dir, queue)
 }
@@ -95,7 +95,7 @@ fn frames_go_to_other_threads() {
 #[test]
 fn another_type_is_refused() {
     let (dir, _queue) = typed::<Order>(&Options::new());
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let error = unsafe { Queue::<Tick>::open(dir.path().join("q")) }.unwrap_err();
     assert!(matches!(error, OpenError::WrongType { .. }), "{error}");
 }

@@ -26,7 +26,8 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Runs `body` in a child process. It says on stderr what went wrong, and its exit code is not 0 then.
+    /// Runs `body` in a child process. If `body` fails, the child writes why to stderr, and its
+    /// exit code is not 0.
     pub(crate) fn fork(body: impl FnOnce() -> Outcome) -> Self {
         let parent = getpid();
         // SAFETY: the tests that use this have one thread, so that the child may do whatever its parent could.
@@ -73,7 +74,7 @@ impl Child {
         self.signal(Signal::SIGKILL)
     }
 
-    /// Whether it is dead, but not buried yet.
+    /// Whether it is dead, but not reaped yet.
     pub(crate) fn has_ended(&self) -> Outcome<bool> {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         Ok(waitid(Id::Pid(self.pid), flags)? != WaitStatus::StillAlive)
@@ -118,7 +119,7 @@ impl Child {
         self.reap()
     }
 
-    /// Waits until the child is done; whatever went wrong in it is an error.
+    /// Waits until the child is done; any failure in it is an error.
     pub(crate) fn join(mut self) -> Outcome {
         let status = self.wait()?;
         ensure!(matches!(status, WaitStatus::Exited(_, 0)), "the child failed: {status:?}");

@@ -1,4 +1,4 @@
-//! The state of an MPMC queue file in words, for people who have to find out why a test failed.
+//! The state of an MPMC queue file in words, for finding out why a test failed.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -11,10 +11,10 @@ const HEAD: usize = 0x580;
 const REGISTRY: usize = 0x1000;
 const ENTRY: usize = 256;
 const SLOT: usize = 16;
-/// More would be read by nobody.
+/// A longer text would not be read.
 const MAX_SLOTS: usize = 64;
 
-/// What everybody has left in the file, and who lives.
+/// The residue of every participant in the file, and which of them live.
 pub(crate) fn dump(path: &Path, links: usize, participants: usize) -> String {
     let Ok(file) = std::fs::read(path) else { return "the file cannot be read".into() };
     let word = |at: usize| u64::from_ne_bytes(file[at..at + 8].try_into().expect("eight bytes"));

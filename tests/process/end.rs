@@ -9,23 +9,25 @@ use super::{Child, Outcome, Random, ensure, progress};
 /// How a child is going to be killed. It is SIGKILL in any case, and comes from the kernel between two instructions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
-    /// Its parent kills it, so long after it got ready.
+    /// Its parent kills it this long after the child became ready.
     After(Duration),
-    /// Its parent kills it after it has itself done so many things since the child got ready.
+    /// Its parent kills it after the parent has itself done this number of operations since the
+    /// child became ready.
     Steps(u64),
-    /// The child sets a timer when it is ready, whose signal is SIGKILL. So it hits what the child is doing, and not
-    /// what it waits for, even if both share a processor. `alone`: the parent does nothing meanwhile.
+    /// The child sets a timer when it is ready, whose signal is SIGKILL. So the signal hits what
+    /// the child is doing, and not what it waits for, even if both share a processor. `alone`: the
+    /// parent does nothing meanwhile.
     Timer { after: Duration, alone: bool },
 }
 
 impl End {
-    /// Some end within about this time.
+    /// An end within about this time.
     pub(crate) fn random(random: &mut Random, spread: Duration) -> Self {
         let part = |random: &mut Random| Duration::from_nanos(random.below(spread.as_nanos() as u64));
         match random.below(8) {
             0 => Self::After(part(random)),
             1 => Self::Steps(random.below(200)),
-            // The shorter, the fewer messages; a full queue is reached soon enough.
+            // The shorter the time, the fewer messages; a full queue is reached soon enough.
             2..=3 => Self::Timer { after: part(random), alone: false },
             4..=5 => Self::Timer { after: part(random) / 10, alone: false },
             6 => Self::Timer { after: part(random), alone: true },
@@ -40,7 +42,8 @@ impl End {
         }
     }
 
-    /// In the parent: works until the child is dead. `work` says whether there was something to do.
+    /// In the parent: works until the child is dead. `work` returns whether there was something to
+    /// do.
     pub(crate) fn carry_out(
         self,
         child: Child,

@@ -1,4 +1,5 @@
-//! Puts words into an MPMC queue's file as a participant leaves them that is killed between two of its stores.
+//! Stores words into an MPMC queue's file as they are after a participant was killed between two of
+//! its stores.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
@@ -34,7 +35,8 @@ fn youngest(queue: &BytesQueue, role: Role) -> Outcome<u64> {
     Ok(all.iter().max_by_key(|one| one.since).ok_or("nobody has that role")?.entry as u64)
 }
 
-/// The youngest producer, who does nothing now, has claimed so many positions and committed none.
+/// The youngest producer, which makes no calls any more, has claimed `count` positions and
+/// committed none.
 pub(crate) fn claim(place: &TestDir, queue: &BytesQueue, count: u64) -> Outcome {
     let entry = youngest(queue, Role::Producer)?;
     let tail = get(place, TAIL)?;
@@ -42,14 +44,15 @@ pub(crate) fn claim(place: &TestDir, queue: &BytesQueue, count: u64) -> Outcome 
     put(place, TAIL, tail + (count << 2))
 }
 
-/// The youngest producer, who does nothing now, was about to claim so many positions.
+/// The youngest producer, which makes no calls any more, was about to claim `count` positions.
 pub(crate) fn intend(place: &TestDir, queue: &BytesQueue, count: u64) -> Outcome {
     let entry = youngest(queue, Role::Producer)?;
     let tail = get(place, TAIL)?;
     put(place, REGISTRY + entry * ENTRY + ENQ, (tail >> 2) << 8 | count)
 }
 
-/// The youngest consumer, who does nothing now, has taken so many positions and holds none of them yet.
+/// The youngest consumer, which makes no calls any more, has taken `count` positions and holds none
+/// of them yet.
 pub(crate) fn take(place: &TestDir, queue: &BytesQueue, count: u64) -> Outcome {
     let entry = youngest(queue, Role::Consumer)?;
     let head = get(place, HEAD)?;

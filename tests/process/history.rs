@@ -1,4 +1,4 @@
-//! What dead consumers have noted: which messages were handed out, which were released.
+//! What dead consumers have noted: which messages were delivered, and which were released.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -49,7 +49,7 @@ impl ConsumerNotes {
         (from..to).for_each(|seq| self.0[Self::index(seq)].store(0, Ordering::Relaxed));
     }
 
-    /// The messages that a consumer saw for certain: from the first to behind the last.
+    /// The messages that a consumer saw for certain: from the first to after the last.
     fn seen(&self) -> Option<(u64, u64)> {
         let (begin, end) = (self.get_word(BEGIN), self.get_word(SEEN));
         (begin != 0 && end != 0).then(|| (begin - 1, end))
@@ -81,9 +81,9 @@ pub(crate) struct History {
     start: u64,
     next: u64,
     deaths: u64,
-    /// How often messages were handed out for certain to consumers that died holding them.
+    /// How many times messages were delivered for certain to consumers that died holding them.
     certain: HashMap<u64, u64>,
-    /// Messages from here on were never handed out.
+    /// Messages from here on were never delivered.
     untouched: u64,
 }
 
@@ -121,7 +121,8 @@ impl History {
         self.certain.clear();
     }
 
-    /// A consumer was killed. Numbers in `0..end` exist; returns how many messages must come again.
+    /// A consumer was killed. Numbers in `0..end` exist; returns how many messages must be
+    /// redelivered.
     pub(crate) fn death(&mut self, end: u64) -> Outcome<u64> {
         self.deaths += 1;
         let may_take = self.notes.get_word(MAY_TAKE).min(end);
@@ -134,11 +135,12 @@ impl History {
                 self.start,
                 self.next
             );
-            // Whatever has left the window is released: no ring holds so many. The message at `seen_end` may have
-            // been noted already: it died before it could say so.
+            // A message that has left the window is released: no ring holds that many. The message
+            // at `seen_end` may have been noted already: the consumer died before it could note
+            // that it saw it.
             let begin = begin.max((seen_end + 1).saturating_sub(WINDOW));
             let first_before = |mark| (begin..seen_end).find(|seq| self.notes.get(*seq) < mark);
-            // Room is given back in order: what comes behind a message that is held comes again.
+            // Room is released in order: what comes after a message that is held is redelivered.
             self.start = first_before(Mark::Released).unwrap_or(seen_end);
             self.next = first_before(Mark::Releasing).unwrap_or(seen_end);
             for seq in self.start..seen_end {

@@ -1,4 +1,4 @@
-//! The kinds of queues that everything is tried on.
+//! The kinds of queues with which every test is run.
 
 use ringway::Options;
 use ringway::spsc::BytesQueue;
@@ -28,7 +28,7 @@ impl Kind {
         Self { start, ..self }
     }
 
-    /// With messages that tell their number.
+    /// With messages that contain their number.
     pub(crate) fn telling(self) -> Self {
         let shape = match self.shape {
             Shape::Mixed { max, .. } => Shape::Mixed { min: 8, max },
@@ -48,7 +48,8 @@ impl Kind {
         place.create(&options)
     }
 
-    /// Every byte of the ring can still be used: it takes as many messages as a new one would, lap after lap.
+    /// Every byte of the ring can still be used: it takes as many messages as that of a new queue
+    /// would, lap after lap.
     pub(crate) fn is_whole(&self, queue: &BytesQueue) -> Outcome {
         let mut producer = queue.producer()?;
         let consumer = queue.consumer()?;

@@ -1,4 +1,5 @@
-//! A process that looks at a queue from outside all the time, whatever is done to those who take part: it never finds corruption.
+//! A process that inspects a queue from outside all the time, whatever happens to its participants:
+//! it never finds corruption.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,18 +10,18 @@ use ringway::{InspectError, OpenError};
 
 use super::{Child, Outcome, TestDir, ensure};
 
-/// Between looks: it takes no processor away from those who take part.
+/// Between inspections: so that it takes no processor away from the participants.
 const PAUSE: Duration = Duration::from_micros(500);
-/// One of so many looks is the doctor's, if there is one.
+/// One of this number of inspections is the doctor's, if there is one.
 const LOOKS_PER_DOCTOR: u64 = 64;
 
-/// Looks until it is dropped.
+/// Inspects until it is dropped.
 pub(crate) struct Looker(Child);
 
 impl Looker {
     /// To be started before there is a handle of the queue: a child shares the descriptors of its parent.
     ///
-    /// `RINGWAY_DOCTOR=target/release/ringway` lets that command's doctor look as well.
+    /// `RINGWAY_DOCTOR=target/release/ringway` makes that command's doctor inspect as well.
     pub(crate) fn start(place: &TestDir) -> Self {
         let path = place.path();
         let doctor = std::env::var_os("RINGWAY_DOCTOR").map(PathBuf::from);

@@ -5,12 +5,12 @@ use super::random::mix;
 /// The sizes of a test's messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Shape {
-    /// All of this many bytes, at least 8, in a queue of messages of one size.
+    /// All of this many bytes, at least 8, in a queue of fixed-size messages.
     Fixed(usize),
-    /// All of this many bytes, at least 8, in a queue of messages of any size.
+    /// All of this many bytes, at least 8, in a queue of variable-size messages.
     Same(usize),
-    /// Mostly small, some large, a few as large as possible. A message whose number is a multiple of 8 has at least
-    /// 8 bytes and so tells its number.
+    /// Mostly small, some large, a few as large as possible. A message whose number is a multiple
+    /// of 8 has at least 8 bytes and so contains its number.
     Mixed { min: usize, max: usize },
 }
 
@@ -52,7 +52,7 @@ impl Shape {
             && chunks.enumerate().all(|(index, chunk)| chunk == word(seq, index as u64).to_ne_bytes())
     }
 
-    /// The number that `bytes` claim to have, if they are long enough for one.
+    /// The number that `bytes` claim to have, if they are long enough to contain one.
     pub(crate) fn number(bytes: &[u8]) -> Option<u64> {
         Some(u64::from_ne_bytes(bytes.get(..8)?.try_into().ok()?))
     }

@@ -10,7 +10,8 @@ const DELIVERY: u64 = 1 << 16;
 const REJECT: u64 = 1 << 32;
 const DEATH: u64 = 1 << 48;
 
-/// One word a message: its number is that of its sender's generation times [`MessageLog::RANGE`], plus its own.
+/// One word per message. A message's number is its sender's generation times [`MessageLog::RANGE`],
+/// plus its own.
 pub(crate) struct MessageLog {
     words: Words,
     first: u64,
@@ -23,19 +24,19 @@ pub(crate) struct Record {
     pub(crate) is_begun: bool,
     /// It was committed for certain.
     pub(crate) is_sent: bool,
-    /// How often consumers have noted that they got it.
+    /// How many times consumers have noted that they got it.
     pub(crate) deliveries: u64,
-    /// How often they were about to put it back.
+    /// How many times consumers were about to reject it.
     pub(crate) rejects: u64,
     /// How many consumers died when they held it, or may have.
     pub(crate) deaths: u64,
 }
 
 impl MessageLog {
-    /// Messages that one sender sends at most.
+    /// The maximum number of messages that one sender sends.
     pub(crate) const RANGE: u64 = 4096;
 
-    /// For so many generations of senders, from `first` on.
+    /// For `generations` generations of senders, from `first` on.
     pub(crate) fn new(first: u64, generations: u64) -> Self {
         Self { words: Words::new((generations * Self::RANGE) as usize), first: first * Self::RANGE }
     }
@@ -79,23 +80,23 @@ impl MessageLog {
         }
     }
 
-    /// A consumer got it; `redeliveries` is what it was told, if it was.
+    /// A consumer got it; `redeliveries` is the value that it read, if it read one.
     pub(crate) fn deliver(&self, number: u64, redeliveries: Option<u64>) -> Outcome {
         let before = self.record(number);
         ensure!(before.is_begun, "message {number:#x} came, and was never sent: {before:?}");
         self.words[self.index(number).expect("it was begun")].fetch_add(DELIVERY, Ordering::SeqCst);
-        // Whoever had noted it and did not release it has raised the count by one.
+        // A consumer that had noted it and did not release it has raised the count by one.
         let is_told = redeliveries.is_none_or(|count| count >= before.deliveries.min(15));
         ensure!(is_told, "message {number:#x} came for the {redeliveries:?}th time again: {before:?}");
         Ok(())
     }
 
-    /// A consumer is about to put it back.
+    /// A consumer is about to reject it.
     pub(crate) fn reject(&self, number: u64) {
         self.words[self.index(number).expect("it was begun")].fetch_add(REJECT, Ordering::SeqCst);
     }
 
-    /// A consumer died that held it, or may have.
+    /// A consumer died that held it, or may have held it.
     pub(crate) fn death(&self, number: u64) {
         self.words[self.index(number).expect("it was begun")].fetch_add(DEATH, Ordering::SeqCst);
     }

@@ -1,4 +1,4 @@
-//! The kinds of MPMC queues that everything is tried on.
+//! The kinds of MPMC queues with which every test is run.
 
 use ringway::mpmc::BytesQueue;
 use ringway::{Delivery, Options, Recovery, SendError};
@@ -18,7 +18,7 @@ pub(crate) struct MpmcKind {
 }
 
 impl MpmcKind {
-    /// `lane` bytes a producer.
+    /// `lane` bytes per producer.
     pub(crate) const fn new(name: &'static str, links: usize, lane: usize, shape: Shape) -> Self {
         Self {
             name,
@@ -71,8 +71,8 @@ impl MpmcKind {
         format!("{}{:?}", dump(queue.path(), self.links, self.participants), queue.stats())
     }
 
-    /// Every link can be used, lap after lap, and every lane that was leased, and nobody has left anything. Nobody may
-    /// take part when this is called, and the queue be empty.
+    /// Every slot can be used, lap after lap, and every lane that had an owner, and no residue is
+    /// left. When this is called, there must be no participant, and the queue must be empty.
     pub(crate) fn is_whole(&self, queue: &BytesQueue) -> Outcome {
         self.try_whole(queue).map_err(|error| format!("{error}\n{}", self.dump(queue)).into())
     }
@@ -114,7 +114,7 @@ impl MpmcKind {
     }
 }
 
-/// Whatever the dead have left has been found.
+/// All residue of dead participants has been found.
 pub(crate) fn gets_nothing_more(queue: &BytesQueue) -> Outcome {
     queue.recover()?;
     let more = queue.recover()?;

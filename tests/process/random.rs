@@ -1,4 +1,4 @@
-//! Random numbers that come again: the seed is printed, and RINGWAY_SEED sets it.
+//! Reproducible random numbers: the seed is printed, and RINGWAY_SEED sets it.
 
 use std::sync::OnceLock;
 

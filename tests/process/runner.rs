@@ -79,7 +79,8 @@ pub(crate) fn number_from(variable: &str, default: u64) -> u64 {
     text.parse().unwrap_or_else(|_| panic!("{variable} is {text:?}, which is no number"))
 }
 
-/// `short`, or `long` if `RINGWAY_LONG=1` asks for the long form of the proofs, as `cargo xtask ci` does.
+/// `short`, or `long` if `RINGWAY_LONG=1` selects the long form of the proofs, as `cargo xtask ci`
+/// does.
 pub(crate) fn short_or_long<T>(short: T, long: T) -> T {
     if std::env::var_os("RINGWAY_LONG").is_some_and(|value| value == "1") { long } else { short }
 }

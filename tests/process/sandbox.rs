@@ -34,7 +34,7 @@ pub(crate) fn deny(number: i64, calls: Calls, error: i32) -> Outcome {
     }
     steps.push(end(libc::SECCOMP_RET_ALLOW));
     let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
-    // SAFETY: asks for nothing but that children of this process gain no privileges.
+    // SAFETY: requests nothing but that children of this process gain no privileges.
     let promised = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
     ensure!(promised == 0, "no_new_privs: {}", std::io::Error::last_os_error());
     let flags = libc::SECCOMP_FILTER_FLAG_TSYNC;
@@ -46,7 +46,7 @@ pub(crate) fn deny(number: i64, calls: Calls, error: i32) -> Outcome {
     Ok(())
 }
 
-/// All descriptors that this process may have are in use as long as what is returned lives.
+/// All descriptors that this process may have are in use as long as the returned value lives.
 pub(crate) fn no_descriptors() -> Outcome<Vec<std::fs::File>> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;

@@ -37,7 +37,8 @@ impl Deref for Words {
 
 impl Drop for Words {
     fn drop(&mut self) {
-        // SAFETY: mapped in `new`, and nobody borrows from `self` any more. Children have mappings of their own.
+        // SAFETY: mapped in `new`, and nothing borrows from `self` any more. Children have mappings
+        // of their own.
         let result = unsafe { libc::munmap(self.0.as_ptr().cast(), self.0.len() * 8) };
         assert_eq!(result, 0, "munmap: {}", std::io::Error::last_os_error());
     }

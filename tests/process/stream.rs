@@ -11,7 +11,7 @@ pub(crate) struct Doubt {
     pub(crate) sent: u64,
     pub(crate) about: u64,
     pub(crate) resume: u64,
-    /// Whether the messages in doubt were one commit: then all of them come, or none.
+    /// Whether the messages in doubt were one commit: then all of them are delivered, or none.
     pub(crate) whole: bool,
 }
 
@@ -22,7 +22,7 @@ impl Doubt {
     }
 }
 
-/// Checks that messages come in order, whole, without gap or repetition.
+/// Checks that messages arrive in order, whole, without gap or repetition.
 #[derive(Clone)]
 pub(crate) struct Stream {
     shape: Shape,
@@ -30,7 +30,7 @@ pub(crate) struct Stream {
     /// The first message may be any from here to `next`: what a dead consumer may or may not have released.
     start: Option<u64>,
     doubts: VecDeque<Doubt>,
-    /// Doubtful messages that came, and doubts whose messages did not.
+    /// Messages in doubt that were delivered, and doubts whose messages were not.
     pub(crate) came: u64,
     pub(crate) vanished: u64,
 }
@@ -49,7 +49,7 @@ impl Stream {
         self.shape
     }
 
-    /// The message that comes next, unless a dead producer did not get that far.
+    /// The message that is delivered next, unless a dead producer did not get that far.
     pub(crate) fn next(&self) -> u64 {
         self.next
     }
@@ -63,7 +63,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Takes the next message, and says which it is.
+    /// Takes the next message, and returns which it is.
     pub(crate) fn accept(&mut self, bytes: &[u8]) -> Outcome<u64> {
         if let (Some(start), Some(seq)) = (self.start.take(), Shape::number(bytes))
             && (start..self.next).contains(&seq)

@@ -8,17 +8,17 @@ use ringway::spsc::{BytesConsumer, BytesFrame, BytesFrames};
 
 use super::{Outcome, Random, Shape, Stream, ensure};
 
-/// Who is told what a consumer does, before and after it does it.
+/// Receives notes about what a consumer does, before and after it does it.
 pub(crate) trait DeliveryObserver {
-    /// Messages before `end` may be handed out from now on.
+    /// Messages before `end` may be delivered from now on.
     fn may_take(&self, _end: u64) {}
-    /// The message was handed out.
+    /// The message was delivered.
     fn took(&self, _seq: u64) {}
     /// The message is about to be released.
     fn releasing(&self, _seq: u64) {}
     /// The guard is gone.
     fn released(&self, _seq: u64) {}
-    /// What `redeliveries` must say when the message is first handed out by this consumer.
+    /// What `redeliveries` must return when the message is first delivered to this consumer.
     fn redeliveries(&self, _seq: u64) -> RangeInclusive<u64> {
         0..=0
     }
@@ -38,18 +38,18 @@ pub(crate) struct TestConsumer<'c, W: DeliveryObserver> {
     shape: Shape,
     witness: &'c W,
     held: Vec<Held<'c>>,
-    /// At most so many guards are held.
+    /// The maximum number of guards held.
     limit: usize,
     /// Whether messages are rejected now and then.
     rejects: bool,
-    /// Rejected messages in the order in which they must come again.
+    /// Rejected messages in the order in which they must be redelivered.
     rejected: BTreeSet<u64>,
-    /// What `redeliveries` said last about messages that were rejected.
+    /// What `redeliveries` returned last for messages that were rejected.
     told: HashMap<u64, u64>,
     random: Random,
-    /// Messages taken, those that come again too.
+    /// Messages taken, including redelivered ones.
     pub(crate) taken: u64,
-    /// Messages that had been handed out before.
+    /// Messages that had been delivered before.
     pub(crate) again: u64,
 }
 
@@ -84,7 +84,7 @@ impl<'c, W: DeliveryObserver> TestConsumer<'c, W> {
         self
     }
 
-    /// Does one random thing. False if nothing is there.
+    /// Does one random operation. Returns false if nothing is there.
     pub(crate) fn step(&mut self) -> Outcome<bool> {
         if self.held.len() >= self.limit {
             self.let_go()?;
@@ -96,7 +96,7 @@ impl<'c, W: DeliveryObserver> TestConsumer<'c, W> {
         }
     }
 
-    /// Takes whatever there is and releases all of it.
+    /// Takes all messages that are there and releases them.
     pub(crate) fn drain(&mut self) -> Outcome {
         loop {
             while self.step()? {}
@@ -180,7 +180,8 @@ impl<'c, W: DeliveryObserver> TestConsumer<'c, W> {
         Ok(seq)
     }
 
-    /// Releases or rejects some guard, not always the oldest. Nothing may have changed in its messages.
+    /// Releases or rejects some guard, not always the oldest. The bytes of its message must not
+    /// have changed.
     fn let_go(&mut self) -> Outcome {
         let reject = self.rejects && self.random.below(8) == 0;
         let index = self.random.below(self.held.len() as u64) as usize;

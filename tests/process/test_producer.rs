@@ -12,7 +12,7 @@ const ABOUT: usize = 1;
 const SENT: usize = 2;
 const WHOLE: usize = 3;
 
-/// Where a producer notes what it does, for whoever finds it dead.
+/// Where a producer notes what it does, for its parent to read after its death.
 pub(crate) struct ProducerNotes(Words);
 
 impl ProducerNotes {
@@ -53,7 +53,8 @@ impl ProducerNotes {
         self.0[SENT].store(end, Ordering::SeqCst);
     }
 
-    /// What is not known about a producer that was killed. Its successor goes on with a message that tells its number.
+    /// What is not known about a producer that was killed. Its successor goes on with a message
+    /// that contains its number.
     pub(crate) fn doubt(&self) -> Doubt {
         let about = self.0[ABOUT].load(Ordering::SeqCst);
         Doubt {
@@ -122,7 +123,7 @@ impl<'n> TestProducer<'n> {
         Ok(())
     }
 
-    /// Does one random thing. False if the queue is full.
+    /// Does one random operation. Returns false if the queue is full.
     pub(crate) fn step(&mut self) -> Outcome<bool> {
         match self.random.below(12) {
             0 => self.give_up(),
@@ -139,7 +140,7 @@ impl<'n> TestProducer<'n> {
         self.next = next;
     }
 
-    /// Claims, scribbles and aborts: nobody may ever see that.
+    /// Reserves a frame, scribbles into it and aborts: no consumer may ever see that.
     fn give_up(&mut self) -> Outcome<bool> {
         match self.producer.try_reserve(self.shape.len(self.next)) {
             Ok(mut claim) => {
@@ -165,7 +166,7 @@ impl<'n> TestProducer<'n> {
         Ok(true)
     }
 
-    /// Writes in place, into a claim that may be larger than the message.
+    /// Writes in place, into a reserved frame that may be larger than the message.
     fn claim(&mut self) -> Outcome<bool> {
         let (seq, len) = (self.next, self.shape.len(self.next));
         let spare = match self.shape {

@@ -1,5 +1,5 @@
-//! A bound on every test: one that makes no progress for a minute ends the whole program by
-//! SIGALRM, and the last line says which test it was, and why a child of it had failed, if one had.
+//! A bound on every test: if a test makes no progress for a minute, SIGALRM ends the whole program.
+//! The last line says which test it was, and why a child of it had failed, if one had.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use nix::libc;
 
 use super::cause;
 
-/// A test that makes no progress for so long hangs.
+/// A test that makes no progress for this long hangs.
 const PATIENCE_SECONDS: u32 = 60;
 
 /// The name of the test that runs. Names are leaked, so that the handler can read them at any time.
@@ -36,13 +36,13 @@ pub(crate) fn watch(name: &str) {
     progress();
 }
 
-/// Says that the test has got further: the minute begins anew.
+/// Reports progress of the test: the minute begins anew.
 pub(crate) fn progress() {
     // SAFETY: sets this process's timer, nothing else.
     unsafe { libc::alarm(PATIENCE_SECONDS) };
 }
 
-/// Between tests nothing has to be done in time.
+/// Between tests there is no limit.
 pub(crate) fn rest() {
     // SAFETY: ends this process's timer, nothing else.
     unsafe { libc::alarm(0) };

@@ -99,7 +99,7 @@ fn the_file_says_what_the_type_says() {
         }
     }
     let path = dir.path().join("bytes");
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     unsafe { mpmc::BytesQueue::create(&path) }.unwrap();
     let bytes = Description::recorded(&path).unwrap();
     assert_eq!((bytes.name(), bytes.text(), bytes.format().as_str()), ("bytes", "", "none"));
@@ -182,7 +182,7 @@ fn generic_types_and_namesakes_are_told_apart() {
 fn borrowed_values_are_messages() {
     let dir = directory();
     let text = String::from("borrowed, and longer than what stands in the root");
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { spsc::Queue::<Borrowed<'_>>::create(dir.path().join("q")) }.unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     producer.send(&Borrowed { text: &text }).unwrap();
@@ -218,7 +218,7 @@ fn archived_types_describe_themselves() {
          size 3, alignment 1\n  size 3, alignment 1\n"
     );
     let dir = directory();
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { spsc::Queue::<Color>::create(dir.path().join("q")) }.unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     producer.send(&Color { red: 1, green: 2, blue: 3 }).unwrap();

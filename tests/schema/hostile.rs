@@ -19,12 +19,12 @@ struct Tick {
 }
 
 fn open(path: &Path) -> Result<(), OpenError> {
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     unsafe { spsc::Queue::<Tick>::open(path) }.map(drop)
 }
 
 fn image(path: &Path) -> Image {
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     unsafe { spsc::Queue::<Tick>::create(path) }.unwrap();
     Image::of(path)
 }
@@ -170,7 +170,7 @@ impl<const N: usize> Structure for ArchivedNamed<N> {
 fn descriptions_without_end_are_refused() {
     let dir = directory();
     let path = dir.path().join("queue");
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let error = unsafe { spsc::Queue::<Named<{ (1 << 20) - REST + 1 }>>::create(&path) }.unwrap_err();
     assert!(matches!(error, CreateError::InvalidOptions { .. }), "{error:?}");
     assert!(error.to_string().contains("has room for 1048576"), "{error}");
@@ -188,7 +188,7 @@ fn works_with<const N: usize>() {
     let dir = directory();
     let options = || Options::new().ring_bytes(4096);
     let path = dir.path().join("one");
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { spsc::Queue::create_with(&path, &options()) }.unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     for i in 0..=255 {

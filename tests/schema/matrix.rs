@@ -39,7 +39,7 @@ fn every_wrong_pair_is_refused_and_nothing_else() {
 fn a_message_in_the_queue_stays_for_those_who_know_it() {
     let dir = directory();
     let path = dir.path().join("queue");
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { spsc::Queue::<mine::Quote>::create(&path) }.unwrap();
     queue.producer().unwrap().send(&mine::Quote { price: 1, size: 2 }).unwrap();
     let before = Image::of(&path);
@@ -89,7 +89,7 @@ mod theirs {
 fn the_same_type_elsewhere_is_the_same() {
     let dir = directory();
     let path = dir.path().join("queue");
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     unsafe { spsc::Queue::<mine::Quote>::create(&path) }.unwrap();
     // SAFETY: as above.
     unsafe { spsc::Queue::<mine::deeper::Quote>::open(&path) }.unwrap();
@@ -179,7 +179,7 @@ fn messages_of_another_name_are_another_type() {
         size: u32,
     }
     fn open<T: Message>(path: &Path) -> Result<(), OpenError> {
-        // SAFETY: nobody else knows the file.
+        // SAFETY: only this test knows the file.
         unsafe { spsc::Queue::<T>::open(path) }.map(drop)
     }
     let dir = directory();

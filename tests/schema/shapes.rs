@@ -23,7 +23,7 @@ impl Shape {
 fn create<T: Message>(path: &Path, many: bool) -> Result<(), CreateError> {
     let options = Options::new().ring_bytes(4096);
     match many {
-        // SAFETY: nobody else knows the file.
+        // SAFETY: only this test knows the file.
         false => unsafe { spsc::Queue::<T>::create_with(path, &options) }.map(drop),
         // SAFETY: as above.
         true => unsafe { mpmc::Queue::<T>::create_with(path, &options.max_messages(8).max_participants(3)) }

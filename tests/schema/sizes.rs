@@ -24,7 +24,7 @@ const POINT: Point = Point { x: 1, y: Some(2), z: [Place::Nowhere, Place::At(3)]
 fn framing<T: Message>(options: &Options, value: &T) -> (u32, u64) {
     let dir = directory();
     let path = dir.path().join("queue");
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { spsc::Queue::<T>::create_with(&path, options) }.unwrap();
     let consumer = queue.consumer().unwrap();
     queue.producer().unwrap().send(value).unwrap();
@@ -63,7 +63,7 @@ fn types_without_anything_elsewhere_are_stored_without_headers() {
 fn fixed_size_is_refused_where_it_cannot_be() {
     let dir = directory();
     let path = dir.path().join("queue");
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let error =
         unsafe { spsc::Queue::<Vec<Point>>::create_with(&path, &Options::new().fixed_size()) }.unwrap_err();
     assert!(matches!(error, CreateError::InvalidOptions { .. }), "{error:?}");
@@ -75,7 +75,7 @@ fn fixed_size_is_refused_where_it_cannot_be() {
 fn headers_are_no_matter_of_the_type() {
     let dir = directory();
     let path = dir.path().join("queue");
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { spsc::Queue::create_with(&path, &Options::new().any_size()) }.unwrap();
     queue.producer().unwrap().send(&POINT).unwrap();
     // SAFETY: as above.

@@ -54,7 +54,7 @@ fn what_is_sent_need_not_outlive_the_producer() {
 #[test]
 fn tasks_and_distrusting_ones_send_what_they_borrow() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { ringway::Queue::<Log<'static>, Mpmc>::create(dir.path().join("q")) }.unwrap();
     let consumer = queue.consumer().unwrap();
     let mut producer = AsyncProducer::new(queue.producer().unwrap()).unwrap();

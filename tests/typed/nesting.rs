@@ -61,7 +61,7 @@ fn wrapped(way: u8, inner: Any) -> Any {
 
 fn create<T: Message, K: Kind>(options: &Options) -> (tempfile::TempDir, ringway::Queue<T, K>) {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { ringway::Queue::create_with(dir.path().join("q"), options) }.unwrap();
     (dir, queue)
 }
@@ -165,7 +165,7 @@ fn what_cannot_be_read_becomes_a_dead_letter() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     let name = dir.path().join("q");
     let options = Options::new().max_redeliveries(2);
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { ringway::mpmc::Queue::<String>::create_with(&name, &options) }.unwrap();
     // A program that does not keep to the type: the bytes are no archive of a string.
     let unreadable = [0x80_u8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
@@ -186,7 +186,7 @@ fn what_cannot_be_read_is_skipped_where_nothing_comes_again() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     let name = dir.path().join("q");
     let options = Options::new().max_redeliveries(2).delivery(ringway::Delivery::AtMostOnce);
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { ringway::mpmc::Queue::<String>::create_with(&name, &options) }.unwrap();
     let unreadable = [0x80_u8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
     forge(&name, &queue, &[&unreadable]);
@@ -202,7 +202,7 @@ fn what_cannot_be_read_in_a_batch_becomes_a_dead_letter() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     let name = dir.path().join("q");
     let options = Options::new().max_redeliveries(1);
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { ringway::mpmc::Queue::<String>::create_with(&name, &options) }.unwrap();
     let good = rkyv::to_bytes::<rkyv::rancor::Error>(&String::from("good")).unwrap();
     let bad = [0x80_u8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
@@ -241,7 +241,7 @@ fn forge(name: &std::path::Path, queue: &ringway::mpmc::Queue<String>, messages:
 fn dead(name: &std::path::Path) -> Vec<Vec<u8>> {
     let mut name = name.as_os_str().to_owned();
     name.push(".dead");
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let letters = unsafe { ringway::mpmc::Queue::<String>::open(&name) }.unwrap();
     let consumer = letters.consumer().unwrap();
     std::iter::from_fn(|| {
@@ -255,7 +255,7 @@ fn dead(name: &std::path::Path) -> Vec<Vec<u8>> {
 #[test]
 fn bytes_are_not_looked_into() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { BytesQueue::<Spsc>::create(dir.path().join("q")) }.unwrap();
     let archive = std::thread::Builder::new()
         .stack_size(256 << 20)

@@ -1,4 +1,5 @@
-//! Who sleeps where, as the kernel sees it, and what the queue's file says about that.
+//! Which tasks sleep where, as the kernel reports it, and what the queue's file contains about
+//! that.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -11,10 +12,10 @@ use nix::unistd::Pid;
 use crate::process::{Outcome, TestDir, ensure, progress};
 use crate::tracer::stay_on_one_processor;
 
-/// Whatever is waited for comes far sooner.
+/// Anything that is waited for arrives far sooner.
 pub(crate) const HANGS: Duration = Duration::from_secs(20);
 
-/// Looks until it is so.
+/// Polls until the condition holds.
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> Outcome<bool>) -> Outcome {
     progress();
     let start = Instant::now();
@@ -25,14 +26,15 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> Outcome<bool>) -> Out
     Ok(())
 }
 
-/// How a task sleeps on a futex for a limited time: the operation with its flags, and the word it waits for to change.
+/// How a task sleeps on a futex for a limited time: the operation with its flags, and the value
+/// that the word is expected to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sleep {
     pub(crate) operation: u64,
     pub(crate) expected: u32,
 }
 
-/// If the task is in such a call, and neither runs nor is about to.
+/// `Some` if the task is in such a call, and neither runs nor is about to.
 fn sleep_of(process: Pid, task: &str) -> Outcome<Option<Sleep>> {
     let path = format!("/proc/{process}/task/{task}/syscall");
     // "running", or the number of the call and its arguments; nothing if it is dying.
@@ -66,7 +68,7 @@ pub(crate) fn is_asleep(process: Pid) -> Outcome<bool> {
     Ok(!sleeps(process)?.is_empty())
 }
 
-/// A queue's doorbells, in its file. The offsets are the format.
+/// A queue's eventcounts, in its file. The offsets are the format.
 pub(crate) struct Doorbells(File);
 
 const MESSAGES: u64 = 0x680;
@@ -84,17 +86,17 @@ impl Doorbells {
         Ok(u64::from_ne_bytes(bytes))
     }
 
-    /// How often consumers were about to sleep.
+    /// How many times consumers were about to sleep.
     pub(crate) fn consumers_armed(&self) -> Outcome<u64> {
         Ok(self.word(MESSAGES)? >> 8)
     }
 
-    /// How often producers were.
+    /// How many times producers were.
     pub(crate) fn producers_armed(&self) -> Outcome<u64> {
         Ok(self.word(ROOM)? >> 8)
     }
 
-    /// Whether wakers have been told to fence, on both sides.
+    /// Whether wakers must fence, on both sides.
     pub(crate) fn need_fence(&self) -> Outcome<[bool; 2]> {
         Ok([self.word(MESSAGES)? & NEED_FENCE != 0, self.word(ROOM)? & NEED_FENCE != 0])
     }

@@ -22,19 +22,19 @@ impl Call {
         self.number == libc::SYS_futex && self.arguments[1] & 0x7f == operation as u64
     }
 
-    /// Of a wake: how many were to be woken, and how many were.
+    /// Of a wake: how many sleepers were to be woken, and how many were.
     pub(crate) fn wake(&self) -> Option<(u64, i64)> {
         self.is_futex(libc::FUTEX_WAKE).then_some((self.arguments[2], self.result))
     }
 
-    /// Of a sleep: whether it was ended by a wake, or there was none because of one.
+    /// Of a sleep: whether it was ended by a wake, or did not begin because of one.
     pub(crate) fn was_notified(&self) -> Option<bool> {
         let is_notified = self.result == 0 || self.result == -i64::from(libc::EAGAIN);
         self.is_futex(libc::FUTEX_WAIT).then_some(is_notified)
     }
 }
 
-/// A child that says which system calls it makes between two [`mark`]s.
+/// A child that reports which system calls it makes between two [`mark`]s.
 pub(crate) struct Watched {
     child: Child,
     entered: Option<(i64, [u64; 6])>,
@@ -42,9 +42,9 @@ pub(crate) struct Watched {
     calls: Vec<Call>,
 }
 
-/// In the child: watching begins, or ends.
+/// In the child: recording begins, or ends.
 pub(crate) fn mark() {
-    // SAFETY: has no arguments. Nothing else here asks for that.
+    // SAFETY: has no arguments. Nothing else here uses that call.
     unsafe { libc::syscall(libc::SYS_getppid) };
 }
 
@@ -75,7 +75,7 @@ impl Watched {
         self.child.pid()
     }
 
-    /// Takes note of what it has done meanwhile. It gets no further unless this is called.
+    /// Records what it has done meanwhile. It continues only when this is called.
     pub(crate) fn look(&mut self) -> Outcome {
         loop {
             let flags = WaitPidFlag::WNOHANG | WaitPidFlag::__WALL;
@@ -101,7 +101,7 @@ impl Watched {
         };
         ensure!(result > 0, "ptrace: {}", std::io::Error::last_os_error());
         if info.op == libc::PTRACE_SYSCALL_INFO_ENTRY {
-            // SAFETY: the kernel says that this is what it has filled in.
+            // SAFETY: the kernel returned the size that it has filled in.
             let entry = unsafe { info.u.entry };
             self.entered = Some((entry.nr as i64, entry.args));
             self.marks += usize::from(entry.nr as i64 == libc::SYS_getppid);
@@ -118,7 +118,7 @@ impl Watched {
         Ok(())
     }
 
-    /// Watches until the second mark.
+    /// Records until the second mark.
     pub(crate) fn finish(&mut self) -> Outcome<&[Call]> {
         until("the second mark", || {
             self.look()?;

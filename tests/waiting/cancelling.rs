@@ -56,7 +56,7 @@ fn cancel_each<K: Tried>(place: &TestDir, wait: WaitStrategy, notes: &Notes) -> 
     for call in calls {
         let result = cancelled_by_another(&canceller, || call(&consumer, long));
         ensure!(matches!(result, Err(RecvError::Cancelled)), "{wait:?}: {result:?}");
-        // It stays so, but what need not wait goes on.
+        // It stays cancelled, but what need not wait goes on.
         ensure!(matches!(consumer.recv(), Err(RecvError::Cancelled)), "it waited");
         ensure!(matches!(consumer.try_recv(), Err(RecvError::Empty)), "try_recv does not wait");
         producer.send(&1_u64.to_ne_bytes())?;
@@ -106,8 +106,8 @@ extern "C" fn cancel(_: i32) {
     }
 }
 
-/// As Ctrl-C would: the handler cancels, and the call ends, though nobody asked to be told of signals; wherever the signal
-/// hits, also between the last look and the sleep.
+/// As Ctrl-C would: the handler cancels, and the call ends, though interruption by signals was not
+/// enabled; wherever the signal hits, also between the last attempt and the sleep.
 fn by_a_handler<K: Tried>() -> Outcome {
     for wait in WAITS {
         with_queue::<K>(|place, _| {
@@ -147,7 +147,8 @@ fn by_a_handler<K: Tried>() -> Outcome {
     Ok(())
 }
 
-/// Messages and cancels come at random: whoever is cancelled has lost no message, and none is delivered twice.
+/// Messages and cancels come at random: a cancelled consumer has lost no message, and none is
+/// delivered twice.
 fn at_random() -> Outcome {
     with_queue::<Mpmc>(|place, queue| {
         let count = if cfg!(debug_assertions) { 500 } else { 3000_u64 };

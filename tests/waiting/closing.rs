@@ -1,5 +1,5 @@
-//! Queues are closed: by whoever, who may be killed while he does it. Nobody waits for ever, and nothing that was sent is
-//! lost.
+//! Queues are closed by any participant, which may be killed while it closes. No participant waits
+//! for ever, and nothing that was sent is lost.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -37,10 +37,11 @@ enum Closer {
     Third,
 }
 
-/// Consumers sleep, and then a producer does: each of them is told.
+/// Consumers sleep, and then a producer does: each of them gets `Closed`.
 fn closers<K: Tried>() -> Outcome {
     for closer in [Closer::Producer, Closer::Consumer, Closer::Third] {
-        // A consumer of an SPSC queue cannot close it asleep; its process can, which is the third's case.
+        // A consumer of an SPSC queue cannot close it asleep; its process can, which is the third's
+        // case.
         if closer != Closer::Consumer || K::NAME == Mpmc::NAME {
             with_queue::<K>(|place, queue| {
                 let peer = Peer::consumer::<K>(place, WaitStrategy::default());
@@ -82,7 +83,8 @@ fn close_as<K: Kind>(closer: Closer, place: &TestDir, queue: &BytesQueue<K>) -> 
     Ok(())
 }
 
-/// What is in the queue when it is closed comes, then Closed, again and again, to whoever asks.
+/// What is in the queue when it is closed is delivered, then every call returns Closed, again and
+/// again.
 fn drained_first<K: Tried>() -> Outcome {
     with_queue::<K>(|place, queue| {
         let mut producer = queue.producer()?;
@@ -106,7 +108,7 @@ fn drained_first<K: Tried>() -> Outcome {
     })
 }
 
-/// Every call of an empty, closed queue says so, and none waits.
+/// Every call of an empty, closed queue returns Closed, and none waits.
 fn forwarding<K: Tried>() -> Outcome {
     with_queue::<K>(|_, queue| {
         let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
@@ -147,8 +149,8 @@ fn forwarding<K: Tried>() -> Outcome {
     })
 }
 
-/// Two messages are there and taken, consumers sleep; whoever closes is killed after each instruction of that. Either the
-/// queue is closed and consumers end, or it is open and works.
+/// Two messages are there and taken, consumers sleep; the closer is killed after each instruction
+/// of its call. Either the queue is closed and consumers end, or it is open and works.
 fn killed_closer<K: Tried>() -> Outcome {
     let _one = OneProcessor::take()?;
     let consumers = if K::NAME == Mpmc::NAME { 2 } else { 1 };
@@ -184,8 +186,8 @@ fn killed_closer<K: Tried>() -> Outcome {
     })
 }
 
-/// The queue is full, and a producer sleeps; whoever closes is killed. Either that producer is told, or it goes on when there
-/// is room; all that it sent comes.
+/// The queue is full, and a producer sleeps; the closer is killed. Either that producer gets
+/// `Closed`, or it goes on when there is room; all that it sent is delivered.
 fn killed_closer_when_full<K: Tried>() -> Outcome {
     let _one = OneProcessor::take()?;
     everywhere(K::NAME, |kill: Kill<'_>| {
@@ -232,8 +234,9 @@ fn close_step<K: Kind>(place: &TestDir) -> Step<'static> {
     Step { file, body: Box::new(body) }
 }
 
-/// Processes send as fast as they can until they are told; whoever closes does so at a random moment. What they sent comes,
-/// all of it. SPSC: what passed its check before may come to the next consumer.
+/// Processes send as fast as they can until they get `Closed`; the queue is closed at a random
+/// moment. All that they sent is delivered. SPSC: what passed its check before may be delivered to
+/// the next consumer.
 fn at_random<K: Tried>(producers: u64, consumers: usize) -> Outcome {
     let mut random = Random::new(producers);
     let rounds = if cfg!(debug_assertions) { 60 } else { 300 };
@@ -312,7 +315,7 @@ fn after_a_dead_claim() -> Outcome {
         let doorbells = Doorbells::of(place)?;
         let armed = doorbells.consumers_armed()?;
         queue.close();
-        // It lives, and may still commit: nobody ends.
+        // It lives, and may still commit: no consumer ends.
         until("consumers that sleep again", || {
             let both = peers.iter().all(|peer| super::asleep::is_asleep(peer.pid()).unwrap_or(false));
             Ok(both && doorbells.consumers_armed()? >= armed + 4)

@@ -1,4 +1,4 @@
-//! Consumers that end with the producers, and consumers that wait for one.
+//! Consumers that end when the producers are gone, and consumers that wait for one.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ enum End {
     Detachment,
 }
 
-/// A consumer that ends with the producers, and receives until then.
+/// A consumer that ends when the producers are gone, and receives until then.
 fn ending<K: Kind>(place: &TestDir) -> Peer {
     Peer::start(|notes| {
         let consumer = open::<K>(place)?.consumer()?;
@@ -57,8 +57,8 @@ fn sender<K: Kind>(place: &TestDir, number: u64) -> Peer {
     })
 }
 
-/// One producer after the other goes. The consumer sleeps until the last one has, and is then told; what was sent comes
-/// first.
+/// One producer after the other detaches or dies. The consumer sleeps until the last one has, and
+/// then learns of the end; what was sent is delivered first.
 fn with_the_last<K: Tried>(count: u64, end: End) -> Outcome {
     let mut latest = Duration::ZERO;
     for _ in 0..5 {
@@ -85,7 +85,8 @@ fn with_the_last<K: Tried>(count: u64, end: End) -> Outcome {
                     End::Detachment => sender.notes.go(),
                 }
                 if *index < last {
-                    // It warnings what has happened, and does not take it for the end.
+                    // The consumer registers that a producer is gone, and does not take it for the
+                    // end.
                     consumer.wait_until_asleep()?;
                 }
             }
@@ -127,7 +128,8 @@ fn not_while_stopped() -> Outcome {
     })
 }
 
-/// Nobody has ever come: that is the end too, for whoever does not wait for one; what was sent before comes first.
+/// No producer has ever attached: that is the end too, for a consumer that does not wait for one;
+/// what was sent before is delivered first.
 fn without_producers<K: Tried>() -> Outcome {
     with_queue::<K>(|_, queue| {
         let consumer = queue.consumer()?;
@@ -142,7 +144,7 @@ fn without_producers<K: Tried>() -> Outcome {
         drop(producer);
         ensure!(number_of(&consumer.recv()?)? == 5, "another message");
         ensure!(matches!(consumer.recv(), Err(RecvError::Closed)), "there is nobody any more");
-        // And when somebody comes again, there is no end any more.
+        // And when a producer attaches again, there is no end any more.
         queue.producer()?.send(&6_u64.to_ne_bytes())?;
         ensure!(number_of(&consumer.recv()?)? == 6, "another message");
         consumer.end_when_disconnected(false);
@@ -152,7 +154,8 @@ fn without_producers<K: Tried>() -> Outcome {
     })
 }
 
-/// Sleeps until a producer attaches; a process that has only opened the queue is none, nor is a dead one.
+/// Sleeps until a producer attaches; a process that has only opened the queue is no producer, nor
+/// is a dead one.
 fn wait_for_one<K: Tried>() -> Outcome {
     with_queue::<K>(|place, queue| {
         let dead = sender::<K>(place, 1);

@@ -1,5 +1,5 @@
-//! Where membarrier is refused, wakers fence: processes that live under a seccomp filter which knows no membarrier sleep and
-//! wake like all others, whichever side they are on.
+//! Where membarrier is refused, wakers fence: processes that live under a seccomp filter which has
+//! no membarrier sleep and wake like all others, whichever side they are on.
 
 use std::time::{Duration, Instant};
 
@@ -54,7 +54,7 @@ fn refuse_membarrier() -> Outcome {
 fn the_filter_refuses() -> Outcome {
     Peer::start(|_| {
         refuse_membarrier()?;
-        // SAFETY: asks what there is.
+        // SAFETY: queries the supported commands.
         let result = unsafe { libc::syscall(libc::SYS_membarrier, 0, 0, 0) };
         let error = std::io::Error::last_os_error();
         ensure!(result == -1 && error.raw_os_error() == Some(libc::ENOSYS), "membarrier: {result}, {error}");
@@ -85,14 +85,14 @@ fn without_membarrier<K: Tried>([consumers, producers]: [bool; 2]) -> Outcome {
         ensure!(slept.iter().sum::<u64>() > 0, "nobody slept");
         sender.child.join_within(HANGS)?;
         back.child.join_within(HANGS)?;
-        // It stays so: those who come later fence as well.
+        // It stays so: participants that attach later fence as well.
         drop(queue.producer()?);
         ensure!(doorbells.need_fence()? == [true; 2], "it was forgotten");
         Ok(())
     })
 }
 
-/// Sender and receiver; both sleep as often as they can.
+/// Sender and receiver; both sleep as many times as they can.
 fn exchange<K: Tried>(place: &TestDir, count: u64, refused_there: bool, refused_here: bool) -> (Peer, Peer) {
     let consumer = Peer::start(|notes| {
         if refused_there {

@@ -1,4 +1,4 @@
-//! Whoever wakes is killed, or whoever was woken: nobody sleeps through what was committed.
+//! The waker is killed, or the woken participant: no participant sleeps through what was committed.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -27,7 +27,8 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-/// A consumer sleeps; whoever sends is killed after each instruction of that. What was committed comes within a slice.
+/// A consumer sleeps; the sender is killed after each instruction of its call. What was committed
+/// is delivered within a sleep timeout.
 fn killed_waker<K: Tried>(count: u64, fixed: Option<usize>) -> Outcome {
     let _one = OneProcessor::take()?;
     let latest = Cell::new(Duration::ZERO);
@@ -41,7 +42,7 @@ fn killed_waker<K: Tried>(count: u64, fixed: Option<usize>) -> Outcome {
     Ok(())
 }
 
-/// How long after the kill the last of what was committed came.
+/// The time from the kill to the delivery of the last message that was committed.
 fn attempt_to_wake<K: Tried>(count: u64, fixed: Option<usize>, kill: Kill<'_>) -> Outcome<Option<Duration>> {
     let place = TestDir::new()?;
     let options = fixed.map_or(K::options(), |len| K::options().fixed_len(len));
@@ -67,7 +68,8 @@ fn attempt_to_wake<K: Tried>(count: u64, fixed: Option<usize>, kill: Kill<'_>) -
     kill(Step { file: &place.path(), body: Box::new(body) })?;
     let killed = Instant::now();
     let doubt = notes.doubt();
-    // When it has armed twice since, it has looked in between: what is there has come.
+    // When it has armed twice since, it has made an attempt in between: what is there has been
+    // delivered.
     let doorbells = Doorbells::of(&place)?;
     let armed = doorbells.consumers_armed()?;
     let mut came = None;
@@ -81,7 +83,7 @@ fn attempt_to_wake<K: Tried>(count: u64, fixed: Option<usize>, kill: Kill<'_>) -
     ensure!(first >= doubt.sent, "{first} came, {doubt:?}");
     let is_whole = K::NAME == Spsc::NAME;
     ensure!(first <= doubt.about && (!is_whole || first.is_multiple_of(count)), "{first} came, {doubt:?}");
-    // Others go on; and had there been more, it would come now.
+    // Others go on; and had there been more, it would be delivered now.
     let mut producer = queue.producer()?;
     producer.send_many(&[100_u64.to_ne_bytes(), 101_u64.to_ne_bytes()])?;
     queue.close();
@@ -92,7 +94,8 @@ fn attempt_to_wake<K: Tried>(count: u64, fixed: Option<usize>, kill: Kill<'_>) -
     Ok(came)
 }
 
-/// Two consumers sleep, a message wakes one, and that one is killed before it runs: the other one gets the message.
+/// Two consumers sleep, a message wakes one, which is killed before it runs: the other one gets the
+/// message.
 fn woken_and_killed() -> Outcome {
     let _one = OneProcessor::take()?;
     let rounds = if cfg!(debug_assertions) { 10 } else { 40 };
@@ -124,7 +127,7 @@ fn woken_and_killed() -> Outcome {
             }
             let Peer { child, notes } = victim;
             child.reap()?;
-            // It may have been faster, or the other one have woken up by itself just then.
+            // It may have been faster, or the other one may have woken up by itself just then.
             if asleep[0] != asleep[1] && notes.count() == 0 {
                 other.wait_for_count(1)?;
                 latest = latest.max(killed.elapsed());
@@ -144,7 +147,7 @@ fn woken_and_killed() -> Outcome {
     Ok(())
 }
 
-/// Whoever wakes this process goes on running on its processor.
+/// The thread that wakes this process goes on running on its processor.
 fn run_after_others() -> Outcome {
     let parameters = libc::sched_param { sched_priority: 0 };
     // SAFETY: reads the local variable; of this process only the policy changes.
@@ -153,8 +156,9 @@ fn run_after_others() -> Outcome {
     Ok(())
 }
 
-/// A consumer sleeps; whoever sends is stopped after an instruction of that, for as long as it takes the consumer to look
-/// again, and then goes on. What was committed when it stopped comes without it.
+/// A consumer sleeps; the sender is stopped after an instruction of its call, for as long as it
+/// takes the consumer to make another attempt, and then goes on. What was committed when it stopped
+/// is delivered without it.
 fn stopped_waker<K: Tried>() -> Outcome {
     let _one = OneProcessor::take()?;
     paused_everywhere(K::NAME, 7, |pause| {

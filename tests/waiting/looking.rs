@@ -1,5 +1,5 @@
-//! What those who only look say wherever an operation was killed or paused. Others are awake meanwhile, so that the file may
-//! change; but it is never called corrupted.
+//! What inspection reports wherever an operation was killed or paused. Other participants are awake
+//! meanwhile, so the file may change; but it is never reported as corrupted.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Processes that wait, and what they note for whoever watches them.
+//! Processes that wait, and what they note for the process that observes them.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use ringway::{
 use super::asleep::{is_asleep, until};
 use crate::process::{Child, Outcome, TestDir, Words, ensure};
 
-/// What both kinds are tried with: little room.
+/// The queues with which both kinds are tested: little room.
 pub(crate) trait Tried: Kind {
     const NAME: &'static str;
 
@@ -77,7 +77,7 @@ impl Notes {
         self.0[index].load(Ordering::SeqCst)
     }
 
-    /// It got, or sent, this one. Threads may note at once.
+    /// It received, or sent, this number. Threads may note concurrently.
     pub(crate) fn note(&self, number: u64) {
         let index = self.0[COUNT].fetch_add(1, Ordering::SeqCst) as usize;
         self.0[NUMBERS + index % MOST].store(number + 1, Ordering::SeqCst);
@@ -92,7 +92,7 @@ impl Notes {
         numbers.iter().map(|number| number.load(Ordering::SeqCst).wrapping_sub(1)).collect()
     }
 
-    /// One of its ends was told that the queue is closed.
+    /// One of its ends got `Closed`.
     pub(crate) fn end(&self) {
         self.0[ENDED].fetch_add(1, Ordering::SeqCst);
     }
@@ -113,12 +113,12 @@ impl Notes {
         until(&format!("state {state}"), || Ok(self.state() == state))
     }
 
-    /// In the parent: the child gets on.
+    /// In the parent: lets the child continue.
     pub(crate) fn go(&self) {
         self.0[GO].fetch_add(1, Ordering::SeqCst);
     }
 
-    /// In the child: waits until it may get on for the `count`th time.
+    /// In the child: waits until it may continue for the `count`th time.
     pub(crate) fn wait_for_go(&self, count: u64) {
         while self.get(GO) < count {
             std::thread::sleep(Duration::from_micros(100));
@@ -183,7 +183,7 @@ impl Peer {
         .map_err(|error| format!("{error}; it has {:?}", self.notes.numbers()).into())
     }
 
-    /// It comes to its end by itself, and has noted exactly this.
+    /// It ends by itself, and has noted exactly this.
     pub(crate) fn ends_with(self, numbers: &[u64]) -> Outcome {
         self.child.join_within(super::asleep::HANGS)?;
         let found = self.notes.numbers();

@@ -1,5 +1,5 @@
-//! Producers that wait for room are woken: when a frame is released, when one goes that never comes again, and when
-//! whoever kept the room is dead.
+//! Producers that wait for room are woken: when a frame is released, when a message is dropped for
+//! good, and when the consumer that kept the room is dead.
 
 use std::time::{Duration, Instant};
 
@@ -14,13 +14,13 @@ use crate::process::{Outcome, Test, TestDir, ensure, progress};
 /// All producers there are.
 const ALL: u64 = i32::MAX as u64;
 
-/// Messages in a run: a sixteenth of the ring, and all links.
+/// Messages in a run: a sixteenth of the ring, and all slots.
 const RUN: u64 = 4;
 
 /// Messages in a lane of that size.
 const LANE: u64 = 64;
 
-/// The room of a lane ends long before the links do.
+/// The room of a lane ends long before the slots do.
 fn lane() -> Options {
     Mpmc::options().max_messages(1024).align(64)
 }
@@ -60,7 +60,7 @@ fn at_most_once(options: Options) -> Options {
     options.delivery(Delivery::AtMostOnce)
 }
 
-/// How room is given back.
+/// How room is released.
 #[derive(Clone, Copy, Debug)]
 enum Giving {
     Drop,
@@ -69,7 +69,8 @@ enum Giving {
     Detach,
 }
 
-/// The queue is full, its producers sleep; a consumer gives room back, which wakes all of them once, and they get on.
+/// The queue is full, its producers sleep; a consumer releases room, which wakes all of them once,
+/// and they continue.
 fn given_back<K: Tried>(options: Options, full: u64, producers: usize, way: Giving) -> Outcome {
     let place = TestDir::new()?;
     let queue = create::<K>(&place, &options)?;
@@ -91,7 +92,8 @@ fn given_back<K: Tried>(options: Options, full: u64, producers: usize, way: Givi
     notes.go();
     let calls = watched.finish()?.to_vec();
     match way {
-        // Less than a sixteenth of the ring is not worth a wake: the producer finds it when its slice ends.
+        // Less than a sixteenth of the ring is not worth a wake: the producer finds it when its
+        // sleep timeout ends.
         Giving::Drop if K::NAME == Spsc::NAME => ensure!(calls.len() <= 1, "{calls:?}"),
         Giving::Drop | Giving::DropRun => expect_wakes(&calls, &[(ALL, producers as i64)])?,
         // Consumers are woken by these too, and detaching does more.
@@ -151,7 +153,8 @@ fn give_back<K: Kind>(consumer: BytesConsumer<K>, way: Giving, notes: &Notes) ->
     rest()
 }
 
-/// A full queue, whose messages do not come again: a producer sleeps, and a consumer holds everything.
+/// A full queue, whose messages are not redelivered: a producer sleeps, and a consumer holds
+/// everything.
 fn with_holder(options: Options, full: u64, body: impl FnOnce(&TestDir, &Peer, Peer) -> Outcome) -> Outcome {
     let place = TestDir::new()?;
     let queue = create::<Mpmc>(&place, &at_most_once(options))?;
@@ -173,7 +176,7 @@ fn with_holder(options: Options, full: u64, body: impl FnOnce(&TestDir, &Peer, P
     place.leave()
 }
 
-/// The one that holds everything is killed: the producer finds out by itself.
+/// The consumer that holds everything is killed: the producer finds out by itself.
 fn dead_holder(options: Options, full: u64) -> Outcome {
     const ROUNDS: u32 = 20;
     let mut latest = Duration::ZERO;
@@ -190,8 +193,8 @@ fn dead_holder(options: Options, full: u64) -> Outcome {
     Ok(())
 }
 
-/// The same, and a process that only has the queue open recovers: if it was the first to find the dead one, that wakes
-/// the producer.
+/// The consumer is killed, and a process that only has the queue open recovers: if it was the first
+/// to find the dead consumer, that wakes the producer.
 fn recovered() -> Outcome {
     let (mut rounds, mut first) = (0, 0_i64);
     while first < 3 {
@@ -214,7 +217,7 @@ fn recovered() -> Outcome {
             notes.go();
             let woken: i64 = watched.finish()?.iter().filter_map(Call::wake).map(|(_, woken)| woken).sum();
             until("what it found", || watched.look().map(|()| notes.count() == 1))?;
-            // Else the producer was about to look by itself.
+            // Otherwise the producer was about to make an attempt by itself.
             first += i64::from(notes.numbers() == [Mpmc::FULL]).min(woken);
             sender.wait_for_count(2 * Mpmc::FULL)?;
             watched.kill()
@@ -224,8 +227,8 @@ fn recovered() -> Outcome {
     Ok(())
 }
 
-/// Two processes ask and answer through queues of little room, and ask for more than fits: all sleep for room and for
-/// messages in turn, and nobody is forgotten.
+/// Two processes send requests and replies through queues of little room, and request more than
+/// fits: all sleep for room and for messages in turn, and none is forgotten.
 fn asking_more_than_fits() -> Outcome {
     let (there, back) = (TestDir::new()?, TestDir::new()?);
     let there_queue = create::<Spsc>(&there, &Spsc::options())?;

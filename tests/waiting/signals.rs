@@ -1,4 +1,4 @@
-//! Signals: handlers that run while somebody sleeps, and processes that are stopped.
+//! Signals: handlers that run while a participant sleeps, and processes that are stopped.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ extern "C" fn note_signal(_: i32) {
     NOTED.fetch_add(1, Ordering::SeqCst);
 }
 
-/// From now on SIGUSR1 is noted in this process.
+/// From now on SIGUSR1 is counted in this process.
 pub(crate) fn note_signals(flags: i32) -> Outcome {
     // SAFETY: all zeros is a valid action.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -58,7 +58,8 @@ pub(crate) fn noted() -> u64 {
     NOTED.load(Ordering::SeqCst)
 }
 
-/// A consumer and a producer that want to know: each signal ends a call that sleeps, and the next call goes on.
+/// A consumer and a producer with interruptible waits: each signal ends a call that sleeps, and the
+/// next call goes on.
 fn interrupted<K: Tried>(flags: i32) -> Outcome {
     with_queue::<K>(|place, queue| {
         let peer = Peer::start(|notes| {
@@ -113,7 +114,8 @@ fn interrupted<K: Tried>(flags: i32) -> Outcome {
 /// The state of the peer is the number of signals that its calls have reported.
 fn each_is_told(peer: &Peer) -> Outcome {
     for signal in 1..=5 {
-        // One that is awake just then, between two slices, only notes it: it is told of the next one.
+        // One that is awake just then, between two sleeps, only counts it: the next signal ends its
+        // call.
         until("a call that was interrupted", || {
             peer.wait_until_asleep()?;
             peer.child.signal(SIGUSR1)?;
@@ -124,7 +126,7 @@ fn each_is_told(peer: &Peer) -> Outcome {
     Ok(())
 }
 
-/// Those who do not want to know sleep on.
+/// Participants whose waits are not interruptible sleep on.
 fn ignored<K: Tried>(flags: i32) -> Outcome {
     with_queue::<K>(|place, queue| {
         let peer = Peer::start(|notes| {
@@ -132,7 +134,7 @@ fn ignored<K: Tried>(flags: i32) -> Outcome {
             let consumer = open::<K>(place)?.consumer()?;
             consumer.set_wait_strategy(WaitStrategy::Park);
             let received = consumer.recv().map(|frame| number_of(&frame));
-            // Those that came at once count as one.
+            // Signals that came together count as one.
             notes.set_state(noted());
             notes.note(received??);
             Ok(())
@@ -151,7 +153,7 @@ fn ignored<K: Tried>(flags: i32) -> Outcome {
     })
 }
 
-/// It sleeps, is stopped, a message comes, it is continued: before it, or after it.
+/// It sleeps, is stopped, a message arrives, it is continued: before the arrival, or after it.
 fn stopped_sleeper<K: Tried>() -> Outcome {
     with_queue::<K>(|place, queue| {
         let mut producer = queue.producer()?;
@@ -174,7 +176,8 @@ fn stopped_sleeper<K: Tried>() -> Outcome {
     })
 }
 
-/// A limit that is over when a process is continued is over then: not earlier, and it does not begin again.
+/// A timeout that expires while a process is stopped has expired when it is continued: not earlier,
+/// and it does not begin again.
 fn time_passes() -> Outcome {
     with_queue::<Spsc>(|place, _| {
         let timeout = Duration::from_millis(60);
@@ -205,7 +208,8 @@ fn time_passes() -> Outcome {
     })
 }
 
-/// Two sleep, one of them is stopped: a message goes to the other one, at the latest when that looks by itself.
+/// Two sleep, one of them is stopped: a message goes to the other one, at the latest when its sleep
+/// timeout ends.
 fn stopped_is_passed_over() -> Outcome {
     with_queue::<Mpmc>(|place, queue| {
         let mut producer = queue.producer()?;

@@ -1,5 +1,5 @@
-//! Many processes sleep and wake a great many times, with random delays, signals and stops among them: none sleeps for ever,
-//! and every message comes once.
+//! Many processes sleep and wake a great many times, with random delays, signals and stops among
+//! them: none sleeps for ever, and every message is delivered once.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -25,12 +25,13 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-/// Longest run of messages at once.
+/// The maximum number of messages in one call.
 const RUN: u64 = 5;
 
 // What a process notes.
 const EVENTS: usize = 0;
-/// Producers: how many it has sent. Consumers: the same words, one for each producer, and the sums of their numbers.
+/// Producers: how many it has sent. Consumers: the same words, one for each producer, and the sums
+/// of their numbers.
 const SENT: usize = 1;
 const LATEST: usize = 1;
 const TALLY: usize = 2;
@@ -116,7 +117,8 @@ fn stress<K: Kind>(options: Options, producers: usize, consumers: usize, parks: 
     place.leave()
 }
 
-/// Signals and stops, until there were so many sleeps. Nobody may get no further for long.
+/// Sends signals and stops processes, until the number of sleeps is reached. No process may be
+/// without progress for long.
 fn chaos(field: &Field<'_>, children: &[Child], parks: u64) -> Outcome<(u64, u64)> {
     let mut random = Random::new(parks);
     let doorbells = Doorbells::of(field.place)?;
@@ -153,7 +155,7 @@ fn now() -> u64 {
     now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
 }
 
-/// Sometimes nothing, mostly some time asleep or busy.
+/// Sometimes does nothing, mostly sleeps or is busy for some time.
 fn dawdle(random: &mut Random) {
     match random.below(8) {
         0..=2 => {}
@@ -167,7 +169,7 @@ fn dawdle(random: &mut Random) {
     }
 }
 
-/// Most sleep at once.
+/// Most sleep immediately.
 fn some_wait(random: &mut Random) -> WaitStrategy {
     [
         WaitStrategy::Spin,
@@ -178,7 +180,7 @@ fn some_wait(random: &mut Random) -> WaitStrategy {
     ][random.below(5) as usize]
 }
 
-/// A message: whose, which, and when it was sent.
+/// A message: its producer, its number, and when it was sent.
 fn message(producer: usize, number: u64) -> [u8; 16] {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&((producer as u64) << 48 | number).to_ne_bytes());
@@ -209,7 +211,7 @@ fn produce<K: Kind>(field: &Field<'_>, me: usize) -> Outcome {
     Ok(())
 }
 
-/// In some way. Returns how many.
+/// Sends in one of the ways. Returns how many.
 fn send<K: Kind>(
     producer: &mut BytesProducer<K>,
     me: usize,
@@ -247,7 +249,7 @@ fn consume<K: Kind>(field: &Field<'_>, me: usize) -> Outcome {
     }
 }
 
-/// In some way.
+/// Receives in one of the ways.
 fn receive<K: Kind>(
     consumer: &BytesConsumer<K>,
     random: &mut Random,

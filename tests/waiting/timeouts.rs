@@ -1,4 +1,5 @@
-//! Waits with a limit never end early, whatever happens meanwhile, and not much later; on a clock that nobody sets.
+//! Waits with a timeout never end early, whatever happens meanwhile, and not much later; on a clock
+//! that cannot be set.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ const WAITS: [WaitStrategy; 3] = [WaitStrategy::Spin, WaitStrategy::SpinThenPark
 /// Beyond any delay of a machine that is merely busy.
 const FAR_TOO_LATE: Duration = Duration::from_secs(10);
 
-/// The longest one takes more than a slice.
+/// The longest one takes more than a sleep timeout.
 const TIMEOUTS: [Duration; 6] = [
     Duration::ZERO,
     Duration::from_micros(30),
@@ -59,7 +60,7 @@ impl Late {
     }
 }
 
-/// Calls that wait: until that moment, or for so long.
+/// Calls that wait: until a deadline, or for a duration.
 type Receive<'c> = &'c dyn Fn(Instant) -> Result<(), RecvError>;
 type Send<K> = fn(&mut BytesProducer<K>, Duration, Instant) -> Result<(), SendError>;
 
@@ -111,13 +112,14 @@ fn never_early<K: Tried>() -> Outcome {
     })
 }
 
-/// Others ring and a signal comes every few microseconds: waits last as long as they should all the same.
+/// Notifications and signals arrive every few microseconds: waits last as long as they should all
+/// the same.
 fn among_notifications() -> Outcome {
     with_queue::<Mpmc>(|place, queue| {
         super::signals::note_signals(libc::SA_RESTART)?;
         let consumer = queue.consumer()?;
         let this = nix::unistd::getpid();
-        // Another consumer's canceller rings for everybody.
+        // Another consumer's canceller notifies all sleepers.
         let other = Peer::start(|_| {
             let other = super::peer::open::<Mpmc>(place)?.consumer()?;
             let canceller = other.canceller();
@@ -143,9 +145,10 @@ fn among_notifications() -> Outcome {
     })
 }
 
-/// Whoever sleeps does so by FUTEX_WAIT, whose limit is a time from now on: the kernel counts that on CLOCK_MONOTONIC, unless
-/// FUTEX_CLOCK_REALTIME is set, which it must not be. The rest is done by `Instant`, the same clock. So nobody warnings when
-/// the time of day is set. Nor may the futex be a private one: others share it.
+/// A participant sleeps by FUTEX_WAIT, whose timeout is relative: the kernel counts it on
+/// CLOCK_MONOTONIC, unless FUTEX_CLOCK_REALTIME is set, which it must not be. The rest is done by
+/// `Instant`, the same clock. So no wait is affected when the time of day is set. Nor may the futex
+/// be a private one: other processes share it.
 fn the_clock() -> Outcome {
     with_queue::<Spsc>(|place, _| {
         let peer = Peer::consumer::<Spsc>(place, WaitStrategy::Park);
@@ -161,7 +164,8 @@ fn the_clock() -> Outcome {
     })
 }
 
-/// No time at all is one look; a deadline that is over too; a time that no clock can count is for ever.
+/// A duration of zero is one attempt; so is an expired deadline; a time that no clock can count is
+/// for ever.
 fn extremes() -> Outcome {
     with_queue::<Spsc>(|place, queue| {
         let mut producer = queue.producer()?;

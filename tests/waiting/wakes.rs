@@ -1,4 +1,5 @@
-//! Consumers are woken: by every way to send, out of every way to receive, and no more of them than there are messages.
+//! Consumers are woken: by every way to send, out of every way to receive, and no more of them than
+//! there are messages.
 
 use std::time::Duration;
 
@@ -98,7 +99,8 @@ fn send<K: Kind>(producer: &mut BytesProducer<K>, way: Sending, first: u64) -> O
     Ok(1)
 }
 
-/// Two processes: each sending makes exactly one system call, which wakes the one that sleeps, and it gets everything.
+/// Two processes: each call that sends makes exactly one system call, which wakes the sleeper, and
+/// the sleeper gets everything.
 fn every_way<K: Tried>() -> Outcome {
     use {Receiving::*, Sending::*};
     let pairs = [
@@ -130,7 +132,8 @@ fn every_way<K: Tried>() -> Outcome {
     Ok(())
 }
 
-/// A process attaches, waits until others are asleep, and sends numbers from 7 on; the system calls of that, and how many.
+/// A process attaches, waits until others are asleep, and sends numbers from 7 on; records the
+/// system calls of that, and how many.
 fn calls_of_send<K: Kind>(
     place: &TestDir,
     way: Sending,
@@ -167,7 +170,8 @@ pub(crate) fn expect_wakes(calls: &[Call], expected: &[(u64, i64)]) -> Outcome {
     Ok(())
 }
 
-/// Five sleep; one message wakes one of them, three wake three, says the kernel; the others go on sleeping.
+/// Five sleep; one message wakes one of them, three wake three, as the kernel reports; the others
+/// go on sleeping.
 fn herd(processes: usize, threads: usize) -> Outcome {
     with_queue::<Mpmc>(|place, queue| {
         let peers: Vec<_> = (0..processes)
@@ -211,7 +215,7 @@ fn herd(processes: usize, threads: usize) -> Outcome {
     })
 }
 
-/// The one that slept is dead: the first message looks for sleepers, the second does not any more.
+/// The sleeper is dead: the first message checks for sleepers, the second does not any more.
 fn in_vain<K: Tried>() -> Outcome {
     with_queue::<K>(|place, queue| {
         let peer = Peer::consumer::<K>(place, WaitStrategy::Park);
@@ -240,11 +244,13 @@ fn in_vain<K: Tried>() -> Outcome {
     })
 }
 
-/// A producer stands between claim and commit; another one's message behind that wakes a consumer, who can do nothing with
-/// it and sleeps again. When the first one commits, both messages must reach a consumer each, though each consumer keeps
-/// what it has for as long as it likes; and both must have been woken for that, not have woken up by themselves.
+/// A producer is between claim and commit; another one's message after that position wakes a
+/// consumer, which cannot take it and sleeps again. When the first producer commits, each message
+/// must reach a consumer, though each consumer keeps what it has for any length of time. Both
+/// consumers must have been woken for that, not have woken up by themselves.
 fn after_another() -> Outcome {
-    // Held up, they look every millisecond: one may wake up by itself in just that moment. But not each time.
+    // Blocked consumers make an attempt every millisecond: one may wake up by itself in just that
+    // moment. But not each time.
     for round in 1.. {
         let last_sleeps = one_after_another()?;
         if last_sleeps.iter().all(|was_notified| *was_notified) {
@@ -317,7 +323,7 @@ pub(crate) fn stopped_after_its_claim<'g>(place: &TestDir, gate: &'g Gate) -> Ou
     Ok(producer)
 }
 
-/// Positions that were claimed, says the file.
+/// The number of claimed positions, according to the file.
 fn claimed(place: &TestDir) -> Outcome<u64> {
     use std::os::unix::fs::FileExt;
     let mut bytes = [0; 8];
@@ -325,7 +331,7 @@ fn claimed(place: &TestDir) -> Outcome<u64> {
     Ok(u64::from_ne_bytes(bytes) >> 2)
 }
 
-/// Whoever waits for dead letters is woken by one.
+/// A consumer that waits for dead letters is woken by one.
 fn dead_letter() -> Outcome {
     let place = TestDir::new()?;
     let queue = create::<Mpmc>(&place, &Mpmc::options().max_redeliveries(1))?;
@@ -355,7 +361,7 @@ fn dead_letter() -> Outcome {
     until("one that waits for a letter", || {
         watched.look()?;
         let slept = watched.calls().iter().filter(|call| call.was_notified() == Some(false)).count();
-        // So often that it would not wake up by itself for a while.
+        // Enough times that it would not wake up by itself for a while.
         Ok(slept >= 4 && is_asleep(watched.pid())?)
     })?;
     bury(&mut producer, &consumer, 2)?;

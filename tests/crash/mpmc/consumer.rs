@@ -1,4 +1,4 @@
-//! Consumers that are killed with messages in their hands.
+//! Consumers that are killed while they hold messages.
 
 use ringway::{Delivery, SendError};
 
@@ -11,7 +11,7 @@ pub(crate) fn detected_by_attaching() -> Outcome {
         producer.send_many(&[b"a", b"b", b"c"])?;
         holder(place, 2)?.kill()?;
         let consumer = queue.consumer()?;
-        // What comes again comes before what is new.
+        // Redelivered messages come before new ones.
         let again = [consumer.try_recv()?, consumer.try_recv()?];
         ensure!(again.iter().all(|frame| frame.redeliveries() == 1), "{again:?}");
         ensure!(*again[0] != *again[1], "one message came twice");
@@ -25,7 +25,7 @@ pub(crate) fn detected_by_attaching() -> Outcome {
     })
 }
 
-/// It was there before, and looks around when there is nothing else to do.
+/// It was attached before, and scans for dead peers when it is idle.
 pub(crate) fn detected_by_an_idle_consumer() -> Outcome {
     with_queue(&small(), |place, queue| {
         let mut producer = queue.producer()?;
@@ -34,7 +34,7 @@ pub(crate) fn detected_by_an_idle_consumer() -> Outcome {
         let consumer = queue.consumer()?;
         nothing_comes(&consumer)?;
         dead.kill()?;
-        // It asks now and then, and never waits.
+        // It probes now and then, and never waits.
         until(
             queue,
             || {
@@ -67,7 +67,7 @@ pub(crate) fn detected_by_waiting() -> Outcome {
     Ok(())
 }
 
-/// The dead one holds every link there is; nobody receives or attaches.
+/// The dead consumer holds every slot there is; no participant receives or attaches.
 pub(crate) fn detected_when_out_of_slots() -> Outcome {
     with_queue(&small(), |place, queue| {
         let mut producer = queue.producer()?;
@@ -95,7 +95,7 @@ pub(crate) fn detected_when_out_of_slots() -> Outcome {
     })
 }
 
-/// The same when it is the producer's lane that is full.
+/// The dead consumer's frames fill the producer's lane.
 pub(crate) fn detected_when_out_of_room() -> Outcome {
     with_queue(&small().max_messages(64), |place, queue| {
         let mut producer = queue.producer()?;
@@ -122,7 +122,7 @@ pub(crate) fn detected_when_out_of_room() -> Outcome {
     })
 }
 
-/// Nobody has seen these messages: they come as if they were new.
+/// No consumer has seen these messages: they are delivered as if they were new.
 pub(crate) fn dead_before_holding() -> Outcome {
     for count in [1, 3] {
         with_queue(&small(), |place, queue| {
@@ -162,7 +162,7 @@ pub(crate) fn deaths_are_counted() -> Outcome {
     })
 }
 
-/// What a dead consumer held is dropped, and its links are free.
+/// What a dead consumer held is dropped, and its slots are free.
 pub(crate) fn at_most_once() -> Outcome {
     with_queue(&small().delivery(Delivery::AtMostOnce), |place, queue| {
         let mut producer = queue.producer()?;
@@ -182,7 +182,7 @@ pub(crate) fn at_most_once() -> Outcome {
     })
 }
 
-/// What nobody has seen comes all the same.
+/// What no consumer has seen is delivered all the same.
 pub(crate) fn at_most_once_before_holding() -> Outcome {
     with_queue(&small().delivery(Delivery::AtMostOnce), |place, queue| {
         let mut producer = queue.producer()?;

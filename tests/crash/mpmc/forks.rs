@@ -79,7 +79,7 @@ pub(crate) fn drops_change_nothing() -> Outcome {
             guards.1.take().expect("a frame").reject();
             let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 let _held = run.take();
-                // Not `panic!`: nobody wants to read about this one.
+                // Not `panic!`: its message would not be of interest.
                 std::panic::resume_unwind(Box::new(()));
             }));
             ensure!(unwound.is_err(), "nothing was unwound");
@@ -139,7 +139,7 @@ pub(crate) fn child_takes_part_anew() -> Outcome {
     })
 }
 
-/// A forked child that lives on keeps neither its dead parent's places nor what that held.
+/// A forked child that lives on keeps neither its dead parent's entries nor what these held.
 pub(crate) fn child_does_not_keep_places() -> Outcome {
     with_queue(&small().max_participants(3), |place, queue| {
         let words = Words::new(3);
@@ -150,7 +150,7 @@ pub(crate) fn child_does_not_keep_places() -> Outcome {
             let (_producer, consumer) = (place.open_mpmc()?.producer()?, place.open_mpmc()?.consumer()?);
             let _frame = consumer.recv()?;
             let child = Child::fork(|| {
-                // This one does not end with its parent, but it does not live for ever either.
+                // This child does not end with its parent, but it does not live for ever either.
                 prctl::set_pdeathsig(None)?;
                 lives.store(1, Ordering::SeqCst);
                 let ended = wait_for(|| may_end.load(Ordering::SeqCst) == 1);

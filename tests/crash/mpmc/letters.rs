@@ -12,7 +12,7 @@ fn options() -> ringway::Options {
     small().max_redeliveries(2).uuid(UUID)
 }
 
-/// The letter is there, once for each origin, and says where it comes from; the queue itself is empty.
+/// The dead letter is there, once for each origin, and names its origin; the queue itself is empty.
 fn is_dead_letter(queue: &BytesQueue, message: &[u8], position: u64) -> Outcome {
     let letters = queue.dead_letters()?;
     let reader = letters.consumer()?;
@@ -48,7 +48,7 @@ pub(crate) fn rejected() -> Outcome {
     })
 }
 
-/// A message that kills whoever takes it does so three times.
+/// A message kills every consumer that takes it, three times.
 pub(crate) fn killed() -> Outcome {
     with_queue(&options(), |place, queue| {
         let mut producer = queue.producer()?;
@@ -67,7 +67,8 @@ pub(crate) fn killed() -> Outcome {
     })
 }
 
-/// One who has buried a message is killed when it takes the next: what it left in either queue is found.
+/// A consumer that has dead-lettered a message is killed when it takes the next: what it left in
+/// either queue is found.
 pub(crate) fn burier_dies() -> Outcome {
     with_queue(&options(), |place, queue| {
         let mut producer = queue.producer()?;
@@ -93,7 +94,8 @@ pub(crate) fn burier_dies() -> Outcome {
     })
 }
 
-/// Another file is in the way, or a queue of another shape is full: the message is delivered like any other, and counted.
+/// Another file has the name, or a queue of another framing is full: the message is delivered like
+/// any other, and counted.
 pub(crate) fn there_can_be_none() -> Outcome {
     with_queue(&options(), |place, queue| {
         let path = letters_of(place);
@@ -102,7 +104,7 @@ pub(crate) fn there_can_be_none() -> Outcome {
         for _ in 0..3 {
             holder(place, 1)?.kill()?;
         }
-        // Else attaching would tell.
+        // Otherwise attaching would report it.
         let consumer = queue.consumer()?;
         std::fs::write(&path, b"not a queue")?;
         ensure!(matches!(queue.consumer(), Err(AttachError::DeadLetters { .. })), "attaching does not tell");
@@ -117,8 +119,9 @@ pub(crate) fn there_can_be_none() -> Outcome {
     })
 }
 
-/// Who has no descriptor left moves a message all the same if there was a dead-letter queue when it attached; if there was none,
-/// the message is delivered once more, and the cause is told.
+/// A consumer that has no descriptor left moves a message all the same if there was a dead-letter
+/// queue when it attached. If there was none, the message is delivered once more, and the cause is
+/// reported.
 pub(crate) fn no_descriptors() -> Outcome {
     for has_letters in [true, false] {
         with_queue(&options(), |place, queue| {
@@ -161,7 +164,7 @@ pub(crate) fn no_descriptors() -> Outcome {
     Ok(())
 }
 
-/// What the dead child held comes, and nothing else.
+/// What the dead child held is delivered, and nothing else.
 fn gets_nothing_more_but(queue: &BytesQueue, messages: usize) -> Outcome {
     let consumer = queue.consumer()?;
     for _ in 0..messages {

@@ -17,7 +17,7 @@ const HOLDS: u64 = 2;
 const MAY_TAKE: u64 = 3;
 const HAS_TAKEN: u64 = 4;
 
-/// The living are known to be alive and the dead to be dead, from either side.
+/// Living participants are found alive and dead ones dead, from either side.
 pub(crate) fn two() -> Outcome {
     with_queue(&small(), |place, queue| {
         let words = Words::new(1);
@@ -59,7 +59,7 @@ pub(crate) fn two() -> Outcome {
         nothing_comes(&consumer)?;
         ensure!(queue.recover()? == ringway::Recovery::default(), "it was taken for dead");
 
-        // One of this namespace dies, and is found from the other.
+        // A participant of this namespace dies, and is found from the other.
         producer.send(b"for the dead")?;
         let dead = holder(place, 1)?;
         drop(consumer);
@@ -68,7 +68,7 @@ pub(crate) fn two() -> Outcome {
         says(HAS_TAKEN)?;
         let consumer = queue.consumer()?;
         nothing_comes(&consumer)?;
-        // The other way round: with its parent it dies, holding two.
+        // The other way round: it dies with its parent, holding two.
         child.kill()?;
         let first = consumer.recv_timeout(super::SOON)?;
         comes(&consumer, if *first == *b"for the dead" { b"for the other one" } else { b"for the dead" }, {
@@ -80,7 +80,7 @@ pub(crate) fn two() -> Outcome {
     })
 }
 
-/// It is number 1 where it lives, and cannot see the others.
+/// Its pid is 1 in its namespace, and it cannot see the others.
 fn with_another_pid(place: &TestDir, words: &Words) -> Outcome {
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     ensure!(std::process::id() == 1, "it is number {}", std::process::id());

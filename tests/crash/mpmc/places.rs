@@ -55,7 +55,8 @@ pub(crate) fn all_participants_at_once() -> Outcome {
     })
 }
 
-/// Another process may be just recovering: its being busy must not hide that the dead one's place is free.
+/// Another process may be recovering just then: its being busy must not hide that the dead
+/// participant's entry is free.
 pub(crate) fn free_while_others_recover() -> Outcome {
     with_queue(&small().max_participants(64), |place, queue| {
         let _others: Vec<_> = (0..63).map(|_| queue.consumer()).collect::<Result<_, _>>()?;
@@ -94,8 +95,8 @@ pub(crate) fn free_while_others_recover() -> Outcome {
     })
 }
 
-/// As many as this in a few processes: a lease keeps no descriptor. All participants of a handle together keep one, which
-/// recoveries lock.
+/// As many as this in a few processes: a liveness lock keeps no descriptor. All participants of a
+/// handle together keep one, which recoveries lock.
 pub(crate) fn a_thousand() -> Outcome {
     const PROCESSES: u64 = 4;
     const EACH: u64 = 260;

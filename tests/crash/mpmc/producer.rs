@@ -1,11 +1,11 @@
-//! Producers that are killed, or stand still, between claim and commit; and their lanes.
+//! Producers that are killed, or paused, between claim and commit; and their lanes.
 
 use ringway::{Options, SendError};
 
 use super::{MOMENT, SOON, comes, holder, living, nothing_comes, sender, small, with_queue};
 use crate::process::{Outcome, ensure, forge, gets_nothing_more};
 
-/// A consumer passes the dead one's positions; nobody has to call for help.
+/// A consumer skips the dead producer's positions; no call of `recover` is needed.
 pub(crate) fn detected_by_consumer() -> Outcome {
     for count in [1, 3] {
         with_queue(&small(), |place, queue| {
@@ -32,7 +32,7 @@ pub(crate) fn detected_by_consumer() -> Outcome {
     Ok(())
 }
 
-/// The dead one has claimed all links there are, and no consumer is there.
+/// The dead producer has claimed all slots there are, and there is no consumer.
 pub(crate) fn detected_by_producer() -> Outcome {
     with_queue(&small(), |place, queue| {
         let mut other = queue.producer()?;
@@ -69,7 +69,7 @@ pub(crate) fn detected_by_attaching() -> Outcome {
     })
 }
 
-/// Nobody passes a living one, and nobody takes away its position.
+/// No consumer skips a living producer's position, and no participant takes it away.
 pub(crate) fn alive_between() -> Outcome {
     with_queue(&small(), |place, queue| {
         let consumer = queue.consumer()?;
@@ -87,7 +87,8 @@ pub(crate) fn alive_between() -> Outcome {
     })
 }
 
-/// One died before its CAS, another one claimed that position and died too; a third one lives.
+/// One producer died before its CAS, another one claimed that position and died too; a third one
+/// lives.
 pub(crate) fn others_go_on() -> Outcome {
     with_queue(&small(), |place, queue| {
         let consumer = queue.consumer()?;
@@ -98,7 +99,8 @@ pub(crate) fn others_go_on() -> Outcome {
         forge::claim(place, queue, 1)?;
         early.kill()?;
         other.send(b"behind")?;
-        // The claimer is alive: its position stays, and so does the other one's entry, whose intent covers it.
+        // The first claimer is alive: the position stays, and so does the other producer's entry,
+        // whose intent covers it.
         queue.recover()?;
         nothing_comes(&consumer)?;
         ensure!(queue.stats().tombstones == 0, "{:?}", queue.stats());
@@ -114,7 +116,8 @@ fn message(number: u8) -> Vec<u8> {
     vec![number; 400 + usize::from(number) * 13 % 300]
 }
 
-/// The lane's new owner writes over nothing, and gets all of the room when the messages are gone.
+/// The lane's new owner writes over nothing, and gets all of the room once the messages are
+/// released.
 pub(crate) fn lane_is_taken_over() -> Outcome {
     with_queue(&Options::new().max_messages(64).ring_bytes(4096).max_participants(2), |place, queue| {
         let consumer = queue.consumer()?;
@@ -129,7 +132,7 @@ pub(crate) fn lane_is_taken_over() -> Outcome {
             })?;
             dead.kill()?;
             sent += 2;
-            // There is one place left, and with it this lane.
+            // There is one entry left, and with it this lane.
             let mut producer = queue.producer()?;
             while producer.try_send(&message(sent)).is_ok() {
                 sent += 1;
@@ -153,7 +156,8 @@ pub(crate) fn lane_is_taken_over() -> Outcome {
     })
 }
 
-/// What a living consumer holds in a dead producer's lane stays as it is, and so does what another dead one held.
+/// What a living consumer holds in a dead producer's lane stays as it is, and so does what another
+/// dead consumer held.
 pub(crate) fn held_in_a_lane() -> Outcome {
     with_queue(&Options::new().max_messages(64).ring_bytes(4096).max_participants(3), |place, queue| {
         let consumer = queue.consumer()?;
@@ -176,7 +180,7 @@ pub(crate) fn held_in_a_lane() -> Outcome {
     })
 }
 
-/// Some held messages, some stood between two stores; then nobody is there at all.
+/// Some held messages, some were between two stores; then no participant is left at all.
 pub(crate) fn all_participants_die() -> Outcome {
     for others_come in [false, true] {
         with_queue(&small().max_messages(16), |place, queue| {

@@ -1,4 +1,4 @@
-//! Whoever is stopped is not dead.
+//! A stopped participant is not dead.
 
 use std::fs::File;
 use std::sync::atomic::Ordering;
@@ -21,7 +21,7 @@ fn stop(child: &mut Child) -> Outcome {
     Ok(())
 }
 
-/// Nobody else gets what it holds, and nobody writes over it; when it is continued, it goes on.
+/// No other participant gets what it holds, or writes over it; when it is continued, it goes on.
 pub(crate) fn consumer_keeps() -> Outcome {
     with_queue(&small(), |place, queue| {
         let words = Words::new(2);
@@ -45,7 +45,7 @@ pub(crate) fn consumer_keeps() -> Outcome {
             let recovery = queue.recover()?;
             ensure!(recovery == ringway::Recovery::default(), "{recovery:?}");
         }
-        // What else there is goes on: two links and what is left of the lane.
+        // What is left goes on: two slots and the rest of the lane.
         for _ in 0..50 {
             producer.try_send(&[3; 800]).or_else(|error| match error {
                 SendError::Full => Ok(()),
@@ -105,7 +105,8 @@ pub(crate) fn producer_keeps() -> Outcome {
     })
 }
 
-/// One that is stopped while it holds the recovery lock: others are told so at once, and messages go on.
+/// A participant is stopped while it holds the recovery lock: others learn of it immediately, and
+/// messages go on.
 pub(crate) fn one_that_recovers() -> Outcome {
     with_queue(&small(), |place, queue| {
         let mut producer = queue.producer()?;
@@ -148,7 +149,8 @@ fn lock_recovery(place: &TestDir) -> Outcome<File> {
     Ok(description)
 }
 
-/// The same with the real thing: it is stopped at random points in `recover`, many of which are under the lock.
+/// With a real participant: it is stopped at random points in `recover`, many of which are under
+/// the lock.
 pub(crate) fn at_random_while_it_recovers() -> Outcome {
     with_queue(&small().max_messages(1024).max_participants(500), |place, queue| {
         let mut producer = queue.producer()?;
@@ -158,7 +160,7 @@ pub(crate) fn at_random_while_it_recovers() -> Outcome {
         let mut child = Child::fork(|| {
             let queue = place.open_mpmc()?;
             loop {
-                // Each asks the kernel about three hundred leases.
+                // Each pass probes about three hundred liveness locks.
                 queue.recover()?;
                 words[0].fetch_add(1, Ordering::SeqCst);
             }
@@ -187,7 +189,7 @@ pub(crate) fn at_random_while_it_recovers() -> Outcome {
     })
 }
 
-/// Messages pass, and attaching waits for nobody.
+/// Messages pass, and attaching waits for no other participant.
 fn goes_on(queue: &BytesQueue, producer: &mut BytesProducer, consumer: &BytesConsumer) -> Outcome {
     producer.try_send(b"a")?;
     comes(consumer, b"a", 0)?;

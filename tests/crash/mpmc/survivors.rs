@@ -1,5 +1,5 @@
-//! A survivor needs nothing new of the system: what a dead participant held comes to one that has no descriptor left, no memory,
-//! another user, another root, or is in a sandbox.
+//! A survivor needs no new resource of the system: what a dead participant held is redelivered to a
+//! survivor that has no descriptor left, no memory, another user, another root, or is in a sandbox.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,7 +19,7 @@ use super::{SOON, holder, small, with_queue};
 use crate::process::sandbox::{Calls, deny, no_descriptors};
 use crate::process::{Child, Outcome, Words, ensure};
 
-/// What becomes of a process that has attached; what is returned keeps it so.
+/// What is done to a process that has attached; the returned value keeps it so.
 type Fate = fn(&BytesQueue) -> Outcome<Vec<std::fs::File>>;
 
 pub(crate) fn without_descriptors() -> Outcome {
@@ -28,7 +28,7 @@ pub(crate) fn without_descriptors() -> Outcome {
 
 pub(crate) fn without_memory() -> Outcome {
     each_way(|_| {
-        // Less than is mapped already: nothing can be mapped any more, nor the heap grow.
+        // Less than is mapped already: no mapping can be added, and the heap cannot grow.
         setrlimit(Resource::RLIMIT_AS, 1 << 20, 1 << 20)?;
         // SAFETY: maps a page of its own, or fails.
         let page = unsafe {
@@ -46,7 +46,7 @@ pub(crate) fn without_memory() -> Outcome {
     })
 }
 
-/// As another user, who may neither open the file nor start threads.
+/// As another user, which may neither open the file nor start threads.
 pub(crate) fn another_user() -> Outcome {
     each_way(|queue| {
         setrlimit(Resource::RLIMIT_NPROC, 0, 0)?;
@@ -65,7 +65,7 @@ pub(crate) fn another_root() -> Outcome {
         nix::unistd::chroot(empty.path())?;
         std::env::set_current_dir("/")?;
         ensure!(std::fs::read_dir("/proc").is_err(), "there still is /proc");
-        // Its own name is not here any more; the directory is left to whoever cleans up there.
+        // Its own name is not here any more; the directory is left to a later cleanup.
         std::mem::forget(empty);
         Ok(Vec::new())
     })
@@ -84,7 +84,7 @@ pub(crate) fn sandbox() -> Outcome {
     })
 }
 
-/// How a survivor may be waiting; it returns how often the message was redelivered.
+/// How a survivor may be waiting; the function returns how many times the message was redelivered.
 type Way = fn(BytesConsumer) -> Outcome<u64>;
 
 fn each_way(fate: Fate) -> Outcome {
@@ -147,7 +147,7 @@ fn each_way(fate: Fate) -> Outcome {
             dead.kill()?;
             reach(4);
             survivor.join().map_err(|error| format!("{name}: {error}"))?;
-            // What was taken, and dropped, is over, and the survivor's own entry is given back.
+            // What was taken and dropped has ended, and the survivor's own entry is free again.
             ensure!(queue.stats().participants.is_empty(), "{name}: {:?}", queue.stats());
             Ok(())
         })?;
@@ -184,7 +184,7 @@ fn awaited(mut consumer: AsyncConsumer<BytesConsumer>) -> Outcome<u64> {
     }
 }
 
-/// A producer that waits for room which a dead consumer keeps.
+/// A producer that waits for room which a dead consumer holds.
 pub(crate) fn producer_without_descriptors() -> Outcome {
     with_queue(&small(), |place, queue| {
         let mut producer = queue.producer()?;
@@ -215,7 +215,8 @@ pub(crate) fn producer_without_descriptors() -> Outcome {
     })
 }
 
-/// How soon what a dead consumer held comes to an idle one does not depend on how many others take part.
+/// How soon what a dead consumer held reaches an idle one does not depend on the number of other
+/// participants.
 pub(crate) fn among_thousands() -> Outcome {
     const ROUNDS: usize = 20;
     for others in [0, 4000] {
@@ -250,7 +251,7 @@ pub(crate) fn among_thousands() -> Outcome {
             times.sort();
             let (half, most) = (times[ROUNDS / 2], times[ROUNDS - 1]);
             println!("     among {others} others: half within {half:?}, all within {most:?}");
-            // Two thousand, asked in turn, once took more than twenty.
+            // Two thousand, probed in turn, once took more than twenty.
             ensure!(most < Duration::from_secs(2), "among {others} others it took {most:?}");
             crowd.kill()
         })?;

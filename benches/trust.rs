@@ -68,7 +68,7 @@ fn timed(iterations: u64, at_once: u64, mut send: impl FnMut(), mut receive: imp
 fn compare<T: Message>(criterion: &mut Criterion, name: &str, value: &T, options: &Options, at_once: u64) {
     let dir = tempfile::tempdir_in("/dev/shm").expect("a directory");
     let path = dir.path().join("q");
-    // SAFETY: nobody else knows the file.
+    // SAFETY: only this test knows the file.
     let queue = unsafe { Queue::<T>::create_with(&path, options) }.expect("a new queue");
     let careful = untrusted::Queue::<T>::open(&path).expect("the same queue");
     let mut producer = queue.producer().expect("a producer");

@@ -1,12 +1,13 @@
-//! Proves that it does not matter at which instruction a participant is killed: a tracer steps a process through one
-//! operation and kills it after one instruction, then another one after two, and so on until the operation is
-//! complete; each time the library looks from outside and finds no fault, and the survivors take over and check
-//! everything.
+//! Proves that it does not matter at which instruction a participant is killed: a tracer steps a
+//! process through one operation and kills it after one instruction, then another one after two,
+//! and so on until the operation is complete. Each time the library's inspection finds no fault,
+//! and the survivors take over and check everything.
 //!
-//! `cargo test --release --test every_instruction` tries every instruction of sending, receiving and releasing. Debug
-//! builds execute ten times more of them, and opening and attaching take thousands even in release: there, every
-//! instruction is tried that changed the file or entered the kernel (in debug builds one of ten), and some between. `RINGWAY_EVERY=1` tries all of
-//! them everywhere: hours in release, for each attempt steps through all instructions before.
+//! `cargo test --release --test every_instruction` tries every instruction of sending, receiving
+//! and releasing. Debug builds execute ten times more of them, and opening and attaching take
+//! thousands even in release. There, every instruction is tried that changed the file or entered
+//! the kernel (in debug builds one of ten), and some between. `RINGWAY_EVERY=1` tries all of them
+//! everywhere: hours in release, because each attempt steps through all instructions before.
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod process;

@@ -1,7 +1,8 @@
-//! The file format, held to golden files: what an earlier build wrote must be read, and written again to the byte.
+//! The file format, held to golden files: what an earlier build wrote must be read, and written
+//! again to the byte.
 //!
-//! A change that makes these tests fail changes the format: give it another version number, and only then make the
-//! files anew with
+//! A change that makes these tests fail changes the format: give it another version number, and
+//! only then recreate the files with
 //!
 //! ```text
 //! RINGWAY_BLESS=1 cargo test --test golden -- --test-threads=1
@@ -26,8 +27,9 @@ fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name).with_extension("ringway")
 }
 
-/// Who attached last, and how often anybody did, is different each time: the pid is the kernel's choice, and the
-/// count depends on who looked at the file. Both are for people, nothing decides by them.
+/// Which participant attached last, and how many did, is different each time: the pid is the
+/// kernel's choice, and the count depends on which processes examined the file. Both are diagnostic
+/// only.
 fn mask_registry(image: &mut Image) {
     for entry in 0..2 {
         let at = at::REGISTRY + entry * at::ENTRY_LEN;
@@ -61,7 +63,7 @@ fn compare(name: &str, create: impl Fn(&Path)) -> (tempfile::TempDir, PathBuf) {
         kept.0[differing[0]],
     );
     let copy = dir.path().join("copy");
-    // Not `fs::copy`, which takes the mode along: a checkout may be read-only.
+    // Not `fs::copy`, which copies the mode too: a checkout may be read-only.
     Image::of(&golden(name)).write(&copy);
     (dir, copy)
 }
@@ -81,7 +83,7 @@ fn bytes_of_any_size() {
         // One is read, so that the consumer's words are not those of a new queue.
         assert_eq!(&*consumer.recv().unwrap(), BYTES[0]);
         assert_eq!(producer.try_send_many(&BYTES[2..]).unwrap(), 2);
-        // The third message and the last, behind 40 bytes of padding that end at a new lap.
+        // The third message and the last, after 40 bytes of padding that end at a new lap.
         assert_eq!(Image::of(path).u64_at(at::TAIL), (1 << 32) + 112 + 16);
     };
     let (_dir, copy) = compare("bytes", create);
@@ -129,7 +131,8 @@ fn bytes_of_one_size() {
 #[test]
 fn many_producers_and_consumers() {
     let order = |start| options(start).ring_bytes(4096).max_messages(4).max_participants(3).align(8);
-    // One lap is four links. The pid of an owner, and the time at which it attached, are different each time.
+    // One lap is four slots. The pid of an owner, and the time at which it attached, are different
+    // each time.
     let create = |path: &Path| {
         // SAFETY: only this test knows the file.
         let queue = unsafe { ringway::mpmc::BytesQueue::create_with(path, &order((1 << 32) - 1)) }.unwrap();
@@ -165,14 +168,14 @@ fn many_producers_and_consumers() {
     let links = image.u64_at(0x188) as usize;
     assert_eq!(image.u64_at(at::TAIL), ((1 << 32) + 2) << 2);
     assert_eq!(image.u64_at(at::HEAD), ((1 << 32) + 1) << 1);
-    // Slot 0 was taken and put back: REDO, once, of lap 2^30. Slot 1 is committed: FULL.
+    // Slot 0 was taken and rejected: REDO, once, of lap 2^30. Slot 1 is committed: FULL.
     assert_eq!(image.u64_at(links), (1 << 30) << 18 | 1 << 2 | 3);
     assert_eq!(image.u64_at(links + 16), (1 << 30) << 18 | 1);
     // Lane 1, eight bytes in, five bytes long.
     assert_eq!(image.u64_at(links + 24), 1 << 52 | 1 << 27 | 5);
 }
 
-/// No archive of it has padding, whose bytes would be nobody's promise.
+/// No archive of it has padding, whose bytes would be unspecified.
 #[derive(Archive, Serialize, ringway::Message)]
 struct Reading {
     sensor: String,
@@ -225,9 +228,9 @@ fn fields_stand_where_the_format_says() {
     let start = (1 << 32) / 42 * 42 - 2;
     assert_eq!(image.u64_at(at::TAIL), start + 5);
     assert_eq!((image.u64_at(at::RELEASED), image.u64_at(at::TAKEN)), (start + 1, start + 1));
-    // The third message is the first of its lap, right behind the lane's lead.
+    // The third message is the first of its lap, right after the lane's lead.
     assert_eq!(image.0[at::LANE + 128..at::LANE + 152], [3; 24]);
-    // Behind the registry, what typed messages look like.
+    // After the registry, the description of typed messages.
     let typed = Image::of(&golden("typed"));
     let text = "message Reading\n  struct Reading\n    sensor: String at offset 0\n    values: Vec<u32> at offset 8\n    \
                 time: u64 at offset 16\n    size 24, alignment 8\n  size 24, alignment 8\n";

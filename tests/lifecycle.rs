@@ -1,4 +1,4 @@
-//! Creating, opening, attaching and unlinking, when others do the same or die half-way.
+//! Creating, opening, attaching and unlinking, while others do the same or die half-way.
 
 #[path = "common/bound.rs"]
 mod bound;
@@ -57,8 +57,8 @@ fn an_unlinked_queue_stays_usable_for_its_handles() {
     assert!(matches!(fresh.consumer().unwrap().try_recv(), Err(RecvError::Empty)));
 }
 
-/// Whoever removes the file, by `unlink` or by hand: a handle that was opened before does not attach to a queue that
-/// nobody else can find.
+/// However the file is removed, by `unlink` or by hand: a handle that was opened before does not
+/// attach to a queue that no other process can find.
 #[test]
 fn a_removed_file_is_noticed_when_attaching() {
     let dir = directory();
@@ -107,7 +107,7 @@ fn a_fork_beside_an_attach_takes_no_lock_along() {
     assert!(start.elapsed() < Duration::from_secs(4), "no child holds the attach lock");
 }
 
-/// A claim or a batch that a forked child inherits commits nothing there.
+/// A reserved frame or a batch that a forked child inherits commits nothing there.
 #[test]
 fn a_forked_child_cannot_commit_what_its_parent_claimed() {
     let dir = directory();
@@ -142,7 +142,7 @@ fn a_forked_child_cannot_commit_what_its_parent_claimed() {
     assert_eq!(&*rx.recv().unwrap(), b"parent");
 }
 
-/// A dead queue that still has a name (a second link) is an error, not an endless attempt.
+/// A dead queue that still has a name (a second hard link) is an error, not an endless attempt.
 #[test]
 fn a_dead_queue_in_the_way_is_an_error() {
     let dir = directory();
@@ -155,7 +155,7 @@ fn a_dead_queue_in_the_way_is_an_error() {
     assert!(matches!(unsafe { BytesQueue::open_or_create(&second) }, Err(OpenError::Unlinked { .. })));
 }
 
-/// Queues of both framings, with so many messages, each its number.
+/// Queues of both framings, with `count` messages, each its number.
 fn numbered(count: u32) -> Vec<(tempfile::TempDir, BytesQueue)> {
     [Options::new().any_size(), Options::new().fixed_len(4)]
         .iter()
@@ -170,7 +170,7 @@ fn numbered(count: u32) -> Vec<(tempfile::TempDir, BytesQueue)> {
         .collect()
 }
 
-/// What there is, and how often each was handed out before.
+/// What there is, and how many times each was delivered before.
 fn all(consumer: &ringway::spsc::BytesConsumer) -> Vec<(u32, u64)> {
     std::iter::from_fn(|| consumer.try_recv().ok())
         .map(|frame| (u32::from_le_bytes((*frame).try_into().unwrap()), frame.redeliveries()))
@@ -207,7 +207,7 @@ fn gaps_are_handed_from_consumer_to_consumer() {
         let consumer = queue.consumer().unwrap();
         let frames: Vec<_> = (0..150).map(|_| consumer.recv().unwrap()).collect();
         for (number, frame) in frames.into_iter().enumerate() {
-            // Every third one is done with, and one is forgotten.
+            // Every third one is released, and one is forgotten.
             match number % 3 {
                 1 => drop(frame),
                 _ if number == 3 => std::mem::forget(frame),
@@ -215,7 +215,7 @@ fn gaps_are_handed_from_consumer_to_consumer() {
             }
         }
         drop(consumer);
-        // One that takes nothing, and one that has done with some of them.
+        // One that takes nothing, and one that has released some of them.
         drop(queue.consumer().unwrap());
         let next = queue.consumer().unwrap();
         let frames: Vec<_> = (0..10).map(|_| next.recv().unwrap()).collect();
@@ -229,7 +229,7 @@ fn gaps_are_handed_from_consumer_to_consumer() {
         }
         drop(next);
         let left: Vec<u32> = all(&queue.consumer().unwrap()).into_iter().map(|(number, _)| number).collect();
-        // The first ten that came were 0, 2, 3, 5, 6, 8, 9, 11, 12, 14.
+        // The first ten that were delivered were 0, 2, 3, 5, 6, 8, 9, 11, 12, 14.
         let expected = (0..200).filter(|number| match number {
             0 | 2 => true,
             3..=14 => false,
@@ -241,7 +241,7 @@ fn gaps_are_handed_from_consumer_to_consumer() {
     }
 }
 
-/// Ends its thread when the time for which it waits is over; nothing here takes as long.
+/// Ends its thread when the time for which it waits is over; no call here takes as long.
 const LONG: Duration = Duration::from_secs(60);
 
 #[test]
@@ -267,7 +267,7 @@ fn a_standby_takes_over() {
         drop(active);
         assert_eq!(standby.join().unwrap(), (b"for the next".to_vec(), 1));
     });
-    // One that is killed.
+    // A process that is killed.
     // SAFETY: the child only uses handles of its own, and ends.
     let child = match unsafe { fork() }.unwrap() {
         ForkResult::Child => {
@@ -323,7 +323,8 @@ fn how_much_waits_and_how_much_room_there_is() {
     }
 }
 
-/// The kernel ends a killed process a little later: who attaches in its place meanwhile waits for that.
+/// The kernel ends a killed process a little later: a participant that attaches in its place
+/// meanwhile waits for that.
 #[test]
 fn whoever_is_killed_can_be_replaced_at_once() {
     use nix::sys::signal::{Signal, kill};
@@ -358,7 +359,7 @@ fn whoever_is_killed_can_be_replaced_at_once() {
         assert!(consumer.is_ok(), "round {round}: {:?}", consumer.err());
         waitpid(child, None).unwrap();
     }
-    // One that lives keeps its role.
+    // A living holder keeps its role.
     let _consumer = queue.consumer().unwrap();
     assert!(matches!(queue.consumer(), Err(AttachError::RoleTaken { .. })));
 }

@@ -1,4 +1,4 @@
-//! Queues in memfds: made without a name, handed from process to process, checked on arrival.
+//! Queues in memfds: created without a name, passed from process to process, checked on arrival.
 
 mod common;
 
@@ -79,7 +79,7 @@ fn messages_pass_whichever_way_it_was_handed_over() {
     for other in others {
         assert_eq!(other.path(), queue.path());
         let (mut producer, consumer) = (queue.producer().unwrap(), other.consumer().unwrap());
-        // Leases are seen through each.
+        // Liveness locks are seen through each descriptor.
         assert!(matches!(other.producer(), Err(AttachError::RoleTaken { .. })));
         producer.send(b"hello").unwrap();
         assert_eq!(&*consumer.recv_timeout(SOON).unwrap(), b"hello");
@@ -236,12 +236,12 @@ fn what_is_no_queue_on_the_socket_is_refused() {
     drop(here);
     let error = receive(&there).unwrap_err();
     assert!(error.to_string().contains("was closed"), "{error}");
-    // Nobody there any more.
+    // There is no participant any more.
     let error = memfd().send_fd(&there).unwrap_err();
     assert!(matches!(error, SendFdError::Io { step: "sending the descriptor", .. }), "{error:?}");
 }
 
-/// The kernel lets more descriptors into the air than one; none of those may stay open here.
+/// The kernel lets more descriptors be in flight than one; none of those may stay open here.
 #[test]
 fn no_descriptor_is_left_of_what_is_refused() {
     common::in_child("no_descriptor_is_left_of_what_is_refused", || {
@@ -262,7 +262,7 @@ fn no_descriptor_is_left_of_what_is_refused() {
 #[test]
 fn dead_letters_need_a_name() {
     let options = Options::new().max_redeliveries(3);
-    // SAFETY: nothing is made.
+    // SAFETY: nothing is created.
     let error = unsafe { mpmc::BytesQueue::create_memfd(&options) }.unwrap_err();
     assert!(matches!(error, CreateError::InvalidOptions { .. }), "{error:?}");
     assert!(error.to_string().contains("`max_redeliveries` needs a queue with a name"), "{error}");
@@ -271,7 +271,7 @@ fn dead_letters_need_a_name() {
     assert!(matches!(queue.dead_letters(), Err(OpenError::InvalidName { .. })));
 }
 
-/// A program that was told a number, and nothing else.
+/// A program that receives a number, and nothing else.
 #[test]
 fn another_program_inherits_it() {
     const TEST: &str = "another_program_inherits_it";

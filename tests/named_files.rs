@@ -1,4 +1,4 @@
-//! Named queue files: who may write to them, what stands at their names, and how they are mapped.
+//! Named queue files: which users may write to them, what has their names, and how they are mapped.
 
 mod common;
 
@@ -46,7 +46,7 @@ fn passes(queue: &BytesQueue) {
     assert_eq!(&*queue.consumer().unwrap().try_recv().unwrap(), b"hello");
 }
 
-/// Set when dropped: so the thread that makes trouble ends also when the test fails.
+/// Set when dropped: so the thread that interferes ends also when the test fails.
 struct Done(AtomicBool);
 
 impl Done {
@@ -85,7 +85,7 @@ fn the_mode_is_what_was_said_whatever_the_umask() {
     in_child("the_mode_is_what_was_said_whatever_the_umask", || {
         let dir = directory();
         for umask in [0o000, 0o022, 0o077] {
-            // SAFETY: it takes no pointers; this process is only here for this.
+            // SAFETY: it takes no pointers; this process exists only for this.
             unsafe { libc::umask(umask) };
             for (sharing, mode) in
                 [(Sharing::Owner, 0o600), (Sharing::Group, 0o660), (Sharing::Everybody, 0o666)]
@@ -133,7 +133,7 @@ fn what_others_can_write_to_is_refused_unless_it_is_meant_so() {
         }
     }
     assert_eq!(std::fs::read(&path).unwrap(), bytes, "a file that is refused is not changed");
-    // Whoever may remove it may, whosever it is.
+    // A user that may remove the file may unlink it, whoever owns it.
     set_mode(&path, 0o666);
     assert!(!ringway::is_in_use(&path).unwrap());
     ringway::unlink(&path).unwrap();
@@ -146,7 +146,8 @@ fn a_file_of_another_user_is_refused() {
         set_mode(dir.path(), 0o777);
         let path = dir.path().join("queue");
         drop(create(&path, &small()).unwrap());
-        // The classic: it lies there, made by somebody else, and whoever has more rights opens it.
+        // The classic attack: the file is there, created by another user, and a user with more
+        // rights opens it.
         if nix::unistd::chown(&path, Some(65534.into()), None).is_err() {
             println!("skipped: this is not root, who could give a file away");
             return;
@@ -169,8 +170,8 @@ fn a_file_of_another_user_is_refused() {
     }
 }
 
-/// A name that goes to and fro between a queue and links to something precious: the queue is opened, or refused, and what
-/// is precious is neither opened nor changed.
+/// A name that alternates between a queue and links to a precious file: the queue is opened, or
+/// refused, and the precious file is neither opened nor changed.
 #[test]
 fn a_name_that_is_swapped_never_leads_elsewhere() {
     let attempts = number_from("RINGWAY_SWAPS", 100_000);
@@ -206,7 +207,7 @@ fn a_name_that_is_swapped_never_leads_elsewhere() {
             match open(&name, &Options::new()) {
                 Ok(queue) => {
                     assert_ne!(inode_of(&queue), precious_inode, "a link was followed");
-                    // Attaching looks at the name again: it may be another's by now.
+                    // Attaching checks the name again: it may be another file's by now.
                     match queue.producer() {
                         Ok(_) | Err(AttachError::Orphaned { .. }) => {}
                         Err(error) => panic!("{error}"),
@@ -214,7 +215,7 @@ fn a_name_that_is_swapped_never_leads_elsewhere() {
                     opened += 1;
                 }
                 Err(OpenError::NotAFile { found: "a symbolic link", .. }) => refused += 1,
-                // tmpfs has a moment without the name when it is given to something else.
+                // tmpfs has a moment without the name when another file is renamed to it.
                 Err(OpenError::NotFound { .. }) => {}
                 Err(error) => panic!("{error}"),
             }
@@ -228,7 +229,8 @@ fn inode_of(queue: &BytesQueue) -> u64 {
     std::fs::File::from(queue.as_fd().try_clone_to_owned().unwrap()).metadata().unwrap().ino()
 }
 
-/// Somebody puts links in the way of whoever creates a queue: these are never followed nor replaced.
+/// Another process puts links in the way of a process that creates a queue: these are never
+/// followed nor replaced.
 #[test]
 fn a_symbolic_link_is_not_replaced() {
     let attempts = number_from("RINGWAY_SWAPS", 100_000) / 10;
@@ -285,17 +287,17 @@ fn a_handle_is_told_that_its_name_is_another_queues() {
     for part in [path.to_str().unwrap(), "another file is in its place", "open it again"] {
         assert!(message.contains(part), "no `{part}`: {message}");
     }
-    // Who took part goes on.
+    // Attached participants go on.
     producer.send(b"to whom?").unwrap();
 
-    // Renamed: still whole, but nobody finds it where it was.
+    // Renamed: still whole, but no process finds it by its old name.
     std::fs::rename(&path, &elsewhere).unwrap();
     assert!(new.is_orphaned().unwrap());
     drop(new.consumer().unwrap());
     let third = open_or_create(&path).unwrap();
     assert!(matches!(new.consumer(), Err(AttachError::Orphaned { .. })));
     assert!(!third.is_orphaned().unwrap());
-    // Anything else in its place is as good.
+    // Any other file in its place has the same effect.
     std::fs::remove_file(&path).unwrap();
     std::fs::write(&path, b"a letter").unwrap();
     assert!(matches!(third.consumer(), Err(AttachError::Orphaned { .. })));
@@ -305,7 +307,7 @@ fn a_handle_is_told_that_its_name_is_another_queues() {
     assert!(matches!(many.producer(), Err(AttachError::Orphaned { .. })));
 }
 
-/// Two peers that both find the queue by its name, and are not told otherwise, have the same file.
+/// Two peers that both find the queue by its name, and get no error or warning, have the same file.
 #[test]
 fn peers_never_have_different_files_without_being_told() {
     let dir = directory();
@@ -414,11 +416,11 @@ fn huge_pages_are_had_or_noted() {
     let [Warning::NoHugePages { reason }] = &warnings[..] else { panic!("{warnings:?}") };
     assert!(!reason.is_empty());
     assert!(warnings[0].to_string().starts_with("no huge pages: "), "{}", warnings[0]);
-    // A handle that did not ask notes nothing.
+    // A handle that did not request it has no warning.
     assert_eq!(open(&path, &Options::new()).unwrap().warnings(), []);
 }
 
-/// The name stays the same when the process goes elsewhere.
+/// The name stays the same when the process changes its directory.
 #[test]
 fn a_relative_name_is_made_absolute() {
     in_child("a_relative_name_is_made_absolute", || {

@@ -1,6 +1,6 @@
-//! Proves that sending and receiving make no system call while nobody sleeps: a process attaches, warms up, and has the kernel kill it for
-//! any system call but read, write, exit and sigreturn (SECCOMP_MODE_STRICT); then it moves
-//! hundreds of thousands of messages.
+//! Proves that sending and receiving make no system call while no participant sleeps: a process
+//! attaches, warms up, and has the kernel kill it for any system call but read, write, exit and
+//! sigreturn (SECCOMP_MODE_STRICT); then it moves hundreds of thousands of messages.
 //! `RINGWAY_STRICT_MESSAGES=1000000000 cargo test --release --test no_syscalls` runs it longer.
 
 mod process;
@@ -29,7 +29,7 @@ const KINDS: [Kind; 4] = [
 const WARM_UP: u64 = 1000;
 /// A number that is not zero, for a byte in a pipe.
 const DONE: u8 = 42;
-/// Messages are made in advance: making them is not what is watched.
+/// Messages are made in advance: making them is not what is tested.
 const VARIETY: u64 = 512;
 
 fn main() -> ExitCode {
@@ -43,8 +43,8 @@ fn main() -> ExitCode {
     run(tests)
 }
 
-/// The child has two producers and two consumers of an MPMC queue, and keeps it from being empty or full: looking whether
-/// somebody has died takes system calls.
+/// The child has two producers and two consumers of an MPMC queue, and keeps it from being empty or
+/// full: a dead-peer scan takes system calls.
 fn both_ends_mpmc(count: u64) -> Outcome {
     let place = TestDir::new()?;
     let options = ringway::Options::new().max_messages(64).ring_bytes(1 << 14);
@@ -73,12 +73,12 @@ fn both_ends_mpmc(count: u64) -> Outcome {
         say_done(pipe)
     };
     watched(body, || Ok(()))?;
-    // The child's entries and its lease are in the file no more than in the kernel.
+    // The child's entries and its liveness lock are in the file no more than in the kernel.
     ensure!(queue.recover()?.entries_freed == 4, "the child's four participants were not recovered");
     place.leave()
 }
 
-/// From here on any system call but read, write, exit and sigreturn is the end.
+/// From here on any system call but read, write, exit and sigreturn kills this process.
 fn enter_strict_mode() -> Outcome {
     // SAFETY: restricts this process, and touches no memory.
     let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT) };
@@ -86,7 +86,7 @@ fn enter_strict_mode() -> Outcome {
     Ok(())
 }
 
-/// Says through the pipe that all is well, and ends in the one way that strict mode permits.
+/// Reports success through the pipe, and ends in the one way that strict mode permits.
 fn say_done(pipe: i32) -> ! {
     let byte = DONE;
     // SAFETY: writes a byte of a local variable.
@@ -96,7 +96,7 @@ fn say_done(pipe: i32) -> ! {
     unreachable!("the process has ended")
 }
 
-/// The test of the test: a process that asks for the time of day by a system call does not live.
+/// The test of the test: a process that reads the time of day by a system call is killed.
 fn the_kernel_watches() -> Outcome {
     let mut child = Child::fork(|| {
         enter_strict_mode()?;
@@ -135,7 +135,8 @@ fn messages(kind: Kind) -> Vec<Vec<u8>> {
     (0..VARIETY).map(|seq| kind.shape.message(seq)).collect()
 }
 
-/// Looks until it succeeds, but not for ever. Even the time would be a system call on some machines.
+/// Polls until it succeeds, but not for ever. Even reading the time would be a system call on some
+/// machines.
 fn until<R>(mut look: impl FnMut() -> Outcome<Option<R>>) -> Outcome<R> {
     for _ in 0..1_u64 << 35 {
         if let Some(found) = look()? {
@@ -191,8 +192,8 @@ fn next_frame(consumer: &BytesConsumer) -> Outcome<ringway::spsc::BytesFrame<'_>
     Ok(consumer.recv_timeout(Duration::from_secs(30))?)
 }
 
-/// In turn every way to send. `send`, which may wait and then offers the processor to others, only when it need not:
-/// when everything before was `taken`.
+/// Each way to send, in turn. `send`, which may wait and then yields the processor to other
+/// threads, only when it need not: when everything before was `taken`.
 fn send_some(
     producer: &mut BytesProducer,
     messages: &[Vec<u8>],
@@ -239,7 +240,7 @@ fn receiving(kind: Kind, count: u64) -> Outcome {
     let place = TestDir::new()?;
     let queue = kind.create(&place)?;
     let mut producer = queue.producer()?;
-    // As above.
+    // See `send`: it would have to be woken.
     producer.set_wait_strategy(WaitStrategy::Spin);
     let messages = messages(kind);
     let words = Words::new(2);
@@ -285,8 +286,9 @@ fn receiving(kind: Kind, count: u64) -> Outcome {
     place.leave()
 }
 
-/// In turn every way to receive; two guards are held at once and dropped in order. `recv`, which may wait and then
-/// offers the processor to others, only when something was `sent` that is not taken yet.
+/// Each way to receive, in turn; two guards are held together and dropped in order. `recv`, which
+/// may wait and then yields the processor to other threads, only when something was `sent` that is
+/// not taken yet.
 fn receive_some(consumer: &BytesConsumer, messages: &[Vec<u8>], next: &mut u64, sent: &AtomicU64) -> Outcome {
     let check = |bytes: &[u8], next: &mut u64| -> Outcome {
         ensure!(*bytes == messages[(*next % VARIETY) as usize][..], "another message than {next} came");

@@ -1,9 +1,11 @@
-//! Proves that many producers and consumers that are killed and stopped at random points, again and again, lose, tear and
-//! invent nothing, and that whoever lives goes on: real processes, SIGKILL, SIGSTOP.
+//! Proves that many producers and consumers that are killed and stopped at random points, again and
+//! again, lose, tear and invent nothing, and that every living participant goes on: real processes,
+//! SIGKILL, SIGSTOP.
 //!
-//! `RINGWAY_KILLS=1000000 cargo test --release --test storm` runs it longer (half an hour on two cores),
-//! with `RINGWAY_DOCTOR=target/release/ringway` the doctor looks at it all the time, as the library does in any case;
-//! `cargo test --test storm "4 links"` runs a part, `RINGWAY_SEED` repeats the random choices.
+//! `RINGWAY_KILLS=1000000 cargo test --release --test storm` runs it longer (half an hour on two
+//! cores), with `RINGWAY_DOCTOR=target/release/ringway` the doctor inspects the queue all the time,
+//! as the library does in any case; `cargo test --test storm "4 links"` runs a part, `RINGWAY_SEED`
+//! repeats the random choices.
 
 mod process;
 
@@ -25,7 +27,8 @@ const fn mixed(max: usize) -> Shape {
     Shape::Mixed { min: 8, max }
 }
 
-/// Small rings are full, empty and wrapping all the time; a large one holds much when somebody dies.
+/// Small rings are full, empty and wrapping all the time; a large one holds much when a participant
+/// dies.
 const KINDS: [MpmcKind; 9] = [
     MpmcKind::new("4 links, 4 KiB", 4, 4096, mixed(1984)),
     MpmcKind::new("4 links, fixed 40", 4, 4096, Shape::Fixed(40)).start((1 << 32) - 1000),

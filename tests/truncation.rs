@@ -1,6 +1,7 @@
-//! A file that is cut off while it is mapped ends the queue, not the process, if that was asked for.
+//! A file that is truncated while it is mapped ends the queue, not the process, if the option is
+//! set.
 //!
-//! Each test runs in a process of its own: handlers of signals are a process's.
+//! Each test runs in a process of its own: signal handlers belong to a process.
 
 mod common;
 
@@ -32,7 +33,8 @@ fn create(path: &Path) -> spsc::BytesQueue {
     unsafe { spsc::BytesQueue::create_with(path, &guarded()) }.unwrap()
 }
 
-/// Runs a test in a process of its own, with a queue's name in a directory that goes afterwards.
+/// Runs a test in a process of its own, with a queue's name in a directory that is removed
+/// afterwards.
 fn with_name(test: &str, body: impl FnOnce(PathBuf)) {
     in_child(test, || {
         let dir = directory();
@@ -49,13 +51,13 @@ fn a_consumer_is_told() {
             let mut producer = queue.producer().unwrap();
             producer.send(&[7; 100]).unwrap();
             truncate(&path, len);
-            // The first looks may still find nothing, or zeros.
+            // The first attempts may still find nothing, or zeros.
             while !matches!(consumer.recv_timeout(TIMEOUT), Err(RecvError::Truncated { .. })) {}
             let error = consumer.try_recv().unwrap_err();
             assert!(error.to_string().contains("truncated the file"), "{error}");
             assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
             assert!(matches!(consumer.try_recv_many(10), Err(RecvError::Truncated { .. })));
-            // And everybody else in this process.
+            // And every other handle in this process.
             assert!(matches!(producer.try_send(b"x"), Err(SendError::Truncated { .. })));
             drop(consumer);
             assert!(matches!(queue.consumer(), Err(AttachError::Truncated { .. })));
@@ -71,7 +73,7 @@ fn a_producer_is_told() {
         let queue = create(&path);
         let mut producer = queue.producer().unwrap();
         truncate(&path, 8192);
-        // It fills the ring; beyond what is left of it nothing is a file any more.
+        // It fills the ring; pages after the truncated end have no file any more.
         let error = loop {
             match producer.try_send(&[7; 4000]) {
                 Ok(()) => {}
@@ -84,7 +86,7 @@ fn a_producer_is_told() {
     });
 }
 
-/// It waits for room that nobody will give back.
+/// It waits for room that no consumer will release.
 #[test]
 fn a_producer_that_waits_is_told() {
     with_name("a_producer_that_waits_is_told", |path| {
@@ -131,7 +133,7 @@ fn many_are_told() {
     });
 }
 
-/// Guards are made and given back without end; nothing piles up.
+/// Guards are created and dropped without end; nothing accumulates.
 #[test]
 fn guards_are_used_again() {
     with_name("guards_are_used_again", |path| {
@@ -157,7 +159,7 @@ extern "C" fn note(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_v
     // SAFETY: SIGBUS has an address.
     SEEN.store(unsafe { info.si_addr() } as u64, Ordering::SeqCst);
     if info.si_code > 0 {
-        // What it would otherwise fault on again.
+        // The page on which the program would otherwise fault again.
         let page = (SEEN.load(Ordering::SeqCst) & !4095) as *mut libc::c_void;
         let (access, flags) = (libc::PROT_READ, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED);
         // SAFETY: the page is this test's, and has no bytes.
@@ -165,7 +167,7 @@ extern "C" fn note(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_v
     }
 }
 
-/// A mapping of somebody else's in the same program, of a file that is too short.
+/// A mapping of other code in the same program, of a file that is too short.
 fn foreign_fault(dir: &Path) -> (u64, u8) {
     let path = dir.join("foreign");
     std::fs::write(&path, b"").unwrap();
@@ -206,7 +208,7 @@ fn other_faults_go_to_the_handler_before() {
         while !matches!(consumer.try_recv(), Err(RecvError::Truncated { .. })) {}
         assert_eq!(SEEN.load(Ordering::SeqCst), 0, "what is the queue's is not the other handler's");
 
-        // A signal that somebody sends is no fault.
+        // A signal that a process sends is no fault.
         SEEN.store(1, Ordering::SeqCst);
         nix::sys::signal::raise(nix::sys::signal::Signal::SIGBUS).unwrap();
         assert_ne!(SEEN.load(Ordering::SeqCst), 1);
@@ -224,12 +226,12 @@ fn what_is_not_guarded_ends_the_process_as_before() {
     use std::os::unix::process::ExitStatusExt;
     const TEST: &str = "what_is_not_guarded_ends_the_process_as_before";
     if let Some(what) = common::child_argument(TEST) {
-        // No core of what is meant to die.
+        // No core dump of a process that is meant to die.
         nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0).unwrap();
         let dir = directory();
         let path = dir.path().join("queue");
         let queue = create(&path);
-        // The file is not needed by name any more, and this process tidies nothing up.
+        // The file is not needed by name any more, and this process removes nothing.
         let other = dir.path().join("other");
         // SAFETY: as in `create`.
         let plain = unsafe { spsc::BytesQueue::create(&other) }.unwrap();
@@ -249,8 +251,8 @@ fn what_is_not_guarded_ends_the_process_as_before() {
                 unsafe { map_page(&empty).read_volatile() };
             }
             _ => {
-                // The handler of Rust's standard library, which was there before, takes the first for a fault that will
-                // come again.
+                // The handler of Rust's standard library, which was installed before, treats the
+                // first as a fault that will happen again.
                 nix::sys::signal::raise(nix::sys::signal::Signal::SIGBUS).unwrap();
                 nix::sys::signal::raise(nix::sys::signal::Signal::SIGBUS).unwrap();
             }
@@ -264,7 +266,7 @@ fn what_is_not_guarded_ends_the_process_as_before() {
     }
 }
 
-/// Of a guarded queue a child has nothing either, and is told so rightly.
+/// A forked child gets nothing of a guarded queue either, and gets the right error.
 #[test]
 fn a_forked_child_is_told_that_it_is_one() {
     with_name("a_forked_child_is_told_that_it_is_one", |path| {

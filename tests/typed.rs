@@ -74,7 +74,7 @@ fn nested_values_arrive_as_they_were_sent() {
 fn next_is_there(rx: &ringway::spsc::Consumer<Order>) -> bool {
     match rx.try_recv() {
         Ok(frame) => {
-            frame.reject(); // comes again, first
+            frame.reject(); // redelivered, first
             true
         }
         Err(RecvError::Empty) => false,
@@ -105,7 +105,8 @@ fn batches_of_values_arrive_in_order() {
     }
 }
 
-/// Messages without bytes still take their commit word: there is room for so many, and no more.
+/// Messages without bytes still take their commit word: there is room for a certain number, and no
+/// more.
 #[test]
 fn messages_without_content_fill_the_ring_too() {
     let (_dir, queue) = queue::<()>(&Options::new().ring_bytes(1024));
@@ -187,7 +188,7 @@ fn values_that_cannot_be_sent_are_refused_and_change_nothing() {
     assert_eq!(rx.recv().unwrap().as_slice(), [1]);
     assert!(matches!(rx.try_recv(), Err(RecvError::Empty)));
 
-    /// It says that all of it stands in its root, which is not true of every text.
+    /// It claims that all of it is in its root, which is not true of every text.
     #[derive(Archive, Serialize, ringway::Message)]
     struct Text(#[ringway(opaque = "Text", inline)] String);
     let (_dir, queue) = self::queue::<Text>(&Options::new());
@@ -226,7 +227,7 @@ fn a_serializer_that_fails_leaves_nothing_behind() {
     assert_eq!(rx.recv().unwrap().poisoned.to_native(), 5);
 }
 
-/// Bytes that are no archive of the type: an error that says so, and the queue goes on behind it.
+/// Bytes that are no archive of the type: an error that says so, and the queue goes on after it.
 #[test]
 fn a_frame_that_is_no_archive_is_skipped_with_an_error() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
@@ -272,7 +273,7 @@ fn frames_held_by_a_panic_come_again() {
             (frame.id.to_native(), frame.redeliveries())
         })
         .collect();
-    // Locals are dropped in reverse order, so the second message was put back first.
+    // Locals are dropped in reverse order, so the second message was rejected first.
     assert_eq!(again, [(2, 1), (1, 1), (3, 0)]);
 }
 
@@ -302,7 +303,7 @@ fn draining_while_panicking_ends() {
     assert_eq!(again, [b"1", b"2", b"3"]);
 }
 
-/// Handles may go to the thread that uses them; what is received stays there.
+/// Handles may be moved to the thread that uses them; what is received stays there.
 #[test]
 fn handles_may_be_sent_and_frames_may_not() {
     use ringway::Kind;

@@ -1,5 +1,5 @@
-//! Queues whose other processes are not trusted: they do what queues do, within their limits, and whatever others write
-//! into the file, at any time, gives errors or messages.
+//! Queues whose other processes are not trusted: they work as other queues do, within their limits,
+//! and whatever an untrusted peer writes into the file, at any time, gives errors or messages.
 
 mod common;
 #[path = "untrusted/hostile.rs"]
@@ -116,7 +116,7 @@ fn fixed_sizes_of_types() {
     check::<Mpmc>();
 }
 
-/// Both sides believe nobody, or one of them does.
+/// Both sides use `untrusted`, or one of them does.
 #[test]
 fn trusting_and_distrusting_handles_share_a_queue() {
     fn check<K: Kind>() {
@@ -169,7 +169,7 @@ fn a_type_of_large_alignment_stands_aligned_in_the_copy() {
     }
 }
 
-/// Where the text stands in a file.
+/// The offset of the text in a file.
 fn find(path: &Path, text: &[u8]) -> u64 {
     let bytes = std::fs::read(path).unwrap();
     bytes.windows(text.len()).position(|window| window == text).expect("it is in the file") as u64
@@ -190,7 +190,7 @@ fn received_messages_cannot_be_changed() {
         // 0xff is no UTF-8: in place this would be undefined behaviour.
         assert_eq!(frame.symbol, "a symbol that is not inlined 5");
         assert!(is_same(&frame, &order(5)));
-        // Put back, it is taken again as it stands in the file now, and refused.
+        // When it is rejected, it is taken again as it is in the file now, and refused.
         frame.reject();
         assert!(matches!(consumer.recv(), Err(RecvError::Invalid(_))));
         producer.send(&order(6)).unwrap();
@@ -211,7 +211,7 @@ fn messages_beyond_the_limit_are_skipped() {
         // SAFETY: this test's processes use ringway.
         let trusting = unsafe { ringway::BytesQueue::<K>::open(&path) }.unwrap();
         let (mut producer, consumer) = (trusting.producer().unwrap(), queue.consumer().unwrap());
-        // More than there is room for at once: what is skipped is given back.
+        // More than there is room for at one time: what is skipped is released.
         for _ in 0..100 {
             producer.send_many(&[vec![1; 100], vec![2; 101], vec![3; 4000], vec![4; 99]]).unwrap();
             assert_eq!(*consumer.recv().unwrap(), [1; 100]);
@@ -277,7 +277,8 @@ fn files_beyond_the_limit_are_refused() {
     assert!(error.to_string().contains("maximum messages times maximum participants"), "{error}");
 }
 
-/// Whoever writes commit words can make a reader go round and round: not beyond where its sums would overflow.
+/// A peer that writes commit words can make a reader go round and round: not beyond where its sums
+/// would overflow.
 #[test]
 fn a_reader_that_was_led_too_far_says_so() {
     let dir = directory();
@@ -295,7 +296,7 @@ fn a_reader_that_was_led_too_far_says_so() {
     let word = 1000_u64 << 2 | 1;
     let mut received = 0;
     let error = loop {
-        // A frame wherever it may look next.
+        // A frame wherever it may read next.
         for slot in 0..4 {
             put(at::FIRST_WORD + slot * 1008, word);
         }

@@ -56,7 +56,8 @@ fn no_doubt(next: u64) -> Doubt {
     Doubt { sent: next, about: next, resume: next.next_multiple_of(8), whole: true }
 }
 
-/// Dead producers may not have stored `tail` for as many as `behind` frames, the last of which lies behind padding.
+/// Dead producers may not have stored `tail` for as many as `behind` frames, the last of which lies
+/// after padding.
 fn producer(kind: Kind, behind: u64, kill: Kill<'_>) -> Outcome {
     let messages = 4;
     let place = TestDir::new()?;
@@ -64,7 +65,7 @@ fn producer(kind: Kind, behind: u64, kill: Kill<'_>) -> Outcome {
     let consumer = queue.consumer()?;
     sending::fill(&queue, kind.shape, messages)?;
     if behind > 0 {
-        // 888, 936 and, behind 40 bytes of padding, 1024 and 1072.
+        // 888, 936 and, after 40 bytes of padding, 1024 and 1072.
         let tail = [1120, 1072, 984, 936][behind as usize];
         assert_eq!(tail_of(&place.path())?, 1024 + 2 * FRAME);
         set_tail(&place.path(), tail)?;
@@ -106,7 +107,7 @@ fn producer_leaves(kind: Kind, kill: Kill<'_>) -> Outcome {
     place.leave()
 }
 
-/// An earlier consumer was killed when it held so many messages.
+/// An earlier consumer was killed when it held `held` messages.
 fn consumer(kind: Kind, held: u64, kill: Kill<'_>) -> Outcome {
     let messages = 4;
     let place = TestDir::new()?;

@@ -17,18 +17,19 @@ fn event_step() -> u64 {
     if cfg!(debug_assertions) { short_or_long(20, 10) } else { 1 }
 }
 
-/// No operation takes so many instructions.
+/// The maximum number of instructions of an operation.
 const LIMIT: u64 = 5_000_000;
 
-/// Nothing is killed before it is complete, but looked at wherever it changed the file; pauses are only there as well.
+/// No operation is killed before it is complete, but the queue is inspected wherever the operation
+/// changed the file; pauses happen only there as well.
 pub(crate) static ONLY_LOOKS: AtomicBool = AtomicBool::new(false);
 
 /// Where a child is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
-    /// After so many instructions.
+    /// After this number of instructions.
     Instruction(u64),
-    /// After so many instructions that changed the file or entered the kernel.
+    /// After this number of instructions that changed the file or entered the kernel.
     Event(u64),
     /// Not before the operation is complete.
     Complete,
@@ -42,11 +43,12 @@ struct Course {
     is_complete: bool,
 }
 
-/// What steps a child, kills it somewhere, and says whether the operation was complete by then.
+/// Steps a child, kills it at a point, and returns whether the operation was complete by then.
 pub(crate) type Kill<'k> = &'k mut dyn FnMut(Step<'_>) -> Outcome<bool>;
 
-/// Kills an operation after every instruction; in debug builds, which execute many times more of them, as
-/// [`at_events`] does. `attempt` sets everything up, has the child killed, and checks what is left.
+/// Kills an operation after every instruction; in debug builds, which execute many times more of
+/// them, works as [`at_events`] does. `attempt` sets everything up, has the child killed, and
+/// checks what is left.
 pub(crate) fn everywhere(name: &str, attempt: impl Fn(Kill<'_>) -> Outcome) -> Outcome {
     if cfg!(debug_assertions) && number_from("RINGWAY_EVERY", 0) == 0 {
         return Attempts { name, attempt, counts_system_calls: false }.at_events();
@@ -54,8 +56,8 @@ pub(crate) fn everywhere(name: &str, attempt: impl Fn(Kill<'_>) -> Outcome) -> O
     Attempts { name, attempt, counts_system_calls: false }.everywhere()
 }
 
-/// Kills an operation wherever it changed the file or is about to return from the kernel, and in between now and
-/// then.
+/// Kills an operation wherever it changed the file or is about to return from the kernel, and at
+/// some points in between.
 pub(crate) fn at_events(name: &str, attempt: impl Fn(Kill<'_>) -> Outcome) -> Outcome {
     let attempts = Attempts { name, attempt, counts_system_calls: true };
     if number_from("RINGWAY_EVERY", 0) == 0 { attempts.at_events() } else { attempts.everywhere() }
@@ -129,7 +131,8 @@ impl<A: Fn(Kill<'_>) -> Outcome> Attempts<'_, A> {
     }
 }
 
-/// What steps a child, lets something else happen while it stands somewhere, and lets it come to the end.
+/// Steps a child, lets something else happen while it is paused at a point, and lets it run to the
+/// end.
 pub(crate) type Pause<'k> = &'k mut dyn FnMut(Step<'_>, &mut dyn FnMut() -> Outcome) -> Outcome;
 
 /// Pauses an operation after every instruction, or each `stride`th; in debug builds, after some.
@@ -163,7 +166,8 @@ pub(crate) struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// Pauses there, if the operation comes there: else this says that it was complete.
+    /// Pauses at that point, if the operation reaches it; otherwise returns that the operation was
+    /// complete.
     fn pause(self, gate: &Gate, target: Target, meanwhile: &mut dyn FnMut() -> Outcome) -> Outcome<bool> {
         let mut watch = Watch::new(self.file)?;
         let mut traced = Traced::start(gate, self.body)?;
@@ -216,7 +220,7 @@ impl Step<'_> {
     }
 }
 
-/// Looks whether a file changed.
+/// Checks whether a file changed.
 struct Watch {
     file: Option<File>,
     path: std::path::PathBuf,
@@ -229,7 +233,7 @@ impl Watch {
         Ok(Self { file: File::open(path).ok(), path: path.into(), bytes: Vec::new(), scratch: Vec::new() })
     }
 
-    /// Since the last time that it was asked. A file that is not there has no bytes.
+    /// Since the last call. A file that is not there has no bytes.
     fn has_changed(&mut self) -> Outcome<bool> {
         if self.file.is_none() {
             self.file = File::open(&self.path).ok();

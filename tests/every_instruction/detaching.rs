@@ -16,7 +16,7 @@ pub(crate) fn tests() -> Vec<Test> {
         .into()
 }
 
-/// Messages 1, 2 and 4 of the six that are taken are done with.
+/// Messages 1, 2 and 4 of the six that are taken have been released.
 fn attempt(kind: Kind, kill: Kill<'_>) -> Outcome {
     let place = TestDir::new()?;
     let queue = kind.create(&place)?;
@@ -48,7 +48,8 @@ fn attempt(kind: Kind, kill: Kill<'_>) -> Outcome {
         ensure!((frame.redeliveries() > 0) == (seq < 6), "{seq}: {} redeliveries", frame.redeliveries());
         found.push(seq);
     }
-    // What is done with may come again if the consumer was killed, nothing else may be lost, and all of it is in order.
+    // Released messages may be redelivered if the consumer was killed, nothing else may be lost,
+    // and all messages are in order.
     let is_done = |seq: &u64| matches!(seq, 1 | 2 | 4);
     let kept: Vec<_> = found.iter().copied().filter(|seq| !is_done(seq)).collect();
     ensure!(kept == [0, 3, 5, 6, 7] && found.is_sorted(), "{found:?}");

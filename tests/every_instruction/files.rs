@@ -83,7 +83,7 @@ fn check(place: &TestDir) -> Outcome<bool> {
     }
 }
 
-/// Whatever was left, `open_or_create` finds or makes a queue, at once.
+/// Whatever was left, `open_or_create` finds or creates a queue immediately.
 fn anybody_can_begin(place: &TestDir) -> Outcome {
     let path = place.path();
     Child::fork(|| {

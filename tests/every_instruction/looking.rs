@@ -1,5 +1,5 @@
-//! What those who only look say wherever an operation was killed or paused: a healthy queue is called healthy, and is not
-//! changed by it.
+//! What inspection reports wherever an operation was killed or paused: a healthy queue is reported
+//! healthy, and is not changed by inspection.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -9,18 +9,19 @@ use ringway::{InspectError, OpenError};
 
 use crate::process::{Outcome, ensure};
 
-/// Something else that is to look.
+/// An additional inspector.
 pub(crate) type Look = fn(&Path) -> Outcome;
 
 static ALSO: OnceLock<Look> = OnceLock::new();
 
 #[allow(dead_code, reason = "for who has tools of its own")]
-/// From now on this looks as well, behind the library. The operation was killed or is paused.
+/// From now on this inspector runs as well, after the library's. The operation was killed or is
+/// paused.
 pub(crate) fn also(look: Look) {
     assert!(ALSO.set(look).is_ok(), "there is one already");
 }
 
-/// Looks at the queue, and at that of its dead letters.
+/// Inspects the queue, and that of its dead letters.
 pub(crate) fn look(path: &Path) -> Outcome {
     let mut letters = path.as_os_str().to_owned();
     letters.push(".dead");

@@ -1,4 +1,5 @@
-//! The same for MPMC queues: participants, and those who clean up after them, are killed at every instruction.
+//! For MPMC queues: participants, and those that recover after a death, are killed at every
+//! instruction.
 
 mod attaching;
 mod pausing;

@@ -1,5 +1,5 @@
-//! Participants are paused at every instruction while the other side goes on, and those who look find no fault at any step of
-//! that; then they go on as well.
+//! Participants are paused at every instruction while the other side goes on, and inspection finds
+//! no fault at any step of that; then they go on as well.
 
 use ringway::spsc::{BytesConsumer, BytesProducer};
 
@@ -19,7 +19,7 @@ const STATES: [(&str, Kind, u64); 4] = [
     ("fixed, wraps", FIXED.start(6), 1),
 ];
 
-/// Has one side paused in a queue of that kind with so many messages.
+/// Pauses one side in a queue of that kind with the given number of messages.
 type Attempt = fn(Kind, u64, Pause<'_>) -> Outcome;
 
 pub(crate) fn tests() -> Vec<Test> {

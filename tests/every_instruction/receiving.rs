@@ -11,7 +11,7 @@ use crate::process::{
 const VARIABLE: Kind = Kind::new("variable", 1024, Shape::Same(40));
 const FIXED: Kind = Kind::new("fixed", 192, Shape::Fixed(24));
 
-/// A queue with so many messages in it.
+/// A queue and the number of messages in it.
 #[derive(Clone, Copy)]
 struct State {
     name: &'static str,
@@ -51,7 +51,7 @@ enum Operation {
     DropYoungest,
     /// ... then the oldest ...
     DropOldest,
-    /// ... then the one between.
+    /// ... then the one in the middle.
     DropLast,
     TakeBehindHeld,
     Reject,
@@ -83,7 +83,7 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 fn all_states(operation: Operation) -> Outcome {
-    // Many instructions, of books that do not know how frames lie.
+    // Many instructions, of generic bookkeeping that does not use the layout of frames.
     let is_long = matches!(operation, DropLast | DropRejected | RejectRun);
     for state in STATES {
         let is_fixed = matches!(state.kind.shape, Shape::Fixed(_));

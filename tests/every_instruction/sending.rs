@@ -9,12 +9,12 @@ use crate::process::{Doubt, Kind, Outcome, ProducerNotes, Shape, Stream, Test, T
 
 /// Messages of 40 bytes in frames of 48: a ring of 1024 bytes takes 21 of them.
 const VARIABLE: Kind = Kind::new("variable", 1024, Shape::Same(40));
-/// Frames of exactly one granule: 15 of them fill the ring but for the next commit word.
+/// Frames of exactly one granule: 15 of them fill the ring except for the next commit word.
 const GRANULE: Kind = Kind::new("variable, granule 64", 1024, Shape::Same(56)).align(64);
 /// Eight slots.
 const FIXED: Kind = Kind::new("fixed", 192, Shape::Fixed(24));
 
-/// A queue with so many messages in it.
+/// A queue and the number of messages in it.
 #[derive(Clone, Copy)]
 struct State {
     name: &'static str,
@@ -174,13 +174,14 @@ fn perform(
         Err(SendError::Full) => 0,
         Err(error) => return Err(error.into()),
     };
-    // What was not sent cannot come any more.
+    // What was not sent cannot be delivered any more.
     notes.set_about(first + sent, operation != SendManyThree);
     notes.set_sent(first + sent);
     Ok(())
 }
 
-/// The consumer that lives takes what is there, another producer goes on, and the whole ring is good for use.
+/// The consumer that lives takes what is there, another producer goes on, and the whole ring can be
+/// used.
 pub(crate) fn survive(kind: Kind, queue: &BytesQueue, consumer: BytesConsumer, doubt: Doubt) -> Outcome {
     let mut stream = Stream::new(kind.shape, 0);
     stream.doubt(doubt)?;
@@ -189,7 +190,7 @@ pub(crate) fn survive(kind: Kind, queue: &BytesQueue, consumer: BytesConsumer, d
         stream.accept(&frame)?;
         held.push(frame);
     }
-    // Nothing is released yet, so that the successor finds all that the dead one left.
+    // Nothing is released yet, so that the successor finds all residue of the dead producer.
     let mut producer = queue.producer()?;
     let mut next = doubt.resume;
     while next < doubt.resume + 2 && producer.try_send(&kind.shape.message(next)).is_ok() {

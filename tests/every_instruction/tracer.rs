@@ -17,10 +17,11 @@ use crate::process::{Child, Outcome, Words, ensure};
 const BEGUN: usize = 0;
 const DONE: usize = 1;
 
-/// No operation takes so many instructions.
+/// The maximum number of instructions of an operation.
 const LIMIT: u64 = 5_000_000;
 
-/// Tracer and tracee take turns; on one processor they need not wake each other on another.
+/// Tracer and tracee take turns; on one processor neither has to wake the other on another
+/// processor.
 pub(crate) fn stay_on_one_processor() {
     let this = Pid::from_raw(0);
     let allowed = sched_getaffinity(this).expect("the processors of this process");
@@ -30,11 +31,12 @@ pub(crate) fn stay_on_one_processor() {
     sched_setaffinity(this, &one).expect("choosing a processor");
 }
 
-/// Leaves the processor alone for a moment, once in a while.
+/// Yields the processor for a moment, once in a while.
 ///
-/// Tracer and tracee wake each other all the time, and schedulers were seen (Linux 6.18) to let nobody else run there for minutes
-/// then, not even the kernel's own threads; meanwhile whoever else waited for what those free stood still, such as a parent of a
-/// process that had ended. Nothing here relies on how long this is.
+/// Tracer and tracee wake each other all the time, and schedulers were seen (Linux 6.18) to let
+/// nothing else run on that processor for minutes then, not even the kernel's own threads.
+/// Meanwhile every process that waited for what those free was blocked, such as a parent of a
+/// process that had ended. Nothing here relies on the length of this pause.
 fn let_others_run() {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     if CALLS.fetch_add(1, Ordering::Relaxed).is_multiple_of(16) {
@@ -42,7 +44,7 @@ fn let_others_run() {
     }
 }
 
-/// Where the child says that the operation begins, and that it is over.
+/// Where the child reports that the operation begins, and that it has ended.
 pub(crate) struct Gate(Words);
 
 impl Gate {
@@ -87,7 +89,7 @@ pub(crate) struct Traced<'g> {
 }
 
 impl<'g> Traced<'g> {
-    /// Forks a child that runs `body`, and steps it to the first instruction behind [`Gate::enter`].
+    /// Forks a child that runs `body`, and steps it to the first instruction after [`Gate::enter`].
     pub(crate) fn start(gate: &'g Gate, body: impl FnOnce(&Gate) -> Outcome) -> Outcome<Self> {
         let_others_run();
         gate.close();
@@ -118,7 +120,8 @@ impl<'g> Traced<'g> {
             trace(libc::PTRACE_SINGLESTEP, self.child.pid(), 0)?;
             match self.child.wait()? {
                 WaitStatus::Stopped(_, Signal::SIGTRAP) => return Ok(()),
-                // Somebody stopped the whole test, or continued it; the instruction is yet to come.
+                // The whole test was stopped or continued from outside; the instruction is yet to
+                // be executed.
                 WaitStatus::Stopped(_, Signal::SIGSTOP | Signal::SIGCONT) => {}
                 status => {
                     return Err(format!("the child was to execute one instruction, but {status:?}").into());

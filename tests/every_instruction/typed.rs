@@ -1,5 +1,5 @@
-//! Producers of values are killed at every instruction: they serialise straight into the file, where nobody may ever
-//! see what is not complete.
+//! Producers of values are killed at every instruction: they serialise straight into the file,
+//! where no consumer may ever see what is not complete.
 
 use ringway::Options;
 use ringway::spsc::{Consumer, Producer, Queue};
@@ -26,8 +26,8 @@ impl ArchivedNote {
     }
 }
 
-/// Where the cursors begin, and how many messages are there: nothing special; padding before the first; a ring that has
-/// room for one more.
+/// Where the cursors begin, and how many messages are there: an ordinary position; padding before
+/// the first; a ring that has room for one more.
 const STATES: [(&str, u64, u64); 3] = [("one message", 0, 1), ("padding", 992, 0), ("room for one", 0, 20)];
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -73,7 +73,7 @@ fn attempt(start: u64, messages: u64, count: u64, kill: Kill<'_>) -> Outcome {
         held.push(frame);
     }
     let came = held.len() as u64;
-    // All of a batch comes, or what there was room for, or nothing.
+    // All of a batch is delivered, or what there was room for, or nothing.
     let whole = if messages == 20 { 1 } else { count };
     ensure!(came == messages || came == messages + whole, "{came} messages came of {messages} + {count}");
     ensure!(came > messages || !is_complete, "it was sent, and nothing came");

@@ -9,7 +9,7 @@ use ringway::{InspectError, Options};
 use super::common::{Image, at, directory};
 use super::{create_mpmc, create_spsc};
 
-/// Looks at everything in every way; what comes of it does not matter, but that it comes.
+/// Inspects everything in every way; the results do not matter, only that every call returns.
 fn inspect_all(path: &Path) {
     let Ok(inspector) = Inspector::open(path) else { return };
     let _ = inspector.snapshot();
@@ -20,14 +20,14 @@ fn inspect_all(path: &Path) {
             if let Ok(peeked) = inspector.peek(&what) {
                 assert!(peeked.frames.len() <= 100);
                 assert!(peeked.frames.iter().all(|frame| frame.payload.len() <= 100));
-                // Where it says to go on, it does.
+                // It continues where the result says.
                 let _ = inspector.peek(&what.start(Start::From(peeked.next)));
             }
         }
     }
 }
 
-/// Queues of all shapes with messages in them, some held, and what they are in bytes.
+/// Queues of all framings with messages in them, some held, and the bytes of their files.
 fn images() -> Vec<Image> {
     let dir = directory();
     let path = |name: &str| -> PathBuf { dir.path().join(name) };
@@ -55,7 +55,7 @@ fn images() -> Vec<Image> {
     images
 }
 
-/// Words that are likely to lead somewhere: small, large, and of both kinds of cursors and states.
+/// Values that are likely to lead somewhere: small, large, and of both kinds of cursors and states.
 fn word() -> impl Strategy<Value = u64> {
     prop_oneof![
         any::<u64>(),
@@ -69,7 +69,7 @@ fn word() -> impl Strategy<Value = u64> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 12, ..ProptestConfig::default() })]
 
-    /// Shared words: 100 files a case, each with a few words of nonsense where words are.
+    /// Shared words: 100 files a case, each with a few nonsense values at the offsets of words.
     #[test]
     fn words(changes in prop::collection::vec(prop::collection::vec((any::<u16>(), word()), 1..6), 100)) {
         let dir = directory();
@@ -79,7 +79,7 @@ proptest! {
             let mut image = images[number % images.len()].clone();
             let mpmc_words = (image.0.len() / 8).min(0x2400 / 8);
             for (place, value) in changes {
-                // Everything behind the preamble, cursors most of all.
+                // Everything after the preamble, cursors most of all.
                 let cursors = [at::TAIL, at::HEAD, at::RELEASED, at::TAKEN, at::REDO_UNTIL];
                 let at = match usize::from(*place) {
                     place if place % 4 == 0 => cursors[place / 4 % cursors.len()],
@@ -137,7 +137,8 @@ fn invalid_values_are_found() {
         (&fixed, at::RELEASED, 1 << 63, "tail"),
         (&mpmc, at::HEAD, 1 << 40, "head"),
         (&mpmc, at::TAIL, u64::MAX - 3, "tail"),
-        // The state of link 3: FULL of a lap that is far ahead; HELD by a participant that cannot be; and its place.
+        // The state of slot 3: FULL of a lap that is far ahead; HELD by an impossible participant;
+        // and its frame reference.
         (&mpmc, 0x2000 + 3 * 16, 1 << 30 | 1, "state of the slot"),
         (&mpmc, 0x2000 + 3 * 16, 4000 << 6 | 2, "owner in the slot"),
         (&mpmc, 0x2000 + 3 * 16 + 8, u64::MAX, "reference to the frame"),

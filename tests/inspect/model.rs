@@ -1,4 +1,5 @@
-//! Random traffic beside a list: what a look finds is what the list says, after every step.
+//! Random traffic, compared with a list: what inspection finds is what the list says, after every
+//! step.
 
 use std::collections::VecDeque;
 
@@ -13,7 +14,7 @@ enum Step {
     Send(usize),
     /// Take one, and keep it.
     Take,
-    /// Give back the oldest one that is kept.
+    /// Release the oldest one that is kept.
     Release,
     Reject,
 }
@@ -53,7 +54,8 @@ fn agrees<K: Kind>(steps: &[Step], options: &Options, fixed: Option<usize>) {
                 }
             }
             Step::Release => drop(held.pop_front()),
-            // The only one that is kept, so that its place is clear for both kinds: before all others.
+            // The only one that is kept, so that its place is the same for both kinds: before all
+            // others.
             Step::Reject if held.len() == 1 => {
                 let (message, frame) = held.pop_front().unwrap();
                 frame.reject();

@@ -1,5 +1,5 @@
-//! Each shared word of a queue is changed, one at a time, to several values. Either that does no harm, which draining and using
-//! the queue proves, or a look from outside finds it.
+//! Each shared word of a queue is changed, one at a time, to several values. Either that does no
+//! harm, which draining and using the queue proves, or inspection finds it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,11 +9,12 @@ use ringway::{BytesQueue, Kind, Mpmc, Options, RecvError, Spsc};
 
 use super::common::{Image, at, directory};
 
-/// Sent before the words are changed: so many messages wait or are held by a consumer that is dead then.
+/// Sent before the words are changed: how many messages wait or are held by a consumer that is dead
+/// then.
 const MESSAGES: u64 = 6;
-/// Of these so many had been taken and released ...
+/// How many of these had been taken and released ...
 const RELEASED: u64 = 2;
-/// ... and so many are held.
+/// ... and how many are held.
 const HELD: u64 = 2;
 
 /// Message `number`: its length and every byte follow from it.
@@ -44,7 +45,7 @@ fn image<K: Kind>(options: &Options, fixed: Option<usize>) -> Image {
     image
 }
 
-/// What a look from outside says is wrong.
+/// The faults that inspection finds.
 fn found(path: &Path) -> Option<String> {
     let inspector = match Inspector::open(path) {
         Ok(inspector) => inspector,
@@ -59,7 +60,8 @@ fn found(path: &Path) -> Option<String> {
     corruption.into_iter().chain(peeked).map(|corruption| corruption.to_string()).next()
 }
 
-/// Whether all that was not released comes, whole, and the queue can be used; else what is wrong.
+/// Whether all that was not released is delivered, whole, and the queue can be used; otherwise what
+/// is wrong.
 fn used<K: Kind>(path: &Path, fixed: Option<usize>) -> Result<(), String> {
     let said = |error: &dyn std::fmt::Display| error.to_string();
     // SAFETY: only this test knows the file.
@@ -108,7 +110,8 @@ fn values(word: u64) -> Vec<u64> {
     values
 }
 
-/// Whether a change makes a state in which other traffic would have left the queue, so that no look can tell.
+/// Whether a change makes a state in which other traffic would have left the queue, so that
+/// inspection cannot tell.
 type Excuse = fn(old: u64, new: u64) -> bool;
 
 /// Name and offset of a word.
@@ -118,7 +121,7 @@ fn none(_: u64, _: u64) -> bool {
     false
 }
 
-/// With messages of one size the cursors alone say what was sent and taken, wherever they may be.
+/// With fixed-size messages the cursors alone say what was sent and taken, wherever they may be.
 fn position(old: u64, new: u64) -> bool {
     old.abs_diff(new) < 1024 / 24
 }
@@ -132,7 +135,7 @@ fn place(_: u64, _: u64) -> bool {
     true
 }
 
-/// A message that was never committed, or is done with.
+/// A message that was never committed, or is released.
 fn over(old: u64, new: u64) -> bool {
     let lap = old >> 18;
     new == lap << 18 || new == (lap + 1) << 18
@@ -197,7 +200,7 @@ fn spsc_variable() {
     words.extend([("tail", at::TAIL, none as Excuse), ("released", at::RELEASED, none)]);
     let options = Options::new().ring_bytes(1024);
     let image = image::<Spsc>(&options, None);
-    // The commit words of what is in the ring: frames of any size stand one behind the other.
+    // The commit words of what is in the ring: variable-size frames lie one after the other.
     let mut position = image.u64_at(at::RELEASED);
     while position < image.u64_at(at::TAIL) {
         let at = at::FIRST_WORD + (position % 1024) as usize;

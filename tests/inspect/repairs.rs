@@ -15,7 +15,7 @@ fn what_the_dead_left_is_given_back() {
     queue.producer().unwrap().send_many(&[b"one", b"two"]).unwrap();
     let consumer = queue.consumer().unwrap();
     let held = consumer.recv().unwrap();
-    // A copy has the entry, but not the lease: as after a death.
+    // A copy has the entry, but not the liveness lock: as after a death.
     Image::of(&path).write(&copy);
     drop(held);
 
@@ -30,7 +30,7 @@ fn what_the_dead_left_is_given_back() {
     assert_eq!((snapshot.backlog.waiting, snapshot.backlog.redeliveries), (Some(2), 1));
     assert!(snapshot.participants.is_empty());
 
-    // The living one is left alone.
+    // The living participant is left alone.
     assert_eq!(recover(&path).unwrap().deaths, 0);
     drop(consumer);
     // SAFETY: only this test knows the file.
@@ -88,7 +88,8 @@ fn what_is_no_queue_is_left_alone() {
     assert_eq!(std::fs::read(&path).unwrap(), b"precious text");
 }
 
-/// Whoever attaches while others remove either takes part in a queue that stays, or is told that it is gone.
+/// A participant that attaches while others unlink either attaches to a queue that stays, or gets
+/// the error that it is gone.
 #[test]
 fn removing_and_attaching_exclude_each_other() {
     let dir = directory();
@@ -108,7 +109,8 @@ fn removing_and_attaching_exclude_each_other() {
     }
 }
 
-/// What a consumer released behind a message that comes again is done with, and is neither counted nor shown.
+/// What a consumer released after a message that is redelivered has ended, and is neither counted
+/// nor shown.
 #[test]
 fn what_was_released_out_of_order_waits_no_more() {
     let dir = directory();

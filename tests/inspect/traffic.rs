@@ -1,4 +1,5 @@
-//! Looking while others send and receive: nothing that is whole is called corrupted, and no message is seen torn.
+//! Inspection while others send and receive: nothing that is whole is reported corrupted, and no
+//! message is seen torn.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -39,7 +40,7 @@ fn run<K: Kind>(options: &Options, fixed: Option<usize>, consumers: usize) {
     let mut looks = 0;
     std::thread::scope(|scope| {
         let mut producer = queue.producer().unwrap();
-        // One side's failure ends the others, and so does that of who looks.
+        // One side's failure ends the others, and so does that of the inspector.
         let _end = on_panic(|| queue.close());
         let sender = scope.spawn(move || {
             (0..MESSAGES).for_each(|number| producer.send(&message(number, fixed)).unwrap());
@@ -60,7 +61,7 @@ fn run<K: Kind>(options: &Options, fixed: Option<usize>, consumers: usize) {
                 }
             });
         }
-        // Also if a look below panics: consumers end then, instead of hiding why.
+        // Also if an inspection below panics: consumers end then, instead of hiding why.
         let _done = Done(&is_done);
         let inspector = Inspector::open(&path).unwrap();
         while !sender.is_finished() || looks < 20 {

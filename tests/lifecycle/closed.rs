@@ -17,24 +17,24 @@ fn closed_and_started_again<K: Kind>() {
     assert_eq!(queue.warnings(), []);
     queue.producer().unwrap().send(b"left").unwrap();
     queue.close();
-    // What is left is received first: the queue stays, and says what it is.
+    // What is left is received first: the queue stays, and names itself.
     for replace in [false, true] {
         let again = start::<K>(&path, replace);
         assert_eq!(again.warnings(), [Warning::Closed]);
         assert!(matches!(again.producer().unwrap().send(b"more"), Err(SendError::Closed)));
     }
-    // A consumer that dies with it gives it back.
+    // A consumer that dies with it requeues it.
     let consumer = queue.consumer().unwrap();
     std::mem::forget(consumer.recv().unwrap());
     drop(consumer);
     assert_eq!(start::<K>(&path, true).warnings(), [Warning::Closed]);
-    // Nor while somebody takes part.
+    // Nor while there is a participant.
     let consumer = queue.consumer().unwrap();
     assert_eq!(&*consumer.recv().unwrap(), b"left");
     assert!(matches!(consumer.recv(), Err(RecvError::Closed)));
     assert_eq!(start::<K>(&path, true).warnings(), [Warning::Closed]);
     drop(consumer);
-    // Not if it is not asked for.
+    // Not if the option is not set.
     assert_eq!(start::<K>(&path, false).warnings(), [Warning::Closed]);
     let anew = start::<K>(&path, true);
     assert_eq!(anew.warnings(), []);
@@ -49,7 +49,7 @@ fn a_closed_queue_gives_way_when_it_is_empty_and_unused() {
     closed_and_started_again::<Mpmc>();
 }
 
-/// Those who start at the same time have the same queue afterwards, an open one.
+/// Participants that start at the same time have the same queue afterwards, an open one.
 #[test]
 fn those_who_start_at_once_agree() {
     for round in 0..50 {

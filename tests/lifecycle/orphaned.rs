@@ -1,4 +1,5 @@
-//! A queue whose name leads elsewhere: participants that asked to be told are, whatever they are doing.
+//! A queue whose name leads elsewhere: participants that watch the name learn of it in whatever
+//! call they are.
 
 use std::path::Path;
 use std::sync::mpsc::channel;
@@ -72,7 +73,7 @@ fn waiters_are_told() {
     while_it_waits::<Mpmc>();
 }
 
-/// Tries until it does not work any more.
+/// Repeats until it fails.
 fn at_last<R, E>(mut attempt: impl FnMut() -> Result<R, E>, is_usual: impl Fn(&E) -> bool) -> E {
     let start = Instant::now();
     loop {
@@ -156,7 +157,8 @@ fn tasks_are_told() {
     }
 }
 
-/// Those who did not ask go on with the file that they have, and memfd queues have no name to lose.
+/// Participants that do not watch the name go on with the file that they have, and memfd queues
+/// have no name to lose.
 #[test]
 fn no_other_participant_is_told() {
     let dir = directory();

@@ -1,4 +1,4 @@
-//! Counts every message, when everybody is gone.
+//! Counts every message, when all processes are gone.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -70,7 +70,7 @@ pub(crate) fn judge(
     field.kind.is_whole(queue)
 }
 
-/// The messages of one sender. Returns how many are gone without anybody known to have held them.
+/// The messages of one sender. Returns how many are gone that no consumer is known to have held.
 fn one_sender(field: &Field, numbers: Range<u64>, buried: &HashSet<u64>, sums: &mut Sums) -> Outcome<u64> {
     let mut unexplained = 0;
     let mut has_ended = false;
@@ -123,7 +123,8 @@ fn letters(field: &Field, queue: &BytesQueue) -> Outcome<HashSet<u64>> {
         let origin = frame.dead_letter().ok_or("a letter that does not say where it comes from")?;
         let record = field.message_log.record(number);
         ensure!(record.is_begun, "letter {number:#x} was never sent: {record:?}");
-        // Whoever buried it may have died before it could say so: then it comes twice, from one origin.
+        // The consumer that dead-lettered it may have died before it could note that: then it is
+        // there twice, from one origin.
         let is_new = origins.insert(origin.position);
         ensure!(buried.insert(number) == is_new, "letter {number:#x} comes from two positions");
     }

@@ -9,21 +9,21 @@ use super::self_report::Left;
 use super::worker::{Field, Role, Worker};
 use crate::process::{End, Looker, MessageLog, MpmcKind, Outcome, Random, TestDir, Words, ensure, progress};
 
-/// Nobody who lives may get no further for so long.
+/// The maximum time without progress of a living process.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Kills before everything is counted.
 const KILLS_A_ROUND: u64 = 250;
 /// Generations of senders that one message_log has room for.
 const GENERATIONS: u64 = 2048;
-/// In the calm, everybody gets so much further.
+/// The number of steps by which each process must progress in the calm.
 const CALM_EVENTS: u64 = 40;
 
-/// Who takes part.
+/// How many processes of each sort take part.
 #[derive(Clone, Copy)]
 pub(crate) struct Crew {
     pub(crate) producers: usize,
     pub(crate) consumers: usize,
-    /// They only recover.
+    /// Processes that only recover.
     pub(crate) recoverers: usize,
     /// Participants detach now and then.
     pub(crate) churns: bool,
@@ -34,7 +34,7 @@ struct Storm {
     queue: BytesQueue,
     workers: Vec<Worker>,
     random: Random,
-    /// Of the next process.
+    /// The number of the next process.
     generation: u64,
     first: u64,
     kills: u64,
@@ -43,7 +43,7 @@ struct Storm {
     all_left: Left,
 }
 
-/// Rages until so many were killed.
+/// Kills, stops and replaces processes until the number of kills is reached.
 pub(crate) fn rage(kind: MpmcKind, crew: Crew, kills: u64) -> Outcome {
     let place = TestDir::new()?;
     let looker = Looker::start(&place);
@@ -143,15 +143,16 @@ impl Storm {
         Ok(())
     }
 
-    /// Something happens to somebody.
+    /// Does one random thing to a random process.
     fn strike(&mut self) -> Outcome {
         let index = self.random.below(self.workers.len() as u64) as usize;
         let worker = &mut self.workers[index];
         match self.random.below(8) {
             0..=1 => worker.kill(),
-            // Those that have begun are more worth it.
+            // Processes that have begun are the better victims.
             2..=3 if worker.self_report.is_ready() => worker.kill(),
-            // Whoever is stopped between two stores looks dead to those who don't ask the kernel.
+            // A process that is stopped between two stores seems dead to participants that do not
+            // probe its liveness lock.
             4..=6 => {
                 self.stops += 1;
                 worker.stop(Duration::from_nanos(self.random.below(3_000_000)))
@@ -160,7 +161,7 @@ impl Storm {
         }
     }
 
-    /// Nobody is killed any more: everybody gets further.
+    /// No process is killed any more: every process makes progress.
     fn calm(&mut self) -> Outcome {
         self.workers.iter_mut().try_for_each(|worker| worker.go_on(true))?;
         let goals: Vec<_> = self.workers.iter().map(|worker| worker.events() + CALM_EVENTS).collect();

@@ -9,9 +9,9 @@ use super::self_report::SelfReport;
 use super::worker::some_time;
 use crate::process::{MessageLog, Outcome, Random, Shape, ensure};
 
-/// At most so many messages at once.
+/// The maximum number of messages in one call.
 const RUN: u64 = 40;
-/// At most so many guards.
+/// The maximum number of guards.
 const GUARDS: u64 = 8;
 
 /// Where a message is noted, and its number.
@@ -65,7 +65,7 @@ impl<'n> Takes<'n> {
         if redeliveries == Some(0) {
             let newest = self.newest.entry(number / MessageLog::RANGE).or_default();
             if number < *newest {
-                // Right only if it was taken by one who died before it saw it.
+                // Right only if it was taken by a consumer that died before it saw it.
                 self.self_report.came_late();
             }
             *newest = number.max(*newest);
@@ -75,7 +75,7 @@ impl<'n> Takes<'n> {
 }
 
 impl<'c> Session<'_, '_, 'c> {
-    /// Does one random thing.
+    /// Does one random operation.
     pub(crate) fn step(&mut self, random: &mut Random) -> Outcome {
         if self.guards.len() as u64 > random.below(GUARDS) {
             self.let_go(random)?;
@@ -106,7 +106,7 @@ impl<'c> Session<'_, '_, 'c> {
         Ok(())
     }
 
-    /// Forgets all guards: detaching puts back what they hold. Returns where that is noted.
+    /// Forgets all guards: detaching requeues what they hold. Returns where that is noted.
     pub(crate) fn forget(mut self) -> Vec<usize> {
         let mut forgotten = Vec::new();
         for guard in self.guards.drain(..) {
@@ -143,7 +143,7 @@ impl<'c> Session<'_, '_, 'c> {
         let found = match self.consumer.try_recv_many(most as usize) {
             Ok(frames) => {
                 ensure!(frames.len() as u64 <= most, "{} messages came, not {most}", frames.len());
-                // What comes again comes alone.
+                // Redelivered messages come one at a time.
                 let redeliveries = (frames.len() > 1).then_some(0);
                 let mut noted = Vec::new();
                 for bytes in frames.iter() {
@@ -164,7 +164,8 @@ impl<'c> Session<'_, '_, 'c> {
         self.guards.push(guard);
     }
 
-    /// Releases or rejects some guard, not always the oldest. Nothing may have changed in its messages.
+    /// Releases or rejects some guard, not always the oldest. The bytes of its message must not
+    /// have changed.
     fn let_go(&mut self, random: &mut Random) -> Outcome<bool> {
         if self.guards.is_empty() {
             return Ok(false);

@@ -32,7 +32,7 @@ impl<'n> Sends<'n> {
         self_report: &'n SelfReport,
     ) -> Self {
         let next = generation * MessageLog::RANGE;
-        // Whoever sends several looks no further than this.
+        // A producer that sends several does not check further than this.
         Self { shape, message_log, self_report, next, end: next + MessageLog::RANGE - MOST }
     }
 
@@ -40,7 +40,7 @@ impl<'n> Sends<'n> {
         self.next >= self.end
     }
 
-    /// Does one random thing.
+    /// Does one random operation.
     pub(crate) fn step(&mut self, producer: &mut BytesProducer, random: &mut Random) -> Outcome {
         let before = self.next;
         match random.below(12) {
@@ -62,7 +62,7 @@ impl<'n> Sends<'n> {
         Ok(())
     }
 
-    /// `count` messages from the next one on were to be sent, and this is what came of it.
+    /// `count` messages from the next one on were to be sent, and this is the result.
     fn sent(&mut self, count: u64, result: Result<u64, SendError>) -> Outcome {
         let sent = match result {
             Ok(sent) => sent,
@@ -107,7 +107,7 @@ impl<'n> Sends<'n> {
         self.sent(count, result)
     }
 
-    /// Written in place, into a claim that may be larger than the message.
+    /// Written in place, into a reserved frame that may be larger than the message.
     fn claim(&mut self, producer: &mut BytesProducer) -> Outcome {
         let (seq, len) = (self.next, self.shape.len(self.next));
         let spare = match self.shape {
@@ -126,7 +126,7 @@ impl<'n> Sends<'n> {
         self.sent(1, result)
     }
 
-    /// Scribbles and aborts: nobody may ever see that.
+    /// Scribbles and aborts: no consumer may ever see that.
     fn give_up(&mut self, producer: &mut BytesProducer) -> Outcome {
         match producer.try_reserve(self.shape.len(self.next)) {
             Ok(mut claim) => claim.fill(0xab),

@@ -1,4 +1,4 @@
-//! What a process notes about itself, for whoever finds it dead.
+//! What a process notes about itself, for its parent to read after its death.
 
 use std::sync::atomic::Ordering;
 
@@ -41,7 +41,7 @@ impl SelfReport {
         self.get(READY) != 0
     }
 
-    /// It has got further.
+    /// It has made progress.
     pub(crate) fn progress(&self) {
         self.add(EVENTS);
     }
@@ -50,12 +50,12 @@ impl SelfReport {
         self.get(EVENTS)
     }
 
-    /// All places for participants were taken.
+    /// All registry entries were taken.
     pub(crate) fn found_no_place(&self) {
         self.add(NO_PLACE);
     }
 
-    /// A message came for the first time, and one that its sender had sent later had come before.
+    /// A message was first delivered after a later message of its sender.
     pub(crate) fn came_late(&self) {
         self.add(LATE);
     }
@@ -77,7 +77,8 @@ impl SelfReport {
         self.set(noted, 0);
     }
 
-    /// Its process has ended, or been killed: tells the message_log what that means, and is ready for the next one.
+    /// Its process has ended, or been killed: reports the consequences to the message_log, and is
+    /// ready for the next process.
     pub(crate) fn clear(&self, message_log: &MessageLog, was_killed: bool) -> Left {
         let left = Left {
             taking: if was_killed { self.get(TAKING) } else { 0 },
@@ -100,11 +101,11 @@ impl SelfReport {
 pub(crate) struct Left {
     /// Messages that they may have got without a note.
     pub(crate) taking: u64,
-    /// Messages that came to them late.
+    /// Messages that reached them late.
     pub(crate) late: u64,
-    /// How often they found no place.
+    /// How many times they found no free entry.
     pub(crate) no_place: u64,
-    /// Messages that they held for all that they noted.
+    /// Messages that they still held, according to their notes.
     pub(crate) held: u64,
 }
 

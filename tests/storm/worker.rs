@@ -19,14 +19,14 @@ pub(crate) enum Role {
     Recoverer,
 }
 
-/// Where the storm goes on, and what all its processes share.
+/// The storm's queue, and what all its processes share.
 pub(crate) struct Field {
     pub(crate) kind: MpmcKind,
     pub(crate) place: TestDir,
     pub(crate) message_log: MessageLog,
     /// Participants detach now and then.
     pub(crate) churns: bool,
-    /// Not 0: everybody comes to an end.
+    /// Not 0: every process ends.
     pub(crate) end: Words,
 }
 
@@ -52,7 +52,7 @@ impl Worker {
         Self { role, self_report: SelfReport::new(), child: None, generation: 0, stopped: None, before: 0 }
     }
 
-    /// Starts a process of that generation, which ends itself if `end` says so.
+    /// Starts a process of that generation, which ends itself if `end` requires it.
     pub(crate) fn start(&mut self, field: &Field, generation: u64, end: Option<End>) {
         let (role, self_report) = (self.role, &self.self_report);
         self.generation = generation;
@@ -87,13 +87,13 @@ impl Worker {
         self.child.as_ref().expect("a process").strike()
     }
 
-    /// Stops it for so long.
+    /// Stops it for a time.
     pub(crate) fn stop(&mut self, time: Duration) -> Outcome {
         self.stopped = Some(Instant::now() + time);
         self.child.as_ref().expect("a process").signal(Signal::SIGSTOP)
     }
 
-    /// Lets it go on if it was stopped and the time is up.
+    /// Continues it if it was stopped and the time is up.
     pub(crate) fn go_on(&mut self, at_once: bool) -> Outcome {
         if self.stopped.is_some_and(|until| at_once || Instant::now() >= until) {
             self.stopped = None;
@@ -190,7 +190,7 @@ fn consume(
     }
 }
 
-/// Most sleep.
+/// In most cases, parks.
 fn some_wait(random: &mut Random) -> WaitStrategy {
     [WaitStrategy::Spin, WaitStrategy::SpinThenPark, WaitStrategy::Park, WaitStrategy::Park]
         [random.below(4) as usize]
@@ -201,7 +201,7 @@ pub(crate) fn some_time(random: &mut Random) -> Duration {
     Duration::from_micros(if random.below(4) == 0 { 10_000 } else { 200 })
 }
 
-/// How long a participant takes part.
+/// The number of steps from attach to detach.
 fn steps(field: &Field, random: &mut Random) -> u64 {
     if field.churns { random.below(60) } else { u64::MAX }
 }
@@ -219,7 +219,8 @@ fn recover(field: &Field, queue: &BytesQueue, self_report: &SelfReport, ready: i
     Ok(())
 }
 
-/// Tries again while all places are taken: some of them by dead participants that somebody is just looking into.
+/// Retries while all entries are taken: some of them by dead participants that a recovery is just
+/// examining.
 fn attach<P>(self_report: &SelfReport, attach: impl Fn() -> Result<P, AttachError>) -> Outcome<P> {
     let start = Instant::now();
     loop {

@@ -1,5 +1,5 @@
-//! Values that borrow what is sent: they are of another type than the queue's messages, or of another lifetime, and archive
-//! alike.
+//! Values that borrow what is sent: they are of another type than the queue's messages, or of
+//! another lifetime, and archive alike.
 
 use std::borrow::Cow;
 
@@ -46,7 +46,7 @@ fn what_is_sent_need_not_outlive_the_producer() {
     for numbers in [&[0, 1, 2][..], &[0, 1, 2], &[0, 0, 1, 1, 2, 2]] {
         numbers.iter().for_each(|number| is_received(&consumer.recv().unwrap(), *number));
     }
-    // The producer is still what it was.
+    // The producer is unchanged.
     producer.send(&Log { level: 1, line: "owned", source: "".into() }).unwrap();
     assert!(WaitSet::new().wait(&mut [Interest::messages(&consumer)]).is_ok());
 }
@@ -68,7 +68,7 @@ fn tasks_and_distrusting_ones_send_what_they_borrow() {
     (0..3).for_each(|number| is_received(&consumer.recv().unwrap(), number));
 }
 
-/// Another type altogether, which archives alike.
+/// An unrelated type, which archives alike.
 #[test]
 fn slices_go_where_vectors_do() {
     let (_dir, queue) = queue::<Vec<String>>(&Options::new());
@@ -101,7 +101,7 @@ fn another_archive_is_refused() {
     assert_eq!(queue.consumer().unwrap().recv().unwrap().price, 7);
 }
 
-/// What plain calls mean is found out as ever.
+/// The message types of plain calls are inferred as before.
 #[test]
 fn literals_are_what_the_queue_holds() {
     let (_dir, queue) = queue::<u64>(&Options::new());

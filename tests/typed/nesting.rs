@@ -1,4 +1,5 @@
-//! Values that contain themselves: whatever is sent can be received, and what is nested too deeply is refused when it is sent.
+//! Values that contain themselves: every value that is sent can be received, and a value that is
+//! nested too deeply is refused when it is sent.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,7 +9,7 @@ use ringway::spsc::{Message, Queue};
 use ringway::{BytesQueue, Kind, Mpmc, Options, RecvError, SendError, Spsc, untrusted};
 use rkyv::{Archive, Serialize};
 
-/// So many pointers may follow one another.
+/// The maximum number of pointers that may follow one another.
 const LIMIT: usize = 1022;
 
 #[derive(Archive, Serialize, ringway::Message)]
@@ -96,7 +97,7 @@ fn lists<K: Kind>() {
         is_refused(producer.send_many(&[list(pointers)]));
         assert!(matches!(consumer.try_recv(), Err(RecvError::Empty)), "something was sent");
     }
-    // A batch ends before it, and the rest is told of it.
+    // A batch ends before it, and the next call reports it.
     let batch = [list(1), list(LIMIT + 1), list(2)];
     assert_eq!(producer.try_send_many(&batch).unwrap(), 1);
     is_refused(producer.send_many(&batch[1..]));
@@ -125,7 +126,7 @@ fn untrusted_producers_refuse_too() {
         let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         producer.send(&list(3)).unwrap();
         drop(consumer.recv().unwrap());
-        // What they refuse to receive, as their limits say.
+        // What they refuse to receive, according to their limits.
         producer.send(&list(126)).unwrap();
         drop(consumer.recv().unwrap());
         for pointers in [127, LIMIT + 1] {
@@ -139,7 +140,8 @@ fn untrusted_producers_refuse_too() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Whatever `send` accepts, `recv` reads; and what it refuses for its depth is about that deep.
+    /// `recv` reads every value that `send` accepts; and a value that `send` refuses for its depth
+    /// is about that deep.
     #[test]
     fn what_is_sent_can_be_received(
         ways in prop::collection::vec(any::<u8>(), 500..1100),
@@ -159,7 +161,8 @@ proptest! {
     }
 }
 
-/// As a producer without the check sends it, such as an earlier version's: it becomes a dead letter, and is never dropped.
+/// Sent as by a producer without the check, such as an earlier version's: it becomes a dead letter,
+/// and is never dropped.
 #[test]
 fn what_cannot_be_read_becomes_a_dead_letter() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
@@ -180,7 +183,8 @@ fn what_cannot_be_read_becomes_a_dead_letter() {
     assert_eq!(dead(&name), [unreadable.to_vec()]);
 }
 
-/// What is delivered at most once never comes again, so that it becomes no dead letter either; and nobody is told that it does.
+/// A message that is delivered at most once is never redelivered, so it becomes no dead letter
+/// either; and no call reports that it does.
 #[test]
 fn what_cannot_be_read_is_skipped_where_nothing_comes_again() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
@@ -196,7 +200,7 @@ fn what_cannot_be_read_is_skipped_where_nothing_comes_again() {
     assert!(matches!(consumer.try_recv(), Err(RecvError::Empty)));
 }
 
-/// In a batch, only what cannot be read comes again.
+/// In a batch, only what cannot be read is redelivered.
 #[test]
 fn what_cannot_be_read_in_a_batch_becomes_a_dead_letter() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
@@ -209,7 +213,7 @@ fn what_cannot_be_read_in_a_batch_becomes_a_dead_letter() {
     forge(&name, &queue, &[&good, &bad, &good]);
     let consumer = queue.consumer().unwrap();
     let batch = consumer.recv_many(10).unwrap();
-    // Twice: it is to be put back once.
+    // Twice: it is to be rejected once.
     for _ in 0..2 {
         let read: Vec<_> = batch.iter().map(|text| text.is_ok_and(|text| text == "good")).collect();
         assert_eq!(read, [true, false, true]);
@@ -221,7 +225,8 @@ fn what_cannot_be_read_in_a_batch_becomes_a_dead_letter() {
     assert_eq!(dead(&name), [bad.to_vec()]);
 }
 
-/// Sends bytes into a typed queue: puts archives of the right size there and overwrites them in the file.
+/// Sends bytes into a typed queue: sends archives of the right size and overwrites them in the
+/// file.
 fn forge(name: &std::path::Path, queue: &ringway::mpmc::Queue<String>, messages: &[&[u8]]) {
     use std::os::unix::fs::FileExt;
     let mut producer = queue.producer().unwrap();
@@ -245,7 +250,7 @@ fn dead(name: &std::path::Path) -> Vec<Vec<u8>> {
     let letters = unsafe { ringway::mpmc::Queue::<String>::open(&name) }.unwrap();
     let consumer = letters.consumer().unwrap();
     std::iter::from_fn(|| {
-        // SAFETY: no more is asked of it than its bytes.
+        // SAFETY: only its bytes are used.
         unsafe { consumer.try_recv_unchecked() }.ok().map(|letter| letter.as_bytes().to_vec())
     })
     .collect()

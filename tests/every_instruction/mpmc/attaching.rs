@@ -69,7 +69,7 @@ fn producer_leaves(kill: Kill<'_>) -> Outcome {
     place.leave()
 }
 
-/// Its predecessor may be dead, with the first message in its hands.
+/// Its predecessor may be dead, holding the first message.
 fn consumer(state: State, is_dead: bool, kill: Kill<'_>) -> Outcome {
     let place = TestDir::new()?;
     let queue = state.create(&place)?;

@@ -1,5 +1,5 @@
-//! Participants are paused at every instruction while others clean up after the dead and go on; then they go on as well.
-//! Whoever lives loses nothing by it, wherever it stands.
+//! Participants are paused at every instruction while others recover after a death and go on; then
+//! they go on as well. A living participant loses nothing by it, wherever it is paused.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use crate::every_instruction::attempts::{Pause, Step, paused_everywhere};
 use crate::every_instruction::tracer::Gate;
 use crate::process::{MpmcKind, Outcome, Shape, Test, TestDir, Words, ensure};
 
-/// The one that is paused, one that sends, one that receives, one that dies.
+/// The participant that is paused, one that sends, one that receives, one that dies.
 const FOUR: MpmcKind = MpmcKind { name: "16 links", links: 16, ..SMALL.max_participants(4) };
 const FOUR_FIXED: MpmcKind = MpmcKind { links: 16, ..FIXED.max_participants(4) };
 /// What others send.
@@ -41,7 +41,7 @@ pub(super) fn tests() -> Vec<Test> {
     tests
 }
 
-/// What has come, and how often.
+/// Which messages were delivered, and how many times.
 #[derive(Default)]
 struct Seen(BTreeMap<u64, u64>);
 

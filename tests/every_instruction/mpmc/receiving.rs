@@ -9,7 +9,7 @@ use crate::process::{MpmcKind, Outcome, Test, TestDir, ensure, forge};
 
 const AT_MOST_ONCE: MpmcKind = MpmcKind { name: "4 links, at most once", ..SMALL.at_most_once() };
 const LETTERS: MpmcKind = MpmcKind { name: "4 links, dead letters", ..SMALL.max_redeliveries(1) };
-/// A dead producer has claimed two positions behind the first message; another has sent behind them.
+/// A dead producer has claimed two positions after the first message; another has sent after them.
 const HOLES: MpmcKind = MpmcKind { name: "tombstones", links: 8, ..SMALL.max_participants(3) };
 
 const STATES: [State; 6] = [
@@ -76,7 +76,7 @@ fn all_states(operation: Operation) -> Outcome {
         let name = state.full_name();
         let attempt = |kill: Kill<'_>| attempt(state, operation, kill);
         match operation {
-            // Tens of thousands of instructions of unwinding, which knows nothing of queues.
+            // Tens of thousands of instructions of unwinding, none of them the library's.
             PanicWhileHolding if state.kind.name != SMALL.name => {}
             PanicWhileHolding => at_events(&name, attempt)?,
             TakeManyAndRelease if state.kind.name != SMALL.name => at_events(&name, attempt)?,
@@ -203,8 +203,8 @@ fn release<G>(marks: &Marks, seq: u64, guard: G) {
     marks.set(seq, Mark::Released);
 }
 
-/// A message was rejected twice; the child is to bury it. Then it is there, or in the dead-letter queue, or, if the one
-/// died between the two, in both; and nothing else is.
+/// A message was rejected twice; the child is to dead-letter it. Then it is in the queue, or in the
+/// dead-letter queue, or, if the child died between the two, in both; and nothing else is.
 fn dead_letter(state: State, kill: Kill<'_>) -> Outcome {
     let place = TestDir::new()?;
     let queue = state.create(&place)?;

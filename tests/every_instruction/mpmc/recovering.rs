@@ -1,4 +1,4 @@
-//! Whoever cleans up after the dead is killed as well; then another one does it.
+//! A participant that recovers after a death is killed as well; then another one recovers.
 
 use super::state::{
     Gone, Mark, Marks, SMALL, State, die, die_while, no_doubt, state, survive_receiver, survive_sender,
@@ -40,7 +40,7 @@ fn recovery(place: &TestDir, kill: Kill<'_>) -> Outcome {
     Ok(())
 }
 
-/// A producer has died that had claimed so many positions.
+/// A producer has died that had claimed `count` positions.
 fn after_claimer(state: State, count: u64, kill: Kill<'_>) -> Outcome {
     let place = TestDir::new()?;
     let queue = state.create(&place)?;
@@ -52,7 +52,7 @@ fn after_claimer(state: State, count: u64, kill: Kill<'_>) -> Outcome {
     die_while(attach, || forge::claim(&place, &queue, count))?;
     recovery(&place, kill)?;
     survive_sender(state.kind, &queue, consumer, state.taken, no_doubt(state.sent))?;
-    // Whoever was killed may not have counted them.
+    // The killed participant may not have counted them.
     ensure!(queue.stats().tombstones <= count, "{:?}", queue.stats());
     drop(queue);
     place.leave()

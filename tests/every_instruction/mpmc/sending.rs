@@ -76,7 +76,8 @@ fn attempt(state: State, operation: Operation, kill: Kill<'_>) -> Outcome {
     place.leave()
 }
 
-/// What the child does. `data` are the messages from `first` on; of several, some first ones may be committed.
+/// What the child does. `data` are the messages from `first` on; of several messages, some of the
+/// first may be committed.
 fn perform(
     operation: Operation,
     producer: &mut BytesProducer,
@@ -120,7 +121,7 @@ fn perform(
         Err(SendError::Full) => 0,
         Err(error) => return Err(error.into()),
     };
-    // What was not sent cannot come any more.
+    // What was not sent cannot be delivered any more.
     notes.set_about(first + sent, false);
     notes.set_sent(first + sent);
     Ok(())

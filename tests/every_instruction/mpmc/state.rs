@@ -1,4 +1,4 @@
-//! Queues with something in them, and what those who live must find there afterwards.
+//! Queues with messages in them, and what living participants must find there afterwards.
 
 use std::sync::atomic::Ordering;
 
@@ -6,15 +6,16 @@ use ringway::mpmc::{BytesConsumer, BytesQueue};
 
 use crate::process::{Child, Doubt, MpmcKind, Outcome, Shape, Stream, TestDir, Words, ensure};
 
-/// Two places: who lives receives, and who is killed sends from the one lane that there is, or the other way round.
+/// Two entries: the living participant receives, and the one that is killed sends from the one lane
+/// that there is, or the other way round.
 pub(super) const SMALL: MpmcKind = MpmcKind::new("4 links", 4, 4096, Shape::Same(40)).max_participants(2);
-/// Three of these fit into a lane, the third behind padding or at the end.
+/// Three of these fit into a lane, the third after padding or at the end.
 pub(super) const LARGE: MpmcKind =
     MpmcKind::new("4 links, large", 4, 4096, Shape::Same(1300)).max_participants(2);
 pub(super) const FIXED: MpmcKind =
     MpmcKind::new("2 links, fixed", 2, 4096, Shape::Fixed(24)).max_participants(2);
 
-/// A queue to which so many messages were sent, the first of which were taken.
+/// A queue to which some messages were sent, the first of which were taken.
 #[derive(Clone, Copy)]
 pub(super) struct State {
     pub(super) name: &'static str,
@@ -38,7 +39,7 @@ impl State {
         format!("{}, {}", self.kind.name, self.name)
     }
 
-    /// The messages in the queue have the numbers from `taken` to `sent`. Nobody takes part.
+    /// The messages in the queue have the numbers from `taken` to `sent`. There is no participant.
     pub(super) fn create(&self, place: &TestDir) -> Outcome<BytesQueue> {
         let queue = self.kind.create(place)?;
         let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
@@ -58,8 +59,8 @@ pub(super) fn no_doubt(next: u64) -> Doubt {
     Doubt { sent: next, about: next, resume: next, whole: true }
 }
 
-/// A producer is gone: all that it sent comes, in order, what is in doubt as `doubt` says; then others go on, and the
-/// whole queue is good for use.
+/// A producer is gone: all that it sent is delivered, in order, and what is in doubt as `doubt`
+/// says; then others go on, and the whole queue can be used.
 pub(super) fn survive_sender(
     kind: MpmcKind,
     queue: &BytesQueue,
@@ -70,13 +71,13 @@ pub(super) fn survive_sender(
     let mut stream = Stream::new(kind.shape, first);
     stream.doubt(doubt)?;
     let mut held = Vec::new();
-    // Nobody calls for help: the consumer finds who is dead.
+    // `recover` is not called: the consumer finds which participants are dead.
     while let Ok(frame) = consumer.try_recv() {
         ensure!(frame.redeliveries() == 0, "a message came again");
         stream.accept(&frame)?;
         held.push(frame);
     }
-    // Nothing is released yet, so that the successor finds all that the dead one left.
+    // Nothing is released yet, so that the successor finds all residue of the dead producer.
     let mut producer = queue.producer()?;
     let mut next = doubt.resume;
     while next < doubt.resume + 2 && producer.try_send(&kind.shape.message(next)).is_ok() {
@@ -102,12 +103,12 @@ pub(super) fn survive_sender(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
     None,
-    /// It was handed out.
+    /// It was delivered.
     Taken,
     /// It is about to be released.
     Releasing,
     Released,
-    /// It is about to be put back, or was.
+    /// It is about to be rejected, or was.
     Rejecting,
 }
 
@@ -133,14 +134,16 @@ impl Marks {
 pub(super) struct Gone<'m> {
     pub(super) marks: &'m Marks,
     pub(super) may_take: u64,
-    /// So many behind them were taken by one who died before it held them: they are new, and in no order.
+    /// The number of messages after them that were taken by a consumer that died before it held
+    /// them: they are new, and in no order.
     pub(super) unseen: u64,
-    /// How often the first ones had been handed out before.
+    /// How many times the first ones had been delivered before.
     pub(super) before: u64,
 }
 
-/// What it did not release comes again, once and whole; the rest comes in order; then others go on, and the whole queue
-/// is good for use. A producer may be alive, and the queue holds the messages of `state`.
+/// What it did not release is redelivered, once and whole; the rest is delivered in order; then
+/// others go on, and the whole queue can be used. A producer may be alive, and the queue holds the
+/// messages of `state`.
 pub(super) fn survive_receiver(state: State, queue: &BytesQueue, gone: &Gone<'_>) -> Outcome {
     let State { kind, sent, taken, .. } = state;
     let consumer = queue.consumer()?;

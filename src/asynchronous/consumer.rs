@@ -49,7 +49,7 @@ pub struct AsyncConsumer<C: ConsumerHandle> {
 
 impl<C: ConsumerHandle> AsyncConsumer<C> {
     /// Makes a consumer's messages awaitable. The first handle of a process starts the thread that
-    /// sleeps for all of them.
+    /// sleeps for all handles.
     ///
     /// # Errors
     /// If that thread cannot be started.

@@ -155,7 +155,7 @@ pub struct PollConsumer<C: ConsumerHandle> {
 
 impl<C: ConsumerHandle> PollConsumer<C> {
     /// Creates a descriptor for a consumer. The first handle of a process starts the thread that
-    /// sleeps for all of them.
+    /// sleeps for all handles.
     ///
     /// # Errors
     /// If that thread cannot be started, or the process has too many descriptors.
@@ -236,7 +236,7 @@ pub struct PollProducer<P: ProducerHandle> {
 
 impl<P: ProducerHandle> PollProducer<P> {
     /// Creates a descriptor for a producer. The first handle of a process starts the thread that
-    /// sleeps for all of them.
+    /// sleeps for all handles.
     ///
     /// # Errors
     /// If that thread cannot be started, or the process has too many descriptors.

@@ -27,7 +27,7 @@ pub struct AsyncProducer<P: ProducerHandle> {
 
 impl<P: ProducerHandle> AsyncProducer<P> {
     /// Makes a producer's room awaitable. The first handle of a process starts the thread that
-    /// sleeps for all of them.
+    /// sleeps for all handles.
     ///
     /// # Errors
     /// If that thread cannot be started.

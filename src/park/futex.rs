@@ -43,7 +43,7 @@ mod kernel {
             Err(Errno::ETIMEDOUT) => Woken::TimedOut,
             Err(Errno::EINTR) => Woken::Interrupted,
             // A sandbox, say, does not allow it. Attempting again immediately, with a barrier each
-            // time, would slow down all processes.
+            // time, would bring all processes to a stop.
             Err(_) => {
                 std::thread::sleep(duration.min(WITHOUT_FUTEX));
                 Woken::TimedOut

@@ -178,8 +178,8 @@ fn a_batch_wakes_as_many_as_it_has_messages() {
     });
 }
 
-/// The waker of the first message meets no sleeper and would remove ARMED; the sleeper waits for
-/// the second.
+/// The waker of the first message meets no sleeper and would remove ARMED; that of the second meets
+/// the sleeper.
 #[test]
 fn a_sleeper_that_arms_meanwhile_stays_armed() {
     explore(Some(3), || {

@@ -161,7 +161,7 @@ const NEED_FENCE: u64 = 2;
 /// The queue is closed, or about to be.
 const CLOSED: u64 = 4;
 
-/// Whether the `waiting` word of the eventcount for messages says that the queue is closed.
+/// Whether `waiting`, the waiters' word of the eventcount for messages, says that the queue is closed.
 pub(crate) const fn says_closed(waiting: u64) -> bool {
     waiting & CLOSED != 0
 }

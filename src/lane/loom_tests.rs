@@ -21,7 +21,7 @@ struct Lane {
 }
 
 impl Lane {
-    /// Eight granules of eight bytes, or so many slots of eight bytes.
+    /// Eight granules of eight bytes, or `capacity` cells of eight bytes.
     fn new(framing: Framing, capacity: u64) -> Self {
         let geometry =
             Geometry::new(GeometryRequest { framing, capacity, align: 8, description_len: 0, order: None })
@@ -55,7 +55,8 @@ impl Lane {
 
 fn write(writer: &LaneWriter, slot: Reserved, id: u8, len: usize) {
     #[allow(unsafe_code)]
-    // SAFETY: the writer reserved these bytes; loom runs one thread at a time, and checks that it was right to.
+    // SAFETY: the writer reserved these bytes; loom runs one thread at a time, and checks that the
+    // reservation is right.
     unsafe {
         writer.payload(slot).write_bytes(id, len);
     }
@@ -79,7 +80,7 @@ fn send(writer: &mut LaneWriter, id: u8, len: usize) {
     }
 }
 
-/// ProducerHandle several in one commit.
+/// Sends several messages in one commit.
 fn send_batch(writer: &mut LaneWriter, batch: &[(u8, usize)]) {
     let mut staged = writer.begin();
     for &(id, len) in batch {
@@ -99,7 +100,7 @@ fn send_batch(writer: &mut LaneWriter, batch: &[(u8, usize)]) {
 fn check(reader: &LaneReader, frame: &SpscFrame, id: u8, len: usize) {
     assert_eq!(frame.len, len);
     #[allow(unsafe_code)]
-    // SAFETY: the frame is out; loom checks that nobody writes there.
+    // SAFETY: the frame is in flight; loom checks that no thread writes there.
     let bytes = unsafe { std::slice::from_raw_parts(reader.payload(frame.offset), frame.len) };
     assert!(bytes.iter().all(|byte| *byte == id), "message {id} is torn or stale: {bytes:?}");
 }
@@ -312,7 +313,8 @@ fn frames_dropped_out_of_order_while_the_writer_waits_for_room() {
     });
 }
 
-/// The writer ends after its last commit word and before `tail`; a new one walks to it while the reader reads on.
+/// The writer ends after its last commit word and before `tail`; a new one walks to it while the
+/// reader continues.
 #[test]
 fn a_new_writer_beside_a_reader() {
     model(Some(3), || {
@@ -335,7 +337,8 @@ fn a_new_writer_beside_a_reader() {
     });
 }
 
-/// The reader ends while it holds a frame; a new one gets it again while the writer writes on.
+/// The reader ends while it holds a frame; a new one gets the frame again while the writer
+/// continues.
 #[test]
 fn a_new_reader_beside_a_writer() {
     model(Some(3), || {

@@ -16,9 +16,9 @@ enum Step {
     Release(usize),
     Reject(usize),
     NewWriter,
-    /// The reader detaches in order, and another one comes.
+    /// The reader detaches in order, and another one attaches.
     NewReader,
-    /// It is killed.
+    /// The reader is killed.
     KillReader,
 }
 
@@ -37,13 +37,13 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What the lane must do, in terms of a deque: everything committed and not released, oldest first.
+/// The expected state of the lane, as a deque: everything committed and not released, oldest first.
 struct Model {
     /// Frames that were committed and not released: id and length.
     live: VecDeque<(u32, usize)>,
-    /// How many of `live`, from the front, were delivered.
+    /// The number of frames, from the front of `live`, that were delivered.
     next: usize,
-    /// Handed out: frame, id, length.
+    /// In flight: frame, id, length.
     held: Vec<(SpscFrame, u32, usize)>,
     /// Rejected, or held by a reader that has detached, waiting to be delivered first: oldest first.
     rejected: BTreeMap<u64, (SpscFrame, u32, usize)>,
@@ -150,7 +150,8 @@ fn run(lane: &Lane, steps: Vec<Step>) -> Result<(), TestCaseError> {
                 model.rejected.extend(held);
             }
             Step::KillReader => {
-                // Frames released behind one that is held come again: find out from where it goes on.
+                // Frames released after one that is held are redelivered; the model cannot tell, so
+                // this kills only when none is held.
                 if model.held.is_empty() && model.rejected.is_empty() {
                     reader = lane.reader();
                 }

@@ -1,8 +1,8 @@
-//! What was released out of order by a reader that has detached.
+//! Frames that a reader released out of order before it detached.
 
 use super::*;
 
-/// Takes so many frames, releases those that `is_released` says, and detaches.
+/// Takes `count` frames, releases those for which `is_released` is true, and detaches.
 fn leave_gaps(lane: &Lane, count: u64, is_released: impl Fn(u64) -> bool) {
     let reader = lane.reader();
     let frames: Vec<_> = (0..count).map(|_| reader.take().unwrap().unwrap()).collect();
@@ -20,7 +20,7 @@ fn gaps_beyond_what_can_be_noted_come_again() {
         let mut writer = lane.writer();
         (0..200).for_each(|id| send(&mut writer, &message(id, 8)).unwrap());
         leave_gaps(&lane, 200, |number| number % 2 == 1);
-        // 64 gaps, and all from there on.
+        // 64 gaps, and every frame from there on.
         let expected: Vec<_> =
             (0..200).filter(|id| id % 2 == 0 || *id >= 128).map(|id| message(id, 8)).collect();
         assert_eq!(drain(&lane.reader()), expected);
@@ -40,7 +40,8 @@ fn a_reader_that_is_killed_leaves_the_gaps_of_those_before_it() {
         killed.release(second);
         drop(killed);
         let reader = lane.reader();
-        // What the killed one had released out of order comes again, and what was noted before does not.
+        // What the killed reader had released out of order is redelivered; what an earlier one had
+        // noted is not.
         let again: Vec<_> = (0..5).map(|_| reader.take().unwrap().unwrap()).collect();
         let found: Vec<_> =
             again.iter().map(|frame| (read(&reader, frame), reader.redeliveries(frame))).collect();
@@ -69,7 +70,7 @@ fn ranges_that_cannot_be_are_ignored() {
             (second.end, second.start),
             (u64::MAX, u64::MAX),
             (second.start, u64::MAX),
-            // Beyond what was taken.
+            // After what was taken.
             (third.start, end),
         ] {
             lane.done[0].start.store(start, Ordering::Relaxed);

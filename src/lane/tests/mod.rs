@@ -1,4 +1,4 @@
-//! The lane against a model of itself, on memory of its own.
+//! The lane against a model of it, on heap memory.
 
 mod against_a_model;
 mod gaps;
@@ -52,7 +52,7 @@ impl Lane {
 fn write(writer: &LaneWriter, slot: Reserved, bytes: &[u8]) {
     let payload = writer.payload(slot);
     #[allow(unsafe_code)]
-    // SAFETY: the writer reserved these bytes, and nobody else runs.
+    // SAFETY: the writer reserved these bytes, and no other thread runs.
     unsafe {
         payload.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
     }
@@ -68,7 +68,7 @@ fn send(writer: &mut LaneWriter, bytes: &[u8]) -> Result<(), Refusal> {
 fn read(reader: &LaneReader, frame: &SpscFrame) -> Vec<u8> {
     let payload = reader.payload(frame.offset);
     #[allow(unsafe_code)]
-    // SAFETY: the frame is out, so nobody writes there.
+    // SAFETY: the frame is in flight, so the writer does not write there.
     unsafe { std::slice::from_raw_parts(payload, frame.len) }.to_vec()
 }
 
@@ -120,7 +120,7 @@ fn a_batch_is_seen_whole_or_not_at_all() {
                 assert_eq!(reader.take().unwrap(), None, "nothing is committed yet");
             }
             if round % 3 == 0 {
-                continue; // given up
+                continue; // abandoned
             }
             writer.publish(staged);
             assert_eq!(drain(&reader), batch);
@@ -285,7 +285,8 @@ fn corruption_is_refused_and_named() {
     assert!(matches!(send(&mut writer, &[0; 8]), Err(Refusal::Corrupted(Corruption { word: "head", .. }))));
 }
 
-/// Cursors that no participant could have stored: an error at once, not a panic, an endless walk or a wrong message.
+/// Cursors that no participant could have stored: an immediate error, not a panic, an endless walk
+/// or a wrong message.
 #[test]
 fn attaching_refuses_invalid_cursors() {
     let attach = |lane: &Lane| {
@@ -357,7 +358,8 @@ fn positions_end_before_they_wrap() {
     assert_eq!(refusal, Refusal::PositionsExhausted);
     drain(&reader);
     assert!(writer.position() >= POSITION_LIMIT && writer.position() < POSITION_LIMIT + 64);
-    // What was committed stays within reach of those who attach later, and they are told the same.
+    // What was committed stays within reach of participants that attach later, and they get the
+    // same error.
     drop((writer, reader));
     let mut writer = lane.writer();
     assert_eq!(send(&mut writer, &[0; 8]), Err(Refusal::PositionsExhausted));

@@ -1,11 +1,11 @@
-//! Two that die, and the bytes of those who died.
+//! Two participants that die, and the bytes of dead participants.
 
 use loom::thread;
 
 use super::*;
 use crate::order_ring::crash_point::until_crash;
 
-/// A sender and a receiver, each killed at any of its die points.
+/// A producer and a consumer, each killed at any of its crash points.
 fn both_die(shape: Shape, batch: usize) {
     for receiver_dies_at in 1..=5 {
         explore_deaths(Some(3), move |at| {
@@ -48,8 +48,8 @@ fn sender_and_receiver_die_at_most_once() {
     both_die(at_most_once(2), 2);
 }
 
-/// A consumer dies while it reads. Recovery gives its frame up for good, and then the lane's owner writes there: the
-/// link is all that connects the three.
+/// A consumer dies while it reads. Recovery drops its frame, and then the lane's owner writes
+/// there: the slot is all that connects the three.
 #[test]
 fn the_bytes_of_a_dead_reader_are_used_again() {
     explore(Some(3), || {
@@ -75,7 +75,8 @@ fn the_bytes_of_a_dead_reader_are_used_again() {
     });
 }
 
-/// The same with a frame that comes again: who gets it reads what the first producer wrote, by way of two who died.
+/// Like `the_bytes_of_a_dead_reader_are_used_again`, with a frame that is redelivered: the consumer
+/// that gets it reads what the first producer wrote, by way of two participants that died.
 #[test]
 fn what_the_dead_held_is_read_again() {
     explore(Some(3), || {
@@ -102,7 +103,8 @@ fn what_the_dead_held_is_read_again() {
     });
 }
 
-/// Whoever recovers dies on the way, and another one begins anew while a sender and a receiver's leavings are there.
+/// The participant that recovers dies on the way, and another one begins anew while the residue of
+/// a producer and a consumer is there.
 #[test]
 fn one_recovery_after_another() {
     explore_deaths(Some(3), |at| {
@@ -138,8 +140,8 @@ fn one_recovery_after_another() {
     });
 }
 
-/// Whoever recovers dies on the way, and has no entry by which anybody could tell: what it has given back is found all the same,
-/// by one that had looked before.
+/// The process that recovers dies on the way, and has no entry by which its death could be seen.
+/// What it has requeued is found all the same, by a consumer that had scanned before.
 #[test]
 fn a_recovery_from_outside_ends_early() {
     explore_deaths(Some(3), |at| {

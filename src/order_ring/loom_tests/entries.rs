@@ -1,13 +1,16 @@
-//! Entries that change hands while others act, and what the new owner of a lane finds in it.
+//! Entries that change owners while other participants act, and what the new owner of a lane finds
+//! in it.
 
 use loom::thread;
 
 use super::*;
 
-/// A corpse that holds a frame, in entry 1; a new owner enters there as soon as it is clean, and leaves.
+/// A corpse that holds a frame, in entry 1; a new owner attaches there as soon as it is clean, and
+/// detaches.
 ///
-/// What it sees of the ring must not be older than the recovery: a link that still attempts held by its own number would
-/// be put back, though somebody else has it by now, and a third one would get it too.
+/// What the new owner sees of the slots must not be older than the recovery: a slot that still
+/// looked held by its own number would be rejected, though another consumer has it by now, and a
+/// third one would get it too.
 #[test]
 fn the_entry_of_a_dead_consumer_is_used_again() {
     for shape in [shape(3), at_most_once(3)] {
@@ -75,10 +78,11 @@ fn the_entry_of_a_dead_producer_is_used_again() {
     });
 }
 
-/// While a pass runs for the sake of a corpse, a consumer leaves its entry and another one attaches there and takes a
-/// frame. The newcomer is alive: its frame must not be given to anybody else.
+/// While a pass runs for a corpse, a consumer detaches from its entry and another one attaches
+/// there and takes a frame. The new owner is alive: its frame must not be given to another
+/// consumer.
 ///
-/// A thread each, for a switch at the end of one is no preemption.
+/// Each has a thread of its own, because a switch at the end of a thread is no preemption.
 #[test]
 fn an_owner_that_left_is_not_a_dead_one() {
     for shape in [shape(4), at_most_once(4)] {
@@ -109,7 +113,7 @@ fn an_owner_that_left_is_not_a_dead_one() {
                 world.probe.unlock(3);
             }
             if let Some(newcomer) = &mut newcomer {
-                // Neither the frame nor its room is anybody else's.
+                // Neither the frame nor its room is available to others.
                 assert_eq!(other.recv(1), Err(NotTaken::Empty));
                 assert_eq!(feeder.send(&[2, 3], 1), 1);
                 newcomer.release_all();
@@ -122,8 +126,9 @@ fn an_owner_that_left_is_not_a_dead_one() {
     }
 }
 
-/// A producer dies before its claim, and another one gets the position, and dies as well. The next owner of the first one's
-/// entry is alive, and means nothing by what it finds there: the position is given up.
+/// A producer dies before its claim; another one gets the position, and dies as well. The next
+/// owner of the first one's entry is alive, but the intent that it finds there is not its own: the
+/// position becomes a tombstone.
 #[test]
 fn what_the_last_owner_meant_to_claim_is_forgotten() {
     explore_deaths(Some(3), |at| {
@@ -146,7 +151,8 @@ fn what_the_last_owner_meant_to_claim_is_forgotten() {
     });
 }
 
-/// The same with consumers: the frame comes again.
+/// Like `what_the_last_owner_meant_to_claim_is_forgotten`, with consumers: the frame is
+/// redelivered.
 #[test]
 fn what_the_last_owner_meant_to_take_is_forgotten() {
     explore_deaths(Some(3), |at| {
@@ -170,8 +176,9 @@ fn what_the_last_owner_meant_to_take_is_forgotten() {
     });
 }
 
-/// A frame of an orphaned lane is over and its link is used again, for a longer frame of another lane, while somebody
-/// attempts for what is in the orphaned one: it finds the frame as it was, or nothing. And if nothing, it may write there.
+/// A frame of an orphaned lane is released and its slot is reused, for a longer frame of another
+/// lane, while a participant scans for frames of the orphaned lane: it finds the frame as it was,
+/// or nothing. If it finds nothing, it may write there.
 #[test]
 fn frames_in_a_lane_are_whole_or_gone() {
     explore(Some(3), || {
@@ -190,7 +197,7 @@ fn frames_in_a_lane_are_whole_or_gone() {
             consumer.release_all();
             other.stage(5, GRANULE as usize).unwrap();
             other.stage(6, 2 * GRANULE as usize).unwrap();
-            // The second, so that both fields differ.
+            // The second frame, so that both offset and length differ.
             other.staged.pop_front();
             other.claim(1).unwrap();
             other.commit_next();
@@ -207,7 +214,7 @@ fn frames_in_a_lane_are_whole_or_gone() {
     });
 }
 
-/// Two that want the same entry: one gets it.
+/// Two participants want the same entry: one gets it.
 #[test]
 fn one_entry_for_two() {
     explore(None, || {

@@ -1,6 +1,7 @@
-//! The real core under loom: every interleaving of the participants (preemption-bounded where said), every value that an
-//! atomic load may return under the orderings written, every access to payload bytes checked for a data race, and a
-//! death at every die point. Payloads are read at take and at release, as by a guard.
+//! The real core under loom: every interleaving of the participants (preemption-bounded where
+//! said), every value that an atomic load may return under the orderings written, every access to
+//! payload bytes checked for a data race, and a death at every crash point. Payloads are read at
+//! take and at release, as by a guard.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --profile optimized --lib loom_tests`
 
@@ -23,7 +24,7 @@ use super::*;
 use participants::{Consumer, Producer};
 use world::{GRANULE, Shape, World, over_if};
 
-/// Two ring, entries of the feeder and so many more, two frames in a lane.
+/// Two slots, entries for the feeder and `more` participants, two frames in a lane.
 fn shape(more: usize) -> Shape {
     Shape {
         ring: 2,
@@ -47,8 +48,8 @@ fn explore(bound: Option<usize>, test: impl Fn() + Send + Sync + 'static) {
     builder.check(test);
 }
 
-/// Explores `test` with a death at each die point, until there are no more; at first without one. `test` is given the
-/// number of the die point, and says whether anybody died.
+/// Explores `test` with a death at each crash point, until there are no more; at first without one.
+/// `test` is given the number of the crash point, and returns whether a participant died.
 fn explore_deaths(bound: Option<usize>, test: impl Fn(u32) -> bool + Send + Sync + 'static) {
     let test = Arc::new(test);
     for at in 0.. {
@@ -67,13 +68,14 @@ fn explore_deaths(bound: Option<usize>, test: impl Fn(u32) -> bool + Send + Sync
     }
 }
 
-/// Who is left when a thread is done.
+/// A participant that is alive when a thread is done.
 enum Alive {
     Producer(Producer),
     Consumer(Consumer),
 }
 
-/// What is left is recovered and drained by one survivor; then nothing may be missing, and nothing be left over.
+/// One survivor recovers and drains what is left; then nothing may be missing, and nothing be left
+/// over.
 fn finish(world: &World, alive: Vec<Alive>) {
     let deaths = world.recover().expect("nobody else recovers").deaths;
     assert!(deaths as usize <= world.log().deaths);
@@ -91,7 +93,7 @@ fn finish(world: &World, alive: Vec<Alive>) {
         let entry = world.ring.candidates(EntryRole::Consumer)[0];
         consumers.push(world.consumer(entry).expect("it is clean"));
     }
-    // One that was there all the time finds everything, whatever it has seen before.
+    // A consumer that was attached all the time finds everything, whatever it has seen before.
     let survivor = &mut consumers[0];
     loop {
         match survivor.recv(1) {
@@ -117,7 +119,7 @@ fn check_log(world: &World) {
         assert!(again <= most, "{message} came too often: {log:?}");
         lost += usize::from(redeliveries.is_empty());
     }
-    // One that dies between mark and return has had its frames.
+    // A consumer that dies between mark and return has received its frames.
     let most = if world.ring.policy.at_most_once { 2 * log.deaths } else { 0 };
     assert!(lost <= most, "lost: {log:?}");
     let uncommitted = log.delivered.iter().find(|(message, ..)| !log.committed.contains(message));

@@ -1,20 +1,22 @@
-//! Every two operations side by side, exhaustively, the first of them killed at each of its die points.
+//! Every two operations concurrently, exhaustively, the first of them killed at each of its crash
+//! points.
 
 use loom::thread;
 
 use super::*;
 
-/// What a participant does in its own thread. What it needs for that is done before: frames held, corpses laid.
+/// What a participant does in its own thread. What that needs is prepared before: frames held, dead
+/// participants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Act {
-    /// So many frames.
+    /// Sends this many frames.
     Send(usize),
-    /// Up to so many, then releases them.
+    /// Takes up to this many frames, then releases them.
     Receive(u64),
-    /// What it holds.
+    /// Releases what it holds.
     Release,
     Reject,
-    /// After a death of that kind.
+    /// Recovers after a death of that kind.
     Recover(Corpse),
     LeaveHolding,
     LeaveAfterSending,
@@ -48,13 +50,14 @@ const ACTS: [Act; 13] = [
 
 enum Actor {
     Ready(Alive),
-    /// Will enter that entry.
+    /// Will attach to that entry.
     Outside(usize),
     /// Has an entry only so that it can die.
     Recoverer(Consumer),
 }
 
-/// What `act` needs to begin; its own entry is `own`, that of its corpse the last but `own`.
+/// Prepares what `act` needs to begin; its own entry is `own`, and its corpse is in entry
+/// `entries.len() - own`.
 fn prepare(world: &World, feeder: &mut Producer, act: Act, own: usize) -> Actor {
     let message = own as u8 * 10;
     let mut feed = |count: u8| {
@@ -109,7 +112,7 @@ fn lay(world: &World, corpse: Corpse, entry: usize, mut feed: impl FnMut(u8), me
     world.kill(entry);
 }
 
-/// Does it, as the owner of entry `own`; whoever is alive after that.
+/// Performs `act` as the owner of entry `own`; returns the participant that is alive after that.
 fn perform(world: &World, act: Act, actor: Actor, own: usize) -> Option<Alive> {
     let message = own as u8 * 10 + 1;
     match (act, actor) {
@@ -157,7 +160,7 @@ fn perform(world: &World, act: Act, actor: Actor, own: usize) -> Option<Alive> {
     }
 }
 
-/// Frames of the feeder among them.
+/// The number of frames that the feeder sends before `act` begins.
 fn fed(act: Act) -> usize {
     match act {
         Act::Recover(Corpse::BeforeCommit) | Act::LeaveAfterSending | Act::EnterProducer => 0,
@@ -165,7 +168,7 @@ fn fed(act: Act) -> usize {
     }
 }
 
-/// Positions that are in use before it begins.
+/// The number of positions that are in use before `act` begins.
 fn needs(act: Act) -> usize {
     match act {
         Act::Send(_) | Act::Receive(_) | Act::EnterConsumer => 0,
@@ -173,12 +176,13 @@ fn needs(act: Act) -> usize {
     }
 }
 
-/// `prefilled` frames are to be taken in order when both begin.
+/// Runs two acts concurrently; `prefilled` frames can be taken in order when both begin.
 fn pair(first: Act, second: Act, shape: Shape, prefilled: usize, bound: usize) {
     explore_deaths(Some(bound), move |at| {
         let world = World::new(shape);
         let mut feeder = world.producer(0).unwrap();
-        // Nobody can take behind what is claimed and not committed: those that are to hold a frame come first.
+        // No consumer can take after a position that is claimed and not committed: acts that are to
+        // hold a frame come first.
         let (one, other) = if is_laid_last(first) {
             let other = prepare(&world, &mut feeder, second, 2);
             (prepare(&world, &mut feeder, first, 1), other)
@@ -201,12 +205,12 @@ fn pair(first: Act, second: Act, shape: Shape, prefilled: usize, bound: usize) {
     });
 }
 
-/// Whether it leaves something that stands in the way of takers.
+/// Whether preparing `act` leaves something that blocks consumers.
 fn is_laid_last(act: Act) -> bool {
     matches!(act, Act::Recover(Corpse::BeforeCommit) | Act::LeaveAfterSending | Act::EnterProducer)
 }
 
-/// Whether the policy makes a difference.
+/// Whether the policy makes a difference to `act`.
 fn may_come_again(act: Act) -> bool {
     matches!(act, Act::Receive(_) | Act::Reject | Act::Recover(_) | Act::LeaveHolding)
 }

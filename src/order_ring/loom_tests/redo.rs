@@ -1,11 +1,12 @@
-//! Frames that come again, beside consumers that look for them.
+//! Frames that are redelivered, concurrently with consumers that scan for them.
 
 use loom::thread;
 
 use super::*;
 
-/// One thread sends, takes and rejects; the other attempts for frames to come again, and must find it at the latest when
-/// the first is done, though it attempts only where the epoch tells it to. NotTaken but the link connects the two.
+/// One thread sends, takes and rejects; the other scans for frames to redeliver, and must find the
+/// frame at the latest when the first is done, though it scans only where the epoch tells it to.
+/// Nothing but the slot connects the two.
 #[test]
 fn a_reject_beside_a_scan() {
     explore_deaths(Some(3), |at| {
@@ -36,7 +37,7 @@ fn a_reject_beside_a_scan() {
     });
 }
 
-/// Rejects at both ends of the ring, while somebody attempts through them.
+/// Rejects at both ends of the ring, while a consumer scans it.
 #[test]
 fn two_rejects_beside_a_scan() {
     explore(Some(3), || {
@@ -63,7 +64,8 @@ fn two_rejects_beside_a_scan() {
     });
 }
 
-/// A frame goes to one of two that both look for it; the other goes on looking behind it.
+/// A frame goes to one of two consumers that both scan for it; the other continues its scan after
+/// it.
 #[test]
 fn two_scans_for_two_frames() {
     for look in [1, 2] {

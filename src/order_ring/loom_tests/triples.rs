@@ -1,4 +1,5 @@
-//! Three side by side, with few preemptions, the first of them killed at each of its die points.
+//! Three operations concurrently, with few preemptions, the first of them killed at each of its
+//! crash points.
 
 use loom::thread;
 
@@ -39,7 +40,7 @@ fn recover(world: &World, alive: Alive) -> Alive {
     alive
 }
 
-/// In entries 1, 2 and 3; `prefilled` frames are there before.
+/// Runs three participants in entries 1, 2 and 3; `prefilled` frames are there before.
 fn triple(shape: Shape, prefilled: u8, steps: [(EntryRole, Step); 3]) {
     explore_deaths(Some(2), move |at| {
         let world = World::new(shape);
@@ -104,7 +105,8 @@ fn a_consumer_a_producer_and_a_recoverer() {
     triple(shape(3), 1, [(C, receive_two), (P, send_one), (C, recover)]);
 }
 
-/// More ring than the lane has room: what is over is found by the frames' ring, out of order, too.
+/// More slots than the lane has room for: reusable frames are found by their slots, also if
+/// released out of order.
 #[test]
 fn a_lane_that_is_full_before_the_slots_are() {
     explore_deaths(Some(3), |at| {
@@ -132,8 +134,9 @@ fn a_lane_that_is_full_before_the_slots_are() {
     });
 }
 
-/// The other end of the same: one producer whose lane keeps more frames than there are ring does not know all of them;
-/// those it has forgotten are over, as a later claim, by somebody else perhaps, has shown.
+/// The opposite case: a producer whose lane holds more frames than there are slots does not know
+/// all of them. Those that it has forgotten are over, as a later claim, possibly by another
+/// producer, has shown.
 #[test]
 fn frames_that_the_writer_has_forgotten() {
     explore(Some(3), || {

@@ -1,4 +1,5 @@
-//! Words that no participant could have stored: whatever is made of them, nothing panics and nothing overflows.
+//! Words that no participant could have stored: whatever the operations derive from them, nothing
+//! panics or overflows.
 
 use proptest::prelude::*;
 
@@ -10,7 +11,7 @@ fn word() -> impl Strategy<Value = u64> {
         2 => any::<u64>(),
         2 => 0..1024_u64,
         1 => (0..64_u32).prop_map(|bit| u64::MAX >> bit),
-        // A state of a link, of every kind, by owners that there are and that there are not.
+        // A state of a slot, of every kind, with owners that exist and owners that do not.
         3 => (0..4_u64, 0..8_u64, 0..4_u64).prop_map(|(lap, owner, kind)| lap << 18 | owner << 6 | kind),
     ]
 }

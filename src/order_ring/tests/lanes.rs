@@ -5,8 +5,8 @@ use crate::lane::mpmc::{AdoptedFrame, CompleteFrame, MpmcWriter};
 use crate::lane::{LaneMemory, Refusal};
 use crate::layout::{Framing, Geometry};
 
-/// `positions` have the frames that are still in the lane: the writer must go on behind the newest, and give no byte of
-/// them away.
+/// Checks that exactly the frames at `positions` are still in the lane: the writer must continue
+/// after the newest, and reserve no byte of them.
 pub(super) fn check_adopted(producer: &Producer, positions: &[u64], world: &World) {
     let capacity = world.geometry.capacity;
     let frames = world.ring.frames_in(producer.me);
@@ -17,7 +17,7 @@ pub(super) fn check_adopted(producer: &Producer, positions: &[u64], world: &Worl
     assert_eq!(producer.writer.tail() % capacity, end % capacity);
 }
 
-/// The lane is empty: all of it can be used, wherever its writer stands.
+/// Checks that the lane is empty: all of it can be reserved, wherever its tail is.
 pub(super) fn check_all_room(mut producer: Producer) {
     let capacity = producer.world.geometry.capacity;
     let granules = capacity / GRANULE;
@@ -47,7 +47,7 @@ fn adopt(
     MpmcWriter::adopt(LaneMemory::on_heap(geometry.capacity as usize), 0, geometry, ring, frames)
 }
 
-/// Frames that stay, of those that were written one behind the other from `tail` on.
+/// The frames that stay, of those that were written one after the other from `tail` on.
 fn written(geometry: &Geometry, lens: &[(u64, bool)]) -> (u64, Vec<AdoptedFrame>) {
     let (mut end, mut frames) = (3 * GRANULE, Vec::new());
     for (position, (len, stays)) in (100..).zip(lens) {
@@ -66,7 +66,8 @@ fn written(geometry: &Geometry, lens: &[(u64, bool)]) -> (u64, Vec<AdoptedFrame>
 }
 
 proptest::proptest! {
-    /// Of what is left of a lane a new owner makes the live_frames of its writer, whatever is missing in between.
+    /// A new owner rebuilds the list of live frames from what is left in the lane, whatever is
+    /// missing in between.
     #[test]
     fn live_frames_are_rebuilt(
         lens in proptest::collection::vec((0..56_u64, proptest::bool::weighted(0.6)), 0..20),
@@ -74,7 +75,7 @@ proptest::proptest! {
         let geometry = geometry(128, Framing::Variable);
         let (_, frames) = written(&geometry, &lens);
         let mut writer = adopt(&geometry, 32, &frames).expect("no corruption");
-        // What nobody gives back is never delivered.
+        // The bytes of frames that are not released are never reserved.
         let mut at = writer.tail();
         while let Ok(slot) = writer.reserve(at, 1, over_if(|_| false)) {
             let CompleteFrame { offset: begin, end, .. } = writer.complete(slot, 1);
@@ -84,13 +85,13 @@ proptest::proptest! {
             }
             at = end;
         }
-        // The oldest one's room comes back with it, and no more.
+        // The oldest frame's room becomes free with it, and no more.
         if let Some(first) = frames.first()
             && first.len > 0
         {
             writer.reserve(at, 1, over_if(|position| position == first.position)).expect("room");
         }
-        // All that is left is given back when all is over.
+        // All that is left becomes free when all frames are released.
         let mut room = 0;
         let mut at = writer.tail();
         while let Ok(slot) = writer.reserve(at, 1, over_if(|_| true)) {
@@ -100,7 +101,7 @@ proptest::proptest! {
         assert_eq!(room, geometry.capacity);
     }
 
-    /// Whatever stands in the ring: a writer or Corruption.
+    /// Whatever the slots contain, `adopt` returns a writer or an error.
     #[test]
     fn slots_are_not_trusted(
         frames in proptest::collection::vec((number(), number(), number()), 0..6),
@@ -108,7 +109,7 @@ proptest::proptest! {
     ) {
         let framing = if fixed { Framing::Fixed { len: 16 } } else { Framing::Variable };
         let geometry = geometry(128, framing);
-        // A place has no more bits for it.
+        // A slot has no more bits for the offset.
         let frame = |(position, offset, len)| AdoptedFrame { position, offset: offset & ((1 << 48) - 1), len };
         let frames: Vec<_> = frames.into_iter().map(frame).collect();
         if let Ok(mut writer) = adopt(&geometry, 4, &frames) {
@@ -130,7 +131,7 @@ fn number() -> impl proptest::strategy::Strategy<Value = u64> {
     ]
 }
 
-/// One of them would make the others look as if their ring had been claimed again.
+/// One of the frames would make the others look as if their slots had been claimed again.
 #[test]
 fn frames_that_are_a_lap_apart_are_corruption() {
     let geometry = geometry(128, Framing::Variable);
@@ -144,7 +145,8 @@ fn frames_that_are_a_lap_apart_are_corruption() {
     }
 }
 
-/// NotTaken makes the positions grow that a writer wins, if somebody sets `tail` back.
+/// Nothing guarantees that the positions that a writer wins grow, if another process sets `tail`
+/// back.
 #[test]
 fn positions_that_fall_are_no_overflow() {
     let geometry = geometry(128, Framing::Variable);
@@ -157,7 +159,7 @@ fn positions_that_fall_are_no_overflow() {
     assert!(writer.quarter().is_some());
 }
 
-/// Granules that are given back in one go are not counted on the stack.
+/// Granules that are released together do not cost stack.
 #[test]
 fn much_room_comes_back_at_once() {
     let geometry = geometry(1 << 19, Framing::Variable);

@@ -1,4 +1,5 @@
-//! The core in one thread: operation by operation against a reference ([`random`]), and what is better said by example.
+//! The core in one thread: operation by operation against a reference ([`random`]), and single
+//! cases as examples.
 
 mod hostile;
 mod lanes;
@@ -64,7 +65,7 @@ fn a_batch_takes_what_there_is_room_for() {
     consumer.recv(3).unwrap();
     assert_eq!(positions(&consumer), [0, 1, 2]);
     assert_eq!(world.ring.next_take(), 3);
-    // The newest first: the link of the oldest is what counts.
+    // The newest first: the slot of the oldest is what counts.
     consumer.release(2);
     assert_eq!(producer.send(&[7], 1), 0);
     consumer.release(0);
@@ -89,7 +90,8 @@ fn uncommitted_is_not_empty() {
     assert_eq!(consumer.take(), Ok(0));
 }
 
-/// What wakes are passed on by: neither a claim that is not committed, nor a frame that is held, is worth one.
+/// `has_more` decides whether a wake is passed on: neither a claim that is not committed, nor a
+/// frame that is held, is worth one.
 #[test]
 fn there_is_more_if_another_consumer_could_take_it() {
     let (world, mut producer, mut consumer) = queue();
@@ -113,7 +115,7 @@ fn there_is_more_if_another_consumer_could_take_it() {
     assert!(world.ring.has_more(), "a tombstone is passed, and something may stand behind it");
 }
 
-/// A run takes the tombstones that lie in it along, and marks only what has a frame.
+/// A run includes the tombstones within it, and marks only positions that have a frame.
 #[test]
 fn a_run_over_tombstones() {
     for dead in [0, 1, 2, 3] {
@@ -130,7 +132,8 @@ fn a_run_over_tombstones() {
         }
         let recovered = world.recover().unwrap();
         assert_eq!((recovered.deaths, recovered.tombstones, recovered.cleaned), (1, 1, 1));
-        // The link of the tombstone is there for the next lap already, if it is its turn.
+        // The slot of the tombstone is free for the next lap already, if that is the next to be
+        // claimed.
         assert_eq!(producer.send(&[5], 1), usize::from(dead == 0));
         consumer.recv(4).unwrap();
         let expected: Vec<_> = (0..4 + u64::from(dead == 0)).filter(|position| *position != dead).collect();
@@ -275,8 +278,8 @@ fn blockers_are_found() {
     }
 }
 
-/// The intent of one who died before its CAS names a position that somebody else, alive, has won since. Recovery leaves
-/// that position alone, so it must not be said to help.
+/// The intent of a producer that died before its CAS names a position that a living one has won
+/// since. Recovery leaves that position alone, so `blocked` must not say that recovery helps.
 #[test]
 fn a_live_intent_blocks() {
     let world = World::new(SHAPE);
@@ -291,7 +294,7 @@ fn a_live_intent_blocks() {
     assert_eq!((recovered.tombstones, recovered.cleaned), (0, 0), "its intent may be the evidence");
     claimer.commit_next();
     assert_eq!(world.recover().unwrap().cleaned, 1);
-    // Nor is the old intent of an entry that is nobody's any more a reason.
+    // The old intent of an entry that has no owner any more is no reason either.
     let mut taker = world.consumer(2).unwrap();
     assert_eq!(world.until_crash(2, 1, || taker.take_many(1)), None);
     assert_eq!(world.recover().unwrap().cleaned, 1);
@@ -319,7 +322,8 @@ fn entries_are_tried_in_the_order_that_wastes_least() {
     assert_eq!(ring.candidates(EntryRole::Producer), [3, 4, 0, 2]);
 }
 
-/// An entry that its owner died in is not entered before it was recovered, and keeps the intent until then.
+/// An entry whose owner died in it is not attached before it was recovered, and keeps the intent
+/// until then.
 #[test]
 fn a_dirty_entry_is_free_for_no_participant() {
     let world = World::new(SHAPE);

@@ -38,21 +38,21 @@ pub(super) struct Producer {
     pub(super) me: usize,
     guess: CursorGuess,
     pub(super) writer: MpmcWriter,
-    /// Frames that stand in the lane, and which messages.
+    /// Complete frames in the lane, and their messages.
     pub(super) staged: VecDeque<(CompleteFrame, u8)>,
     /// Positions that were won and not committed yet: the next, and the end.
     pub(super) claimed: Option<(u64, u64)>,
 }
 
 impl Producer {
-    /// Writes a frame behind those that are staged.
+    /// Writes a frame after those that are staged.
     pub(super) fn stage(&mut self, message: u8, len: usize) -> Result<(), Refusal> {
         any_order();
         let at = self.staged.back().map_or(self.writer.tail(), |(frame, _)| frame.end);
         let ring = &self.world.ring;
         let slot = self.writer.reserve(at, len, |first, most| ring.count_reusable(first, most))?;
         #[allow(unsafe_code)]
-        // SAFETY: the writer reserved these bytes; loom checks that it was right to.
+        // SAFETY: the writer reserved these bytes; loom checks that the reservation is right.
         unsafe {
             self.writer.payload(slot).write_bytes(message, len);
         }
@@ -60,7 +60,7 @@ impl Producer {
         Ok(())
     }
 
-    /// Claims for what is staged, `least` of it or more.
+    /// Claims positions for `least` of the staged frames or more.
     pub(super) fn claim(&mut self, least: u64) -> Result<Claimed, NotClaimed> {
         any_order();
         let claimed = self.world.ring.claim(self.me, &self.guess, least, self.staged.len() as u64)?;
@@ -68,7 +68,8 @@ impl Producer {
         Ok(claimed)
     }
 
-    /// Commits the next of what was claimed; the position, if there was one. What got no position is forgotten.
+    /// Commits the next claimed position and returns it, if there is one. Staged frames that got no
+    /// position are dropped.
     pub(super) fn commit_next(&mut self) -> Option<u64> {
         let (position, end) = self.claimed?;
         let (frame, message) = self.staged.pop_front().expect("as many as were claimed");
@@ -97,7 +98,7 @@ impl Producer {
         }
     }
 
-    /// ProducerHandle frames of one granule, `least` or more of them; how many.
+    /// Sends messages as frames of one granule, `least` or more of them; returns how many.
     pub(super) fn send(&mut self, messages: &[u8], least: usize) -> usize {
         for message in messages {
             if self.stage(*message, GRANULE as usize).is_err() {
@@ -136,7 +137,7 @@ pub(super) struct Consumer {
     pub(super) scan: RedeliveryScan,
     pub(super) taken: Option<TakenPositions>,
     pub(super) held: Vec<Out>,
-    /// The last position that came in order.
+    /// The last position that was taken in order.
     last: Option<u64>,
 }
 
@@ -166,7 +167,7 @@ impl Consumer {
         Ok(taken)
     }
 
-    /// Marks what was taken; the positions that have frames.
+    /// Marks what was taken; returns the positions that have frames.
     pub(super) fn mark(&mut self) -> Vec<u64> {
         let mut marked = Vec::new();
         if let Some(taken) = self.taken.take() {
@@ -240,7 +241,7 @@ impl Consumer {
         held
     }
 
-    /// The frame was not looked at.
+    /// Returns a frame that was not read to the queue.
     pub(super) fn put_back(&mut self, index: usize) -> HeldSlot {
         any_order();
         let Out { held, .. } = self.held.swap_remove(index);

@@ -1,4 +1,4 @@
-//! What the ring must do, said without laps, slots or intents: a list of positions.
+//! The expected behaviour of the ring, without laps, slots or intents: a list of positions.
 
 use crate::layout::order::{MAX_REDELIVERIES, SlotState, position_limit};
 use crate::order_ring::{Claimed, NotClaimed, NotTaken, OrderRing};
@@ -7,7 +7,7 @@ use crate::order_ring::{Claimed, NotClaimed, NotTaken, OrderRing};
 pub(super) enum At {
     Claimed(usize),
     Full,
-    /// By whom, not marked yet.
+    /// Taken by this participant, not marked yet.
     TakenPositions(usize),
     HeldSlot(usize, u64),
     Redo(u64),
@@ -30,7 +30,7 @@ pub(super) struct Reference {
     ring: u64,
     at_most_once: bool,
     pub(super) head: u64,
-    /// From `start` on.
+    /// The claimed positions, from `start` on.
     pub(super) claims: Vec<Claim>,
 }
 
@@ -47,7 +47,7 @@ impl Reference {
         &mut self.claims[(position - self.start) as usize]
     }
 
-    /// The lowest position that is to be delivered again.
+    /// The lowest position that is to be redelivered.
     pub(super) fn oldest_redo(&self) -> Option<u64> {
         let index = self.claims.iter().position(|claim| matches!(claim.at, At::Redo(_)))?;
         Some(self.start + index as u64)
@@ -64,7 +64,7 @@ impl Reference {
     pub(super) fn claim(&self, least: u64, most: u64) -> Result<Claimed, NotClaimed> {
         let limit = position_limit(self.ring.trailing_zeros());
         let first = self.tail();
-        // NotTaken is over that lies behind the end.
+        // Positions at or after the tail are not over.
         let is_free = |position: u64| {
             position < limit && (position < self.start + self.ring || self.is_reusable(position - self.ring))
         };
@@ -76,7 +76,7 @@ impl Reference {
         }
     }
 
-    /// The next positions to take, up to `most`; passes what is over before them.
+    /// The next positions to take, up to `most`; skips positions that are over before them.
     pub(super) fn run(&mut self, most: u64) -> Result<(u64, u64), NotTaken> {
         while self.head < self.tail() && self.is_reusable(self.head) {
             self.head += 1;
@@ -93,12 +93,12 @@ impl Reference {
         Ok((self.head, run.count() as u64))
     }
 
-    /// What a rejected frame, or that of a dead consumer, becomes.
+    /// The state that a rejected frame, or a frame of a dead consumer, changes to.
     pub(super) fn put_back(&self, redeliveries: u64) -> At {
         if self.at_most_once { At::Over } else { At::Redo((redeliveries + 1).min(MAX_REDELIVERIES)) }
     }
 
-    /// What recovery does to a position, if `is_dead`.
+    /// The state that recovery changes a position to, if `is_dead` for its owner.
     pub(super) fn recovered(&self, at: At, is_dead: impl Fn(usize) -> bool) -> At {
         match at {
             At::Claimed(owner) if is_dead(owner) => At::Over,
@@ -130,7 +130,8 @@ impl Reference {
         }
     }
 
-    /// Follows what the owner of entry `me` did before it died, as far as a participant may have come.
+    /// Follows what the owner of entry `me` did before it died: every change that it may have got
+    /// to.
     pub(super) fn follow(&mut self, ring: &OrderRing, me: usize, staged: &[(u8, usize)]) {
         let tail = ring.tail().position();
         for (message, len) in staged.iter().take((tail - self.tail()) as usize) {
@@ -170,7 +171,7 @@ impl Reference {
             let claim = self.at(position);
             claim.committed |= claim.at == At::Full;
             claim.delivered += u64::from(matches!(claim.at, At::HeldSlot(..)) && claim.at != at);
-            // Put back by a caller that did not look at it.
+            // Returned to the queue by a caller that did not read it.
             let was_unseen =
                 matches!((at, claim.at), (At::HeldSlot(_, before), At::Redo(now)) if before == now);
             claim.delivered -= u64::from(was_unseen && is_at_most_once);

@@ -1,8 +1,9 @@
-//! Which holders an idle consumer finds.
+//! Which holders an idle consumer's scan finds.
 
 use super::*;
 
-/// A look that ends early is continued by the next one, also where the slots of many holders share a word.
+/// A scan that ends early is continued by the next one, also where the slots of many holders share
+/// a word.
 #[test]
 fn each_holder_is_found_however_short_the_looks_are() {
     let shape = Shape { ring: 128, entries: 8, lane: 1024, ..SHAPE };
@@ -17,7 +18,7 @@ fn each_holder_is_found_however_short_the_looks_are() {
         })
         .collect();
     let watched = Watched::new(&world.ring);
-    // Two at a time: twice around.
+    // Two holders in each scan: twice around.
     let mut found = Vec::new();
     for _ in 0..6 {
         let mut left = 2;

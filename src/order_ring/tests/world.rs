@@ -1,4 +1,5 @@
-//! A queue's shared words on the heap, liveness locks, and what happened. For the tests with and without loom.
+//! A queue's shared words on the heap, liveness locks, and a log. For the tests with and without
+//! loom.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex};
@@ -14,7 +15,8 @@ use crate::sync::{AtomicU64, Ordering};
 /// Granule of the lanes.
 pub(super) const GRANULE: u64 = 8;
 
-/// LivenessProbe: 1 while held. That a free one was seen to be free acquires all that its dead owner did, as with the kernel's.
+/// Liveness locks: 1 while held. Seeing that one is free acquires all that its dead owner did, as
+/// with the kernel's locks.
 #[derive(Clone)]
 pub(super) struct Words(Arc<Vec<AtomicU64>>);
 
@@ -38,16 +40,17 @@ impl LivenessProbe for Words {
     }
 }
 
-/// What counts positions that are over, if those are for which it `is_reusable`.
+/// A function that counts consecutive positions from `first` on that are over, those for which
+/// `is_reusable`.
 pub(super) fn over_if(is_reusable: impl Fn(u64) -> bool) -> impl Fn(u64, u64) -> u64 {
     move |first, most| (0..most).take_while(|i| is_reusable(first + i)).count() as u64
 }
 
-/// What the participants have done, as no shared word tells.
+/// What the participants have done, as far as no shared word records it.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     pub(super) committed: Vec<u8>,
-    /// Message, position, and how often it had been delivered before.
+    /// Message, position, and how many times it had been delivered before.
     pub(super) delivered: Vec<(u8, u64, u64)>,
     pub(super) deaths: usize,
     pub(super) rejects: usize,
@@ -90,7 +93,7 @@ impl World {
             slot.state.store(SlotState::free(position >> shift).0, Ordering::Relaxed);
         }
         let entries: Vec<_> = (0..shape.entries).map(|_| RegistryEntry::default()).collect();
-        // Of a size that `Geometry::new` would refuse: small, so that everything wraps around soon.
+        // Smaller than `Geometry::new` would accept, so that everything wraps around soon.
         let geometry = Geometry {
             framing: Framing::Variable,
             align: GRANULE,
@@ -127,7 +130,8 @@ impl World {
         self.log.lock().unwrap()
     }
 
-    /// Does `act` as the owner of entry `me`, which dies at that die point; then its liveness lock is free.
+    /// Runs `act` as the owner of entry `me`, which dies at crash point `at`; then its liveness
+    /// lock is free.
     pub(super) fn until_crash<R>(&self, me: usize, at: u32, act: impl FnOnce() -> R) -> Option<R> {
         let result = until_crash(at, act);
         if result.is_none() {
@@ -136,7 +140,7 @@ impl World {
         result
     }
 
-    /// The owner of entry `me` is dead. Its handle must be dropped.
+    /// Kills the owner of entry `me`. Its handle must be dropped.
     pub(super) fn kill(&self, me: usize) {
         any_order();
         self.log().deaths += 1;
@@ -161,12 +165,12 @@ impl World {
         MpmcWriter::adopt(self.memory.clone(), base, &self.geometry, self.ring.slots.len(), &frames)
     }
 
-    /// One pass, unless somebody else is at it.
+    /// One recovery pass, unless another participant runs one.
     pub(super) fn recover(&self) -> Option<Recovered> {
         any_order();
         self.recovery.lock(0).then(|| {
             let result = catch_unwind(AssertUnwindSafe(|| self.ring.recover(&self.probe, None)));
-            // The kernel does this for the dead.
+            // The kernel does this for a dead participant.
             self.recovery.unlock(0);
             result.unwrap_or_else(|cause| resume_unwind(cause))
         })
@@ -176,12 +180,13 @@ impl World {
         frame.lane * self.geometry.capacity as usize + frame.offset as usize
     }
 
-    /// The payload's bytes, which all are the number of the message.
+    /// The message: all bytes of the payload are its number.
     pub(super) fn read(&self, frame: FrameRef) -> Option<u8> {
         let (offset, len) = (self.offset(frame), frame.len as usize);
         self.memory.note_read(offset, len);
         #[allow(unsafe_code)]
-        // SAFETY: inside the memory, as every frame of these tests; loom checks that nobody writes there now.
+        // SAFETY: inside the memory, like every frame of these tests; loom checks that no thread
+        // writes there now.
         let bytes = unsafe { std::slice::from_raw_parts(self.memory.payload(offset), len) };
         let first = *bytes.first()?;
         assert!(bytes.iter().all(|byte| *byte == first), "torn: {bytes:?} of {frame:?}");

@@ -3,7 +3,7 @@
 use super::*;
 
 impl Run {
-    /// What is written and not committed.
+    /// Checks the frames that are written and not committed.
     pub(super) fn check_staged(&self, producer: &Producer) {
         for (frame, message) in &producer.staged {
             let frame = FrameRef { lane: producer.me, offset: frame.offset, len: frame.len };

@@ -1,5 +1,5 @@
-//! Random sequences of operations by several participants, who die between any two steps, against the reference: every
-//! answer, every state word and every byte that is in use.
+//! Random sequences of operations by several participants, which die between any two steps, against
+//! the reference: every result, every state word and every byte that is in use.
 
 mod checks;
 mod sides;
@@ -12,7 +12,8 @@ use crate::order_ring::crash_point::until_crash;
 
 const ENTRIES: usize = 5;
 
-/// What the owner of an entry does, and at which die point it dies on the way; 0: not.
+/// What the owner of an entry does. It is generated with the crash point at which the owner dies on
+/// the way; 0: it does not die.
 #[derive(Clone, Debug)]
 enum Act {
     Enter(EntryRole),
@@ -63,7 +64,7 @@ struct Run {
     owners: Vec<Owner>,
     reference: Reference,
     messages: u8,
-    /// State words as they were.
+    /// The state words before the last operation.
     before: Vec<SlotState>,
 }
 
@@ -111,7 +112,7 @@ impl Run {
             EntryRole::Consumer => Owner::Consumer(world.consumer(me).expect("it is clean")),
         });
         match entered {
-            // Dead before it was its entry.
+            // The participant died before the entry was its own.
             None => self.world.probe.unlock(me),
             Some(Owner::Producer(producer)) => {
                 lanes::check_adopted(&producer, &live_in(reference, me), &self.world);
@@ -137,7 +138,7 @@ impl Run {
             let position = self.reference.start + index as u64;
             let slot = position % self.world.ring.count();
             if done.is_none() && self.world.ring.state(slot as usize) != self.reference.word(slot) {
-                // It did not come so far.
+                // The pass died before it reached this slot.
                 self.reference.claims[index].at = at;
                 continue;
             }
@@ -172,7 +173,7 @@ impl Run {
         }
     }
 
-    /// Everybody finishes what it has begun; the rest is recovered and drained.
+    /// Every owner finishes what it has begun; the rest is recovered and drained.
     fn finish(mut self) {
         for entry in 0..ENTRIES {
             while matches!(&self.owners[entry], Owner::Producer(producer) if producer.claimed.is_some()) {
@@ -218,7 +219,7 @@ fn dead_entries(world: &World) -> usize {
     (0..ENTRIES).filter(is_dead).count()
 }
 
-/// Positions whose frames stand in `lane` and may still be read.
+/// Positions whose frames are in `lane` and may still be read.
 fn live_in(reference: &Reference, lane: usize) -> Vec<u64> {
     let is_live = |claim: &Claim| claim.lane == lane && !matches!(claim.at, At::Over | At::Claimed(_));
     (reference.start..).zip(&reference.claims).filter(|(_, claim)| is_live(claim)).map(|(at, _)| at).collect()
@@ -238,7 +239,7 @@ proptest! {
         at_most_once in any::<bool>(),
         acts in proptest::collection::vec(act(), 1..120),
     ) {
-        // The last ones: it ends there.
+        // The last 20 positions before the limit.
         let start = if start == u64::MAX { position_limit(ring.trailing_zeros()) - 20 } else { start };
         let mut run = Run::new(Shape { ring, entries: ENTRIES, start, at_most_once, ..SHAPE });
         for (entry, act, dies_at) in acts {

@@ -1,4 +1,4 @@
-//! What the owners of entries do, and what that must lead to.
+//! What the owners of entries do, and the expected results.
 
 use super::*;
 use crate::lane::Refusal;
@@ -99,12 +99,13 @@ impl Run {
                     match redo {
                         Some(held) => {
                             assert_eq!(reference.at(held.position).at, At::Redo(held.redeliveries));
-                            // Who stored a REDELIVER and died has not told yet: a scan may have passed it.
+                            // A participant that stored a REDELIVER and died has not raised the
+                            // epoch: a scan may have passed the slot.
                             if dead_entries(&world) == 0 {
                                 assert_eq!(reference.oldest_redo(), Some(held.position));
                             }
                         }
-                        // Recovery will tell.
+                        // Recovery will raise the epoch.
                         None if dead_entries(&world) > 0 => {}
                         None => assert_eq!(reference.oldest_redo(), None),
                     }

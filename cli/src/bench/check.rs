@@ -1,6 +1,6 @@
-//! What consumers check. SPSC: the sequence. MPMC: that each producer's messages come in its order,
-//! and, together with what all consumers counted and summed, that nothing is lost or comes twice.
-//! Both: every word of every message.
+//! The checks of consumers. SPSC: the sequence. MPMC: that each producer's messages arrive in its
+//! order, and, together with the counts and sums of all consumers, that no message is lost or
+//! arrives twice. Both: every word of every message.
 
 use anyhow::{Context, Result, bail};
 use workload::{examine, words_of};
@@ -10,7 +10,7 @@ use super::plan::MAX_PRODUCERS;
 /// The sequence number of the message that ends an SPSC run.
 pub(super) const LAST: u64 = u64::MAX;
 
-/// What the consumer of an SPSC case checks.
+/// The checks of the consumer of an SPSC case.
 pub(super) struct Checker {
     expected: u64,
 }
@@ -20,12 +20,12 @@ impl Checker {
         Self { expected: 0 }
     }
 
-    /// Messages that came, not counting the one that ends a run.
+    /// The number of messages received, without the one that ends a run.
     pub(super) fn count(&self) -> u64 {
         self.expected
     }
 
-    /// Checks one message; true if it is the one that ends the run.
+    /// Checks one message; returns true if it ends the run.
     ///
     /// # Errors
     /// If it is out of sequence, or any of its words is wrong.
@@ -50,7 +50,7 @@ impl Checker {
         bail!("expected message {}, got message {first}: messages were lost or reordered", self.expected);
     }
 
-    /// As [`check`](Self::check), for a frame of bytes.
+    /// Like [`check`](Self::check), for a frame of bytes.
     ///
     /// # Errors
     /// As [`check`](Self::check), and if the frame has another size.
@@ -60,7 +60,7 @@ impl Checker {
     }
 }
 
-/// What one consumer of an MPMC case checks.
+/// The checks of one consumer of an MPMC case.
 pub(super) type ManyCheck = workload::Check<MAX_PRODUCERS>;
 
 /// Checks one message of an MPMC case.
@@ -76,10 +76,10 @@ pub(super) fn check_bytes<const W: usize>(check: &mut ManyCheck, frame: &[u8]) -
     Ok(check.accept(word)?)
 }
 
-/// The words of a frame.
+/// Returns the words of a frame.
 ///
 /// # Errors
-/// If it has another size.
+/// If the frame has another size.
 #[inline(always)]
 fn values<const W: usize>(frame: &[u8]) -> Result<impl Iterator<Item = u64>> {
     let words = words_of::<W>(frame);

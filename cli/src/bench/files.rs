@@ -1,4 +1,4 @@
-//! Files of the measurements.
+//! The files of the measurements.
 #![allow(unsafe_code, reason = "creates queues that only this benchmark's processes know")]
 
 use std::fs::File;
@@ -11,10 +11,10 @@ use ringway::{Options, mpmc, spsc};
 use super::plan::{Case, Framing};
 use super::words::with_words;
 
-/// Files that a measurement needs; removed when dropped.
+/// The files of a measurement; removed when dropped.
 pub(super) struct Files {
     paths: Vec<PathBuf>,
-    /// Workers need their names to the end.
+    /// Whether workers need the names to the end.
     keep_names: bool,
 }
 
@@ -32,7 +32,8 @@ impl Files {
         self.paths.clone()
     }
 
-    /// Takes the names away unless they are needed: what has no name cannot outlive those that have it open.
+    /// Unlinks the files unless their names are needed: a file without a name cannot outlive the
+    /// processes that have it open.
     pub(super) fn unlink(&self) -> Result<()> {
         for path in self.paths.iter().filter(|_| !self.keep_names) {
             std::fs::remove_file(path).with_context(|| format!("removing {}", path.display()))?;
@@ -83,7 +84,7 @@ impl Files {
 impl Drop for Files {
     fn drop(&mut self) {
         for path in &self.paths {
-            // It may be gone already; nothing more can be done about any other failure here.
+            // The file may be gone already; any other failure cannot be handled here.
             let _ = std::fs::remove_file(path);
         }
     }

@@ -1,4 +1,4 @@
-//! Round trips over two queues, spinning: there, and back, one message in flight.
+//! Round trips over two queues, spinning: one message is sent and returned at a time.
 #![allow(unsafe_code, reason = "opens queues that only this benchmark's processes know")]
 
 use std::time::Instant;
@@ -15,7 +15,7 @@ use super::statistics::Percentiles;
 use super::task::{Role, Task};
 use super::words::with_words;
 
-/// Longest round trip that the histogram can hold.
+/// The longest round trip that the histogram can record.
 pub(super) const LONGEST_NS: u64 = 10_000_000_000;
 
 /// One side of a latency case: the consumer sends and measures, the producer echoes.

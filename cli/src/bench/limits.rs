@@ -1,5 +1,6 @@
-//! What the machine itself gives: a cache line bounced between two processes, and lines streamed through memory that
-//! both map. No queue could be faster; the results are quoted beside the queue's.
+//! The machine's limits: a cache line sent back and forth between two processes, and lines streamed
+//! through memory that both map. No queue could be faster; the results are quoted beside the
+//! queue's.
 #![allow(unsafe_code, reason = "atomics and bytes in a mapping that only this benchmark's processes know")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,11 +22,12 @@ const LINE: usize = 64;
 const WORDS: usize = LINE / 8;
 /// Lines in the ring: 1 MiB, as the default queue.
 const LINES: u64 = 16_384;
-/// Progress is published once in so many lines.
+/// Progress is published once per this many lines.
 const LINES_PER_PUBLISH: u64 = 8;
-/// The reader gives room back in pieces of this many lines.
+/// The reader releases room in pieces of this many lines.
 const LINES_PER_RELEASE: u64 = LINES / 16;
-/// Spin hints after nothing was found, so that the reader does not take the writer's lines away one by one.
+/// Spin hints after an attempt that found nothing, so that the reader does not take the writer's
+/// lines away one by one.
 const PAUSE: u32 = 32;
 const RING_OFFSET: usize = 4096;
 /// Bytes that the stream maps.
@@ -97,7 +99,8 @@ fn write_lines(memory: &Memory, length: Duration) {
             }
             for line in written..written + LINES_PER_PUBLISH {
                 let words = std::array::from_fn(|i| line.wrapping_add(i as u64));
-                // SAFETY: lines from `written` to `limit` are the writer's; the reader sees them after the store below.
+                // SAFETY: the writer owns the lines from `written` to `limit`; the reader sees them
+                // after the store below.
                 unsafe { line_of(memory, line).write(words) };
             }
             written += LINES_PER_PUBLISH;
@@ -107,7 +110,7 @@ fn write_lines(memory: &Memory, length: Duration) {
     tail.store(written | DONE, Ordering::Release);
 }
 
-/// Returns bytes a second.
+/// Returns bytes per second.
 fn read_lines(memory: &Memory) -> Result<f64> {
     let (tail, head) = (memory.word(0), memory.word(APART));
     let (mut read, mut released) = (0, 0);
@@ -127,7 +130,8 @@ fn read_lines(memory: &Memory) -> Result<f64> {
         }
         start.get_or_insert_with(Instant::now);
         while read < end {
-            // SAFETY: lines below `tail` are complete, and the writer leaves them alone until `head` passes them.
+            // SAFETY: lines below `tail` are complete, and the writer does not touch them until
+            // `head` passes them.
             let words = unsafe { line_of(memory, read).read() };
             for (i, word) in words.into_iter().enumerate() {
                 wrong |= word ^ read.wrapping_add(i as u64);

@@ -1,5 +1,5 @@
-//! MPMC throughput: so many producers send for a while, so many consumers check every message; then everything that was
-//! sent must have been received, once.
+//! MPMC throughput: several producers send for a while, several consumers check every message; then
+//! everything that was sent must have been received, once.
 #![allow(unsafe_code, reason = "opens a queue that only this benchmark's processes know")]
 
 use std::sync::atomic::Ordering;
@@ -19,15 +19,15 @@ use super::task::{Role, Task};
 use super::words::with_words;
 use super::{files, workers};
 
-/// Messages between two looks at the clock.
+/// Messages between two readings of the clock.
 const CHUNK: u64 = BATCH as u64;
-/// Bytes of the memory in which workers tell each other that they are done.
+/// Bytes of the memory in which workers report to each other that they are done.
 const CONTROL_BYTES: u64 = 4096;
 
-/// What a worker answers.
+/// The result of a worker.
 #[derive(Serialize, Deserialize)]
 struct Answer {
-    /// When it began to send, or heard that no more will come; all workers have the same clock.
+    /// When the worker began to send, or received the end; all workers have the same clock.
     at_ns: u64,
     tally: Tally,
 }
@@ -36,7 +36,7 @@ pub(super) fn files(capacity: Option<usize>) -> Result<files::Files> {
     files::Files::mpmc(capacity, CONTROL_BYTES)
 }
 
-/// One worker.
+/// Runs one worker.
 pub(super) fn work(task: &Task, case: &Case, length: Duration) -> Result<()> {
     with_words!(case.bytes, work_in_words(task, case, length))
 }
@@ -67,7 +67,7 @@ fn work_in_words<const W: usize>(task: &Task, case: &Case, length: Duration) -> 
     process::answer(&answer)
 }
 
-/// Sends messages `first`, `first + 1`, ...; returns how many.
+/// Sends messages `first`, `first + 1`, ...; returns their number.
 fn send<const W: usize>(
     producer: &mut BytesProducer,
     first: u64,
@@ -123,18 +123,19 @@ fn receive<const W: usize>(consumer: &BytesConsumer, batch: usize) -> Result<Tal
     Ok(check.tally)
 }
 
-/// How workers come to an end: a message goes to one consumer, and all of them have to hear it.
+/// How the end reaches all consumers: a message goes to one consumer, and all of them need it.
 struct Control(Memory);
 
 impl Control {
-    /// The last producer tells the consumers, until each of them has heard it.
+    /// The last producer sends the end until each consumer has received it.
     fn finish_sending<const W: usize>(&self, producer: &mut BytesProducer, shape: Shape) {
         let done = self.0.word(0).fetch_add(1, Ordering::AcqRel) + 1;
         if done < shape.producers as u64 {
             return;
         }
         while self.0.word(APART).load(Ordering::Acquire) < shape.consumers as u64 {
-            // There may be no room, or nobody left who needs it: then it is as well.
+            // There may be no room, or no consumer may be left that needs the message: neither is
+            // an error.
             let _ = producer.try_send(Message::<W>::new(END).as_ref());
             std::thread::yield_now();
         }
@@ -145,10 +146,10 @@ impl Control {
     }
 }
 
-/// Messages a second, from what the workers answer: first the producers.
+/// Messages per second, from the results of the workers, producers first.
 ///
 /// # Errors
-/// If anything that was sent did not arrive, or came twice.
+/// If a message that was sent did not arrive, or arrived twice.
 pub(super) fn rate(answers: &[String], shape: Shape) -> Result<f64> {
     let answers = answers.iter().map(|answer| workers::read(answer)).collect::<Result<Vec<Answer>>>()?;
     let (producers, consumers) = answers.split_at(shape.producers);
@@ -163,12 +164,13 @@ pub(super) fn rate(answers: &[String], shape: Shape) -> Result<f64> {
         received.count
     );
     let start = producers.iter().map(|producer| producer.at_ns).min().context("a producer")?;
-    // Everything has been taken when the first one hears that no more will come: there is one order.
+    // All messages have been taken when the first consumer receives the end, because there is one
+    // order.
     let end = consumers.iter().map(|consumer| consumer.at_ns).min().context("a consumer")?;
     Ok(received.count as f64 * 1e9 / end.saturating_sub(start).max(1) as f64)
 }
 
-/// The time, by a clock that is the same in all processes.
+/// The time by a clock that is the same in all processes.
 fn now_ns() -> Result<u64> {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).context("reading the clock")?;
     Ok(now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)

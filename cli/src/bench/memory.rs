@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use anyhow::{Context, Result};
 use memmap2::{MmapOptions, MmapRaw};
 
-/// Bytes between words that must not share a line: adjacent-line prefetchers fetch two.
+/// The distance between words that must not share a line: adjacent-line prefetchers fetch two.
 pub(super) const APART: usize = 128;
 
 /// A mapped file.
@@ -23,10 +23,10 @@ impl Memory {
         Ok(Self(open().with_context(|| format!("mapping {}", path.display()))?))
     }
 
-    /// These bytes.
+    /// Returns the address of these bytes.
     ///
     /// # Panics
-    /// If they are not all in the file.
+    /// If they are not all inside the file.
     #[inline(always)]
     pub(super) fn at(&self, offset: usize, len: usize) -> *mut u8 {
         assert!(offset + len <= self.0.len());

@@ -1,4 +1,5 @@
-//! `ringway bench`: processes, one queue, every message checked; and the machine's limits beside it.
+//! `ringway bench`: measures queues between processes, checks every message, and compares with the
+//! machine's limits.
 //!
 //! ```text
 //! bench (this process)   plans, starts workers, collects, reports          plan.rs  workers.rs  report.rs
@@ -8,9 +9,10 @@
 //!     consumer           pinned to the other; checks sequence and content  many.rs (MPMC)  check.rs
 //!     survivor           kills others and takes the time                   recovery/
 //! ```
-//! Workers talk to this process over their standard input and output (workers.rs, process.rs). They are killed when it ends,
-//! in whatever way, and the queue's file has lost its name before the measurement begins; only that of the recovery
-//! measurement keeps it until it is over, for those who come to be killed.
+//! Workers talk to this process over their standard input and output (workers.rs, process.rs). They
+//! are killed when it ends, however it ends. The queue's file is unlinked before the measurement
+//! begins; only the recovery measurement keeps the name until it is over, because victims are
+//! started during it.
 
 mod check;
 mod files;
@@ -69,7 +71,7 @@ pub(crate) struct Arguments {
     /// The two cores to use, for producers and consumers
     #[arg(long, default_value = "0,1", value_name = "A,B", value_parser = parse_cores)]
     cores: [usize; 2],
-    /// Bytes of ring of every queue; the default is the library's
+    /// Bytes of the ring of every queue; the default is the library's
     #[arg(long, value_name = "BYTES")]
     ring_bytes: Option<usize>,
     /// Only the cases whose name contains this
@@ -120,7 +122,7 @@ impl Bench {
         ProgressBar::new(self.plan.steps()).with_style(style)
     }
 
-    /// All measurements, interleaved: a disturbance of the machine hits every case alike.
+    /// Runs all measurements, interleaved: a disturbance of the machine affects every case alike.
     fn measure(&self, progress: &ProgressBar) -> Result<Report> {
         let mut rates = vec![Vec::new(); self.plan.throughput.len()];
         let mut pingpong = Vec::new();
@@ -153,7 +155,7 @@ impl Bench {
         Ok(Report::new(self.cores, &self.plan, limits, rates, round_trips, recovery))
     }
 
-    /// Messages a second of one run.
+    /// Messages per second of one run.
     fn throughput(&self, case: &Case) -> Result<f64> {
         let length = self.plan.run_length;
         let run = || match case.shape {
@@ -184,7 +186,7 @@ impl Bench {
         self.pair(files, &work).context("cache-line ping-pong")
     }
 
-    /// Bytes a second of one run.
+    /// Bytes per second of one run.
     fn stream(&self) -> Result<f64> {
         let files = Files::memory(limits::STREAM_BYTES)?;
         let length = self.plan.run_length.max(Duration::from_millis(50));
@@ -198,7 +200,7 @@ impl Bench {
         WorkerSet::start(&tasks, files)?.finish().context(plan::RECOVERY)
     }
 
-    /// What the consumer of a pair answers.
+    /// The result of a pair's consumer.
     fn pair<R: DeserializeOwned>(&self, files: Files, work: &Work) -> Result<R> {
         WorkerSet::start(&Task::pair(self.cores, &files.paths(), work), files)?.finish()
     }

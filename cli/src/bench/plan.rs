@@ -23,7 +23,7 @@ pub(super) struct Shape {
     pub(super) consumers: usize,
 }
 
-/// Most producers of a shape.
+/// The maximum number of producers of a shape.
 pub(super) const MAX_PRODUCERS: usize = 4;
 const SHAPES: [Shape; 5] = [
     Shape { producers: 1, consumers: 1 },
@@ -33,10 +33,10 @@ const SHAPES: [Shape; 5] = [
     Shape { producers: MAX_PRODUCERS, consumers: 4 },
 ];
 
-/// One thing to measure.
+/// One measurement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Case {
-    /// None: SPSC.
+    /// `None`: SPSC.
     pub(super) shape: Option<Shape>,
     pub(super) framing: Framing,
     pub(super) bytes: usize,
@@ -64,7 +64,7 @@ const SIZES: [usize; 5] = [8, 64, 256, 1024, 65_536];
 const TYPED_SIZES: [usize; 2] = [64, 1024];
 const MPMC_SIZES: [usize; 3] = [64, 256, 1024];
 pub(super) const BATCH: usize = 32;
-/// Of large messages fewer fit into a ring.
+/// Fewer large messages fit into a ring.
 const LARGE: usize = 16 * 1024;
 const LARGE_BATCH: usize = 2;
 const LATENCY_BYTES: usize = 64;
@@ -73,15 +73,15 @@ const LATENCY_BYTES: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Scale {
-    /// Seconds: whether everything works.
+    /// Seconds: checks whether everything works.
     Quick,
-    /// Under a minute: medians that convince.
+    /// Under a minute: reliable medians.
     Usual,
-    /// Minutes: what is published.
+    /// Minutes: the published numbers.
     Full,
 }
 
-/// All that is to be measured.
+/// All measurements.
 pub(super) struct Plan {
     pub(super) scale: Scale,
     pub(super) runs: u32,
@@ -94,7 +94,7 @@ pub(super) struct Plan {
     pub(super) recovery: Option<RecoveryPlan>,
 }
 
-/// What the recovery measurement is called among the cases.
+/// The name of the recovery measurement among the cases.
 pub(super) const RECOVERY: &str = "mpmc/recovery";
 
 impl Plan {
@@ -139,14 +139,14 @@ impl Plan {
         self.throughput.is_empty() && self.latency.is_empty() && self.recovery.is_none()
     }
 
-    /// How many measurements there are.
+    /// The number of measurements.
     pub(super) fn steps(&self) -> u64 {
         let in_each_run = 2 + self.throughput.len() + self.latency.len();
         u64::from(self.runs) * in_each_run as u64 + u64::from(self.recovery.is_some())
     }
 }
 
-/// How much of the recovery after a kill is measured.
+/// The number of trials of the recovery measurement.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct RecoveryPlan {
     /// Kills of a participant between claim and commit.
@@ -157,7 +157,7 @@ pub(super) struct RecoveryPlan {
     pub(super) touched: Trials,
 }
 
-/// As many trials that count; fewer if they take longer than the limit, but one at least.
+/// This many trials that count; fewer if they take longer than the limit, but at least one.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Trials {
     pub(super) count: u64,
@@ -165,7 +165,7 @@ pub(super) struct Trials {
 }
 
 impl RecoveryPlan {
-    /// As many trials as asked for; as many as the scale has time for if nothing is said.
+    /// As many trials as requested; by default, as many as the scale has time for.
     fn new(scale: Scale, asked: Option<u64>) -> Self {
         let [claimers, holders, touched] = match scale {
             Scale::Quick => [(100, 4), (0, 0), (0, 0)],
@@ -184,7 +184,7 @@ impl RecoveryPlan {
     }
 }
 
-/// Many producers, many consumers.
+/// An MPMC case.
 fn mpmc_cases(scale: Scale) -> impl Iterator<Item = Case> {
     let is_measured = move |shape: Shape, bytes| {
         scale != Scale::Quick || bytes == MPMC_SIZES[0] || (bytes == MPMC_SIZES[1] && shape == SHAPES[3])

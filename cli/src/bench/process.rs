@@ -1,4 +1,4 @@
-//! What every worker process does besides its work: it keeps to one core, ends with its parent, and
+//! What every worker process does besides its work: it stays on one core, ends with its parent, and
 //! talks to it.
 
 use anyhow::{Context, Result, bail};
@@ -7,20 +7,20 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde::Serialize;
 
-/// Pins the worker and ties its life to that of its parent.
+/// Pins the worker, and makes it end with its parent.
 pub(super) fn prepare_worker(core: usize) -> Result<()> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).context("asking to end with the parent")?;
     pin(core)
 }
 
-/// Keeps this thread on one core.
+/// Pins this thread to one core.
 pub(super) fn pin(core: usize) -> Result<()> {
     let mut cores = CpuSet::new();
     let pinned = cores.set(core).and_then(|()| sched_setaffinity(Pid::from_raw(0), &cores));
     pinned.with_context(|| format!("pinning to core {core}; choose others with --cores"))
 }
 
-/// Tells the parent that all is attached, and waits until the others are too.
+/// Tells the parent that this worker is attached, and waits until the others are.
 pub(super) fn ready() -> Result<()> {
     println!("ready");
     let mut line = String::new();
@@ -28,7 +28,7 @@ pub(super) fn ready() -> Result<()> {
     if line.trim() == "go" { Ok(()) } else { bail!("the parent is gone") }
 }
 
-/// Hands the worker's result to the parent.
+/// Sends the worker's result to the parent.
 pub(super) fn answer(result: &impl Serialize) -> Result<()> {
     println!("{}", serde_json::to_string(result)?);
     Ok(())

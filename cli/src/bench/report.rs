@@ -1,4 +1,4 @@
-//! What is printed: tables for people, one JSON object for machines.
+//! The output: human-readable tables, or one JSON object.
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
@@ -8,7 +8,8 @@ use super::plan::{Case, Plan, RECOVERY, Scale};
 use super::recovery::Recovery;
 use super::statistics::{Percentiles, Spread};
 
-/// The whole result. Its JSON form is documented in docs/cli-json.md; fields are added, never renamed.
+/// The whole result. Its JSON form is documented in docs/cli-json.md; fields are added, never
+/// renamed.
 #[derive(Serialize)]
 pub(super) struct Report {
     machine: Machine,
@@ -31,7 +32,7 @@ struct Machine {
     ringway: &'static str,
 }
 
-/// What the machine gives without any queue.
+/// The machine's limits, without any queue.
 #[derive(Serialize)]
 pub(super) struct Limits {
     pingpong_p50_ns: u64,
@@ -48,7 +49,7 @@ struct CaseResult {
     batch: usize,
     msgs_per_s: Spread,
     bytes_per_s: f64,
-    /// Of the streaming limit.
+    /// Relative to the streaming limit.
     ratio_to_stream: f64,
 }
 
@@ -57,7 +58,7 @@ struct LatencyResult {
     name: String,
     #[serde(flatten)]
     percentiles: Percentiles,
-    /// Of the ping-pong limit, medians.
+    /// Relative to the ping-pong limit, by medians.
     ratio_to_pingpong: f64,
 }
 
@@ -98,7 +99,7 @@ impl Report {
         Self { machine, scale: plan.scale, runs, latency, limits, cases, recovery }
     }
 
-    /// Prints tables.
+    /// Prints the tables.
     pub(super) fn print(&self) {
         let Machine { cpu, cores, cores_used: [producer, consumer], kernel, .. } = &self.machine;
         println!("{cpu}, {cores} cores (producers on {producer}, consumers on {consumer}), Linux {kernel}");
@@ -186,7 +187,7 @@ fn table<const N: usize>(header: &[&str; N], rows: impl Iterator<Item = [String;
     table
 }
 
-/// Three significant digits.
+/// Rounds to three significant digits.
 fn significant(value: f64) -> String {
     match value {
         value if value >= 100.0 => format!("{value:.0}"),

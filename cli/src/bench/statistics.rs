@@ -48,7 +48,7 @@ impl Percentiles {
         }
     }
 
-    /// Each percentile's median over the runs; of the maxima, the largest.
+    /// The median of each percentile over the runs; of the maxima, the largest.
     pub(super) fn median_of(runs: &[Self]) -> Self {
         let over = |field: fn(&Self) -> u64| {
             let mut values: Vec<u64> = runs.iter().map(field).collect();

@@ -1,5 +1,5 @@
-//! What a worker process is told to do: types alone, which everything that plans, starts or does
-//! the work shares.
+//! The tasks of worker processes: types alone, shared by the code that plans, starts and does the
+//! work.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,20 +8,20 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::{Case, RecoveryPlan};
 
-/// Which side a worker takes.
+/// The role of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Role {
     Producer,
     Consumer,
 }
 
-/// What a worker does.
+/// The work of a worker.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Task {
     pub(super) role: Role,
-    /// Which of those with its role it is.
+    /// The worker's index among those with its role.
     pub(super) index: usize,
-    /// Producers' and consumers'.
+    /// The cores of producers and consumers.
     pub(super) cores: [usize; 2],
     pub(super) paths: Vec<PathBuf>,
     pub(super) work: Work,
@@ -39,12 +39,12 @@ pub(super) enum Work {
 }
 
 impl Task {
-    /// A producer and a consumer that do this.
+    /// One producer and one consumer with this work.
     pub(super) fn pair(cores: [usize; 2], paths: &[PathBuf], work: &Work) -> Vec<Self> {
         Self::workers(cores, paths, work, 1, 1)
     }
 
-    /// So many producers, then so many consumers, that do this.
+    /// `producers` producers, then `consumers` consumers, with this work.
     pub(super) fn workers(
         cores: [usize; 2],
         paths: &[PathBuf],
@@ -65,12 +65,13 @@ impl Task {
     }
 }
 
-/// What a process does that is going to be killed.
+/// What a process does until it is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Victim {
-    /// Sends, as much as it can.
+    /// Sends, as fast as it can.
     Claimer,
-    /// The same, but ends slowly: the kernel takes its memory from it before it gives up its lease.
+    /// Sends too, but ends slowly: the kernel frees its memory before it releases the liveness
+    /// lock.
     ClaimerOfMuchMemory,
     /// Holds a message.
     Holder,

@@ -1,4 +1,5 @@
-//! Throughput: the producer sends for a while, the consumer checks every message and takes the time.
+//! Throughput: the producer sends for a while, the consumer checks every message and measures the
+//! time.
 #![allow(unsafe_code, reason = "opens queues that only this benchmark's processes know")]
 
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use super::process;
 use super::task::{Role, Task};
 use super::words::with_words;
 
-/// The producer looks at the clock once in so many messages.
+/// The producer reads the clock once per this many messages.
 const MESSAGES_PER_CLOCK: u64 = 256;
 
 /// One side of a throughput case.
@@ -105,7 +106,7 @@ fn send_batch<const W: usize>(producer: &mut BytesProducer, mut sequence: u64, s
     Ok(sequence)
 }
 
-/// Takes the time from the first message to the last.
+/// Measures the time from the first message to the last.
 struct Stopwatch(Option<Instant>);
 
 impl Stopwatch {

@@ -1,4 +1,4 @@
-//! The sizes of messages as constants, so that compilers know them.
+//! Message sizes as constants, so that the compiler knows them.
 
 /// Calls `$function::<W>(...)` for the number of words that messages of `$bytes` bytes have.
 macro_rules! with_words {

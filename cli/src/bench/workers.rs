@@ -1,4 +1,5 @@
-//! The worker processes of one measurement: starting them, listening to them, and leaving nothing behind.
+//! The worker processes of one measurement: starts them, reads their results, and leaves none
+//! running.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
@@ -48,7 +49,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // A worker that has answered is about to end; one that has not is not needed any more.
+        // A worker that has sent its result is about to end; any other one is no longer needed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -57,7 +58,7 @@ impl Drop for Worker {
 /// The workers of one measurement.
 pub(super) struct WorkerSet {
     workers: Vec<Worker>,
-    /// Kept until all are done, although the names are gone before they start.
+    /// Kept until all workers are done, although the names are gone before they start.
     _files: Files,
 }
 
@@ -69,9 +70,10 @@ impl WorkerSet {
             let line = worker.read_line()?;
             ensure!(line.trim() == "ready", "a worker process said `{}`", line.trim());
         }
-        // All have the files open: without a name, they cannot outlive us, however we end.
+        // All workers have the files open: without a name, the files cannot outlive this process,
+        // however it ends.
         workers._files.unlink()?;
-        // Consumers come last, and are to be there when the first message is.
+        // Consumers are last in the list, and must be attached before the first message is sent.
         for worker in workers.workers.iter_mut().rev() {
             worker.input.write_all(b"go\n").context("starting the measurement")?;
         }
@@ -84,8 +86,8 @@ impl WorkerSet {
         read(lines.last().context("a worker")?)
     }
 
-    /// What each worker answers, once all are done. If one fails, the others may wait for it for ever: so this listens to
-    /// all at once.
+    /// The result of each worker, once all are done. If one fails, the others may wait for it for
+    /// ever, so this reads from all of them concurrently.
     pub(super) fn finish_all(mut self) -> Result<Vec<String>> {
         let mut answers = vec![String::new(); self.workers.len()];
         loop {
@@ -100,12 +102,12 @@ impl WorkerSet {
     }
 }
 
-/// A worker's answer.
+/// Reads a worker's result.
 pub(super) fn read<R: DeserializeOwned>(answer: &str) -> Result<R> {
     serde_json::from_str(answer).context("reading a worker's result")
 }
 
-/// Waits until one of these workers says something or ends; which of them did.
+/// Waits until one of these workers writes something or ends; returns which one.
 fn have_spoken(workers: &[Worker], waiting: &[usize]) -> Result<Vec<usize>> {
     let output = |index: &usize| workers[*index].output.get_ref().as_fd();
     let mut polled: Vec<_> =

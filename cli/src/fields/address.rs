@@ -1,4 +1,4 @@
-//! Addresses of the internet, as they are written.
+//! Internet addresses in their usual notation.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 
@@ -6,7 +6,7 @@ use super::decode::Failure;
 use super::scalars::unsigned;
 use super::types::{Address, Order};
 
-/// The address in the bytes of its archive.
+/// Decodes the address from the bytes of its archive.
 pub(super) fn address(address: Address, bytes: &[u8]) -> Result<String, Failure> {
     let text = match (address, bytes) {
         (Address::Ipv4, _) => v4(bytes).map(|ip| ip.to_string()),
@@ -15,7 +15,7 @@ pub(super) fn address(address: Address, bytes: &[u8]) -> Result<String, Failure>
         (Address::SocketV6, _) => socket_v6(bytes).map(|address| address.to_string()),
         (Address::Ip, [0, ip @ ..]) => v4(ip).map(|ip| ip.to_string()),
         (Address::Ip, [1, ip @ ..]) => v6(ip).map(|ip| ip.to_string()),
-        // Behind the tag, at the next place that is aligned for them.
+        // The bytes follow the tag, at the next offset that is aligned for them.
         (Address::Socket, [0, _, address @ ..]) => socket_v4(address).map(|address| address.to_string()),
         (Address::Socket, [1, _, _, _, address @ ..]) => {
             socket_v6(address).map(|address| address.to_string())

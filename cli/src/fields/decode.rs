@@ -1,20 +1,21 @@
-//! Decodes values from the bytes of an archive, which may be any: each access is checked, and depth, values and bytes are
-//! limited, so that pointers may lead anywhere, also in circles.
+//! Decodes values from the bytes of an archive. The bytes are arbitrary: each access is checked,
+//! and depth, values and bytes are limited, so that pointers may lead anywhere, also in circles.
 
 use super::description::{Field, Shape, short};
 use super::scalars::{scalar, unsigned};
 use super::types::{Choice, Id, Kind, Order, Types, Zero};
 use super::value::{Body, Part, Value};
 
-/// Values within values.
+/// The maximum depth of nested values.
 const MAX_DEPTH: usize = 64;
-/// Values of a message, and bytes of their names, texts and lists of bytes.
+/// The maximum number of values of a message, and of bytes of their names, texts and lists of
+/// bytes.
 const MAX_VALUES: usize = 1000;
 const MAX_BYTES: usize = 1 << 16;
-/// Bytes of what is not decoded.
+/// The maximum number of bytes that are shown of what is not decoded.
 const MAX_RAW: usize = 64;
 
-/// Why something is not what its type says.
+/// Why the bytes are not a value of their type.
 pub(super) type Failure = &'static str;
 
 pub(super) const OUTSIDE: Failure = "it reaches beyond the message";
@@ -32,13 +33,14 @@ impl<'t, 'd> Decoder<'t, 'd> {
         Self { types, payload, values_left: MAX_VALUES, bytes_left: MAX_BYTES }
     }
 
-    /// The message itself, which stands at the end of its bytes. None if these are too few.
+    /// Decodes the message itself, which is at the end of its bytes. `None` if there are too few
+    /// bytes.
     pub(super) fn root(&mut self) -> Option<Value<'d>> {
         let at = self.payload.len().checked_sub(self.types.layout.size)?;
         Some(self.value(self.types.root, at, 0))
     }
 
-    /// The value of a type that stands at `at`.
+    /// Decodes the value of a type at offset `at`.
     pub(super) fn value(&mut self, ty: Id, at: usize, depth: usize) -> Value<'d> {
         self.values_left = self.values_left.saturating_sub(1);
         if depth > MAX_DEPTH {
@@ -97,7 +99,7 @@ impl<'t, 'd> Decoder<'t, 'd> {
         })
     }
 
-    /// A struct or an enum.
+    /// Decodes a struct or an enum.
     fn defined(&mut self, at_definition: usize, at: usize, depth: usize) -> Result<Value<'d>, Failure> {
         let types = self.types;
         let definition = &types.definitions[at_definition];
@@ -111,13 +113,14 @@ impl<'t, 'd> Decoder<'t, 'd> {
                 let variant = variants.iter().find(|variant| variant.tag == tag);
                 let variant = variant.ok_or("no variant has its tag")?;
                 let name = self.name(variant.name);
-                // A variant within its enum counts as deeper: in JSON it is.
+                // A variant within its enum counts as one level deeper, as it is in JSON.
                 Ok(Value::Variant(name, self.body(&variant.fields, at, depth + 1)))
             }
         }
     }
 
-    /// Fields whose offsets count from `at`. That they fit was checked with the description.
+    /// Decodes fields whose offsets count from `at`. That they fit was checked with the
+    /// description.
     fn body(&mut self, fields: &[Field<'d>], at: usize, depth: usize) -> Body<'d> {
         let Some(first) = fields.first() else { return Body::Empty };
         if first.name == "0" {
@@ -131,7 +134,7 @@ impl<'t, 'd> Decoder<'t, 'd> {
         }))
     }
 
-    /// `count` values, or as many of them as may be shown.
+    /// Decodes `count` values, or as many of them as may be shown.
     pub(super) fn all<T>(&mut self, count: usize, mut value: impl FnMut(&mut Self, usize) -> T) -> Part<T> {
         let mut items = Vec::new();
         while items.len() < count && !self.is_spent() {
@@ -141,7 +144,7 @@ impl<'t, 'd> Decoder<'t, 'd> {
         Part { items, more }
     }
 
-    /// Whether as much was decoded as may be shown.
+    /// Whether the limits are reached.
     pub(super) fn is_spent(&self) -> bool {
         self.values_left == 0 || self.bytes_left == 0
     }
@@ -159,7 +162,7 @@ impl<'t, 'd> Decoder<'t, 'd> {
         name
     }
 
-    /// A list whose elements stand one behind the other.
+    /// Decodes a list whose elements follow one another.
     pub(super) fn list(
         &mut self,
         element: Id,
@@ -181,13 +184,13 @@ impl<'t, 'd> Decoder<'t, 'd> {
         Ok(Value::List(elements))
     }
 
-    /// Each byte takes the place of several: they are shown as numbers.
+    /// Each byte counts as several: bytes are shown as numbers.
     fn byte_list(&mut self, bytes: &[u8]) -> Value<'d> {
         let shown = self.spend(bytes.len().saturating_mul(4)).div_ceil(4);
         Value::Bytes(Part { items: bytes[..shown].to_vec(), more: (bytes.len() - shown) as u64 })
     }
 
-    /// An `Option`, a `Result` or a `Bound`.
+    /// Decodes an `Option`, a `Result` or a `Bound`.
     fn choice(
         &mut self,
         choice: Choice,
@@ -213,7 +216,7 @@ impl<'t, 'd> Decoder<'t, 'd> {
         })
     }
 
-    /// Whether a value is the one that stands for none.
+    /// Whether the bytes are the value that means `None`.
     fn is_none(&self, of: Id, at: usize) -> Result<bool, Failure> {
         let node = self.types.node(of);
         let bytes = self.bytes(at, node.layout.map_or(0, |layout| layout.size))?;
@@ -229,7 +232,7 @@ impl<'t, 'd> Decoder<'t, 'd> {
         }
     }
 
-    /// The bytes of what is not decoded.
+    /// The bytes of a value that is not decoded.
     fn raw(&mut self, ty: Id, at: usize, why: Option<Failure>) -> Value<'d> {
         let node = self.types.node(ty);
         let size = node.layout.map_or(0, |layout| layout.size);
@@ -246,13 +249,13 @@ impl<'t, 'd> Decoder<'t, 'd> {
         self.payload.get(at..end).ok_or(OUTSIDE)
     }
 
-    /// A length.
+    /// Decodes a length.
     pub(super) fn word(&self, at: usize) -> Result<u32, Failure> {
         let bytes = self.bytes(at, 4)?;
         Ok(unsigned(bytes, Order::Little) as u32)
     }
 
-    /// Where a relative pointer leads; none if it is marked as leading nowhere.
+    /// Where a relative pointer leads; `None` if it is marked as leading nowhere.
     pub(super) fn follow(&self, at: usize) -> Result<Option<usize>, Failure> {
         match self.word(at)?.cast_signed() {
             1 => Ok(None),
@@ -263,7 +266,7 @@ impl<'t, 'd> Decoder<'t, 'd> {
         }
     }
 
-    /// The same, of a pointer that has to lead somewhere.
+    /// Where a relative pointer leads that must lead somewhere.
     pub(super) fn target(&self, at: usize) -> Result<usize, Failure> {
         self.follow(at)?.ok_or("it points nowhere")
     }

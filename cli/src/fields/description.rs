@@ -1,10 +1,10 @@
-//! Reads the lines of a description: which structs and enums there are, with which fields where. What their types are is
-//! said by [`types`](super::types).
+//! Reads the lines of a description: its structs and enums, and their fields with offsets. The
+//! types of fields are read by [`types`](super::types).
 
 use super::layout::Layout;
 use super::types::Id;
 
-/// Longer names are cut. Those that people give are shorter.
+/// The maximum length of a name; longer ones are cut. Names that programmers choose are shorter.
 const MAX_NAME: usize = 256;
 
 /// A struct or an enum.
@@ -31,15 +31,15 @@ pub(super) struct Variant<'d> {
 #[derive(Debug)]
 pub(super) struct Field<'d> {
     pub(super) name: &'d str,
-    /// The type, as the line says it.
+    /// The type, as the line names it.
     pub(super) text: &'d str,
-    /// The type, once that is understood.
+    /// The type, once it is resolved.
     pub(super) ty: Id,
     pub(super) offset: usize,
 }
 
 impl<'d> Shape<'d> {
-    /// All fields, whichever variant they belong to.
+    /// All fields, of whichever variant.
     pub(super) fn fields_mut(&mut self) -> impl Iterator<Item = &mut Field<'d>> {
         let (fields, variants) = match self {
             Self::Struct(fields) => (fields.as_mut_slice(), Default::default()),
@@ -49,10 +49,10 @@ impl<'d> Shape<'d> {
     }
 }
 
-/// What all lines together say.
+/// The result of reading all lines.
 #[derive(Debug)]
 pub(super) struct Lines<'d> {
-    /// The type of the messages, as the first line says it.
+    /// The type of the messages, as the first line names it.
     pub(super) root: &'d str,
     pub(super) layout: Layout,
     pub(super) definitions: Vec<Definition<'d>>,
@@ -61,7 +61,7 @@ pub(super) struct Lines<'d> {
 /// Reads a description.
 ///
 /// # Errors
-/// Which line is none of a description.
+/// Names the line that is not a line of a description.
 pub(super) fn read(text: &str) -> Result<Lines<'_>, String> {
     let mut lines = text.lines();
     let root = lines.next().and_then(|line| line.strip_prefix("message "));
@@ -90,20 +90,20 @@ pub(super) fn short(name: &str) -> &str {
 
 struct Reader<'d> {
     definitions: Vec<Definition<'d>>,
-    /// Definitions that the lines to come belong to, and the depth of their headings.
+    /// The open definitions, to which the next lines belong, and the depth of their headings.
     open: Vec<(usize, usize)>,
-    /// Of the root, which is said last.
+    /// Size and alignment of the root, which come last.
     layout: Option<Layout>,
 }
 
 impl<'d> Reader<'d> {
-    /// None if the line says nothing that can be said there.
+    /// `None` if the line is not allowed at this place.
     fn line(&mut self, depth: usize, line: &'d str) -> Option<()> {
         if self.layout.is_some() {
             // The root's size is the last line.
             return None;
         }
-        // Names are followed by a colon, so that none of these is a field.
+        // Names of fields are followed by a colon, so none of these lines is a field.
         if let Some(heading) = line.strip_prefix("struct ") {
             self.begin(depth, heading, Shape::Struct(Vec::new()))
         } else if let Some(heading) = line.strip_prefix("enum ") {
@@ -129,7 +129,7 @@ impl<'d> Reader<'d> {
 
     fn variant(&mut self, depth: usize, line: &'d str) -> Option<()> {
         let (name, tag) = line.split_once(" = ")?;
-        // Tags are bytes, with a sign or without.
+        // Tags are bytes, signed or unsigned.
         let tag: i16 = tag.parse().ok().filter(|tag| (-128..256).contains(tag))?;
         let Shape::Enum(variants) = self.opened(depth.checked_sub(1)?)? else { return None };
         variants.push(Variant { name: short(name), tag: tag as u8, fields: Vec::new() });
@@ -158,7 +158,7 @@ impl<'d> Reader<'d> {
         Some(())
     }
 
-    /// The innermost definition that is not ended, if its heading stands at this depth.
+    /// The innermost open definition, if its heading is at this depth.
     fn opened(&mut self, depth: usize) -> Option<&mut Shape<'d>> {
         let (heading, at) = *self.open.last()?;
         (heading == depth).then(|| &mut self.definitions[at].shape)

@@ -1,4 +1,4 @@
-//! Descriptions and messages that nobody meant: whatever they are, looking at them ends, and prints no more than it may.
+//! Hostile descriptions and messages: showing them ends, and prints no more than it may.
 
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -25,7 +25,7 @@ fn look_at(fields: &Fields<'_>, payload: &[u8]) {
     assert!(people < MOST, "{people} bytes for people");
     let json = serde_json::to_string(&value).unwrap();
     assert!(json.len() < MOST, "{} bytes of JSON", json.len());
-    // Not nested more deeply than readers take.
+    // Not nested more deeply than readers accept.
     serde_json::from_str::<serde_json::Value>(&json).unwrap();
 }
 
@@ -173,7 +173,7 @@ fn descriptions_that_promise_a_lot() {
     }
 }
 
-/// Tables that are all holes, named by many: going through each would take long.
+/// Tables that have holes only, referred to by many pointers: going through each would take long.
 #[test]
 fn work_is_limited_too() {
     let text = "message Vec<HashSet<()>>\n  size 8, alignment 4\n";
@@ -181,7 +181,7 @@ fn work_is_limited_too() {
     let mut payload = vec![0x80; holes];
     let tables = 60_000;
     for table in 0..tables {
-        // To the first byte: one entry, room for a million.
+        // Points to the first byte: one entry, room for a million.
         payload.extend_from_slice(&(-((holes + table * 12) as i32)).to_le_bytes());
         payload.extend_from_slice(&1_u32.to_le_bytes());
         payload.extend_from_slice(&(holes as u32).to_le_bytes());
@@ -191,11 +191,11 @@ fn work_is_limited_too() {
     let fields = Fields::of(text).unwrap();
     let value = fields.decode(&payload).unwrap();
     let json = serde_json::to_value(&value).unwrap();
-    // The first one takes all that may be spent.
+    // The first one uses up the limits.
     assert_eq!(json, serde_json::json!([[{"$more": 1}], {"$more": tables - 1}]));
 }
 
-/// Types as descriptions say them.
+/// Types in the notation of descriptions.
 fn types() -> impl Strategy<Value = String> {
     let plain = prop::sample::select(vec![
         "u8",
@@ -292,7 +292,7 @@ proptest! {
         look(&text, &payload);
     }
 
-    /// The same, for a type that is understood whatever it is, and a pointer to some place.
+    /// As above, for a type that is accepted whatever it is, and a pointer to any place.
     #[test]
     fn any_type_and_any_message(ty in types(), mut payload in payloads(), place in any::<prop::sample::Index>()) {
         let text = format!(

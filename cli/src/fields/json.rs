@@ -1,6 +1,7 @@
-//! Values for machines, as serde would write the original: structs are objects, enums `"Variant"` or
-//! `{"Variant": ..}`, what is none is null. What serde has no form for is an object with a name that no field can have:
-//! `$more` says how much was left out, `$hex` are the bytes of what was not decoded.
+//! Values as JSON, as serde would write the original: structs are objects, enums `"Variant"` or
+//! `{"Variant": ..}`, `None` is null. What serde has no form for is an object with a name that no
+//! field can have: `$more` is the number of values that were left out, `$hex` contains the bytes of
+//! what was not decoded.
 
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
@@ -8,7 +9,7 @@ use serde::{Serialize, Serializer};
 use super::value::{Body, Part, Value};
 use crate::text::hex;
 
-/// Members of an object, in this order.
+/// Writes the members of an object, in this order.
 macro_rules! object {
     ($to:expr, $($name:expr => $value:expr),*) => {{
         let mut map = $to.serialize_map(None)?;
@@ -58,7 +59,7 @@ impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Empty => to.serialize_unit(),
-            // A wrapper is what it wraps.
+            // A wrapper is written as its content.
             Self::Tuple(Part { items, more: 0 }) if items.len() == 1 => items[0].serialize(to),
             Self::Tuple(values) => sequence(to, values),
             Self::Fields(fields) => {
@@ -75,7 +76,7 @@ impl Serialize for Body<'_> {
     }
 }
 
-/// What was left out of a list, as its last element.
+/// The number of elements that were left out of a list, as its last element.
 #[derive(Serialize)]
 struct More {
     #[serde(rename = "$more")]
@@ -93,13 +94,13 @@ fn sequence<S: Serializer, T: Serialize>(to: S, part: &Part<T>) -> Result<S::Ok,
     sequence.end()
 }
 
-/// An object if all keys are texts, else a list of pairs.
+/// Writes an object if all keys are texts, else a list of pairs.
 fn map<S: Serializer>(
     to: S,
     entries: &Part<(Value<'_>, Value<'_>)>,
     has_names: bool,
 ) -> Result<S::Ok, S::Error> {
-    // What should be a text may be cut off, or none.
+    // A key that should be a text may be cut off, or not decoded.
     let are_whole = entries.items.iter().all(|(key, _)| matches!(key, Value::Text(_, 0)));
     if !has_names || !are_whole {
         return sequence(to, entries);

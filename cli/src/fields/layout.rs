@@ -1,6 +1,7 @@
-//! Where things stand in archives: sizes, alignments, offsets. All sums are checked, for the numbers may be anything.
+//! Sizes, alignments and offsets in archives. All sums are checked, because the numbers are
+//! arbitrary.
 
-/// Bytes of a type's archive, and what its place is a multiple of.
+/// Size and alignment of a type's archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) size: usize,
@@ -13,13 +14,13 @@ pub(super) const WORD: Layout = Layout { size: 4, align: 4 };
 impl Layout {
     pub(super) const EMPTY: Self = Self { size: 0, align: 1 };
 
-    /// None if no type has this layout.
+    /// `None` if no type has this layout.
     pub(super) fn new(size: usize, align: usize) -> Option<Self> {
         let is_possible = align.is_power_of_two() && size.is_multiple_of(align);
         is_possible.then_some(Self { size, align })
     }
 
-    /// So many words: relative pointers and lengths.
+    /// `count` words: relative pointers and lengths.
     pub(super) const fn words(count: usize) -> Self {
         Self { size: WORD.size * count, align: WORD.align }
     }
@@ -28,7 +29,8 @@ impl Layout {
         Some(Self { size: self.size.checked_mul(count)?, align: self.align })
     }
 
-    /// A `repr(C)` struct whose fields begin at `start`: their offsets, and the layout of the whole.
+    /// A `repr(C)` struct whose fields begin at `start`: their offsets, and the layout of the
+    /// whole.
     pub(super) fn fields(start: usize, fields: &[Self]) -> Option<(Vec<usize>, Self)> {
         let mut offsets = Vec::with_capacity(fields.len());
         let (mut end, mut align) = (start, 1);
@@ -41,7 +43,8 @@ impl Layout {
         Some((offsets, Self { size: end.checked_next_multiple_of(align)?, align }))
     }
 
-    /// A `repr(u8)` enum whose variants have one field, or none: the offset of each field, and the layout of the whole.
+    /// A `repr(u8)` enum whose variants have one field, or none: the offset of each field, and the
+    /// layout of the whole.
     pub(super) fn choice(variants: &[Option<Self>]) -> Option<(Vec<usize>, Self)> {
         let mut offsets = Vec::with_capacity(variants.len());
         let mut whole = Self { size: 1, align: 1 };

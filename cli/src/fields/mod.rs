@@ -1,4 +1,5 @@
-//! The fields of messages, read from archived bytes by what a queue's file says of their type.
+//! Decodes the fields of messages from archived bytes, by the description of their type in a
+//! queue's file.
 //!
 //! ```text
 //! description.rs                       lines of the description: structs, enums, fields
@@ -9,8 +10,9 @@
 //! outline.rs                           types as JSON
 //! ```
 //!
-//! Description and bytes come from a file that may be corrupted or hostile: nothing in them is believed, and how much is
-//! decoded of a message is limited. What cannot be decoded is shown as bytes, with the reason.
+//! Description and bytes come from a file that may be corrupted or hostile: nothing in them is
+//! trusted, and how much of a message is decoded is limited. What cannot be decoded is shown as
+//! bytes, with the reason.
 
 mod address;
 mod decode;
@@ -43,7 +45,8 @@ use types::Types;
 
 use crate::text::counted;
 
-/// The format whose archives are decoded, as it stands in a queue's header: rkyv 0.8, little-endian, aligned, 32-bit pointers.
+/// The format whose archives are decoded, as in a queue's header: rkyv 0.8, little-endian, aligned,
+/// 32-bit pointers.
 const FORMAT: u64 = 8 << 16 | 4 << 8 | 1;
 
 /// The type of a queue's messages.
@@ -53,10 +56,10 @@ pub(crate) struct Fields<'d> {
 }
 
 impl<'d> Fields<'d> {
-    /// Understands what a file says of its messages; `format` is the header's.
+    /// Resolves the description in a file; `format` is the header's.
     ///
     /// # Errors
-    /// Why no message of this queue has fields, in words.
+    /// Says in words why no message of this queue has fields.
     pub(crate) fn new(description: &'d Description, format: u64) -> Result<Self, String> {
         match format {
             FORMAT => Self::of(description.text()),
@@ -72,10 +75,10 @@ impl<'d> Fields<'d> {
         Ok(Self { types: Types::new(text)? })
     }
 
-    /// What is in a message.
+    /// Decodes a message.
     ///
     /// # Errors
-    /// Why nothing of it could be decoded.
+    /// Says why no part of it could be decoded.
     pub(crate) fn decode(&self, payload: &[u8]) -> Result<Value<'d>, String> {
         let types = &self.types;
         let name = short(types.node(types.root).name);

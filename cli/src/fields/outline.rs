@@ -1,4 +1,4 @@
-//! The structs and enums that a description defines, for machines.
+//! The structs and enums that a description defines, as JSON.
 
 use serde::Serialize;
 
@@ -31,10 +31,10 @@ struct Member<'d> {
     offset: usize,
 }
 
-/// What the text defines, in the order of the first mention.
+/// Returns the definitions in the text, in the order of their first mention.
 ///
 /// # Errors
-/// Which line is none of a description.
+/// Names the line that is not a line of a description.
 pub(crate) fn outline(text: &str) -> Result<Vec<Type<'_>>, String> {
     Ok(read(text)?.definitions.iter().map(Type::new).collect())
 }

@@ -1,15 +1,16 @@
-//! Decodes what stands elsewhere in the message: texts, and what pointers point to.
+//! Decodes what is elsewhere in the message: texts, and the targets of pointers.
 
 use super::decode::{Decoder, Failure};
 use super::types::{Id, Kind};
 use super::value::{Part, Value};
 
-/// Bytes of an archived string that has no others.
+/// The size of an archived string without out-of-line bytes.
 const INLINE: usize = 8;
 
 impl<'d> Decoder<'_, 'd> {
-    /// A `String`: short ones stand in its own eight bytes, and end with 0xff if there is room. Of long ones the first byte
-    /// begins with the bits 10, which no text does; the length is spread around these.
+    /// Decodes a `String`. Short ones are stored in its own eight bytes, and end with 0xff if there
+    /// is room. The first byte of long ones begins with the bits 10, with which no text begins; the
+    /// length is spread around these bits.
     pub(super) fn string(&mut self, at: usize) -> Result<Value<'d>, Failure> {
         let bytes = self.bytes(at, INLINE)?;
         if bytes[0] & 0xc0 != 0x80 {
@@ -21,7 +22,7 @@ impl<'d> Decoder<'_, 'd> {
         if len as usize <= INLINE {
             return Err("it is too short for a text that stands elsewhere");
         }
-        // Relative to the string, not to where the offset stands.
+        // The offset is relative to the string, not to the offset itself.
         let offset = self.word(at + 4)?.cast_signed();
         let start =
             at.checked_add_signed(offset as isize).ok_or("it points to a place outside of the message")?;
@@ -29,7 +30,7 @@ impl<'d> Decoder<'_, 'd> {
         self.text(bytes)
     }
 
-    /// A `CString`: a pointer, and the length with the 0 at the end.
+    /// Decodes a `CString`: a pointer, and the length including the final 0.
     pub(super) fn c_string(&mut self, at: usize) -> Result<Value<'d>, Failure> {
         let len = self.word(at + 4)? as usize;
         let [bytes @ .., 0] = self.bytes(self.target(at)?, len)? else {
@@ -38,7 +39,7 @@ impl<'d> Decoder<'_, 'd> {
         self.text(bytes)
     }
 
-    /// What the pointer at `at` points to, if it does point somewhere.
+    /// Decodes the target of the pointer at `at`, if it has one.
     pub(super) fn pointee(&mut self, to: Id, at: usize, depth: usize) -> Result<Value<'d>, Failure> {
         let types = self.types;
         match types.node(to).kind {
@@ -63,13 +64,13 @@ impl<'d> Decoder<'_, 'd> {
         }
     }
 
-    /// Text, as far as it may be shown. What is none is shown as bytes.
+    /// Decodes text, as much as may be shown. Bytes that are not text are shown as bytes.
     fn text(&mut self, bytes: &[u8]) -> Result<Value<'d>, Failure> {
         let shown = &bytes[..self.spend(bytes.len())];
         let is_cut = shown.len() < bytes.len();
         let text = match str::from_utf8(shown) {
             Ok(text) => text,
-            // A character that does not end because the bytes do.
+            // A character that is incomplete because the bytes were cut off.
             Err(error) if is_cut && error.error_len().is_none() => {
                 str::from_utf8(&shown[..error.valid_up_to()]).unwrap_or_default()
             }

@@ -1,4 +1,4 @@
-//! Decodes numbers and what else has no parts, from exactly its bytes.
+//! Decodes numbers and other values without parts, from exactly their bytes.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::decode::{Failure, OUTSIDE};
 use super::types::{Kind, Order, Zero};
 use super::value::Value;
 
-/// A value of a type without parts.
+/// Decodes a value of a type without parts.
 pub(super) fn scalar<'d>(kind: &Kind, bytes: &[u8]) -> Result<Value<'d>, Failure> {
     match kind {
         Kind::Empty => Ok(Value::Unit),
@@ -31,7 +31,7 @@ pub(super) fn scalar<'d>(kind: &Kind, bytes: &[u8]) -> Result<Value<'d>, Failure
     }
 }
 
-/// A number of at most 16 bytes.
+/// Decodes a number of at most 16 bytes.
 pub(super) fn unsigned(bytes: &[u8], order: Order) -> u128 {
     let add = |number: u128, byte: &u8| number << 8 | u128::from(*byte);
     match order {

@@ -1,22 +1,22 @@
-//! Values for people: on one line if there is room, else with a line for each part.
+//! Human-readable values: on one line if there is room, else with a line for each part.
 
 use std::fmt::{self, Write};
 
 use super::value::{Body, Part, Value};
 use crate::text::{count, counted};
 
-/// Columns that lines should have at most.
+/// The maximum number of columns, if possible.
 const WIDTH: usize = 100;
-/// Columns that a value has at least, however deep it stands.
+/// The minimum number of columns for a value, at any depth.
 const NARROWEST: usize = 40;
-/// Lists of values no longer than this are set like text.
+/// The maximum length of values whose lists are wrapped like text.
 const SHORT: usize = 24;
 
 /// The lines that show a message.
 pub(crate) fn lines(value: &Value<'_>) -> Vec<String> {
     let mut lines = Lines { lines: Vec::new() };
     match value {
-        // Each field of the message itself has its line.
+        // Each field of the message itself has a line of its own.
         Value::Struct(name, Body::Fields(fields)) | Value::Variant(name, Body::Fields(fields)) => {
             lines.fields(0, name, fields);
         }
@@ -49,7 +49,7 @@ impl Lines {
             Value::Tuple(parts) => self.parts(indent, &format!("{label}{}", total(parts, "value")), parts),
             Value::List(parts) => self.list(indent, label, parts),
             Value::Map { entries, .. } => self.map(indent, label, entries),
-            // It has no parts.
+            // The value has no parts.
             whole => {
                 let text = on_one_line(whole, usize::MAX).unwrap_or_default();
                 self.push(indent, format_args!("{label}{text}"));
@@ -119,13 +119,13 @@ fn total<T>(part: &Part<T>, noun: &str) -> String {
     counted(part.more.saturating_add(part.items.len() as u64), noun)
 }
 
-/// The value, if it takes no more than so many bytes.
+/// The value on one line, if it takes at most that many bytes.
 fn on_one_line(value: &Value<'_>, room: usize) -> Option<String> {
     let mut line = Line { text: String::new(), room };
     put(&mut line, value).is_ok().then_some(line.text)
 }
 
-/// Text that ends with an error where the room ends.
+/// Text whose writing fails at the limit.
 struct Line {
     text: String,
     room: usize,
@@ -139,7 +139,7 @@ impl Write for Line {
     }
 }
 
-/// Debug escapes what a terminal would obey or hide.
+/// `Debug` escapes what a terminal would obey or hide.
 fn put(out: &mut Line, value: &Value<'_>) -> fmt::Result {
     match value {
         Value::Unit => out.write_str("()"),

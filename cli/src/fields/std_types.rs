@@ -1,10 +1,10 @@
-//! The types that everybody knows: what `src/typed/structures` of the library calls them, and how rkyv lays them out in its
-//! plain format. Layouts that are wrong are found by the tests, which hold them against the compiler's.
+//! The types of the standard library: their names in `src/typed/structures` of the library, and
+//! their layouts in rkyv's plain format. The tests compare the layouts with the compiler's.
 
 use super::layout::Layout;
 use super::types::{Address, Choice, Id, Kind, Order, Reader, Table, Zero};
 
-/// What is known of the type `name<arguments>`.
+/// The type `name<arguments>`, if it is one of these.
 pub(super) fn known(types: &Reader<'_>, name: &str, arguments: &[Id]) -> Option<(Kind, Option<Layout>)> {
     match arguments {
         [] => plain(name),

@@ -5,19 +5,19 @@ use super::layout::Layout;
 use super::types::{Id, Kind, Table};
 use super::value::{Part, Value};
 
-/// Entries of a node of a B-tree.
+/// Entries per node of a B-tree.
 const NODE: usize = 5;
-/// B-trees of this many levels have more entries than a length can say.
+/// B-trees of this many levels have more entries than a length can express.
 const HIGHEST: usize = 16;
 /// Bytes from the table of an index map to the pointer to its entries.
 const ENTRIES: usize = 12;
 
 const NO_SIZE: Failure = "the size of its entries is not known";
 
-/// Entries, as they are collected; values are none in sets.
+/// The entries that were collected; sets have no values.
 type Entries<'d> = Vec<(Value<'d>, Option<Value<'d>>)>;
 
-/// What entries are, and where their parts stand in one.
+/// The types of an entry's parts, and their offsets.
 #[derive(Clone, Copy)]
 struct Entry {
     key: Id,
@@ -26,7 +26,7 @@ struct Entry {
 }
 
 impl<'d> Decoder<'_, 'd> {
-    /// A map, or a set, which has no values.
+    /// Decodes a map, or a set, which has no values.
     pub(super) fn map(
         &mut self,
         table: Table,
@@ -48,7 +48,7 @@ impl<'d> Decoder<'_, 'd> {
                 }
             }
         }
-        // Fewer than the table says it has: some are left out, or it is wrong.
+        // Fewer entries than the table claims: some were left out, or the table is wrong.
         let more = len.saturating_sub(entries.len()) as u64;
         if more > 0 && !self.is_spent() {
             return Err("it has fewer entries than it says");
@@ -86,8 +86,9 @@ impl<'d> Decoder<'_, 'd> {
         entries.push((key, value));
     }
 
-    /// A pointer to control bytes, how many entries there are, and for how many there is room. Entries stand before the
-    /// control bytes, the first one last; those that are there have a control byte below 0x80.
+    /// Decodes a hash table: a pointer to control bytes, the number of entries, and the number of
+    /// buckets. Entries are before the control bytes, in reverse order; those that are in use have
+    /// a control byte below 0x80.
     fn hash_table(
         &mut self,
         entry: Entry,
@@ -106,7 +107,7 @@ impl<'d> Decoder<'_, 'd> {
             }
             match control & 0x80 {
                 0 => self.push(entry, controls_at - (i + 1) * entry.layout.size, depth, entries),
-                // Not for nothing: a table may be all holes.
+                // Counts against the limit: a table may have holes only.
                 _ => {
                     self.spend(1);
                 }
@@ -115,7 +116,8 @@ impl<'d> Decoder<'_, 'd> {
         Ok(())
     }
 
-    /// A hash table, which is there to find keys, and a pointer to the entries in their order.
+    /// Decodes an index map: a hash table, which serves to find keys, and a pointer to the entries
+    /// in their order.
     fn index_table(
         &mut self,
         entry: Entry,
@@ -135,7 +137,7 @@ impl<'d> Decoder<'_, 'd> {
         Ok(())
     }
 
-    /// A node and what hangs from it, in order.
+    /// Decodes a node and its subtrees, in order.
     fn b_tree(
         &mut self,
         (key, value): (Id, Option<Id>),
@@ -156,11 +158,11 @@ impl<'d> Decoder<'_, 'd> {
         if count > NODE {
             return Err("it has a node with more entries than a node has");
         }
-        // Also of the height, so that trees in trees in trees are no deeper than other values.
+        // The height counts as well, so that nested trees are no deeper than other values.
         let depth_of_values = depth + height + 2;
         for i in 0..=count {
             if !is_leaf && !self.is_spent() {
-                // The last pointer stands behind those of the entries.
+                // The last pointer comes after those of the entries.
                 if let Some(child) = self.follow(at + node.size + 4 * i)? {
                     self.b_tree((key, value), node, (child, height + 1), depth, entries)?;
                 }
@@ -175,13 +177,14 @@ impl<'d> Decoder<'_, 'd> {
     }
 }
 
-/// How a node of a B-tree is laid out: its kind, keys, values; behind these, a leaf's length or the pointers to its children.
+/// The layout of a B-tree's node: its kind, keys, values; after these, a leaf's length or the
+/// pointers to the children.
 struct Node {
     keys: usize,
     key_size: usize,
     values: usize,
     value_size: usize,
-    /// Where the length or the pointers stand.
+    /// The offset of the length or of the pointers.
     size: usize,
 }
 

@@ -25,7 +25,7 @@ use serde_json::json;
 
 use super::{Fields, lines};
 
-/// What is made of a message: for people, and as JSON.
+/// Returns what is shown of a message: human-readable, and as JSON.
 fn shown<T>(message: &T) -> (String, serde_json::Value)
 where
     T: Message + for<'a> Serialize<HighSerializer<AlignedVec, ArenaHandle<'a>, rancor::Error>>,
@@ -243,7 +243,7 @@ fn options_without_a_tag() {
     assert!(machines.as_object().unwrap().values().all(serde_json::Value::is_null), "{machines}");
 }
 
-/// What rkyv makes an index map of, in the order in which it stands here.
+/// The archive that rkyv makes of an index map, in the order of its parts.
 struct Ordered(Vec<(String, u32)>);
 
 impl Archive for Ordered {
@@ -404,7 +404,7 @@ fn what_does_not_describe_itself_is_bytes_with_a_name() {
 mod std_names {
     use super::*;
 
-    /// Called like one of std's types.
+    /// Has the name of one of std's types.
     #[derive(Archive, Serialize, Message)]
     pub(super) struct Duration {
         pub(super) days: u32,
@@ -414,7 +414,7 @@ mod std_names {
 mod others {
     use super::*;
 
-    /// Called like the wrapper of all, with other fields.
+    /// Has the name of the outermost wrapper, with other fields.
     #[derive(Archive, Serialize, Message)]
     #[ringway(version = 3)]
     pub(super) struct Wrapper<T> {
@@ -436,7 +436,7 @@ fn namesakes_are_told_apart() {
 fn a_name_that_is_defined_means_the_definition() {
     let message = vec![std_names::Duration { days: 3 }];
     is(&message, "[Duration { days: 3 }]", json!([{"days": 3}]));
-    // Of both in one message only one can be meant, and it is noticed which.
+    // If a message has both, only one can be meant, and the error says so.
     let description = Description::of::<(Duration, std_names::Duration)>();
     let error = Fields::of(description.text()).unwrap_err();
     assert!(error.contains("bytes, where"), "{error}");
@@ -447,7 +447,7 @@ fn what_is_no_message_of_the_type_says_why() {
     let description = Description::of::<Tick>();
     let fields = Fields::of(description.text()).unwrap();
     assert!(fields.decode(&[]).unwrap_err().contains("`Tick` has at least 64 bytes"));
-    // Of another type, but long enough: what is wrong is said where it is.
+    // Of another type, but long enough: the error is shown where the value is wrong.
     let value = fields.decode(&[0xc5; 64]).unwrap();
     let people = lines(&value).join("\n");
     assert!(

@@ -1,7 +1,8 @@
-//! Reads what the lines of a description say of types: `Vec<(u8, Order)>`.
+//! Parses the types in a description's lines: `Vec<(u8, Order)>`.
 //!
-//! A name that the description defines means that definition, whatever else it could mean. What is not understood is a type
-//! of its own, of unknown size: it is found out when a value of it is to be shown.
+//! A name that the description defines means that definition, whatever else it could mean. A type
+//! that cannot be parsed is a type of unknown size: that is reported when a value of it is to be
+//! shown.
 
 use std::collections::HashMap;
 
@@ -9,31 +10,32 @@ use super::description::{Definition, Lines, layout, read, short};
 use super::layout::{Layout, WORD};
 use super::std_types::{known, number};
 
-/// Types within types: more is not understood.
+/// The maximum depth of types within types.
 const MAX_DEPTH: usize = 64;
 
-/// What follows the name of a type that does not describe itself.
+/// The text after the name of a type that does not describe itself.
 const SIZE: &str = " (size ";
 
-/// A type, by its place in [`Types`].
+/// A type, by its index in [`Types`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Id(usize);
 
 impl Id {
-    /// What is not understood.
+    /// A type that could not be parsed.
     pub(super) const UNKNOWN: Self = Self(0);
 }
 
 #[derive(Debug)]
 pub(super) struct Node<'d> {
-    /// What the description calls it.
+    /// The name in the description.
     pub(super) name: &'d str,
     pub(super) kind: Kind,
-    /// None: unknown, or of no fixed size.
+    /// `None`: unknown, or of no fixed size.
     pub(super) layout: Option<Layout>,
 }
 
-/// What an archive of the type consists of. Sizes are those of the layout; what has fields says where.
+/// The parts of a type's archive. Sizes are those of the layout; offsets are stored with the
+/// fields.
 #[derive(Debug)]
 pub(super) enum Kind {
     /// No bytes, one value.
@@ -50,7 +52,7 @@ pub(super) enum Kind {
     Address(Address),
     String,
     CString,
-    /// What pointers point to.
+    /// The target of a pointer.
     Str,
     CStr,
     Slice(Id),
@@ -59,25 +61,25 @@ pub(super) enum Kind {
     Tuple(Vec<(usize, Id)>),
     /// A key and a value.
     Entry([(usize, Id); 2]),
-    /// A tag, and what follows it: some have a value.
+    /// A tag, and what follows it: some variants have a value.
     Choice(Choice, Vec<Option<(usize, Id)>>),
     Range {
         start: Option<(usize, Id)>,
         sign: &'static str,
         end: Option<(usize, Id)>,
     },
-    /// A relative pointer. Those that may be none say so by pointing to their second byte.
+    /// A relative pointer. One that may be null marks that by pointing to its second byte.
     Pointer {
         to: Id,
         may_be_none: bool,
     },
-    /// None is a value that the type does not have otherwise.
+    /// `None` is a value that the type does not have otherwise.
     Niche(Id),
     /// Sets have no values.
     Map(Table, Id, Option<Id>),
-    /// A struct or enum, by its place among the definitions.
+    /// A struct or enum, by its index among the definitions.
     Defined(usize),
-    /// It does not describe itself.
+    /// A type that does not describe itself.
     Opaque,
     Unknown,
 }
@@ -88,7 +90,7 @@ pub(super) enum Order {
     Big,
 }
 
-/// What a zero among integers means.
+/// The meaning of zero in an integer type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Zero {
     Number,
@@ -113,7 +115,7 @@ pub(super) enum Choice {
     Bound,
 }
 
-/// How a map is laid out.
+/// The layout of a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Table {
     Hash,
@@ -131,10 +133,10 @@ pub(super) struct Types<'d> {
 }
 
 impl<'d> Types<'d> {
-    /// Understands a description.
+    /// Resolves a description.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Says what is wrong with it.
     pub(super) fn new(text: &'d str) -> Result<Self, String> {
         let Lines { root, layout, mut definitions } = read(text)?;
         let mut reader = Reader::new(&definitions)?;
@@ -168,10 +170,10 @@ impl<'d> Types<'d> {
     }
 }
 
-/// Takes down types, each once.
+/// Collects types, each once.
 pub(super) struct Reader<'d> {
     nodes: Vec<Node<'d>>,
-    /// By what they are called.
+    /// By name.
     found: HashMap<&'d str, Id>,
 }
 
@@ -251,14 +253,14 @@ impl<'d> Reader<'d> {
         Some(split(inner, ", ")?.into_iter().map(|text| self.add(text, depth)).collect())
     }
 
-    /// Where fields stand that follow one another.
+    /// The offsets of fields that follow one another.
     pub(super) fn fields(&self, ids: &[Id]) -> Option<(Vec<(usize, Id)>, Layout)> {
         let layouts = ids.iter().map(|id| self.layout(*id)).collect::<Option<Vec<_>>>()?;
         let (offsets, layout) = Layout::fields(0, &layouts)?;
         Some((offsets.into_iter().zip(ids.iter().copied()).collect(), layout))
     }
 
-    /// What a pointer needs besides itself: the length of what has none of its own.
+    /// The word after a pointer: the length of a target that has no size of its own.
     pub(super) fn pointer(&self, to: Id) -> Option<Layout> {
         match self.kind(to) {
             Kind::Str | Kind::CStr | Kind::Slice(_) => Some(Layout::words(2)),
@@ -267,7 +269,8 @@ impl<'d> Reader<'d> {
     }
 }
 
-/// The layout of what does not describe itself, `Uuid (size 16, alignment 1)`. Its name may be anything.
+/// The layout of a type that does not describe itself, `Uuid (size 16, alignment 1)`. Its name is
+/// arbitrary.
 fn opaque(text: &str) -> Option<Layout> {
     layout(text.rsplit_once(SIZE)?.1.strip_suffix(')')?)
 }
@@ -276,7 +279,7 @@ fn within(text: &str, open: char, close: char) -> Option<&str> {
     text.strip_prefix(open)?.strip_suffix(close)
 }
 
-/// Splits where the separator stands outside of all brackets. None if they do not match.
+/// Splits at the separators outside of all brackets. `None` if the brackets do not match.
 fn split<'d>(text: &'d str, separator: &str) -> Option<Vec<&'d str>> {
     let mut parts = Vec::new();
     let (mut depth, mut start) = (0_usize, 0);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What was decoded of something, and how much there is besides.
+/// The parts that were decoded, and the number of those that were left out.
 #[derive(Debug)]
 pub(crate) struct Part<T> {
     pub(super) items: Vec<T>,
@@ -12,14 +12,14 @@ pub(crate) struct Part<T> {
 /// A value.
 #[derive(Debug)]
 pub(crate) enum Value<'d> {
-    /// `()`, and what is as empty.
+    /// `()`, and other values without bytes.
     Unit,
     /// An option without a value.
     None,
     Bool(bool),
     Signed(i64),
     Unsigned(u64),
-    /// Numbers of 128 bits, which no JSON reader takes for numbers, and addresses: as they are written.
+    /// Numbers of 128 bits, which no JSON reader accepts as numbers, and addresses: as text.
     Plain(String),
     Float32(f32),
     Float64(f64),
@@ -29,7 +29,7 @@ pub(crate) enum Value<'d> {
     /// A list of bytes.
     Bytes(Part<u8>),
     List(Part<Value<'d>>),
-    /// Whether its keys are texts is known of its type: there may be no keys.
+    /// Whether the keys are texts follows from the type, because there may be no keys.
     Map {
         entries: Part<(Value<'d>, Value<'d>)>,
         has_names: bool,
@@ -44,17 +44,17 @@ pub(crate) enum Value<'d> {
         end: Option<Box<Value<'d>>>,
     },
     Duration(Duration),
-    /// Bytes of a type that was not decoded, and why if it should have been.
+    /// Bytes of a value that was not decoded, and the reason if it should have been.
     Raw {
         ty: &'d str,
         bytes: Part<u8>,
         why: Option<&'static str>,
     },
-    /// It is nested too deeply.
+    /// The value is nested too deeply.
     Deeper,
 }
 
-/// What a struct or a variant consists of.
+/// The parts of a struct or a variant.
 #[derive(Debug)]
 pub(crate) enum Body<'d> {
     Empty,

@@ -1,7 +1,8 @@
-//! How long others stand still when a participant of an MPMC queue is killed.
+//! Measures how long other participants are blocked when a participant of an MPMC queue is killed.
 //!
-//! The survivor sends a message to itself and receives until it comes, again and again. Beside it, on the other core, a
-//! victim claims places in the queue's order, or holds a message. The survivor kills it, and takes the time.
+//! The survivor sends a message to itself and receives until it arrives, repeatedly. Meanwhile, on
+//! the other core, a victim claims positions in the queue's order, or holds a message. The survivor
+//! kills the victim and measures the time.
 
 mod survivor;
 mod victim;
@@ -17,10 +18,11 @@ use super::task::{Task, Victim};
 use survivor::Survivor;
 pub(super) use victim::work_until_killed;
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Recovery {
-    /// From the kill of a participant that had claimed places and not filled all of them, to the first message behind.
+    /// From the kill of a participant that had claimed positions and not committed all of them, to
+    /// the first message after them.
     pub(super) p50_ns: u64,
     pub(super) p99_ns: u64,
     pub(super) max_ns: u64,
@@ -29,15 +31,15 @@ pub(super) struct Recovery {
     pub(super) aside: Option<Aside>,
 }
 
-/// What the quick measurement leaves out.
+/// The results that the quick measurement leaves out.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Aside {
-    /// From the kill of a consumer to the message that it held, in another one.
+    /// From the kill of a consumer until another consumer gets the message that the first one held.
     pub(super) holder_p50_ns: u64,
     pub(super) holder_p99_ns: u64,
     pub(super) holder_max_ns: u64,
     pub(super) holder_trials: u64,
-    /// As `p50_ns`, if the kernel has much memory to take from the dead.
+    /// As `p50_ns`, for a dead participant with much memory, which the kernel frees first.
     pub(super) touched_256mib_p50_ns: u64,
     pub(super) touched_256mib_trials: u64,
 }

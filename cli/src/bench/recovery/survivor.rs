@@ -1,4 +1,4 @@
-//! The one who kills and goes on.
+//! The participant that kills others and continues.
 #![allow(unsafe_code, reason = "opens a queue that only this benchmark's processes know")]
 
 use std::time::{Duration, Instant};
@@ -11,13 +11,13 @@ use super::super::process;
 use super::super::task::{Task, Victim};
 use super::victim::{Running, VICTIMS_MESSAGE};
 
-/// A victim lives so long at most before it is killed.
+/// The maximum life of a victim before it is killed.
 const LONGEST_LIFE: Duration = Duration::from_micros(500);
-/// If nothing comes for so long, nothing will.
+/// If no message arrives for this long, none will.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// While a victim starts it may need this core: it gets it in between.
+/// A victim that starts may need this core: the survivor yields it between attempts.
 const POLL_INTERVAL: Duration = Duration::from_micros(20);
-/// Messages received at once.
+/// The maximum number of messages per batch received.
 const MOST: usize = 255;
 
 pub(super) struct Survivor<'t> {
@@ -25,7 +25,7 @@ pub(super) struct Survivor<'t> {
     queue: BytesQueue,
     producer: BytesProducer,
     consumer: BytesConsumer,
-    /// Number of its last message to itself.
+    /// The number of the survivor's last message to itself.
     sent: u64,
     random: u64,
 }
@@ -38,8 +38,8 @@ impl<'t> Survivor<'t> {
         Ok(Self { task, queue, producer, consumer, sent: 0, random: u64::from(std::process::id()) | 1 << 32 })
     }
 
-    /// Kills a sender at a random moment. If that leaves places that were claimed and never filled: the time until a
-    /// message comes that was sent behind them.
+    /// Kills a sender at a random moment. If that leaves positions that were claimed and never
+    /// committed, returns the time until a message arrives that was sent after them.
     pub(super) fn kill_claimer(&mut self, victim: Victim) -> Result<Option<Duration>> {
         let before = self.queue.stats().tombstones;
         let mut victim = Running::start(self.task, victim)?;
@@ -52,7 +52,8 @@ impl<'t> Survivor<'t> {
         let killed = Instant::now();
         victim.kill()?;
         let gap = loop {
-            // In this order: what was sent to itself after the victim's end is behind all that the victim has claimed.
+            // In this order: a message that the survivor sends to itself after the victim's end has
+            // a higher position than all that the victim claimed.
             let has_ended = victim.has_ended()?;
             let received = self.send_to_itself()?;
             if self.queue.stats().tombstones > before {
@@ -66,7 +67,8 @@ impl<'t> Survivor<'t> {
         Ok(gap)
     }
 
-    /// Kills a consumer that holds a message: the time until the message comes to this one, which waits already.
+    /// Kills a consumer that holds a message. Returns the time until the survivor, which waits
+    /// already, gets the message.
     pub(super) fn kill_holder(&mut self) -> Result<Duration> {
         let mut victim = Running::start(self.task, Victim::Holder)?;
         self.producer.send(&self.sent.to_ne_bytes())?;
@@ -74,7 +76,8 @@ impl<'t> Survivor<'t> {
         let wait = self.random_below(LONGEST_LIFE);
         let (held, core) = (&victim, self.task.cores[0]);
         let time = std::thread::scope(|scope| {
-            // In a thread on the victim's core, as this one is to be busy waiting by then.
+            // In a thread on the victim's core, because this thread must be waiting already at the
+            // kill.
             let killer = scope.spawn(move || -> Result<Instant> {
                 process::pin(core)?;
                 std::thread::sleep(LONGEST_LIFE + wait);
@@ -107,14 +110,14 @@ impl<'t> Survivor<'t> {
         }
     }
 
-    /// Sends a message and receives until it comes; returns when it came. All that was committed or claimed before is
-    /// out of the way then.
+    /// Sends a message and receives until it arrives; returns when it arrived. All positions that
+    /// were claimed before are settled then.
     fn send_to_itself(&mut self) -> Result<Instant> {
         self.sent += 1;
         loop {
             match self.producer.try_send(&self.sent.to_ne_bytes()) {
                 Ok(()) => break,
-                // Nobody but this one makes room.
+                // No other participant makes room.
                 Err(SendError::Full) => drop(self.receive()?),
                 Err(error) => return Err(error.into()),
             }
@@ -126,7 +129,8 @@ impl<'t> Survivor<'t> {
         }
     }
 
-    /// Receives what there is, waiting for the first. True if the last message to itself is there.
+    /// Receives what there is, waiting for the first message. Returns true if the last message to
+    /// itself is among them.
     fn receive(&self) -> Result<bool> {
         let frames = self.consumer.recv_many_timeout(MOST, PATIENCE).context("a message behind the dead")?;
         let mut is_own = false;
@@ -137,7 +141,7 @@ impl<'t> Survivor<'t> {
         Ok(is_own)
     }
 
-    /// Leaves the queue empty, and nobody in it but this one.
+    /// Leaves the queue empty, and the survivor as its only participant.
     fn clean_up(&mut self, mut victim: Running) -> Result<()> {
         while !victim.has_ended()? {
             std::thread::sleep(POLL_INTERVAL);

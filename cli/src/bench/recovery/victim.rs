@@ -1,4 +1,4 @@
-//! Those who are killed.
+//! The participants that are killed.
 #![allow(unsafe_code, reason = "opens a queue that only this benchmark's processes know")]
 
 use std::io::{BufRead, BufReader};
@@ -12,13 +12,13 @@ use ringway::mpmc::BytesQueue;
 use super::super::process;
 use super::super::task::{Role, Task, Victim, Work};
 
-/// Messages that a claimer sends in one claim: as many as the library takes at once.
+/// Messages that a claimer sends in one claim: the maximum that the library claims in one step.
 const BATCH: usize = 255;
 const MUCH_MEMORY: usize = 256 << 20;
-/// What claimers send. The survivor's own messages are never this.
+/// The content of claimers' messages. The survivor's own messages never have it.
 pub(super) const VICTIMS_MESSAGE: [u8; 8] = [0xff; 8];
 
-/// In the victim's own process.
+/// Runs in the victim's own process.
 pub(in super::super) fn work_until_killed(task: &Task, victim: Victim) -> Result<()> {
     let memory = vec![1_u8; if victim == Victim::ClaimerOfMuchMemory { MUCH_MEMORY } else { 0 }];
     std::hint::black_box(&memory);
@@ -38,11 +38,11 @@ pub(in super::super) fn work_until_killed(task: &Task, victim: Victim) -> Result
     }
 }
 
-/// A victim's process; killed at the latest when dropped.
+/// A victim's process; killed when dropped, if not before.
 pub(super) struct Running(Child);
 
 impl Running {
-    /// Starts one, on the producers' core.
+    /// Starts a victim, on the producers' core.
     pub(super) fn start(survivor: &Task, victim: Victim) -> Result<Self> {
         let task = Task {
             role: Role::Producer,
@@ -58,7 +58,7 @@ impl Running {
         child.map(Self).context("starting a process to be killed")
     }
 
-    /// Waits until it says that it holds a message.
+    /// Waits until the victim reports that it holds a message.
     pub(super) fn wait_until_it_holds(&mut self) -> Result<()> {
         let output = self.0.stdout.take().context("the victim's standard output")?;
         let mut line = String::new();
@@ -71,7 +71,7 @@ impl Running {
         kill(Pid::from_raw(self.0.id() as i32), Signal::SIGKILL).context("killing the victim")
     }
 
-    /// Whether it has ended, so that nothing more can come from it.
+    /// Whether the victim has ended, so that nothing more can come from it.
     pub(super) fn has_ended(&mut self) -> Result<bool> {
         Ok(self.0.try_wait().context("looking after the victim")?.is_some())
     }
@@ -79,7 +79,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -1,6 +1,6 @@
-//! The real lane code under loom: every interleaving of a writer and a reader (preemption-bounded where said), every
-//! value that an atomic load may return under the orderings written, and every access to payload bytes checked for a
-//! data race (see `memory::model`).
+//! The real lane code under loom: every interleaving of a writer and a reader (preemption-bounded
+//! where said), every value that an atomic load may return under the orderings written, and every
+//! access to payload bytes checked for a data race (see `memory::model`).
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --release --lib loom_tests`
 
@@ -126,7 +126,8 @@ fn model(bound: Option<usize>, test: impl Fn() + Send + Sync + 'static) {
     builder.check(test);
 }
 
-/// Lengths that make the third frame need padding in a ring of 64 bytes: 16 + 24 + 24 would fit, 24 + 24 + 24 not.
+/// Lengths that make the third frame need padding in a ring of 64 bytes: 16 + 24 + 24 would fit, 24
+/// + 24 + 24 not.
 const LENGTHS: [usize; 5] = [8, 16, 16, 8, 16];
 
 #[test]
@@ -168,7 +169,8 @@ fn an_exactly_full_ring() {
     model(Some(3), || {
         let lane = Lane::variable();
         let (mut writer, reader) = (lane.writer(), lane.reader());
-        // Frames of 8 bytes: no payload, just the word. Seven fill the ring; the eighth granule is the cleared word.
+        // Frames of 8 bytes: no payload, just the word. Seven fill the ring; the eighth granule is
+        // the cleared word.
         let mut sent = 0;
         while try_send(&mut writer, sent, 0) {
             sent += 1;

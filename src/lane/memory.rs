@@ -21,8 +21,8 @@ pub(crate) struct LaneMemory {
     _keep: KeepMapped,
 }
 
-// SAFETY: the pointer is to shared memory that `_keep` (Send + Sync) keeps mapped; every access through it is an
-// atomic, or is granted to one side at a time by the lane protocol.
+// SAFETY: the pointer is to shared memory that `_keep` (Send + Sync) keeps mapped; every access
+// through it is an atomic, or is granted to one side at a time by the lane protocol.
 unsafe impl Send for LaneMemory {}
 // SAFETY: as above; it has no state of its own.
 unsafe impl Sync for LaneMemory {}
@@ -48,16 +48,17 @@ impl LaneMemory {
     #[inline(always)]
     pub(crate) fn word(&self, offset: usize) -> &AtomicU64 {
         debug_assert!(offset <= self.len && offset.is_multiple_of(8));
-        // SAFETY: offset <= len, so the word, which ends where the payload begins, lies inside the mapped range of the
-        // contract of `new`.
+        // SAFETY: offset <= len, so the word, which ends where the payload begins, lies inside the
+        // mapped range of the contract of `new`.
         let word = unsafe { self.ring.offset(offset as isize - 8) };
-        // SAFETY: aligned (ring and offset are multiples of 8) and mapped while `self` lives. These eight bytes
-        // are accessed non-atomically only by the writer while they are inside its own unpublished frame.
+        // SAFETY: aligned (ring and offset are multiples of 8) and mapped while `self` lives. These
+        // eight bytes are accessed non-atomically only by the writer while they are inside its own
+        // unpublished frame.
         unsafe { word.cast::<AtomicU64>().as_ref() }
     }
 
-    /// The payload bytes at ring offset `offset`. Reading or writing through the pointer needs the right to do so
-    /// under the lane protocol.
+    /// The payload bytes at ring offset `offset`. Reading or writing through the pointer needs the
+    /// right to do so under the lane protocol.
     #[inline(always)]
     pub(crate) fn payload(&self, offset: usize) -> *mut u8 {
         debug_assert!(offset <= self.len);
@@ -84,7 +85,8 @@ impl LaneMemory {
 #[cfg(test)]
 struct Heap(Box<[std::cell::UnsafeCell<u128>]>);
 
-// SAFETY: a Heap is only ever kept alive; its memory is accessed through a LaneMemory, under the lane protocol.
+// SAFETY: a Heap is only ever kept alive; its memory is accessed through a LaneMemory, under the
+// lane protocol.
 #[cfg(test)]
 unsafe impl Send for Heap {}
 // SAFETY: as above.
@@ -107,9 +109,9 @@ impl LaneMemory {
     }
 }
 
-/// The lane's memory as loom sees it: an atomic for every possible commit word, and a tracked cell for every
-/// eight bytes of payload. In the file they are the same bytes; zeroing a word therefore also counts as a write
-/// to the payload cell there.
+/// The lane's memory as loom sees it: an atomic for every possible commit word, and a tracked cell
+/// for every eight bytes of payload. In the file they are the same bytes; zeroing a word therefore
+/// also counts as a write to the payload cell there.
 #[cfg(loom)]
 mod model {
     use super::*;

@@ -58,7 +58,8 @@ pub(crate) struct MpmcWriter {
 }
 
 impl MpmcWriter {
-    /// Takes over the lane at `base` of `memory` with the frames that are still in it, in the order of their positions.
+    /// Takes over the lane at `base` of `memory` with the frames that are still in it, in the order
+    /// of their positions.
     ///
     /// The caller must hold the liveness lock of the lane's entry.
     pub(crate) fn adopt(

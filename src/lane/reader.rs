@@ -70,7 +70,8 @@ pub(crate) struct LaneReader {
 }
 
 impl LaneReader {
-    /// Takes over the lane at the oldest frame that was not released. The caller must hold the consumer's liveness lock.
+    /// Takes over the lane at the oldest frame that was not released. The caller must hold the
+    /// consumer's liveness lock.
     pub(crate) fn attach(
         memory: LaneMemory,
         cursors: Ref<Cursors>,
@@ -112,8 +113,8 @@ impl LaneReader {
         }
     }
 
-    /// The consumer detaches in order: the next one is not given what was released after a frame
-    /// that is redelivered.
+    /// The consumer detaches in order: the next one is not given released frames that are after a
+    /// frame to be redelivered.
     pub(crate) fn detach(&self) {
         self.tracker.detach();
     }

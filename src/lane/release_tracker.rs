@@ -54,7 +54,8 @@ impl ReleaseTracker {
         let taken = words.taken.load(Ordering::Acquire);
         let corruption = |word, found| Corruption { word, position: released, found };
         let tail = cursors.tail.load(Ordering::Acquire);
-        // A dead writer may not have stored its last `tail`: a consumer may stand beyond it, but less than a ring.
+        // A dead writer may not have stored its last `tail`: a consumer may stand beyond it, but
+        // less than a ring.
         if released > POSITION_LIMIT + 2 * geometry.capacity
             || released.abs_diff(tail) > geometry.capacity
             || !geometry.is_boundary(released)
@@ -137,7 +138,7 @@ impl ReleaseTracker {
         }
     }
 
-    /// The consumer detaches in order: notes what it released after frames that are redelivered.
+    /// The consumer detaches in order: notes released frames that are after frames to be redelivered.
     pub(super) fn detach(&self) {
         self.done.note(&self.slow_path.borrow().out_of_order);
     }

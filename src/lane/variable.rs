@@ -100,8 +100,8 @@ impl VariableWriter {
         Ok(Reserved { position: start, offset: self.ring.offset(start) })
     }
 
-    /// The largest payload that fits at `position` without padding, as far as the cached limit knows. `None` if not
-    /// even a frame without payload does.
+    /// The largest payload that fits at `position` without padding, as far as the cached limit
+    /// knows. `None` if not even a frame without payload does.
     #[inline(always)]
     pub(crate) fn contiguous(&self, position: u64) -> Option<(Reserved, usize)> {
         let reserved = Reserved { position, offset: self.ring.offset(position) };
@@ -162,7 +162,7 @@ impl VariableWriter {
         staged.end = reserved.position + self.ring.size(len as u64);
     }
 
-    /// Withholds the first word of a batch: it commits all frames of the batch.
+    /// Stores a commit word of a batch. The first one is withheld: it commits all frames of the batch.
     #[inline(always)]
     fn stage_word(&self, staged: &mut Staged, position: u64, word: u64) {
         if position == self.tail {

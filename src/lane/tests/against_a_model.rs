@@ -1,4 +1,5 @@
-//! Random sequences of operations on a lane against a deque, with cursors near 0, 2^31, 2^32, 2^48 and the limit.
+//! Random sequences of operations on a lane against a deque, with cursors near 0, 2^31, 2^32, 2^48
+//! and the limit.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -45,7 +45,8 @@ fn the_entry_of_a_dead_consumer_is_used_again() {
     }
 }
 
-/// A corpse whose lane holds one frame that is committed and one that is not; a new owner writes into the lane.
+/// A corpse whose lane holds one frame that is committed and one that is not; a new owner writes
+/// into the lane.
 #[test]
 fn the_entry_of_a_dead_producer_is_used_again() {
     explore_deaths(Some(3), |at| {

@@ -1,4 +1,5 @@
-//! Participants that do what the handles of the library do, step by step. For the tests with and without loom.
+//! Participants that do what the handles of the library do, step by step. For the tests with and
+//! without loom.
 
 use std::collections::VecDeque;
 

@@ -79,6 +79,17 @@ fn a_queue_that_nothing_proves_is_refused_and_repaired() {
     }
 }
 
+/// Its last participant was killed, or could not seal it.
+#[test]
+fn what_was_not_sealed_is_told_before_the_power_fails() {
+    let Some(dir) = disk() else { return };
+    let path = filled(dir.path(), "spsc");
+    overwrite(&path, SEAL, &[0; 8]);
+    ringway("stat").arg(&path).run().well().says(&["not sealed", "`ringway sync` seals it"]);
+    ringway("sync").arg(&path).run().well();
+    ringway("stat").arg(&path).run().well().says(&["left in order"]);
+}
+
 #[test]
 fn sync_says_what_it_did() {
     let Some(dir) = disk() else { return };

@@ -80,6 +80,13 @@ pub enum Warning {
         /// How many are still there; each may have been delivered before.
         kept: u64,
     },
+    /// The last participant left, and the file could not be sealed: if the machine is started again before the next
+    /// participant leaves, nothing proves that all of it is there, and opening it is an error
+    /// ([`OpenError::Unproven`](crate::OpenError::Unproven)).
+    NotSealed {
+        /// What kept it from being sealed.
+        reason: String,
+    },
     /// Pages of the file are mapped one by one, when they are first used, though they were to be mapped in advance
     /// ([`Options::prefault`](crate::Options::prefault)).
     NotPrefaulted {
@@ -149,6 +156,11 @@ impl fmt::Display for Warning {
                 f,
                 "the machine was started again since the queue was last used: {found}; {dropped} messages were dropped, and \
                  {kept} are kept that are whole"
+            ),
+            Self::NotSealed { reason } => write!(
+                f,
+                "the queue could not be sealed when its last participant left: {reason}; it will be refused if the machine is \
+                 started again; `Queue::sync` or `ringway sync` seals it"
             ),
             Self::RecoveryFailed { reason } => {
                 write!(f, "what a dead participant has left could not be looked after here: {reason}")

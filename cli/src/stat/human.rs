@@ -82,7 +82,8 @@ pub(super) fn show(
         };
         say!(out, "  delivery {delivery}")?;
     }
-    show_last_use(out, paint, &snapshot.boot)?;
+    let is_attached = snapshot.participants.iter().any(|participant| participant.liveness == Liveness::Alive);
+    show_last_use(out, paint, &snapshot.boot, is_attached)?;
     if snapshot.is_unlinked {
         say!(out, "  {}", paint.bad("unlinked: no participant can attach"))?;
     }
@@ -101,11 +102,16 @@ pub(super) fn show(
 }
 
 /// For queues on disks: the boot in which the queue was last used, and what follows from it.
-fn show_last_use(out: &mut impl Write, paint: Paint, boot: &Boot) -> Result<()> {
+fn show_last_use(out: &mut impl Write, paint: Paint, boot: &Boot, is_attached: bool) -> Result<()> {
     let state = match boot.survival {
         Survival::InMemory => return Ok(()),
         Survival::Unused => paint.plain("never used"),
-        Survival::InUse => paint.plain("used in this one; in doubt if the power fails now"),
+        Survival::InUse if is_attached => paint.plain("used in this one; in doubt if the power fails now"),
+        // It was killed, or sealing failed.
+        Survival::InUse => paint.warning(
+            "used in this one, and not sealed when the last participant left; in doubt if the power fails now: \
+             `ringway sync` seals it",
+        ),
         Survival::Sealed => paint.plain("used in this one, left in order"),
         Survival::Proven => paint.plain("used in an earlier one; all of it is there"),
         Survival::Unproven => {

@@ -158,6 +158,15 @@ enum Remedy {
     Check([u8; 16]),
 }
 
+/// What an attempt to seal the file found.
+enum Sealing {
+    Sealed,
+    /// The last participant to leave seals it.
+    InUse,
+    /// There is too much in it, or invalid values.
+    Unreadable,
+}
+
 /// What has become of it.
 struct Remade {
     kept: u64,
@@ -285,22 +294,31 @@ impl Shared {
 
     /// After a participant has left: if it was the last one, whoever comes in another boot can see that all is there.
     pub(super) fn end_use(&self) {
-        if self.outlives_boots() && self.guard().is_intact() {
-            // Should it fail, the file is not sealed, and is refused after a reboot.
-            let _ = self.seal(MAX_SEALED);
+        if !self.outlives_boots() || !self.guard().is_intact() {
+            return;
         }
+        let reason = match self.seal(MAX_SEALED) {
+            Ok(Sealing::Sealed | Sealing::InUse) => return,
+            Ok(Sealing::Unreadable) => {
+                format!("it holds more than {} MiB, or invalid values", MAX_SEALED >> 20)
+            }
+            Err(AttachLockError::Busy) => "another process has held the attach lock for seconds".into(),
+            Err(AttachLockError::Io(error)) => error.to_string(),
+        };
+        self.add_warning(Warning::NotSealed { reason });
     }
 
-    /// Seals the file if nobody takes part, and if there are no more bytes in it than `most`.
-    fn seal(&self, most: u64) -> io::Result<()> {
-        let Ok(_lock) = AttachLock::take(self.file(), self.path()) else { return Ok(()) };
+    /// Seals the file if it has no participants, and if there are no more bytes in it than `most`.
+    fn seal(&self, most: u64) -> Result<Sealing, AttachLockError> {
+        let _lock = AttachLock::take(self.file(), self.path())?;
         let (file, geometry) = (self.file(), self.geometry());
-        if has_participants(file, geometry)? {
-            return Ok(());
+        if has_participants(file, geometry).map_err(AttachLockError::Io)? {
+            return Ok(Sealing::InUse);
         }
-        if let Some(hash) = (Contents { file, geometry }).hash(most)? {
-            self.rare().seal.store(hash, Ordering::Relaxed);
-        }
-        Ok(())
+        let Some(hash) = (Contents { file, geometry }).hash(most).map_err(AttachLockError::Io)? else {
+            return Ok(Sealing::Unreadable);
+        };
+        self.rare().seal.store(hash, Ordering::Relaxed);
+        Ok(Sealing::Sealed)
     }
 }

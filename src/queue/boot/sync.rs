@@ -8,7 +8,7 @@ use crate::error::{OpenError, SyncError};
 use crate::queue::open::{QueueFile, find};
 use crate::queue::options::OpenOptions;
 use crate::queue::{BytesQueue, Kind, Schema, Shared};
-use crate::shm::{self, Warning};
+use crate::shm::{self, AttachLockError, Warning};
 
 impl<K: Kind> BytesQueue<K> {
     /// Writes all of the queue to the disk and waits for that: messages that were committed before this was called, and what
@@ -106,7 +106,11 @@ impl Shared {
         }
         let failed = |step| move |source| SyncError::Io { path: path(), step, source };
         // Without participants nothing changes any more, and the next boot will be able to tell.
-        self.seal(u64::MAX).map_err(failed("reading what is in the queue"))?;
+        match self.seal(u64::MAX) {
+            // Who holds the lock for so long attaches or leaves, and seals the file itself when it leaves.
+            Ok(_) | Err(AttachLockError::Busy) => {}
+            Err(AttachLockError::Io(source)) => return Err(failed("sealing the queue")(source)),
+        }
         shm::sync_file(self.file()).map_err(failed("writing the file to the disk"))?;
         // A file whose name is not there is lost all the same.
         shm::sync_directory(self.path()).map_err(failed("writing the file's directory to the disk"))

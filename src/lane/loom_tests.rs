@@ -126,8 +126,8 @@ fn model(bound: Option<usize>, test: impl Fn() + Send + Sync + 'static) {
     builder.check(test);
 }
 
-/// Lengths that make the third frame need padding in a ring of 64 bytes: 16 + 24 + 24 would fit, 24
-/// + 24 + 24 not.
+/// Lengths that make the third frame need padding in a ring of 64 bytes: 16 + 24 + 24 would fit,
+/// 24 + 24 + 24 not.
 const LENGTHS: [usize; 5] = [8, 16, 16, 8, 16];
 
 #[test]

@@ -1,24 +1,27 @@
-//! All frames of an SPSC ring with frames of any size, and whether its cursors fit them.
+//! Finds all frames of an SPSC ring with frames of any size, and checks the cursors against them.
 //!
-//! # What is judged, and why it holds at every moment
+//! # What is checked, and why it holds at every moment
 //!
-//! The producer stores a frame's commit word, and `tail` behind it; it may be preempted or killed in between. So the frames
-//! decide what is committed, and `tail` only trails them: a consumer may have taken and released frames behind a `tail`
-//! that was not stored yet, and `released > tail` is no corruption.
+//! The producer stores a frame's commit word, and then `tail`; it may be preempted or killed in
+//! between. So the frames decide what is committed, and `tail` only follows them: a consumer may
+//! have taken and released frames after a `tail` that was not stored yet, and `released > tail` is
+//! no corruption.
 //!
-//! The cursors are read (`earlier`), then the words of the ring, then the cursors once more (`later`). Let `C` be the end
-//! of what is committed. `C`, `tail` and `released` only grow, and at any one moment
+//! The cursors are read (`earlier`), then the words of the ring, then the cursors once more (`later`). Let
+//! `C` be the end of what is committed. `C`, `tail` and `released` only grow, and at any one moment
 //!
-//! 1. `head <= released <= taken <= C`, `tail <= C`, `redelivered_until <= C`, and `C + granule <= released + capacity`;
+//! 1. `head <= released <= taken <= C`, `tail <= C`, `redelivered_until <= C`, and
+//!    `C + granule <= released + capacity`;
 //! 2. each of them is where a frame begins, or `C`. Those are multiples of the granule.
 //!
-//! A walk that came by `later.released` has found the frames from there on (see [`super::spsc`]), up to an `end` that is no less
-//! than `C` was when `earlier` was read, and no more than it is when `later` is read. Hence each comparison here is between
-//! a smaller one that was read earlier and a larger one that was read later.
+//! A walk that came to `later.released` has found the frames from there on (see [`super::spsc`]),
+//! up to an `end` that is no less than `C` was when `earlier` was read, and no more than it is when
+//! `later` is read. Hence each comparison here is between a smaller value that was read earlier and
+//! a larger one that was read later.
 //!
-//! A `tail` that lies before `released` is followed: the frames between them are committed, and the producer writes
-//! nothing over them before it has stored `tail`. So if `tail` is the same after the walk, then the walk saw these frames
-//! as they are, and comes by `released`.
+//! A `tail` that lies before `released` is followed: the frames between them are committed, and the
+//! producer writes nothing over them before it has stored `tail`. So if `tail` is the same after
+//! the walk, then the walk saw these frames as they are, and comes to `released`.
 
 use super::source::Source;
 use super::spsc::At;
@@ -26,23 +29,24 @@ use super::walk::{Step, Walk};
 use crate::error::{Corrupted, InspectError};
 use crate::layout::{Geometry, POSITION_LIMIT};
 
-/// Frames that are walked over; more than that would keep people waiting.
+/// The maximum number of frames of a walk; more would take too long.
 const MAX_WALKED: usize = 1 << 20;
 /// Retry limit of a walk that traffic overtakes.
 const MAX_TRIES: usize = 8;
-/// Bytes of ring that are read at one go.
+/// Bytes of ring per read.
 const WINDOW: usize = 1 << 16;
-/// Each word is read by itself, so that it is no older than what was read before it.
+/// A window of one word: each word is read by itself, so that it is no older than what was read
+/// before it.
 const WORD_BY_WORD: usize = 8;
 
 /// The frames in a ring of frames of any size.
 pub(super) struct Chain {
     pub(super) at: At,
-    /// Where the frames' ranges start: real ones.
+    /// Where the frames' ranges start.
     pub(super) starts: Vec<u64>,
-    /// Behind the last of them.
+    /// The end of the last frame.
     pub(super) end: u64,
-    /// Whether these are all.
+    /// Whether these are all frames.
     pub(super) is_whole: bool,
     pub(super) corruption: Option<Corrupted>,
 }
@@ -57,7 +61,7 @@ pub(super) fn chain(source: &Source) -> Result<Chain, InspectError> {
         }
         let mut chain = walk(source, from, window)?;
         let now = At::read(source)?;
-        // Behind the last frame is a place as good as where one begins.
+        // The end of the last frame counts as a place where a frame begins.
         let known = chain.starts.partition_point(|start| *start < now.released);
         let came_by = chain.starts.get(known) == Some(&now.released) || chain.end == now.released;
         if came_by {
@@ -68,7 +72,7 @@ pub(super) fn chain(source: &Source) -> Result<Chain, InspectError> {
             if chain.corruption.is_none() || window == WORD_BY_WORD {
                 return Ok(chain);
             }
-            // What was read at one go may mix moments: only words that were read one by one convict.
+            // A large read may mix moments: only words that were read one by one prove corruption.
             window = WORD_BY_WORD;
         }
         from = now;
@@ -76,7 +80,7 @@ pub(super) fn chain(source: &Source) -> Result<Chain, InspectError> {
     Ok(Chain::nothing(from, None))
 }
 
-/// A cursor that lies where none can, whatever the others are.
+/// Finds a cursor that is invalid by itself, independent of the others.
 fn misplaced(source: &Source, at: At) -> Option<Corrupted> {
     let geometry = &source.geometry;
     let At { tail, head, released, taken, redo: (redelivered_until, _) } = at;
@@ -121,7 +125,8 @@ impl Chain {
         Self { at, starts: Vec::new(), end: at.released, is_whole: false, corruption }
     }
 
-    /// A cursor that does not fit the others, or the frames; `self.at` was read before those, and `later` after them.
+    /// Finds a cursor that contradicts the others, or the frames; `self.at` was read before the
+    /// frames, and `later` after them.
     fn misfit(&self, source: &Source, later: At) -> Result<Option<Corrupted>, InspectError> {
         let earlier = self.at;
         if earlier.released > earlier.tail
@@ -138,7 +143,7 @@ impl Chain {
         if !self.is_whole {
             return None;
         }
-        // More than fits: commit words that lead in a circle.
+        // More than fits into the ring: the commit words form a circle.
         if self.end + geometry.align > later.released.saturating_add(geometry.capacity) {
             return Some(("commit word", self.end));
         }
@@ -152,13 +157,13 @@ impl Chain {
     }
 }
 
-/// Two cursors in an order in which they never are.
+/// Finds two cursors in an order that the protocol rules out.
 fn order_of(geometry: &Geometry, earlier: At, later: At) -> Option<(&'static str, u64)> {
     let found = [
         ("tail", earlier.tail, earlier.tail > later.released.saturating_add(geometry.capacity)),
         ("head", earlier.head, earlier.head > later.released),
         ("taken", later.taken, later.taken < earlier.released),
-        // One that went backwards was stored by no participant who keeps to the protocol.
+        // No participant that follows the protocol moves it backwards.
         ("released", later.released, later.released < earlier.released),
     ];
     found.into_iter().find(|(.., is_wrong)| *is_wrong).map(|(word, found, _)| (word, found))
@@ -175,7 +180,8 @@ fn bridge(source: &Source, at: At) -> Result<Option<Corrupted>, InspectError> {
             Step::End | Step::Corrupted(_) => is_broken = true,
         }
     }
-    // Stored meanwhile: then what was followed may have been written over, and the words were only read one after the other.
+    // If `tail` was stored meanwhile, the frames that were followed may have been overwritten while
+    // their words were read one after the other.
     let is_moving = At::read(source)?.tail != at.tail;
     let is_wrong = !is_moving && position != at.released;
     Ok(is_wrong.then(|| source.corrupted("released", at.tail, at.released)))

@@ -1,5 +1,5 @@
-//! What SPSC consumers before have noted as done with, though it stands behind a message that is delivered again
-//! (`crate::lane::done`).
+//! The ranges that earlier SPSC consumers recorded as done, although they lie after a message that
+//! is redelivered (`crate::lane::done`).
 
 use std::mem::{offset_of, size_of};
 
@@ -12,7 +12,7 @@ use crate::layout::{DONE_OFFSET, DONE_RANGES, DoneRange};
 pub(super) struct Done(Vec<(u64, u64)>);
 
 impl Done {
-    /// Those that say something beside these cursors.
+    /// Reads the ranges that are meaningful with these cursors.
     pub(super) fn read(source: &Source, at: At) -> Result<Self, InspectError> {
         let until = at.taken.max(at.redo.0);
         let words = source.words(DONE_OFFSET as u64, DONE_RANGES * size_of::<DoneRange>())?;
@@ -25,12 +25,12 @@ impl Done {
         Ok(Self(ranges.filter(says_something).collect()))
     }
 
-    /// Whether the frame that begins there is done with.
+    /// Whether the frame that begins at `position` is done.
     pub(super) fn covers(&self, position: u64) -> bool {
         self.0.iter().any(|(start, end)| (*start..*end).contains(&position))
     }
 
-    /// How many positions of a range are done with.
+    /// The number of positions of a range that are done.
     pub(super) fn count(&self, from: u64, to: u64) -> u64 {
         let mut ranges = self.0.clone();
         ranges.sort_unstable();

@@ -1,4 +1,4 @@
-//! What a queue was made as, for people and tools.
+//! What was fixed when a queue was created, in a form for humans and tools.
 
 use std::time::{Duration, SystemTime};
 
@@ -19,7 +19,7 @@ pub enum QueueKind {
 pub enum FrameShape {
     /// Messages of any size.
     Variable,
-    /// All messages have this many bytes.
+    /// All messages have this length in bytes.
     Fixed(u64),
 }
 
@@ -37,13 +37,13 @@ pub struct Header {
     pub compat: u64,
     /// Feature bits that a reader must know.
     pub incompat: u64,
-    /// Tells this queue from all others.
+    /// Unique identifier of the queue.
     pub uuid: [u8; 16],
-    /// When it was created, by its creator's clock; none if that was not recorded.
+    /// When it was created, by its creator's clock; `None` if that was not recorded.
     pub created: Option<SystemTime>,
     /// Whether each message has a checksum ([`Checksummed`](crate::Checksummed)).
     pub has_checksums: bool,
-    /// Bytes of ring; MPMC: of each producer's lane.
+    /// Ring bytes; MPMC: of each producer's lane.
     pub ring_bytes: u64,
     /// Alignment of messages in bytes.
     pub align: u64,
@@ -57,21 +57,22 @@ pub struct Header {
     pub schema: SchemaHeader,
 }
 
-/// What only an MPMC queue has.
+/// The properties that only an MPMC queue has.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct OrderHeader {
-    /// Most messages in the queue at a time.
+    /// The maximum number of messages in the queue.
     pub max_messages: u64,
-    /// Most producers and consumers at a time, together.
+    /// The maximum number of attached producers and consumers, together.
     pub max_participants: u64,
-    /// Whether messages come again whose consumer dies.
+    /// Whether a message is redelivered when its consumer dies.
     pub delivery: Delivery,
-    /// A message that came again so often becomes a dead letter; none: never.
+    /// A message that was redelivered this many times is dead-lettered instead of redelivered
+    /// again; `None`: never.
     pub max_redeliveries: Option<u32>,
 }
 
-/// What the messages of a queue are, as its header says.
+/// The schema of the messages, as the header records it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SchemaHeader {
@@ -126,7 +127,7 @@ impl Header {
     }
 }
 
-/// A time in the file; 0 is none.
+/// Converts a time in the file; 0 means none.
 pub(super) fn time(ns: u64) -> Option<SystemTime> {
     if ns == 0 { None } else { SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(ns)) }
 }

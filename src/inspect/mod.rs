@@ -1,12 +1,14 @@
-//! Looking into a queue from outside: shape, traffic, who takes part, who holds what, and the messages themselves.
+//! Inspection of a queue from outside: framing, traffic, participants, messages in flight, and the
+//! messages themselves.
 //!
-//! Nothing here takes part. A queue is read with `pread`, through a descriptor that is open for reading only: no liveness lock and
-//! no lock is taken, nothing is written or mapped, nobody waits for whoever attempts, and a file that is corrupted, hostile or
-//! truncated meanwhile gives errors or findings, never a crash, an endless loop or a read outside of the file. That is why
-//! none of it is `unsafe`, and why it may be done to a queue of any kind and type, by whoever may read the file.
+//! An inspector does not attach. It reads a queue with `pread`, through a descriptor that is open
+//! for reading only: it takes no lock of any kind, writes and maps nothing, and no participant
+//! waits for it. A file that is corrupted, hostile or truncated meanwhile gives errors or findings,
+//! never a crash, an endless loop or a read outside of the file. That is why none of it is
+//! `unsafe`, and why every process that may read the file may inspect a queue of any kind and type.
 //!
-//! What is seen is a moment of something that moves: numbers that belong together may be a moment apart. What a look can
-//! be sure of it says; a message that changed while it was copied is reported as gone.
+//! The queue moves while it is read: numbers that belong together may be a moment apart. Only what
+//! is certain is reported; a message that changed while it was copied is reported as gone.
 //!
 //! ```
 //! use ringway::inspect::{Inspector, Peek};
@@ -28,8 +30,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`recover`](crate::recover) and [`unlink_if_unused`](crate::unlink_if_unused) do something about what was
-//! found.
+//! [`recover`](crate::recover) and [`unlink_if_unused`](crate::unlink_if_unused) act on what was found.
 
 mod chain;
 mod done;
@@ -61,7 +62,7 @@ pub use snapshot::{Backlog, Counters, Cursors, FileUse, HeldFrame, Locks, Pendin
 
 use source::Source;
 
-/// A queue file, open for looking.
+/// A queue file, open for inspection.
 #[derive(Debug)]
 pub struct Inspector {
     source: Source,
@@ -70,28 +71,29 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// Opens a queue of any kind and type for looking. A bare name lives in `/dev/shm`, anything with a slash is a path;
-    /// `/proc/<pid>/fd/<n>` is another process's descriptor.
+    /// Opens a queue of any kind and type for inspection. A bare name lives in `/dev/shm`, anything
+    /// with a slash is a path; `/proc/<pid>/fd/<n>` is another process's descriptor.
     ///
     /// # Errors
-    /// [`InspectError::Open`] says what the file is instead.
+    /// [`InspectError::Open`] if the file is no queue; it says what the file is instead.
     pub fn open(name: impl AsRef<Path>) -> Result<Self, InspectError> {
         let (source, preamble) = Source::open(name.as_ref())?;
         let header = Header::new(&preamble, &source.geometry);
         Ok(Self { source, preamble, header })
     }
 
-    /// The file.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.source.path
     }
 
-    /// What the queue was made as. Does not change.
+    /// What was fixed when the queue was created.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// What its messages look like, as the file says; the text is empty if they are bytes. Read anew each time: up to 1 MiB.
+    /// Reads the description of the message type from the file; its text is empty if the messages
+    /// are bytes. Each call reads it anew: up to 1 MiB.
     ///
     /// # Errors
     /// [`InspectError::Open`] if the description is not the one that was recorded.
@@ -111,16 +113,18 @@ impl Inspector {
         Description::read(path, file, &self.preamble, geometry).map_err(InspectError::Open)
     }
 
-    /// Everything but the messages. Reads all registry entries and links (MPMC), or walks over the frames in the ring
-    /// (SPSC): some hundred microseconds for a queue with default options.
+    /// Takes a snapshot of everything but the messages. Reads all registry entries and slots
+    /// (MPMC), or walks over the frames in the ring (SPSC): some hundred microseconds for a queue
+    /// with default options.
     ///
     /// # Errors
-    /// [`InspectError::Io`] if the file cannot be read any more. Impossible words are no error: see [`Snapshot::corruption`].
+    /// [`InspectError::Io`] if the file cannot be read any more. Invalid values are no error: see
+    /// [`Snapshot::corruption`].
     pub fn snapshot(&self) -> Result<Snapshot, InspectError> {
         Snapshot::take(&self.source, &self.header)
     }
 
-    /// How far the queue has come: a single read, for rates.
+    /// Reads how many messages (or bytes) were sent and taken, for rates. It is a single read.
     ///
     /// # Errors
     /// As [`snapshot`](Self::snapshot).

@@ -7,12 +7,14 @@ use crate::error::{Corrupted, InspectError};
 use crate::layout::Order;
 use crate::layout::order::{EntryWord, SlotKind};
 
-/// Positions in lanes that nobody has made ready, and positions that no participant will ever move on, and no recovery either, because what it goes by is missing.
+/// Finds positions that refer to lanes which no producer has made ready, and positions that neither
+/// a participant nor recovery will ever move on, because no registry entry covers them.
 ///
-/// Whoever claims or takes a position covers it with its intent before the cursor moves, and until it has moved the link
-/// (`src/order_ring/mod.rs`); and who holds a frame has an entry that is dirty. Neither state of a link ever comes back once it is left
-/// (HELD may, with its owner's next stay). So if the link is the same before and after the registry was read, or the entry before
-/// and after the link, then they were so together.
+/// A participant that claims or takes a position covers it with its intent before the cursor moves,
+/// and until it has moved the slot (`src/order_ring/mod.rs`); and a participant that holds a frame
+/// has an entry that is DIRTY. No state of a slot ever occurs again once it is left (HELD may,
+/// after its owner has attached again). So if the slot is the same before and after the registry
+/// was read, or the entry before and after the slot, then both had these values at the same time.
 pub(super) fn orphaned(
     source: &Source,
     order: Order,
@@ -48,7 +50,7 @@ pub(super) fn orphaned(
 }
 
 impl Registry {
-    /// Whether no entry says that somebody is about to move this position, or holds it.
+    /// Whether no entry shows a participant that is about to move this position, or holds it.
     pub(super) fn has_left(&self, seen: &Seen, (head, tail): (u64, u64)) -> bool {
         let covers =
             |which: usize| self.intents.iter().any(|intents| intents[which].contains(&seen.position));
@@ -60,13 +62,13 @@ impl Registry {
         }
     }
 
-    /// Whether the link refers to a lane that is not ready; a lane that is stays so.
+    /// Whether the slot refers to a lane that is not ready. A lane that is ready stays ready.
     pub(super) fn lacks_lane(&self, seen: &Seen) -> bool {
         let is_ready = || self.has_lane.get(seen.place.lane()).is_none_or(|is_ready| *is_ready);
         seen.state.kind() != SlotKind::Free && !is_ready()
     }
 
-    /// The word of the entry that holds the position, if one does.
+    /// The word of the entry whose participant holds the position, if one does.
     fn word(&self, seen: &Seen) -> Option<EntryWord> {
         match seen.state.kind() {
             SlotKind::Held => self.words.get(seen.state.owner()).copied(),

@@ -1,4 +1,4 @@
-//! Who takes part: registry entries, and what the kernel says about who lives.
+//! The participants: registry entries, and their liveness as the kernel knows it.
 
 use std::fs::File;
 use std::mem::offset_of;
@@ -18,14 +18,14 @@ use crate::shm::is_locked;
 
 const ENTRY_LEN: usize = size_of::<EntryWords>();
 
-/// Whether somebody is there.
+/// Whether the owner of a registry entry lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Liveness {
     /// Its liveness lock is held: the process lives, though it may be stopped.
     Alive,
-    /// Its liveness lock is free, and it did not detach: it died. Nobody has put in order yet what it left.
+    /// Its liveness lock is free, and it did not detach: it died. Its residue was not removed yet.
     Dead,
-    /// Nobody is there. SPSC: the last one left or died, and nothing needs to be done either way.
+    /// The entry has no owner. SPSC: the last owner detached or died, and neither needs recovery.
     Gone,
 }
 
@@ -35,7 +35,7 @@ pub enum Liveness {
 pub struct Participant {
     /// Number of its registry entry.
     pub entry: usize,
-    /// What it does.
+    /// Whether it is a producer or a consumer.
     pub role: Role,
     /// Whether it lives.
     pub liveness: Liveness,
@@ -45,27 +45,28 @@ pub struct Participant {
     pub pid: u32,
     /// When it attached, by its clock. SPSC queues do not record that.
     pub since: Option<SystemTime>,
-    /// Messages that it holds; in an SPSC queue that cannot be told for sure: see [`Backlog::held`](super::Backlog::held).
+    /// Messages that it holds; in an SPSC queue the number is not certain: see
+    /// [`Backlog::held`](super::Backlog::held).
     pub holds: u64,
-    /// MPMC: counters.
+    /// MPMC: messages that it sent.
     pub sent: u64,
     /// Messages delivered to it, redeliveries included.
     pub received: u64,
-    /// Messages delivered to it that others had had before.
+    /// Messages delivered to it that had been delivered before.
     pub redelivered: u64,
     /// How often it found no room.
     pub full: u64,
-    /// Messages that it put back.
+    /// Messages that it rejected.
     pub rejected: u64,
     /// The positions that it claimed last, or is about to claim.
     pub claim_intent: Option<Range<u64>>,
     /// The positions that it took last, or is about to take.
     pub take_intent: Option<Range<u64>>,
-    /// Whether its lane takes up space.
+    /// Whether its lane is ready, and takes up space.
     pub has_lane: bool,
 }
 
-/// What the kernel says about who lives, asked through a descriptor that holds no lock.
+/// Tests liveness locks through a descriptor that holds no lock.
 pub(super) struct KernelProbe<'a>(pub(super) &'a File);
 
 impl LivenessProbe for KernelProbe<'_> {
@@ -75,7 +76,8 @@ impl LivenessProbe for KernelProbe<'_> {
     }
 }
 
-/// All entries of the registry: the participants, and the sums of all counters, also of those that have left.
+/// All entries of the registry: the participants, and the sums of all counters, including those of
+/// participants that have detached.
 pub(super) struct Registry {
     pub(super) participants: Vec<Participant>,
     pub(super) sums: Sums,
@@ -99,8 +101,8 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    /// Adds what all owners of an entry have done. Saturating: whatever stands in a file must not cause a panic, nor look like
-    /// a small number.
+    /// Adds the counters of all owners of an entry. Saturating: no value in a file may cause a
+    /// panic, or wrap around to a small number.
     fn add(&mut self, words: &Words<&[u8]>) {
         let own = |offset| words.at(offset_of!(EntryWords, own) + offset);
         for (sum, amount) in [
@@ -115,7 +117,7 @@ impl Sums {
     }
 }
 
-/// An MPMC queue's.
+/// Reads the registry of an MPMC queue.
 pub(super) fn mpmc(source: &Source, participants: u64) -> Result<Registry, InspectError> {
     let all = source.words(REGISTRY_OFFSET as u64, participants as usize * ENTRY_LEN)?;
     let mut found = Registry {
@@ -170,7 +172,8 @@ fn participant(source: &Source, index: usize, words: &Words<&[u8]>) -> Result<Pa
     })
 }
 
-/// The word, then the liveness lock, then the same word again, as recovery does it: in between the owner might have left.
+/// Reads the word, then tests the liveness lock, then reads the word again, as recovery does: in
+/// between the owner might have detached.
 fn liveness(source: &Source, index: usize, word: EntryWord) -> Result<Liveness, InspectError> {
     if !word.is_dirty() {
         return Ok(Liveness::Gone);
@@ -187,7 +190,7 @@ fn liveness(source: &Source, index: usize, word: EntryWord) -> Result<Liveness, 
     })
 }
 
-/// An SPSC queue's: those that were ever there.
+/// Reads the registry of an SPSC queue: the current or the last owner of each role.
 pub(super) fn spsc(source: &Source) -> Result<Vec<Participant>, InspectError> {
     let all = source.words(REGISTRY_OFFSET as u64, 2 * size_of::<SpscRegistryEntry>())?;
     let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! Messages, copied without consuming them.
+//! Copies messages without consuming them.
 
 use super::source::Source;
 use super::{peek_mpmc, peek_spsc};
@@ -17,12 +17,12 @@ pub struct Peek {
 /// Where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// With the oldest one.
+    /// With the oldest message.
     Oldest,
-    /// With as many of the newest ones as are asked for. (SPSC queues with messages of any size: no more than a million of
-    /// the oldest ones are looked through for that.)
+    /// With the newest messages, as many as [`Peek::most`] allows. (SPSC queues with messages of
+    /// any size: the search for them covers no more than a million of the oldest messages.)
     Newest,
-    /// With the first one from this position on: [`Peeked::next`] of an earlier look.
+    /// With the first message at or after this position, such as [`Peeked::next`] of an earlier peek.
     From(u64),
 }
 
@@ -33,7 +33,7 @@ impl Default for Peek {
 }
 
 impl Peek {
-    /// The ten oldest messages that wait, 64 KiB of each at most.
+    /// Creates the default: the ten oldest messages that wait, at most 64 KiB of each.
     pub fn new() -> Self {
         Self { start: Start::Oldest, most: 10, bytes: 1 << 16, held: false }
     }
@@ -45,21 +45,21 @@ impl Peek {
         self
     }
 
-    /// No more messages than this.
+    /// Sets the maximum number of messages.
     #[must_use]
     pub fn most(mut self, messages: usize) -> Self {
         self.most = messages;
         self
     }
 
-    /// No more bytes of each than this.
+    /// Sets the maximum number of bytes of each message that are copied.
     #[must_use]
     pub fn bytes(mut self, bytes: usize) -> Self {
         self.bytes = bytes;
         self
     }
 
-    /// Also messages that somebody holds.
+    /// Sets whether messages in flight are copied too.
     #[must_use]
     pub fn held(mut self, held: bool) -> Self {
         self.held = held;
@@ -67,14 +67,14 @@ impl Peek {
     }
 }
 
-/// What has become of a message.
+/// The state of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameState {
     /// It waits for a consumer.
     Waiting,
-    /// It waits for one, and had been delivered before.
+    /// It waits for a consumer, and had been delivered before.
     Again,
-    /// Somebody holds it: MPMC, the owner of this registry entry.
+    /// It is in flight; MPMC: the owner of this registry entry holds it.
     Held(Option<usize>),
 }
 
@@ -82,15 +82,16 @@ pub enum FrameState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeekedFrame {
-    /// Its position: which of all messages it is; SPSC with messages of any size: where in the ring it begins.
+    /// Its position in the order; SPSC with messages of any size: the byte position in the ring at
+    /// which it begins.
     pub position: u64,
-    /// What has become of it.
+    /// Its state.
     pub state: FrameState,
-    /// How often it was delivered before; SPSC: only whether it was.
+    /// The number of earlier deliveries; SPSC: at least 1 if there were any.
     pub redeliveries: u64,
-    /// Its bytes.
+    /// Its length in bytes.
     pub len: u64,
-    /// The first of them.
+    /// Its first bytes.
     pub payload: Vec<u8>,
     /// Where it comes from, in a dead-letter queue.
     pub dead_letter: Option<DeadLetter>,
@@ -102,11 +103,11 @@ pub struct PeekedFrame {
 pub struct Peeked {
     /// The messages, oldest first.
     pub frames: Vec<PeekedFrame>,
-    /// Messages that were seen, and changed before they were copied: somebody consumed them.
+    /// Messages that were seen, and changed before they were copied: a consumer has taken them.
     pub gone: u64,
-    /// Where to go on.
+    /// The position at which the next peek continues.
     pub next: u64,
-    /// Where a corrupted word stopped the look.
+    /// The invalid value that ended the peek, if one did.
     pub corruption: Option<Corrupted>,
 }
 
@@ -117,10 +118,11 @@ pub(super) fn peek(source: &Source, what: &Peek) -> Result<Peeked, InspectError>
     }
 }
 
-/// Bytes that are read at one go: what a length in the file promises is allocated only as far as it is there.
+/// Bytes per read. A corrupt length in the file must not cause a large allocation, so memory is
+/// allocated only as far as the file has bytes.
 const PIECE: usize = 1 << 16;
 
-/// The first bytes of a message of `len` bytes that stands at `at` in the file.
+/// Copies the first bytes of a message of `len` bytes that begins at `at` in the file.
 pub(super) fn copy(source: &Source, at: u64, len: u64, most: usize) -> Result<Vec<u8>, InspectError> {
     let len = usize::try_from(len).unwrap_or(usize::MAX).min(most);
     let mut payload = Vec::new();

@@ -1,4 +1,4 @@
-//! Messages of an MPMC queue: what the link says, the payload, and the link again.
+//! Copies messages of an MPMC queue: reads the slot, the payload, and the slot again.
 
 use super::peek::{FrameState, Peek, Peeked, PeekedFrame, Start, copy};
 use super::slots::{Seen, for_each, head_and_tail};
@@ -14,7 +14,7 @@ pub(super) fn peek(source: &Source, order: Order, what: &Peek) -> Result<Peeked,
     let candidates = candidates(source, order, what, tail)?;
     for seen in candidates {
         let slot = seen.position & (order.slots - 1);
-        // Only now: between the first look and this one it may have changed.
+        // The slot may have changed since the scan.
         let before = Seen::read(source, order, slot)?;
         if before.state.lap() != seen.state.lap() || before.state.kind() == SlotKind::Free {
             peeked.gone += 1;
@@ -31,7 +31,8 @@ pub(super) fn peek(source: &Source, order: Order, what: &Peek) -> Result<Peeked,
         let letter = before.letter(source, order)?;
         let after = Seen::read(source, order, slot)?;
         match payload {
-            // Taken meanwhile is no matter: the bytes are the message's until its link is released.
+            // It does not matter whether it was taken meanwhile: the bytes are the message's until
+            // its slot is released.
             Some(payload) if is_same(&before, &after) => {
                 peeked.frames.push(frame(source, &after, payload, letter))
             }
@@ -43,7 +44,7 @@ pub(super) fn peek(source: &Source, order: Order, what: &Peek) -> Result<Peeked,
             _ => peeked.gone += 1,
         }
     }
-    // Positions before `tail` may be committed only later: whoever goes on attempts at them again.
+    // Positions before `tail` may be committed only later: the next peek reads them again.
     peeked.next = match peeked.frames.last() {
         Some(last) => last.position.saturating_add(1),
         None => match what.start {
@@ -54,13 +55,13 @@ pub(super) fn peek(source: &Source, order: Order, what: &Peek) -> Result<Peeked,
     Ok(peeked)
 }
 
-/// The messages that are looked at, in order.
+/// The messages to copy, in order.
 fn candidates(source: &Source, order: Order, what: &Peek, tail: u64) -> Result<Vec<Seen>, InspectError> {
     let from = match what.start {
         Start::From(position) => position,
         Start::Oldest | Start::Newest => 0,
     };
-    // The links stand in no order of positions, and there may be millions: no more are kept than are wanted.
+    // The slots are not sorted by position, and there may be millions: no more are kept than are wanted.
     let keep = |found: &mut Vec<Seen>| {
         found.sort_unstable_by_key(|seen| seen.position);
         match what.start {
@@ -88,7 +89,7 @@ fn candidates(source: &Source, order: Order, what: &Peek, tail: u64) -> Result<V
     Ok(found)
 }
 
-/// Whether the link was about the same message all the time.
+/// Whether the slot referred to the same message in both reads.
 fn is_same(before: &Seen, after: &Seen) -> bool {
     after.state.lap() == before.state.lap()
         && after.state.kind() != SlotKind::Free

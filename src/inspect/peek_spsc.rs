@@ -1,4 +1,5 @@
-//! Messages of an SPSC queue: where they begin, the commit word, the payload, and then whether that is released.
+//! Copies messages of an SPSC queue: reads the commit word, the payload, and then whether the frame
+//! was released meanwhile.
 
 use super::chain::chain;
 use super::done::Done;
@@ -16,7 +17,7 @@ pub(super) fn peek(source: &Source, what: &Peek) -> Result<Peeked, InspectError>
     }
 }
 
-/// Where messages that are wanted begin; `end` is the end of what is committed.
+/// The position of the first message that is wanted; `end` is the end of what is committed.
 fn first(what: &Peek, at: At, held_until: u64, end: u64) -> u64 {
     let oldest = if what.held { at.released } else { held_until };
     match what.start {
@@ -64,7 +65,7 @@ fn variable(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {
         Start::Oldest | Start::From(_) => &wanted[..wanted.len().min(what.most)],
     };
     let is_to_the_end = wanted.last() == chain.starts.last();
-    // Corruption behind what is wanted is not looked at.
+    // Corruption after the wanted messages is not reported.
     let corruption = chain.corruption.filter(|_| is_to_the_end && wanted.len() < what.most);
     let mut peeked = Peeked { corruption, next: from.max(chain.end), ..Peeked::default() };
     for (at, start) in wanted.iter().enumerate() {
@@ -89,7 +90,7 @@ fn variable(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {
     Ok(peeked)
 }
 
-/// Copies a frame; none if it was released before that was done.
+/// Copies a frame; `None` if it was released before the copy was complete.
 fn copied(source: &Source, what: &Peek, found: RingFrame) -> Result<Option<Vec<u8>>, InspectError> {
     let payload =
         copy(source, in_file(&source.geometry, found.offset), source.message_len(found.len), what.bytes)?;

@@ -1,4 +1,4 @@
-//! How far a queue has come.
+//! How much was sent and taken.
 
 use std::time::Instant;
 
@@ -6,11 +6,12 @@ use super::snapshot::{Cursors, cursors};
 use super::source::Source;
 use crate::error::InspectError;
 
-/// How far a queue has come, for rates. Counts messages; for SPSC queues with messages of any size, bytes of ring.
+/// How much was sent and taken, for rates. Counts messages; for SPSC queues with messages of any
+/// size, bytes of the ring.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Progress {
-    /// When.
+    /// When this was read.
     pub at: Instant,
     /// What was sent since the queue was created.
     pub sent: u64,

@@ -1,4 +1,4 @@
-//! The links of an MPMC queue, read from outside.
+//! The slots of an MPMC queue, read by a process that is not attached.
 
 use std::mem::offset_of;
 use std::ops::Range;
@@ -19,12 +19,13 @@ use crate::queue::DeadLetter;
 
 pub(super) const SLOT_LEN: usize = size_of::<SlotWords>();
 const ORIGIN_LEN: usize = size_of::<OriginWords>();
-/// Slots that are read at one go: 64 KiB.
+/// Slots per read: 64 KiB.
 const AT_ONCE: u64 = 1024;
-/// Slots that are looked at again because they seem impossible: in a busy queue, most of them are only new.
+/// The maximum number of slots that are read again because they seem invalid: in a busy queue, most
+/// of them are only newer than the `tail` that was read.
 const MAX_SUSPECTS: usize = 1024;
 
-/// What one link says.
+/// The contents of one slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) position: u64,
@@ -38,7 +39,7 @@ impl Seen {
         let state = SlotState(words.at(offset_of!(SlotWords, state)));
         let place = PackedFrameRef(words.at(offset_of!(SlotWords, frame)));
         Self {
-            // A lap that makes no sense loses bits here, and is found out by the position that comes out.
+            // A corrupt lap loses bits here; the position that results shows the corruption.
             position: state.lap() << order.slots.trailing_zeros() | slot,
             state,
             place,
@@ -46,14 +47,14 @@ impl Seen {
         }
     }
 
-    /// Reads the link of a position; whether it still is about that position is for the caller to see.
+    /// Reads a slot. The caller checks whether it still belongs to the expected position.
     pub(super) fn read(source: &Source, order: Order, slot: u64) -> Result<Self, InspectError> {
         let at = order.slots_offset + slot * SLOT_LEN as u64;
         Ok(Self::new(&source.words(at, SLOT_LEN)?, slot, order))
     }
 
-    /// What a dead letter says of itself. Whether the link is still about that position is for the
-    /// caller to see.
+    /// The origin that is stored with a dead letter. The caller checks whether the slot still
+    /// belongs to the position.
     pub(super) fn letter(&self, source: &Source, order: Order) -> Result<Option<DeadLetter>, InspectError> {
         let slot = self.position & (order.slots - 1);
         if slot >= order.origins() {
@@ -72,7 +73,7 @@ impl Seen {
         }))
     }
 
-    /// Where the payload stands in the file; none if it cannot stand there.
+    /// The payload's offset in the file; `None` if the reference is invalid.
     pub(super) fn payload(&self, geometry: &Geometry, order: Order) -> Option<u64> {
         let (lane, offset) = (self.place.lane() as u64, self.place.offset());
         let end = offset.checked_add(self.len)?;
@@ -80,8 +81,8 @@ impl Seen {
         fits.then(|| geometry.lane_offset + lane * geometry.lane_len + offset)
     }
 
-    /// The word that no participant could have stored, if there is one. `before` is the tail before this was read, and `after`
-    /// head and tail after it.
+    /// The word that no participant could have stored, if there is one. `before` is the tail before
+    /// the slot was read, and `(head, after)` are head and tail after it.
     fn invalid(
         &self,
         geometry: &Geometry,
@@ -94,16 +95,17 @@ impl Seen {
         }
         let lap_of = |position: u64| position.saturating_add(order.slots);
         let is_free = self.state.kind() == SlotKind::Free;
-        // A position's link was free when it was claimed, so no link is more than a lap behind; and a link is released
-        // for one lap ahead, of positions that were claimed.
+        // A position's slot was free when the position was claimed, so no slot is more than a lap
+        // behind `tail`; and a slot is released for the next lap only after its position was
+        // claimed.
         let is_behind = lap_of(self.position) < before;
         let is_ahead = self.position >= if is_free { lap_of(after) } else { after };
-        // What is or was held has been taken: `head` was moved over it before.
+        // A frame that is or was held has been taken: `head` had moved past it before.
         let is_taken = matches!(self.state.kind(), SlotKind::Held | SlotKind::Redeliver);
         if is_behind || is_ahead || is_taken && self.position >= head {
             return Some(("state of the slot", self.state.0));
         }
-        // Only who holds a frame has its number there, and only what was delivered before counts.
+        // Only a HELD slot has an owner, and only a frame that was delivered before has a count.
         let (has_owner, has_count) = (self.state.owner() != 0, self.state.redeliveries() != 0);
         let is_odd = match self.state.kind() {
             SlotKind::Free | SlotKind::Full => has_owner || has_count,
@@ -123,7 +125,7 @@ impl Seen {
     }
 }
 
-/// Reads all links, some at a time, in the order of their slots.
+/// Reads all slots in order, `AT_ONCE` at a time.
 pub(super) fn for_each(
     source: &Source,
     order: Order,
@@ -141,7 +143,7 @@ pub(super) fn for_each(
     Ok(())
 }
 
-/// What a look at all links finds.
+/// What a scan of all slots finds.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) backlog: Backlog,
@@ -168,13 +170,13 @@ pub(super) fn scan(source: &Source, order: Order, registry: &Registry) -> Result
     let mut waiting = 0_u64;
     let mut held = 0_u64;
     for_each(source, order, |seen| {
-        // A claim may be newer than this tail: what seems impossible is looked at again below.
+        // A claim may be newer than this tail: a slot that seems invalid is read again below.
         if suspects.len() < MAX_SUSPECTS
             && seen.invalid(&source.geometry, order, tail, (head, tail)).is_some()
         {
             suspects.push(seen);
         }
-        // No more than are listed: for each, all entries are looked through.
+        // Bounded, because the check of each one goes through all entries.
         let is_looked_at = orphans.len() < MAX_SUSPECTS && found.pending.len() < MAX_LISTED;
         if is_looked_at && (registry.lacks_lane(&seen) || registry.has_left(&seen, (head, tail))) {
             orphans.push(seen);
@@ -237,7 +239,7 @@ fn pend(list: &mut Vec<PendingPosition>, position: u64, is_take: bool, registry:
     }
 }
 
-/// Looks again at what looked impossible: a link that was moved while it was read is none.
+/// Reads the suspects again: a slot that changed while it was read is no corruption.
 fn corruption(
     source: &Source,
     order: Order,
@@ -256,7 +258,8 @@ fn corruption(
     for seen in suspects {
         let slot = seen.position & (order.slots - 1);
         let again = Seen::read(source, order, slot)?;
-        // Its fields may be those of the link's next position: then this shows that it has moved on.
+        // Its fields may be those of the slot's next position: then this shows that it has moved
+        // on.
         let last = Seen::read(source, order, slot)?;
         let after = head_and_tail(source)?;
         if (seen.state, again.state) == (again.state, last.state)
@@ -268,7 +271,8 @@ fn corruption(
     Ok(corruption)
 }
 
-/// A `tail` that says that the queue is closed, and a eventcount that does not: who closes does that one first.
+/// A `tail` that says that the queue is closed, and an eventcount that does not: a close marks the
+/// eventcount first.
 fn closed_in_part(source: &Source) -> Result<Option<Corrupted>, InspectError> {
     let tail = Tail(source.word((CURSORS_OFFSET + offset_of!(OrderCursors, tail)) as u64)?);
     let waiting = offset_of!(QueueEventWords, messages) + offset_of!(EventWords, waiters);

@@ -19,45 +19,48 @@ use crate::park::says_closed;
 use crate::queue::{Boot, inspect_boot};
 use crate::shm::is_locked;
 
-/// No more impossible words than this are listed.
+/// The maximum number of invalid values that are listed.
 const MAX_CORRUPTION: usize = 16;
-/// No more held frames, or positions that stand still, than this are listed.
+/// The maximum number of held frames that are listed, and of pending positions.
 pub(super) const MAX_LISTED: usize = 1024;
 
-/// A queue at one moment, as [`Inspector::snapshot`] found it.
+/// The state of a queue at one moment, as [`Inspector::snapshot`] found it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Snapshot {
     /// The file.
     pub path: PathBuf,
-    /// When.
+    /// When the snapshot was taken.
     pub at: SystemTime,
-    /// What the queue was made as.
+    /// What was fixed when the queue was created.
     pub header: Header,
     /// What the file takes up.
     pub file: FileUse,
-    /// Whether it was unlinked: nobody attaches any more.
+    /// Whether the queue was unlinked: no participant can attach any more.
     pub is_unlinked: bool,
-    /// In which boot of the machine it was last used, and what that means. For a queue that was last used in another boot all
-    /// that is in it is read.
+    /// In which boot of the machine the queue was last used, and what that means. The snapshot
+    /// reads the whole contents of a queue that was last used in another boot.
     pub boot: Boot,
-    /// Whether it was closed: nothing is sent any more.
+    /// Whether the queue was closed: nothing is sent any more.
     pub is_closed: bool,
-    /// How far everybody is.
+    /// The positions that the producers and consumers have reached.
     pub cursors: Cursors,
     /// What is in the queue.
     pub backlog: Backlog,
-    /// Who takes part, or has died and was not cleaned up after. SPSC: also who was there last.
+    /// The attached participants, and the dead ones that were not recovered yet. SPSC: also the
+    /// last participant of a role that has none now.
     pub participants: Vec<Participant>,
-    /// MPMC: messages that somebody holds, by position; no more than 1,024 of them. [`Backlog::held`] counts all.
+    /// MPMC: messages in flight, by position; no more than 1,024 of them. [`Backlog::held`] counts
+    /// all.
     pub held: Vec<HeldFrame>,
-    /// MPMC: positions that were claimed and not committed, or taken and not marked so; no more than 1,024 of them.
+    /// MPMC: positions that were claimed and not committed, or taken and not marked so; no more
+    /// than 1,024 of them.
     pub pending: Vec<PendingPosition>,
-    /// MPMC: what has happened since the queue was created.
+    /// MPMC: events since the queue was created.
     pub counters: Option<Counters>,
     /// Locks that are held for moments only.
     pub locks: Locks,
-    /// Words that no participant who keeps to the protocol could have stored; the first few.
+    /// Values that no participant that follows the protocol could have stored; the first few.
     pub corruption: Vec<Corrupted>,
 }
 
@@ -69,8 +72,8 @@ pub struct FileUse {
     pub len: u64,
     /// Bytes that it takes up on its filesystem.
     pub allocated: u64,
-    /// Bytes that it must take up so that nobody is hit by a full disk: what was given its space when it was made, and
-    /// the lanes in use.
+    /// Bytes that it must take up so that no participant is hit by a full disk: the parts that got
+    /// their space when the queue was created, and the lanes in use.
     pub needed: u64,
     /// Permission bits.
     pub mode: u32,
@@ -78,7 +81,8 @@ pub struct FileUse {
     pub uid: u32,
 }
 
-/// How far everybody is. Positions count messages; SPSC queues with messages of any size count bytes of the ring.
+/// The cursors of a queue. Positions count messages; in SPSC queues with messages of any size they
+/// count bytes of the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cursors {
@@ -87,15 +91,15 @@ pub enum Cursors {
     Spsc {
         /// Next position to write.
         tail: u64,
-        /// Room given back, as the producer was told.
+        /// Released room, as the producer was told.
         head: u64,
-        /// Start of the oldest message that is still held or waits.
+        /// Start of the oldest message that is in flight or waits.
         released: u64,
         /// End of the newest message that was delivered.
         taken: u64,
-        /// Messages before this had been delivered by an earlier consumer ...
+        /// Messages before this position had been delivered to an earlier consumer ...
         redelivered_until: u64,
-        /// ... so many times.
+        /// ... this many times.
         redelivery_count: u64,
     },
     /// Many of both.
@@ -112,50 +116,51 @@ pub enum Cursors {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Backlog {
-    /// Messages that wait for a consumer, those that come again included. None if they could not be counted: too many,
-    /// or too fast (SPSC).
+    /// Messages that wait for a consumer, including those that will be redelivered. `None` if they
+    /// could not be counted (SPSC): there were too many, or they moved too fast.
     pub waiting: Option<u64>,
-    /// Messages that somebody holds. As above.
+    /// Messages in flight. `None` as for `waiting`.
     pub held: Option<u64>,
     /// Waiting messages that had been delivered before.
     pub redeliveries: u64,
-    /// MPMC: positions that were claimed and not committed yet.
+    /// MPMC: positions that were claimed and are not committed yet.
     pub pending: u64,
-    /// Bytes of the messages that wait or are held; SPSC: of the ring that they take up.
+    /// Bytes of the messages that wait or are in flight; SPSC: bytes of the ring that they take up.
     pub bytes: u64,
-    /// Places of the queue that are in use, of `places`: bytes or slots of ring (SPSC), links (MPMC).
+    /// How much of `capacity` is in use: bytes or cells of the ring (SPSC), slots of the order ring
+    /// (MPMC).
     pub used: u64,
-    /// All places.
+    /// All bytes, cells or slots.
     pub capacity: u64,
 }
 
-/// A message that somebody holds.
+/// A message in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeldFrame {
     /// Its position in the order.
     pub position: u64,
-    /// Registry entry of its holder.
+    /// Registry entry of the participant that holds it.
     pub entry: usize,
-    /// How often it was delivered before.
+    /// The number of earlier deliveries.
     pub redeliveries: u64,
-    /// Its bytes.
+    /// Its length in bytes.
     pub len: u64,
 }
 
-/// A position that stands between two states.
+/// A position between two states: claimed and not committed, or taken and not marked HELD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PendingPosition {
-    /// Which.
+    /// The position.
     pub position: u64,
     /// True: taken, but not yet marked so. False: claimed, but not committed.
     pub is_take: bool,
-    /// Registry entry of the one that did, if that can be told.
+    /// Registry entry of the participant that claimed or took it, if its intent shows that.
     pub entry: Option<usize>,
 }
 
-/// What has happened in an MPMC queue since it was created.
+/// Counts of events in an MPMC queue since it was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
@@ -165,45 +170,47 @@ pub struct Counters {
     pub received: u64,
     /// Messages delivered again.
     pub redelivered: u64,
-    /// Messages that were put back.
+    /// Messages that were rejected.
     pub rejected: u64,
     /// How often a producer found no room.
     pub full: u64,
-    /// Recoveries that found somebody dead.
+    /// Recoveries that found a dead participant.
     pub recoveries: u64,
     /// Participants that died without detaching.
     pub deaths: u64,
     /// Positions claimed by participants that died before they committed.
     pub tombstones: u64,
-    /// Messages that recoveries took from dead participants.
+    /// Messages that recovery returned to the queue because their holders had died.
     pub requeued: u64,
-    /// How often a participant could not find out whether others are alive, or not give back what a dead one had left ...
+    /// How often a participant could not find out whether its peers are alive, or could not remove
+    /// the residue of a dead one ...
     pub recovery_failures: u64,
-    /// ... and the system's error number of the last time; 0: none.
+    /// ... and the system's error number of the last such failure; 0: none.
     pub recovery_errno: u64,
     /// Messages moved to the dead-letter queue.
     pub dead_letters: u64,
-    /// Messages that should have been, and were delivered once more instead.
+    /// Messages that should have been dead-lettered, and were delivered once more instead.
     pub dead_letters_failed: u64,
-    /// Why, the last time.
+    /// Why the last one could not be dead-lettered.
     pub dead_letter_failure: Option<DeadLetterFailure>,
 }
 
-/// Locks that are held for moments only; one that is held for long belongs to somebody who is stopped.
+/// Locks that are held for moments only; one that is held for long belongs to a participant that is
+/// stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Locks {
-    /// Somebody is attaching or unlinking.
+    /// Whether the attach lock is held: a participant attaches, or the queue is being unlinked.
     pub attach: bool,
-    /// Somebody is recovering.
+    /// Whether the recovery lock is held: a recovery runs.
     pub recovery: bool,
 }
 
 impl Snapshot {
-    /// Looks into a queue once.
+    /// Opens a queue and takes one snapshot of it.
     ///
     /// # Errors
-    /// As [`Inspector::open`] and [`Inspector::snapshot`].
+    /// Those of [`Inspector::open`] and [`Inspector::snapshot`].
     pub fn read(name: impl AsRef<Path>) -> Result<Self, InspectError> {
         Inspector::open(name)?.snapshot()
     }
@@ -281,13 +288,13 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Whether somebody alive takes part.
+    /// Whether a live participant is attached.
     pub fn is_in_use(&self) -> bool {
         self.participants.iter().any(|one| one.liveness == super::Liveness::Alive)
     }
 
-    /// Whether nothing is left to be done: no message waits, is held, or is being sent. A closed queue ([`is_closed`](Self::is_closed))
-    /// of which this is true stays so. False if it is not known.
+    /// Whether the queue is empty: no message waits, is in flight, or is being sent. A closed queue
+    /// ([`is_closed`](Self::is_closed)) of which this is true stays so. False if it is not known.
     pub fn is_drained(&self) -> bool {
         let Backlog { waiting, held, pending, .. } = self.backlog;
         (waiting, held, pending) == (Some(0), Some(0), 0) && self.corruption.is_empty()

@@ -1,4 +1,4 @@
-//! Reading a queue file without taking part.
+//! Reads a queue file without attaching.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -19,7 +19,7 @@ pub(super) struct Source {
     pub(super) path: PathBuf,
     pub(super) file: File,
     pub(super) geometry: Geometry,
-    /// Whether it goes with the machine.
+    /// Whether the file is in memory, and lost with the machine.
     pub(super) is_memory: bool,
 }
 
@@ -28,7 +28,7 @@ impl Source {
         let path = resolve(name).map_err(|reason| InspectError::Open(OpenError::InvalidName { reason }))?;
         let file = open_for_reading(&path).map_err(|error| InspectError::Open(open_error(&path, error)))?;
         let (preamble, geometry) = check(&path, &file).map_err(InspectError::Open)?;
-        // Where that cannot be told, it is taken for a disk, where more is looked at.
+        // If that is unknown, the file counts as one on a disk, for which more is checked.
         let is_memory = matches!(shm::check_file(&file, false), Ok(Ok(ground)) if ground.is_memory);
         Ok((Self { path, file, geometry, is_memory }, preamble))
     }
@@ -45,19 +45,19 @@ impl Source {
         result.map_err(self.failed("reading the queue"))
     }
 
-    /// Bytes of the message in a payload of so many.
+    /// The length of the message in a payload of `payload` bytes.
     pub(super) fn message_len(&self, payload: u64) -> u64 {
         payload.saturating_sub(self.geometry.trailer)
     }
 
-    /// A word of its own: eight aligned bytes, which the kernel copies in one piece.
+    /// Reads a single word: eight aligned bytes, which the kernel copies in one piece.
     pub(super) fn word(&self, offset: u64) -> Result<u64, InspectError> {
         let mut bytes = [0; 8];
         self.read(&mut bytes, offset)?;
         Ok(u64::from_ne_bytes(bytes))
     }
 
-    /// Everything before the registry: preamble, rare words, cursors.
+    /// Reads everything before the registry: preamble, cold words, cursors.
     pub(super) fn head_page(&self) -> Result<Words, InspectError> {
         self.words(0, REGISTRY_OFFSET)
     }
@@ -78,7 +78,7 @@ impl Source {
     }
 }
 
-/// Bytes of the file, read at one go.
+/// Bytes of the file, from one read.
 pub(super) struct Words<B = Vec<u8>>(B);
 
 impl<B: AsRef<[u8]>> Words<B> {
@@ -90,14 +90,14 @@ impl<B: AsRef<[u8]>> Words<B> {
         u64::from_ne_bytes(self.0.as_ref()[at..at + 8].try_into().expect("eight bytes"))
     }
 
-    /// Pieces of so many bytes each.
+    /// Pieces of `len` bytes each.
     pub(super) fn pieces(&self, len: usize) -> impl Iterator<Item = Words<&[u8]>> {
         self.0.as_ref().chunks_exact(len).map(Words)
     }
 }
 
-/// Follows no symbolic link, waits for no FIFO, gets no terminal. What stands below /proc is a link by nature: another
-/// process's descriptor.
+/// Follows no symbolic link, waits for no FIFO, gets no terminal. What lies below /proc is a
+/// symbolic link by nature: another process's descriptor.
 fn open_for_reading(path: &Path) -> io::Result<File> {
     let mut flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     if !path.starts_with("/proc") {
@@ -106,7 +106,7 @@ fn open_for_reading(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
 }
 
-/// Checks that it is a whole queue, of whatever kind and type.
+/// Checks that the file is a complete queue, of any kind and type.
 fn check(path: &Path, file: &File) -> Result<(Preamble, Geometry), OpenError> {
     let io = |step| {
         let path = path.to_path_buf();

@@ -1,12 +1,14 @@
-//! The ring of an SPSC queue, read from outside.
+//! The ring of an SPSC queue, read by a process that is not attached.
 //!
-//! The reader's proof (`src/lane/mod.rs`) holds for whoever attempts, as long as what is looked at is not released: the
-//! writer stores nothing at positions from `released` on that it has committed. So whoever has read something attempts at
-//! `released` again; what lies before it may have been anything.
+//! The reader's proof (`src/lane/mod.rs`) holds for every process that reads, as long as what it
+//! reads is not released: the writer stores nothing at positions from `released` on that it has
+//! committed. So `released` is loaded again after each read; what was read before that position may
+//! have been anything.
 //!
-//! A walk that was overtaken may have followed payload bytes that it took for commit words. It is told apart by this:
-//! `released` is where a frame begins. If the walk came by there, then it was right from there on, however it got there,
-//! because what it read there and behind had not been released when it did.
+//! A walk that was overtaken may have followed payload bytes that it took for commit words. It is
+//! recognised by this: `released` is where a frame begins. If the walk came to that position, then
+//! it was right from there on, however it got there, because what it read there and after it had
+//! not been released at that time.
 
 use std::mem::offset_of;
 
@@ -43,8 +45,8 @@ impl At {
     }
 }
 
-/// Messages before this were delivered to a consumer that lives. What a dead one held, or one that left, waits again.
-/// `end` is the end of what is committed.
+/// The end of the messages that were delivered to a live consumer. What a consumer held that died
+/// or detached waits again. `end` is the end of what is committed.
 pub(super) fn handed_out(source: &Source, at: At, end: u64) -> u64 {
     match KernelProbe(&source.file).is_alive(ENTRY_CONSUMER) {
         true => at.taken.clamp(at.released, end.max(at.released)),
@@ -58,15 +60,16 @@ pub(super) fn released(source: &Source) -> Result<u64, InspectError> {
     source.word((consumer + offset_of!(ConsumerWords, released)) as u64)
 }
 
-/// Where payload byte `offset` of the ring stands in the file.
+/// The offset in the file of payload byte `offset` of the ring.
 pub(super) fn in_file(geometry: &Geometry, offset: u64) -> u64 {
     geometry.lane_offset + LEAD as u64 + offset
 }
 
-/// The cursors of a queue with messages of one size, and one of them that cannot be. Here `tail` itself commits, so that at any
-/// one moment `head <= released <= taken <= tail <= released + slots`, and `redelivered_until <= tail`. `released` and `tail` only
-/// grow. They are read twice, because they move meanwhile: a smaller one that was read before is compared with a larger one that
-/// was read after it.
+/// The cursors of a queue with messages of one size, and one of them that is invalid, if there is
+/// one. Here `tail` itself commits, so that at any one moment
+/// `head <= released <= taken <= tail <= released + slots`, and `redelivered_until <= tail`.
+/// `released` and `tail` only grow. They are read twice, because they move meanwhile: a smaller one
+/// that was read first is compared with a larger one that was read later.
 pub(super) fn fixed_cursors(source: &Source) -> Result<(At, Option<Corrupted>), InspectError> {
     let (before, after) = (At::read(source)?, At::read(source)?);
     let geometry = &source.geometry;
@@ -85,7 +88,7 @@ pub(super) fn fixed_cursors(source: &Source) -> Result<(At, Option<Corrupted>), 
     Ok((after, corruption))
 }
 
-/// What a look at the ring finds.
+/// What a scan of the ring finds.
 pub(super) struct Found {
     pub(super) backlog: Backlog,
     pub(super) corruption: Vec<Corrupted>,
@@ -106,7 +109,7 @@ fn fixed(source: &Source, len: u64) -> Result<Found, InspectError> {
     }
     backlog.used = at.tail.saturating_sub(at.released);
     backlog.bytes = backlog.used.saturating_mul(len);
-    // Slots count messages: nothing needs to be counted.
+    // Positions count messages here, so that no frames need to be counted.
     let held_until = handed_out(source, at, at.tail);
     let done = Done::read(source, at)?;
     let count = |from: u64, to: u64| to.saturating_sub(from).saturating_sub(done.count(from, to));
@@ -122,7 +125,7 @@ fn variable(source: &Source) -> Result<Found, InspectError> {
     if chain.corruption.is_some() {
         return Ok(Found { backlog, corruption: chain.corruption.into_iter().collect() });
     }
-    // What could not be walked to its end is at least this.
+    // If the walk did not reach the end, this is a lower bound.
     let end = if chain.is_whole { chain.end } else { chain.end.max(chain.at.tail) };
     backlog.used = end.saturating_sub(chain.at.released);
     backlog.bytes = backlog.used;

@@ -11,7 +11,7 @@ use crate::layout::{POSITION_LIMIT, commit};
 pub(super) struct RingFrame {
     /// Where its range starts, which may be padding before it.
     pub(super) position: u64,
-    /// Where its commit word stands, by position.
+    /// The position of its commit word.
     pub(super) word_at: u64,
     pub(super) word: u64,
     /// Offset of the payload in the ring.
@@ -23,7 +23,7 @@ pub(super) struct RingFrame {
 pub(super) enum Step {
     Frame(RingFrame),
     End,
-    /// A word that cannot stand there, if this really is where a frame begins.
+    /// A word that is invalid, if a frame really begins here.
     Corrupted(Corrupted),
 }
 
@@ -32,22 +32,24 @@ pub(super) struct Walk {
     ring: Ring<{ commit::WORD }>,
     start: u64,
     position: u64,
-    /// A piece of the ring, read at one go, and where it begins. A word that seems wrong in here is read anew.
+    /// A piece of the ring from one read, and its offset in the file. A word that seems invalid in
+    /// it is read anew.
     window: Vec<u8>,
     window_at: u64,
     window_len: usize,
 }
 
 impl Walk {
-    /// `window` bytes are read at one go; 8: every word by itself, which makes sure that it is no older than what was
-    /// seen before it.
+    /// `window` is the number of bytes per read; 8: every word by itself, which ensures that it is
+    /// no older than what was read before it.
     pub(super) fn new(source: &Source, position: u64, window: usize) -> Self {
         let ring = Ring::new(&source.geometry);
         Self { ring, start: position, position, window: Vec::new(), window_at: 0, window_len: window }
     }
 
     pub(super) fn step(&mut self, source: &Source) -> Result<Step, InspectError> {
-        // A corrupted chain must not lead round and round, nor a corrupted cursor anywhere.
+        // Corrupt commit words must not cause an endless walk, and a corrupt cursor must not lead
+        // outside of the ring.
         let is_round = self.position.saturating_sub(self.start) >= self.ring.capacity();
         if is_round || self.position > POSITION_LIMIT.saturating_add(self.ring.capacity()) {
             return Ok(Step::End);
@@ -70,7 +72,7 @@ impl Walk {
         Step::Frame(frame)
     }
 
-    /// The frame at the position, if one is committed; else the word that cannot stand there, and where.
+    /// The frame at the position, if one is committed; `Err`: an invalid word, and its position.
     fn look(
         &mut self,
         source: &Source,
@@ -96,7 +98,7 @@ impl Walk {
     }
 
     fn word(&mut self, source: &Source, position: u64, anew: bool) -> Result<u64, InspectError> {
-        // The commit word stands in the eight bytes before its payload.
+        // The commit word is the eight bytes before its payload.
         let index = self.ring.index(position);
         let at = in_file(&source.geometry, index) - commit::WORD;
         if anew || self.window_len <= 8 {

@@ -1,4 +1,5 @@
-//! What was asked for, beside what the queue is: sizes are rounded, and an existing queue stays as it was made.
+//! Options that differ from what the queue has: sizes are rounded, and an existing queue keeps its
+//! options.
 
 use super::kind::Engine;
 use super::options::Options;
@@ -7,7 +8,7 @@ use super::shared::Shared;
 use crate::layout::{Framing, Geometry};
 use crate::shm::Warning;
 
-/// An option about the shape of a new queue that is a number.
+/// A numeric option about the shape of a new queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     Capacity,
@@ -34,13 +35,14 @@ impl Asked {
 }
 
 impl Shared {
-    /// Notes which of the options had another effect than was asked for, or none.
+    /// Adds a warning for each option that had another effect than requested, or none.
     pub(crate) fn note_options<K: Engine>(&self, options: &Options, schema: &Schema) {
         let resolved = match schema.text.is_empty() {
             true => options.for_bytes::<K>(),
             false => options.for_type::<K>(schema),
         };
-        // What describes no possible queue may still be said when an existing one is opened.
+        // Options that describe no possible queue may still be given when an existing one is
+        // opened.
         let Ok(resolved) = resolved else { return };
         let (wanted, found) = (&resolved.geometry, self.geometry());
         for (option, asked) in options.asked() {
@@ -55,7 +57,7 @@ impl Shared {
     }
 }
 
-/// What the option stands for in a queue of this geometry.
+/// The value of the option in a queue of this geometry.
 fn value(option: Asked, geometry: &Geometry) -> u64 {
     let order = geometry.order;
     match option {

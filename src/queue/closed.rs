@@ -1,4 +1,4 @@
-//! A closed queue that is found at the next start.
+//! A closed queue that is found when a process starts.
 
 use std::io;
 use std::sync::Arc;
@@ -10,31 +10,34 @@ use crate::error::{AttachError, OpenError};
 use crate::shm::Warning;
 use crate::wait::WITH_DEAD_PEER_SCAN;
 
-/// Whether a queue that was found makes room for a new one.
+/// Whether an existing queue makes room for a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// It is in use: it is open, or messages are left in it, or it is not to be replaced.
+    /// The queue is kept: it is open, or messages are left in it, or it is not to be replaced.
     Kept,
-    /// It is closed, and some process takes part in it: perhaps one that is just finding out the same.
+    /// It is closed, and some process is attached: perhaps one that is also checking whether it can
+    /// be replaced.
     Busy,
-    /// Its name is free, or another queue's.
+    /// No file has its name, or another queue has it.
     Free,
 }
 
-/// So often is a closed queue asked again that another process takes part in, and so long later each time: whoever starts at
-/// the same time attaches for some microseconds, to see whether anything is left.
+/// How many times a closed queue to which another process is attached is checked again, and the
+/// time between two checks: a process that starts at the same time attaches for some microseconds,
+/// to see whether anything is left.
 pub(super) const MAX_BUSY: u32 = 20;
 pub(super) const WHILE_BUSY: Duration = Duration::from_millis(5);
 
 impl Shared {
-    /// Says that the queue is closed, if it is.
+    /// Adds a warning if the queue is closed.
     pub(super) fn note_closed(&self) {
         if self.events().messages.is_closed() {
             self.note(Warning::Closed);
         }
     }
 
-    /// Removes a closed queue in which nothing is left and nobody takes part, if that is asked for.
+    /// Removes a closed queue in which nothing is left and to which no process is attached, if that
+    /// was asked for.
     pub(super) fn give_way<K: Engine>(self: &Arc<Self>) -> Result<Way, OpenError> {
         if !self.open_options().replace_closed || self.is_memfd() || !self.events().messages.is_closed() {
             return Ok(Way::Kept);
@@ -45,9 +48,9 @@ impl Shared {
             Err(AttachError::RoleTaken { .. } | AttachError::TooManyParticipants { .. }) => {
                 return Ok(Way::Busy);
             }
-            // Another has just removed it.
+            // Another process has just removed it.
             Err(AttachError::Unlinked { .. } | AttachError::Orphaned { .. }) => return Ok(Way::Free),
-            // Whoever attaches to it is told.
+            // The next participant that attaches gets this error.
             Err(_) => return Ok(Way::Kept),
         }
         let removed = self.remove_if_unused().map_err(|source: io::Error| OpenError::Io {
@@ -59,8 +62,8 @@ impl Shared {
     }
 }
 
-/// Whether no message is left in a closed queue: also none that a dead consumer held, which attaching has requeued. Nothing can
-/// come after that.
+/// Whether no message is left in a closed queue, not even one that a dead consumer held, since
+/// attaching has requeued those. No message can come after that.
 fn is_spent(receiver: &impl Receiver) -> bool {
     receiver.finish_close();
     matches!(receiver.can_take(WITH_DEAD_PEER_SCAN), Ok(false)) && receiver.is_drained()

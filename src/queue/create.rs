@@ -15,7 +15,8 @@ use super::{Schema, open};
 use crate::error::{CreateError, OpenError};
 use crate::shm::{self, Created, Plan, Size};
 
-/// `open_or_create` takes a file for dead after finding it unlinked and in its way so often.
+/// Retry limit of `open_or_create`: how many times the file is found unlinked and still has its
+/// name, before it counts as dead.
 const RETRY_LIMIT: u32 = 100;
 
 impl Shared {
@@ -43,7 +44,7 @@ impl Shared {
             .map_err(failed("mapping the header"))
             .and_then(|shared| shared.owned().map_err(failed("taking a share of the queue")));
         made.map(Arc::new).inspect_err(|_| {
-            // Nothing is left behind: the file has its name already.
+            // Nothing may be left after an error: the file already has its name.
             let _ = shm::unlink_if_same(&path, &file);
         })
     }
@@ -56,7 +57,7 @@ impl Shared {
         Self::open_found::<K>(find(name, Some(open_options.sharing))?, schema, open_options)
     }
 
-    /// Opens a file that was found to be a queue, of whatever kind and type.
+    /// Opens a file that was found to be a queue, of any kind and type.
     pub(super) fn open_found<K: Engine>(
         found: open::QueueFile,
         schema: &Schema,
@@ -77,7 +78,7 @@ impl Shared {
             .map_err(|source| header_not_mapped(path.clone(), needed, source))?
             .owned()
             .map_err(failed("taking a share of the queue"))?;
-        // After the share was taken: whoever removes the queue attempts for that first.
+        // After the share was taken: a process that removes the queue checks for shares first.
         if shared.is_unlinked().map_err(failed("checking the file"))? {
             return Err(OpenError::Unlinked { path });
         }
@@ -91,8 +92,9 @@ impl Shared {
         options: &ResolvedOptions,
         schema: &Schema,
     ) -> Result<Arc<Self>, OpenError> {
-        // Somebody may create it between our look and our creation, or unlink it just after; but not for ever. What
-        // stays there and stays unlinked has a second name.
+        // Another process may create it between the attempt to open it and the attempt to create
+        // it, or unlink it just after; but not for ever. A file that stays there and stays unlinked
+        // has a second name.
         let (mut tries, mut busy) = (0, 0);
         loop {
             let unlinked = match Self::open::<K>(name, schema, options.open_options) {
@@ -114,7 +116,7 @@ impl Shared {
                     return Err(error);
                 }
                 (Err(CreateError::AlreadyExists { .. }), _) => tries += 1,
-                // Another owner has come and gone, before this one could say that it is one.
+                // Another owner removed the queue, before this one had taken its share.
                 (Ok(shared), _) if tries < RETRY_LIMIT && shared.is_taken_away() => tries += 1,
                 (other, _) => return other.map_err(OpenError::Create),
             }

@@ -1,4 +1,4 @@
-//! Descriptions of message types, for people.
+//! Human-readable descriptions of message types.
 
 use std::fmt;
 use std::fs::File;
@@ -12,7 +12,8 @@ use crate::describe::{Difference, Format, name_in};
 use crate::error::OpenError;
 use crate::layout::{Geometry, Preamble};
 
-/// What a queue's messages look like: as its file says, or as this program's type does.
+/// How a queue's messages are archived: as recorded in its file, or as this program's type is
+/// archived.
 ///
 /// ```
 /// use ringway::schema::Description;
@@ -50,16 +51,17 @@ impl Description {
         }
     }
 
-    /// What a queue's file says. Takes no part in the queue, and maps nothing: it is safe with any file.
+    /// Reads the description that is recorded in a queue's file. It neither attaches nor maps
+    /// anything: it is safe with any file.
     ///
     /// # Errors
-    /// [`OpenError`] says what the file is instead of a queue.
+    /// [`OpenError`] tells what the file is instead of a queue.
     pub fn recorded(name: impl AsRef<Path>) -> Result<Self, OpenError> {
         let found = find(name.as_ref(), None)?;
         Self::read(&found.checked.path, &found.file, &found.preamble, &found.checked.geometry)
     }
 
-    /// The same, of a file whose preamble and length have been checked.
+    /// Reads it from a file whose preamble and length have been checked.
     pub(crate) fn read(
         path: &Path,
         file: &File,
@@ -68,7 +70,7 @@ impl Description {
     ) -> Result<Self, OpenError> {
         let text = recorded_text(path, file, preamble, geometry)?;
         Ok(Self {
-            // The preamble has room for short ones only.
+            // The preamble has room for short names only.
             name: name_in(&text).unwrap_or(preamble.schema_name()).to_owned(),
             version: preamble.type_version,
             text: text.into(),
@@ -79,43 +81,46 @@ impl Description {
         })
     }
 
-    /// The type's name; `bytes` for a queue of bytes.
+    /// Returns the type's name; `bytes` for a queue of bytes.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The version that the type's author gave it; 0 if none.
+    /// Returns the version that the type's author gave it; 0 if none.
     pub fn version(&self) -> u64 {
         self.version
     }
 
-    /// The whole description, in lines; empty for a queue of bytes.
+    /// Returns the whole description, in lines; empty for a queue of bytes.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The settings of rkyv that messages are archived with, in words; `none` for a queue of bytes.
+    /// Returns the settings of rkyv with which messages are archived, in words; `none` for a queue
+    /// of bytes.
     pub fn format(&self) -> String {
         self.format.to_string()
     }
 
-    /// Bytes of a message's root, which is all of it if it has no out-of-line data; 0 for a queue of bytes.
+    /// Returns the bytes of a message's root, which is all of it if it has no out-of-line data; 0
+    /// for a queue of bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Alignment of a message's root; 0 for a queue of bytes.
+    /// Returns the alignment of a message's root; 0 for a queue of bytes.
     pub fn align(&self) -> u64 {
         self.align
     }
 
-    /// SHA-256 of the text; zeros for a queue of bytes. Types with the same one, and the same format, are the same.
+    /// Returns the SHA-256 of the text; zeros for a queue of bytes. Types with the same fingerprint
+    /// and the same format are the same.
     pub fn fingerprint(&self) -> [u8; 32] {
         self.fingerprint
     }
 
-    /// The first difference between this description, of a file, and that of a program's type, in words; none if the texts
-    /// are the same.
+    /// Returns the first difference between this description, of a file, and that of a program's
+    /// type, in words; none if the texts are the same.
     pub fn difference(&self, program: &Self) -> Option<String> {
         Difference::between(&self.text, &program.text).map(|difference| difference.to_string())
     }

@@ -1,19 +1,21 @@
 //! Participants that were killed a moment ago.
 //!
-//! `kill` returns before the process that it kills has ended: the kernel tears it down by itself, and gives its locks back when
-//! its memory is gone, which takes some milliseconds. Who kills a consumer and starts the next one without waiting for the
-//! first (`waitpid`, `wait`) finds it alive. So attaching asks again for a while before it says that there is no place.
+//! `kill` returns before the process that it kills has ended: the kernel tears the process down
+//! asynchronously, and releases its locks when its memory is gone, which takes some milliseconds. A
+//! program that kills a consumer and starts the next one without waiting for the first (`waitpid`,
+//! `wait`) finds it alive. So attaching retries for a while before it fails for lack of a free role
+//! or entry.
 
 use std::time::{Duration, Instant};
 
 use crate::error::AttachError;
 
-/// How long to ask again; a process with little memory takes 2 ms.
+/// How long to retry; a process with little memory takes 2 ms to end.
 const MOST: Duration = Duration::from_millis(50);
-/// How long to wait before the second attempt; each time twice as long.
+/// The pause before the second attempt; each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_micros(500);
 
-/// Tries to attach until it works, or has found all places taken for a while.
+/// Repeats `attach` until it succeeds, or has found the role or all entries taken for a while.
 pub(super) fn retry_while_dying<R>(
     mut attach: impl FnMut() -> Result<R, AttachError>,
 ) -> Result<R, AttachError> {

@@ -1,14 +1,16 @@
-//! How much is in a queue, and how much room is left: estimates of a moment, for people and for decisions that may be wrong.
+//! How many messages are in a queue, and how much room is left: estimates of a moment, for humans
+//! and for decisions that may be wrong.
 
 use super::kind::{FrameStore, Kind, Receiver};
 use super::{BytesConsumer, BytesProducer, BytesQueue};
 
 impl<K: Kind> BytesQueue<K> {
-    /// How many messages wait for a consumer, those to be delivered again included; what consumers hold does not count. SPSC with
-    /// messages of any size: how many **bytes of ring** they take, headers included, for nothing counts the messages there.
+    /// Returns how many messages wait for a consumer, including those to be redelivered; messages
+    /// in flight do not count. SPSC with variable-size messages: how many **bytes of ring** they
+    /// take, headers included, since the messages are not counted there.
     ///
-    /// It is an estimate: peers go on meanwhile. MPMC counts positions that are claimed and not committed yet, and reads all
-    /// slots if a message has ever been put back.
+    /// It is an estimate: peers continue meanwhile. MPMC counts positions that are claimed and not
+    /// committed yet, and reads all slots if a message was ever rejected.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -26,16 +28,17 @@ impl<K: Kind> BytesQueue<K> {
         K::waiting(self.shared())
     }
 
-    /// Whether no message waits for a consumer. An estimate, as [`len`](Self::len).
+    /// Returns whether no message waits for a consumer. An estimate, like [`len`](Self::len).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many more messages there is room for. SPSC with messages of any size: how many **bytes of ring** are free; a message
-    /// takes eight bytes more than its own, rounded up to the alignment. MPMC: messages of any size share each producer's lane,
-    /// which may be full before.
+    /// Returns how many more messages there is room for. SPSC with variable-size messages: how many
+    /// **bytes of ring** are free; a message takes eight bytes more than its own, rounded up to the
+    /// alignment. MPMC: variable-size messages share each producer's lane, which may be full
+    /// before.
     ///
-    /// It is an estimate: peers go on meanwhile.
+    /// It is an estimate: peers continue meanwhile.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -54,24 +57,25 @@ impl<K: Kind> BytesQueue<K> {
 }
 
 impl<K: Kind> BytesProducer<K> {
-    /// How much waits for a consumer: as [`BytesQueue::len`], with the same units.
+    /// Returns the backlog, like [`BytesQueue::len`], in the same units.
     pub fn len(&self) -> u64 {
         K::waiting(self.queue())
     }
 
-    /// Whether no message waits for a consumer. An estimate, as [`len`](Self::len).
+    /// Returns whether no message waits for a consumer. An estimate, like [`len`](Self::len).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How much room there is: as [`BytesQueue::room`], with the same units.
+    /// Returns the free room, like [`BytesQueue::room`], in the same units.
     pub fn room(&self) -> u64 {
         K::room(self.queue())
     }
 }
 
 impl<K: Kind> BytesConsumer<K> {
-    /// How much waits for a consumer: as [`BytesQueue::len`], with the same units. SPSC: with what this consumer has put back.
+    /// Returns the backlog, like [`BytesQueue::len`], in the same units. SPSC: including what this
+    /// consumer has rejected.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -86,12 +90,13 @@ impl<K: Kind> BytesConsumer<K> {
         self.receiver().waiting()
     }
 
-    /// Whether no message waits for a consumer. An estimate, as [`len`](Self::len): a message may come in the next moment.
+    /// Returns whether no message waits for a consumer. An estimate, like [`len`](Self::len): a
+    /// message may arrive in the next moment.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How much room there is for producers: as [`BytesQueue::room`], with the same units.
+    /// Returns the free room for producers, like [`BytesQueue::room`], in the same units.
     pub fn room(&self) -> u64 {
         K::room(self.receiver().store().shared())
     }

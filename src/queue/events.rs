@@ -1,4 +1,5 @@
-//! Where a queue's participants sleep, and what they are told when one comes or goes.
+//! The eventcounts on which a queue's participants park, and the notifications when one attaches or
+//! detaches.
 
 use std::ops::Deref;
 
@@ -9,14 +10,14 @@ use crate::shm::fork::ForkGuard;
 /// A queue's eventcounts.
 #[derive(Clone)]
 pub(crate) struct QueueEvents {
-    /// For messages: consumers sleep here.
+    /// For messages: consumers park here.
     pub(crate) messages: EventCount,
-    /// For room: producers do.
+    /// For room: producers park here.
     pub(crate) room: EventCount,
 }
 
 impl QueueEvents {
-    /// Makes this process known to those who sleep; before its first change to the queue.
+    /// Makes this process known to sleeping participants; before its first change to the queue.
     pub(super) fn take_part(&self) {
         if !barrier::register() {
             self.messages.need_fence();
@@ -24,21 +25,21 @@ impl QueueEvents {
         }
     }
 
-    /// Wakes whoever is asleep or about to be, whatever the words say.
+    /// Wakes every participant that sleeps or is about to, whatever the words say.
     pub(crate) fn force_notify_all(&self) {
         self.messages.force_notify_all();
         self.room.force_notify_all();
     }
 
-    /// Wakes whoever sleeps: much may have changed.
+    /// Wakes every participant that sleeps: much may have changed.
     pub(crate) fn notify_all(&self) {
         self.messages.notify_all();
         self.room.notify_all();
     }
 }
 
-/// A participant's eventcounts. Dropped behind its liveness lock, they wake whoever sleeps: it may have held what others want, or been
-/// the last of its role.
+/// A participant's eventcounts. Dropped after its liveness lock, they wake every participant that
+/// sleeps: the one that detaches may have held what others want, or have been the last of its role.
 pub(super) struct ParticipantEvents {
     events: QueueEvents,
     guard: ForkGuard,

@@ -2,7 +2,8 @@
 //!
 //! Each step is a bijection of the state for any given word, and of the word for any given state. So two inputs of the same
 //! length that differ in one word have different hashes, always; others have the same with a probability of about 2^-64.
-//! Stale pages are accidents: nothing here resists a forger, who could write the messages as well.
+//! Stale pages are accidents: the hash does not resist a forger, who could write the messages as
+//! well.
 
 /// Odd, with many bits: the fractional part of the golden ratio.
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -20,7 +21,8 @@ impl Hash {
         self.0 = mixed ^ mixed >> 32;
     }
 
-    /// Whole words, and the rest filled up with zeros: the caller hashes the length where it is not known.
+    /// Hashes whole words, and the rest padded with zeros: the caller hashes the length where it is
+    /// not known.
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<8>();
         words.iter().for_each(|word| self.word(u64::from_ne_bytes(*word)));
@@ -31,7 +33,7 @@ impl Hash {
         }
     }
 
-    /// Goes on from what [`state`](Self::state) said.
+    /// Continues from a value of [`state`](Self::state).
     pub(super) fn resume(state: u64) -> Self {
         Self(state)
     }
@@ -40,7 +42,7 @@ impl Hash {
         self.0
     }
 
-    /// Neither 0 nor 1, which say that there is none.
+    /// Neither 0 nor 1, which stand for "no hash".
     pub(super) fn finish(self) -> u64 {
         self.0.max(2)
     }

@@ -1,4 +1,5 @@
-//! How much waits in a queue that this program cannot open, for people. Read from the file, which is not mapped.
+//! The backlog of a queue that this program cannot open; for error texts. Read from the file, which
+//! is not mapped.
 
 use std::fs::File;
 use std::mem::offset_of;
@@ -7,7 +8,7 @@ use crate::layout::order::{Head, Tail};
 use crate::layout::{CURSORS_OFFSET, ConsumerWords, Cursors, Framing, Geometry, OrderCursors};
 use crate::shm;
 
-/// What waits to be received, a moment ago: "12 messages". None if that cannot be told.
+/// The backlog, a moment ago: "12 messages". None if it cannot be told.
 pub(super) fn waiting(file: &File, geometry: &Geometry) -> Option<String> {
     let word = |at: usize| {
         let mut bytes = [0; 8];
@@ -25,7 +26,7 @@ pub(super) fn waiting(file: &File, geometry: &Geometry) -> Option<String> {
         };
         (word(offset_of!(Cursors, tail))?.checked_sub(word(released)?)?, unit)
     };
-    // More than that no queue has: the words make no sense.
+    // No queue has more than that: the words are corrupt.
     let most = geometry.order.map_or(geometry.capacity, |order| order.slots);
     let plural = if number == 1 { "" } else { "s" };
     let of_what = match of_what {

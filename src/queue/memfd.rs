@@ -1,4 +1,4 @@
-//! memfd queues: made without a name, and handed to other processes.
+//! memfd queues: created without a name, and passed to other processes.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,15 +15,15 @@ use crate::error::{CreateError, OpenError, SendFdError};
 use crate::shm::{self, FilesystemClass, NotReceived, Plan, Size, StepError};
 
 impl<K: Kind> BytesQueue<K> {
-    /// Creates a queue that has no name: a memfd, whose size is sealed, so that nobody can truncate it. Others get it from
-    /// this process ([`send_fd`](Self::send_fd), [`as_fd`](AsFd::as_fd)), and it goes with the last process that has it:
-    /// nothing is ever left behind.
+    /// Creates a queue that has no name: a memfd, whose size is sealed, so that no process can
+    /// truncate it. Other processes get it from this process ([`send_fd`](Self::send_fd),
+    /// [`as_fd`](AsFd::as_fd)). It ends with the last process that has it, and leaves no file.
     ///
     /// # Errors
     /// [`CreateError`]. `InvalidOptions` also for dead letters, which need a name.
     ///
     /// # Safety
-    /// As [`create`](Self::create), for whoever gets it.
+    /// As [`create`](Self::create), for every process that gets it.
     ///
     /// ```
     /// use ringway::{Options, spsc::BytesQueue};
@@ -46,39 +46,41 @@ impl<K: Kind> BytesQueue<K> {
         Shared::create_memfd::<K>(&resolved, &Schema::bytes()).map(Self::from_shared)
     }
 
-    /// ConsumerHandle a memfd queue that another process [sends](Self::send_fd), waiting for it as the socket does.
+    /// Receives a memfd queue that another process [sends](Self::send_fd), waiting for it as the
+    /// socket does.
     ///
     /// The descriptor is checked as any file is: its seals, its owner, its header and its type.
     ///
     /// # Errors
-    /// [`OpenError::NotReceived`] if something else came, or the other end was closed; [`OpenError::NotSealed`], and as
-    /// [`open`](Self::open).
+    /// [`OpenError::NotReceived`] if something else arrived, or the other end was closed;
+    /// [`OpenError::NotSealed`], and as [`open`](Self::open).
     ///
     /// # Safety
-    /// As [`create`](Self::create): of all who have the memfd.
+    /// As [`create`](Self::create), for every process that has the memfd.
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn recv_fd(socket: &UnixStream, options: &Options) -> Result<Self, OpenError> {
         Shared::receive::<K>(socket, &Schema::bytes(), options.open_options()).map(Self::from_shared)
     }
 
-    /// Opens a memfd queue by a descriptor, such as one that this process inherited. The descriptor stays the caller's; the
-    /// queue has its own.
+    /// Opens a memfd queue by a descriptor, such as one that this process inherited. The descriptor
+    /// stays the caller's; the queue opens its own.
     ///
-    /// Where a descriptor is known by its number only, [`open`](Self::open) takes `/proc/self/fd/<number>`, and that of
-    /// another process as `/proc/<pid>/fd/<number>`.
+    /// If only the number of a descriptor is known, [`open`](Self::open) accepts
+    /// `/proc/self/fd/<number>`, and for a descriptor of another process `/proc/<pid>/fd/<number>`.
     ///
     /// # Errors
     /// As [`recv_fd`](Self::recv_fd).
     ///
     /// # Safety
-    /// As [`create`](Self::create): of all who have the memfd.
+    /// As [`create`](Self::create), for every process that has the memfd.
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open_fd(descriptor: impl AsFd, options: &Options) -> Result<Self, OpenError> {
         Shared::open_fd::<K>(descriptor.as_fd(), &Schema::bytes(), options.open_options())
             .map(Self::from_shared)
     }
 
-    /// Hands a memfd queue to the process at the other end of a socket, which [receives](Self::recv_fd) it.
+    /// Sends a memfd queue to the process at the other end of a socket, which
+    /// [receives](Self::recv_fd) it.
     ///
     /// # Errors
     /// [`SendFdError`].
@@ -86,8 +88,8 @@ impl<K: Kind> BytesQueue<K> {
         self.shared().send_fd(socket)
     }
 
-    /// A descriptor that programs started by this process inherit, until it is dropped: for a memfd queue. Tell them its
-    /// number.
+    /// Returns a descriptor of a memfd queue that programs started by this process inherit, until
+    /// it is dropped. The program has to be told its number.
     ///
     /// # Errors
     /// [`SendFdError`].
@@ -110,7 +112,7 @@ impl<K: Kind> BytesQueue<K> {
     }
 }
 
-/// The descriptor of the queue's file, for handing it over in other ways.
+/// The descriptor of the queue's file, for passing it in other ways.
 impl<K: Kind> AsFd for BytesQueue<K> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.shared().file().as_fd()
@@ -188,7 +190,8 @@ impl Shared {
         Self::open_descriptor::<K>(path, &clone.into(), schema, open_options)
     }
 
-    /// The queue gets a description of its own: locks belong to descriptions, and whoever handed this one over has it too.
+    /// The queue gets an open file description of its own: locks belong to descriptions, and the
+    /// process that sent this one has it too.
     fn open_descriptor<K: Engine>(
         path: PathBuf,
         received: &File,

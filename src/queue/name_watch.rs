@@ -1,10 +1,12 @@
-//! Noticing that a queue's name leads elsewhere by now, for participants that asked to be told.
+//! Noticing that a queue is orphaned, for participants that asked for it.
 //!
-//! `rm`, a deployment script, or logind's RemoveIPC removes the file, and somebody makes another one of the same name; whoever
-//! took part in the first one goes on in a file that no peer finds. Nothing epoch for that, so it is asked of the
-//! filesystem, at most once in [`INTERVAL`]: by consumers where nothing is there to be taken, which is a cold path, and
-//! by producers before each message. Those who did not ask pay nothing: a producer's first look is at its fork guard, and
-//! one that asked has a guard that always attempts like a forked child's, so that it takes the cold path each time.
+//! `rm`, a deployment script, or logind's RemoveIPC removes the file, and another one of the same
+//! name is created; participants of the first one continue in a file that no peer finds. No
+//! notification is sent for that, so the filesystem is asked, at most once in [`INTERVAL`]: by
+//! consumers where nothing can be taken, which is a cold path, and by producers before each
+//! message. Participants that did not ask for it pay nothing: a producer first checks its fork
+//! guard, and one that asked for it has a guard that always reads as in a forked child, so that it
+//! takes the cold path each time.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -12,10 +14,10 @@ use std::time::{Duration, Instant};
 use super::shared::Shared;
 use crate::shm::Warning;
 
-/// Asking takes a microsecond or two.
+/// The question takes a microsecond or two.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// A participant's wish to be told.
+/// Whether a participant asked for it, and when the name was checked last.
 pub(super) struct NameWatch {
     is_on: bool,
     asked: Cell<Option<Instant>>,
@@ -30,8 +32,9 @@ impl NameWatch {
         self.is_on
     }
 
-    /// Whether the queue is found no more by its name, if that is to be known, and was not asked just now. What was orphaned
-    /// once is asked of each time: it should not be forgotten for an interval.
+    /// Whether the queue is orphaned, if that was asked for and was not checked just now. Once a
+    /// queue was found orphaned, each call checks again: the answer must not be lost for an
+    /// interval.
     pub(super) fn is_orphaned(&self, shared: &Shared) -> bool {
         if !self.is_on {
             return false;

@@ -1,4 +1,4 @@
-//! An open queue file: what every handle of it shares.
+//! An open queue file: the state that its handles in this process share.
 #![allow(unsafe_code, reason = "places shared words in the mapped header")]
 
 use std::fs::File;
@@ -38,7 +38,8 @@ pub(crate) struct Shared {
     map_options: MapOptions,
     /// Shared lock of the handles that were opened with `unlink_on_last_drop`.
     owner: Option<LivenessLock>,
-    /// MPMC: of the participants that are attached through this handle, which keep it.
+    /// MPMC: the recovery lock of the participants that are attached through this handle, which
+    /// keep it.
     recovery: Mutex<Weak<RecoveryLock>>,
     events: QueueEvents,
     is_trusted: bool,
@@ -46,13 +47,13 @@ pub(crate) struct Shared {
     dead_letter_mover: SharedDeadLetterMover,
 }
 
-/// What has become of a queue's name.
+/// The state of a queue's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NameStatus {
     Current,
-    /// Something else has it.
+    /// Another file has it.
     Replaced,
-    /// Nothing has it.
+    /// No file has it.
     Unlinked,
 }
 
@@ -74,7 +75,7 @@ impl Shared {
         open_options: OpenOptions,
     ) -> io::Result<Self> {
         let CheckedFile { path, is_memfd, geometry, uuid, filesystem } = checked;
-        // Nobody can truncate a memfd.
+        // A memfd cannot be truncated.
         let is_guarded = open_options.guard_truncation && !is_memfd;
         let tripwire = if is_guarded { Some(Arc::new(Tripwire::new()?)) } else { None };
         let guard = match &tripwire {
@@ -116,13 +117,15 @@ impl Shared {
         Ok(shared)
     }
 
-    /// The same, for those who believe nobody that can write the file. `self` is not shared with anybody yet.
+    /// Like `new`, for handles that trust no process that can write the file. `self` is not shared
+    /// yet.
     pub(super) fn into_untrusted(mut self: Arc<Self>) -> Arc<Self> {
         Arc::get_mut(&mut self).expect("just opened").is_trusted = false;
         self
     }
 
-    /// Whether everybody who can write the file keeps to the protocol, as the contract of opening says.
+    /// Whether every process that can write the file keeps to the protocol, as the contract of
+    /// opening says.
     pub(super) fn is_trusted(&self) -> bool {
         self.is_trusted
     }
@@ -132,7 +135,8 @@ impl Shared {
         Mapping::sparse(&self.file, section, access, &self.map_options)
     }
 
-    /// Keeps others from attaching and unlinking. The queue is not unlinked then.
+    /// Keeps other processes from attaching and unlinking. The queue is not unlinked while the lock
+    /// is held.
     pub(super) fn lock_for_attach(&self) -> Result<AttachLock, AttachError> {
         if !self.guard.is_intact() {
             return Err(match self.is_truncated() {
@@ -156,7 +160,7 @@ impl Shared {
         }
     }
 
-    /// The way to the recovery lock: that of the participants here, or a new one.
+    /// Returns the recovery lock: that of the participants of this handle, or a new one.
     pub(super) fn recovery_lock(&self) -> io::Result<Arc<RecoveryLock>> {
         let mut newest = self.recovery.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lock) = newest.upgrade() {
@@ -167,7 +171,7 @@ impl Shared {
         Ok(lock)
     }
 
-    /// Turns what the system said into an error for people.
+    /// Turns an error of the system into one with the step that failed.
     pub(super) fn attach_failed(&self, step: &'static str) -> impl FnOnce(io::Error) -> AttachError {
         let path = self.path.clone();
         move |source| AttachError::Io { path, step, source }
@@ -179,8 +183,9 @@ impl Shared {
         Ok(is_dead || !self.is_memfd && self.file.metadata()?.nlink() == 0)
     }
 
-    /// Whether peers that look for the queue by its name find this one. A name that is gone though the file still has one
-    /// (it was renamed, or this process sees another root) is no reason not to take part.
+    /// Whether peers that open the queue by its name find this one. A name that is gone though the
+    /// file still has one (it was renamed, or this process sees another root) is no reason not to
+    /// attach.
     pub(super) fn name_status(&self) -> io::Result<NameStatus> {
         let named =
             || if self.is_memfd { Ok(Named::ThisFile) } else { shm::named_by(&self.path, &self.file) };
@@ -191,7 +196,7 @@ impl Shared {
         })
     }
 
-    /// Whether nobody finds this queue any more by its name.
+    /// Whether the queue is orphaned: no peer finds it by its name any more.
     pub(crate) fn is_orphaned(&self) -> io::Result<bool> {
         if self.is_unlinked()? {
             return Ok(true);
@@ -199,7 +204,7 @@ impl Shared {
         Ok(!self.is_memfd && shm::named_by(&self.path, &self.file)? != Named::ThisFile)
     }
 
-    /// Whether a part of the file was found to be cut off: only if it is guarded against that.
+    /// Whether the file was found to be truncated: only if it is guarded against that.
     pub(crate) fn is_truncated(&self) -> bool {
         self.map_options.tripwire.as_ref().is_some_and(|tripwire| tripwire.is_tripped())
     }
@@ -221,7 +226,7 @@ impl Shared {
         shm::outlives_boots(self.is_memfd || self.map_options.in_memory)
     }
 
-    /// Writes what comes before the registry to the disk, and waits for that.
+    /// Writes everything before the registry to the disk, and waits for that.
     pub(super) fn flush_header(&self) -> io::Result<()> {
         self.header.flush(0, layout::REGISTRY_OFFSET)
     }
@@ -239,7 +244,7 @@ impl Shared {
         words(&self.header, offset)
     }
 
-    /// The same, several of a kind.
+    /// Like `words`, for several of one type.
     pub(super) fn many_words<T: Send + Sync + 'static>(&self, offset: usize, count: usize) -> Ref<[T]> {
         let first: NonNull<T> = self.header.at(offset, count * size_of::<T>()).cast();
         assert!(first.is_aligned(), "header sections are aligned");
@@ -269,7 +274,7 @@ impl Shared {
         self.is_memfd
     }
 
-    /// Whether no disk is behind the file.
+    /// Whether the file is in memory, not on a disk.
     pub(super) fn is_in_memory(&self) -> bool {
         self.map_options.in_memory
     }
@@ -278,7 +283,7 @@ impl Shared {
         self.open_options
     }
 
-    /// How a queue is dealt with that belongs to this one.
+    /// The options for opening a queue that belongs to this one.
     pub(super) fn derived_open_options(&self) -> OpenOptions {
         OpenOptions {
             unlink_on_last_drop: false,

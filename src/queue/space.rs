@@ -1,8 +1,9 @@
-//! Space for what this process is about to map: a copy of a queue file may have holes.
+//! Allocating space for what this process is about to map: a copy of a queue file may have holes.
 //!
-//! Everything in a file has its space from the beginning, but for MPMC lanes that no producer has used yet. So a healthy file
-//! in memory holds exactly as much as its registry says, and nothing has to be done: that is what most participants find. On
-//! disks what a file holds includes what the filesystem needs for itself; there it is asked section by section.
+//! Everything in a file has its space from the beginning, but for MPMC lanes that no producer has
+//! used yet. So a healthy file in memory holds exactly as much as its registry says, and nothing
+//! has to be done: most participants find this case. On disks the allocated size includes what the
+//! filesystem needs for itself; there each section is checked.
 
 use std::io;
 
@@ -13,11 +14,12 @@ use crate::shm::{self, Access, Mapping, Section};
 use crate::sync::Ordering;
 
 impl Shared {
-    /// Gives the header what it lacks, before anything of it is touched.
+    /// Allocates the space that the header lacks, before any of it is touched.
     pub(super) fn ready_header(&self, header: &Mapping) -> io::Result<()> {
         const PAGE: u64 = 4096;
         let len = self.geometry().lane_offset;
-        // The registry says what the file should hold, and has to be there for that.
+        // The size that the file should hold follows from the registry, which has to be there for
+        // that.
         let registry =
             Section { offset: 0, len: self.geometry().description_offset().next_multiple_of(PAGE).min(len) };
         header.ready(self.file(), registry, false)?;
@@ -28,14 +30,14 @@ impl Shared {
         header.ready(self.file(), rest, self.needs_no_check()?)
     }
 
-    /// Maps a section, as the options of this handle say, and gives it what it lacks.
+    /// Maps a section, as the options of this handle say, and allocates the space that it lacks.
     pub(super) fn map_section(&self, section: Section, access: Access) -> io::Result<Mapping> {
         let mapping = self.map_sparse(section, access)?;
         mapping.ready(self.file(), Section { offset: 0, len: section.len }, self.needs_no_check()?)?;
         Ok(mapping)
     }
 
-    /// Whether it is known that nothing is lacking. Not asked where all pages are touched anyway.
+    /// Whether it is known that nothing is missing. Not checked where all pages are touched anyway.
     fn needs_no_check(&self) -> io::Result<bool> {
         Ok(!self.open_options().prefault && self.is_whole()?)
     }
@@ -53,7 +55,8 @@ impl Shared {
         geometry.lane_offset + ready as u64 * geometry.lane_len
     }
 
-    /// Turns the system's refusal to map a section into an error for people.
+    /// Turns the system's refusal to map a section into an error with a cause that users can act
+    /// on.
     pub(super) fn not_mapped(&self, step: &'static str, len: u64) -> impl FnOnce(io::Error) -> AttachError {
         let path = self.path().to_path_buf();
         move |source| match shm::is_no_space(&source) {

@@ -1,7 +1,7 @@
-//! Waiting for a role: a standby that takes over when the one before it has ended.
+//! Waiting for a role: a standby that takes over when its predecessor has ended.
 //!
-//! A standby polls. It does not park on an eventcount of the queue: those are signalled for messages and room, a signal wakes one
-//! waiter, and a standby must not take it from a participant.
+//! A standby polls. It does not park on an eventcount of the queue: those are notified of messages
+//! and room, a notification wakes one waiter, and a standby must not take it from a participant.
 
 use std::time::{Duration, Instant};
 
@@ -18,13 +18,16 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 impl<K: Kind> BytesQueue<K> {
-    /// Becomes the queue's consumer as [`consumer`](Self::consumer) does, waiting for at most `timeout` until that is possible: SPSC,
-    /// until the consumer that lives has ended in whatever way; MPMC, until there is a free place.
+    /// Attaches as the queue's consumer like [`consumer`](Self::consumer), waiting for at most
+    /// `timeout` until that is possible: SPSC, until the living consumer has ended in whatever way;
+    /// MPMC, until a registry entry is free.
     ///
-    /// The end of the one before is noticed within 20 ms. Whoever waits here costs the participants nothing.
+    /// The end of the predecessor is noticed within 20 ms. A process that waits here costs the
+    /// participants nothing.
     ///
     /// # Errors
-    /// As [`consumer`](Self::consumer): `RoleTaken` or `TooManyParticipants` when the time is up. `Interrupted` if a signal handler ran meanwhile.
+    /// As [`consumer`](Self::consumer): `RoleTaken` or `TooManyParticipants` when the time is up.
+    /// `Interrupted` if a signal handler ran meanwhile.
     ///
     /// ```
     /// use std::time::Duration;
@@ -41,18 +44,19 @@ impl<K: Kind> BytesQueue<K> {
         within(timeout, || self.consumer())
     }
 
-    /// Becomes the queue's producer as [`producer`](Self::producer) does, waiting for at most `timeout` until that is possible: see
-    /// [`consumer_timeout`](Self::consumer_timeout).
+    /// Attaches as the queue's producer like [`producer`](Self::producer), waiting for at most
+    /// `timeout` until that is possible: see [`consumer_timeout`](Self::consumer_timeout).
     ///
     /// # Errors
-    /// As [`producer`](Self::producer): `RoleTaken` or `TooManyParticipants` when the time is up. `Interrupted` if a signal handler ran meanwhile.
+    /// As [`producer`](Self::producer): `RoleTaken` or `TooManyParticipants` when the time is up.
+    /// `Interrupted` if a signal handler ran meanwhile.
     pub fn producer_timeout(&self, timeout: Duration) -> Result<BytesProducer<K>, AttachError> {
         within(timeout, || self.producer())
     }
 }
 
 fn within<R>(timeout: Duration, attach: impl Fn() -> Result<R, AttachError>) -> Result<R, AttachError> {
-    // None: longer than clocks can tell.
+    // None: later than the clock can represent.
     let deadline = Instant::now().checked_add(timeout);
     let mut pause = FIRST_PAUSE;
     loop {

@@ -1,4 +1,5 @@
-//! What keeps a survivor from dealing with the dead, until it works again: so that it is never taken for "nothing there".
+//! An error that keeps a survivor from recovering after dead participants, until recovery works
+//! again. It is kept so that it is never mistaken for "nothing there".
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -9,15 +10,18 @@ use crate::error::RecoveryFailed;
 use crate::shm::Warning;
 use crate::sync::{Ordering, PrivateWord};
 
-/// A call without a time limit ends with the cause after this; so does any attempt that finds it this old.
+/// A call without a time limit ends with the cause after this time; so does any attempt that finds
+/// the cause this old.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// That another process had the recovery lock twice says something about the time in between only if that was no longer.
+/// Two observations that another process has the recovery lock say something about the time between
+/// them only if that was no longer than this.
 const MAX_BETWEEN: Duration = Duration::from_secs(5);
 
-/// What failed last, and has not worked since; of one participant, whose guards may be on other threads.
+/// The last failure, which was not followed by a success; of one participant, whose guards may be
+/// on other threads.
 #[derive(Default)]
 pub(crate) struct Trouble {
-    /// 1 while something is there.
+    /// 1 while there is a failure.
     flag: PrivateWord,
     found: Mutex<Option<QueueFile>>,
 }
@@ -28,25 +32,26 @@ struct QueueFile {
     last: Instant,
     step: &'static str,
     source: io::Error,
-    /// Another process may be at it, and about to be done. What it does is often done before this participant asks again, if
-    /// it ever has a reason to: that the lock was taken once says nothing about later.
+    /// Another process may be recovering, and about to finish. Its work is often done before this
+    /// participant asks again, if it ever has a reason to: that the lock was taken once says
+    /// nothing about later.
     may_pass: bool,
 }
 
 impl QueueFile {
-    /// What was found last is still so, as far as can be known.
+    /// Whether the last failure still holds, as far as can be known.
     fn holds(&self) -> bool {
         !self.may_pass || self.last.elapsed() <= MAX_BETWEEN
     }
 
-    /// For how long it is known to last.
+    /// How long it is known to have lasted.
     fn lasted(&self) -> Duration {
         if self.may_pass { self.last - self.since } else { self.since.elapsed() }
     }
 }
 
 impl Trouble {
-    /// That failed. It is counted in the file, and noted when it begins.
+    /// Notes that a step failed. It is counted in the file, and a warning is added when it begins.
     #[cold]
     pub(crate) fn note(&self, shared: &Shared, step: &'static str, source: io::Error) {
         let rare = shared.rare();
@@ -57,7 +62,7 @@ impl Trouble {
         }
     }
 
-    /// Another process has the recovery lock, while a participant is dead.
+    /// Notes that another process has the recovery lock, while a participant is dead.
     #[cold]
     pub(crate) fn note_busy(&self) {
         let words =
@@ -66,7 +71,7 @@ impl Trouble {
         self.put("taking the recovery lock", busy, true);
     }
 
-    /// True if there was none.
+    /// Returns true if there was no failure before.
     fn put(&self, step: &'static str, source: io::Error, may_pass: bool) -> bool {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let before = found.take().filter(QueueFile::holds);
@@ -77,7 +82,7 @@ impl Trouble {
         is_new
     }
 
-    /// It works.
+    /// Notes that recovery works.
     #[inline(always)]
     pub(crate) fn clear(&self) {
         if self.flag.load(Ordering::Relaxed) != 0 {
@@ -92,13 +97,13 @@ impl Trouble {
         self.flag.store(0, Ordering::Relaxed);
     }
 
-    /// What a call says that ends without what it waited for; none if all is well.
+    /// The error of a call that ends without what it waited for; none if there is no failure.
     #[inline(always)]
     pub(crate) fn cause(&self, shared: &Shared) -> Option<Box<RecoveryFailed>> {
         self.is_there().then(|| self.look(shared, Duration::ZERO)).flatten()
     }
 
-    /// The same, once it has lasted: what ends a call that would go on waiting.
+    /// The failure once it has lasted: it ends a call that would otherwise go on waiting.
     #[inline(always)]
     pub(crate) fn lasting_cause(&self, shared: &Shared) -> Option<Box<RecoveryFailed>> {
         self.is_there().then(|| self.look(shared, PATIENCE)).flatten()
@@ -120,7 +125,7 @@ impl Trouble {
     }
 }
 
-/// Errors of the system cannot be cloned.
+/// `io::Error` cannot be cloned.
 fn copy(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(number) => io::Error::from_raw_os_error(number),

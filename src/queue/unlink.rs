@@ -12,11 +12,13 @@ use crate::error::{OpenError, UnlinkError};
 use crate::layout::{self, Geometry, Rare};
 use crate::shm::{self, AttachLock, AttachLockError, LivenessLock};
 
-/// Removes a queue's file. Whoever has it open keeps it until they close it, and nobody attaches any more.
+/// Removes a queue's file. Processes that have it open keep it until they close it, and no process
+/// can attach any more.
 ///
-/// Only a file that is a ringway queue is removed; anything else is an error and stays. A queue's dead letters are a queue
-/// of their own, called `<name>.dead`, and stay: [`unlink_with_letters`] removes both. A queue that is created anew under the
-/// same name finds them there, and they must be of its type.
+/// Only a file that is a ringway queue is removed; anything else is an error and stays. A queue's
+/// dead letters are a queue of their own, called `<name>.dead`, and stay: [`unlink_with_letters`]
+/// removes both. A queue that is created anew under the same name finds them there, and they must
+/// be of its type.
 ///
 /// # Errors
 /// [`UnlinkError`]; the file stays.
@@ -33,12 +35,12 @@ pub fn unlink(name: impl AsRef<Path>) -> Result<(), UnlinkError> {
     remove(name.as_ref(), |_, _| Ok(true)).map(drop)
 }
 
-/// Removes a queue's file, as [`unlink`] does, and that of its dead-letter queue, `<name>.dead`, with the letters that are in it.
-/// Returns whether there was one.
+/// Removes a queue's file, like [`unlink`], and that of its dead-letter queue, `<name>.dead`, with
+/// the dead letters in it. Returns whether there was a dead-letter queue.
 ///
-/// The queue goes first: if the second step fails, or the process is killed before it, calling this again does the rest. A
-/// consumer that goes on with the removed queue, and finds one more dead letter in it, makes a dead-letter queue anew rather than
-/// lose it.
+/// The queue is removed first: if the second step fails, or the process is killed before it,
+/// calling this again does the rest. A consumer that continues with the removed queue, and finds
+/// one more dead letter in it, creates a dead-letter queue anew rather than lose it.
 ///
 /// # Errors
 /// As [`unlink`]: if neither queue is there, or one of them cannot be removed.
@@ -65,14 +67,17 @@ pub fn unlink_with_letters(name: impl AsRef<Path>) -> Result<bool, UnlinkError> 
     }
 }
 
-/// Removes a queue's file, as [`unlink`] does, if no live process takes part in it; false if one does.
+/// Removes a queue's file, like [`unlink`], if no live process is attached to it; returns false if
+/// one is.
 ///
-/// Those take part that have a producer or a consumer, or a handle that was opened with
-/// [`Options::unlink_on_last_drop`](crate::Options::unlink_on_last_drop). Others that have merely opened the queue do not count:
-/// when they attach, they are told that it is gone. Nobody can attach between the look and the removal.
+/// A process is attached if it has a producer or a consumer, or a handle that was opened with
+/// [`Options::unlink_on_last_drop`](crate::Options::unlink_on_last_drop). Processes that have
+/// merely opened the queue do not count: their next attempt to attach fails, because the queue is
+/// gone. No process can attach between the check and the removal.
 ///
-/// Where files cannot be made without a name, one that is not complete yet is called `.ringway-<16 digits>.tmp`; a process
-/// that is killed meanwhile leaves it. Such a name may be given too: the file is removed if nobody alive is making it.
+/// Where files cannot be created without a name, a file that is not complete yet is called
+/// `.ringway-<16 digits>.tmp`; a process that is killed meanwhile leaves it. Such a name may be
+/// given too: the file is removed if no live process is creating it.
 ///
 /// # Errors
 /// As [`unlink`].
@@ -95,8 +100,9 @@ pub fn unlink_if_unused(name: impl AsRef<Path>) -> Result<bool, UnlinkError> {
     remove(name.as_ref(), |file, geometry| Ok(!has_participants(file, geometry)?))
 }
 
-/// Whether the name is one that this library gives to a file which is not complete yet: `.ringway-<16 hexadecimal digits>.tmp`.
-/// Only the name is compared; [`is_in_use`] says whether a live process is making that file.
+/// Returns whether the name is one that this library gives to a file which is not complete yet:
+/// `.ringway-<16 hexadecimal digits>.tmp`. Only the name is compared; [`is_in_use`] tells whether a
+/// live process is creating that file.
 ///
 /// ```
 /// assert!(ringway::is_temporary_name("/dev/shm/.ringway-0123456789abcdef.tmp"));
@@ -106,18 +112,19 @@ pub fn is_temporary_name(name: impl AsRef<Path>) -> bool {
     shm::is_temporary(name.as_ref())
 }
 
-/// The path, if the name is that of a file which is being made, or was to be.
+/// The path, if the name is that of a file which is being created, or was to be.
 fn temporary(name: &Path) -> Option<PathBuf> {
     resolve(name).ok().filter(|path| shm::is_temporary(path))
 }
 
-/// Whether a live process takes part in a queue: has a producer or a consumer, or a handle that was opened with
-/// [`Options::unlink_on_last_drop`](crate::Options::unlink_on_last_drop). The kernel says so, at this moment; to remove a queue
-/// that nobody needs, use [`unlink_if_unused`], which lets nobody in meanwhile. Of a file called `.ringway-<16 digits>.tmp`
-/// this says whether somebody alive is making it.
+/// Returns whether a live process is attached to a queue: has a producer or a consumer, or a handle
+/// that was opened with [`Options::unlink_on_last_drop`](crate::Options::unlink_on_last_drop). The
+/// answer comes from the kernel and holds at this moment; to remove a queue that is not in use,
+/// call [`unlink_if_unused`], which lets no process attach meanwhile. For a file called
+/// `.ringway-<16 digits>.tmp`, this returns whether a live process is creating it.
 ///
 /// # Errors
-/// [`OpenError`] if it is no queue, or cannot be looked at.
+/// [`OpenError`] if the file is no queue, or cannot be read.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -140,14 +147,14 @@ pub fn is_in_use(name: impl AsRef<Path>) -> Result<bool, OpenError> {
     })
 }
 
-/// Whether anybody alive has a liveness lock or a share of the queue.
+/// Whether a live process has a liveness lock or a share of the queue.
 fn has_participants(file: &File, geometry: &Geometry) -> io::Result<bool> {
     let entries = geometry.order.map_or(layout::SPSC_ENTRIES, |order| order.participants);
     Ok(shm::is_any_locked(file, layout::LOCK_ENTRY, entries as i64)?
         || shm::is_locked(file, layout::LOCK_OWNERS)?)
 }
 
-/// Removes the queue if it may be; false if not.
+/// Removes the queue if that is allowed; returns false if not.
 fn remove(
     name: &Path,
     may_go: impl FnOnce(&File, &Geometry) -> io::Result<bool>,
@@ -177,20 +184,20 @@ fn remove(
     Ok(true)
 }
 
-/// The name first: were we killed in between, the file would have no name and no links, which attaching attempts at as well;
-/// the other way round, a dead queue would keep its name.
+/// The name first: if this process is killed in between, the file has no name and no hard links,
+/// which attaching checks as well; the other way round, a dead queue would keep its name.
 fn take_name(path: &Path, file: &File) -> io::Result<bool> {
     shm::unlink_if_same(path, file)
 }
 
-/// Without mapping the file, so that nobody who truncates it does any harm. The word is the kernel's to store: only its
-/// lowest byte changes.
+/// Without mapping the file, so that a process that truncates it does no harm. The kernel stores
+/// the word: only its lowest byte changes.
 fn mark_dead(file: &File) -> io::Result<()> {
     shm::write_word(file, 1, (layout::RARE_OFFSET + offset_of!(Rare, dead)) as u64)
 }
 
 impl Shared {
-    /// Takes its share if it is to be removed with the last handle.
+    /// Takes a share of the queue if it is to be removed with the last handle.
     pub(super) fn owned(mut self) -> io::Result<Self> {
         if self.open_options().unlink_on_last_drop && !self.is_memfd() {
             let share = LivenessLock::share(self.file(), self.path(), layout::LOCK_OWNERS)?;
@@ -199,12 +206,13 @@ impl Shared {
         Ok(self)
     }
 
-    /// Whether a queue that is removed with its last handle has been, already.
+    /// Whether a queue that is removed with its last handle has already been removed.
     pub(super) fn is_taken_away(&self) -> bool {
         self.open_options().unlink_on_last_drop && self.is_unlinked().unwrap_or(false)
     }
 
-    /// Removes the queue if nobody takes part. Whether its name does not lead to it any more.
+    /// Removes the queue if no process is attached. Returns whether its name does not lead to it
+    /// any more.
     pub(super) fn remove_if_unused(&self) -> io::Result<bool> {
         let _lock = AttachLock::take(self.file(), self.path()).map_err(|error| match error {
             AttachLockError::Busy => io::Error::other("another process has been attaching to it for seconds"),
@@ -219,7 +227,7 @@ impl Shared {
         Ok(true)
     }
 
-    /// Gives the share back, and removes the queue if it was the last and nobody takes part.
+    /// Releases the share, and removes the queue if it was the last one and no process is attached.
     fn leave(&mut self) -> io::Result<()> {
         let Some(share) = self.take_owner() else { return Ok(()) };
         let Ok(_lock) = AttachLock::take(self.file(), self.path()) else { return Ok(()) };
@@ -233,7 +241,8 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // A child that was forked owns nothing. Should it fail, the queue stays, for the next one or for `gc`.
+        // A forked child owns nothing. If this fails, the queue stays, for the next handle or for
+        // `gc`.
         if self.guard().is_intact() || self.is_truncated() {
             let _ = self.leave();
         }

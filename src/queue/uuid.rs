@@ -1,8 +1,9 @@
-//! What tells queues of one name apart.
+//! The identity of a queue, among queues of the same name.
 
 use std::fmt;
 
-/// The number that a queue gets when it is created: another one for each, also for one of the same name later.
+/// The number that a queue gets when it is created: unique to each queue, also to one of the same
+/// name later.
 ///
 /// ```
 /// let uuid = ringway::Uuid::from([0x55; 16]);
@@ -12,7 +13,7 @@ use std::fmt;
 pub struct Uuid([u8; 16]);
 
 impl Uuid {
-    /// Its bytes, in the order in which they are written.
+    /// Returns the bytes, in the order in which they are written.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
@@ -30,7 +31,7 @@ impl From<Uuid> for [u8; 16] {
     }
 }
 
-/// As people write it: 8-4-4-4-12 hexadecimal digits.
+/// The usual form: 8-4-4-4-12 hexadecimal digits.
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, byte) in self.0.iter().enumerate() {

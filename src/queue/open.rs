@@ -1,4 +1,4 @@
-//! From a name to a checked file, and from what the system says to an error for people.
+//! From a name to a checked file, and from an error of the system to one that users can act on.
 
 use std::fs::File;
 use std::io;
@@ -40,7 +40,7 @@ pub(super) fn new_preamble(options: &ResolvedOptions, schema: &Schema) -> io::Re
     Ok(preamble)
 }
 
-/// What stands in a new file besides zeros.
+/// The contents of a new file besides zeros.
 pub(super) fn initial_contents(
     options: &ResolvedOptions,
     preamble: &Preamble,
@@ -65,7 +65,8 @@ pub(super) fn initial_contents(
     contents
 }
 
-/// An MPMC queue whose cursors begin elsewhere than at 0: each link is free for the first position from there on.
+/// An MPMC queue whose cursors begin elsewhere than at 0: each slot is free for the first position
+/// from there on.
 fn start_order(order: Order, start: u64) -> Vec<(u64, Vec<u8>)> {
     if start == 0 {
         return Vec::new();
@@ -100,7 +101,7 @@ pub(super) fn create_error(path: PathBuf, step: &'static str, source: io::Error,
     }
 }
 
-/// What kept a file from being made, for people.
+/// Why a file could not be created, as an error that users can act on.
 pub(super) fn not_created(path: &Path, error: NotCreated, needed: u64) -> CreateError {
     let path = path.to_path_buf();
     match error {
@@ -111,19 +112,20 @@ pub(super) fn not_created(path: &Path, error: NotCreated, needed: u64) -> Create
     }
 }
 
-/// The same path from wherever this process goes.
+/// The same path, independent of the working directory.
 pub(super) fn absolute(path: PathBuf) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
 }
 
-/// A file that is a whole queue, of whatever kind and type.
+/// A file that is a whole queue, of any kind and type.
 pub(super) struct QueueFile {
     pub(super) file: File,
     pub(super) preamble: Preamble,
     pub(super) checked: CheckedFile,
 }
 
-/// Opens a file and checks that it is a whole queue; if it is said who may write to it: that nobody else can.
+/// Opens a file and checks that it is a whole queue; with `sharing`, also that no other users can
+/// write to it.
 pub(super) fn find(name: &Path, sharing: Option<Sharing>) -> Result<QueueFile, OpenError> {
     let path = absolute(resolve(name).map_err(|reason| OpenError::InvalidName { reason })?);
     let (file, is_memfd) = match shm::process_descriptor(&path) {
@@ -149,12 +151,12 @@ pub(super) fn examine(
     Ok(QueueFile { file, preamble, checked })
 }
 
-/// What a memfd queue is called, in messages: it has no name by which it could be found.
+/// The name of a memfd queue in messages: it has no name by which it could be found.
 pub(super) fn memfd_name(uuid: &[u8; 16]) -> String {
     format!("memfd:ringway-{:08x}", u32::from_be_bytes(uuid[..4].try_into().expect("four bytes")))
 }
 
-/// Whether the file is one, where a queue can be, and nobody else's.
+/// Whether it is a regular file, on a suitable filesystem, with the right owner and mode.
 fn check_place(
     path: &Path,
     file: &File,
@@ -204,7 +206,7 @@ fn read_preamble(path: &Path, file: &File) -> Result<(Preamble, Geometry), OpenE
     let mut bytes = [0; PREAMBLE_LEN];
     let whole = shm::read_exact_at(file, &mut bytes, 0).map_err(io("reading the header"))?;
     if !whole {
-        // A short file that does not even begin like a queue is something else altogether.
+        // A short file that does not even begin like a queue is something else.
         let magic: [u8; 8] = bytes[..8].try_into().expect("eight bytes");
         if found == 0 || magic == layout::MAGIC {
             return Err(OpenError::Truncated { path, found, expected: PREAMBLE_LEN as u64 });

@@ -1,4 +1,5 @@
-//! What a queue's messages are, as recorded in its file. Words and numbers: only the typed layer knows rkyv.
+//! The type of a queue's messages, as recorded in its file. Words and numbers: only the typed layer
+//! knows rkyv.
 
 use std::fs::File;
 use std::path::Path;
@@ -17,7 +18,7 @@ pub(crate) struct Schema {
     pub(crate) name: String,
     /// The version that the type's author gave it; 0 for none.
     pub(crate) version: u32,
-    /// What it attempts like; nothing for bytes.
+    /// The description; empty for bytes.
     pub(crate) text: Arc<str>,
     /// Size of the archived type; 0 for bytes.
     pub(crate) size: u64,
@@ -32,7 +33,7 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    /// Messages without a type.
+    /// The schema of messages without a type.
     pub(crate) fn bytes() -> Self {
         Self {
             name: String::from("bytes"),
@@ -60,7 +61,7 @@ impl Schema {
         preamble.fingerprint = self.fingerprint();
     }
 
-    /// Compares with what a file says.
+    /// Compares with what is recorded in a file.
     pub(crate) fn check(
         &self,
         path: &Path,
@@ -86,7 +87,7 @@ impl Schema {
         self.check_geometry(path, geometry)
     }
 
-    /// In what the messages of another type differ from these, if they do.
+    /// The difference between the messages of another type and these, if there is one.
     pub(crate) fn difference(&self, other: &Self) -> Option<SchemaMismatch> {
         let (found, expected) = (u64::from(self.version), u64::from(other.version));
         let version = || {
@@ -105,7 +106,7 @@ impl Schema {
 
     fn check_name(&self, path: &Path, preamble: &Preamble) -> Result<(), OpenError> {
         let recorded = preamble.schema_name();
-        // A recorded name may have been cut.
+        // A recorded name may have been truncated.
         let is_cut = recorded.len() + 3 >= NAME_LEN && self.name.starts_with(recorded);
         if self.name == recorded || is_cut { Ok(()) } else { Err(self.wrong_type(path, preamble)) }
     }
@@ -174,8 +175,9 @@ fn fingerprint(text: &str) -> [u8; 32] {
     if text.is_empty() { [0; 32] } else { sha256(text.as_bytes()) }
 }
 
-/// Reads the description from a file whose preamble and length have been checked. What it says is not believed, only
-/// compared and shown: it is text of bounded length, and its fingerprint is the recorded one.
+/// Reads the description from a file whose preamble and length have been checked. The text is not
+/// trusted, only compared and shown: it is text of bounded length, and its fingerprint is the
+/// recorded one.
 pub(super) fn recorded_text(
     path: &Path,
     file: &File,

@@ -1,33 +1,38 @@
-//! Queues whose messages have checksums: a kind of their own, over the others.
+//! Queues whose messages have checksums: a kind of their own, which wraps the others.
 //!
-//! # What stands in the file
+//! # The trailer
 //!
-//! Behind the bytes of each message, as part of its frame's payload: its *serial number* (8 bytes) and a checksum (8 bytes) of
-//! the queue's uuid, the message's length, its bytes, and the serial number ([`trailer`]). A serial number is never used twice
-//! for the same address: SPSC, the position of the frame (of its commit word, in a ring of frames of any size); MPMC, the
-//! position in the order.
+//! After the bytes of each message, as part of its frame's payload, the file holds the message's
+//! *serial number* (8 bytes) and a checksum (8 bytes) of the queue's uuid, the message's length,
+//! its bytes, and the serial number ([`trailer`]). A serial number is never used twice for the same
+//! address. SPSC: it is the position of the frame (of its commit word, in a ring of variable-size
+//! frames). MPMC: it is the position in the order.
 //!
-//! So a frame whose bytes are of several moments has a checksum that does not fit, and one that is whole and of an earlier
-//! moment has another serial number than the place where it is found asks for.
+//! So a frame whose bytes are of several moments has a checksum that does not fit, and one that is
+//! whole and of an earlier moment has another serial number than the place where it is found
+//! requires.
 //!
-//! # Who does what
+//! # What producer and consumer do
 //!
-//! The producer sums up the bytes when the frame is committed or staged. SPSC: the serial number is known then. MPMC: it is
-//! known once the position is claimed; so the sum of the bytes waits in the trailer, and between claim and commit only the
-//! number is put to it, in constant time. The consumer checks each frame that it takes, before anybody sees it. One that does
-//! not fit is released, and counted in the file (`Boot::dropped`).
+//! The producer computes the sum of the bytes when the frame is committed or staged. SPSC: the
+//! serial number is known then. MPMC: it is known once the position is claimed; so the sum of the
+//! bytes waits in the trailer, and between claim and commit only the number is added to it, in
+//! constant time. The consumer checks each frame that it takes, before user code sees it. A frame
+//! that does not fit is released, and counted in the file (`Boot::dropped`).
 //!
 //! # Why a kind
 //!
-//! Who opens a queue has to know whether there are trailers, and who does not use them should not pay a branch for each
-//! message to find out. Kinds are what the types are generic over already: these engines wrap the others, and nothing in
-//! those is different from before, but that MPMC senders tell of the position between claim and commit.
+//! A process that opens a queue has to know whether there are trailers, and queues without them
+//! should not pay a branch for each message to find out. The types are generic over kinds already:
+//! these engines wrap the others, which are unchanged, except that MPMC senders tell the position
+//! between claim and commit.
 //!
 //! # Why this sum
 //!
-//! What it has to find are pages and sectors of other moments: accidents that replace many bytes at once. A CRC32C would miss
-//! one in 2^32 of these; this one, of 64 bits, misses practically none ([`super::hash`]), needs no library, runs at some
-//! 4 GB/s on any machine, and finds every change of a single word for certain.
+//! It has to detect pages and sectors of other moments: accidents that replace many bytes at a
+//! time. A CRC32C would miss one in 2^32 of these; this one, of 64 bits, misses practically none
+//! ([`super::hash`]), needs no library, runs at some 4 GB/s on any machine, and detects every
+//! change of a single word with certainty.
 #![allow(unsafe_code, reason = "guards and claims rely on what engines hand out")]
 
 mod receiver;
@@ -50,12 +55,13 @@ use crate::layout::TRAILER;
 /// A kind of queue in which each message has a checksum: `Checksummed<Spsc>` or `Checksummed<Mpmc>`; the modules
 /// [`spsc::checksummed`](crate::spsc::checksummed) and [`mpmc::checksummed`](crate::mpmc::checksummed) name its types.
 ///
-/// For queues on disks that must survive a power loss. After one, an ordinary queue is all or nothing
-/// ([`Options::after_power_loss`](crate::Options::after_power_loss)); of this one each message is kept that is whole and in its
-/// place, and comes as one that may have been delivered before. What is torn or of another moment is dropped, and counted.
+/// For queues on disks that must survive a power loss. After one, an ordinary queue is all or
+/// nothing ([`Options::after_power_loss`](crate::Options::after_power_loss)). A queue with
+/// checksums keeps each message that is whole and in its place, and delivers it as one that may
+/// have been delivered before. A message that is torn or of another moment is dropped, and counted.
 ///
-/// A message takes 16 bytes more. SendFut and receiving read all of it once more, at some 4 GB/s: 15 ns for 64 bytes. Ordinary
-/// queues pay nothing.
+/// A message takes 16 bytes more. Sending and receiving each read all of it once more, at some 4
+/// GB/s: 15 ns for 64 bytes. Ordinary queues pay nothing.
 ///
 /// ```
 /// use ringway::spsc::checksummed::BytesQueue;

@@ -1,4 +1,4 @@
-//! Checks each frame before anybody sees it.
+//! Checks each frame before user code sees it.
 #![allow(unsafe_code, reason = "vouches for the frames of another receiver")]
 
 use std::cell::Cell;
@@ -11,13 +11,15 @@ use crate::queue::kind::{FrameStore, Receiver, RunBy, SpansOf, TakenBy};
 use crate::queue::trouble::Trouble;
 use crate::sync::Ordering;
 
-/// So often at most does one call pass a frame that does not fit: words that make no sense must not keep it for ever.
+/// Retry limit: the number of frames that do not fit which one call passes, so that corrupt words
+/// cannot keep it for ever.
 const MAX_PASSED: usize = 1 << 12;
 
 pub(crate) struct CheckedReceiver<R> {
     inner: R,
     uuid: [u8; 16],
-    /// So many are taken one by one: among them was one that does not fit, in a batch that was put back.
+    /// The number of frames that are taken one by one: among them is one that does not fit, in a
+    /// batch that was returned.
     careful: Cell<usize>,
 }
 
@@ -35,7 +37,7 @@ impl<R: Receiver<FrameStore: SerialKeeper>> CheckedReceiver<R> {
         self.inner.store().shared().rare().dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The first of what `take` finds that fits.
+    /// The first frame that `take` finds and that fits.
     fn first(
         &self,
         take: impl Fn() -> Result<Option<TakenBy<R>>, Corruption>,
@@ -53,7 +55,7 @@ impl<R: Receiver<FrameStore: SerialKeeper>> CheckedReceiver<R> {
         Ok(None)
     }
 
-    /// The same, of runs.
+    /// Like `first`, for runs.
     fn first_run(
         &self,
         max: usize,
@@ -67,8 +69,9 @@ impl<R: Receiver<FrameStore: SerialKeeper>> CheckedReceiver<R> {
             let store = self.inner.store();
             let count = R::FrameStore::run_len(run);
             let frames = store.run_serials(run, spans);
-            // SPSC finds the frames again by their commit words: words that something wrote over may end that early, and a frame
-            // that was not checked must not be delivered.
+            // SPSC finds the frames again by their commit words: if something overwrites these
+            // words, the frames may end early, and a frame that was not checked must not be
+            // delivered.
             if frames.take_while(|frame| self.checked().fits(self.uuid, *frame)).count() == count {
                 return Ok(Some(run));
             }
@@ -76,7 +79,7 @@ impl<R: Receiver<FrameStore: SerialKeeper>> CheckedReceiver<R> {
                 self.count_dropped();
                 store.release_run(run, spans);
             } else {
-                // Nobody has seen any of them.
+                // User code has seen none of them.
                 store.reject_run(run, spans, 0);
                 self.careful.set(count);
             }
@@ -85,8 +88,8 @@ impl<R: Receiver<FrameStore: SerialKeeper>> CheckedReceiver<R> {
     }
 }
 
-// SAFETY: it takes what the inner receiver takes, and the store is the same one, seen without trailers; each frame that is
-// delivered was seen to have one.
+// SAFETY: it takes what the inner receiver takes, and the store is the same one, without trailers;
+// each frame that is delivered was checked to have one.
 unsafe impl<R: Receiver<FrameStore: SerialKeeper>> Receiver for CheckedReceiver<R> {
     type FrameStore = CheckedKeeper<R::FrameStore>;
 

@@ -1,4 +1,4 @@
-//! Puts a trailer behind each message.
+//! Adds a trailer to each message.
 #![allow(unsafe_code, reason = "writes behind payloads, in frames that are granted")]
 
 use super::serial::SerialSender;
@@ -23,16 +23,18 @@ impl<S: SerialSender> CheckedSender<S> {
     fn sum(&self, slot: Reserved, len: usize) -> u64 {
         let payload = self.inner.payload(slot);
         if !self.inner.shared().is_trusted() {
-            // SAFETY: granted and mapped; who trusts nobody touches payloads by atomics only.
+            // SAFETY: granted and mapped; code that trusts no peer accesses payloads by atomics
+            // only.
             return unsafe { trailer::sum_shared(self.uuid, payload, len) };
         }
-        // SAFETY: granted to this sender, so that nobody else writes it, and mapped: `reserve` asked for more than `len`.
+        // SAFETY: granted to this sender, so that no other code writes it, and mapped: `reserve`
+        // asked for more than `len`.
         let message = unsafe { std::slice::from_raw_parts(payload, len) };
         trailer::sum(self.uuid, message)
     }
 }
 
-/// Writes a trailer, by atomics: others may write there too, if they do not keep to the protocol.
+/// Writes a trailer, by atomics: processes that do not keep to the protocol may write there, too.
 ///
 /// # Safety
 /// The `LEN` bytes from `at` are mapped, and granted to the caller alone.
@@ -41,13 +43,13 @@ unsafe fn put(at: *mut u8, trailer: [u8; LEN]) {
     unsafe { copy_in(&trailer, at) };
 }
 
-/// Puts the serial number to a sum.
+/// Adds the serial number to a sum.
 fn seal(sum: u64, len: usize) -> impl FnOnce(*mut u8, u64) {
     // SAFETY: the frame has `len + LEN` bytes, and is not committed yet: it is this sender's.
     move |payload, serial| unsafe { put(payload.wrapping_add(len), trailer::sealed(sum, serial)) }
 }
 
-/// All that fits, less a trailer.
+/// The room, less a trailer.
 fn without_trailer(room: Room) -> Room {
     match room {
         Room::UpTo(slot, room) => room.checked_sub(LEN).map_or(Room::Unknown, |room| Room::UpTo(slot, room)),

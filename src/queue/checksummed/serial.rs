@@ -1,4 +1,4 @@
-//! What engines have to tell for checksums: the serial numbers of frames.
+//! What checksums need from engines: the serial numbers of frames.
 
 use crate::lane::{Refusal, Reserved};
 use crate::queue::kind::{Engine, FrameStore, Receiver, Sender};
@@ -7,13 +7,14 @@ use crate::queue::kind::{Engine, FrameStore, Receiver, Sender};
 pub(crate) trait Serial:
     Engine<Sender: SerialSender, Receiver: Receiver<FrameStore: SerialKeeper>>
 {
-    /// For people.
+    /// Human-readable name.
     const CHECKED_NAME: &'static str;
 }
 
-/// A sender that tells serial numbers, before anybody can take the frame.
+/// A sender that tells serial numbers, before a consumer can take the frame.
 pub(crate) trait SerialSender: Sender {
-    /// As [`Sender::commit`]; `seal` gets the payload and the serial number, once, right before the frame is committed.
+    /// Like [`Sender::commit`]; `seal` gets the payload and the serial number, once, right before
+    /// the frame is committed.
     fn commit_sealed(
         &mut self,
         slot: Reserved,
@@ -21,7 +22,7 @@ pub(crate) trait SerialSender: Sender {
         seal: impl FnOnce(*mut u8, u64),
     ) -> Result<(), Refusal>;
 
-    /// As [`Sender::stage`]. `seal` is for those who know the serial number now.
+    /// Like [`Sender::stage`]. `seal` is called by kinds that know the serial number now.
     fn stage_sealed(
         &mut self,
         staged: &mut Self::Staged,
@@ -30,7 +31,8 @@ pub(crate) trait SerialSender: Sender {
         seal: impl FnOnce(*mut u8, u64),
     );
 
-    /// As [`Sender::publish`]; `seal` gets payload, length and serial number of each frame that could not be told before.
+    /// Like [`Sender::publish`]; `seal` gets payload, length and serial number of each frame whose
+    /// number was not known before.
     fn publish_sealed(
         &mut self,
         staged: Self::Staged,
@@ -39,11 +41,11 @@ pub(crate) trait SerialSender: Sender {
     ) -> Result<usize, Refusal>;
 }
 
-/// A store that tells them of what is out.
+/// A store that tells the serial numbers of frames in flight.
 pub(crate) trait SerialKeeper: FrameStore {
     fn serial(&self, taken: Self::Taken) -> u64;
 
-    /// Of the frames of a run: where a payload lies, its length, and its serial number.
+    /// For the frames of a run: the address of the payload, its length, and its serial number.
     fn run_serials<'a>(
         &'a self,
         run: Self::Run,

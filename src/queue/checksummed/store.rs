@@ -1,4 +1,4 @@
-//! Keeps frames whose trailers nobody sees.
+//! The store of frames whose trailers are hidden.
 #![allow(unsafe_code, reason = "vouches for the frames of another store")]
 
 use super::serial::SerialKeeper;
@@ -7,7 +7,7 @@ use crate::queue::Shared;
 use crate::queue::events::QueueEvents;
 use crate::queue::kind::FrameStore;
 
-/// The other store, seen without trailers.
+/// The inner store, without trailers.
 #[repr(transparent)]
 pub(crate) struct CheckedKeeper<K>(pub(super) K);
 
@@ -18,13 +18,15 @@ impl<K: SerialKeeper> CheckedKeeper<K> {
         unsafe { &*std::ptr::from_ref(inner).cast::<Self>() }
     }
 
-    /// Whether a frame is a message, in its place.
+    /// Whether a frame is a whole message, in its place.
     pub(super) fn fits(&self, uuid: [u8; 16], (payload, len, serial): (*const u8, usize, u64)) -> bool {
         if !self.0.shared().is_trusted() {
-            // SAFETY: mapped, by the contract of `FrameStore`; and who trusts nobody touches payloads by atomics only.
+            // SAFETY: mapped, by the contract of `FrameStore`; and code that trusts no peer
+            // accesses payloads by atomics only.
             return unsafe { trailer::fits_shared(uuid, payload, len, serial) };
         }
-        // SAFETY: mapped, and does not change while the frame is out, by the contract of `FrameStore`.
+        // SAFETY: mapped, and does not change while the frame is in flight, by the contract of
+        // `FrameStore`.
         let payload = unsafe { std::slice::from_raw_parts(payload, len) };
         trailer::open(uuid, payload).is_some_and(|(_, found)| found == serial)
     }
@@ -35,8 +37,8 @@ fn message((payload, len): (*const u8, usize)) -> (*const u8, usize) {
     (payload, len - LEN)
 }
 
-// SAFETY: every frame is one of the inner store's, less its last bytes; the receiver hands out none that is shorter than
-// these.
+// SAFETY: every frame is one of the inner store's, less its last bytes; the receiver delivers none
+// that is shorter than these.
 unsafe impl<K: SerialKeeper> FrameStore for CheckedKeeper<K> {
     type Taken = K::Taken;
     type RejectToken = K::RejectToken;

@@ -1,4 +1,4 @@
-//! The sixteen bytes behind a message: serial number, and checksum.
+//! The sixteen bytes after a message: serial number, and checksum.
 #![allow(unsafe_code, reason = "reads and writes behind payloads")]
 
 use crate::layout::TRAILER;
@@ -7,7 +7,7 @@ use crate::queue::untrusted::copy::copy_out;
 
 pub(in crate::queue) const LEN: usize = TRAILER as usize;
 
-/// The sum of a message, before its serial number is put to it.
+/// The sum of a message, before its serial number is added.
 pub(in crate::queue) fn sum(uuid: [u8; 16], message: &[u8]) -> u64 {
     let mut hash = begin(uuid, message.len());
     hash.bytes(message);
@@ -31,19 +31,20 @@ pub(in crate::queue) fn sealed(sum: u64, serial: u64) -> [u8; LEN] {
     bytes
 }
 
-/// Message and serial number of a payload, if they belong together.
+/// The message and the serial number of a payload, if the trailer fits.
 pub(in crate::queue) fn open(uuid: [u8; 16], payload: &[u8]) -> Option<(&[u8], u64)> {
     let (message, trailer) = payload.split_at_checked(payload.len().checked_sub(LEN)?)?;
     let serial = u64::from_ne_bytes(trailer[..8].try_into().expect("eight bytes"));
     (trailer == sealed(sum(uuid, message), serial)).then_some((message, serial))
 }
 
-/// As [`sum`], of bytes that others may write at any time: as they are when they are looked at.
+/// Like [`sum`], of bytes that other processes may write at any time: with the values that they
+/// have when they are read.
 ///
 /// # Safety
 /// The `len` bytes from `message` are mapped, and this process accesses them by atomics only.
 pub(super) unsafe fn sum_shared(uuid: [u8; 16], message: *const u8, len: usize) -> u64 {
-    /// Bytes that are copied at one go; whole words.
+    /// Bytes that are copied at a time; whole words.
     const PIECE: usize = 1024;
     let mut piece = [0; PIECE];
     let mut hash = begin(uuid, len);
@@ -85,7 +86,7 @@ mod tests {
         assert_eq!(open([8; 16], &payload), None, "of another queue");
         assert_eq!(open(uuid, &payload[1..]), None);
         assert_eq!(open(uuid, &payload[..15]), None);
-        // SAFETY: nobody else has these bytes.
+        // SAFETY: no other code has these bytes.
         let fits = |serial| unsafe { fits_shared(uuid, payload.as_ptr(), payload.len(), serial) };
         assert!(fits(42) && !fits(43), "at its place only");
         for bit in 0..payload.len() * 8 {

@@ -13,7 +13,7 @@ use crate::queue::dying::retry_while_dying;
 use crate::shm::{self, Access, LivenessLock, Section};
 use crate::sync::Ordering;
 
-/// A role that was taken, with all that its holder needs.
+/// A role that was taken, with everything that its holder needs.
 pub(super) struct TakenRole {
     pub(super) memory: LaneMemory,
     pub(super) cursors: Ref<Cursors>,
@@ -21,7 +21,8 @@ pub(super) struct TakenRole {
 }
 
 impl Shared {
-    /// Takes the role's liveness lock and maps the lane: each role is one participant's. Waits a moment for one that is about to end.
+    /// Takes the role's liveness lock and maps the lane: each role belongs to one participant.
+    /// Waits a moment for a participant that is about to end.
     pub(super) fn attach(self: &Arc<Self>, role: Role) -> Result<TakenRole, AttachError> {
         retry_while_dying(|| self.try_attach(role))
     }
@@ -40,11 +41,12 @@ impl Shared {
             return Err(self.role_taken(role, &entry));
         };
         entry.pid.store(std::process::id().into(), Ordering::Relaxed);
-        // Wrapping: a word that makes no sense must not cause a panic.
+        // Wrapping: a corrupt word must not cause a panic.
         let mine = entry.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let is_successor = move || entry.generation.load(Ordering::Relaxed) != mine;
         let stay = Stay::new(liveness_lock, Arc::clone(self), is_successor);
-        // The role is ours now; mapping a large lane may take long, and need not keep others from theirs.
+        // The role is taken now; mapping a large lane may take long, and need not keep others from
+        // their roles.
         drop(lock);
         let memory =
             self.map_lane(access).map_err(self.not_mapped("mapping the lane", self.geometry().lane_len))?;
@@ -70,7 +72,7 @@ impl Shared {
         AttachError::RoleTaken { path: self.path().to_path_buf(), role, pid, name }
     }
 
-    /// Whether somebody alive holds the role.
+    /// Whether a live process holds the role.
     pub(super) fn is_role_taken(&self, role: Role) -> io::Result<bool> {
         let index = match role {
             Role::Producer => layout::ENTRY_PRODUCER,

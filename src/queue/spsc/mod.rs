@@ -40,7 +40,8 @@ impl Engine for Spsc {
     fn waiting(shared: &Shared) -> u64 {
         let cursors: Ref<Cursors> = shared.words(layout::CURSORS_OFFSET);
         let consumer = &cursors.consumer;
-        // What a consumer that is gone had in flight waits again. In doubt it lives.
+        // What a consumer that is gone had in flight waits again. In doubt the consumer counts as
+        // alive.
         let is_alive = || shared.is_role_taken(Role::Consumer).unwrap_or(true);
         let taken = consumer.taken.load(Ordering::Relaxed);
         let released = consumer.released.load(Ordering::Relaxed);
@@ -56,6 +57,6 @@ impl Engine for Spsc {
         shared.geometry().capacity.saturating_sub(used)
     }
 
-    /// The flag beside the eventcount is all there is: the producer attempts at it before each message.
+    /// The flag beside the eventcount suffices: the producer reads it before each message.
     fn close(_shared: &Shared) {}
 }

@@ -24,7 +24,7 @@ pub(crate) struct SpscReceiver {
     /// Kept between batches, so that steady traffic allocates nothing.
     spans: Cell<Vec<Span>>,
     events: QueueEvents,
-    /// So late that everything above is gone when a successor may attach ...
+    /// Dropped this late, so that everything above is gone when a successor may attach ...
     _stay: Stay,
     /// ... and before the queue, whose last owner removes it if no liveness lock is left.
     shared: Arc<Shared>,
@@ -65,7 +65,8 @@ impl SpscReceiver {
         self.events.room.notify_all();
     }
 
-    /// Sees to it that a producer that waits for room knows of all there is, when there is nothing to take.
+    /// If nothing can be taken, makes all room that was released visible to a producer that waits
+    /// for it.
     #[inline(always)]
     fn or_flush<R>(&self, found: Result<Option<R>, Corruption>) -> Result<Option<R>, Corruption> {
         if matches!(found, Ok(None)) && self.reader.flush_released() {
@@ -75,8 +76,8 @@ impl SpscReceiver {
     }
 }
 
-// SAFETY: the reader steps over each frame that it hands out, and hands one out again only after it was rejected; the
-// liveness lock keeps every other reader away.
+// SAFETY: the reader steps over each frame that it takes, and takes one again only after it was
+// rejected; the liveness lock keeps every other reader away.
 unsafe impl Receiver for SpscReceiver {
     type FrameStore = Self;
 
@@ -124,10 +125,11 @@ unsafe impl Receiver for SpscReceiver {
         self.reader.position()
     }
 
-    /// What was committed before the close is seen by the next look.
+    /// What was committed before the close is found by the next attempt.
     fn finish_close(&self) {
         if !barrier::heavy() {
-            // At least what whoever closed had seen. A message that was committed just now comes to the next consumer.
+            // At least what the process that closed had seen. A message that was committed just now
+            // is delivered to the next consumer.
             fence(Ordering::SeqCst);
         }
     }
@@ -150,7 +152,7 @@ unsafe impl Receiver for SpscReceiver {
 }
 
 impl SpscReceiver {
-    /// The frames of a run that is out.
+    /// The frames of a run in flight.
     pub(super) fn frames_of(&self, run: SpscRun) -> impl Iterator<Item = SpscFrame> + '_ {
         self.reader.frames(run)
     }
@@ -262,7 +264,7 @@ unsafe impl FrameStore for SpscReceiver {
     }
 
     fn reject_of_run(&self, _spans: &mut Vec<Span>, _indices: Vec<usize>) {
-        // There is no retry limit, so nobody asks for it.
+        // There is no retry limit, so this is never called.
     }
 
     #[inline(always)]

@@ -18,15 +18,16 @@ use crate::wait::{is_before_park, is_exact};
 /// line away from the consumer, which stores there for every message.
 const ATTEMPTS_PER_EXACT: u64 = 32;
 
-/// Frames of so many bytes have their lines asked for when there is room for them, and the next page: whoever fills one
-/// front to back would wait for a few at a time. Not in batches: there it took a tenth more time at 256 bytes. MPMC asks
-/// further ahead, since its claims wait for all of a frame.
+/// For frames of these sizes in bytes, the cache lines and the next page are prefetched when there
+/// is room: a producer that fills such a frame front to back would otherwise wait for a few lines
+/// at a time. Not in batches: there it took a tenth more time at 256 bytes. MPMC prefetches further
+/// ahead, since its claims wait for all of a frame.
 const PREFETCHED_SIZES: RangeInclusive<usize> = 129..=prefetch::MAX_PREFETCHED_COPY;
 
 pub(crate) struct SpscSender {
     writer: LaneWriter,
     guard: ForkGuard,
-    /// So late that everything above is gone when a successor may attach ...
+    /// Dropped this late, so that everything above is gone when a successor may attach ...
     _stay: Stay,
     /// ... and before the queue, whose last owner removes it if no liveness lock is left.
     shared: Arc<Shared>,
@@ -47,9 +48,10 @@ impl SpscSender {
     }
 }
 
-// SAFETY: the writer finds room in the ring, which is mapped for writing as long as it lives, and of a file, so that its
-// bytes are initialised. The lane protocol keeps the reader away from what is not committed, and the liveness lock every other
-// writer. Room behind staged frames begins where they end, and ends before the reader's oldest frame.
+// SAFETY: the writer finds room in the ring, which is mapped for writing as long as it lives, and
+// of a file, so that its bytes are initialised. The lane protocol keeps the reader away from what
+// is not committed, and the liveness lock every other writer. Room after staged frames begins where
+// they end, and ends before the reader's oldest frame.
 unsafe impl Sender for SpscSender {
     type Staged = SpscStaged;
 
@@ -75,7 +77,7 @@ unsafe impl Sender for SpscSender {
 
     fn reserve_waiting(&mut self, len: usize, attempts: u64) -> Result<Reserved, Refusal> {
         if is_before_park(attempts) {
-            // The last look but for those after sleeps: nobody epoch again for what it overlooks.
+            // The last attempt but for those after sleeps: no notification repeats what it misses.
             self.writer.reserve(len)
         } else {
             self.writer.reserve_waiting(len, is_exact(attempts, ATTEMPTS_PER_EXACT))
@@ -87,7 +89,7 @@ unsafe impl Sender for SpscSender {
         self.writer.contiguous()
     }
 
-    /// Room is all that a frame needs.
+    /// A frame needs nothing but room.
     #[inline(always)]
     fn commit(&mut self, reserved: Reserved, len: usize) -> Result<(), Refusal> {
         self.writer.commit(reserved, len);
@@ -120,19 +122,19 @@ unsafe impl Sender for SpscSender {
 
     #[inline(always)]
     fn stage(&mut self, staged: &mut SpscStaged, reserved: Reserved, len: usize) {
-        // First, which lets the compiler look at the framing once for this frame and the next.
+        // First, which lets the compiler check the framing once for this frame and the next.
         staged.count += 1;
         self.writer.stage(&mut staged.frames, reserved, len);
     }
 
-    /// One store commits all of it.
+    /// One store commits all frames.
     #[inline(always)]
     fn publish(&mut self, staged: SpscStaged, _whole: bool) -> Result<usize, Refusal> {
         self.writer.publish(staged.frames);
         Ok(staged.count)
     }
 
-    /// The consumer gives room back in larger pieces anyway.
+    /// The consumer releases room in larger pieces anyway.
     fn pause(&self) -> u32 {
         16
     }

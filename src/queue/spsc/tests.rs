@@ -1,11 +1,12 @@
-//! Who epoch for whom, where only epoch can tell: sleepers also look when their slices end.
+//! Which participant notifies which, where only eventcounts can tell: sleepers also make an attempt
+//! when their sleep timeouts end.
 
 use crate::park::Waitable;
 use crate::queue::kind::Spsc;
 use crate::queue::{BytesQueue, Options};
 
-/// Room that is given back before a sixteenth of the ring has come together epoch when the consumer finds nothing, whoever
-/// attempts for it: itself, or a set that it waits in.
+/// Room that is released before a sixteenth of the ring has accumulated is notified when an attempt
+/// of the consumer finds nothing: its own, or that of a set in which it waits.
 #[test]
 fn an_empty_consumer_notifies_of_room_released_before() {
     for in_a_set in [false, true] {

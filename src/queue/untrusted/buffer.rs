@@ -8,20 +8,20 @@ use super::copy::copy_out;
 
 const PAGE: usize = 4096;
 
-/// Aligned as a mapping is, so that a copy can stand where in its page the original does: then whatever is aligned there
-/// is aligned here.
+/// Aligned as a mapping is, so that a copy has the same place in its page as the original: then
+/// everything that is aligned there is aligned here.
 #[repr(C, align(4096))]
 #[derive(Clone)]
 struct Page([u8; PAGE]);
 
-/// Memory for one message. It grows to the largest one that there has been, and is used again.
+/// Memory for one message. It grows to the largest message so far, and is reused.
 #[derive(Default)]
 pub(crate) struct Buffer {
     pages: Vec<Page>,
 }
 
 impl Buffer {
-    /// `len` bytes that stand where in their page `original` does.
+    /// `len` bytes with the same place in their page as `original`.
     #[inline(always)]
     pub(crate) fn room(&mut self, original: *const u8, len: usize) -> &mut [u8] {
         let start = offset_in_page(original);
@@ -34,12 +34,12 @@ impl Buffer {
 
     #[cold]
     fn grow(&mut self, pages: usize) {
-        // Not more than is needed: what is needed was measured against the limit.
+        // Not more than is needed: that was checked against the limit.
         self.pages.reserve_exact(pages - self.pages.len());
         self.pages.resize(pages, Page([0; PAGE]));
     }
 
-    /// What `room` was given for.
+    /// The bytes that `room` returned.
     #[inline(always)]
     pub(crate) fn bytes(&self, original: *const u8, len: usize) -> &[u8] {
         &self.all()[offset_in_page(original)..][..len]
@@ -47,7 +47,8 @@ impl Buffer {
 
     #[inline(always)]
     fn all(&self) -> &[u8] {
-        // SAFETY: pages are bytes without padding, one behind the other, borrowed for as long as the slice is.
+        // SAFETY: pages are bytes without padding, one after the other, borrowed for as long as the
+        // slice is.
         unsafe { std::slice::from_raw_parts(self.pages.as_ptr().cast(), self.pages.len() * PAGE) }
     }
 
@@ -63,10 +64,10 @@ pub(crate) fn offset_in_page(address: *const u8) -> usize {
     address.addr() & (PAGE - 1)
 }
 
-/// Buffers that were used before: as many as there have been frames at once.
+/// Buffers for reuse: as many as there have been frames at a time.
 #[derive(Default)]
 pub(super) struct Pool {
-    /// All that whoever holds one frame at a time needs; empty while that one is out.
+    /// The only buffer that a consumer with one frame at a time needs; empty while it is lent.
     first: Cell<Buffer>,
     others: RefCell<Vec<Buffer>>,
 }
@@ -101,7 +102,7 @@ impl Pool {
     }
 }
 
-/// A message that nobody else can change. Its buffer goes back when it is dropped.
+/// A message that no other process can change. Its buffer is returned when it is dropped.
 pub(super) struct Copied<'p> {
     pool: &'p Pool,
     buffer: Buffer,
@@ -136,7 +137,7 @@ mod tests {
         let pool = Pool::default();
         for (start, len) in [(0, 10_000), (1, 0), (4095, 2), (128, 4096), (7, 12_000)] {
             let original = bytes[start..].as_ptr();
-            // SAFETY: nobody else has these bytes, and they are read only.
+            // SAFETY: no other code has these bytes, and they are read only.
             let copy = unsafe { pool.copy(original, len) };
             assert_eq!(copy[..], bytes[start..start + len]);
             assert_eq!(offset_in_page(copy.as_ptr()), offset_in_page(original));

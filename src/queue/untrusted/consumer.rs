@@ -1,4 +1,4 @@
-//! Receiving from those whom nobody trusts.
+//! Receiving from untrusted peers.
 #![allow(unsafe_code, reason = "copies payloads that others may be writing")]
 
 use std::fmt;
@@ -15,43 +15,49 @@ use crate::park::Canceller;
 use crate::queue::{self, Kind};
 use crate::wait::WaitStrategy;
 
-/// A consumer of a [`BytesQueue`](super::BytesQueue): each message is copied before anybody attempts at it.
+/// A consumer of a [`BytesQueue`](super::BytesQueue): each message is copied before user code sees
+/// it.
 ///
 /// It may be sent to another thread, but not shared between threads.
 pub struct BytesConsumer<K: Kind> {
     inner: queue::BytesConsumer<K>,
     pool: Pool,
     limits: Limits,
-    /// Further on than this nobody comes who keeps to the protocol, and from there on sums could overflow.
+    /// No participant that keeps to the protocol gets further than this position, and from there on
+    /// sums could overflow.
     last_position: u64,
 }
 
 impl<K: Kind> BytesConsumer<K> {
     pub(super) fn new(inner: queue::BytesConsumer<K>, limits: Limits) -> Self {
-        // Messages that were begun before the limit end behind it, less than a ring.
+        // Messages that were begun before the limit end after it, by less than a ring.
         let last_position = POSITION_LIMIT + 4 * inner.place().1.geometry().ring_bytes();
         Self { inner, pool: Pool::default(), limits, last_position }
     }
 
-    /// The next message, if one is there now. Several frames may be held, and dropped in any order.
+    /// Takes the next message, if one is there now. Several frames may be held, and dropped in any
+    /// order.
     ///
     /// # Errors
-    /// [`RecvError::Empty`]; `Closed` if nothing will come any more either; `TooLarge` (it is skipped); `Corrupted`.
+    /// [`RecvError::Empty`]; `Closed` if no message will come any more either; `TooLarge` (the
+    /// message is skipped); `Corrupted`.
     #[inline(always)]
     pub fn try_recv(&self) -> Result<BytesFrame<'_, K>, RecvError> {
         self.copied(queue::BytesConsumer::try_recv)
     }
 
-    /// The next message, waiting for it as long as it takes. How it waits, [`set_wait_strategy`](Self::set_wait_strategy) says.
+    /// Takes the next message, waiting for it as long as it takes.
+    /// [`set_wait_strategy`](Self::set_wait_strategy) sets how it waits.
     ///
     /// # Errors
-    /// As [`try_recv`](Self::try_recv), but never `Empty`; `Interrupted` and `Cancelled` if that is asked for.
+    /// As [`try_recv`](Self::try_recv), but never `Empty`; `Interrupted` and `Cancelled` if that
+    /// was asked for.
     #[inline(always)]
     pub fn recv(&self) -> Result<BytesFrame<'_, K>, RecvError> {
         self.copied(queue::BytesConsumer::recv)
     }
 
-    /// The next message, waiting for it for at most `timeout`.
+    /// Takes the next message, waiting for it for at most `timeout`.
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), with `Timeout` instead of `Empty`.
@@ -59,7 +65,7 @@ impl<K: Kind> BytesConsumer<K> {
         self.copied(|consumer| consumer.recv_timeout(timeout))
     }
 
-    /// The next message, waiting for it until `deadline`.
+    /// Takes the next message, waiting for it until `deadline`.
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), with `Timeout` instead of `Empty`.
@@ -67,8 +73,9 @@ impl<K: Kind> BytesConsumer<K> {
         self.copied(|consumer| consumer.recv_deadline(deadline))
     }
 
-    /// All messages from now on, waiting for each, until the queue is closed. Errors other than `Closed` are delivered and
-    /// do not end it: whoever goes on after each should mind that `Corrupted` may never end.
+    /// Returns an iterator over all messages from now on. It waits for each, and ends when the
+    /// queue is closed. Errors other than `Closed` are items and do not end it: a caller that
+    /// continues after each error should mind that `Corrupted` may never end.
     pub fn iter(&self) -> impl Iterator<Item = Result<BytesFrame<'_, K>, RecvError>> {
         std::iter::from_fn(|| match self.recv() {
             Err(RecvError::Closed) => None,
@@ -81,7 +88,7 @@ impl<K: Kind> BytesConsumer<K> {
         &'c self,
         receive: impl FnOnce(&'c queue::BytesConsumer<K>) -> Result<queue::BytesFrame<'c, K>, RecvError>,
     ) -> Result<BytesFrame<'c, K>, RecvError> {
-        // Looked at first, for one call goes on by little more than a ring.
+        // Checked first, since one call advances by little more than a ring.
         let (position, _) = self.inner.place();
         if position > self.last_position {
             return Err(self.came_too_far(position));
@@ -92,9 +99,10 @@ impl<K: Kind> BytesConsumer<K> {
             // Dropping it releases it.
             return Err(RecvError::TooLarge { len, limit: self.limits.max_bytes() });
         }
-        // SAFETY: the engine took the place and length from its own memory, where it had checked them: the bytes are mapped
-        // as long as the consumer lives. Consumers' mappings are made for reading, and `held` is the only guard, which
-        // nobody ever attempts into, so that this process accesses them here only.
+        // SAFETY: the engine took the place and length from its own memory, where it had checked
+        // them: the bytes are mapped as long as the consumer lives. Consumers' mappings are made
+        // for reading, and `held` is the only guard, through which no code ever reads, so that this
+        // process accesses them here only.
         let copy = unsafe { self.pool.copy(payload, len) };
         Ok(BytesFrame { copy, held })
     }
@@ -105,35 +113,38 @@ impl<K: Kind> BytesConsumer<K> {
         RecvError::Corrupted(self.inner.place().1.corrupted(corruption))
     }
 
-    /// How this consumer waits for messages.
+    /// Sets how this consumer waits for messages.
     pub fn set_wait_strategy(&self, wait: WaitStrategy) {
         self.inner.set_wait_strategy(wait);
     }
 
-    /// As of a [trusted](crate::BytesConsumer::set_interruptible) one.
+    /// Sets whether a signal handler that runs while this consumer sleeps ends its call, like
+    /// [`BytesConsumer::set_interruptible`](crate::BytesConsumer::set_interruptible).
     pub fn set_interruptible(&self, interruptible: bool) {
         self.inner.set_interruptible(interruptible);
     }
 
-    /// As of a [trusted](crate::BytesConsumer::end_when_disconnected) one.
+    /// Sets whether receiving returns [`RecvError::Closed`] when every message was taken and no
+    /// producer is alive, like
+    /// [`BytesConsumer::end_when_disconnected`](crate::BytesConsumer::end_when_disconnected).
     pub fn end_when_disconnected(&self, ends: bool) {
         self.inner.end_when_disconnected(ends);
     }
 
-    /// Ends this consumer's waits from elsewhere.
+    /// Returns a handle that ends this consumer's waits from another thread or a signal handler.
     pub fn canceller(&self) -> Canceller {
         self.inner.canceller()
     }
 
-    /// As of a [trusted](crate::BytesConsumer::wait_for_producer) one.
+    /// Waits until a producer is attached and alive, but no longer than `timeout`.
     ///
     /// # Errors
-    /// As there.
+    /// As [`BytesConsumer::wait_for_producer`](crate::BytesConsumer::wait_for_producer).
     pub fn wait_for_producer(&self, timeout: Duration) -> Result<(), RecvError> {
         self.inner.wait_for_producer(timeout)
     }
 
-    /// Whether a live process says that it produces into this queue.
+    /// Returns whether a live process claims to produce into this queue.
     ///
     /// # Errors
     /// If the kernel cannot be asked.
@@ -152,22 +163,24 @@ impl<K: Kind> fmt::Debug for BytesConsumer<K> {
     }
 }
 
-/// A copy of a received message, which nobody else can change. Dropping it gives the message's room in the file back.
+/// A copy of a received message, which no other process can change. Dropping it releases the
+/// message's room in the file.
 ///
-/// Dropped by a panic, the message comes again, as whatever others have made of it by then.
+/// If a panic drops it, the message is redelivered, with the bytes that it has by then.
 pub struct BytesFrame<'c, K: Kind> {
     copy: Copied<'c>,
-    /// Never looked into: others may write there.
+    /// Never read through: other processes may write there.
     held: queue::BytesFrame<'c, K>,
 }
 
 impl<K: Kind> BytesFrame<'_, K> {
-    /// How often the message was delivered before, as far as others' words in the file can be believed.
+    /// Returns how many times the message was delivered before, according to words in the file that
+    /// other processes can write.
     pub fn redeliveries(&self) -> u64 {
         self.held.redeliveries()
     }
 
-    /// Puts the message back: it comes again.
+    /// Rejects the message: it is redelivered.
     pub fn reject(self) {
         self.held.reject();
     }

@@ -1,22 +1,25 @@
-//! Bytes into and out of memory that others may write at any time.
+//! Copies bytes into and out of memory that other processes may write at any time.
 //!
 //! # Why this is no data race
 //!
-//! What other processes do to the mapping lies outside of this program. The model that the library uses, as everybody does
-//! who shares memory between processes, is that each of their stores, whatever it is, counts as one atomic store to each
-//! byte. Atomic accesses never race with those; they only see some value, and each value is a valid `u64` or `u8`.
-//! So it remains that this process itself must not touch these bytes in any way that is not atomic, or atomic of another
-//! size at the same time:
+//! What other processes do to the mapping lies outside of this program. The library uses the common
+//! model of memory that is shared between processes: each of their stores, whatever it is, counts
+//! as one atomic store to each byte. Atomic accesses never race with those; they only see some
+//! value, and each value is a valid `u64` or `u8`. So the condition that remains is that this
+//! process itself must not access these bytes in any way that is not atomic, or that is atomic of
+//! another size at the same time:
 //!
-//! - A consumer maps lanes for reading, and loads are all that it does there: two loads never race, of whatever sizes.
-//! - A producer's mapping is its own, and all of its stores there (payloads here, commit words in [`crate::lane`]) come from
-//!   the one thread that has the producer, one after the other.
-//! - Mappings of the same file at other addresses of this process are other memory to the compiler, and count as another
-//!   process's.
+//! - A consumer maps lanes for reading, and loads are all that it does there: two loads never race,
+//!   of whatever sizes.
+//! - A producer's mapping is its own, and all of its stores there (payloads here, commit words in
+//!   [`crate::lane`]) come from the one thread that has the producer, one after the other.
+//! - Mappings of the same file at other addresses of this process are other memory to the compiler,
+//!   and count as another process's.
 //!
-//! No reference to these bytes exists but to single atomics for the moment of the access, so nothing is assumed about
-//! them in between. The loads are relaxed: std allows those on read-only mappings, and the order that a frame needs was made
-//! by whoever acquired its commit word.
+//! No reference to these bytes exists but to single atomics for the moment of the access, so
+//! nothing is assumed about them in between. The loads are relaxed: std allows those on read-only
+//! mappings, and the order that a frame needs was established by the acquire load of its commit
+//! word.
 #![allow(unsafe_code, reason = "atomic access to mapped payloads")]
 
 use crate::sync::{Ordering, PayloadByte, PayloadWord};
@@ -28,7 +31,7 @@ fn before_word(address: *const u8, len: usize) -> usize {
     (address.addr().wrapping_neg() & (WORD - 1)).min(len)
 }
 
-/// Copies bytes that others may be writing.
+/// Copies bytes that other processes may be writing.
 ///
 /// # Safety
 /// The `to.len()` bytes from `from` must be mapped for reading, and this process must access them by atomics only.
@@ -58,7 +61,7 @@ unsafe fn load_bytes(from: *const u8, to: &mut [u8]) {
     }
 }
 
-/// Copies bytes to where others may be writing too.
+/// Copies bytes to memory that other processes may be writing, too.
 ///
 /// # Safety
 /// The `from.len()` bytes from `to` must be mapped for writing, and this process must access them by atomics only, of other
@@ -98,12 +101,12 @@ mod tests {
         for start in 0..16 {
             for len in 0..40 {
                 let mut copy = vec![0xff; len + 2];
-                // SAFETY: nobody else has these bytes, and they are read only.
+                // SAFETY: no other code has these bytes, and they are read only.
                 unsafe { copy_out(shared[start..].as_ptr(), &mut copy[1..=len]) };
                 assert_eq!(copy[1..=len], shared[start..start + len]);
                 assert_eq!((copy[0], copy[len + 1]), (0xff, 0xff));
                 let mut other = vec![0xee; 64];
-                // SAFETY: nobody else has these bytes.
+                // SAFETY: no other code has these bytes.
                 unsafe { copy_in(&shared[..len], other.as_mut_ptr().wrapping_add(start)) };
                 assert_eq!(other[start..start + len], shared[..len]);
                 assert!(other[..start].iter().chain(&other[start + len..]).all(|byte| *byte == 0xee));

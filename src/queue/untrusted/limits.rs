@@ -1,4 +1,4 @@
-//! How much is taken from those whom nobody trusts.
+//! Limits of what is accepted from untrusted peers.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::error::OpenError;
 use crate::layout::Geometry;
 
-/// What an untrusted queue may ask of this process.
+/// The resources that an untrusted queue may take in this process.
 ///
 /// ```
 /// let limits = ringway::untrusted::Limits::new().message(64 * 1024).depth(16);
@@ -21,7 +21,7 @@ pub struct Limits {
 const MESSAGE: usize = 16 << 20;
 const DEPTH: NonZeroUsize = NonZeroUsize::new(128).expect("not zero");
 const FILE: u64 = 256 << 20;
-/// Looking for what the dead have left takes a step for each link and participant: some 10 ms of them.
+/// Recovery takes a step for each slot and participant: some 10 ms for this number of them.
 const MAX_STEPS: u64 = 1 << 24;
 
 impl Default for Limits {
@@ -31,30 +31,30 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The defaults: messages of 16 MiB, 128 levels deep, in files of 256 MiB.
+    /// Returns the defaults: messages of 16 MiB, 128 levels deep, in files of 256 MiB.
     pub const fn new() -> Self {
         Self { message: MESSAGE, depth: DEPTH, file: FILE }
     }
 
-    /// Bytes of the largest message that is received or sent. Larger ones are skipped.
+    /// Sets the bytes of the largest message that is received or sent. Larger ones are skipped.
     #[must_use]
     pub const fn message(mut self, bytes: usize) -> Self {
         self.message = bytes;
         self
     }
 
-    /// How deep archives may nest: a `Vec<Vec<String>>` has three levels. A level takes up to 1 KiB of stack in debug
-    /// builds while it is validated.
+    /// Sets how deep archives may nest: a `Vec<Vec<String>>` has three levels. A level takes up to
+    /// 1 KiB of stack in debug builds while it is validated.
     ///
     /// # Panics
-    /// If it is 0.
+    /// If `levels` is 0.
     #[must_use]
     pub const fn depth(mut self, levels: usize) -> Self {
         self.depth = NonZeroUsize::new(levels).expect("a depth of at least one level");
         self
     }
 
-    /// Bytes of the largest file that is opened. All of it may come to be mapped and take memory.
+    /// Sets the bytes of the largest file that is opened. All of it may be mapped and take memory.
     #[must_use]
     pub const fn file(mut self, bytes: u64) -> Self {
         self.file = bytes;

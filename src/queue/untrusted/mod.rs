@@ -1,32 +1,33 @@
-//! Queues of bytes whose other processes are not trusted. Why this is sound whatever they write: every word of the file
-//! that is read in here, and what is done with it.
+//! Queues of bytes whose peers are untrusted. This page shows why that is sound whatever they
+//! write: every word of the file that is read, and what is done with it.
 //!
-//! The engines are those of trusted queues: they take nothing in the file for granted either. What they rely on the contract of
-//! opening for is one thing only, that payloads do not change between commit and release ([`super::kind::FrameStore`]), or
-//! between reserve and commit ([`super::kind::Sender`]). Nobody here makes a slice of shared bytes, so nobody
-//! relies on it; payloads are copied by atomics ([`copy`]), and their places and lengths come from the engine's own
-//! memory.
+//! The engines are those of trusted queues, which do not take anything in the file for granted
+//! either. They rely on the contract of opening for one thing only: that payloads do not change
+//! between commit and release ([`super::kind::FrameStore`]), or between reserve and commit
+//! ([`super::kind::Sender`]). No code here makes a slice of shared bytes, so none relies on it;
+//! payloads are copied by atomics ([`copy`]), and their places and lengths come from the engine's
+//! own memory.
 //!
 //! | read | where | what is done with it |
 //! |---|---|---|
 //! | preamble | `pread` into private memory, once | checked and turned into a geometry that all else is bounded by |
 //! | length of the file | `fstat`, once | must be the geometry's, which [`Limits::file`] bounds before anything is mapped |
-//! | `dead`, link count | attach | an error |
+//! | `dead`, hard link count | attach | an error |
 //! | entry's pid | a role is taken | a number for the error's text |
 //! | `released`, `taken`, `redo_*`, `tail` | SPSC attach, once each | against each other and 2^62, so that no later sum overflows |
-//! | commit words | each look, once | length against the geometry and the end of the ring, before any sum |
-//! | `tail` of fixed sizes | each look, once | must lie within one ring of the reader's own position |
+//! | commit words | each attempt, once | length against the geometry and the end of the ring, before any sum |
+//! | `tail` of fixed sizes | each attempt, once | must lie within one ring of the reader's own position |
 //! | commit words at a producer's attach | a walk | at most one ring: positions only grow, up to the limit |
 //! | `head`, `released` | a producer's room | not beyond its own `tail`; room is never more than a ring |
-//! | link's place | after a take, once | lane, offset, length and alignment against the geometry |
+//! | slot's frame reference | after a take, once | lane, offset, length and alignment against the geometry |
 //! | slot's state, MPMC cursors, intents | takes, claims, recovery | compared, exchanged, taken apart; never an index but through the mask, or an owner below the count |
 //! | counters | adds | wrap |
-//! | `lane_ready` | first frame of a lane | whether to look there; the lane is mapped in any case |
-//! | eventcounts | waits | whether to call the kernel; every sleep is a slice, every loop has an end |
+//! | `lane_ready` | first frame of a lane | whether to read there; the lane is mapped in any case |
+//! | eventcounts | waits | whether to call the kernel; every sleep has a sleep timeout, every loop has an end |
 //!
-//! What a consumer has come to is its own count, which [`BytesConsumer`] keeps below where sums could overflow.
-//! Loops over links and entries are as long as the geometry says, that is, as [`Limits`] allow; loops that repeat when others
-//! were faster end after a fixed number of turns.
+//! A consumer's position is its own count, which [`BytesConsumer`] keeps below where sums could
+//! overflow. Loops over slots and entries are as long as the geometry says, that is, as [`Limits`]
+//! allow; loops that repeat when other participants were faster end after a fixed number of turns.
 
 mod buffer;
 mod consumer;
@@ -47,7 +48,7 @@ use super::{Kind, Options, Schema, Shared, Spsc};
 use crate::error::{AttachError, CreateError, OpenError};
 use crate::shm::Sharing;
 
-/// A queue of byte messages whose other processes are not trusted.
+/// A queue of byte messages whose peers are untrusted.
 ///
 /// ```
 /// use ringway::untrusted::BytesQueue;
@@ -66,16 +67,19 @@ pub struct BytesQueue<K: Kind = Spsc> {
 }
 
 impl<K: Kind> BytesQueue<K> {
-    /// Creates a queue with default [`Options`] and [`Limits`] and opens it. A bare name lives in `/dev/shm`, anything
-    /// with a slash is a path. Only processes of the same user can write the file, until its mode is changed.
+    /// Creates a queue with default [`Options`] and [`Limits`] and opens it. A name without a slash
+    /// is a file in `/dev/shm`; a name with a slash is a path. Only processes of the same user can
+    /// write the file, until its mode is changed.
     ///
     /// # Errors
-    /// [`CreateError`]: `AlreadyExists` if there is a file of that name; nothing is left behind in any case.
+    /// [`CreateError`]: `AlreadyExists` if there is a file of that name. No error leaves a new file
+    /// in place.
     pub fn create(name: impl AsRef<Path>) -> Result<Self, CreateError> {
         Self::create_with(name, &Options::new(), &Limits::new())
     }
 
-    /// Creates a queue and opens it. How large its file is, `options` say, not `limits`.
+    /// Creates a queue and opens it. The size of its file follows from `options`, not from
+    /// `limits`.
     ///
     /// # Errors
     /// As [`create`](Self::create), and `InvalidOptions`.
@@ -92,12 +96,12 @@ impl<K: Kind> BytesQueue<K> {
     /// Opens an existing queue, with default [`Limits`].
     ///
     /// # Errors
-    /// [`OpenError`] says what the file is instead; it is not changed.
+    /// [`OpenError`] tells what the file is instead; the file is not changed.
     pub fn open(name: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_with(name, &Limits::new())
     }
 
-    /// Opens an existing queue.
+    /// Opens an existing queue, with these limits.
     ///
     /// # Errors
     /// As [`open`](Self::open); `TooLarge` if its file is larger than the limit.
@@ -121,48 +125,48 @@ impl<K: Kind> BytesQueue<K> {
         Ok(Self::from_shared(shared, *limits))
     }
 
-    /// `shared` is not shared with anybody yet.
+    /// `shared` must not be shared yet.
     pub(crate) fn from_shared(shared: Arc<Shared>, limits: Limits) -> Self {
         Self { inner: super::BytesQueue::from_shared(shared.into_untrusted()), limits }
     }
 
-    /// Becomes the queue's producer, or (MPMC) one of them.
+    /// Attaches as the queue's producer, or (MPMC) as one of them.
     ///
     /// # Errors
-    /// As of a [trusted](crate::BytesQueue::producer) one.
+    /// As [`BytesQueue::producer`](crate::BytesQueue::producer).
     pub fn producer(&self) -> Result<BytesProducer<K>, AttachError> {
         Ok(BytesProducer::new(self.inner.producer()?, self.limits))
     }
 
-    /// Becomes the queue's consumer, or (MPMC) one of them.
+    /// Attaches as the queue's consumer, or (MPMC) as one of them.
     ///
     /// # Errors
-    /// As of a [trusted](crate::BytesQueue::consumer) one.
+    /// As [`BytesQueue::consumer`](crate::BytesQueue::consumer).
     pub fn consumer(&self) -> Result<BytesConsumer<K>, AttachError> {
         Ok(BytesConsumer::new(self.inner.consumer()?, self.limits))
     }
 
-    /// Closes the queue, for good, as far as others care.
+    /// Closes the queue, for good, as far as its peers keep to the protocol.
     pub fn close(&self) {
         self.inner.close();
     }
 
-    /// Whether somebody has closed the queue.
+    /// Returns whether the queue was closed.
     pub fn is_closed(&self) -> bool {
         self.inner.is_closed()
     }
 
-    /// The file of this queue.
+    /// Returns the path of this queue's file.
     pub fn path(&self) -> &Path {
         self.inner.path()
     }
 
-    /// Bytes of the ring.
+    /// Returns the bytes of the ring.
     pub fn ring_bytes(&self) -> usize {
         self.inner.ring_bytes()
     }
 
-    /// Bytes of the largest message that is sent or received here.
+    /// Returns the bytes of the largest message that is sent or received here.
     pub fn max_message(&self) -> usize {
         self.inner.max_message().min(self.limits.max_bytes())
     }
@@ -187,7 +191,8 @@ impl<K: Kind> std::fmt::Debug for BytesQueue<K> {
     }
 }
 
-/// How a file of untrusted_open_options is dealt with: whoever may write to it, nothing of it is believed.
+/// The options for opening an untrusted file: it may be writable by any user, since nothing in it
+/// is trusted.
 pub(crate) fn untrusted_open_options(limits: &Limits) -> OpenOptions {
     OpenOptions {
         sharing: Sharing::Everybody,

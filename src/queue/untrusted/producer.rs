@@ -1,4 +1,4 @@
-//! SendFut where others whom nobody trusts may write.
+//! Sending where untrusted peers may write.
 #![allow(unsafe_code, reason = "copies payloads to where others may be writing")]
 
 use std::time::{Duration, Instant};
@@ -11,7 +11,8 @@ use crate::park::Canceller;
 use crate::queue::{self, Kind, Schema, Sender};
 use crate::wait::{Until, WaitStrategy};
 
-/// A producer of a [`BytesQueue`](super::BytesQueue): messages are copied in, and nothing is read from where they stand.
+/// A producer of a [`BytesQueue`](super::BytesQueue): messages are copied in, and never read back
+/// from the file.
 pub struct BytesProducer<K: Kind> {
     inner: queue::BytesProducer<K>,
     limits: Limits,
@@ -22,7 +23,7 @@ impl<K: Kind> BytesProducer<K> {
         Self { inner, limits }
     }
 
-    /// ProducerHandle a copy of `message` if there is room now.
+    /// Sends a copy of `message` if there is room now.
     ///
     /// # Errors
     /// [`SendError::Full`]; `TooLarge` or `WrongLength` if the message can never be sent; `Corrupted`.
@@ -31,7 +32,7 @@ impl<K: Kind> BytesProducer<K> {
         self.send_until(message, None)
     }
 
-    /// ProducerHandle a copy of `message`, waiting for room as long as it takes.
+    /// Sends a copy of `message`, waiting for room as long as it takes.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), but never `Full`.
@@ -40,7 +41,7 @@ impl<K: Kind> BytesProducer<K> {
         self.send_until(message, Some(Until::Forever))
     }
 
-    /// ProducerHandle a copy of `message`, waiting for room for at most `timeout`.
+    /// Sends a copy of `message`, waiting for room for at most `timeout`.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
@@ -48,7 +49,7 @@ impl<K: Kind> BytesProducer<K> {
         self.send_until(message, Some(Until::after(timeout)))
     }
 
-    /// ProducerHandle a copy of `message`, waiting for room until `deadline`.
+    /// Sends a copy of `message`, waiting for room until `deadline`.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
@@ -63,7 +64,7 @@ impl<K: Kind> BytesProducer<K> {
         self.commit_until(reserved, message, until)
     }
 
-    /// Refuses to begin a message of so many bytes.
+    /// Checks whether a message of `len` bytes may begin.
     #[inline]
     pub(crate) fn check(&self, len: usize) -> Result<(), SendError> {
         self.inner.check()?;
@@ -71,7 +72,7 @@ impl<K: Kind> BytesProducer<K> {
         if len > max { Err(SendError::TooLarge { len, max }) } else { Ok(()) }
     }
 
-    /// The room at hand for a message whose length is not known yet.
+    /// The contiguous room for a message whose length is not known yet.
     #[inline]
     pub(crate) fn contiguous(&mut self) -> Room {
         self.inner.sender().contiguous()
@@ -82,13 +83,13 @@ impl<K: Kind> BytesProducer<K> {
         self.inner.reserve_until(len, until)
     }
 
-    /// Where a reserved message will stand.
+    /// The address of a reserved message.
     #[inline]
     pub(crate) fn payload(&self, reserved: Reserved) -> *const u8 {
         self.inner.payload(reserved)
     }
 
-    /// Copies a message to where room for it, or for a longer one, was reserved, and commits it.
+    /// Copies a message to the room that was reserved for it, or for a longer one, and commits it.
     #[inline]
     pub(crate) fn commit_until(
         &mut self,
@@ -116,12 +117,12 @@ impl<K: Kind> BytesProducer<K> {
         self.inner.schema()
     }
 
-    /// Bytes of the largest message that is sent here.
+    /// Returns the bytes of the largest message that is sent here.
     pub fn max_message(&self) -> usize {
         self.inner.max_message().min(self.limits.max_bytes())
     }
 
-    /// Whether a live process says that it consumes this queue.
+    /// Returns whether a live process claims to consume this queue.
     ///
     /// # Errors
     /// If the kernel cannot be asked.
@@ -129,17 +130,18 @@ impl<K: Kind> BytesProducer<K> {
         self.inner.has_consumer()
     }
 
-    /// How this producer waits for room.
+    /// Sets how this producer waits for room.
     pub fn set_wait_strategy(&mut self, wait: WaitStrategy) {
         self.inner.set_wait_strategy(wait);
     }
 
-    /// As of a [trusted](crate::BytesProducer::set_interruptible) one.
+    /// Sets whether a signal handler that runs while this producer sleeps ends its call, like
+    /// [`BytesProducer::set_interruptible`](crate::BytesProducer::set_interruptible).
     pub fn set_interruptible(&mut self, interruptible: bool) {
         self.inner.set_interruptible(interruptible);
     }
 
-    /// Ends this producer's waits from elsewhere.
+    /// Returns a handle that ends this producer's waits from another thread or a signal handler.
     pub fn canceller(&self) -> Canceller {
         self.inner.canceller()
     }

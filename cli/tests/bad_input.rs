@@ -1,4 +1,5 @@
-//! What is no queue, or none any more: every command says which file, what it is and what to do, and leaves it alone.
+//! Files that are no queue, or no longer one: every command says which file, what it is and what to
+//! do, and does not change it.
 
 mod support;
 
@@ -6,7 +7,7 @@ use std::path::Path;
 
 use support::{Place, overwrite, ringway};
 
-/// Every command that takes a queue, and what else it needs.
+/// Every command that takes a queue, and the arguments that it needs besides.
 const COMMANDS: [(&str, &[&str]); 8] = [
     ("stat", &[]),
     ("stat", &["--json"]),
@@ -18,7 +19,7 @@ const COMMANDS: [(&str, &[&str]); 8] = [
     ("doctor", &[]),
 ];
 
-/// All of these commands fail on that file, and say this.
+/// All of these commands fail on the file, and print these words.
 #[track_caller]
 fn all_fail(path: &Path, code_of_doctor: i32, says: &[&str]) {
     for (command, arguments) in COMMANDS {
@@ -51,7 +52,7 @@ fn a_file_that_is_something_else() {
     let link = place.at("link");
     std::os::unix::fs::symlink(&path, &link).unwrap();
     all_fail(&link, 1, &["a symbolic link"]);
-    // A directory is what these look through.
+    // `doctor` and `stat` accept a directory: they search it.
     for (command, arguments) in COMMANDS.iter().filter(|(command, _)| !["doctor", "stat"].contains(command)) {
         let done = ringway(command).args(*arguments).arg(place.path()).run();
         done.fails(&["a directory", place.path().to_str().unwrap()]);
@@ -107,7 +108,7 @@ fn a_queue_whose_words_are_damaged() {
         if kind == "spsc" {
             ringway("peek").arg(&path).run().fails(&["corrupted", path.to_str().unwrap()]);
         } else {
-            // (An SPSC consumer makes `head` anew when it attaches.)
+            // (An SPSC consumer stores `head` anew when it attaches.)
             ringway("recv").arg(&path).run().fails(&["corrupted", path.to_str().unwrap()]);
         }
     }
@@ -130,7 +131,7 @@ fn a_typed_queue_can_be_inspected_but_not_attached() {
 #[test]
 fn a_file_without_permission() {
     if nix::unistd::geteuid().is_root() {
-        // Nothing is forbidden to root; what an error of this kind says is held to by `others_may_not_read`.
+        // Root may read everything; `others_may_not_read` checks the text of this error.
         return;
     }
     use std::os::unix::fs::PermissionsExt;
@@ -140,7 +141,7 @@ fn a_file_without_permission() {
     all_fail(&path, 1, &["no permission", "run as its owner"]);
 }
 
-/// The same as root, who becomes somebody else for it.
+/// The same check for root, which runs the commands as another user.
 #[test]
 fn others_may_not_read() {
     use std::os::unix::fs::PermissionsExt;
@@ -151,7 +152,7 @@ fn others_may_not_read() {
     let place = Place::new();
     std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let path = place.create("queue", &[]);
-    // Where somebody else can run it.
+    // In a place where another user can run it.
     let copy = place.at("ringway");
     std::fs::copy(env!("CARGO_BIN_EXE_ringway"), &copy).unwrap();
     for (command, arguments) in COMMANDS {

@@ -1,4 +1,5 @@
-//! `ringway bench` as a user runs it: it reports what it documents, and leaves nothing behind, however it ends.
+//! `ringway bench` as a user runs it: it reports what is documented, and leaves no file and no
+//! process, however it ends.
 
 #[path = "../../tests/common/bound.rs"]
 mod bound;
@@ -26,7 +27,7 @@ fn files_of(pid: u32) -> Vec<String> {
     names.filter_map(|name| name.into_string().ok()).filter(|name| name.starts_with(&prefix)).collect()
 }
 
-/// The processes whose parent this is.
+/// The child processes of that process.
 fn children_of(pid: u32) -> Vec<i32> {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let text = std::fs::read_to_string(path).unwrap_or_default();
@@ -83,7 +84,7 @@ fn recovery_is_measured_as_the_readme_documents() {
         assert!(order[0] > 0 && order.is_sorted(), "{order:?}");
     }
     assert_eq!((at("trials"), at("holder_trials")), (5, 5));
-    // These take long: there are fewer if the machine is busy.
+    // These trials take long: fewer are made if the machine is busy.
     assert!((1..=5).contains(&at("touched_256mib_trials")) && at("touched_256mib_p50_ns") > 0);
 }
 
@@ -121,7 +122,7 @@ fn bad_arguments_are_explained() {
     }
 }
 
-/// A benchmark in full swing: it has workers.
+/// A running benchmark, which has started its workers.
 fn running() -> Child {
     let child =
         ringway().args(["bench", "--runs", "1000"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
@@ -160,7 +161,8 @@ fn interrupted_it_leaves_no_file_and_no_process() {
     }
 }
 
-/// Even killed outright, its workers go with it. A file may stay only if the kill hit the instant in which it has a name.
+/// The workers end with the benchmark even if it is killed with SIGKILL. A file may be left only if
+/// the kill was in the moment in which the file has a name.
 #[test]
 fn killed_it_takes_its_workers_along() {
     let mut child = running();

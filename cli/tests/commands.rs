@@ -1,4 +1,4 @@
-//! Every command's good path.
+//! The successful case of every command.
 
 mod support;
 
@@ -106,7 +106,7 @@ fn stat_takes_a_directory() {
     ringway("stat").args(["--prometheus"]).arg(place.path()).run().well().says(&names);
     let rates = ringway("stat").args(["-i", "1ms", "-n", "2", "--json"]).arg(place.path()).run().well();
     assert_eq!(rates.json_lines().len(), 4);
-    // A file that is broken hides no other.
+    // A broken file does not hide the others.
     std::fs::write(place.at("broken"), b"RINGWAY\x1abut no more").unwrap();
     let done = ringway("stat").arg(place.path()).run().fails(&["broken", "1 file cannot be looked into"]);
     done.says(&names);
@@ -197,8 +197,8 @@ fn top_needs_a_terminal() {
     ringway("top").arg(place.path()).run().fails(&["needs a terminal", "stat --json"]);
 }
 
-/// Runs a command on a terminal of its own, presses `key` when the screen shows `text`, and returns its exit code and what
-/// it printed.
+/// Runs a command in a pseudoterminal, presses `key` when the screen shows `text`, and returns the
+/// exit code and the output.
 fn on_terminal(command: support::Run, text: &str, key: &[u8]) -> (Option<i32>, String) {
     use std::io::{Read, Write};
     use std::process::Stdio;
@@ -207,7 +207,7 @@ fn on_terminal(command: support::Run, text: &str, key: &[u8]) -> (Option<i32>, S
     let mut command = command.env("TERM", "xterm").command();
     let end = || Stdio::from(pty.slave.try_clone().unwrap());
     let mut child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
-    // From now on the terminal is closed when the child is gone.
+    // From now on the terminal is closed when the child has ended.
     drop((command, pty.slave));
     let mut terminal = std::fs::File::from(pty.master);
     let mut screen = String::new();
@@ -284,7 +284,7 @@ fn dead_letters_are_counted_in_the_source_queue() {
     ringway("peek").arg(place.at("queue.dead")).run().well().says(&["dead letter: position 0 of", "|bad|"]);
     let letter = queue.uuid().to_string();
     ringway("peek").arg(place.at("queue.dead")).run().well().says(&[&letter, "last held by process"]);
-    // A queue that is created anew, with what the one before it left.
+    // A queue that is created anew, with the dead letters of the earlier one.
     drop(consumer);
     ringway::unlink(&path).unwrap();
     place.create("queue", &["-k", "mpmc", "--max-redeliveries", "1"]);

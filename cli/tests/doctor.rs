@@ -1,4 +1,4 @@
-//! `ringway doctor` and `ringway gc`: what they find, and that they do no more than is safe.
+//! `ringway doctor` and `ringway gc`: what they find, and that they do only what is safe.
 
 mod support;
 
@@ -10,14 +10,14 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use support::{Place, overwrite, ringway, stat, until};
 
-/// A process that takes part in a queue; killed when dropped.
+/// A process that is attached to a queue; killed when dropped.
 struct Participant(Child);
 
 impl Participant {
-    /// A consumer that waits, or holds what it cannot write.
+    /// A consumer that waits, or holds messages that it cannot write.
     fn consumer(queue: &Path) -> Self {
         let mut command: Command = ringway("recv").arg("--follow").arg(queue).command();
-        // Nobody reads this pipe: once it is full, the consumer holds what it has.
+        // The pipe has no reader: once it is full, the consumer holds its messages.
         Self(command.stdout(Stdio::piped()).spawn().unwrap())
     }
 
@@ -53,7 +53,7 @@ fn held(queue: &Path) -> u64 {
     stat(queue)["backlog"]["held"].as_u64().unwrap_or(0)
 }
 
-/// A queue whose only consumer holds messages; they are larger than a pipe together.
+/// A queue whose only consumer holds messages; together they are larger than a pipe.
 fn with_holder(place: &Place, kind: &str) -> (std::path::PathBuf, Participant) {
     let path = place.create("queue", &["--kind", kind, "--ring-bytes", "8M"]);
     let consumer = Participant::consumer(&path);
@@ -114,7 +114,7 @@ fn the_stopped_are_named() {
         stat.rsplit_once(')').unwrap().1.starts_with(" T")
     });
     ringway("doctor").arg(&path).run().code(3).says(&["is stopped", &pid, "SIGCONT"]);
-    // Nobody takes from the living what is theirs.
+    // Messages that a living participant holds stay with it.
     let holds = held(&path);
     ringway("doctor").arg("--repair").arg(&path).run().code(3);
     assert_eq!(held(&path), holds);
@@ -198,7 +198,7 @@ fn gc_lists_and_removes_unused_queues() {
     ringway("gc").arg(&nowhere).run().fails(&[nowhere.to_str().unwrap(), "cannot be read"]);
 }
 
-/// Holds the lock of a creator at work on the file, as long as the result lives.
+/// Holds the lock of a file's creator as long as the result lives.
 fn at_work_on(path: &Path) -> std::fs::File {
     use nix::fcntl::{FcntlArg, fcntl};
     let file = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
@@ -214,7 +214,8 @@ fn at_work_on(path: &Path) -> std::fs::File {
     file
 }
 
-/// The name must be exactly the library's, and the lock of a creator decides whether the file is left over, at any age.
+/// A file is left over only if its name is exactly the library's and no creator holds its lock, at
+/// any age.
 #[test]
 fn gc_removes_what_killed_creators_left_and_nothing_else() {
     let place = Place::new();
@@ -246,7 +247,7 @@ fn gc_removes_what_killed_creators_left_and_nothing_else() {
     assert_eq!(listed.lines().count(), 3, "{listed}");
     assert!(listed.contains(left.to_str().unwrap()) && listed.contains(fresh.to_str().unwrap()), "{listed}");
     assert!(listed.contains("unfinished file"), "{listed}");
-    // Younger files stay if an age is asked for.
+    // Younger files stay if a minimum age is given.
     ringway("gc").args(["--remove", "--min-age", "1h"]).arg(place.path()).run().well().says(&["removed"]);
     assert!(!left.exists() && fresh.exists());
     ringway("gc").arg("--remove").arg(place.path()).run().well().says(&["removed"]);
@@ -258,7 +259,7 @@ fn gc_removes_what_killed_creators_left_and_nothing_else() {
     assert!(!at_work.exists());
 }
 
-/// For `xargs -0`: names as they are, each with a zero byte behind it.
+/// For `xargs -0`: unescaped names, each followed by a zero byte.
 #[test]
 fn gc_gives_names_to_machines() {
     use std::os::unix::ffi::OsStringExt;
@@ -272,7 +273,7 @@ fn gc_gives_names_to_machines() {
     assert_eq!(done.output.stdout, expected);
     let listed = ringway("gc").arg("--json").arg(place.path()).run().well().json_lines();
     assert_eq!(listed[0]["path_hex"].as_str().unwrap().len(), 2 * (expected.len() - 1));
-    // What was removed, not what was found.
+    // The names of removed files, not of all that were found.
     let done = ringway("gc").args(["-0", "--remove"]).arg(place.path()).run().well();
     assert_eq!(done.output.stdout, expected);
     assert!(ringway("gc").args(["-0", "--remove"]).arg(place.path()).run().well().output.stdout.is_empty());

@@ -1,4 +1,5 @@
-//! The documents of the command name what the command has: subcommands, exit codes, and each field of its JSON.
+//! The command's documents name everything it has: subcommands, exit codes, and each field of its
+//! JSON output.
 
 mod support;
 
@@ -10,14 +11,14 @@ use support::{Place, ringway};
 const COMMANDS: &str = include_str!("../../docs/cli.md");
 const JSON: &str = include_str!("../../docs/cli-json.md");
 
-/// Whether `word` stands in the text as a word of its own.
+/// Whether the text contains `word` as a whole word.
 fn names(text: &str, word: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     text.match_indices(word)
         .any(|(at, _)| !text[..at].ends_with(is_part) && !text[at + word.len()..].starts_with(is_part))
 }
 
-/// All keys of objects in a value.
+/// Collects all keys of objects in a value.
 fn keys(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
@@ -31,7 +32,7 @@ fn keys(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The objects that a command prints, on one line each or on many.
+/// The objects that a command prints, each on one line or on several.
 fn objects(stdout: &str) -> Vec<Value> {
     serde_json::Deserializer::from_str(stdout).into_iter().map(|value| value.expect("JSON")).collect()
 }

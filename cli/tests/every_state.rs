@@ -1,9 +1,10 @@
-//! `doctor`, `stat` and `peek` in every state that an operation leaves when it is killed: they call no healthy queue corrupted, do
-//! not advise to remove it or to make it anew, change nothing, and what `doctor --repair` has repaired works and has lost nothing.
+//! `doctor`, `stat` and `peek` in every state that a killed operation leaves: they call no healthy
+//! queue corrupted, do not advise to remove it or to create it anew, and change nothing. A queue
+//! that `doctor --repair` has repaired works and has lost no message.
 //!
-//! The states are those of the library's `every_instruction`, wherever the file changes: once with the participants alive, and
-//! once in a copy, where all of them are dead, because a copy has nobody's locks. States that only differ in names, times
-//! and numbers of processes are looked at once.
+//! The states are those of the library's `every_instruction`, at each change of the file: once with
+//! live participants, and once in a copy, in which all participants are dead, because no process
+//! holds locks on the copy. States that differ only in names, times and pids are checked once.
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[path = "../../tests/process/mod.rs"]
@@ -48,6 +49,6 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 fn main() {
-    // Nothing to run: the tracer knows only these systems.
+    // The tracer supports only these systems.
     libtest_mimic::run(&libtest_mimic::Arguments::from_args(), Vec::new()).exit();
 }

@@ -1,4 +1,4 @@
-//! `ringway peek` and `ringway tail` on queues of types: messages are shown as their fields.
+//! `ringway peek` and `ringway tail` on typed queues: messages are shown as their fields.
 
 mod support;
 
@@ -127,7 +127,7 @@ fn long_messages_say_how_to_read_all_of_them() {
     ringway("peek").args(["--bytes", "1600008"]).arg(&path).run().well().says(&["200,000 values\n    0, 1,"]);
 }
 
-/// More than are copied at a time, and some of them longer than what is copied at first.
+/// More messages than are copied at a time, some of them longer than what is copied at first.
 #[test]
 fn many_messages_come_in_their_order() {
     let place = Place::new();
@@ -189,7 +189,7 @@ fn what_is_damaged_is_shown_as_far_as_it_can_be() {
         (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect();
     let file = std::fs::read(&path).unwrap();
     let at = file.windows(payload.len()).position(|bytes| bytes == payload).unwrap();
-    // The root stands at the end: a string and a list of eight bytes each, the list's pointer first.
+    // The root is at the end: a string and a list of eight bytes each, the list's pointer first.
     let root = at + payload.len() - std::mem::size_of::<rkyv::Archived<Tick>>();
     overwrite(&path, root as u64 + 8, &i32::MAX.to_le_bytes());
     let done = ringway("peek").arg(&path).run().well();
@@ -201,7 +201,7 @@ fn what_is_damaged_is_shown_as_far_as_it_can_be() {
     let object = ringway("peek").arg("--json").arg(&path).run().well().json();
     assert_eq!(object["fields"]["prices"]["$type"], "Vec<f64>");
 
-    // The description, which is not the recorded one then.
+    // Changes the description, which then no longer has the recorded fingerprint.
     let start = file.windows(12).position(|bytes| bytes == b"message Tick").unwrap();
     overwrite(&path, start as u64 + 8, b"t");
     let done = ringway("peek").arg(&path).run().well();

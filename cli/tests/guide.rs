@@ -1,4 +1,4 @@
-//! The examples of the guide's chapter about the shell, as they stand there.
+//! Runs the examples of the guide's chapter about the shell.
 
 mod support;
 

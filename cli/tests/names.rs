@@ -1,4 +1,5 @@
-//! A queue's name that leads elsewhere while a command takes part, or shows it: the command says so, or follows the name.
+//! The queue's name leads to another file while a command is attached or shows the queue: the
+//! command reports it, or follows the name.
 
 mod support;
 
@@ -38,7 +39,7 @@ fn a_sender_does_not_go_on_into_a_file_without_a_name() {
         if is_new_one {
             place.create("queue", &["--kind", "mpmc"]);
         }
-        // It ends while its input is open.
+        // It ends although its input is still open.
         until("it warnings", || {
             input.write_all(b"line\n").is_err() || sender.child().try_wait().unwrap().is_some()
         });
@@ -99,7 +100,8 @@ fn tail_follows_the_file_or_the_name() {
     }
 }
 
-/// A sender whose queue is full and has no consumer says so, once, wherever standard error goes.
+/// A sender whose queue is full and has no consumer reports it once, whether or not standard error
+/// is a terminal.
 #[test]
 fn a_full_queue_that_nothing_receives_from_is_mentioned() {
     let place = Place::new();

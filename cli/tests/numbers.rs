@@ -1,4 +1,5 @@
-//! Every number that a flag takes, at both ends of its range and beyond: taken, or refused in words, and never a panic.
+//! Every flag with a number, at both ends of its range and beyond: accepted, or refused with a
+//! message, never a panic.
 
 mod support;
 
@@ -12,7 +13,7 @@ use support::{HANGS, Place, Running, ringway};
 
 /// A command that is run with each of its flags in turn; `Q` is a queue, `D` a directory with that queue.
 const COMMANDS: &[(&str, &[&str])] = &[
-    // The queue is full, so that it waits.
+    // The queue is full, so that the command waits.
     ("send", &["Q", "message"]),
     ("recv", &["Q", "--follow"]),
     ("recv", &["Q", "--exec", "true"]),
@@ -89,7 +90,7 @@ const VALUES: &[&str] = &[
     "99999999999999999999",
 ];
 
-/// Flags of a command whose values are numbers, by its help.
+/// The flags of a command whose values are numbers, from its help.
 fn numeric_flags(command: &str) -> BTreeSet<String> {
     let help = ringway(command).arg("--help").run().well().stdout();
     let is_numeric =
@@ -112,20 +113,21 @@ fn every_flag_that_takes_a_number_is_here() {
     }
 }
 
-/// Whether the process has come so far that it ends in order.
+/// Whether the process has installed its signal handlers, so that it ends in order.
 fn catches_sigterm(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask >> 14 & 1 == 1)
 }
 
-/// Runs it until it ends, or for a while if it does not, and then ends it.
+/// Runs the command until it ends, or ends it after a while.
 fn try_value(place: &Place, command: &str, arguments: &[&str], flag: &str, value: &str) {
     let of = |argument: &&str| {
         argument.replace('D', place.path().to_str().unwrap()).replace('Q', place.at("q").to_str().unwrap())
     };
     let mut arguments: Vec<String> = arguments.iter().map(of).collect();
-    // Before what belongs to a command; another value of the same flag makes way.
+    // Inserted before the arguments of a worker's command, in place of another value of the same
+    // flag.
     if let Some(at) = arguments.iter().position(|argument| argument == flag) {
         arguments.drain(at..at + 2);
     }
@@ -167,7 +169,7 @@ fn try_all(which: &[&str]) {
             {
                 continue;
             }
-            // A queue of gigabytes could be created.
+            // Values with which a queue of gigabytes could be created are left out.
             let is_costly = |value: &&&str| {
                 *command == "create" && matches!(value.parse(), Ok(1_000_000..=10_000_000_000_u64))
             };
@@ -198,7 +200,7 @@ fn bench_takes_any_number_or_says_why_not() {
     try_all(&["bench"]);
 }
 
-/// Longer than any wait is as long as any wait.
+/// A time longer than the maximum is the maximum.
 #[test]
 fn times_beyond_all_clocks_are_long_times() {
     let place = Place::new();

@@ -1,6 +1,7 @@
-//! Queues on a disk after the machine was started again: what `stat` and `doctor` say, what `--repair` does; and `sync`.
+//! Queues on a disk after a reboot: what `stat` and `doctor` report, what `--repair` does; and
+//! `sync`.
 //!
-//! No test can start the machine again: the boot that is recorded in the file is changed instead.
+//! A test cannot reboot the machine: it changes the recorded boot in the file instead.
 
 mod support;
 
@@ -8,11 +9,11 @@ use std::path::{Path, PathBuf};
 
 use support::{overwrite, ringway, stat};
 
-/// Where the boot is recorded, and the seal.
+/// The offsets of the recorded boot and of the seal.
 const BOOT: u64 = 0x4c8;
 const SEAL: u64 = 0x4d8;
 
-/// A directory that is not in memory; none if the build is.
+/// A directory on a disk; `None` if the build directory is in memory.
 fn disk() -> Option<tempfile::TempDir> {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let probe = dir.path().join("probe");
@@ -61,7 +62,7 @@ fn a_queue_that_nothing_proves_is_refused_and_repaired() {
             let says = ["started again", "doctor --repair", path.to_str().unwrap()];
             ringway(command).arg(&path).run().fails(&says);
         }
-        // What the repair costs, and what does not cost it.
+        // The text says what the repair loses, and what loses nothing.
         let says = [
             "error",
             "3 messages seem to wait",

@@ -1,11 +1,12 @@
-//! Filesystems that get full, and limits on file sizes: the command says so, and no signal ends it.
+//! Full filesystems, and limits on file sizes: the command reports them, and no signal ends it.
 
 #[path = "../../tests/common/bound.rs"]
 mod bound;
 
 use std::process::Command;
 
-/// Runs a script in a mount namespace of its own with `$d` on a tmpfs of 4 MiB; none if nothing can be mounted here.
+/// Runs a script in its own mount namespace with `$d` on a tmpfs of 4 MiB; `None` if nothing can be
+/// mounted here.
 fn on_small_filesystem(script: &str) -> Option<String> {
     let prepare =
         "set -u; d=$(mktemp -d) && mount -t tmpfs -o size=4M tmpfs $d && cd $d || { echo skipped; exit; }\n";
@@ -41,7 +42,7 @@ fn a_copy_with_holes_on_a_full_filesystem() {
     assert_eq!(said.matches("the file has holes").count(), 4, "{said}");
 }
 
-/// What the system said is printed once, whatever has failed.
+/// The text of the system's error is printed once, whichever step failed.
 #[test]
 fn the_systems_words_are_printed_once() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();

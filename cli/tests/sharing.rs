@@ -19,7 +19,7 @@ fn a_queue_is_shared_with_those_that_are_named() {
         assert_eq!(mode(&path), expected);
         ringway("send").args(["--sharing", who]).arg(&path).arg("one").run().well();
         if who != "owner" {
-            // Said by the command in its own words.
+            // The command's own words.
             for command in ["send", "recv"] {
                 ringway(command).arg(&path).run().fails(&[path.to_str().unwrap(), "--sharing group"]);
             }
@@ -30,7 +30,7 @@ fn a_queue_is_shared_with_those_that_are_named() {
     ringway("send").args(["--sharing", "nobody"]).arg(place.at("owner")).run().code(2);
 }
 
-/// A mode that is meant so is a note; others that can write to the file are a warning.
+/// A mode that sharing intends is a note; a file that other users can write to is a warning.
 #[test]
 fn the_doctor_knows_what_is_meant() {
     let place = Place::new();

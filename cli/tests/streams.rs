@@ -1,4 +1,5 @@
-//! `ringway send` and `ringway recv`: what goes in comes out, whatever it is and however they end.
+//! `ringway send` and `ringway recv`: the messages sent are the messages received, whatever they
+//! are and however the commands end.
 
 mod support;
 
@@ -38,7 +39,7 @@ fn any_bytes_go_length_prefixed() {
     assert!(ringway("recv").args(["--format", "length"]).arg(&path).run().well().output.stdout == input);
     ringway("send").args(["--format", "nul"]).arg(&path).input("a\nb\0c\0").run().well();
     assert_eq!(ringway("recv").args(["--format", "nul"]).arg(&path).run().well().stdout(), "a\nb\0c\0");
-    // Half a message is no message; what was before it is.
+    // Half a message is not sent; the messages before it are.
     let done =
         ringway("send").args(["--format", "length"]).arg(&path).input(b"\x01\0\0\0x\x09\0\0\0half").run();
     done.fails(&[path.to_str().unwrap(), "message 2", "ends within a message"]);
@@ -128,7 +129,7 @@ fn nohup_keeps_its_meaning() {
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
         assert_eq!(line.trim_end(), message);
-        // It runs by now, and goes on.
+        // The command runs now, and continues.
         kill(Pid::from_raw(child.id() as i32), Signal::SIGHUP).unwrap();
     }
     kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
@@ -142,7 +143,7 @@ fn a_sender_that_waits_for_input_or_for_room_ends_on_ctrl_c() {
     for input in ["first\n", &"more\n".repeat(100)] {
         let mut command = ringway("send").arg(&path).command();
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-        // Kept open: there could be more.
+        // Kept open, so that the command waits for more input.
         let mut stdin = child.stdin.take().unwrap();
         stdin.write_all(input.as_bytes()).unwrap();
         let expected = input.lines().count().min(4) as u64;
@@ -153,7 +154,7 @@ fn a_sender_that_waits_for_input_or_for_room_ends_on_ctrl_c() {
     }
 }
 
-/// `ringway recv | head`: no complaint, and nothing is lost but what was written.
+/// `ringway recv | head`: no error message, and only messages that were written are lost.
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let place = Place::new();
@@ -179,7 +180,7 @@ fn a_reader_that_goes_away_is_no_failure() {
         let seen = stat(&path);
         assert_eq!(seen["backlog"]["held"], 0, "what was not written was put back");
     }
-    // The same for what only looks.
+    // The same for a command that only inspects.
     let path = place.create("looked-at", &[]);
     ringway("send").arg(&path).input("line\n".repeat(50_000)).run().well();
     let command = ringway("peek").args(["-n", "50000"]).arg(&path).command();
@@ -193,7 +194,7 @@ fn consumer_with_pipes(mut command: std::process::Command) -> std::process::Chil
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Several of both at once: every line once.
+/// Several senders and receivers: every line arrives once.
 #[test]
 fn many_senders_and_receivers_share_a_queue() {
     let place = Place::new();
@@ -237,7 +238,8 @@ fn many_senders_and_receivers_share_a_queue() {
     assert!(lines == expected, "{} lines", lines.len());
 }
 
-/// Everything that looks, in a loop beside traffic: it changes nothing, and nothing seems corrupted.
+/// Every inspecting command, in a loop beside traffic: it changes nothing, and reports no
+/// corruption.
 #[test]
 fn inspection_does_not_disturb_traffic() {
     const LINES: usize = 400_000;

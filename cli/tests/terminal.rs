@@ -1,5 +1,5 @@
-//! Names of files, types and processes, and messages, are other people's: nothing of them does anything to a terminal, and
-//! nothing forges a line.
+//! Names of files, types and processes, and messages, come from other users: none of them affects a
+//! terminal, and none forges a line.
 
 mod support;
 
@@ -44,7 +44,8 @@ fn run_tame(run: Run, about: &str) -> Done {
     done
 }
 
-/// A queue by each of these names: SPSC and MPMC in turn, with a message that is no better.
+/// Creates a queue with each of these names: SPSC and MPMC in turn, with a message that is as
+/// hostile.
 fn evil_place() -> (Place, Vec<PathBuf>) {
     let place = Place::new();
     let mut paths = Vec::new();
@@ -85,7 +86,7 @@ fn names_of_queues() {
         ] {
             run_tame(ringway(arguments[0]).args(&arguments[1..]).arg(path), &arguments.join(" "));
         }
-        // What has no queue below it.
+        // Paths below which there is no queue.
         let below = path.join("below");
         for command in
             ["stat", "send", "recv", "peek", "tail", "schema", "doctor", "create", "gc", "sync", "top"]
@@ -128,7 +129,7 @@ fn failures_of_commands_that_take_part() {
             ]),
             "recv",
         );
-        // `head` is far beyond `tail`, and then the header is corrupted.
+        // First `head` is far beyond `tail`, then the header is corrupted.
         overwrite(path, 0x580, &(1_u64 << 50).to_ne_bytes());
         for command in ["stat", "doctor", "peek", "recv", "send"] {
             run_tame(ringway(command).arg(path).input("x\n"), command);
@@ -140,7 +141,7 @@ fn failures_of_commands_that_take_part() {
     }
 }
 
-/// In the file where the name of the message type stands.
+/// Changes the name of the message type in the file.
 #[test]
 fn names_of_types() {
     let place = Place::new();
@@ -169,7 +170,7 @@ fn names_of_types() {
     }
 }
 
-/// A process calls itself what it likes.
+/// A process can choose its own name.
 #[test]
 fn names_of_processes() {
     let place = Place::new();
@@ -223,7 +224,7 @@ fn arguments_that_are_refused() {
     }
 }
 
-/// Colours are this command's only, also where names have their own.
+/// Colours come from this command only, also where names contain escape sequences.
 #[test]
 fn colours_stay_and_those_of_names_go() {
     let (place, paths) = evil_place();

@@ -1,4 +1,5 @@
-//! `ringway recv --exec` and `--ack`: a message is done with when its worker says so, and comes again if that fails or dies.
+//! `ringway recv --exec` and `--ack`: a message is released when its worker succeeds, and
+//! redelivered if the worker fails or dies.
 
 mod support;
 
@@ -15,7 +16,7 @@ fn worker(queue: &Path, options: &[&str], how: &str, script: &str) -> Run {
     ringway("recv").arg(queue).args(options).args([how, "sh", "-c", script])
 }
 
-/// A queue of these messages, of which each becomes a dead letter after one redelivery.
+/// Creates a queue with these messages, each of which becomes a dead letter after one redelivery.
 fn with_messages(place: &Place, messages: &str) -> PathBuf {
     let path = place.create("queue", &["-k", "mpmc", "--max-redeliveries", "1"]);
     ringway("send").arg(&path).input(messages).run().well();
@@ -53,10 +54,10 @@ fn a_command_runs_for_each_message() {
         let done = worker(&path, &[], "--exec", script).run().well();
         assert_eq!(done.stdout(), format!("[{kind} 0|one][{kind} 0|two\nlines][{kind} 0|]"));
         assert_eq!(backlog(&path), (0, 0));
-        // A message is longer than a pipe, and nobody reads it.
+        // The message is longer than a pipe, and the command does not read it.
         ringway("send").arg(&path).input("x".repeat(250_000)).run().well();
         ringway("recv").arg(&path).args(["--exec", "true"]).run().well();
-        // Arguments with dashes are the command's, and a `;` ends them.
+        // Arguments with dashes belong to the command, and a `;` ends them.
         ringway("send").arg(&path).input("a\nb\nc\n").run().well();
         let done = ringway("recv").args(["--exec", "echo", "-n", "--count", ";", "-n", "2"]).arg(&path).run();
         assert_eq!(done.well().stdout(), "--count--count");
@@ -75,7 +76,7 @@ fn positions_are_told() {
     assert_eq!(done.stdout(), "0\n1\n");
 }
 
-/// A message that fails, or kills its worker, ends among the dead letters, and only that one.
+/// A message that fails, or kills its worker, becomes a dead letter, and no other message does.
 #[test]
 fn what_fails_comes_again_and_becomes_a_dead_letter() {
     for end in ["exit 3", "kill -9 $$"] {
@@ -107,7 +108,7 @@ fn commands_run_side_by_side_if_asked_for() {
         ringway("send").arg(&path).input("1\n2\n").run().well();
         let meeting = place.at("meeting");
         std::fs::create_dir(&meeting).unwrap();
-        // Each waits until another one has begun.
+        // Each command waits until another one has started.
         let script = format!(
             "cd '{}'; touch $$; n=0; until [ $(ls | wc -l) -eq 2 ] || [ $n -gt 2000 ]; do n=$((n+1)); sleep 0.01; done; \
              [ $n -le 2000 ]",
@@ -117,7 +118,7 @@ fn commands_run_side_by_side_if_asked_for() {
         std::fs::remove_dir_all(meeting).unwrap();
         assert_eq!(backlog(&path), (0, 0));
     }
-    // And no more of them.
+    // No more commands than that run at a time.
     let path = with_messages(&place, &"line\n".repeat(5));
     let mut recv = quiet(worker(&path, &["-j2"], "--exec", "sleep 100"));
     until("two are at work", || backlog(&path) == (3, 2));
@@ -150,7 +151,7 @@ fn failures_in_a_row_are_followed_by_pauses() {
     let mut recv = quiet(worker(&path, &[], "--exec", &format!("echo >> '{}'; exit 1", log.display())));
     let runs = || std::fs::read_to_string(&log).map_or(0, |log| log.lines().count());
     until("it has failed three times", || runs() >= 3);
-    // After the first failure 100 ms, after the second 200.
+    // After the first failure 100 ms, after the second one 200 ms.
     assert!(start.elapsed() >= Duration::from_millis(300), "{:?}", start.elapsed());
     recv.signal(Signal::SIGTERM);
     assert_eq!(recv.code(), Some(130));
@@ -179,7 +180,8 @@ fn signals_are_passed_on_and_what_was_not_done_comes_again() {
     }
 }
 
-/// `kill -9` of recv: the command gets SIGTERM from the kernel, and the message goes to the next consumer.
+/// `kill -9` of recv: the kernel sends SIGTERM to the command, and the message goes to the next
+/// consumer.
 #[test]
 fn commands_do_not_outlive_recv() {
     for how in ["--exec", "--ack"] {
@@ -214,7 +216,7 @@ fn a_worker_answers_each_message_with_a_line() {
     assert_eq!((backlog(&path), dead_letters(&place)), ((0, 0), "reject\n".into()));
     let log = std::fs::read_to_string(place.at("queue.log")).unwrap();
     assert_eq!(log, "one\nreject\nreject\ntwo\n");
-    // As many as are asked for.
+    // The worker gets as many messages as are requested.
     ringway("send").arg(&path).input("1\n2\n3\n").run().well();
     worker(&path, &["-n", "2", "--in-flight", "10"], "--ack", ANSWER).run().well();
     assert_eq!(backlog(&path), (1, 0));
@@ -222,7 +224,8 @@ fn a_worker_answers_each_message_with_a_line() {
     assert_eq!(backlog(&path), (0, 0));
 }
 
-/// Only the message that was in flight counts, and another worker goes on with the others.
+/// Only the message that was in flight counts as redelivered, and another worker continues with the
+/// others.
 #[test]
 fn a_worker_that_dies_is_started_again() {
     for (poison, says) in [("die", "killed by SIGKILL"), ("leave", "exited with code 0")] {
@@ -236,7 +239,7 @@ fn a_worker_that_dies_is_started_again() {
     }
 }
 
-/// Its output stays open in a process that it has left behind.
+/// The worker's output stays open in a process that it started.
 #[test]
 fn a_worker_that_dies_is_noticed_though_its_pipe_is_open() {
     let place = Place::new();
@@ -257,7 +260,8 @@ fn a_worker_that_dies_is_noticed_though_its_pipe_is_open() {
 #[test]
 fn a_worker_that_has_enough_ends_recv() {
     let place = Place::new();
-    // No more than it takes: a third one could be written just before it ends, and would be redelivered to another worker.
+    // As many messages as the worker reads: a third one could be written just before the worker
+    // ends, and would be redelivered to another worker.
     let path = with_messages(&place, "one\ntwo\n");
     let script = "read -r a; echo ok; read -r b; echo ok; exit 0";
     worker(&path, &["--follow"], "--ack", script).run().well();
@@ -295,7 +299,7 @@ fn no_more_than_so_many_are_in_flight() {
     assert_eq!(counts, [0, 0, 0, 0, 0, 0, 0, 1, 1, 1], "they were written, and may have been read");
 }
 
-/// What nobody can have seen comes no nearer to being a dead letter.
+/// A message that cannot have been read comes no nearer to being a dead letter.
 #[test]
 fn a_failed_write_counts_only_what_was_written() {
     let place = Place::new();
@@ -311,7 +315,7 @@ fn a_failed_write_counts_only_what_was_written() {
         assert!(!place.at("queue.dead").exists());
         assert_eq!(redeliveries(&path), [0; 2000]);
         assert_eq!(ringway("recv").arg(&path).run().well().stdout().lines().count(), 2000);
-        // Of a part that was written, that part.
+        // If only a part of the batch was written, only that part counts.
         ringway("send").arg(&path).input(messages.clone()).run().well();
         let limited = format!(
             "ulimit -f 1; trap '' XFSZ; '{}' recv '{}' > '{}'",
@@ -323,7 +327,7 @@ fn a_failed_write_counts_only_what_was_written() {
         assert_eq!(status.unwrap().code(), Some(1));
         let written = std::fs::read_to_string(place.at("file")).unwrap();
         let counted = redeliveries(&path).iter().filter(|count| **count > 0).count();
-        // The last batch, of which the end may be cut off; batches before it are released.
+        // The last batch, whose end may be cut off; the batches before it are released.
         let left = redeliveries(&path).len();
         assert_eq!(
             2000 - left + counted,

@@ -1,4 +1,4 @@
-//! The command's tools, run on a queue file as it stands.
+//! Runs the command's tools on a queue file in its current state.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,18 +14,18 @@ use serde_json::Value;
 use crate::every_instruction::looking::bytes;
 use crate::process::{Outcome, ensure};
 
-// What differs from one run to the next: see docs/format.md.
+// The bytes that differ from one run to the next: see docs/format.md.
 const CREATED_AND_UUID: std::ops::Range<usize> = 0x60..0x78;
 const CHECKSUM: std::ops::Range<usize> = 0x3f0..0x3f8;
 const LOOKED_AROUND: std::ops::Range<usize> = 0x440..0x480;
 const REGISTRY: usize = 0x1000;
 const ENTRY: usize = 256;
-/// Pid, and the time of attaching.
+/// Pid and time of attaching.
 const OWNER: std::ops::Range<usize> = 8..24;
 
 static SEEN: Mutex<Option<HashSet<u64>>> = Mutex::new(None);
 
-/// Looks at the queue at `path`, whatever is happening to it, and at a copy.
+/// Checks the queue at `path`, in whatever state it is, and a copy.
 pub(crate) fn look(path: &Path) -> Outcome {
     let Some(image) = bytes(path)? else { return Ok(()) };
     if !is_new(path, &image) {
@@ -44,7 +44,7 @@ pub(crate) fn look(path: &Path) -> Outcome {
     Ok(is_repaired(&copy).map_err(&at)?)
 }
 
-/// Whether there was no such state before.
+/// Whether the state has not been checked before.
 fn is_new(path: &Path, image: &[u8]) -> bool {
     let mut image = image.to_vec();
     let entries = match Inspector::open(path).map(|it| it.header().order) {
@@ -68,7 +68,7 @@ fn ringway(arguments: &[&str], path: &Path) -> Outcome<Output> {
     Ok(command.args(arguments).arg(path).stdin(Stdio::null()).output()?)
 }
 
-/// No tool says that something is wrong which is not.
+/// No tool reports a fault that does not exist.
 fn is_healthy(path: &Path) -> Outcome {
     for arguments in [&["stat", "--json"][..], &["peek", "-n", "1000", "--held", "--quiet"]] {
         let output = ringway(arguments, path)?;
@@ -81,7 +81,8 @@ fn is_healthy(path: &Path) -> Outcome {
     diagnose(&["doctor", "--json"], path)
 }
 
-/// The doctor may find who died and what they left, but no corruption, and nothing that a new queue is needed for.
+/// The doctor may find dead participants and their residue, but no corruption, and nothing for
+/// which a new queue is needed.
 fn diagnose(arguments: &[&str], path: &Path) -> Outcome {
     let output = ringway(arguments, path)?;
     let text = said(&output);
@@ -101,8 +102,8 @@ fn said(output: &Output) -> String {
     [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).join("\n")
 }
 
-/// Everybody is dead. After a repair all that was there comes, whole; the doctor finds nothing more to do; and the queue can
-/// be used.
+/// All participants are dead. After a repair all messages are delivered whole, the doctor finds
+/// nothing more to do, and the queue can be used.
 fn is_repaired(path: &Path) -> Outcome {
     let before = Snapshot::read(path)?;
     diagnose(&["doctor", "--repair", "--json"], path)?;
@@ -116,7 +117,7 @@ fn is_repaired(path: &Path) -> Outcome {
     let expected = waiting + if drops_held { 0 } else { held };
     let found = match drain(path, before.header.kind) {
         Ok(found) => found,
-        // A queue of values, which only its own type reads.
+        // A queue of values, which only a program with their type can read.
         Err(error)
             if error
                 .downcast_ref::<OpenError>()
@@ -141,7 +142,7 @@ struct Found {
     buried: u64,
 }
 
-/// Takes everything, and sends and takes one more.
+/// Receives all messages, then sends and receives one more.
 fn drain(path: &Path, kind: QueueKind) -> Outcome<Found> {
     let mut found = Found::default();
     macro_rules! drain {

@@ -1,4 +1,4 @@
-//! Running the command, and looking at what it says.
+//! Runs the command and checks its output.
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 #[path = "../../../tests/common/bound.rs"]
@@ -13,10 +13,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-/// Far above what anything here takes: reaching it means that something hangs.
+/// Far more than any step here takes: reaching it means that something hangs.
 pub(crate) const HANGS: Duration = Duration::from_secs(60);
 
-/// A directory for queues; it goes when this is dropped.
+/// A directory for queues; removed when dropped.
 pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
@@ -28,7 +28,7 @@ impl Place {
         self.0.path()
     }
 
-    /// A file in it.
+    /// The path of a file in the directory.
     pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
@@ -41,7 +41,7 @@ impl Place {
         names
     }
 
-    /// A queue of bytes in it, made by the command.
+    /// Creates a queue of bytes in the directory, by the command.
     pub(crate) fn create(&self, name: &str, options: &[&str]) -> PathBuf {
         let path = self.at(name);
         ringway("create").args(options).arg(&path).run().well();
@@ -49,7 +49,7 @@ impl Place {
     }
 }
 
-/// A command, to be given arguments and input.
+/// A command, before its arguments and input are complete.
 pub(crate) struct Run {
     command: Command,
     input: Vec<u8>,
@@ -82,7 +82,7 @@ impl Run {
         self
     }
 
-    /// The command, for who wants to run it in another way.
+    /// The command, for a test that runs it in another way.
     pub(crate) fn command(self) -> Command {
         self.command
     }
@@ -125,7 +125,7 @@ impl Running {
         kill(Pid::from_raw(self.0.id() as i32), signal).unwrap();
     }
 
-    /// How it ended; waits for that.
+    /// Waits for the end, and returns the status.
     #[track_caller]
     pub(crate) fn status(&mut self) -> ExitStatus {
         self.status_of("a command")
@@ -153,7 +153,7 @@ impl Drop for Running {
     }
 }
 
-/// Reads to the end, beside whatever else goes on.
+/// Reads to the end in another thread.
 fn all_of(mut stream: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -162,7 +162,7 @@ fn all_of(mut stream: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec
     })
 }
 
-/// How a command ended, and what it said.
+/// The status and the output of a command.
 pub(crate) struct Done {
     pub(crate) output: Output,
     about: String,
@@ -177,7 +177,7 @@ impl Done {
         String::from_utf8_lossy(&self.output.stderr).into_owned()
     }
 
-    /// The exit code must be this.
+    /// Asserts the exit code.
     #[track_caller]
     pub(crate) fn code(self, code: i32) -> Self {
         let found = self.output.status.code();
@@ -185,7 +185,7 @@ impl Done {
         self
     }
 
-    /// It succeeded, and had nothing to complain about.
+    /// Asserts success, without anything on standard error.
     #[track_caller]
     pub(crate) fn well(self) -> Self {
         let done = self.code(0);
@@ -193,14 +193,14 @@ impl Done {
         done
     }
 
-    /// It failed, with an error that says all of this.
+    /// Asserts failure, with an error that contains all of these words.
     #[track_caller]
     pub(crate) fn fails(self, says: &[&str]) -> Self {
         let done = self.code(1);
         done.complains(says)
     }
 
-    /// Standard error says all of this.
+    /// Asserts that standard error contains all of these words.
     #[track_caller]
     pub(crate) fn complains(self, says: &[&str]) -> Self {
         let stderr = self.stderr();
@@ -210,7 +210,7 @@ impl Done {
         self
     }
 
-    /// Standard output says all of this.
+    /// Asserts that standard output contains all of these words.
     #[track_caller]
     pub(crate) fn says(self, says: &[&str]) -> Self {
         let stdout = self.stdout();
@@ -226,14 +226,14 @@ impl Done {
             .unwrap_or_else(|error| panic!("{}: {error}\n{}", self.about, self.stdout()))
     }
 
-    /// An object on each line.
+    /// Parses the output as one object per line.
     #[track_caller]
     pub(crate) fn json_lines(&self) -> Vec<Value> {
         self.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 
-/// Waits until `ready` says so.
+/// Waits until `ready` returns true.
 #[track_caller]
 pub(crate) fn until(what: &str, mut ready: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -243,13 +243,13 @@ pub(crate) fn until(what: &str, mut ready: impl FnMut() -> bool) {
     }
 }
 
-/// What `stat --json` says.
+/// The output of `stat --json`.
 #[track_caller]
 pub(crate) fn stat(queue: &Path) -> Value {
     ringway("stat").arg("--json").arg(queue).run().well().json()
 }
 
-/// Sets the bytes of a file.
+/// Overwrites bytes of a file.
 pub(crate) fn overwrite(path: &Path, at: u64, bytes: &[u8]) {
     use std::os::unix::fs::FileExt;
     std::fs::OpenOptions::new().write(true).open(path).unwrap().write_all_at(bytes, at).unwrap();

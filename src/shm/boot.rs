@@ -1,16 +1,18 @@
-//! Which boot of the machine this is.
+//! Identifies the current boot of the machine.
 
 use std::io;
 
-/// Random, new with each start of the kernel. Most containers see the kernel's; systemd-nspawn and LXC mount one of their own
-/// over it, new with each start of the container. So the same id twice proves the same start of the kernel, and two ids do not
-/// prove two: a queue can be in doubt without a reason, and is never trusted without one.
+/// A random id, new with each start of the kernel. Most containers see the kernel's; systemd-nspawn
+/// and LXC mount one of their own over it, new with each start of the container. So the same id
+/// twice proves the same start of the kernel, and two ids do not prove two: a queue can be in doubt
+/// without a reason, and is never trusted without one.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The 16 bytes of the boot id that this process sees.
 ///
 /// # Errors
-/// Without `/proc` there is no boot id: what a clock says changes when it is set, and would make one boot look like two.
+/// Without `/proc` there is no boot id. A clock is no substitute: it can be set, and then one boot
+/// would look like two.
 pub(crate) fn boot_id() -> io::Result<[u8; 16]> {
     #[cfg(test)]
     if let Some(pretended) = pretend::boot_id() {
@@ -20,7 +22,7 @@ pub(crate) fn boot_id() -> io::Result<[u8; 16]> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("{BOOT_ID} holds no uuid")))
 }
 
-/// Whether what is on such a filesystem is still there after the machine was started again.
+/// Whether files on such a filesystem are still there after the machine was started again.
 pub(crate) fn outlives_boots(is_memory: bool) -> bool {
     #[cfg(test)]
     if pretend::boot().is_some() {
@@ -38,7 +40,7 @@ fn parse(text: &str) -> Option<[u8; 16]> {
     u128::from_str_radix(&digits, 16).ok().map(u128::to_be_bytes)
 }
 
-/// Tests of this crate reboot the machine by saying so, and take memory for a disk.
+/// Lets tests of this crate simulate a reboot, and treat memory as a disk.
 #[cfg(test)]
 pub(crate) mod pretend {
     use std::cell::Cell;
@@ -50,7 +52,7 @@ pub(crate) mod pretend {
         static FLUSHES: Cell<u64> = const { Cell::new(0) };
     }
 
-    /// From now on, in this thread, this is the boot, and every filesystem keeps its files.
+    /// From now on, in this thread, `boot` is the current boot, and every filesystem keeps its files.
     pub(crate) fn set_boot(boot: u8) {
         BOOT.set(Some([boot; 16]));
         IS_HIDDEN.set(false);

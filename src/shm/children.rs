@@ -1,36 +1,40 @@
-//! What a child of `fork()` must not keep of its parent: handlers that the C library runs around each fork.
+//! Handlers that the C library runs around each fork, which remove what a child must not keep of its parent.
 //!
 //! Three kinds of children exist, and only the first runs these handlers:
 //!
-//! - `fork()`: the child closes the descriptors and wipes the pages that are listed here, before any code of its own runs.
-//! - `vfork()`, `posix_spawn()` (`std::process::Command`): the child holds copies of all descriptors until it executes another
-//!   program, which closes them (`O_CLOEXEC`), or ends. It cannot be kept from that, nor seen.
+//! - `fork()`: the child closes the descriptors and wipes the pages that are listed here, before
+//!   any code of its own runs.
+//! - `vfork()`, `posix_spawn()` (`std::process::Command`): the child holds copies of all
+//!   descriptors until it executes another program, which closes them (`O_CLOEXEC`), or ends. This
+//!   library can neither prevent nor detect that.
 //! - `clone()` without the C library: as `fork()`, without the handlers.
 //!
-//! A lock goes with the *last* copy of the descriptor. So nothing here may rest on the moment at which a descriptor is closed:
-//! locks are given back explicitly, and whether a lock outlives its descriptor is decided by the filesystem ([`super::liveness lock`]),
-//! never by asking the kernel afterwards, when a child's copy may still keep it.
+//! A lock ends with the *last* copy of the descriptor. So nothing here may rely on the moment at
+//! which a descriptor is closed: locks are released explicitly, and whether a lock outlives its
+//! descriptor is decided by the filesystem ([`super::liveness_lock`]), never by a test afterwards,
+//! when a child's copy may still keep it.
 #![allow(unsafe_code, reason = "handlers around forks")]
 
 use memmap2::MmapRaw;
 
 use crate::sync::{AtomicPtr, Ordering, PrivateWord};
 
-/// Runs `critical` while no thread of this process forks: what it opens for a moment is not inherited. Also keeps two
-/// such sections apart. They do not nest.
+/// Runs `critical` while no thread of this process forks: what it opens for a moment is not
+/// inherited. Only one such section runs at a time. They do not nest.
 pub(super) fn without_forks<R>(critical: impl FnOnce() -> R) -> R {
     static HANDLERS: PrivateWord = PrivateWord::new(0);
     before_fork();
     let _unlock = Unlock;
-    // Within the section: no other one begins before they are there.
+    // Within the section: no other section begins before the handlers are installed.
     if HANDLERS.swap(1, Ordering::Relaxed) == 0 {
-        // SAFETY: the handlers take and give back a lock, close descriptors and store zeros, all of which children may do.
+        // SAFETY: the handlers take and release a lock, close descriptors and store zeros, all of
+        // which children may do.
         unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(in_child)) };
     }
     critical()
 }
 
-/// Gives the lock back also when the section panics.
+/// Releases the lock, also when the section panics.
 struct Unlock;
 
 impl Drop for Unlock {
@@ -39,8 +43,8 @@ impl Drop for Unlock {
     }
 }
 
-/// The process in whose critical section a thread is, or 0. A pid, so that a child does not wait for a thread that it
-/// does not have.
+/// The pid of the process that has a thread in the critical section, or 0. It is a pid, so that a
+/// child does not wait for a thread that it does not have.
 static HOLDER: PrivateWord = PrivateWord::new(0);
 
 extern "C" fn before_fork() {
@@ -61,12 +65,13 @@ extern "C" fn after_fork() {
 }
 
 extern "C" fn in_child() {
-    // SAFETY: descriptors of the parent's that this library opened for itself alone; in this process nothing uses them, since
-    // their owners, inherited too, look at their fork guards first. What close says does not matter.
+    // SAFETY: descriptors of the parent's that this library opened for itself alone; in this
+    // process nothing uses them, since their owners, inherited too, check their fork guards first.
+    // The result of close does not matter.
     TO_CLOSE.drain(|value| unsafe { _ = libc::close(value as i32 - 1) });
     TO_WIPE.each(|page| {
-        // SAFETY: a whole page that is mapped for writing in this process, and never unmapped; it holds atomics only, which
-        // all other threads, of which a new child has none, would access as such.
+        // SAFETY: a whole page that is mapped for writing in this process, and never unmapped; it holds
+        // atomics only, which all other threads, of which a new child has none, would access as such.
         unsafe { (page as *mut u8).write_bytes(0, PAGE) };
     });
     HOLDER.store(0, Ordering::Release);
@@ -80,19 +85,20 @@ static TO_WIPE: Registry = Registry::new();
 
 const PAGE: usize = 4096;
 
-/// Has forked children close this descriptor. Within [`without_forks`], together with what opens it.
+/// Makes forked children close this descriptor. Called within [`without_forks`], together with the open.
 pub(super) fn close_in_children(descriptor: i32) {
     TO_CLOSE.add(descriptor as u64 + 1);
 }
 
-/// Takes that back: the descriptor is about to be closed here.
+/// Undoes [`close_in_children`]: the descriptor is about to be closed here.
 pub(super) fn keep_in_children(descriptor: i32) {
     TO_CLOSE.remove(descriptor as u64 + 1);
 }
 
-/// Has forked children find zeros in an anonymous page, which is never unmapped. The kernel does that, or, where it cannot
-/// (sandboxes such as gVisor and qemu-user lack `MADV_WIPEONFORK`), the handler of this module: children that are made
-/// without the C library are not told from their parents then.
+/// Makes forked children find zeros in an anonymous page, which is never unmapped. The kernel does
+/// that, or, where it cannot (sandboxes such as gVisor and qemu-user lack `MADV_WIPEONFORK`), the
+/// handler of this module: in that case, children that are made without the C library are not told
+/// from their parents.
 pub(super) fn wipe_in_children(page: &MmapRaw) {
     debug_assert_eq!(page.len(), PAGE);
     // SAFETY: the page is ours, private and anonymous; wiping it in children is what it is for.
@@ -102,10 +108,10 @@ pub(super) fn wipe_in_children(page: &MmapRaw) {
     }
 }
 
-/// Numbers other than 0 for the handlers to find, which allocate nothing and wait for no lock.
+/// A list of numbers other than 0. The handlers read it without allocating or waiting for a lock.
 struct Registry {
     slots: [PrivateWord; 62],
-    /// More of them; never freed.
+    /// The next part of the list; never freed.
     next: AtomicPtr<Registry>,
 }
 
@@ -116,7 +122,7 @@ impl Registry {
 
     /// All parts, this one first.
     fn parts(&self) -> impl Iterator<Item = &Self> {
-        // SAFETY: null, or leaked by `add`, and never changed then.
+        // SAFETY: null, or leaked by `add`, and not changed after that.
         std::iter::successors(Some(self), |part| unsafe { part.next.load(Ordering::Acquire).as_ref() })
     }
 
@@ -153,7 +159,7 @@ impl Registry {
         slots.map(|slot| slot.load(Ordering::Relaxed)).filter(|value| *value != 0).for_each(act);
     }
 
-    /// As `each`, and forgets them.
+    /// Calls `act` with each number, and removes them.
     fn drain(&self, act: impl Fn(u64)) {
         let slots = self.parts().flat_map(|part| &part.slots);
         slots.map(|slot| slot.swap(0, Ordering::Relaxed)).filter(|value| *value != 0).for_each(act);

@@ -1,4 +1,4 @@
-//! Making a file that nobody can see half-made: it gets its name when it is complete.
+//! Creates files that no process can see incomplete: a file gets its name when it is complete.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -18,30 +18,30 @@ use super::space::{Section, allocate};
 use super::step::{StepError, at};
 use super::temporary::Temporary;
 
-/// How long a file is, and how much of it takes space on the disk from the beginning.
+/// The length of a file, and how much of it gets disk space from the beginning.
 #[derive(Clone, Copy)]
 pub(crate) struct Size {
     pub(crate) len: u64,
     pub(crate) allocated: u64,
 }
 
-/// What a new file is to be.
+/// The properties of a new file.
 #[derive(Clone, Copy)]
 pub(crate) struct Plan<'a> {
     pub(crate) size: Size,
-    /// Offsets and bytes; the rest is zero.
+    /// Offsets and the bytes there; the rest is zero.
     pub(crate) contents: &'a [(u64, Vec<u8>)],
     pub(crate) sharing: Sharing,
 }
 
-/// A new file, and where it is.
+/// A new file, and the class of its filesystem.
 #[derive(Debug)]
 pub(crate) struct Created {
     pub(crate) file: Arc<File>,
     pub(crate) filesystem: FilesystemClass,
 }
 
-/// Why there is no new file.
+/// Why no file was created.
 #[derive(Debug)]
 pub(crate) enum NotCreated {
     Unsuitable(Unsuitable),
@@ -54,8 +54,8 @@ impl From<StepError> for NotCreated {
     }
 }
 
-/// Creates `path` by plan, and only then gives it its name. Fails with `AlreadyExists` if the name is taken, and leaves nothing
-/// behind when it fails.
+/// Creates a file by `plan`, and only then gives it the name `path`. Fails with `AlreadyExists` if
+/// the name is taken. A failure leaves no file.
 pub(crate) fn create(path: &Path, plan: Plan<'_>) -> Result<Created, NotCreated> {
     create_by(link, path, plan)
 }
@@ -69,7 +69,8 @@ fn create_by(
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    // Before anything is made there; a filesystem without real files could not even say why.
+    // Before anything is created there: on a filesystem without real files, creation would fail
+    // without a useful reason.
     let checked = check_directory(directory).map_err(at("checking the filesystem"))?;
     checked.map_err(NotCreated::Unsuitable)?;
     match unnamed(directory) {
@@ -98,8 +99,9 @@ fn unnamed(directory: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).mode(mode).custom_flags(flags.bits()).open(directory)
 }
 
-/// No /proc (ENOENT), a sandbox or a kernel without this way to link (EPERM, ENOSYS, EINVAL), a filesystem without links, or one
-/// that is several below (EXDEV, EOPNOTSUPP): under a temporary name it may work all the same.
+/// Whether the error says that a file without a name cannot be linked here: no /proc (ENOENT), a sandbox or
+/// a kernel without this system call (EPERM, ENOSYS, EINVAL), a filesystem without links, or one that
+/// consists of several (EXDEV, EOPNOTSUPP). Creation under a temporary name may still work.
 fn is_no_way_to_link(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error().map(Errno::from_raw),
@@ -115,7 +117,7 @@ fn is_no_way_to_link(error: &io::Error) -> bool {
     )
 }
 
-/// Filesystems without O_TMPFILE say EOPNOTSUPP; kernels without it say EISDIR.
+/// Filesystems without O_TMPFILE return EOPNOTSUPP; kernels without it return EISDIR.
 fn lacks_tmpfile(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error().map(Errno::from_raw),
@@ -124,7 +126,7 @@ fn lacks_tmpfile(error: &io::Error) -> bool {
 }
 
 fn fill(file: &File, plan: Plan<'_>) -> Result<FilesystemClass, NotCreated> {
-    // First, because it may only be settled while the file is empty.
+    // First, because copy-on-write can only be disabled while the file is empty.
     let checked = check_file(file, true).map_err(at("checking the filesystem"))?;
     let filesystem = checked.map_err(NotCreated::Unsuitable)?;
     write(file, plan)?;

@@ -11,7 +11,7 @@ use super::file::reopen;
 use super::fork::ForkGuard;
 use super::lock::unlock;
 
-/// A description of its own, whose descriptor forked children close.
+/// An open file description of its own, whose descriptor forked children close.
 pub(super) struct PrivateDescription {
     file: ManuallyDrop<File>,
     guard: ForkGuard,
@@ -24,7 +24,7 @@ impl PrivateDescription {
         without_forks(|| Ok(Self::keep(reopen(file, path)?, guard)))
     }
 
-    /// Within `without_forks`, which `file` was opened in too.
+    /// Wraps `file`. Called within the same `without_forks` section that opened it.
     pub(super) fn keep(file: File, guard: ForkGuard) -> Self {
         close_in_children(file.as_raw_fd());
         Self { file: ManuallyDrop::new(file), guard }
@@ -45,28 +45,30 @@ impl Drop for PrivateDescription {
     fn drop(&mut self) {
         // In a forked child the number may belong to another file by now.
         if self.is_own_process() {
-            // In this order: once it is closed, the number may become another file's, which children are to keep.
+            // In this order: once the descriptor is closed, its number may become another file's,
+            // which children are to keep.
             keep_in_children(self.file.as_raw_fd());
-            // SAFETY: dropped here only, and not used again.
+            // SAFETY: dropped only here, and not used again.
             unsafe { ManuallyDrop::drop(&mut self.file) };
         }
     }
 }
 
-/// A lock on a description of its own. It is given back explicitly when it is dropped: a program that another thread is just
-/// starting has a copy of the descriptor until it is executed, which would keep the lock after the close.
+/// A lock on a description of its own. It is released explicitly when it is dropped: a program that
+/// another thread is just starting has a copy of the descriptor until it is executed, which would
+/// keep the lock after the close.
 pub(super) struct HeldLock {
     description: PrivateDescription,
     at: i64,
 }
 
 impl HeldLock {
-    /// Of a description that has the lock.
+    /// Wraps a description that has the lock.
     pub(super) fn of(description: PrivateDescription, at: i64) -> Self {
         Self { description, at }
     }
 
-    /// Within `without_forks`, which `file` was opened and locked in too.
+    /// Wraps `file`. Called within the same `without_forks` section that opened and locked it.
     pub(super) fn keep(file: File, at: i64, guard: ForkGuard) -> Self {
         Self { description: PrivateDescription::keep(file, guard), at }
     }
@@ -75,7 +77,7 @@ impl HeldLock {
 impl Drop for HeldLock {
     fn drop(&mut self) {
         if self.description.is_own_process() {
-            // Should it fail, the close of the descriptor does it, unless there is a copy.
+            // If this fails, the close of the descriptor releases the lock, unless there is a copy.
             let _ = unlock(self.description.file(), self.at);
         }
     }

@@ -1,4 +1,4 @@
-//! Handing a descriptor to another process, over a UNIX socket.
+//! Passes a descriptor to another process, over a UNIX socket.
 #![allow(unsafe_code, reason = "takes ownership of descriptors that the kernel has just handed over")]
 
 use std::fs::File;
@@ -9,14 +9,14 @@ use std::os::unix::net::UnixStream;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
-/// Goes with the descriptor: a peer that sends something else is found out.
+/// Sent with the descriptor: a peer that sends something else is detected.
 const GREETING: [u8; 8] = *b"RW-queue";
 
-/// ProducerHandle one descriptor.
+/// Sends one descriptor.
 pub(crate) fn send_descriptor(stream: &UnixStream, descriptor: BorrowedFd<'_>) -> io::Result<()> {
     let rights = [descriptor.as_raw_fd()];
     let message = [ControlMessage::ScmRights(&rights)];
-    // Without MSG_NOSIGNAL a peer that has gone would end this process.
+    // Without MSG_NOSIGNAL a closed connection would end this process with SIGPIPE.
     let flags = MsgFlags::MSG_NOSIGNAL;
     let sent = loop {
         match sendmsg::<()>(stream.as_raw_fd(), &[IoSlice::new(&GREETING)], &message, flags, None) {
@@ -24,11 +24,11 @@ pub(crate) fn send_descriptor(stream: &UnixStream, descriptor: BorrowedFd<'_>) -
             other => break other?,
         }
     };
-    // The descriptor goes with the first byte.
+    // The descriptor was sent with the first byte.
     (&mut &*stream).write_all(&GREETING[sent..])
 }
 
-/// What came instead of one descriptor.
+/// What was received instead of one descriptor.
 #[derive(Debug)]
 pub(crate) enum NotReceived {
     /// The peer has closed its end.
@@ -44,7 +44,7 @@ impl From<Errno> for NotReceived {
     }
 }
 
-/// ConsumerHandle one descriptor.
+/// Receives one descriptor.
 pub(crate) fn receive_descriptor(stream: &UnixStream) -> Result<File, NotReceived> {
     let mut greeting = [0; GREETING.len()];
     let (count, mut descriptors) = receive_some(stream, &mut greeting)?;
@@ -64,9 +64,11 @@ pub(crate) fn receive_descriptor(stream: &UnixStream) -> Result<File, NotReceive
     Ok(descriptor.into())
 }
 
-/// ConsumerHandle some bytes and the descriptors that come with them. None of these is lost, whatever comes.
+/// Receives some bytes and the descriptors that come with them. No descriptor is leaked, whatever
+/// is received.
 fn receive_some(stream: &UnixStream, bytes: &mut [u8]) -> Result<(usize, Vec<OwnedFd>), NotReceived> {
-    // As many descriptors as can come at once have room (SCM_MAX_FD is 253), and what else the socket may be set to say.
+    // Room for the maximum number of descriptors in one message (SCM_MAX_FD is 253), and for other
+    // control messages that the socket may be set to deliver.
     let mut space = [0_u64; 256];
     let mut parts = [IoSliceMut::new(bytes)];
     // SAFETY: all zeros is a valid message header.
@@ -76,7 +78,8 @@ fn receive_some(stream: &UnixStream, bytes: &mut [u8]) -> Result<(usize, Vec<Own
     header.msg_control = space.as_mut_ptr().cast();
     header.msg_controllen = size_of_val(&space) as _;
     let count = loop {
-        // SAFETY: the header refers to one slice, which has the layout of an iovec, and to the space, with their lengths.
+        // SAFETY: the header refers to one slice, which has the layout of an iovec, and to the
+        // space, with their lengths.
         let count = unsafe { libc::recvmsg(stream.as_raw_fd(), &raw mut header, libc::MSG_CMSG_CLOEXEC) };
         match usize::try_from(count) {
             Ok(count) => break count,
@@ -86,17 +89,17 @@ fn receive_some(stream: &UnixStream, bytes: &mut [u8]) -> Result<(usize, Vec<Own
     };
     let control: Vec<u8> = space.iter().flat_map(|word| word.to_ne_bytes()).collect();
     let raw = descriptors_in(&control[..(header.msg_controllen as usize).min(control.len())]);
-    // SAFETY: the kernel has just made these descriptors for this process, and nobody else knows them.
+    // SAFETY: the kernel has just created these descriptors for this process, and nothing else uses them.
     let owned = raw.into_iter().map(|raw| unsafe { OwnedFd::from_raw_fd(raw) }).collect();
     if header.msg_flags & libc::MSG_CTRUNC != 0 {
-        // What did come is closed with `owned`.
+        // The descriptors that did arrive are closed with `owned`.
         return Err(Errno::EMFILE.into());
     }
     Ok((count, owned))
 }
 
-/// The descriptors in control messages: each message is a length (which includes these three fields), a level, a type and
-/// its data, and begins at a multiple of the size of the first.
+/// The descriptors in control messages: each message is a length (which includes these three
+/// fields), a level, a type and its data, and begins at a multiple of the size of the first.
 fn descriptors_in(control: &[u8]) -> Vec<i32> {
     const WORD: usize = size_of::<usize>();
     const FIELDS: usize = size_of::<libc::cmsghdr>();
@@ -154,7 +157,7 @@ mod tests {
             let message = [ControlMessage::ScmRights(&rights)];
             sendmsg::<()>(one.as_raw_fd(), &parts, &message, MsgFlags::empty(), None).unwrap();
             assert!(matches!(receive_descriptor(&other), Err(NotReceived::Other(_))));
-            // Tests beside this one open some too, but not as many.
+            // Concurrent tests open some too, but not as many.
             assert!(open_descriptors() < 90, "{} descriptors are left", open_descriptors());
         }
     }

@@ -10,7 +10,7 @@ use nix::fcntl::OFlag;
 
 use super::size_limit::without_signal;
 
-/// Which file this is, whatever it is called.
+/// The identity of a file, independent of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileIdentity {
     pub(crate) device: u64,
@@ -24,18 +24,19 @@ impl FileIdentity {
     }
 }
 
-/// Opens an existing file for reading and writing. Follows no symbolic link, waits for no FIFO, gets no terminal.
+/// Opens an existing file for reading and writing. Follows no symbolic link, waits for no FIFO,
+/// gets no terminal.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     OpenOptions::new().read(true).write(true).custom_flags(flags.bits()).open(path)
 }
 
-/// Opens the same file once more, as an open file description of its own: through `/proc`, or where that does not work, by its
-/// name `path`, if it still has that. Another file is never opened in its place.
+/// Opens the same file once more, as an open file description of its own: through `/proc`, or where that
+/// does not work, by its name `path`, if it still has that. Another file is never opened in its place.
 pub(crate) fn reopen(file: &File, path: &Path) -> io::Result<File> {
     use std::os::fd::AsRawFd;
     let magic = format!("/proc/self/fd/{}", file.as_raw_fd());
-    // Through the magic link, which `open` would not follow.
+    // Through the magic link, which `open` of this module would not follow.
     let again = OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_CLOEXEC.bits()).open(magic);
     let by_proc = match again.and_then(|again| same(file, again)) {
         Err(error) if !is_exhausted(&error) => error,
@@ -61,7 +62,7 @@ fn same(file: &File, again: File) -> io::Result<File> {
     }
 }
 
-/// No such `/proc` is not the same as no such file.
+/// A missing `/proc` must not be reported as a missing file.
 fn not_reopened(by_proc: &io::Error, by_name: &io::Error) -> io::Error {
     let kind = match by_proc.kind() {
         io::ErrorKind::NotFound => io::ErrorKind::Unsupported,
@@ -77,22 +78,22 @@ fn not_reopened(by_proc: &io::Error, by_name: &io::Error) -> io::Error {
     )
 }
 
-/// Stores one word in the file: for those who do not map it.
+/// Stores one word in a file that is not mapped.
 pub(crate) fn write_word(file: &File, word: u64, offset: u64) -> io::Result<()> {
     without_signal(|| file.write_all_at(&word.to_ne_bytes(), offset))
 }
 
-/// Writes bytes to the file: for those who do not map it.
+/// Writes bytes to a file that is not mapped.
 pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
     without_signal(|| file.write_all_at(bytes, offset))
 }
 
-/// Writes to the disk what was written to the file, and waits for that.
+/// Flushes the file to the disk and waits until that is done.
 pub(crate) fn sync_file(file: &File) -> io::Result<()> {
     file.sync_all()
 }
 
-/// The same of the directory in which `path` is a name.
+/// Flushes the directory that contains `path` to the disk and waits until that is done.
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
@@ -106,7 +107,7 @@ pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::
     }
 }
 
-/// What a path names now.
+/// What a path names at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Named {
     ThisFile,
@@ -114,7 +115,7 @@ pub(crate) enum Named {
     Nothing,
 }
 
-/// What `path` names, beside `file`. A symbolic link is another file.
+/// Checks whether `path` names `file`. A symbolic link counts as another file.
 pub(crate) fn named_by(path: &Path, file: &File) -> io::Result<Named> {
     let there = match std::fs::symlink_metadata(path) {
         Ok(metadata) => FileIdentity { device: metadata.dev(), inode: metadata.ino() },
@@ -128,8 +129,8 @@ pub(crate) fn named_by(path: &Path, file: &File) -> io::Result<Named> {
 
 /// Removes `path` if it still names `file`; false if it names another file or nothing.
 ///
-/// Between the look and the removal somebody could put another file there; the caller holds the attach lock of
-/// this queue, so nobody who keeps to the protocol does.
+/// Between the check and the removal another process could put another file there; the caller holds
+/// the attach lock of this queue, so no participant that follows the protocol does.
 pub(crate) fn unlink_if_same(path: &Path, file: &File) -> io::Result<bool> {
     if named_by(path, file)? != Named::ThisFile {
         return Ok(false);

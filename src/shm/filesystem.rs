@@ -1,10 +1,12 @@
 //! Which filesystems can hold a queue.
 //!
-//! A queue needs three things of a file: that all who map it see the same memory, that locks on it tell who is alive, and
-//! that space once given is there when it is written to. Local filesystems have the first two from the kernel's page cache
-//! and its file locks. What is served over a network, or by a process, may not; there a participant could be taken for
-//! dead while it lives, so that those are refused. Unknown filesystems are taken for local ones, with a notice: there are
-//! many of these, and few others, which are all listed here.
+//! A queue needs three things of a file: that all processes that map it see the same memory, that
+//! locks on it show which participants are alive, and that allocated space is there when it is
+//! written to. Local filesystems have the first two from the kernel's page cache and its file
+//! locks. A filesystem that is served over a network, or by a process, may lack them; there a
+//! participant could be taken for dead while it lives, so that those are refused. Unknown
+//! filesystems are assumed to be local ones, with a warning: there are many of these, and few
+//! others, which are all listed here.
 #![allow(unsafe_code, reason = "the ioctl for file flags")]
 
 use std::fs::File;
@@ -23,11 +25,11 @@ pub(crate) struct Unsuitable {
     pub(crate) reason: &'static str,
 }
 
-/// What a file stands on that can be a queue.
+/// The properties of a filesystem that can hold a queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FilesystemClass {
     pub(crate) warning: Option<Warning>,
-    /// No disk is behind it, so that nothing has to be done when a page is first written to.
+    /// It is in memory, so that the first write to a page needs no extra work.
     pub(crate) is_memory: bool,
 }
 
@@ -42,7 +44,7 @@ const PLAIN: &str = "it holds no files that can be written and mapped";
 const COPIES: &str = "it copies what is written again, which could not be switched off for the file, so that a full disk \
                       would end the process that writes";
 
-/// What `statfs` says of those that are refused.
+/// The numbers in `statfs` of the filesystems that are refused.
 const REFUSED: [(u32, Unsuitable); 22] = [
     refused(0x6969, "NFS", NETWORK),
     refused(0x517b, "SMB", NETWORK),
@@ -78,16 +80,17 @@ const BTRFS: u32 = 0x9123_683e;
 /// tmpfs, ramfs, ext2 to ext4, XFS, F2FS, overlayfs.
 const SUPPORTED: [u32; 6] = [TMPFS, 0x8584_58f6, 0xef53, 0x5846_5342, 0xf2f5_2010, 0x794c_7630];
 
-/// Good, but for what happens when the disk gets full.
+/// Suitable, except for what happens when the disk gets full.
 const COPY_ON_WRITE: [(u32, &str); 3] = [(0x2fc1_2fc1, "ZFS"), (0xca45_1a4e, "bcachefs"), (0x3434, "NILFS2")];
 
-/// Of these, a mapping keeps the open file description that was mapped, and with it its locks: tmpfs, ramfs, ext2 to ext4, XFS,
-/// F2FS, btrfs. An overlayfs maps the file below.
+/// On these filesystems a mapping keeps the open file description that was mapped, and with it its locks:
+/// tmpfs, ramfs, ext2 to ext4, XFS, F2FS, btrfs. An overlayfs maps the underlying file instead.
 const PINNING: [u32; 6] = [TMPFS, 0x8584_58f6, 0xef53, 0x5846_5342, 0xf2f5_2010, BTRFS];
 
-/// Whether a mapping of the file is known to keep the locks of the description that it was made with, when that is closed.
+/// Whether a mapping of the file is known to keep the locks of the description that it was created
+/// with, when the descriptor is closed.
 pub(super) fn pins_locks(file: &File) -> bool {
-    // Where that is not known, the descriptor is kept, which is always right.
+    // If that is not known, the descriptor is kept, which is always right.
     fstatfs(file).is_ok_and(|found| PINNING.contains(&(found.filesystem_type().0 as u32)))
 }
 
@@ -113,7 +116,7 @@ fn judge(number: u32) -> Verdict {
     }
 }
 
-/// Whether queues can be made in this directory.
+/// Checks whether queues can be created in this directory.
 pub(super) fn check_directory(directory: &Path) -> io::Result<Result<(), Unsuitable>> {
     // The numbers have 32 bits; the type that carries them depends on the machine.
     let number = statfs(directory)?.filesystem_type().0 as u32;
@@ -123,7 +126,8 @@ pub(super) fn check_directory(directory: &Path) -> io::Result<Result<(), Unsuita
     })
 }
 
-/// Whether this file, new and empty or a queue already, can be one; with what is to be noted.
+/// Checks whether this file, new and empty or a queue already, can hold a queue; returns the class
+/// of its filesystem.
 pub(crate) fn check_file(file: &File, is_new: bool) -> io::Result<Result<FilesystemClass, Unsuitable>> {
     let number = fstatfs(file)?.filesystem_type().0 as u32;
     Ok(match judge(number) {
@@ -148,12 +152,12 @@ const FS_NOCOW_FL: libc::c_int = 0x0080_0000;
 
 fn flags(file: &File) -> io::Result<libc::c_int> {
     let mut flags: libc::c_int = 0;
-    // SAFETY: in spite of its name, this ioctl stores an int, which there is.
+    // SAFETY: in spite of its name, this ioctl stores an int, and `flags` is one.
     let result = unsafe { libc::ioctl(file.as_raw_fd(), libc::FS_IOC_GETFLAGS, &raw mut flags) };
     if result == 0 { Ok(flags) } else { Err(io::Error::last_os_error()) }
 }
 
-/// btrfs: has rewrites go in place, which only an empty file can be told. False if it does not.
+/// btrfs: turns off copy-on-write, which is possible only for an empty file. False if that had no effect.
 fn disable_copy_on_write(file: &File) -> io::Result<bool> {
     let flags_then = flags(file)? | FS_NOCOW_FL;
     // SAFETY: as above, it reads an int.

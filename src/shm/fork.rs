@@ -1,9 +1,10 @@
-//! Telling a forked child from the process that made a handle.
+//! Tells a forked child from the process that created a handle.
 //!
-//! A child of fork() inherits every mapping, but not the kernel locks' meaning: were it to use its parent's
-//! handles, there would be two producers on one lane. One page of private memory, which the kernel wipes in the
-//! child (MADV_WIPEONFORK), tells the two apart at the price of one load an operation. Where the kernel cannot, a handler
-//! that the C library runs in forked children wipes it ([`super::children`]).
+//! A child of fork() inherits every mapping, but the kernel locks still stand for its parent: if it
+//! used its parent's handles, there would be two producers on one lane. One page of private memory,
+//! which the kernel wipes in the child (MADV_WIPEONFORK), tells the two apart at the price of one
+//! load per operation. Where the kernel cannot do that, a handler that the C library runs in forked
+//! children wipes it ([`super::children`]).
 #![allow(unsafe_code, reason = "an atomic in a private page")]
 
 use std::io;
@@ -13,11 +14,11 @@ use memmap2::{MmapOptions, MmapRaw};
 use super::children::{wipe_in_children, without_forks};
 use crate::sync::{AtomicPtr, Ordering, PrivateWord};
 
-/// Remembers in which process it was made.
+/// Detects whether it is used in the process that created it.
 #[derive(Clone, Copy)]
 pub(crate) struct ForkGuard {
-    /// 1 in the process that mapped its page, 0 in forked children. Never unmapped. (A queue that is guarded against
-    /// truncation has a word of its own, which that clears too.)
+    /// 1 in the process that mapped its page, 0 in forked children. Never unmapped. (A queue that
+    /// is guarded against truncation has a word of its own, which a truncation clears too.)
     word: &'static PrivateWord,
 }
 
@@ -25,8 +26,9 @@ impl ForkGuard {
     /// # Errors
     /// If the page cannot be mapped.
     pub(crate) fn new() -> io::Result<Self> {
-        // The newest page of this process or of an ancestor: a child finds its ancestors' pages wiped, and maps one
-        // of its own. A page is never made valid again, so what an ancestor made stays invalid here.
+        // The newest page of this process or of an ancestor: a child finds its ancestors' pages
+        // wiped, and maps one of its own. A page is never made valid again, so a guard that an
+        // ancestor created stays invalid here.
         static NEWEST: AtomicPtr<PrivateWord> = AtomicPtr::new(std::ptr::null_mut());
         without_forks(|| {
             // SAFETY: null, or the address of a word in a page that is never unmapped.
@@ -42,12 +44,13 @@ impl ForkGuard {
         })
     }
 
-    /// With a word of its own: 1 while it is intact, in a page that is wiped in children and never unmapped.
+    /// A guard with a word of its own: 1 while it is intact, in a page that is wiped in children
+    /// and never unmapped.
     pub(super) fn of(word: &'static PrivateWord) -> Self {
         Self { word }
     }
 
-    /// One that is never intact: whoever has it takes its cold path each time, and asks another one there.
+    /// A guard that is never intact: its user takes the cold path each time, and checks another guard there.
     pub(crate) fn never_intact() -> Self {
         static NEVER: PrivateWord = PrivateWord::new(0);
         Self { word: &NEVER }
@@ -64,7 +67,8 @@ impl ForkGuard {
 fn map_sentinel() -> io::Result<&'static PrivateWord> {
     let page = MmapRaw::from(MmapOptions::new().len(4096).map_anon()?);
     wipe_in_children(&page);
-    // SAFETY: a page is larger than a word, page-aligned, and never unmapped, since its owner is forgotten below.
+    // SAFETY: a page is larger than a word, page-aligned, and never unmapped, since its owner is
+    // forgotten below.
     let word: &'static PrivateWord = unsafe { &*page.as_mut_ptr().cast::<PrivateWord>() };
     std::mem::forget(page);
     word.store(1, Ordering::Relaxed);

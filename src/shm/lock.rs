@@ -1,10 +1,12 @@
-//! Open-file-description locks on single bytes far behind the data.
+//! Open-file-description locks on single bytes far after the data.
 //!
-//! POSIX `F_SETLK` locks vanish when *any* descriptor of the file closes, and pids are reused and wrong across
-//! namespaces; OFD locks belong to one open file description and go with it, whatever kills the process.
+//! POSIX `F_SETLK` locks vanish when *any* descriptor of the file closes, and pids are reused and
+//! wrong across namespaces; OFD locks belong to one open file description and end with it, whatever
+//! kills the process.
 //!
-//! They go with the *last* descriptor of that description, of which children may hold copies ([`super::children`]). So each lock
-//! is given back explicitly, and the close of a descriptor matters only when the process dies.
+//! They end with the *last* descriptor of that description, of which children may hold copies
+//! ([`super::children`]). So each lock is released explicitly, and the close of a descriptor
+//! matters only when the process dies.
 
 use std::fs::File;
 use std::io;
@@ -28,11 +30,11 @@ fn byte(kind: libc::c_int, byte: i64) -> libc::flock {
     }
 }
 
-/// Whether others may hold the same lock.
+/// Whether other descriptions may hold the same lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hold {
     Alone,
-    /// With others that hold it together.
+    /// Shared with other descriptions.
     Together,
 }
 
@@ -51,18 +53,18 @@ pub(super) fn try_lock(file: &File, at: i64, hold: Hold) -> io::Result<bool> {
     }
 }
 
-/// Gives the lock back.
+/// Releases the lock.
 pub(super) fn unlock(file: &File, at: i64) -> io::Result<()> {
     let lock = byte(libc::F_UNLCK, at);
     retried(|| fcntl(file, FcntlArg::F_OFD_SETLK(&lock))).map_err(failed)
 }
 
-/// Whether some other description holds the lock. Ask through a description that holds no lock itself.
+/// Whether another description holds the lock. `file` must be a description that holds no lock itself.
 pub(crate) fn is_locked(file: &File, at: i64) -> io::Result<bool> {
     is_any_locked(file, at, 1)
 }
 
-/// The same, of so many bytes from there.
+/// Whether another description holds a lock on any of `count` bytes from `at` on; see [`is_locked`].
 pub(crate) fn is_any_locked(file: &File, at: i64, count: i64) -> io::Result<bool> {
     let mut lock = byte(libc::F_WRLCK, at);
     lock.l_len = count;
@@ -70,7 +72,7 @@ pub(crate) fn is_any_locked(file: &File, at: i64, count: i64) -> io::Result<bool
     Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
 }
 
-/// Attempts of a call that says that it was interrupted, which none of these should.
+/// Retry limit for calls that report an interruption, which none of these should do.
 const MAX_TRIES: u32 = 8;
 
 fn retried(mut call: impl FnMut() -> nix::Result<libc::c_int>) -> nix::Result<()> {
@@ -84,7 +86,7 @@ fn retried(mut call: impl FnMut() -> nix::Result<libc::c_int>) -> nix::Result<()
     }
 }
 
-/// What is missing, where the system's own words would not say it.
+/// Names the missing resource where the system's own text would not.
 fn failed(error: Errno) -> io::Error {
     let reason = match error {
         Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP => {
@@ -109,7 +111,8 @@ pub(crate) struct AttachLock {
 /// Why the attach lock was not taken.
 #[derive(Debug)]
 pub(crate) enum AttachLockError {
-    /// Another process has held it for seconds: it is held for microseconds, unless its holder is stopped.
+    /// Another process has held it for seconds. It is normally held for microseconds, so its holder
+    /// must be stopped.
     Busy,
     Io(io::Error),
 }
@@ -117,7 +120,8 @@ pub(crate) enum AttachLockError {
 impl AttachLock {
     const PATIENCE: Duration = Duration::from_secs(5);
 
-    /// Waits a bounded time: a process that is stopped while it attaches must not stop all others. `path` is the file's name.
+    /// Takes the lock. Waits for a bounded time, because a process that is stopped while it
+    /// attaches must not stop all others. `path` is the file's name.
     pub(crate) fn take(file: &File, path: &Path) -> Result<Self, AttachLockError> {
         let description = PrivateDescription::open(file, path).map_err(AttachLockError::Io)?;
         let start = Instant::now();

@@ -25,21 +25,21 @@ pub(crate) enum Access {
 /// How a process maps the sections of one queue.
 #[derive(Clone)]
 pub(crate) struct MapOptions {
-    /// All pages at once: a first touch costs microseconds later.
+    /// Map all pages in advance: otherwise the first access to each costs microseconds.
     pub(crate) prefault: bool,
     pub(crate) huge_pages: bool,
-    /// No disk is behind the file: a page that is mapped for reading can be written to as well.
+    /// The file is in memory: a page that is mapped for reading can be written to without another fault.
     pub(crate) in_memory: bool,
-    /// Against truncation.
+    /// The guard against truncation, if there is one.
     pub(crate) tripwire: Option<Arc<Tripwire>>,
     pub(crate) warnings: Warnings,
 }
 
 /// A mapped section; unmapped when dropped.
 pub(crate) struct Mapping {
-    /// Before the pages, so that it ends before the mapping goes.
+    /// Declared before the pages, so that it ends before the unmapping.
     _watch: Option<Watch>,
-    /// In the file.
+    /// The section's offset in the file.
     offset: u64,
     pages: Pages,
     access: Access,
@@ -47,9 +47,10 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
-    /// Maps a section, which must begin at a multiple of the page size; no page of it is touched. What may be a hole has to be
-    /// made [`ready`](Self::ready) first: in memory even reading one takes space, and where there is none, the kernel ends
-    /// the process. The caller has checked that the file is that long.
+    /// Maps a section, which must begin at a multiple of the page size; no page of it is accessed.
+    /// Parts that may be holes have to be made [`ready`](Self::ready) first: in memory even reading
+    /// a hole takes space, and if there is none, the kernel ends the process. The caller has
+    /// checked that the file is that long.
     pub(crate) fn sparse(
         file: &File,
         section: Section,
@@ -64,8 +65,8 @@ impl Mapping {
         Ok(Self { _watch: watch, offset: section.offset, pages, access, map_options: map_options.clone() })
     }
 
-    /// Gives a part of the mapping the space that it may lack, and maps its pages as the map_options says. `is_whole`: the file is
-    /// known to lack none.
+    /// Gives a part of the mapping the space that it may lack, and maps its pages as `map_options`
+    /// says. `is_whole`: the file is known to have no holes.
     ///
     /// # Errors
     /// [`StorageFull`](io::ErrorKind::StorageFull) if there is no space for it.
@@ -78,7 +79,8 @@ impl Mapping {
         let (offset, len) = (part.offset as usize, part.len as usize);
         match self.prepare(offset, len, !is_reserved) {
             Err(error) if error.raw_os_error() == Some(libc::EFAULT) => {
-                // What would be a SIGBUS at a touch: no space, or the file has become shorter, which touching tells.
+                // An access would raise SIGBUS: there is no space, or the file has become shorter,
+                // which the access itself will show.
                 if is_lacking && file.metadata()?.len() >= section.offset + section.len {
                     return Err(Errno::ENOSPC.into());
                 }
@@ -87,15 +89,15 @@ impl Mapping {
             }
             Err(error) => {
                 self.not_prefaulted(&error);
-                // An old kernel: nobody has the pages mapped in advance, and reserving them is the next best.
+                // An old kernel cannot map pages in advance; reserving their space is the next best.
                 if is_reserved { Ok(()) } else { reserve(file, section).map(drop) }
             }
             Ok(()) => Ok(()),
         }
     }
 
-    /// Maps the pages of a part that is no hole, as the map_options says. What does not work is noted: then they are mapped as they
-    /// are touched.
+    /// Maps the pages of a part without holes, as `map_options` says. A failure is a warning: then
+    /// each page is mapped when it is first accessed.
     pub(crate) fn prefault(&self, offset: usize, len: usize) {
         if let Err(error) = self.prepare(offset, len, false) {
             self.not_prefaulted(&error);
@@ -106,7 +108,7 @@ impl Mapping {
         self.map_options.warnings.add(Warning::NotPrefaulted { reason: error.to_string() });
     }
 
-    /// Joins pages if the map_options says so, and maps them if it does, or `at_any_rate`.
+    /// Joins pages if `map_options` says so, and maps them if it says so or `at_any_rate` is set.
     fn prepare(&self, offset: usize, len: usize, at_any_rate: bool) -> io::Result<()> {
         if self.map_options.huge_pages
             && let Err(error) = self.join_pages(offset, len)
@@ -117,29 +119,31 @@ impl Mapping {
             return Ok(());
         }
         let advice = match self.access {
-            // In memory that is as good: it takes the page's space, and the page can be written to without another fault.
+            // In memory, reading is enough: it takes the page's space, and the page can be written
+            // to without another fault.
             Access::ReadWrite if !self.map_options.in_memory => libc::MADV_POPULATE_WRITE,
             Access::Read | Access::ReadWrite => libc::MADV_POPULATE_READ,
         };
         self.pages.advise(advice, offset, len)
     }
 
-    /// Has the kernel put huge pages there, now.
+    /// Makes the kernel form huge pages there, before this returns.
     fn join_pages(&self, offset: usize, len: usize) -> io::Result<()> {
-        /// Since Linux 6.1. Other than MADV_HUGEPAGE, which says yes and does it later, if ever, this says what came of it.
+        /// Since Linux 6.1. MADV_HUGEPAGE reports success and acts later, if ever; this one reports
+        /// its result.
         const MADV_COLLAPSE: libc::c_int = 25;
         self.pages.advise(libc::MADV_HUGEPAGE, offset, len)?;
         self.pages.advise(MADV_COLLAPSE, offset, len)
     }
 
-    /// Writes a part to the disk, and waits for that. `offset` is a multiple of the page size.
+    /// Writes a part to the disk and waits until it is there. `offset` is a multiple of the page size.
     pub(crate) fn flush(&self, offset: usize, len: usize) -> io::Result<()> {
         #[cfg(test)]
         super::boot::pretend::count_flush();
         self.pages.flush(offset, len)
     }
 
-    /// The address of byte `offset`, with at least `len` bytes mapped behind it.
+    /// The address of byte `offset`, from which on at least `len` bytes are mapped.
     ///
     /// # Panics
     /// If the section is shorter than that: the callers' offsets are constants or checked geometry.
@@ -151,15 +155,15 @@ impl Mapping {
     }
 }
 
-/// A page that exists only in the process that mapped it: a forked child does not have it.
+/// A page that exists only in the process that mapped it, and not in forked children.
 pub(super) struct PrivatePage {
     map: Option<MmapRaw>,
     guard: ForkGuard,
 }
 
 impl PrivatePage {
-    /// Maps the first page of `file`, which pins its open file description and thereby its locks. The caller keeps the
-    /// process from forking before the page is exempt from that.
+    /// Maps the first page of `file`, which pins its open file description and thereby its locks.
+    /// The caller keeps the process from forking until the page is exempt from that.
     pub(super) fn pin(file: &File, guard: ForkGuard) -> io::Result<Self> {
         let map = MmapOptions::new().len(4096).map_raw_read_only(file)?;
         map.advise(Advice::DontFork)?;

@@ -1,4 +1,4 @@
-//! Files without a name, whose size is sealed: nobody can truncate them under a mapping.
+//! Files without a name, whose size is sealed: no process can truncate them under a mapping.
 #![allow(unsafe_code, reason = "takes ownership of a duplicated descriptor")]
 
 use std::fs::File;
@@ -15,12 +15,12 @@ use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use super::create::{Plan, write};
 use super::step::{StepError, at};
 
-/// Neither shorter nor longer, for good. Holes can still be filled.
+/// The seals that fix the size for good. Holes can still be filled.
 fn sealed_size() -> SealFlag {
     SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL
 }
 
-/// Makes a file by plan that only its descriptors lead to. `name` is shown in /proc.
+/// Creates a file by `plan` that is reachable only through its descriptors. `name` is shown in /proc.
 pub(crate) fn create_memfd(name: &str, plan: Plan<'_>) -> Result<File, StepError> {
     let file = File::from(new_memfd(name).map_err(at("creating the memfd"))?);
     write(&file, plan)?;
@@ -30,7 +30,8 @@ pub(crate) fn create_memfd(name: &str, plan: Plan<'_>) -> Result<File, StepError
 }
 
 fn new_memfd(name: &str) -> nix::Result<OwnedFd> {
-    /// MFD_NOEXEC_SEAL: nothing in it is ever executed. Kernels before 6.3 do not know it, later ones ask for it.
+    /// MFD_NOEXEC_SEAL: nothing in it is ever executed. Kernels before 6.3 do not know it; later
+    /// ones warn if it is missing.
     const NEVER_EXECUTED: MFdFlags = MFdFlags::from_bits_retain(0x0008);
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     match memfd_create(name, flags | NEVER_EXECUTED) {
@@ -39,17 +40,17 @@ fn new_memfd(name: &str) -> nix::Result<OwnedFd> {
     }
 }
 
-/// What keeps a file from being a memfd queue's.
+/// Why a file cannot be that of a memfd queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unsealed {
     /// Its size could change.
     Size,
-    /// Nobody may write to it any more.
+    /// Writing to it is forbidden for good.
     Writing,
 }
 
 impl Unsealed {
-    /// For people: "found ...".
+    /// The text for messages, after "found".
     pub(crate) fn in_words(self) -> &'static str {
         match self {
             Self::Size => "a file whose size can still change",
@@ -58,20 +59,20 @@ impl Unsealed {
     }
 }
 
-/// Another descriptor of the same description, which programs started by this process inherit.
+/// Duplicates the descriptor so that programs started by this process inherit it.
 pub(crate) fn inheritable_fd(file: &File) -> io::Result<OwnedFd> {
-    // Not standard input, output or error, which programs replace.
+    // Above standard input, output and error, which programs replace.
     const LEAST: i32 = 3;
     let raw = retry(|| fcntl(file, FcntlArg::F_DUPFD(LEAST)))?;
-    // SAFETY: the kernel has just made it for this process, and nobody else knows it.
+    // SAFETY: the kernel has just created it for this process, and nothing else uses it.
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
-/// Whether the size of this file is settled for good, and its contents are not.
+/// Checks that the size of this file is sealed, and its contents are not.
 pub(crate) fn check_seals(file: impl AsFd) -> io::Result<Result<(), Unsealed>> {
     let seals = match fcntl(file, FcntlArg::F_GET_SEALS) {
         Ok(seals) => SealFlag::from_bits_retain(seals),
-        // No file in memory.
+        // Not a file in memory.
         Err(Errno::EINVAL) => SealFlag::empty(),
         Err(error) => return Err(error.into()),
     };
@@ -83,7 +84,7 @@ pub(crate) fn check_seals(file: impl AsFd) -> io::Result<Result<(), Unsealed>> {
     })
 }
 
-/// The directory and the number, if the path is that of a process's descriptor: `/proc/<pid>/fd/<number>`.
+/// Splits a path of the form `/proc/<pid>/fd/<number>`, a process's descriptor, into directory and number.
 pub(crate) fn process_descriptor(path: &Path) -> Option<(&Path, &str)> {
     let (directory, number) = (path.parent()?, path.file_name()?.to_str()?);
     let mut parts = directory.iter().map(|part| part.to_str());
@@ -100,8 +101,9 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Opens what a process's descriptor refers to, as an open file description of its own. What stands in such a directory are
-/// links by which the kernel follows the descriptor, and not a path; so nobody else can swap them.
+/// Opens the file that a process's descriptor refers to, as an open file description of its own.
+/// The entries of such a directory are magic links, through which the kernel follows the descriptor
+/// and not a path; so no other process can swap them.
 pub(crate) fn open_process_descriptor(directory: &Path, number: &str) -> io::Result<File> {
     let look = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let directory = retry(|| nix::fcntl::open(directory, look, Mode::empty()))?;

@@ -1,13 +1,13 @@
-//! From what a user calls a queue to a path.
+//! Resolves the name of a queue to a path.
 
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Where queues with bare names live.
+/// The directory of queues with bare names.
 const DEFAULT_DIRECTORY: &str = "/dev/shm";
 
-/// Why a name cannot name a queue.
+/// Why a name is not valid for a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NameError {
     Empty,

@@ -1,4 +1,4 @@
-//! Who may write to a queue file, and whether that was meant so.
+//! Checks that only the intended users may write to a queue file.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -7,19 +7,20 @@ use std::os::unix::fs::MetadataExt;
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{getegid, geteuid, getgroups};
 
-/// Who may take part in a queue.
+/// The users whose processes may attach to a queue.
 ///
-/// Whoever may write to a queue's file is trusted by all others: see the safety section of
-/// [`create`](crate::BytesQueue::create). So a file that more can write to than was said is refused.
+/// Every process that may write to a queue's file is trusted by all others: see the safety section
+/// of [`create`](crate::BytesQueue::create). So a file that more users can write to than this
+/// option allows is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sharing {
     /// Processes of the same user: mode 0600.
     #[default]
     Owner,
-    /// And those of the file's group: mode 0660. A file of another user is then taken if its group is one of this
-    /// process's.
+    /// Processes of the same user, and those of the file's group: mode 0660. A file of another user
+    /// is accepted if its group is one of this process's.
     Group,
-    /// Everybody on the machine: mode 0666. Nothing is refused.
+    /// Every process on the machine: mode 0666. No file is refused.
     Everybody,
 }
 
@@ -32,15 +33,15 @@ impl Sharing {
         }
     }
 
-    /// The mode of a file while it is made.
+    /// The mode of a file while it is being created.
     pub(super) const FIRST_MODE: u32 = 0o600;
 
-    /// Gives a new file its mode, whatever the umask says.
+    /// Sets the mode of a new file, independent of the umask.
     pub(super) fn apply(self, file: &File) -> io::Result<()> {
         fchmod(file, Mode::from_bits_truncate(self.mode())).map_err(io::Error::from)
     }
 
-    /// Whether the file is one that only the intended can write to.
+    /// Checks that only the intended users can write to the file.
     pub(crate) fn check(self, metadata: &Metadata) -> io::Result<Result<(), WrongOwnerOrMode>> {
         let own = geteuid().as_raw();
         let owner_is_us = metadata.uid() == own;
@@ -59,7 +60,7 @@ fn is_our_group(group: u32) -> io::Result<bool> {
     Ok(getegid().as_raw() == group || getgroups()?.iter().any(|ours| ours.as_raw() == group))
 }
 
-/// Of a file that others can write to.
+/// The owner and mode of a file that unintended users can write to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WrongOwnerOrMode {
     pub(crate) owner: u32,

@@ -1,7 +1,7 @@
-//! Pages of a file, mapped at an address that huge pages can have.
+//! Maps pages of a file at an address that is suitable for huge pages.
 //!
-//! memmap2 maps wherever the kernel likes; pages of 2 MiB need an address that differs from the offset in the file by a
-//! multiple of that.
+//! memmap2 maps wherever the kernel likes; pages of 2 MiB need an address that differs from the
+//! offset in the file by a multiple of that.
 #![allow(unsafe_code, reason = "maps and unmaps")]
 
 use std::fs::File;
@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 
 use super::map::Access;
 
-/// Bytes of a huge page, on the machines that Linux has most of; elsewhere there may be none.
+/// Bytes of a huge page on the most common machines; others may have no huge pages of this size.
 const HUGE: usize = 2 << 20;
 
 /// Unmapped when dropped.
@@ -20,13 +20,14 @@ pub(super) struct Pages {
     len: usize,
 }
 
-// SAFETY: a mapping belongs to the whole process; what threads do with its bytes is the callers' to prove.
+// SAFETY: a mapping belongs to the whole process; the callers prove what threads do with its bytes.
 unsafe impl Send for Pages {}
 // SAFETY: as above.
 unsafe impl Sync for Pages {}
 
 impl Pages {
-    /// Maps `len` bytes from `offset`, which is a multiple of the page size; if `is_huge`, where huge pages can be.
+    /// Maps `len` bytes from `offset`, which is a multiple of the page size; if `is_huge`, at an
+    /// address that is suitable for huge pages.
     pub(super) fn map(
         file: &File,
         offset: u64,
@@ -45,7 +46,8 @@ impl Pages {
             Some((_, address)) => (address.as_ptr().cast(), libc::MAP_SHARED | libc::MAP_FIXED),
             None => (std::ptr::null_mut(), libc::MAP_SHARED),
         };
-        // SAFETY: anywhere, or within the reservation, which nobody else knows; it is cut down to that part below.
+        // SAFETY: at any free address, or within the reservation, which nothing else uses; the rest
+        // of it is unmapped below.
         let start = unsafe { libc::mmap(address, len, protection, flags, file.as_raw_fd(), offset) };
         let pages = Self::new(start, len)?;
         if let Some((reservation, _)) = place {
@@ -54,7 +56,8 @@ impl Pages {
         Ok(pages)
     }
 
-    /// An address range for `len` bytes whose start is so far behind a multiple of `HUGE`; with what was reserved for it.
+    /// Reserves an address range for `len` bytes whose start is `behind` bytes after a multiple of
+    /// `HUGE`. Returns the reservation and that start.
     fn reserve(len: usize, behind: usize) -> io::Result<(Self, NonNull<u8>)> {
         let all = len.checked_add(2 * HUGE).ok_or(io::ErrorKind::OutOfMemory)?;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
@@ -62,7 +65,7 @@ impl Pages {
         let start = unsafe { libc::mmap(std::ptr::null_mut(), all, libc::PROT_NONE, flags, -1, 0) };
         let reservation = Self::new(start, all)?;
         let ahead = (behind + HUGE - start as usize % HUGE) % HUGE;
-        // SAFETY: less than HUGE, which there is more than behind `len`.
+        // SAFETY: less than HUGE, and the reservation has more than HUGE beyond `len`.
         let address = unsafe { reservation.start.add(ahead) };
         Ok((reservation, address))
     }
@@ -74,7 +77,7 @@ impl Pages {
         Ok(Self { start: NonNull::new(start.cast()).expect("a mapping is not at address 0"), len })
     }
 
-    /// Unmaps what lies around `inner`.
+    /// Unmaps the parts of the reservation around `inner`.
     fn leave(self, inner: &Self) {
         let before = inner.start.as_ptr() as usize - self.start.as_ptr() as usize;
         // Up to a page boundary: the rest of its last page belongs to `inner`.
@@ -86,7 +89,7 @@ impl Pages {
             // SAFETY: nothing else is mapped there. Should it fail, addresses without memory are lost.
             let _ = unsafe { libc::munmap(start.as_ptr().cast(), len) };
         }
-        // All of it is given back, or another's.
+        // All of it is unmapped, or belongs to `inner`.
         std::mem::forget(self);
     }
 
@@ -98,7 +101,7 @@ impl Pages {
         self.len
     }
 
-    /// Writes a part to the disk, and waits for that. `offset` is a multiple of the page size.
+    /// Writes a part to the disk and waits until it is there. `offset` is a multiple of the page size.
     ///
     /// # Panics
     /// If it is not within the mapping.
@@ -111,7 +114,7 @@ impl Pages {
         if refused == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// Tells the kernel what is to become of a part.
+    /// Calls `madvise` on a part.
     ///
     /// # Panics
     /// If it is not within the mapping.
@@ -119,7 +122,7 @@ impl Pages {
         assert!(offset.checked_add(len).is_some_and(|end| end <= self.len), "outside the mapping");
         // SAFETY: within the mapping.
         let start = unsafe { self.start.add(offset) };
-        // SAFETY: mapped; the advices that are given here do not change what is in the pages.
+        // SAFETY: mapped; none of the advices that callers pass changes the contents of the pages.
         let refused = unsafe { libc::madvise(start.as_ptr().cast(), len, advice) };
         if refused == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
@@ -127,7 +130,7 @@ impl Pages {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        // SAFETY: mapped by `map`, and nobody uses it any more. Nothing can be done about a failure.
+        // SAFETY: mapped by `map`, and not used any more. Nothing can be done about a failure.
         let _ = unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
     }
 }

@@ -1,32 +1,38 @@
-//! The lock under which one process at a time gives back what dead participants have left.
+//! The recovery lock, under which one process at a time removes the residue of dead participants.
 //!
 //! # Why a survivor needs nothing new
 //!
-//! A participant must be able to recover for as long as it lives: with no descriptor left, no memory, no `/proc`, another root,
-//! another user, in a sandbox that forbids opening files. So the description that the lock is taken on is opened when a
-//! process first attaches through a handle, and kept. Taking and giving back the lock is one `fcntl` each.
+//! A participant must be able to recover for as long as it lives: with no descriptor left, no
+//! memory, no `/proc`, another root, another user, in a sandbox that forbids opening files. So the
+//! description that the lock is taken on is opened when a process first attaches through a handle,
+//! and kept. Taking and releasing the lock is one `fcntl` each.
 //!
 //! # Why there is one recovery at a time
 //!
 //! The kernel tells descriptions apart, not threads, so there are two exclusions:
 //!
-//! - *Between threads that share the handle*: a mutex, which is taken first and given back last. No one waits for it.
-//! - *Between handles, of this process or others*: the kernel's lock. Each handle has a description of its own.
+//! - *Between threads that share the handle*: a mutex, which is taken first and released last. No
+//!   thread waits for it.
+//! - *Between handles, of this process or others*: the kernel's lock. Each handle has a description
+//!   of its own.
 //!
-//! # Why the lock goes when its holder is done, or dead
+//! # Why the lock ends when its holder is done, or dead
 //!
 //! Children of this process may hold copies of the descriptor ([`super::children`]), and a copy keeps a lock.
 //!
-//! - *The holder is done, or panics*: it unlocks explicitly, which ends the lock on the description, however many copies
-//!   there are. If the kernel refuses that, the descriptor is closed, and another one is opened for the next recovery.
-//! - *The holder is killed*: the lock goes with the last copy. A forked child has closed its own before any code of it
-//!   runs. A program that is just being started (`posix_spawn`) has closed it when it is executed: others find the lock taken
-//!   for that moment, as if the recovery went on. Only a child that was made by `clone()` itself and never executes a program
-//!   keeps the lock for as long as it lives, if its parent was killed inside a recovery; whoever waits is told that
-//!   the lock is taken (`Busy`).
+//! - *The holder is done, or panics*: it unlocks explicitly, which ends the lock on the
+//!   description, however many copies there are. If the kernel refuses that, the descriptor is
+//!   closed, and another one is opened for the next recovery.
+//! - *The holder is killed*: the lock ends with the last copy. A forked child has closed its own
+//!   before any code of it runs. A program that is just being started (`posix_spawn`) has closed it
+//!   when it is executed: other processes find the lock taken for that moment, as if the recovery
+//!   went on. Only a child that was made by `clone()` itself and never executes a program keeps the
+//!   lock for as long as it lives, if its parent was killed inside a recovery; a process that waits
+//!   gets the error that the lock is taken (`Busy`).
 //! - *A forked child* never takes the lock: its handles do nothing, and its copy is closed.
 //!
-//! A recovery that was killed anywhere is begun anew by the next one: [`crate::order_ring`] says why that is right.
+//! If a recovery was killed at any point, the next one begins anew: [`crate::order_ring`] says why
+//! that is right.
 
 use std::fs::File;
 use std::io;
@@ -37,9 +43,9 @@ use super::description::PrivateDescription;
 use super::lock::{Hold, try_lock, unlock};
 use crate::layout::LOCK_RECOVERY;
 
-/// A handle's way to the recovery lock.
+/// The recovery lock as one handle takes it.
 pub(crate) struct RecoveryLock {
-    /// None after an unlock that failed.
+    /// `None` after an unlock that failed.
     description: Mutex<Option<PrivateDescription>>,
 }
 
@@ -49,8 +55,8 @@ impl RecoveryLock {
         Ok(Self { description: Mutex::new(Some(PrivateDescription::open(file, path)?)) })
     }
 
-    /// Runs `critical` under the lock; `None` if another thread or process has it. Needs nothing new of the system, unless an
-    /// unlock has failed before.
+    /// Runs `critical` under the lock; `None` if another thread or process has it. Needs no new
+    /// resource of the system, unless an unlock has failed before.
     pub(crate) fn run<R>(
         &self,
         file: &File,
@@ -59,7 +65,7 @@ impl RecoveryLock {
     ) -> io::Result<Option<R>> {
         let mut slot = match self.description.try_lock() {
             Ok(slot) => slot,
-            // A recovery that panicked has unlocked, and may be begun anew.
+            // A recovery that panicked has released the lock; another one may begin anew.
             Err(TryLockError::Poisoned(slot)) => slot.into_inner(),
             Err(TryLockError::WouldBlock) => return Ok(None),
         };
@@ -75,7 +81,7 @@ impl RecoveryLock {
     }
 }
 
-/// Gives the lock back, also when the recovery panics.
+/// Releases the lock, also when the recovery panics.
 struct Unlock<'a>(&'a mut Option<PrivateDescription>);
 
 impl Drop for Unlock<'_> {

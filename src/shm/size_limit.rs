@@ -1,13 +1,15 @@
 //! Limits on the size of files (`ulimit -f`, `RLIMIT_FSIZE`).
 //!
-//! The kernel answers a call that would make a file longer than that with EFBIG, and sends SIGXFSZ, which ends the process
-//! unless somebody handles it. Here the signal is held back in this thread while such calls are made, and taken out: it is
-//! sent to the thread that makes the call. A handler of the program's own sees none.
+//! The kernel answers a call that would make a file longer than that with EFBIG, and sends SIGXFSZ,
+//! which ends the process unless it is handled. This module blocks the signal in the calling thread
+//! during such calls, and then consumes it: it is sent to the thread that makes the call. A handler
+//! of the program's own sees none.
 #![allow(unsafe_code, reason = "signal masks")]
 
 use std::mem::MaybeUninit;
 
-/// Runs calls that may make a file longer. Where they may not, they fail with EFBIG, and nothing else happens.
+/// Runs calls that may make a file longer. If they exceed the limit, they fail with EFBIG, and
+/// nothing else happens.
 pub(super) fn without_signal<R>(calls: impl FnOnce() -> R) -> R {
     let Some(held) = HeldBack::new() else { return calls() };
     let done = calls();
@@ -15,7 +17,7 @@ pub(super) fn without_signal<R>(calls: impl FnOnce() -> R) -> R {
     done
 }
 
-/// The largest size of a file that this process may make; none: any.
+/// The largest file size that this process may create; `None`: no limit.
 pub(crate) fn file_size_limit() -> Option<u64> {
     let mut limit = MaybeUninit::<libc::rlimit>::uninit();
     // SAFETY: there is room for one.
@@ -28,16 +30,16 @@ pub(crate) fn file_size_limit() -> Option<u64> {
     (limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
 }
 
-/// The signal is blocked in this thread until this is dropped.
+/// Blocks the signal in this thread until it is dropped.
 struct HeldBack {
     signals: libc::sigset_t,
     before: libc::sigset_t,
-    /// It was blocked, and there was one, which is the program's.
+    /// The signal was already pending before; it belongs to the program.
     is_others: bool,
 }
 
 impl HeldBack {
-    /// None if the mask cannot be changed, which the kernel never refuses.
+    /// `None` if the mask cannot be changed, which the kernel never refuses.
     fn new() -> Option<Self> {
         let mut signals = empty();
         // SAFETY: an initialised set.
@@ -57,8 +59,8 @@ impl Drop for HeldBack {
     fn drop(&mut self) {
         if !self.is_others {
             let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-            // SAFETY: an initialised set, nothing is wanted to be known of the signal, and there is a time. It fails if there is
-            // no signal.
+            // SAFETY: an initialised set, no information about the signal is asked for, and the
+            // time is valid. It fails if there is no signal.
             unsafe { libc::sigtimedwait(&raw const self.signals, std::ptr::null_mut(), &raw const now) };
         }
         // SAFETY: the set that was in force before.

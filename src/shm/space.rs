@@ -1,14 +1,19 @@
-//! Space on the disk: given in advance, so that a full filesystem is an error of a call and no SIGBUS of some later store.
+//! Allocates disk space in advance, so that a full filesystem is an error of a call and not a
+//! SIGBUS of some later store.
 //!
-//! A new file gets its space when it is made. A copy of one may have holes where the original has zeros (`cp`, `tar -S`,
-//! `rsync -S` make them), and holes can be punched into a file; so whoever maps a section asks here first.
+//! A new file gets its space when it is created. A copy of one may have holes where the original
+//! has zeros (`cp`, `tar -S`, `rsync -S` make them), and holes can be punched into a file; so each
+//! mapping of a section calls this module first.
 //!
-//! What is there must stay as it is while holes are filled, and stay reserved: others may be using the section. On disks
-//! `fallocate` is that, and takes a microsecond where nothing is missing. On tmpfs it is not: when it fails or a signal
-//! interrupts it, it gives back every page of its range that was reserved and not touched yet, also those of an earlier call.
-//! There the pages are mapped for writing instead ([`Mapping::ready`](super::Mapping::ready)), which never gives any back, and
-//! not even that where the file holds as much as it should. The C library's `posix_fallocate` is for new sections only: where the filesystem cannot do it, that writes zeros
-//! over zeros, which a participant may just have replaced.
+//! While holes are filled, the contents must not change, and space that is reserved must stay
+//! reserved: other participants may be using the section. On disks `fallocate` guarantees that, and
+//! takes a microsecond where nothing is missing. On tmpfs it does not: when it fails or a signal
+//! interrupts it, it frees every page of its range that was reserved and not accessed yet,
+//! including those of an earlier call. There the pages are mapped for writing instead
+//! ([`Mapping::ready`](super::Mapping::ready)), which never frees any; and not even that is done if
+//! the file already holds as much as it should. The C library's `posix_fallocate` is for new
+//! sections only: if the filesystem does not support it, it writes zeros over zeros, which a
+//! participant may just have replaced.
 
 use std::fs::File;
 use std::io;
@@ -26,21 +31,21 @@ pub(crate) struct Section {
     pub(crate) len: u64,
 }
 
-/// Gives a section that nobody uses yet its space.
+/// Allocates the space of a section that no participant uses yet.
 pub(crate) fn allocate(file: &File, section: Section) -> io::Result<()> {
     let (offset, len) = signed(section)?;
     without_signal(|| retry(|| posix_fallocate(file, offset, len)))
 }
 
-/// Bytes of space that the file holds.
+/// Bytes that are allocated to the file.
 pub(crate) fn allocated(file: &File) -> io::Result<u64> {
-    /// The unit of `st_blocks`, whatever the filesystem's own is.
+    /// The unit of `st_blocks`, independent of the filesystem's block size.
     const BLOCK: u64 = 512;
     Ok(file.metadata()?.blocks() * BLOCK)
 }
 
-/// Gives a section that others may be using the space that it lacks, on a disk; what is in it stays. False if the filesystem
-/// cannot do it.
+/// Allocates the space that a section on a disk lacks, while other participants may be using it;
+/// its contents stay. False if the filesystem does not support that.
 pub(super) fn reserve(file: &File, section: Section) -> io::Result<bool> {
     let (offset, len) = signed(section)?;
     match retry(|| fallocate(file, FallocateFlags::empty(), offset, len)) {

@@ -1,6 +1,7 @@
-//! Files under a temporary name, where there is no way to make one without any.
+//! Files under a temporary name, for filesystems that cannot create one without a name.
 //!
-//! Whoever makes one holds a lock on it: so it can be told from what somebody has left who was killed meanwhile.
+//! The creator holds a lock on the file until it is complete. The lock tells such a file from one
+//! that a killed creator left.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -20,27 +21,28 @@ use crate::layout::LOCK_CREATING;
 const PREFIX: &str = ".ringway-";
 const SUFFIX: &str = ".tmp";
 
-/// Somebody may take a name for a leftover just before it is locked, but not for ever.
+/// Retry limit: another process may take the new file for a leftover and remove it before it is
+/// locked, but not every time.
 const RETRY_LIMIT: u32 = 10;
 
-/// Removes its name when dropped.
+/// A file under a temporary name, which is removed when this is dropped.
 pub(super) struct Temporary {
     pub(super) file: Arc<File>,
-    /// None: it has another one by now.
+    /// `None` once the file was renamed.
     path: Option<PathBuf>,
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
         if let Some(path) = &self.path {
-            // Nothing can be done about a failure here; whoever tidies up finds it.
+            // Nothing can be done about a failure here; a later clean-up finds the file.
             let _ = std::fs::remove_file(path);
         }
     }
 }
 
 impl Temporary {
-    /// A new, empty file.
+    /// Creates a new, empty file in the directory.
     pub(super) fn new(directory: &Path) -> Result<Self, StepError> {
         for _ in 0..RETRY_LIMIT {
             let (temporary, path) = Self::make(directory)?;
@@ -71,7 +73,7 @@ impl Temporary {
         Ok((Self { file: Arc::new(file), path: Some(path.clone()) }, path))
     }
 
-    /// Gives the file its own name, unless that is taken.
+    /// Gives the file its final name, unless that is taken.
     pub(super) fn rename(mut self, path: &Path) -> io::Result<Arc<File>> {
         let temporary = self.path.take().expect("not renamed yet");
         let renamed = renameat2(AT_FDCWD, &temporary, AT_FDCWD, path, RenameFlags::RENAME_NOREPLACE);
@@ -79,8 +81,9 @@ impl Temporary {
             self.path = Some(temporary);
             return Err(error.into());
         }
-        // While it has the temporary name it must be locked, and afterwards it must not: the description is the queue's.
-        // Should it fail: only files with temporary names are asked about it.
+        // The file must be locked while it has the temporary name, and must not be afterwards: the
+        // queue keeps the description. A failure does no harm: the lock is tested only on files
+        // with temporary names.
         let _ = unlock(&self.file, LOCK_CREATING);
         Ok(Arc::clone(&self.file))
     }
@@ -95,15 +98,15 @@ pub(crate) fn is_temporary(path: &Path) -> bool {
     })
 }
 
-/// Whether somebody alive is making the file of that temporary name.
+/// Whether a live process is creating the file with that temporary name.
 pub(crate) fn is_being_made(path: &Path) -> io::Result<bool> {
     is_locked(&open(path)?, LOCK_CREATING)
 }
 
-/// Removes what somebody has left who was killed while he made it; false if he lives.
+/// Removes a file that a creator left because it was killed; false if the creator lives.
 pub(crate) fn remove_leftover(path: &Path) -> io::Result<bool> {
     let file = open(path)?;
-    // Its maker cannot lock it any more, and then sees that the name is gone.
+    // Its creator cannot lock it any more, and then sees that the name is gone.
     if !try_lock(&file, LOCK_CREATING, Hold::Alone)? {
         return Ok(false);
     }
@@ -122,7 +125,7 @@ mod tests {
         assert!(is_temporary(&path));
         assert!(is_being_made(&path).unwrap());
         assert!(!remove_leftover(&path).unwrap());
-        // As after a death: the descriptor is closed, and the name stays.
+        // The state after a death: the descriptor is closed, and the name stays.
         temporary.path = None;
         drop(temporary);
         assert!(!is_being_made(&path).unwrap());

@@ -1,11 +1,13 @@
-//! A guard for files that somebody truncates while they are mapped: the process is not ended, the queue is.
+//! A guard against the truncation of files while they are mapped: it ends the queue instead of the process.
 //!
-//! A load or store behind the end of a file raises SIGBUS. The handler here attempts whether the address lies in a mapping
-//! that is watched; if so it trips that queue's [`Tripwire`], puts a page of zeros of this process's own in the place, and
-//! lets the instruction go on. Every operation attempts at the tripwire anyway, because it is also the queue's fork guard, and
-//! fails from then on. Any other SIGBUS goes to whoever handled it before.
+//! A load or store after the end of a file raises SIGBUS. The handler here checks whether the
+//! address lies in a mapping that is watched; if so it trips that queue's [`Tripwire`], maps a
+//! private page of zeros at the address, and lets the instruction continue. Every operation reads
+//! the tripwire anyway, because it is also the queue's fork guard, and fails from then on. Any
+//! other SIGBUS goes to the handler that was installed before.
 //!
-//! The handler calls `mmap` and the handler before it, and else reads and writes atomics: no lock, no allocation.
+//! The handler calls `mmap` and the previous handler, and otherwise reads and writes atomics: no
+//! lock, no allocation.
 #![allow(unsafe_code, reason = "a signal handler")]
 
 use std::io;
@@ -18,7 +20,7 @@ use super::fork::ForkGuard;
 use super::pages::page_size;
 use crate::sync::{AtomicPtr, Ordering, PrivateWord};
 
-/// A queue's own fork guard, which a truncation trips too.
+/// A fork guard of one queue, which a truncation trips too.
 pub(crate) struct Tripwire {
     words: &'static Words,
 }
@@ -26,21 +28,21 @@ pub(crate) struct Tripwire {
 /// In a page that the kernel wipes in children, and that is never unmapped.
 #[repr(C)]
 struct Words {
-    /// 1 while everything is well: what the fork guard attempts at.
+    /// The word that the fork guard reads: 1 until it is tripped, and 0 in children.
     intact: PrivateWord,
-    /// 1 once it was tripped. 0 in children, so that these are told apart.
+    /// 1 once it was tripped; 0 in children, which tells a truncation from a fork.
     tripped: PrivateWord,
-    /// The next one that nobody uses.
+    /// The next unused one.
     next: AtomicPtr<Words>,
     reserved: PrivateWord,
 }
 
-/// Those that nobody uses. Only touched while no thread forks, which also keeps threads apart.
+/// The list of unused words. It is only accessed within `without_forks`, which also excludes other threads.
 static UNUSED: AtomicPtr<Words> = AtomicPtr::new(std::ptr::null_mut());
 
 impl Tripwire {
     /// # Errors
-    /// If the handler cannot be installed, or a page not be mapped.
+    /// If the handler cannot be installed, or a page cannot be mapped.
     pub(crate) fn new() -> io::Result<Self> {
         install_once()?;
         without_forks(|| {
@@ -57,7 +59,7 @@ impl Tripwire {
         })
     }
 
-    /// Takes one out of the list.
+    /// Takes one from the list of unused words.
     fn unused() -> Option<&'static Words> {
         // SAFETY: null, or words in a page that is never unmapped.
         let words = unsafe { UNUSED.load(Ordering::Relaxed).as_ref() }?;
@@ -73,7 +75,7 @@ impl Tripwire {
         self.words.tripped.load(Ordering::Relaxed) != 0
     }
 
-    /// Watches so many bytes from there.
+    /// Watches `len` bytes from `start`.
     ///
     /// # Errors
     /// If there are too many watched mappings in this process.
@@ -91,7 +93,7 @@ impl Tripwire {
 
 impl Drop for Tripwire {
     fn drop(&mut self) {
-        // Nobody attempts at the guard any more: whoever has a copy of it keeps the queue open.
+        // No one reads the guard any more: each holder of a copy of it keeps the queue open.
         without_forks(|| {
             self.words.next.store(UNUSED.load(Ordering::Relaxed), Ordering::Relaxed);
             UNUSED.store(std::ptr::from_ref(self.words).cast_mut(), Ordering::Relaxed);
@@ -105,7 +107,7 @@ fn too_many() -> io::Error {
     ))
 }
 
-/// Maps a page and puts what is in it into the list.
+/// Maps a page and adds its words to the list of unused ones.
 fn add_page() -> io::Result<()> {
     const LEN: usize = 4096;
     let page = MmapRaw::from(MmapOptions::new().len(LEN).map_anon()?);
@@ -114,7 +116,7 @@ fn add_page() -> io::Result<()> {
     // Never unmapped.
     std::mem::forget(page);
     for index in 0..LEN / size_of::<Words>() {
-        // SAFETY: the page has room for so many.
+        // SAFETY: the page has room for all of them.
         let words = unsafe { first.add(index) };
         // SAFETY: aligned, in a page of zeros, which are valid words, and never unmapped.
         let words: &'static Words = unsafe { &*words };
@@ -124,14 +126,15 @@ fn add_page() -> io::Result<()> {
     Ok(())
 }
 
-/// Each queue that is open has one mapping, each producer and consumer one more.
+/// Maximum number of watched mappings. Each open queue has one, and each producer and consumer one more.
 const MAX_WATCHED: usize = 1024;
 
 static SLOTS: [Slot; MAX_WATCHED] = [const { Slot::new() }; MAX_WATCHED];
 
-/// A watched mapping. A fault's own slot does not change while the handler attempts at it, because whoever faults uses the
-/// mapping; others may, so that the state is read before and after, and counts up each time. Fields are stored with Release
-/// and loaded with Acquire: who sees a new one sees the new count too.
+/// A watched mapping. The slot of the mapping that faulted does not change while the handler reads
+/// it, because the faulting thread uses the mapping; other slots may change, so that the state is
+/// read before and after the fields, and counts up with each change. Fields are stored with Release
+/// and loaded with Acquire: a thread that sees a new field sees the new count too.
 struct Slot {
     /// `count << 2 | FREE, BUSY or WATCHED`
     state: PrivateWord,
@@ -173,7 +176,7 @@ impl Slot {
         self.state.store(state & !3 | FREE, Ordering::Release);
     }
 
-    /// Whether the address lies in it: how it is mapped, and whose it is.
+    /// If the address lies in the mapping: whether it is writable, and the words of its queue.
     fn covers(&self, address: u64) -> Option<(bool, &'static Words)> {
         let state = self.state.load(Ordering::Acquire);
         if state & 3 != WATCHED {
@@ -191,7 +194,7 @@ impl Slot {
     }
 }
 
-/// Ends when dropped, which must be before the mapping goes.
+/// Ends the watch when dropped, which must be before the unmapping.
 pub(super) struct Watch {
     slot: &'static Slot,
 }
@@ -202,7 +205,7 @@ impl Drop for Watch {
     }
 }
 
-/// What handled the signal before; set before the handler here can be called.
+/// The previous handler of the signal; set before the handler here can be called.
 static BEFORE: AtomicPtr<libc::sigaction> = AtomicPtr::new(std::ptr::null_mut());
 /// Bytes of a page; likewise.
 static PAGE: PrivateWord = PrivateWord::new(0);
@@ -248,7 +251,7 @@ extern "C" fn on_sigbus(signal: libc::c_int, info: *mut libc::siginfo_t, context
     // SAFETY: the kernel gives a handler with SA_SIGINFO a valid one.
     let details = unsafe { &*info };
     let reason = details.si_code;
-    // SAFETY: for a fault it holds an address, and else nothing is made of it.
+    // SAFETY: for a fault it holds an address, and otherwise the value is not used.
     let address = unsafe { details.si_addr() } as u64;
     let is_ours = reason == libc::BUS_ADRERR && put_zeros(address);
     // SAFETY: as above.
@@ -258,21 +261,23 @@ extern "C" fn on_sigbus(signal: libc::c_int, info: *mut libc::siginfo_t, context
     }
 }
 
-/// Trips the queue whose mapping the address lies in, and has the instruction find zeros; false if it is none.
+/// Trips the queue whose mapping contains the address, and maps zeros there; false if no watched
+/// mapping does.
 fn put_zeros(address: u64) -> bool {
     let Some((is_writable, words)) = SLOTS.iter().find_map(|slot| slot.covers(address)) else { return false };
-    // In this order: who reads the zeros and then attempts finds it tripped.
+    // In this order: a thread that has read the zeros and then checks the tripwire finds it tripped.
     words.tripped.store(1, Ordering::Relaxed);
     words.intact.store(0, Ordering::Release);
     let page = PAGE.load(Ordering::Relaxed);
     let start = (address & !(page - 1)) as *mut libc::c_void;
     let access = if is_writable { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_READ };
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
-    // SAFETY: the page belongs to a mapping of this library, which whoever faults keeps; it had no bytes any more.
+    // SAFETY: the page belongs to a mapping of this library, which the faulting thread keeps
+    // mapped; the file had no bytes there any more.
     unsafe { libc::mmap(start, page as usize, access, flags, -1, 0) != libc::MAP_FAILED }
 }
 
-/// Does what would have been done without the handler here.
+/// Does what would have happened without the handler here.
 fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void, reason: libc::c_int) {
     // SAFETY: set before the handler was installed, and never freed then.
     let before = unsafe { &*BEFORE.load(Ordering::Acquire) };
@@ -282,7 +287,7 @@ fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::
         libc::SIG_IGN if !is_fault => {}
         libc::SIG_DFL | libc::SIG_IGN => end_by(signal, is_fault),
         handler if before.sa_flags & libc::SA_SIGINFO != 0 => {
-            // SAFETY: whoever installed it said that it is one of these.
+            // SAFETY: its installer declared with SA_SIGINFO that it has this signature.
             let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
                 unsafe { std::mem::transmute(handler) };
             handler(signal, info, context);
@@ -295,15 +300,15 @@ fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::
     }
 }
 
-/// Has the signal end the process, as it does when nobody handles it.
+/// Lets the signal end the process, as it does without a handler.
 fn end_by(signal: libc::c_int, is_fault: bool) {
     // SAFETY: all zeros is a valid sigaction, and means the default.
     let default: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: sigaction may be called in handlers; what was there need not be known.
+    // SAFETY: sigaction may be called in handlers; the previous action is not needed.
     unsafe { libc::sigaction(signal, &raw const default, std::ptr::null_mut()) };
     if !is_fault {
-        // A fault happens again by itself.
-        // SAFETY: raise may be called in handlers. The signal comes when the handler has returned.
+        // A fault happens again by itself. SAFETY: raise may be called in handlers. The signal is
+        // delivered when the handler has returned.
         unsafe { libc::raise(signal) };
     }
 }

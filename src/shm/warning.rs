@@ -1,4 +1,4 @@
-//! What did not go as it was asked for, and does no harm: a library does not print.
+//! Warnings: deviations from what was asked for that do no harm. A library does not print; it records them.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,19 +6,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Unproven;
 
-/// Something that was asked for and could not be had, or that is good to know. The queue works all the same.
+/// A non-fatal fact about a handle: an option that could not be honoured, or a caveat. The queue
+/// works nevertheless.
 ///
-/// [`Queue::warnings`](crate::Queue::warnings) lists those of one handle.
+/// [`Queue::warnings`](crate::Queue::warnings) lists the warnings of one handle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
-    /// The filesystem is none that ringway knows. It is taken for a local one, with coherent mappings and file locks.
+    /// ringway does not know the filesystem. It assumes a local one, with coherent mappings and file locks.
     UnknownFilesystem {
-        /// What `statfs` calls it (`f_type`).
+        /// Its number in `statfs` (`f_type`).
         number: u64,
     },
-    /// The filesystem writes elsewhere what is written again, so that a disk that gets full later ends the process that
-    /// writes with SIGBUS.
+    /// The filesystem copies on write: it stores rewritten data elsewhere, so that if the disk gets
+    /// full later, a process that writes is ended with SIGBUS.
     CopyOnWrite {
         /// Its name.
         filesystem: &'static str,
@@ -29,9 +30,10 @@ pub enum Warning {
         /// What the kernel said.
         reason: String,
     },
-    /// The queue that was opened is closed: nothing is sent any more, and receiving ends once everything was taken.
+    /// The queue that was opened is closed: nothing is sent any more, and receiving ends once
+    /// everything was taken.
     Closed,
-    /// A size was rounded to what a queue can have.
+    /// A size was rounded to one that is possible.
     Rounded {
         /// The option.
         option: &'static str,
@@ -40,7 +42,7 @@ pub enum Warning {
         /// What the queue has.
         made: u64,
     },
-    /// An option has no effect, because the queue exists already and was made otherwise.
+    /// An option has no effect, because the queue exists already and was created with another value.
     Ignored {
         /// The option.
         option: &'static str,
@@ -49,19 +51,21 @@ pub enum Warning {
         /// What the queue has; 0 for none.
         found: u64,
     },
-    /// The system did not say what the queue's name leads to, which is to be known
-    /// ([`Options::end_when_orphaned`](crate::Options::end_when_orphaned)). It is asked again.
+    /// The system did not say which file the queue's name refers to, which
+    /// [`Options::end_when_orphaned`](crate::Options::end_when_orphaned) needs. The check is repeated.
     NameUnknown {
         /// What the system said.
         reason: String,
     },
-    /// Which boot of the machine this is could not be told: whether the queue has outlived a power loss is not looked at.
+    /// The current boot of the machine could not be determined: whether the queue has outlived a
+    /// power loss is not checked.
     UnknownBoot {
         /// What the system said.
         reason: String,
     },
-    /// The machine was started again since the queue was last used, nothing proves that all of it reached the disk, and it was
-    /// taken as it is ([`AfterPowerLoss::Keep`](crate::AfterPowerLoss::Keep)).
+    /// The machine was started again since the queue was last used, nothing proves that all of it
+    /// reached the disk, and it was opened with its contents as they are
+    /// ([`AfterPowerLoss::Keep`](crate::AfterPowerLoss::Keep)).
     KeptUnproven {
         /// What is missing.
         found: Unproven,
@@ -70,8 +74,10 @@ pub enum Warning {
         /// How many could not be read at all.
         dropped: u64,
     },
-    /// As above, and its messages were dropped ([`AfterPowerLoss::Discard`](crate::AfterPowerLoss::Discard)); of a queue with
-    /// checksums ([`Checksummed`](crate::Checksummed)), those that do not prove themselves.
+    /// The machine was started again since the queue was last used, nothing proves that all of it
+    /// reached the disk, and its messages were dropped
+    /// ([`AfterPowerLoss::Discard`](crate::AfterPowerLoss::Discard)); of a queue with checksums
+    /// ([`Checksummed`](crate::Checksummed)), only those that their checksums do not prove.
     Discarded {
         /// What is missing.
         found: Unproven,
@@ -80,30 +86,32 @@ pub enum Warning {
         /// How many are still there; each may have been delivered before.
         kept: u64,
     },
-    /// The last participant left, and the file could not be sealed: if the machine is started again before the next
-    /// participant leaves, nothing proves that all of it is there, and opening it is an error
-    /// ([`OpenError::Unproven`](crate::OpenError::Unproven)).
+    /// The last participant detached, and the file could not be sealed: if the machine is started
+    /// again before the next participant detaches, nothing proves that all of it is there, and
+    /// opening it is an error ([`OpenError::Unproven`](crate::OpenError::Unproven)).
     NotSealed {
-        /// What kept it from being sealed.
+        /// Why it could not be sealed.
         reason: String,
     },
-    /// Pages of the file are mapped one by one, when they are first used, though they were to be mapped in advance
-    /// ([`Options::prefault`](crate::Options::prefault)).
+    /// Pages of the file are mapped one by one, when they are first used, although mapping in
+    /// advance was asked for ([`Options::prefault`](crate::Options::prefault)).
     NotPrefaulted {
         /// What the kernel said.
         reason: String,
     },
-    /// A participant here could not find out whether others are alive, or not give back what a dead one has left; at that time.
-    /// Calls that wait say so as well ([`RecoveryFailed`](crate::RecoveryFailed)).
+    /// At some time, a participant of this handle could not find out whether its peers are alive,
+    /// or could not remove the residue of a dead one. Calls that wait report that as well
+    /// ([`RecoveryFailed`](crate::RecoveryFailed)).
     RecoveryFailed {
         /// What failed, and what the kernel said.
         reason: String,
     },
-    /// The dead-letter queue cannot be used now: messages that should become dead letters are delivered once more instead.
+    /// The dead-letter queue cannot be used now: messages that should be dead-lettered are
+    /// delivered once more instead.
     NoDeadLetters {
         /// The file of the dead-letter queue.
         path: PathBuf,
-        /// What keeps them, and what to do.
+        /// The reason, and what to do.
         reason: String,
     },
 }
@@ -177,7 +185,7 @@ impl fmt::Display for Warning {
     }
 }
 
-/// The warnings of one handle and of whoever takes part through it; each is kept once.
+/// The warnings of one handle and of the participants attached through it; each is kept once.
 #[derive(Clone, Default)]
 pub(crate) struct Warnings(Arc<Mutex<Vec<Warning>>>);
 

@@ -1,4 +1,4 @@
-//! The typed receiving side.
+//! The consumer of a typed queue.
 #![allow(unsafe_code, reason = "unchecked reading is an unsafe opt-in")]
 
 use std::marker::PhantomData;
@@ -10,8 +10,8 @@ use crate::park::Canceller;
 use crate::queue::{BytesConsumer, Kind};
 use crate::wait::WaitStrategy;
 
-/// The consumer of a [`Queue`](super::Queue). Messages are validated, then lent from the file. Dropping it makes
-/// room for another consumer.
+/// The consumer of a [`Queue`](super::Queue). Messages are validated, then lent from the file.
+/// Dropping it frees the role for another consumer.
 ///
 /// It may be sent to another thread, but not shared between threads.
 pub struct Consumer<T, K: Kind> {
@@ -24,8 +24,8 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         Self { bytes, message: PhantomData }
     }
 
-    /// The next message, if one is there now. It is read in place and released when the frame is dropped; several
-    /// frames may be held, and dropped in any order.
+    /// Receives the next message if one is there now. It is read in place and released when the
+    /// frame is dropped; several frames may be held, and dropped in any order.
     ///
     /// # Errors
     /// [`RecvError::Empty`]; `Invalid` if a frame is not an archive of `T` (it is skipped).
@@ -34,10 +34,10 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         Frame::checked(self.bytes.try_recv()?)
     }
 
-    /// The next message, waiting for it as long as it takes.
+    /// Receives the next message, waiting for it as long as it takes.
     ///
-    /// How it waits, [`set_wait_strategy`](Self::set_wait_strategy) says. If producers may end without another word, see
-    /// [`end_when_disconnected`](Self::end_when_disconnected).
+    /// [`set_wait_strategy`](Self::set_wait_strategy) sets how it waits. If producers may end
+    /// without closing the queue, see [`end_when_disconnected`](Self::end_when_disconnected).
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), but never `Empty`.
@@ -46,7 +46,7 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         Frame::checked(self.bytes.recv()?)
     }
 
-    /// The next message, waiting for it for at most `timeout`.
+    /// Receives the next message, waiting for it for at most `timeout`.
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), with `Timeout` instead of `Empty`.
@@ -54,7 +54,7 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         Frame::checked(self.bytes.recv_timeout(timeout)?)
     }
 
-    /// The next message, waiting for it until `deadline`.
+    /// Receives the next message, waiting for it until `deadline`.
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), with `Timeout` instead of `Empty`.
@@ -62,18 +62,18 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         Frame::checked(self.bytes.recv_deadline(deadline)?)
     }
 
-    /// All messages from now on, waiting for each, until the queue is closed. Errors other than `Closed` are delivered and
-    /// do not end it.
+    /// Iterates over all messages from now on, waiting for each, until the queue is closed. The
+    /// iterator yields errors other than `Closed`, and they do not end it.
     pub fn iter(&self) -> impl Iterator<Item = Result<Frame<'_, T, K>, RecvError>> {
         self.bytes.iter().map(|frame| Frame::checked(frame?))
     }
 
-    /// The messages that are there now, without waiting: as [`BytesConsumer::try_iter`].
+    /// Iterates over the messages that are there now, without waiting: see [`BytesConsumer::try_iter`].
     pub fn try_iter(&self) -> impl Iterator<Item = Result<Frame<'_, T, K>, RecvError>> {
         self.bytes.try_iter().map(|frame| Frame::checked(frame?))
     }
 
-    /// How much waits for a consumer: as [`BytesConsumer::len`], with the same units.
+    /// The backlog, in the units of [`BytesConsumer::len`].
     pub fn len(&self) -> u64 {
         self.bytes.len()
     }
@@ -83,12 +83,12 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         self.bytes.is_empty()
     }
 
-    /// How much room there is for producers: as [`BytesQueue::room`](crate::BytesQueue::room), with the same units.
+    /// The room that producers have, in the units of [`BytesQueue::room`](crate::BytesQueue::room).
     pub fn room(&self) -> u64 {
         self.bytes.room()
     }
 
-    /// The next message without validation, if one is there now.
+    /// Receives the next message without validation, if one is there now.
     ///
     /// # Errors
     /// [`RecvError::Empty`].
@@ -102,7 +102,7 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         unsafe { Frame::unchecked(bytes) }
     }
 
-    /// The next message without validation, waiting for it as long as it takes.
+    /// Receives the next message without validation, waiting for it as long as it takes.
     ///
     /// # Errors
     /// As [`try_recv_unchecked`](Self::try_recv_unchecked), but never `Empty`.
@@ -116,7 +116,7 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         unsafe { Frame::unchecked(bytes) }
     }
 
-    /// Up to `max` messages that are there now, in one guard that releases them together.
+    /// Receives up to `max` messages that are there now, in one guard that releases them together.
     ///
     /// # Errors
     /// [`RecvError::Empty`] if there is none, or if `max` is 0.
@@ -125,7 +125,7 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         self.bytes.try_recv_many(max).map(Frames::new)
     }
 
-    /// Up to `max` messages, waiting for the first as long as it takes.
+    /// Receives up to `max` messages, waiting for the first as long as it takes.
     ///
     /// # Errors
     /// As [`try_recv_many`](Self::try_recv_many), but never `Empty`.
@@ -137,7 +137,7 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         self.bytes.recv_many(max).map(Frames::new)
     }
 
-    /// Up to `max` messages, waiting for the first for at most `timeout`.
+    /// Receives up to `max` messages, waiting for the first for at most `timeout`.
     ///
     /// # Errors
     /// As [`try_recv_many`](Self::try_recv_many), with `Timeout` instead of `Empty`.
@@ -148,7 +148,7 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         self.bytes.recv_many_timeout(max, timeout).map(Frames::new)
     }
 
-    /// Up to `max` messages, waiting for the first until `deadline`.
+    /// Receives up to `max` messages, waiting for the first until `deadline`.
     ///
     /// # Errors
     /// As [`try_recv_many`](Self::try_recv_many), with `Timeout` instead of `Empty`.
@@ -164,38 +164,37 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         &self.bytes
     }
 
-    /// As [`BytesConsumer::set_wait_strategy`].
+    /// Sets how this consumer waits: see [`BytesConsumer::set_wait_strategy`].
     pub fn set_wait_strategy(&self, wait: WaitStrategy) {
         self.bytes.set_wait_strategy(wait);
     }
 
-    /// As [`BytesConsumer::set_interruptible`].
+    /// Sets whether signals end waits: see [`BytesConsumer::set_interruptible`].
     pub fn set_interruptible(&self, interruptible: bool) {
         self.bytes.set_interruptible(interruptible);
     }
 
-    /// As [`BytesConsumer::end_when_disconnected`].
+    /// Sets whether waits end when there are no producers: see [`BytesConsumer::end_when_disconnected`].
     pub fn end_when_disconnected(&self, ends: bool) {
         self.bytes.end_when_disconnected(ends);
     }
 
-    /// Ends this consumer's waits from elsewhere.
+    /// Ends this consumer's waits from another thread or a signal handler.
     pub fn canceller(&self) -> Canceller {
         self.bytes.canceller()
     }
 
-    /// As [`BytesConsumer::wait_for_producer`].
+    /// Waits until there is a producer: see [`BytesConsumer::wait_for_producer`].
     ///
-    /// # Errors
-    /// As there.
+    /// # Errors Those of [`BytesConsumer::wait_for_producer`].
     pub fn wait_for_producer(&self, timeout: Duration) -> Result<(), RecvError> {
         self.bytes.wait_for_producer(timeout)
     }
 
-    /// Whether a live process produces into this queue.
+    /// Whether a live producer is attached.
     ///
     /// # Errors
-    /// If the kernel cannot be asked.
+    /// If the system call that tests the liveness lock fails.
     pub fn has_producer(&self) -> std::io::Result<bool> {
         self.bytes.has_producer()
     }

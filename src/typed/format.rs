@@ -1,4 +1,5 @@
-//! Identity of archived types: what they look like, and rkyv's settings, which change how the same type is archived.
+//! Identity of archived types: their descriptions, and rkyv's settings, which change how the same
+//! type is archived.
 
 use std::mem::{align_of, size_of};
 
@@ -9,11 +10,11 @@ use crate::describe::{Described, Describer, Format, Structure, describe};
 use crate::error::SendError;
 use crate::queue::{Description, Schema};
 
-/// Versions of rkyv with the same first two numbers promise the same format. rkyv does not say its version to programs;
-/// this is the one that `Cargo.toml` asks for.
+/// Versions of rkyv with the same first two numbers promise the same format. rkyv does not export
+/// its version; this is the one that `Cargo.toml` requires.
 const SERIES: (u8, u8) = (0, 8);
 
-/// The rkyv format in force, probed from what rkyv makes of it.
+/// The rkyv format in force, probed by archiving a value.
 fn format() -> Format {
     // Archiving two bytes cannot fail.
     let big_endian = rkyv::to_bytes::<rkyv::rancor::Error>(&1_u16).is_ok_and(|bytes| bytes[..] == [0, 1]);
@@ -21,7 +22,7 @@ fn format() -> Format {
     Format::new(SERIES, big_endian, unaligned, size_of::<Archived<usize>>() as u8)
 }
 
-/// What is recorded for messages of type `T`.
+/// The schema that is recorded for messages of type `T`.
 pub(super) fn schema<T: Message>() -> Schema {
     let Described { name, text, is_inline, is_recursive } = describe::<T::Archived>();
     Schema {
@@ -36,10 +37,10 @@ pub(super) fn schema<T: Message>() -> Schema {
     }
 }
 
-/// The type of which a producer knows that its queue holds such messages: that of the queue, or one that was compared.
+/// The type that a producer is known to be allowed to send: that of the queue, or one that was compared.
 ///
-/// A type that borrows has no `TypeId`. The function that describes it stands for it: two types that share one are described
-/// by the same code, and so alike.
+/// A type that borrows has no `TypeId`. The function that describes it stands for it: two types
+/// that share one are described by the same code, and so have the same description.
 #[derive(Clone, Copy)]
 pub(super) struct Known(fn(&mut Describer));
 
@@ -64,7 +65,7 @@ impl Known {
 }
 
 impl Description {
-    /// What messages of type `T` look like in this program.
+    /// Creates the description of messages of type `T` in this program.
     pub fn of<T: Message>() -> Self {
         Self::from_schema(&schema::<T>())
     }

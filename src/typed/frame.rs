@@ -19,22 +19,22 @@ use super::Message;
 use crate::error::{InvalidFrame, RecvError, SendError, SerializeError, SerializeErrorKind};
 use crate::queue::{BytesFrame, BytesFrames, FrameStore, FrameStoreOf, Kind, TakenBy};
 
-/// Deeper archives than this are refused: validation recurses, and a hostile nest would overflow the stack. A level takes
-/// up to 1 KiB of it in debug builds, so threads that receive deep archives need more than 1 MiB.
+/// The maximum depth of archives; deeper ones are refused: validation recurses, and a hostile
+/// nesting would overflow the stack. A level takes up to 1 KiB of it in debug builds, so threads
+/// that receive deep archives need more than 1 MiB.
 ///
-/// rkyv's validator counts down from it at each pointer that it follows, and refuses to reach 0; the first step is to the
-/// root.
+/// rkyv's validator counts down from it at each pointer that it follows, and refuses to reach 0;
+/// the first step is to the root.
 pub(super) const MAX_DEPTH: NonZeroUsize = NonZeroUsize::new(MAX_POINTERS + 2).expect("not zero");
-/// So many pointers may follow one another in a message.
+/// The maximum length of a chain of pointers in a message.
 const MAX_POINTERS: usize = 1022;
 
-/// Whether consumers will be able to read this archive, which a producer is about to commit.
-///
-/// `depth`: consumers refuse what is deeper.
+/// Checks that consumers will be able to read this archive, which a producer is about to commit.
+///  `depth`: consumers refuse deeper archives.
 #[cold]
 pub(super) fn check_readable<T: Message>(bytes: &[u8], depth: NonZeroUsize) -> Result<(), SendError> {
     let Err(reason) = access_within::<T>(bytes, depth) else { return Ok(()) };
-    // rkyv has no other sign of it: what the error displays is the same for other causes.
+    // rkyv offers no other way to recognise this error: its display text is the same for other causes.
     match format!("{reason:?}").contains("ExceededMaximumSubtreeDepth") {
         true => Err(SendError::TooDeep { limit: depth.get().saturating_sub(2) }),
         false => Err(SendError::Serialize(SerializeError(SerializeErrorKind::Failed(reason)))),
@@ -47,7 +47,7 @@ fn access<T: Message>(bytes: &[u8]) -> Result<&T::Archived, rancor::Error> {
     access_within::<T>(bytes, MAX_DEPTH)
 }
 
-/// The same, for archives of that depth at most.
+/// Validates an archive of `T` of at most this depth in place.
 #[inline(always)]
 pub(super) fn access_within<T: Message>(
     bytes: &[u8],
@@ -65,7 +65,8 @@ pub(super) fn invalid(path: &Path, bytes: &[u8], is_kept: bool, reason: rancor::
     RecvError::Invalid(Box::new(InvalidFrame { path: path.to_path_buf(), len: bytes.len(), is_kept, reason }))
 }
 
-/// Gives a frame's room back, or rejects it where it becomes a dead letter by that, and says why. Takes the parts of the guard, not the guard, whose address must stay unknown.
+/// Releases an invalid frame, or rejects it where rejection leads to a dead letter, and returns the
+/// error. Takes the parts of the guard, not the guard, whose address must not escape.
 #[cold]
 #[inline(never)]
 fn skip<K: Kind>(store: &FrameStoreOf<K>, taken: TakenBy<K::Receiver>, reason: rancor::Error) -> RecvError {
@@ -79,22 +80,25 @@ fn skip<K: Kind>(store: &FrameStoreOf<K>, taken: TakenBy<K::Receiver>, reason: r
     error
 }
 
-/// A received message: derefs to the archive in the file. Dropping it gives its room back.
+/// A received message: derefs to the archive in the file. Dropping it releases the frame.
 ///
-/// Dropped by a panic, the message comes again: panicking is no way to finish with it. A frame that is forgotten
-/// (`mem::forget`) keeps its room, and that of everything behind it, until the consumer is gone.
+/// If a panic drops the guard, the message is redelivered, because it was not processed to the end.
+/// A frame that is forgotten (`mem::forget`) keeps its room, and that of everything after it, until
+/// the consumer is gone.
 pub struct Frame<'c, T: Message, K: Kind> {
     /// Points into the bytes that `bytes` guards.
     archived: NonNull<T::Archived>,
     bytes: BytesFrame<'c, K>,
 }
 
-// SAFETY: a frame is its two fields. `archived` is only ever used as a shared reference to a `T::Archived` (`deref`), which
-// may be sent to another thread if a `T::Archived` may be shared between threads; the archive itself stays in the file and
-// is never dropped. The other field may be sent by the condition.
+// SAFETY: a frame is its two fields. `archived` is only ever used as a shared reference to a
+// `T::Archived` (`deref`), which may be sent to another thread if a `T::Archived` may be shared
+// between threads; the archive itself stays in the file and is never dropped. The other field may
+// be sent by the condition.
 unsafe impl<'c, T: Message<Archived: Sync>, K: Kind> Send for Frame<'c, T, K> where BytesFrame<'c, K>: Send {}
-// SAFETY: a shared frame gives out what a shared reference to each field gives out: `&T::Archived`, which several threads
-// may have if a `T::Archived` may be shared between them, and `&BytesFrame`, which they may have by the condition.
+// SAFETY: a shared frame gives out what a shared reference to each field gives out: `&T::Archived`,
+// which several threads may have if a `T::Archived` may be shared between them, and `&BytesFrame`,
+// which they may have by the condition.
 unsafe impl<'c, T: Message<Archived: Sync>, K: Kind> Sync for Frame<'c, T, K> where BytesFrame<'c, K>: Sync {}
 
 impl<'c, T: Message, K: Kind> Frame<'c, T, K> {
@@ -114,7 +118,7 @@ impl<'c, T: Message, K: Kind> Frame<'c, T, K> {
     #[inline(always)]
     pub(super) unsafe fn unchecked(bytes: BytesFrame<'c, K>) -> Result<Self, RecvError> {
         if bytes.len() < size_of::<T::Archived>() {
-            // Too short is found out here, so that no pointer leaves the frame.
+            // The length is checked even here, so that no pointer leaves the frame.
             return Self::checked(bytes);
         }
         // SAFETY: long enough (above), and valid by the caller's promise.
@@ -122,13 +126,13 @@ impl<'c, T: Message, K: Kind> Frame<'c, T, K> {
         Ok(Self { archived, bytes })
     }
 
-    /// How often the message was delivered before: 0 only if never; MPMC counts up to 15. See
+    /// The number of earlier deliveries of the message: 0 only if there were none; MPMC counts up to 15. See
     /// [`BytesFrame::redeliveries`](crate::BytesFrame::redeliveries).
     pub fn redeliveries(&self) -> u64 {
         self.bytes.redeliveries()
     }
 
-    /// Puts the message back: it comes again, before any new one, with one redelivery more.
+    /// Rejects the message: it is redelivered before any new one, with one redelivery more.
     pub fn reject(self) {
         self.bytes.reject();
     }
@@ -148,8 +152,8 @@ impl<T: Message, K: Kind> Deref for Frame<'_, T, K> {
 
     #[inline(always)]
     fn deref(&self) -> &T::Archived {
-        // SAFETY: points to an archive that was validated, or promised valid, in bytes that nobody writes while
-        // `self.bytes` lives.
+        // SAFETY: points to an archive that was validated, or promised valid, in bytes that nothing
+        // writes to while `self.bytes` lives.
         unsafe { self.archived.as_ref() }
     }
 }
@@ -160,8 +164,8 @@ impl<T: Message<Archived: fmt::Debug>, K: Kind> fmt::Debug for Frame<'_, T, K> {
     }
 }
 
-/// Messages received together. Dropping it gives the room of all of them back; dropped by a panic, all of them
-/// come again.
+/// Messages received together. Dropping it releases all of them; if a panic drops it, all of them
+/// are redelivered.
 pub struct Frames<'c, T, K: Kind> {
     bytes: BytesFrames<'c, K>,
     message: PhantomData<fn() -> T>,
@@ -173,7 +177,7 @@ impl<'c, T: Message, K: Kind> Frames<'c, T, K> {
         Self { bytes, message: PhantomData }
     }
 
-    /// How many messages there are.
+    /// The number of messages.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
@@ -183,7 +187,8 @@ impl<'c, T: Message, K: Kind> Frames<'c, T, K> {
         self.bytes.is_empty()
     }
 
-    /// How often each message was delivered before, in the order of [`iter`](Self::iter): as [`Frame::redeliveries`].
+    /// The number of earlier deliveries of each message, in the order of [`iter`](Self::iter): see
+    /// [`Frame::redeliveries`].
     pub fn redeliveries(&self) -> impl Iterator<Item = u64> + '_ {
         self.bytes.redeliveries()
     }
@@ -213,7 +218,7 @@ impl<'c, T: Message, K: Kind> Frames<'c, T, K> {
         })
     }
 
-    /// As [`skip`], but that the others of the batch are still out.
+    /// Like [`skip`], but the other messages of the batch stay in flight.
     #[cold]
     fn unreadable(&self, index: usize, bytes: &[u8], reason: rancor::Error) -> RecvError {
         let store = self.bytes.store();
@@ -224,7 +229,7 @@ impl<'c, T: Message, K: Kind> Frames<'c, T, K> {
         invalid(store.shared().path(), bytes, is_kept, reason)
     }
 
-    /// Puts all the messages back: they come again, before any new one, with one redelivery more.
+    /// Rejects all the messages: they are redelivered before any new one, with one redelivery more.
     pub fn reject(self) {
         self.bytes.reject();
     }

@@ -1,36 +1,34 @@
-//! What only MPMC queues have, for typed ones.
+//! The methods that only MPMC queues have, for typed ones.
 
 use super::{Frame, Message, Queue};
 use crate::error::{OpenError, RecoverError};
 use crate::queue::{DeadLetter, Mpmc, Recovery, Stats};
 
 impl<T: Message> Queue<T, Mpmc> {
-    /// Looks for dead participants and gives back what they have left, now: see
+    /// Runs a recovery now: finds dead participants and removes their residue. See
     /// [`BytesQueue::recover`](crate::BytesQueue::recover).
     ///
-    /// # Errors
-    /// As there.
+    /// # Errors Those of [`BytesQueue::recover`](crate::BytesQueue::recover).
     pub fn recover(&self) -> Result<Recovery, RecoverError> {
         self.bytes().recover()
     }
 
-    /// What has happened since the queue was created, and who takes part.
+    /// Counters since the queue was created, and the attached participants.
     pub fn stats(&self) -> Stats {
         self.bytes().stats()
     }
 
-    /// The queue that holds this one's dead letters: see
+    /// Opens the queue that holds this one's dead letters: see
     /// [`BytesQueue::dead_letters`](crate::BytesQueue::dead_letters).
     ///
-    /// # Errors
-    /// As there.
+    /// # Errors Those of [`BytesQueue::dead_letters`](crate::BytesQueue::dead_letters).
     pub fn dead_letters(&self) -> Result<Self, OpenError> {
         self.bytes().dead_letters().map(Self::from_bytes)
     }
 }
 
 impl<T: Message> Frame<'_, T, Mpmc> {
-    /// What the message says of itself as a dead letter, in a dead-letter queue; else none.
+    /// The origin of the message, in a dead-letter queue; otherwise `None`.
     pub fn dead_letter(&self) -> Option<DeadLetter> {
         self.bytes().dead_letter()
     }

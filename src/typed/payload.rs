@@ -1,4 +1,4 @@
-//! Serialising straight into a frame.
+//! Serialises straight into a frame.
 #![allow(
     unsafe_code,
     reason = "writes into bytes that the lane protocol grants, through rkyv's unsafe traits"
@@ -20,8 +20,8 @@ use rkyv::{Archive, Place, Portable, Serialize};
 use crate::describe::Structure;
 use crate::error::{SendError, SerializeError, SerializeErrorKind};
 
-/// A type whose archives can be sent: one that derives rkyv's `Archive` and `Serialize`, with bytecheck on (rkyv's
-/// default), and `Message`, which says what the archive attempts like.
+/// A type whose archives can be sent: one that derives rkyv's `Archive` and `Serialize`, with
+/// bytecheck on (rkyv's default), and `Message`, which describes the archive.
 ///
 /// ```
 /// #[derive(rkyv::Archive, rkyv::Serialize, ringway::Message)]
@@ -31,16 +31,18 @@ use crate::error::{SendError, SerializeError, SerializeErrorKind};
 /// }
 /// ```
 ///
-/// Implemented for all types that have these properties; there is nothing to implement by hand. Numbers, `char`, `bool`,
-/// arrays, tuples, `Option`, `Result`, `String`, `Vec`, `Box`, `Rc`, `Arc`, maps, sets, ranges, `Duration`, addresses and what
-/// else rkyv archives of std are messages as they are, if what they hold is.
+/// Implemented for all types that have these properties; there is nothing to implement by hand.
+/// Numbers, `char`, `bool`, arrays, tuples, `Option`, `Result`, `String`, `Vec`, `Box`, `Rc`,
+/// `Arc`, maps, sets, ranges, `Duration`, addresses and the other types of std that rkyv archives
+/// are messages as they are, if their contents are.
 ///
-/// At most 1,022 pointers may follow one another in a value: `Box`, `Rc`, `Vec`, nodes of maps and sets, strings of more than 8
-/// bytes. Types that contain themselves can have more; sending such a value fails with
-/// [`SendError::TooDeep`](crate::SendError::TooDeep), for it could not be received.
+/// A chain of pointers in a value has at most 1,022 of them: `Box`, `Rc`, `Vec`, nodes of maps and sets,
+/// strings of more than 8 bytes. Types that contain themselves can have more; sending such a value fails
+/// with [`SendError::TooDeep`](crate::SendError::TooDeep), because it could not be received.
 ///
-/// A type of another crate, which rkyv can archive and which does not derive `Message`, is sent in a struct of one's own, as
-/// a field marked `#[ringway(opaque = "name")]`. Then only that name, its size and its alignment are compared.
+/// A type of another crate, which rkyv can archive and which does not derive `Message`, is sent in
+/// a struct of your own, as a field marked `#[ringway(opaque = "name")]`. Then only that name, its
+/// size and its alignment are compared.
 pub trait Message:
     Archive<Archived: Portable + Structure + for<'a> CheckBytes<HighValidator<'a, rancor::Error>>>
     + for<'a> Serialize<FrameSerializer<'a>>
@@ -54,16 +56,17 @@ where
 {
 }
 
-/// What `Serialize` implementations are given.
+/// The serialiser that `Serialize` implementations get.
 #[doc(hidden)]
 pub type FrameSerializer<'a> = Strategy<Serializer<FrameWriter<'a>, Scratch<'a>, Share>, SerializeError>;
 
-/// Writes into a claimed frame, or only counts.
+/// Writes into a reserved frame, or only counts.
 #[doc(hidden)]
 pub struct FrameWriter<'a> {
     base: *mut u8,
-    /// The position that rkyv is told for the frame's first byte: its address within its page. rkyv aligns positions, so
-    /// that types with any alignment come to stand on aligned addresses, whatever the frame's own alignment is.
+    /// The position that rkyv uses for the frame's first byte: its address within its page. rkyv
+    /// aligns positions, so that types with any alignment get aligned addresses, whatever the
+    /// frame's own alignment is.
     origin: usize,
     len: usize,
     room: usize,
@@ -117,15 +120,15 @@ impl Writer<SerializeError> for FrameWriter<'_> {
     #[inline(always)]
     fn write(&mut self, bytes: &[u8]) -> Result<(), SerializeError> {
         if let Some(at) = self.grant(bytes.len())? {
-            // SAFETY: `grant` returned room for these bytes inside the frame, which is exclusively ours; `bytes` is
-            // borrowed from elsewhere and so does not overlap.
+            // SAFETY: `grant` returned room for these bytes inside the frame, which is exclusively
+            // ours; `bytes` is borrowed from elsewhere and so does not overlap.
             unsafe { at.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         }
         Ok(())
     }
 }
 
-/// Scratch space for serialisers: the producer's arena, touched only by types that need it.
+/// Scratch space for serialisers: the producer's arena, used only by types that need it.
 #[doc(hidden)]
 pub struct Scratch<'a>(State<'a>);
 
@@ -170,7 +173,7 @@ unsafe impl Allocator<SerializeError> for Scratch<'_> {
     }
 }
 
-/// How an attempt to serialise into a frame ended, other than well.
+/// Why an attempt to serialise into a frame failed.
 pub(super) enum Attempt {
     /// The frame is too small.
     Overflow,
@@ -187,7 +190,7 @@ impl From<SerializeError> for Attempt {
     }
 }
 
-/// Serialises `value` into `frame`, which must be aligned for it; the root stands at the end. Returns the length.
+/// Serialises `value` into `frame`, which must be aligned for it; the root is at the end. Returns the length.
 #[inline(always)]
 pub(super) fn serialize_into<T: Message>(
     value: &T,
@@ -224,8 +227,8 @@ fn serialize<T: Message>(
     }
     let root = writer.pos();
     if let Some(at) = writer.grant(size_of::<T::Archived>())? {
-        // SAFETY: `grant` returned room for a `T::Archived` in the frame; `root`, its address within its page, is a multiple
-        // of its alignment; bytes of a mapped file are initialised.
+        // SAFETY: `grant` returned room for a `T::Archived` in the frame; `root`, its address
+        // within its page, is a multiple of its alignment; bytes of a mapped file are initialised.
         let place = unsafe { Place::new_unchecked(root, at.as_ptr().cast::<T::Archived>()) };
         value.resolve(resolver, place);
     }

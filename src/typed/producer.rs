@@ -1,4 +1,4 @@
-//! The typed sending side.
+//! The producer of a typed queue.
 #![allow(unsafe_code, reason = "lends a reserved frame's bytes to the serialiser")]
 
 use std::marker::PhantomData;
@@ -17,18 +17,18 @@ use crate::park::Canceller;
 use crate::queue::{BytesProducer, Kind, Sender, StagedOf};
 use crate::wait::{Until, WaitStrategy};
 
-/// A value whose archive has another length each time it is asked for is given up after so many attempts.
+/// Retry limit for a value whose archive has another length each time.
 const MAX_COUNTS: usize = 4;
 
 /// Where a message goes.
 enum Place<'s, S> {
-    /// Alone, waiting for room if there is an `Until`.
+    /// As a message of its own; waits for room if there is an `Until`.
     AtTail(Option<Until>),
-    /// AfterStaged what a batch holds already.
+    /// After the frames that a batch has staged already.
     AfterStaged(&'s S),
 }
 
-// Not derived, which would ask the same of `S`.
+// Not derived: a derive would require `S: Copy`.
 impl<S> Copy for Place<'_, S> {}
 impl<S> Clone for Place<'_, S> {
     #[inline(always)]
@@ -37,18 +37,18 @@ impl<S> Clone for Place<'_, S> {
     }
 }
 
-/// The producer of a [`Queue`](super::Queue). Values are serialised straight into the file. Dropping it makes room
-/// for another producer; what was sent stays.
+/// The producer of a [`Queue`](super::Queue). Values are serialised straight into the file.
+/// Dropping it frees the role for another producer; sent messages stay.
 ///
-/// It sends values of `T`; and, by [`of`](Self::of), of every type whose archive attempts the same, such as `T` with another
-/// lifetime.
+/// It sends values of `T`; and, through [`of`](Self::of), of every type with an identical archive,
+/// such as `T` with another lifetime.
 // In C's layout, which does not depend on `T`: see `of`.
 #[repr(C)]
 pub struct Producer<T, K: Kind> {
     bytes: BytesProducer<K>,
     /// Scratch space of serialisers, reused by every message.
     arena: Arena,
-    /// What is known to be sent besides `T`.
+    /// The type besides `T` that was compared last and may be sent.
     known: Known,
     message: PhantomData<fn(T)>,
 }
@@ -61,15 +61,17 @@ impl<T: Message, K: Kind> Producer<T, K> {
         Self { bytes, arena: Arena::new(), known: Known::of::<T>(), message: PhantomData }
     }
 
-    /// The same producer, for values of another type `U`: one that this queue could be opened with as well, since its archive
-    /// attempts the same. That is `T` with another lifetime, so that values which borrow need not outlive the producer; or another
-    /// type of the same name and fields, with `Box<str>` where `T` has what archives alike. What `U` is, the compiler finds out
-    /// from what is sent.
+    /// Returns this producer for values of another type `U`, with which this queue could be opened
+    /// as well, since its archive is identical. That is `T` with another lifetime, so that values
+    /// which borrow need not outlive the producer; or another type of the same name and fields,
+    /// with `Box<str>` where `T` has a type with the same archive. The compiler infers `U` from the
+    /// value that is sent.
     ///
-    /// The descriptions are compared at the first call for each type in a row; after that it costs a nanosecond.
+    /// The descriptions are compared at the first call for each type in a row; after that it costs
+    /// a nanosecond.
     ///
     /// # Errors
-    /// [`SendError::WrongSchema`] if the archive of `U` attempts different.
+    /// [`SendError::WrongSchema`] if the archive of `U` is not identical.
     ///
     /// ```
     /// use ringway::Message;
@@ -102,21 +104,23 @@ impl<T: Message, K: Kind> Producer<T, K> {
             self.known = Known::compared::<U>(self.bytes.schema())?;
         }
         let this: *mut Producer<U, K> = std::ptr::from_mut(self).cast();
-        // SAFETY: both types are the same fields in C's layout: `T` and `U` only name a marker of size 0 and alignment 1. What a
-        // producer of `U` may send, the queue holds (above). The borrow goes on in the result.
+        // SAFETY: both types are the same fields in C's layout: `T` and `U` only name a marker of
+        // size 0 and alignment 1. The queue holds what a producer of `U` may send (above). The
+        // result continues the borrow.
         Ok(unsafe { &mut *this })
     }
 
-    /// ProducerHandle `value` if there is room now.
+    /// Sends `value` if there is room now.
     ///
     /// # Errors
-    /// [`SendError::Full`]; `TooLarge`, `WrongLength`, `TooDeep` or `Serialize` if the value can never be sent.
+    /// [`SendError::Full`]; `TooLarge`, `WrongLength`, `TooDeep` or `Serialize` if the value can
+    /// never be sent.
     #[inline(always)]
     pub fn try_send(&mut self, value: &T) -> Result<(), SendError> {
         self.send_until(value, None)
     }
 
-    /// ProducerHandle `value`, waiting for room as long as it takes.
+    /// Sends `value`, waiting for room as long as it takes.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), but never `Full`.
@@ -125,7 +129,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.send_until(value, Some(Until::Forever))
     }
 
-    /// ProducerHandle `value`, waiting for room for at most `timeout`.
+    /// Sends `value`, waiting for room for at most `timeout`.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
@@ -136,7 +140,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
         }
     }
 
-    /// ProducerHandle `value`, waiting for room until `deadline`.
+    /// Sends `value`, waiting for room until `deadline`.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
@@ -144,12 +148,14 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.send_until(value, Some(Until::Deadline(deadline)))
     }
 
-    /// ProducerHandle as many of `values` as there is room for, in order and in one commit: after a crash either all of them
-    /// exist or none (MPMC: the first few; and no more than 255 in one call). Returns how many.
+    /// Sends as many of `values` as there is room for, in order and in one commit: after a crash
+    /// either all of them exist or none (MPMC: the first few; and no more than 255 in one call).
+    /// Returns the number sent.
     ///
     /// # Errors
-    /// [`SendError::Full`] if there is no room for the first one; as [`try_send`](Self::try_send) if the first one
-    /// can never be sent. A later one that cannot ends the batch before it.
+    /// [`SendError::Full`] if there is no room for the first one; the errors of
+    /// [`try_send`](Self::try_send) if the first one can never be sent. A later one that can never
+    /// be sent ends the batch before it.
     pub fn try_send_many(&mut self, values: &[T]) -> Result<usize, SendError> {
         if self.bytes.is_watched() {
             return self.try_send_many_carefully(values);
@@ -181,10 +187,11 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.bytes.publish(staged, false)
     }
 
-    /// ProducerHandle all of `values` in order, in as few commits as the room allows, waiting as long as it takes.
+    /// Sends all of `values` in order, in as few commits as the room allows, waiting as long as it takes.
     ///
     /// # Errors
-    /// As [`try_send`](Self::try_send), but never `Full`; the values before the one that cannot be sent are sent.
+    /// As [`try_send`](Self::try_send), but never `Full`; the values before the one that cannot be
+    /// sent are sent.
     pub fn send_many(&mut self, mut values: &[T]) -> Result<(), SendError> {
         while let Some((first, rest)) = values.split_first() {
             match self.try_send_many(values) {
@@ -199,7 +206,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
         Ok(())
     }
 
-    /// How much waits for a consumer: as [`BytesQueue::len`](crate::BytesQueue::len), with the same units.
+    /// The backlog, in the units of [`BytesQueue::len`](crate::BytesQueue::len).
     pub fn len(&self) -> u64 {
         self.bytes.len()
     }
@@ -209,15 +216,15 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.bytes.is_empty()
     }
 
-    /// How much room there is: as [`BytesQueue::room`](crate::BytesQueue::room), with the same units.
+    /// The room that producers have, in the units of [`BytesQueue::room`](crate::BytesQueue::room).
     pub fn room(&self) -> u64 {
         self.bytes.room()
     }
 
-    /// Whether a live process consumes this queue.
+    /// Whether a live consumer is attached.
     ///
     /// # Errors
-    /// If the kernel cannot be asked.
+    /// If the system call that tests the liveness lock fails.
     pub fn has_consumer(&self) -> std::io::Result<bool> {
         self.bytes.has_consumer()
     }
@@ -232,17 +239,17 @@ impl<T: Message, K: Kind> Producer<T, K> {
         &mut self.bytes
     }
 
-    /// As [`BytesProducer::set_wait_strategy`].
+    /// Sets how this producer waits: see [`BytesProducer::set_wait_strategy`].
     pub fn set_wait_strategy(&mut self, wait: WaitStrategy) {
         self.bytes.set_wait_strategy(wait);
     }
 
-    /// As [`BytesProducer::set_interruptible`].
+    /// Sets whether signals end waits: see [`BytesProducer::set_interruptible`].
     pub fn set_interruptible(&mut self, interruptible: bool) {
         self.bytes.set_interruptible(interruptible);
     }
 
-    /// Ends this producer's waits from elsewhere.
+    /// Ends this producer's waits from another thread or a signal handler.
     pub fn canceller(&self) -> Canceller {
         self.bytes.canceller()
     }
@@ -264,8 +271,9 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.bytes.commit_until(reserved, len, until)
     }
 
-    /// Serialises into free room, and makes sure that it can be read again if values may be nested to any depth. What cannot
-    /// is not committed, and its room is taken by the next message.
+    /// Serialises into free room, and, if values may be nested to any depth, checks that the
+    /// archive can be read again. An archive that cannot be read is not committed, and the next
+    /// message takes its room.
     fn write_carefully(
         &mut self,
         value: &T,
@@ -273,8 +281,8 @@ impl<T: Message, K: Kind> Producer<T, K> {
     ) -> Result<(Reserved, usize), SendError> {
         let (reserved, len) = self.write(value, place)?;
         if self.bytes.is_recursive() {
-            // SAFETY: the sender granted these `len` mapped bytes, which nobody else accesses until they are committed; they
-            // were written just now.
+            // SAFETY: the sender granted these `len` mapped bytes, which nothing else accesses
+            // until they are committed; they were written just now.
             let archive = unsafe { std::slice::from_raw_parts(self.bytes.payload(reserved), len) };
             check_readable::<T>(archive, MAX_DEPTH)?;
         }
@@ -317,13 +325,14 @@ impl<T: Message, K: Kind> Producer<T, K> {
     #[inline(always)]
     fn serialize(&mut self, value: &T, reserved: Reserved, room: usize) -> Result<usize, Attempt> {
         let payload = self.bytes.payload(reserved);
-        // SAFETY: the sender granted these `room` mapped bytes behind what is staged (`reserve`, or `contiguous`), by the
-        // contract of `Sender`; nobody else accesses them until they are committed, and the slice ends before that.
+        // SAFETY: the sender granted these `room` mapped bytes after what is staged (`reserve`, or
+        // `contiguous`), by the contract of `Sender`; nothing else accesses them until they are
+        // committed, and the slice ends before that.
         let frame = unsafe { std::slice::from_raw_parts_mut(payload, room) };
         serialize_into(value, frame, &mut self.arena)
     }
 
-    /// The room at hand was too small: finds out how much it takes, and reserves exactly that.
+    /// The contiguous room was too small: counts the bytes of the archive, and reserves exactly that many.
     #[cold]
     fn write_again(
         &mut self,
@@ -334,8 +343,9 @@ impl<T: Message, K: Kind> Producer<T, K> {
         if let Attempt::Failed(error) = attempt {
             return Err(error);
         }
-        // The length may depend on where the frame stands: padding before types that are aligned more than frames are.
-        // Room for more than is needed is found on the way; asking again where that was settles it.
+        // The length may depend on the address of the frame: types with a larger alignment than
+        // frames need padding. So the archive is counted again at the address that was reserved,
+        // until both agree.
         let mut len = count(value, std::ptr::null(), &mut self.arena)?;
         for _ in 0..MAX_COUNTS {
             // On a queue of fixed-size messages this refuses every length but one.

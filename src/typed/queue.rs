@@ -10,11 +10,12 @@ use super::{Consumer, Message, Producer};
 use crate::error::{AttachError, CreateError, OpenError, SyncError};
 use crate::queue::{BytesConsumer, BytesProducer, BytesQueue, Kind, Options, Shared, Spsc, Uuid};
 
-/// A queue of messages of type `T`, archived with rkyv in the file and read in place. `K` says who may send and receive.
+/// A queue of messages of type `T`, archived with rkyv in the file and read in place. `K` says who
+/// may send and receive.
 ///
-/// The handle itself takes no part in the traffic: [`producer`](Self::producer) and
-/// [`consumer`](Self::consumer) do. Dropping it, or the process ending in whatever way, leaves the file in place;
-/// [`unlink`](crate::unlink) removes it.
+/// The handle itself neither sends nor receives: [`producer`](Self::producer) and
+/// [`consumer`](Self::consumer) attach the handles that do. Dropping it, or the process ending in
+/// whatever way, leaves the file in place; [`unlink`](crate::unlink) removes it.
 ///
 /// ```
 /// use ringway::Message;
@@ -47,17 +48,17 @@ pub struct Queue<T, K: Kind = Spsc> {
 }
 
 impl<T: Message, K: Kind> Queue<T, K> {
-    /// Creates a queue with default [`Options`] and opens it. A bare name lives in `/dev/shm`, anything with a
-    /// slash is a path.
+    /// Creates a queue with default [`Options`] and opens it. A bare name lives in `/dev/shm`,
+    /// anything with a slash is a path.
     ///
     /// # Errors
-    /// [`CreateError`]: `AlreadyExists` if there is a file of that name; nothing is left behind in any case.
+    /// [`CreateError`]: `AlreadyExists` if there is a file of that name. A failure leaves no file.
     ///
     /// # Safety
-    /// Every process that writes to the file while it is open here must keep to the ringway protocol, and none may
-    /// truncate it. In practice: only programs that use this library may be able to write to it (mode 0600 keeps
-    /// other users out). A child that this process forks without exec must not read or write through frames and
-    /// claims that it inherits.
+    /// Every process that writes to the file while it is open here must keep to the ringway
+    /// protocol, and none may truncate it. In practice: only programs that use this library may be
+    /// able to write to it (mode 0600 keeps other users out). A child that this process forks
+    /// without exec must not read or write through frames and claims that it inherits.
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn create(name: impl AsRef<Path>) -> Result<Self, CreateError> {
         // SAFETY: the caller's promise is the same.
@@ -83,7 +84,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// Opens an existing queue.
     ///
     /// # Errors
-    /// [`OpenError`] says what the file is instead; it is not changed.
+    /// [`OpenError`] if the file is no such queue; it says what the file is instead. The file is not changed.
     ///
     /// # Safety
     /// As [`create`](Self::create).
@@ -108,8 +109,8 @@ impl<T: Message, K: Kind> Queue<T, K> {
         Ok(Self::from_shared(shared))
     }
 
-    /// Opens the queue, or creates it with default options if there is none. When several processes do this at
-    /// once, one of them creates and all open the same queue.
+    /// Opens the queue, or creates it with default options if there is none. When several processes
+    /// do this at the same time, one of them creates and all open the same queue.
     ///
     /// # Errors
     /// As [`open`](Self::open) and [`create`](Self::create).
@@ -122,8 +123,8 @@ impl<T: Message, K: Kind> Queue<T, K> {
         unsafe { Self::open_or_create_with(name, &Options::new()) }
     }
 
-    /// Opens the queue, or creates it with these options if there is none. The options of an existing queue stay
-    /// as they are.
+    /// Opens the queue, or creates it with these options if there is none. The options of an
+    /// existing queue stay as they are.
     ///
     /// # Errors
     /// As [`open`](Self::open) and [`create_with`](Self::create_with).
@@ -147,7 +148,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
         &self.shared
     }
 
-    /// The same queue, as one of bytes.
+    /// The same queue as an untyped one.
     pub(super) fn bytes(&self) -> BytesQueue<K> {
         BytesQueue::from_shared(Arc::clone(&self.shared))
     }
@@ -156,43 +157,43 @@ impl<T: Message, K: Kind> Queue<T, K> {
         Self::from_shared(bytes.into_shared())
     }
 
-    /// Becomes the queue's producer, or (MPMC) one of them.
+    /// Attaches the queue's producer, or (MPMC) one of them.
     ///
     /// # Errors
-    /// SPSC: [`AttachError::RoleTaken`] while another producer is alive. MPMC: [`AttachError::TooManyParticipants`] if there are as
-    /// many participants as can be, [`AttachError::NoSpace`] if there is none for its lane.
+    /// SPSC: [`AttachError::RoleTaken`] while another producer is alive. MPMC:
+    /// [`AttachError::TooManyParticipants`] if the maximum number of participants is attached,
+    /// [`AttachError::NoSpace`] if the filesystem has no space for its lane.
     pub fn producer(&self) -> Result<Producer<T, K>, AttachError> {
         BytesProducer::attach(Arc::clone(&self.shared)).map(Producer::new)
     }
 
-    /// Becomes the queue's consumer, or (MPMC) one of them. Frames that an earlier consumer held when it ended come again, with
-    /// [`Frame::redeliveries`](super::Frame::redeliveries) of at least 1.
+    /// Attaches the queue's consumer, or (MPMC) one of them. Frames that an earlier consumer held when it
+    /// ended are redelivered, with [`Frame::redeliveries`](super::Frame::redeliveries) of at least 1.
     ///
     /// # Errors
-    /// SPSC: [`AttachError::RoleTaken`] while another consumer is alive. MPMC: [`AttachError::TooManyParticipants`].
+    /// SPSC: [`AttachError::RoleTaken`] while another consumer is alive. MPMC:
+    /// [`AttachError::TooManyParticipants`].
     pub fn consumer(&self) -> Result<Consumer<T, K>, AttachError> {
         BytesConsumer::attach(Arc::clone(&self.shared)).map(Consumer::new)
     }
 
-    /// Becomes the queue's consumer, waiting for at most `timeout` until that is possible: as
+    /// Attaches the queue's consumer, waiting for at most `timeout` until that is possible: see
     /// [`BytesQueue::consumer_timeout`].
     ///
-    /// # Errors
-    /// As there.
+    /// # Errors Those of [`BytesQueue::consumer_timeout`].
     pub fn consumer_timeout(&self, timeout: Duration) -> Result<Consumer<T, K>, AttachError> {
         self.bytes().consumer_timeout(timeout).map(Consumer::new)
     }
 
-    /// Becomes the queue's producer, waiting for at most `timeout` until that is possible: as
+    /// Attaches the queue's producer, waiting for at most `timeout` until that is possible: see
     /// [`BytesQueue::producer_timeout`].
     ///
-    /// # Errors
-    /// As there.
+    /// # Errors Those of [`BytesQueue::producer_timeout`].
     pub fn producer_timeout(&self, timeout: Duration) -> Result<Producer<T, K>, AttachError> {
         self.bytes().producer_timeout(timeout).map(Producer::new)
     }
 
-    /// How much waits for a consumer: as [`BytesQueue::len`], with the same units.
+    /// The backlog, in the units of [`BytesQueue::len`].
     pub fn len(&self) -> u64 {
         self.bytes().len()
     }
@@ -202,17 +203,17 @@ impl<T: Message, K: Kind> Queue<T, K> {
         self.bytes().is_empty()
     }
 
-    /// How much room there is: as [`BytesQueue::room`], with the same units.
+    /// The room that producers have, in the units of [`BytesQueue::room`].
     pub fn room(&self) -> u64 {
         self.bytes().room()
     }
 
-    /// Closes the queue, for good: as [`BytesQueue::close`].
+    /// Closes the queue for good: see [`BytesQueue::close`].
     pub fn close(&self) {
         self.bytes().close();
     }
 
-    /// Writes all of the queue to the disk and waits for that: see [`BytesQueue::sync`].
+    /// Writes all of the queue to the disk and waits until it is there: see [`BytesQueue::sync`].
     ///
     /// # Errors
     /// As [`BytesQueue::sync`].
@@ -230,7 +231,8 @@ impl<T: Message, K: Kind> Queue<T, K> {
         self.shared.path()
     }
 
-    /// What tells this queue from all others, also from one of the same name that was created before or after it.
+    /// The unique identifier of this queue; another queue of the same name, created before or after
+    /// it, has another one.
     pub fn uuid(&self) -> Uuid {
         self.bytes().uuid()
     }

@@ -58,7 +58,7 @@ impl<T: Structure + ArchivePointee + ?Sized> Structure for ArchivedOptionBox<T> 
     }
 }
 
-// The flavor says how it is shared in memory; archives of all are the same.
+// The flavor says how it is shared in memory; the archives of all flavors are the same.
 impl<T: Structure + ArchivePointee + ?Sized, F> Structure for ArchivedRc<T, F> {
     fn describe(describer: &mut Describer) {
         describer.pointer("Rc", &[Describer::mention::<T>]);
@@ -81,7 +81,7 @@ macro_rules! collections {
     )*};
 }
 
-// Tables with another hasher than rkyv's own are described by nobody: in them, keys would not be found.
+// Tables with another hasher than rkyv's own have no description: in them, keys would not be found.
 collections! {
     ArchivedVec<T> = "Vec",
     ArchivedHashMap<K, V> = "HashMap",

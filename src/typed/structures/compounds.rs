@@ -1,4 +1,4 @@
-//! Types that hold others in themselves: all is known of them once it is known what they hold.
+//! Types that contain others in place: their description follows from those of their contents.
 
 use std::mem::ManuallyDrop;
 
@@ -81,7 +81,7 @@ impl<T: Structure> Structure for ManuallyDrop<T> {
     }
 }
 
-// An option that is told from a value that the type cannot have otherwise.
+// Options whose `None` is a value that the type cannot have otherwise.
 macro_rules! niches {
     ($($niche:ident = $name:literal,)*) => {$(
         impl<T: Structure> Structure for NichedOption<T, $niche> {

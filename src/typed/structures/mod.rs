@@ -1,5 +1,6 @@
-//! What the archives of std's types look like. Whatever message types rkyv makes them of, these are what stands in the
-//! file: `Vec`, `VecDeque` and `SmallVec` are one archived type, and so are `Rc` and `Arc`.
+//! The descriptions of the archives of std's types. The archived type is what is in the file,
+//! whatever message type rkyv created it from: `Vec`, `VecDeque` and `SmallVec` have one archived
+//! type, and so have `Rc` and `Arc`.
 
 mod collections;
 mod compounds;

@@ -1,5 +1,5 @@
-//! Numbers, characters and what is as plain. Little-endian, aligned archives have the plain names; those of other formats,
-//! which may also be asked for explicitly, say so.
+//! Numbers, characters and other plain types. Little-endian, aligned archives have the plain names;
+//! those of other formats, which a type can also select explicitly, have names that say so.
 
 use std::marker::{PhantomData, PhantomPinned};
 use std::num::{NonZeroI8, NonZeroU8};
@@ -70,7 +70,7 @@ plain! {
     ArchivedOptionNonZeroU128 = "OptionNonZeroU128",
 }
 
-// A type parameter that is only marked has no say in the archive.
+// A type parameter that is only marked does not affect the archive.
 impl<T: ?Sized> Structure for PhantomData<T> {
     fn describe(describer: &mut Describer) {
         describer.known("PhantomData");

@@ -1,4 +1,4 @@
-//! Receiving archives from those whom nobody trusts.
+//! Receives archives from untrusted peers.
 #![allow(unsafe_code, reason = "lends archives in copies that a guard holds")]
 
 use std::fmt;
@@ -30,26 +30,27 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         Self { bytes, depth: limits.max_depth(), message: PhantomData }
     }
 
-    /// The next message, if one is there now. Several frames may be held, and dropped in any order.
+    /// Receives the next message if one is there now. Several frames may be held, and dropped in any order.
     ///
     /// # Errors
-    /// [`RecvError::Empty`]; `Invalid` if it is not an archive of `T`, or too deep, and `TooLarge` (they are skipped);
-    /// `Closed`; `Corrupted`.
+    /// [`RecvError::Empty`]; `Invalid` if it is not an archive of `T`, or too deep, and `TooLarge`
+    /// (they are skipped); `Closed`; `Corrupted`.
     #[inline(always)]
     pub fn try_recv(&self) -> Result<Frame<'_, T, K>, RecvError> {
         self.validated(self.bytes.try_recv()?)
     }
 
-    /// The next message, waiting for it as long as it takes.
+    /// Receives the next message, waiting for it as long as it takes.
     ///
     /// # Errors
-    /// As [`try_recv`](Self::try_recv), but never `Empty`; `Interrupted` and `Cancelled` if that is asked for.
+    /// As [`try_recv`](Self::try_recv), but never `Empty`; `Interrupted` and `Cancelled` if those
+    /// are enabled.
     #[inline(always)]
     pub fn recv(&self) -> Result<Frame<'_, T, K>, RecvError> {
         self.validated(self.bytes.recv()?)
     }
 
-    /// The next message, waiting for it for at most `timeout`.
+    /// Receives the next message, waiting for it for at most `timeout`.
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), with `Timeout` instead of `Empty`.
@@ -57,7 +58,7 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         self.validated(self.bytes.recv_timeout(timeout)?)
     }
 
-    /// The next message, waiting for it until `deadline`.
+    /// Receives the next message, waiting for it until `deadline`.
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), with `Timeout` instead of `Empty`.
@@ -65,8 +66,9 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         self.validated(self.bytes.recv_deadline(deadline)?)
     }
 
-    /// All messages from now on, waiting for each, until the queue is closed. Errors other than `Closed` are delivered and
-    /// do not end it: whoever goes on after each should mind that `Corrupted` may never end.
+    /// Iterates over all messages from now on, waiting for each, until the queue is closed. The
+    /// iterator yields errors other than `Closed`, and they do not end it: a loop that continues
+    /// after each error must expect that `Corrupted` may never end.
     pub fn iter(&self) -> impl Iterator<Item = Result<Frame<'_, T, K>, RecvError>> {
         self.bytes.iter().map(|frame| self.validated(frame?))
     }
@@ -80,38 +82,39 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         }
     }
 
-    /// How this consumer waits for messages.
+    /// Sets how this consumer waits for messages.
     pub fn set_wait_strategy(&self, wait: WaitStrategy) {
         self.bytes.set_wait_strategy(wait);
     }
 
-    /// As of a [trusted](crate::BytesConsumer::set_interruptible) one.
+    /// See [`BytesConsumer::set_interruptible`](crate::BytesConsumer::set_interruptible).
     pub fn set_interruptible(&self, interruptible: bool) {
         self.bytes.set_interruptible(interruptible);
     }
 
-    /// As of a [trusted](crate::BytesConsumer::end_when_disconnected) one.
+    /// See [`BytesConsumer::end_when_disconnected`](crate::BytesConsumer::end_when_disconnected).
     pub fn end_when_disconnected(&self, ends: bool) {
         self.bytes.end_when_disconnected(ends);
     }
 
-    /// Ends this consumer's waits from elsewhere.
+    /// Ends this consumer's waits from another thread or a signal handler.
     pub fn canceller(&self) -> Canceller {
         self.bytes.canceller()
     }
 
-    /// As of a [trusted](crate::BytesConsumer::wait_for_producer) one.
+    /// Waits until there is a producer: see
+    /// [`BytesConsumer::wait_for_producer`](crate::BytesConsumer::wait_for_producer).
     ///
-    /// # Errors
-    /// As there.
+    /// # Errors Those of
+    /// [`BytesConsumer::wait_for_producer`](crate::BytesConsumer::wait_for_producer).
     pub fn wait_for_producer(&self, timeout: Duration) -> Result<(), RecvError> {
         self.bytes.wait_for_producer(timeout)
     }
 
-    /// Whether a live process says that it produces into this queue.
+    /// Whether a live process claims to be a producer of this queue.
     ///
     /// # Errors
-    /// If the kernel cannot be asked.
+    /// If the system call that tests the liveness lock fails.
     pub fn has_producer(&self) -> std::io::Result<bool> {
         self.bytes.has_producer()
     }
@@ -123,9 +126,10 @@ impl<T, K: Kind> fmt::Debug for Consumer<T, K> {
     }
 }
 
-/// A received message: derefs to an archive in private memory. Dropping it gives the message's room in the file back.
+/// A received message: derefs to an archive in private memory. Dropping it releases the frame in the file.
 ///
-/// Dropped by a panic, the message comes again, as whatever others have made of it by then.
+/// If a panic drops the guard, the message is redelivered, with the contents that untrusted peers
+/// may have given it by then.
 pub struct Frame<'c, T: Message, K: Kind> {
     /// Points into the copy that `bytes` holds.
     archived: NonNull<T::Archived>,
@@ -133,12 +137,13 @@ pub struct Frame<'c, T: Message, K: Kind> {
 }
 
 impl<T: Message, K: Kind> Frame<'_, T, K> {
-    /// How often the message was delivered before, as far as others' words in the file can be believed.
+    /// The number of earlier deliveries of the message. It comes from the file, so an untrusted
+    /// peer may have set it to any value.
     pub fn redeliveries(&self) -> u64 {
         self.bytes.redeliveries()
     }
 
-    /// Puts the message back: it comes again.
+    /// Rejects the message: it is redelivered.
     pub fn reject(self) {
         self.bytes.reject();
     }
@@ -154,8 +159,8 @@ impl<T: Message, K: Kind> Deref for Frame<'_, T, K> {
 
     #[inline(always)]
     fn deref(&self) -> &T::Archived {
-        // SAFETY: points to an archive that was validated, in heap memory that belongs to `self.bytes` and that nobody writes
-        // as long as that lives; moving the frame does not move it.
+        // SAFETY: points to an archive that was validated, in heap memory that belongs to `self.bytes` and
+        // that nothing writes to as long as that lives; moving the frame does not move it.
         unsafe { self.archived.as_ref() }
     }
 }

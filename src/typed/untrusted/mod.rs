@@ -1,4 +1,4 @@
-//! Typed queues whose other processes are not trusted.
+//! Typed queues with untrusted peers.
 
 mod consumer;
 mod producer;
@@ -15,25 +15,26 @@ use crate::error::{AttachError, CreateError, OpenError};
 use crate::queue::untrusted::{BytesQueue, Limits, untrusted_open_options};
 use crate::queue::{Kind, Options, Shared, Spsc};
 
-/// A queue of messages of type `T` whose other processes are not trusted.
+/// A queue of messages of type `T` with untrusted peers.
 ///
-/// See the [module](crate::untrusted) for an example, and for what holds.
+/// See the [module](crate::untrusted) for an example, and for the guarantees.
 pub struct Queue<T, K: Kind = Spsc> {
     bytes: BytesQueue<K>,
     message: PhantomData<fn(T) -> T>,
 }
 
 impl<T: Message, K: Kind> Queue<T, K> {
-    /// Creates a queue with default [`Options`] and [`Limits`] and opens it. A bare name lives in `/dev/shm`, anything
-    /// with a slash is a path. Only processes of the same user can write the file, until its mode is changed.
+    /// Creates a queue with default [`Options`] and [`Limits`] and opens it. A bare name lives in
+    /// `/dev/shm`, anything with a slash is a path. Only processes of the same user can write the
+    /// file, until its mode is changed.
     ///
     /// # Errors
-    /// [`CreateError`]: `AlreadyExists` if there is a file of that name; nothing is left behind in any case.
+    /// [`CreateError`]: `AlreadyExists` if there is a file of that name. A failure leaves no file.
     pub fn create(name: impl AsRef<Path>) -> Result<Self, CreateError> {
         Self::create_with(name, &Options::new(), &Limits::new())
     }
 
-    /// Creates a queue and opens it. How large its file is, `options` say, not `limits`.
+    /// Creates a queue and opens it. `options` determine the size of its file; `limits` do not apply to it.
     ///
     /// # Errors
     /// As [`create`](Self::create), and `InvalidOptions`.
@@ -50,7 +51,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// Opens an existing queue, with default [`Limits`].
     ///
     /// # Errors
-    /// [`OpenError`] says what the file is instead; it is not changed.
+    /// [`OpenError`] if the file is no such queue; it says what the file is instead. The file is not changed.
     pub fn open(name: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_with(name, &Limits::new())
     }
@@ -84,33 +85,31 @@ impl<T: Message, K: Kind> Queue<T, K> {
         Self { bytes, message: PhantomData }
     }
 
-    /// Becomes the queue's producer, or (MPMC) one of them.
+    /// Attaches the queue's producer, or (MPMC) one of them.
     ///
-    /// # Errors
-    /// As of a [trusted](crate::Queue::producer) one.
+    /// # Errors See [`Queue::producer`](crate::Queue::producer).
     pub fn producer(&self) -> Result<Producer<T, K>, AttachError> {
         self.bytes.producer().map(Producer::new)
     }
 
-    /// Becomes the queue's consumer, or (MPMC) one of them.
+    /// Attaches the queue's consumer, or (MPMC) one of them.
     ///
-    /// # Errors
-    /// As of a [trusted](crate::Queue::consumer) one.
+    /// # Errors See [`Queue::consumer`](crate::Queue::consumer).
     pub fn consumer(&self) -> Result<Consumer<T, K>, AttachError> {
         Ok(Consumer::new(self.bytes.consumer()?, self.bytes.limits()))
     }
 
-    /// Closes the queue, for good, as far as others care.
+    /// Closes the queue for good, as far as peers follow the protocol.
     pub fn close(&self) {
         self.bytes.close();
     }
 
-    /// Whether somebody has closed the queue.
+    /// Whether the queue was closed.
     pub fn is_closed(&self) -> bool {
         self.bytes.is_closed()
     }
 
-    /// The file of this queue.
+    /// The path of this queue's file.
     pub fn path(&self) -> &Path {
         self.bytes.path()
     }

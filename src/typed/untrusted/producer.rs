@@ -1,4 +1,4 @@
-//! SendFut archives where others whom nobody trusts may write.
+//! Sends archives into files that untrusted peers may write to.
 
 use std::marker::PhantomData;
 use std::mem::size_of;
@@ -17,10 +17,11 @@ use crate::typed::frame::check_readable;
 use crate::typed::payload::{Attempt, count, serialize_into};
 use crate::wait::{Until, WaitStrategy};
 
-/// A value whose archive has another length each time it is asked for is given up after so many attempts.
+/// Retry limit for a value whose archive has another length each time.
 const MAX_ATTEMPTS: usize = 4;
 
-/// A producer of a [`Queue`](super::Queue): values are serialised in private memory, and copied into the file.
+/// A producer of a [`Queue`](super::Queue): values are serialised in private memory, and copied
+/// into the file.
 // In C's layout, which does not depend on `T`: see `of`.
 #[repr(C)]
 pub struct Producer<T, K: Kind> {
@@ -28,7 +29,7 @@ pub struct Producer<T, K: Kind> {
     buffer: Buffer,
     /// Scratch space of serialisers, reused by every message.
     arena: Arena,
-    /// What is known to be sent besides `T`.
+    /// The type besides `T` that was compared last and may be sent.
     known: Known,
     message: PhantomData<fn(T)>,
 }
@@ -44,31 +45,32 @@ impl<T: Message, K: Kind> Producer<T, K> {
         }
     }
 
-    /// The same producer, for values of another type whose archive attempts the same: see
+    /// Returns this producer for values of another type with an identical archive: see
     /// [`Producer::of`](crate::Producer::of).
     ///
-    /// # Errors
-    /// As there.
+    /// # Errors Those of [`Producer::of`](crate::Producer::of).
     #[allow(unsafe_code, reason = "two types of one layout")]
     pub fn of<U: Message>(&mut self) -> Result<&mut Producer<U, K>, SendError> {
         if !self.known.is::<U>() {
             self.known = Known::compared::<U>(self.bytes.schema())?;
         }
         let this: *mut Producer<U, K> = std::ptr::from_mut(self).cast();
-        // SAFETY: both types are the same fields in C's layout: `T` and `U` only name a marker of size 0 and alignment 1. What a
-        // producer of `U` may send, the queue holds (above). The borrow goes on in the result.
+        // SAFETY: both types are the same fields in C's layout: `T` and `U` only name a marker of
+        // size 0 and alignment 1. The queue holds what a producer of `U` may send (above). The
+        // result continues the borrow.
         Ok(unsafe { &mut *this })
     }
 
-    /// ProducerHandle `value` if there is room now.
+    /// Sends `value` if there is room now.
     ///
     /// # Errors
-    /// [`SendError::Full`]; `TooLarge`, `WrongLength`, `TooDeep` or `Serialize` if the value can never be sent; `Corrupted`.
+    /// [`SendError::Full`]; `TooLarge`, `WrongLength`, `TooDeep` or `Serialize` if the value can
+    /// never be sent; `Corrupted`.
     pub fn try_send(&mut self, value: &T) -> Result<(), SendError> {
         self.send_until(value, None)
     }
 
-    /// ProducerHandle `value`, waiting for room as long as it takes.
+    /// Sends `value`, waiting for room as long as it takes.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), but never `Full`.
@@ -76,7 +78,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.send_until(value, Some(Until::Forever))
     }
 
-    /// ProducerHandle `value`, waiting for room for at most `timeout`.
+    /// Sends `value`, waiting for room for at most `timeout`.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
@@ -84,7 +86,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.send_until(value, Some(Until::after(timeout)))
     }
 
-    /// ProducerHandle `value`, waiting for room until `deadline`.
+    /// Sends `value`, waiting for room until `deadline`.
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
@@ -92,8 +94,8 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.send_until(value, Some(Until::Deadline(deadline)))
     }
 
-    /// Padding in an archive may depend on where it will stand, and where that is on how long it is: guesses the place,
-    /// and does it again there if it is another one.
+    /// Padding in an archive may depend on its address, and the address on its length: guesses the
+    /// address, and serialises again if the reserved one differs.
     fn send_until(&mut self, value: &T, until: Option<Until>) -> Result<(), SendError> {
         self.bytes.check(0)?;
         let mut reserved = None;
@@ -128,7 +130,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.bytes.reserve_until(len, until)
     }
 
-    /// Puts the archive into the buffer, as it would stand at `place`. Returns its length.
+    /// Serialises the archive into the buffer as it would be at `place`. Returns its length.
     fn serialize(&mut self, value: &T, place: *const u8) -> Result<usize, SendError> {
         let max = self.bytes.max_message();
         match serialize_into(value, self.buffer.room(place, max), &mut self.arena) {
@@ -151,25 +153,25 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.bytes.max_message()
     }
 
-    /// Whether a live process says that it consumes this queue.
+    /// Whether a live process claims to be a consumer of this queue.
     ///
     /// # Errors
-    /// If the kernel cannot be asked.
+    /// If the system call that tests the liveness lock fails.
     pub fn has_consumer(&self) -> std::io::Result<bool> {
         self.bytes.has_consumer()
     }
 
-    /// How this producer waits for room.
+    /// Sets how this producer waits for room.
     pub fn set_wait_strategy(&mut self, wait: WaitStrategy) {
         self.bytes.set_wait_strategy(wait);
     }
 
-    /// As of a [trusted](crate::BytesProducer::set_interruptible) one.
+    /// See [`BytesProducer::set_interruptible`](crate::BytesProducer::set_interruptible).
     pub fn set_interruptible(&mut self, interruptible: bool) {
         self.bytes.set_interruptible(interruptible);
     }
 
-    /// Ends this producer's waits from elsewhere.
+    /// Ends this producer's waits from another thread or a signal handler.
     pub fn canceller(&self) -> Canceller {
         self.bytes.canceller()
     }

@@ -1,4 +1,4 @@
-//! Typed messages: rkyv archives written straight into frames and read in place. The only layer that knows rkyv.
+//! Typed messages: rkyv archives written straight into frames and read in place. Only this layer knows rkyv.
 
 mod consumer;
 mod format;

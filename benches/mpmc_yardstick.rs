@@ -23,11 +23,11 @@ use mpmc_systems::report::Case;
 use mpmc_systems::shape::Shape;
 use mpmc_systems::{Contestant, Setup, contestants, idle_contestants};
 
-/// Bytes of messages that all queues have room for, if nothing is said ...
+/// Bytes of messages that all queues have room for, if the option is not given ...
 const ROOM: usize = 1 << 20;
 /// ... but no more messages than that: the library's default.
 const MAX_MESSAGES: usize = 8192;
-/// Bytes of each producer's lane, if nothing is said: the library's default.
+/// Bytes of each producer's lane, if the option is not given: the library's default.
 const LANE: usize = 1 << 19;
 
 fn contestants_for(bytes: usize, setup: Setup, idle: bool) -> Vec<Contestant> {

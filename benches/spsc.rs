@@ -11,7 +11,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use spsc_systems::calls::calls;
 use spsc_systems::{System, systems};
 
-/// Bytes of ring for everybody.
+/// Bytes of ring for all systems.
 const RING: usize = 1 << 20;
 
 fn stream(criterion: &mut Criterion) {

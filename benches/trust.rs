@@ -1,6 +1,6 @@
-//! What trust costs: receiving a message without validation, validated in place (the default), and by a consumer that
-//! believes nobody (copied, then validated). Only receiving is timed, in one thread, with everything in the nearest caches
-//! that it fits into. `cargo bench --bench trust`
+//! What trust costs: receiving a message without validation, validated in place (the default), and
+//! by a consumer that trusts no peer (copied, then validated). Only receiving is timed, in one
+//! thread, with everything in the nearest caches that it fits into. `cargo bench --bench trust`
 #![allow(missing_docs, reason = "criterion's macros")]
 
 use std::time::{Duration, Instant};

@@ -1,5 +1,6 @@
-//! Whatever is wrong with a file, a name, an option or a message has an error of its own, which says what was
-//! found, what was expected and what to do. What fails leaves nothing behind and changes nothing.
+//! Every fault of a file, a name, an option or a message has an error of its own, which says what
+//! was found, what was expected and what to do. A call that fails leaves nothing and changes
+//! nothing.
 
 mod common;
 
@@ -39,7 +40,7 @@ struct Tick {
     prices: Vec<f64>,
 }
 
-/// A message without.
+/// A message without out-of-line data.
 #[derive(Archive, Serialize, ringway::Message)]
 struct Point {
     x: u64,
@@ -122,8 +123,8 @@ fn soon<R: Send + 'static>(action: impl FnOnce() -> R + Send + 'static) -> R {
     }
 }
 
-/// Tries to open `path` in every way and to unlink it, all of which must fail with the same error and change nothing;
-/// returns it.
+/// Tries to open `path` in every way and to unlink it, all of which must fail with the same error
+/// and change nothing; returns the error.
 #[track_caller]
 fn refused(path: &Path) -> OpenError {
     refused_by(path, |at| match unlink(at) {
@@ -132,7 +133,7 @@ fn refused(path: &Path) -> OpenError {
     })
 }
 
-/// The same for every way to open `path`, and whatever error there is `besides`.
+/// Like `refused`, for every way to open `path`, and for the error that `besides` returns, if any.
 #[track_caller]
 fn refused_by(path: &Path, besides: fn(&Path) -> Option<OpenError>) -> OpenError {
     let is_file = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
@@ -162,7 +163,7 @@ fn refused_by(path: &Path, besides: fn(&Path) -> Option<OpenError>) -> OpenError
     first
 }
 
-/// Writes each good image, changed by `change`, and returns what `refused` says of it.
+/// Writes each good image, changed by `change`, and returns the errors of `refused`.
 fn refused_images(change: impl Fn(&mut Image)) -> Vec<(&'static str, PathBuf, OpenError)> {
     let dir = directory();
     let images = images();

@@ -1,4 +1,5 @@
-//! No test waits for ever: a program that hangs ends and says where, and one side's failure ends the other.
+//! No test waits for ever: a program that hangs ends and prints where, and one side's failure ends
+//! the other.
 
 mod common;
 
@@ -17,7 +18,7 @@ fn a_program_that_hangs_ends_and_says_where() {
     if let Some(path) = child_argument(NAME) {
         // SAFETY: only this test knows the file.
         let queue = unsafe { BytesQueue::open(path.join("queue")) }.unwrap();
-        // Nobody sends.
+        // There is no producer.
         let _ = queue.consumer().unwrap().recv();
         return;
     }

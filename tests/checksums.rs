@@ -1,5 +1,5 @@
-//! Queues with checksums: every way to send and to receive works, frames that do not fit are passed and counted, and nobody
-//! takes such a queue for another.
+//! Queues with checksums: every way to send and to receive works, frames that do not fit are
+//! skipped and counted, and no handle takes such a queue for another.
 
 mod common;
 
@@ -48,7 +48,7 @@ fn every_way<K: Kind>(options: &Options, len: Option<usize>) {
     batch.try_reserve(message(6).len()).unwrap().copy_from_slice(&message(6));
     batch.try_reserve(message(7).len()).unwrap().copy_from_slice(&message(7));
     batch.commit().unwrap();
-    // Looking sees the messages, and no more.
+    // Inspection sees the messages, and no more.
     let peeked = Inspector::open(&path).unwrap().peek(&Peek::new()).unwrap();
     let payloads: Vec<_> = peeked.frames.iter().map(|frame| frame.payload.clone()).collect();
     assert_eq!(payloads, (1..8).map(message).collect::<Vec<_>>());
@@ -95,14 +95,14 @@ fn damaged_ones_are_passed<K: Kind>(options: &Options) {
     corruption(&path, &message(4));
     assert_eq!(&*consumer.recv().unwrap(), message(1));
     assert_eq!(dropped(&path), 1);
-    // In a batch, too: the others come, in order, and as if for the first time.
+    // In a batch, too: the others are delivered, in order, and as if for the first time.
     let mut found = Vec::new();
     while let Ok(frames) = consumer.try_recv_many(100) {
         found.extend(frames.iter().map(|frame| frame[0]));
     }
     assert_eq!(found, [2, 3, 5, 6, 7, 8, 9].map(|i| 0x80 + i));
     assert_eq!(dropped(&path), 2);
-    // Their room came back.
+    // Their room was released.
     for i in 0..5000_u32 {
         producer.send(&message((i % 100) as u8)).unwrap();
         drop(consumer.recv().unwrap());

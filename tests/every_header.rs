@@ -14,7 +14,7 @@ use common::{Image, at, directory};
 use ringway::untrusted::{BytesConsumer, BytesQueue, Limits};
 use ringway::{Kind, Mpmc, Options, RecvError, Spsc};
 
-/// The figure to keep is 10 ms. A machine that does something else may take longer, but not this long.
+/// The limit is 10 ms. A busy machine may take longer, but not this long.
 const FAR_TOO_LONG: Duration = Duration::from_secs(10);
 
 /// A good queue file with messages in it, of which a few bytes at a time are changed and put back.
@@ -45,7 +45,7 @@ impl Specimen {
         self.file.write_all_at(bytes, at as u64).unwrap();
     }
 
-    /// Looks at the file with `bytes` at `at`, then makes it good again, whatever was done to it.
+    /// Tests the file with `bytes` at `at`, then restores it, whatever was done to it.
     fn with(&mut self, at: usize, bytes: &[u8], look: impl FnOnce(&Path) -> bool) {
         self.put(at, bytes);
         let start = Instant::now();
@@ -76,7 +76,7 @@ fn opens<K: Kind>(path: &Path) -> bool {
     }
 }
 
-/// Opens, attaches in both roles, drains and sends: messages or errors, and an end.
+/// Opens, attaches in both roles, drains and sends: messages or errors, and every call returns.
 fn works<K: Kind>(path: &Path) -> bool {
     let Ok(queue) = BytesQueue::<K>::open(path) else { return false };
     let drained = queue.consumer().is_ok_and(|consumer| drains(&consumer));
@@ -93,7 +93,8 @@ fn drains<K: Kind>(consumer: &BytesConsumer<K>) -> bool {
             Err(other) => panic!("{other}"),
         }
     }
-    // Words that are commit words of themselves lead round the ring as long as one follows them, which each call does once.
+    // Words that are valid commit words lead round the ring as long as one follows them, which each
+    // call does once.
     false
 }
 
@@ -105,7 +106,7 @@ fn tries_all() -> bool {
     std::env::var_os("RINGWAY_EXHAUSTIVE").is_some_and(|value| value == "1")
 }
 
-/// One case in so many is tried.
+/// One case in this number is tried.
 fn step() -> usize {
     if cfg!(debug_assertions) && !tries_all() { 23 } else { 1 }
 }
@@ -124,7 +125,7 @@ fn every_byte_of_the_preamble_set_to_every_value() {
             });
         }
         specimen.report(what);
-        // The same, with a checksum that fits.
+        // Each byte of the header, with a checksum that fits.
         let mut specimen = Specimen::new::<K>(options);
         for case in (0..at::CHECKSUM * 256).step_by(step()) {
             let (at, value) = (case / 256, case as u8);
@@ -157,7 +158,7 @@ fn every_word<K: Kind>(what: &str, options: &Options, words: &[usize], values: &
     let whole = specimen.good.clone();
     for (at, value) in cases.step_by(step()) {
         specimen.with(at, &[value], |path| works::<K>(path));
-        // Whoever took part has changed more than that.
+        // The participants have changed more than that.
         specimen.put(at::PREAMBLE_END, &whole.0[at::PREAMBLE_END..]);
     }
     assert!(specimen.opened > 0 && specimen.refused > 0, "{what}: nothing was refused, or everything");
@@ -195,7 +196,8 @@ fn every_byte_of_every_shared_word_of_mpmc() {
         }))
         .chain(words_between(links, links + 8 * 16))
         .collect();
-    // Recovery makes each of these a hundred times slower than those of SPSC: every bit, and what is about numbers.
+    // Recovery makes each of these a hundred times slower than those of SPSC: every bit, and values
+    // that are limits of numbers.
     let some = [0, 1, 2, 3, 4, 5, 7, 8, 0x0f, 0x10, 0x20, 0x40, 0x7f, 0x80, 0xc0, 0xff];
     let values = if tries_all() { all_values() } else { some.to_vec() };
     every_word::<Mpmc>("words of MPMC", &small().max_messages(8).max_participants(2), &words, &values);

@@ -1,9 +1,10 @@
-//! Lets every single system call of every operation on queue files fail, with each of several errors: the operation must
-//! say so or do without, leak nothing, leave nothing half-made, and the queue must work afterwards.
+//! Makes every single system call of every operation on queue files fail, with each of several
+//! errors. The operation must report that or do without the call, leak nothing, leave nothing
+//! half-made, and the queue must work afterwards.
 //!
-//! A tracer steps a process from system call to system call, and has the kernel skip the chosen one: the real library
-//! meets a real error. Calls that give something back (`close`, `munmap`) are carried out all the same and then said to have
-//! failed, as the kernel does.
+//! A tracer steps a process from system call to system call, and has the kernel skip the chosen
+//! one: the real library meets a real error. Calls that release a resource (`close`, `munmap`) are
+//! carried out all the same and then reported as failed, as the kernel does.
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod process;

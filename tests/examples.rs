@@ -1,4 +1,4 @@
-//! The examples do what they say, and leave nothing behind.
+//! The examples do what they claim, and leave nothing.
 
 mod common;
 
@@ -55,7 +55,7 @@ fn the_receiver_of_frames_fails_loudly() {
     assert!(output.errors.contains("a device"), "{}", output.errors);
 }
 
-/// How many ticks the consumer says that it received, and how many are missing.
+/// How many ticks the consumer prints as received, and how many as missing.
 #[track_caller]
 fn received(output: &str) -> (u64, u64) {
     let line = output.lines().last().unwrap();
@@ -124,7 +124,7 @@ fn workers_lose_nothing_when_they_are_killed() {
     assert_eq!(number_before(&output, "lost"), 0);
     let again = number_before(&output, "came again");
     let kills = number_before(&output, "workers killed");
-    // A worker has one job in its hands, and a kill gives that to another one.
+    // A worker holds one job, and a kill requeues that for another one.
     assert!(kills > 0 && again > 0, "{output}");
     assert_gone(&name);
 }

@@ -1,4 +1,5 @@
-//! Filesystems that queues can be on, and such that they cannot. What cannot be mounted here is skipped, and says so.
+//! Filesystems that queues can be on, and filesystems that they cannot. What cannot be mounted here
+//! is skipped, with a message.
 //!
 //! Each test mounts in a mount namespace of its own, in a process of its own.
 
@@ -65,7 +66,7 @@ fn unmount(at: &Path) {
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// Runs `body` in a process of its own that may mount; it says "looked" at its end.
+/// Runs `body` in a process of its own that may mount; it prints "looked" at its end.
 fn with_mounts(test: &str, body: impl FnOnce(&Path) -> std::io::Result<()>) {
     let output = in_child(test, || {
         let dir = directory();
@@ -80,7 +81,7 @@ fn with_mounts(test: &str, body: impl FnOnce(&Path) -> std::io::Result<()>) {
     }
 }
 
-/// All that a queue does, at a place where it can be.
+/// Every operation of a queue, at a place where it can be.
 fn works_at(path: &Path) {
     let queue = create(path).unwrap();
     let again = open(path).unwrap();
@@ -107,7 +108,7 @@ fn works_at(path: &Path) {
     assert_eq!(names_in(path.parent().unwrap()).iter().filter(|name| name.contains("ringway")).count(), 0);
 }
 
-/// The same, also while programs are started.
+/// Every operation, also while programs are started.
 fn works_in(directory: &Path) {
     works_at(&directory.join("queue"));
     leases_do_not_depend_on_programs(&directory.join("queue"));
@@ -125,7 +126,7 @@ fn the_disk_of_this_machine() {
     works_at(&dir.path().join("queue"));
 }
 
-/// It drops a lock when the file is closed that had it; leases keep theirs open there.
+/// overlayfs drops a lock when the file that had it is closed; liveness locks keep theirs open there.
 #[test]
 fn overlayfs_keeps_its_liveness_locks() {
     with_mounts("overlayfs_keeps_its_liveness_locks", |dir| {
@@ -198,7 +199,7 @@ fn btrfs() {
     });
 }
 
-/// A filesystem that a process serves: refused, before anything is made there, and named.
+/// A filesystem that a process serves: refused, before anything is created there, and named.
 #[test]
 fn fuse_is_refused() {
     with_mounts("fuse_is_refused", |dir| {

@@ -1,5 +1,5 @@
-//! Each call of each kind of handle does what its name says, for every kind of queue: those that hand on to others too. And
-//! each error that seldom comes says something.
+//! Each call of each kind of handle does what its name says, for every kind of queue, including
+//! handles that forward to others. And each rare error has a text.
 
 mod common;
 
@@ -17,7 +17,7 @@ fn small() -> Options {
     Options::new().ring_bytes(4096)
 }
 
-/// The calls that all consumers have, however they are called elsewhere: four messages, each the given one.
+/// The calls that all consumers have, under whatever name: four messages, each the given one.
 macro_rules! receives_alone {
     ($producer:expr, $consumer:expr, $message:expr, $is_it:expr) => {{
         let (producer, consumer, is_it) = (&mut $producer, &$consumer, $is_it);
@@ -62,7 +62,7 @@ macro_rules! receives_alone {
     }};
 }
 
-/// Those that take several at once.
+/// Those that take several messages together.
 macro_rules! receives_many {
     ($producer:expr, $consumer:expr, $messages:expr, $count:expr) => {{
         let (producer, consumer, count) = (&mut $producer, &$consumer, $count);
@@ -85,7 +85,7 @@ macro_rules! receives_many {
     }};
 }
 
-/// The end: what was sent before the close comes, and then nothing more.
+/// The end: what was sent before the close is delivered, and then nothing more.
 macro_rules! ends {
     ($queue:expr, $producer:expr, $consumer:expr, $message:expr) => {{
         let (queue, mut producer, consumer) = (&$queue, $producer, $consumer);
@@ -190,7 +190,7 @@ fn rare_errors_are_human_readable() {
         RecvError::TooLarge { len: 7, limit: 6 }.to_string(),
     ];
     let different: std::collections::HashSet<_> = said.iter().collect();
-    // That of a forked child is the same on both sides.
+    // A forked child's error is the same on both sides.
     assert_eq!(different.len(), said.len() - 1);
     assert!(said.iter().all(|text| text.len() > 10 && !text.ends_with('.')), "{said:#?}");
     for error in [

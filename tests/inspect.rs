@@ -1,5 +1,5 @@
-//! Looking into queues from outside: right when nothing moves, never wrong when everything does, and never harmed by a
-//! hostile file.
+//! Inspection of queues from outside: right when nothing moves, never wrong when everything does,
+//! and never harmed by a hostile file.
 
 mod common;
 
@@ -173,7 +173,7 @@ fn inspecting_changes_nothing() {
     assert_eq!(after.allocated, space.allocated, "holes were filled");
     assert!(after.allocated >= after.needed && after.allocated < after.len);
     assert_eq!(names_in(dir.path()), ["queue"]);
-    // Nobody who looks is in anybody's way.
+    // No inspector blocks a participant.
     drop(queue.consumer().unwrap());
     ringway::unlink(&path).unwrap();
     assert!(inspector.snapshot().unwrap().is_unlinked);

@@ -24,7 +24,7 @@ use ringway::mpmc::{BytesConsumer, BytesQueue};
 use ringway::{Options, RecvError};
 use tempfile::TempDir;
 
-/// Long enough for whatever should happen, short enough to wait for what should not.
+/// Long enough for what should happen, short enough to wait for what should not.
 const MOMENT: Duration = Duration::from_millis(20);
 
 /// A queue in a directory of its own.

@@ -13,7 +13,7 @@ use ringway::{Kind, Mpmc, Options, RecvError, SendError, Spsc, untrusted};
 use rkyv::{Archive, Serialize};
 
 thread_local! {
-    /// Of this thread only: the test runner's other thread may do what it likes.
+    /// Of this thread only: the test runner's other thread may allocate.
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -21,11 +21,11 @@ fn count() {
     ALLOCATIONS.set(ALLOCATIONS.get() + 1);
 }
 
-/// The system's allocator, with a count of how often it is asked for memory.
+/// The system's allocator, with a count of the requests for memory.
 struct Counting;
 
-// SAFETY: everything is handed on to the system's allocator as it is; counting allocates nothing, since the counter
-// needs neither initialisation nor a destructor.
+// SAFETY: everything is forwarded to the system's allocator unchanged; counting allocates nothing,
+// since the counter needs neither initialisation nor a destructor.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
@@ -54,7 +54,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How often `action` allocates.
+/// How many times `action` allocates.
 fn allocations(action: impl FnOnce()) -> u64 {
     let before = ALLOCATIONS.get();
     action();
@@ -214,7 +214,7 @@ fn untrusted<K: Kind>(books: &[Book]) {
 
 #[test]
 fn steady_traffic_allocates_nothing() {
-    // The counter counts; else all that follows would prove nothing.
+    // The counter counts; otherwise all that follows would prove nothing.
     assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1);
     assert_eq!(allocations(|| drop(std::hint::black_box(vec![0_u8; 100]))), 1);
 

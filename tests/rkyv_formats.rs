@@ -1,5 +1,6 @@
-//! Programs that are built with other settings of rkyv. They cannot be in one build: `cargo xtask rkyv-formats` builds this
-//! with each of them and lets every one open what the others have written. Alone, it opens its own file only.
+//! Programs that are built with other settings of rkyv. They cannot be in one build: `cargo xtask
+//! rkyv-formats` builds this with each of them and makes every one open what the others have
+//! written. Alone, it opens its own file only.
 
 mod common;
 
@@ -30,7 +31,7 @@ fn create<T: Message>(path: &Path, value: &T) {
     queue.producer().unwrap().send(value).unwrap();
 }
 
-/// What opening says, of a file with these settings in its name.
+/// The result of opening a file with these settings in its name.
 fn check<T: Message>(path: &Path, own: &str, theirs: &str) -> bool {
     // SAFETY: as in `create`.
     let result = unsafe { spsc::Queue::<T>::open(path) };

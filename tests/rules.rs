@@ -1,8 +1,8 @@
-//! Rules of the code that the compiler does not know: which folder may name what and import what,
+//! Rules of the code that the compiler does not check: which folder may name what and import what,
 //! and how long a file may be.
 //!
 //! Clippy's `disallowed-types` cannot hold the rule about atomics: it resolves re-exports, so that
-//! it would forbid what `crate::sync` hands out as well.
+//! it would forbid what `crate::sync` re-exports as well.
 
 #[path = "common/bound.rs"]
 mod bound;
@@ -68,7 +68,7 @@ fn only_the_typed_layer_knows_rkyv() {
     assert!(!offenders(|_, code| code.names("rkyv")).is_empty(), "no file names it: the search is broken");
 }
 
-/// What does something to an atomic.
+/// Methods that change an atomic.
 const OPERATIONS: [&str; 6] = ["load", "store", "swap", "fetch_*", "compare_exchange*", "get_mut"];
 
 #[test]
@@ -77,7 +77,7 @@ fn the_layout_only_says_what_is_where() {
         path.starts_with("layout") && (code.names("unsafe") || code.calls(&OPERATIONS))
     });
     assert_eq!(named, NONE.map(Path::new), "`layout` has no unsafe code and touches no shared word");
-    // Others do, which shows that the search finds what it looks for.
+    // Others do, which shows that the search finds what it searches for.
     assert!(offenders(|_, code| code.calls(&OPERATIONS)).iter().any(|path| path.starts_with("lane")));
     assert!(offenders(|_, code| code.names("unsafe")).iter().any(|path| path.starts_with("shm")));
 }
@@ -157,8 +157,8 @@ fn code(text: &str) -> Code {
     Code::of(text, true)
 }
 
-/// A test program of the standard runner ends after a time, whatever hangs in it (`tests/common/bound.rs`); those with
-/// `tests/process` for a runner have its watchdog.
+/// A test program of the standard runner ends after a time, whatever hangs in it
+/// (`tests/common/bound.rs`); those with `tests/process` for a runner have its watchdog.
 #[test]
 fn every_test_program_has_a_bound() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,4 +1,5 @@
-//! Programs whose message types differ find out when they open the queue, and are told in what.
+//! Programs whose message types differ learn it when they open the queue, and learn in what they
+//! differ.
 
 mod common;
 

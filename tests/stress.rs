@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use process::{Kind, Shape, Test, number_from, run, short_or_long};
 use stress::{bytes, typed};
 
-/// What is sent through each, in hundredths of all messages.
+/// The share of each, in hundredths of all messages.
 const KINDS: [(Kind, u64); 9] = [
     (Kind::new("variable, 1 KiB, small", 1024, Shape::Mixed { min: 0, max: 40 }), 20),
     (Kind::new("variable, 1 KiB, all sizes", 1024, Shape::Mixed { min: 0, max: 496 }), 10),

@@ -23,7 +23,7 @@ fn create<K: Kind>(directory: &Path, name: impl ToString) -> BytesQueue<K> {
     }
 }
 
-/// A set that waits so.
+/// A set with this wait strategy.
 fn set(wait: WaitStrategy) -> WaitSet {
     let mut set = WaitSet::new();
     set.set_wait_strategy(wait);
@@ -188,7 +188,7 @@ fn another_thread_cancels_a_wait() {
     }
 }
 
-/// The death or detachment of the last producer is ready for those who end with it.
+/// The death or detachment of the last producer makes consumers ready that end with the producers.
 fn the_end_is_ready<K: Kind>() {
     let dir = directory();
     let queue = create::<K>(dir.path(), "q");
@@ -213,7 +213,7 @@ fn the_last_producers_end_is_ready() {
     the_end_is_ready::<Mpmc>();
 }
 
-/// Rejected messages and those of fixed size are seen as well.
+/// Rejected messages and fixed-size messages are seen as well.
 #[test]
 fn whatever_can_be_taken_is_ready() {
     fn check<K: Kind>(consumer: &BytesConsumer<K>) {

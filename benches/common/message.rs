@@ -9,7 +9,7 @@ pub(crate) fn words_of<const W: usize>(bytes: &[u8]) -> impl ExactSizeIterator<I
     words.iter().map(|word| u64::from_ne_bytes(*word))
 }
 
-/// The first word of a message, after a look at all of them.
+/// The first word of a message, after a read of all of them.
 #[inline(always)]
 pub(crate) fn checked(words: impl ExactSizeIterator<Item = u64>) -> u64 {
     let count = words.len() as u64;

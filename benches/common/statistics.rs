@@ -1,6 +1,6 @@
 //! Several runs in three numbers.
 
-/// Median, least and most.
+/// Median, minimum and maximum.
 #[derive(Clone, Copy)]
 pub(crate) struct Spread {
     pub(crate) median: f64,

@@ -1,6 +1,6 @@
-//! What consumers check: every message's words, and that those of each producer come in its order.
-//! Together with what all consumers counted and summed, nothing can be lost or come twice
-//! unnoticed.
+//! What consumers check: every message's words, and that those of each producer arrive in its
+//! order. Together with what all consumers counted and summed, no message can be lost or delivered
+//! twice unnoticed.
 
 use super::shape::MOST;
 use crate::common::message::{checked, words_of};

@@ -1,4 +1,4 @@
-//! Words through which a run's workers, threads or processes, are started, stopped and heard.
+//! Words through which a run's workers, threads or processes, are started, stopped and report.
 #![allow(unsafe_code, reason = "atomics in a shared mapping")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use workload::Tally;
 
 use super::shape::MOST;
 
-/// What a worker has to say: when it began or ended, and what it sent or received.
+/// What a worker reports: when it began or ended, and what it sent or received.
 #[derive(Default)]
 pub(super) struct Worker {
     pub(super) at_ns: AtomicU64,

@@ -1,5 +1,6 @@
-//! No queue: one thread writes messages into a ring and another one reads them in place, with a word each that says how far
-//! they have come. What a queue takes longer to bring the same bytes from core to core is about what it costs.
+//! No queue: one thread writes messages into a ring and another one reads them in place, with a
+//! word each that holds how far they are. The additional time of a queue to move the same bytes
+//! from core to core is about its cost.
 #![allow(unsafe_code, reason = "the ring's messages, which the two words divide between two threads")]
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,11 +12,12 @@ use super::check::Check;
 use super::{Receive, Send, System};
 use crate::common::message::{Message, fill, words_of};
 
-/// How far the reader comes at most before it gives back room.
+/// The maximum progress of the reader before it releases room.
 const PIECES: u64 = 16;
 /// Messages that are published together.
 const TOGETHER: u64 = 8;
-/// Spin hints after nothing was found, so that the reader does not take the writer's lines away one by one.
+/// Spin hints after nothing was found, so that the reader does not take the writer's lines away one
+/// by one.
 const PAUSE: u32 = 160;
 
 /// Room for messages of `W` words, from the beginning of a page on.
@@ -81,8 +83,9 @@ impl<const W: usize> Writer<'_, W> {
     #[inline(always)]
     fn write(&mut self, seq: u64) {
         let place = self.floor.place(self.next);
-        // SAFETY: `size_of::<Message<W>>()` bytes inside the ring, which the reader leaves alone: it has read what was there
-        // (`limit`, Acquire), and reads what is written when that is published (Release). There is one writer.
+        // SAFETY: `size_of::<Message<W>>()` bytes inside the ring that the reader leaves alone: it
+        // has read what was there (`limit`, Acquire), and reads what is written when that is
+        // published (Release). There is one writer.
         let payload = unsafe { std::slice::from_raw_parts_mut(place, size_of::<Message<W>>()) };
         fill::<W>(seq, payload);
         self.next += 1;

@@ -66,7 +66,7 @@ pub(crate) enum Family {
 pub(crate) struct Contestant {
     pub(crate) name: &'static str,
     pub(crate) family: Family,
-    /// Runs it once for about so long; returns messages a second.
+    /// Runs it once for about this time; returns messages a second.
     pub(crate) run: Box<dyn Fn(Duration) -> f64>,
 }
 
@@ -107,7 +107,7 @@ impl Setup {
     }
 }
 
-/// Everybody, for messages of `W` words.
+/// All contestants, for messages of `W` words.
 pub(crate) fn contestants<const W: usize>(setup: Setup) -> Vec<Contestant> {
     use Workers::{Processes, Threads};
     let Setup { capacity, .. } = setup;

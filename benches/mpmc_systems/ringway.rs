@@ -38,7 +38,7 @@ impl<const W: usize> Ringway<W> {
         Self { queue, way, opens: workers == Workers::Processes, idle: Mutex::default() }
     }
 
-    /// With so many participants, half of each, that do nothing.
+    /// With this number of participants, half of each role, that do nothing.
     pub(super) fn with_idle(self, participants: usize) -> Self {
         let one = |_| (self.queue.0.producer().unwrap(), self.queue.0.consumer().unwrap());
         self.idle.lock().unwrap().extend((0..participants / 2).map(one));

@@ -15,9 +15,9 @@ use super::shape::Shape;
 use super::{Receive, Send, System};
 use crate::common::cores::pin;
 
-/// Messages between two looks whether the time is over.
+/// Messages between two checks whether the time is over.
 const CHUNK: u64 = 32;
-/// A run that takes so many seconds longer than it should is stuck: the process ends.
+/// A run that takes this many seconds longer than it should is stuck: the process ends.
 const PATIENCE: u32 = 60;
 
 /// Whether workers are threads or processes.
@@ -53,8 +53,9 @@ pub(super) fn run<S: System>(system: &S, shape: Shape, workers: Workers, length:
     rate(&control, shape)
 }
 
-/// Sends a few messages and receives them, in one thread and so out of the nearest cache: what the calls cost. Returns
-/// messages a second in the best stretch, which others on the machine disturb least.
+/// Sends a few messages and receives them, in one thread and so out of the nearest cache: the cost
+/// of the calls. Returns messages a second in the best stretch, which other load on the machine
+/// disturbs least.
 pub(super) fn run_in_one_thread<S: System>(system: &S, length: Duration) -> f64 {
     const STRETCH: u64 = 100 * CHUNK;
     pin(0);
@@ -98,7 +99,7 @@ fn produce<S: System>(system: &S, shape: Shape, index: usize, control: &Control)
         count += CHUNK;
     }
     control.producers[index].say(start, Tally { count, sum: 0 });
-    // The last one tells the consumers, until each of them has heard it.
+    // The last worker sends the end to the consumers, until each of them has received it.
     if control.producers_done.fetch_add(1, Ordering::AcqRel) + 1 == shape.producers as u64 {
         while control.consumers_done.load(Ordering::Acquire) < shape.consumers as u64 {
             sender.try_send(END);
@@ -155,7 +156,8 @@ fn rate(control: &Control, shape: Shape) -> f64 {
     });
     assert_eq!(sent, received, "messages were lost, or came twice");
     let start = producers.iter().map(|producer| producer.at_ns.load(Ordering::Relaxed)).min();
-    // Everything has been taken when the first one hears that no more will come: there is one order.
+    // Everything has been taken when the first consumer learns that no more will come: there is one
+    // order.
     let end = consumers.iter().map(|consumer| consumer.at_ns.load(Ordering::Relaxed)).min();
     let elapsed = end.expect("a consumer") - start.expect("a producer");
     received.count as f64 * 1e9 / elapsed as f64

@@ -1,6 +1,6 @@
 //! How many of both, and on which cores.
 
-/// The most producers, and the most consumers.
+/// The maximum number of producers, and of consumers.
 pub(crate) const MOST: usize = 4;
 
 /// Where producers and consumers run.

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::Backoff;
 
 pub(super) trait Waiting: Sync {
-    /// Tries again until something comes of it.
+    /// Tries again until it succeeds.
     fn until<R>(attempt: impl FnMut() -> Option<R>) -> R;
 }
 
-/// Spins, longer each time, then offers the core to others.
+/// Spins, longer each time, then yields the core to other threads.
 pub(super) struct SpinThenYield;
 
 impl Waiting for SpinThenYield {
@@ -25,7 +25,8 @@ impl Waiting for SpinThenYield {
     }
 }
 
-/// Stays away for some microseconds, so that more than one message can come or go, and lets others run.
+/// Sleeps for some microseconds, so that more than one message can come or go, and lets other
+/// threads run.
 pub(super) struct Pause;
 
 impl Waiting for Pause {

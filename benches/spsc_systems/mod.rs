@@ -20,11 +20,11 @@ use self::rivals::{array_queue, disruptor_batches, nexus, rtrb};
 /// Something that moves messages of one size.
 pub(crate) struct System {
     pub(crate) name: &'static str,
-    /// Moves so many messages; returns the time from the first to the last.
+    /// Moves this number of messages; returns the time from the first to the last.
     pub(crate) run: Box<dyn Fn(u64) -> Duration>,
 }
 
-/// Ringway and its yardsticks, for messages of `W` words and so many bytes of ring.
+/// Ringway and its yardsticks, for messages of `W` words and the given bytes of ring.
 pub(crate) fn systems<const W: usize>(ring: usize) -> Vec<System> {
     let bytes = W * 8;
     let variable = move || Options::new().ring_bytes(ring);

@@ -12,7 +12,7 @@ pub(crate) struct Samples {
     pub(crate) round_trip: Vec<u64>,
 }
 
-/// More than a round has.
+/// More than the length of a round.
 const MOST: usize = 1 << 12;
 /// The first ones do not count.
 const WARM_UP: usize = 20;

@@ -1,4 +1,4 @@
-//! What a consumer costs for which nothing comes.
+//! What a consumer costs for which no message arrives.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,7 +14,7 @@ fn processor_time() -> u64 {
     now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
 }
 
-/// The processor time of a process that waits so long, and of nothing else that it does.
+/// The processor time of a process that waits this long, and of nothing else that it does.
 pub(crate) fn idle<K: Kind>(wait: WaitStrategy, time: Duration) -> Duration {
     let way = Ringway::<K>::new().way("idle");
     let path = format!("/dev/shm/ringway-benches-{}-idle", std::process::id());

@@ -1,4 +1,4 @@
-//! Ways to send a number to a process that sleeps until it comes.
+//! Ways to send a number to a process that sleeps until it arrives.
 #![allow(unsafe_code, reason = "futexes, and queue files that only this benchmark knows")]
 
 pub(crate) mod exchange;
@@ -24,7 +24,8 @@ pub(crate) trait Way {
     fn receiver(&self) -> Box<dyn FnMut() -> u64 + '_>;
 }
 
-/// A word in shared memory and the futex that says that it has changed, nothing else: one message at a time.
+/// A word in shared memory and the futex that signals its change, nothing else: one message at a
+/// time.
 pub(crate) struct Futex;
 
 struct FutexWay(Shared<FutexWords>);
@@ -47,7 +48,7 @@ impl Way for FutexWay {
         Box::new(|message| {
             words.message.store(message, Ordering::Relaxed);
             words.count.fetch_add(1, Ordering::Release);
-            // SAFETY: wakes whoever sleeps on a word that lives.
+            // SAFETY: wakes the sleepers on a word that lives.
             unsafe { libc::syscall(libc::SYS_futex, words.count.as_ptr(), libc::FUTEX_WAKE, 1) };
         })
     }
@@ -69,7 +70,7 @@ impl Way for FutexWay {
     }
 }
 
-/// A queue whose ends sleep at once.
+/// A queue whose ends sleep immediately.
 pub(crate) struct Ringway<K>(PhantomData<K>);
 
 struct RingwayWay<K: Kind> {

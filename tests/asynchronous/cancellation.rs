@@ -11,7 +11,8 @@ use crate::common::directory;
 
 const MESSAGES: u64 = 20_000;
 
-/// What a task gets that waits for both queues and a timer all the time, and drops what is not ready first.
+/// What a task receives that waits for both queues and a timer all the time, and drops what is not
+/// ready first.
 async fn selects<K: Kind>(
     mut first: AsyncConsumer<ringway::BytesConsumer<K>>,
     mut second: AsyncConsumer<ringway::BytesConsumer<K>>,
@@ -40,7 +41,7 @@ async fn selects<K: Kind>(
     all
 }
 
-/// Messages go to tasks that begin to wait and give up all the time; each comes once.
+/// Messages go to tasks that begin to wait and give up all the time; each is delivered once.
 fn nothing_is_lost_or_doubled<K: Kind>(tasks: usize) {
     let dir = directory();
     let queues = ["first", "second"].map(|name| create::<K>(&dir.path().join(name), 4096));
@@ -58,7 +59,8 @@ fn nothing_is_lost_or_doubled<K: Kind>(tasks: usize) {
             let mut producer = AsyncProducer::new(queue.producer().unwrap()).unwrap();
             let (queue, dropped) = (queue.clone(), Arc::clone(&dropped));
             tokio::spawn(async move {
-                // While nothing is there, tasks can do nothing but give up: however fast the rest goes, some have.
+                // While no message is there, tasks can do nothing but give up: however fast the
+                // rest goes, some have.
                 while dropped.load(Ordering::Relaxed) < 100 * tasks as u64 {
                     tokio::task::yield_now().await;
                 }

@@ -45,7 +45,7 @@ fn a_stream_ends_mpmc() {
     a_stream_ends_when_the_queue_is_closed::<Mpmc>();
 }
 
-/// All that wait are told, though a ring notifies one of them.
+/// All that wait get `Closed`, though a notification wakes one of them.
 #[test]
 fn all_waiters_are_told() {
     let dir = directory();
@@ -64,7 +64,8 @@ fn all_waiters_are_told() {
     });
 }
 
-/// A consumer that ends with its producers is told when the last one goes, also if another one waits there that does not.
+/// A consumer that ends with its producers learns of the end when the last one goes, also if
+/// another one waits there that does not end with them.
 #[test]
 fn the_last_producer_ends_it() {
     let dir = directory();

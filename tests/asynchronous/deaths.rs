@@ -24,7 +24,8 @@ fn next<K: Kind, R>(
     }
 }
 
-/// Whoever committed it was killed before it could ring: the slice ends, and the task looks.
+/// The producer was killed after its commit, before it could notify: the sleep timeout ends, and
+/// the task polls.
 #[test]
 fn a_message_without_a_wake_is_delivered_anyway() {
     let dir = directory();
@@ -33,14 +34,14 @@ fn a_message_without_a_wake_is_delivered_anyway() {
     let (wakes, waker) = Wakes::waker();
     let mut context = Context::from_waker(&waker);
     assert!(consumer.poll_recv(&mut context).is_pending());
-    // What a producer does, but for the ring: the payload, then the commit word.
+    // What a producer does, except the notification: the payload, then the commit word.
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.write_all_at(b"silent", at::LANE as u64 + 128).unwrap();
     file.write_all_at(&(6_u64 << 2 | 1).to_ne_bytes(), at::FIRST_WORD as u64).unwrap();
     assert_eq!(next(&mut consumer, &wakes, &mut context, |frame| frame.to_vec()), b"silent");
 }
 
-/// What a process held that is killed comes to a task that waits.
+/// What a killed process held is redelivered to a task that waits.
 #[test]
 fn what_a_dead_one_held_comes_to_a_task() {
     let test = "asynchronous::deaths::what_a_dead_one_held_comes_to_a_task";

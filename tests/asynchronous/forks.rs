@@ -8,7 +8,7 @@ use ringway::{RecvError, Spsc};
 use super::tools::{Wakes, create, open};
 use crate::common::{directory, in_child};
 
-/// A child's inherited handles say so; it gets a reactor of its own.
+/// A child's inherited handles return errors; it gets a reactor of its own.
 #[test]
 fn a_forked_child_starts_its_own_reactor() {
     in_child("asynchronous::forks::a_forked_child_starts_its_own_reactor", || {
@@ -51,7 +51,7 @@ fn a_forked_child_starts_its_own_reactor() {
                 assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));
             }
         }
-        // The parent's go on.
+        // The parent's handles go on.
         open::<Spsc>(&path).producer().unwrap().send(b"parent").unwrap();
         for polls in 1.. {
             wakes.wait_for(polls);

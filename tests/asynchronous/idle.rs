@@ -17,7 +17,8 @@ fn used() -> Duration {
     time(usage.user_time()) + time(usage.system_time())
 }
 
-/// A task that waits is woken when a slice ends and not otherwise; one that waits no longer costs nothing.
+/// A task that waits is woken when a sleep timeout ends and not otherwise; one that waits no longer
+/// costs nothing.
 #[test]
 fn a_waiter_is_woken_ten_times_a_second() {
     let said = in_child("asynchronous::idle::a_waiter_is_woken_ten_times_a_second", || {
@@ -37,11 +38,12 @@ fn a_waiter_is_woken_ten_times_a_second() {
             used() - used_before,
             wakes.count()
         );
-        // 2 + 4 + .. + 64 ms, then 100 ms each, and slices are never short.
+        // 2 + 4 + .. + 64 ms, then 100 ms each, and sleep timeouts are never short.
         assert!(wakes.count() <= 7 + time.as_millis() as u64 / 100, "{} wakes in {time:?}", wakes.count());
 
         drop(consumer);
-        // The one here, and the one in `waker`: nobody else can wake the task any more. A last wake may be under way.
+        // The one here, and the one in `waker`: nothing else can wake the task any more. A last
+        // wake may be under way.
         let dropped = Instant::now();
         while Arc::strong_count(&wakes) > 2 {
             assert!(dropped.elapsed() < HANGS, "somebody still waits for a consumer that is gone");

@@ -9,9 +9,10 @@ use crate::common::{Running, child_argument, child_of, directory};
 
 const ROUNDS: u64 = 2000;
 
-/// A process that sleeps, and one with tasks that begin to wait and give up all the time, also when they have been woken
-/// already: what a task does not take reaches the sleeper. A wake that is lost there costs a slice; how often that happens is
-/// printed, that each message comes is asserted.
+/// A process that sleeps, and one with tasks that begin to wait and give up all the time, also when
+/// they have been woken already: what a task does not take reaches the sleeper. A wake that is lost
+/// there costs a sleep timeout; how many times that happens is printed, that each message is
+/// delivered is asserted.
 #[test]
 fn what_a_task_was_woken_for_and_does_not_take_reaches_a_sleeper() {
     let test = "asynchronous::mixed::what_a_task_was_woken_for_and_does_not_take_reaches_a_sleeper";
@@ -40,7 +41,7 @@ fn what_a_task_was_woken_for_and_does_not_take_reaches_a_sleeper() {
         let start = Instant::now();
         producer.send(&round.to_ne_bytes()).unwrap();
         if round % 2 == 0 {
-            // Whoever sleeps in the kernel longest is woken first: this process, or the other one.
+            // The longest sleeper in the kernel is woken first: this process, or the other one.
             let before = wakes.count();
             while wakes.count() == before && start.elapsed() < Duration::from_micros(200) {
                 std::thread::yield_now();

@@ -5,7 +5,7 @@ use super::tools::{create, run};
 use crate::common::old_kernel::without_futex_waitv;
 use crate::common::{directory, in_child};
 
-/// Three queues, one behind the other.
+/// Three queues, one after the other.
 #[test]
 fn messages_go_round_on_a_kernel_without_futex_waitv() {
     in_child("asynchronous::old_kernel::messages_go_round_on_a_kernel_without_futex_waitv", || {

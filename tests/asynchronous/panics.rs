@@ -1,4 +1,4 @@
-//! Wakers are other people's code: what panics there is not this task's failure.
+//! Wakers are foreign code: a panic in one is not a failure of this task.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ impl Drop for Panics {
 fn a_message_is_not_stranded_by_the_panic_of_anothers_waker() {
     let dir = directory();
     let queue = create::<Mpmc>(&dir.path().join("q"), 4096);
-    // If a slice ends meanwhile, the reactor's thread wakes the other one.
+    // If a sleep timeout ends meanwhile, the reactor's thread wakes the other one.
     for _ in 0..1000 {
         let consumer = || AsyncConsumer::new(queue.consumer().unwrap()).unwrap();
         let (mut one, mut other) = (consumer(), consumer());
@@ -55,7 +55,7 @@ fn a_message_is_not_stranded_by_the_panic_of_anothers_waker() {
         wakes.wait_for(1);
         match one.poll_recv(&mut context) {
             Poll::Ready(frame) => assert_eq!(&*frame.unwrap(), b"for one"),
-            // Notified of the end of a slice, before the message was there.
+            // Notified of the end of a sleep timeout, before the message was there.
             Poll::Pending => drop(queue.consumer().unwrap().recv().unwrap()),
         }
         assert!(queue.stats().backlog == 0);
@@ -66,7 +66,7 @@ fn a_message_is_not_stranded_by_the_panic_of_anothers_waker() {
     panic!("the other one's waker was never woken here: this tests nothing");
 }
 
-/// The same for a task that was not notified, and whose own old waker panics when it is given up.
+/// A task that was not notified finds a message, and its own old waker panics when it is dropped.
 #[test]
 fn a_message_is_not_stranded_by_the_panic_of_an_old_waker() {
     let dir = directory();

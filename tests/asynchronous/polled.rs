@@ -30,7 +30,8 @@ fn watch(descriptor: &impl AsFd) -> Epoll {
     epoll
 }
 
-/// ProducerHandle in bursts, at random, and waits for an answer now and then, so that the receiver is idle often.
+/// Sends in bursts, at random, and waits for an answer now and then, so that the receiver is idle
+/// many times.
 fn send<K: Kind>(directory: &std::path::Path) {
     let mut producer = PollProducer::new(open::<K>(&directory.join("there")).producer().unwrap()).unwrap();
     let answers = open::<K>(&directory.join("back")).consumer().unwrap();
@@ -45,7 +46,8 @@ fn send<K: Kind>(directory: &std::path::Path) {
     }
 }
 
-/// Two processes with epoll in level mode: each event leads to a message or is one of few that do not, and none is missing.
+/// Two processes with epoll in level mode: each event leads to a message or is one of few that do
+/// not, and none is missing.
 fn level_mode_between_two_processes<K: Kind>(test: &str, at_once: usize) {
     if let Some(directory) = child_argument(test) {
         return send::<K>(&directory);
@@ -78,7 +80,8 @@ fn level_mode_between_two_processes<K: Kind>(test: &str, at_once: usize) {
     }
     assert!(child.finish().succeeded().contains("1 passed"));
     println!("{MESSAGES} messages, {events} events, {vain} of them in vain");
-    // After a message one event may be in vain: it is found out then that there is none behind it. The slices come on top.
+    // After a message one event may be spurious: the consumer then finds that there is no message
+    // after it. The sleep timeouts come on top.
     let slices = 10 + start.elapsed().as_millis() as u64 / 2;
     assert!(vain <= MESSAGES + slices, "{vain} events in vain: it spins");
 }
@@ -115,7 +118,8 @@ fn readable_as_long_as_something_may_be_there() {
     }
     assert!(is_readable(&consumer), "there may be more");
     assert!(matches!(consumer.try_recv(), Err(RecvError::Empty)));
-    // A message that comes before the flag is raised is found without it, and what comes behind it raises the flag.
+    // A message that arrives before the flag is raised is found without it, and a message after it
+    // raises the flag.
     producer.send_many(&[b"one", b"two"]).unwrap();
     assert_eq!(*consumer.try_recv().unwrap(), *b"one");
     assert!(is_readable(&consumer), "there is one more");

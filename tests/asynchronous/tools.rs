@@ -10,19 +10,19 @@ use ringway::{BytesQueue, Kind, Options};
 
 use crate::common::HANGS;
 
-/// A new queue of so many bytes.
+/// A new queue with this number of ring bytes.
 pub(crate) fn create<K: Kind>(path: &Path, capacity: usize) -> BytesQueue<K> {
-    // SAFETY: nobody but this test and its children knows the file.
+    // SAFETY: only this test and its children know the file.
     unsafe { BytesQueue::create_with(path, &Options::new().ring_bytes(capacity)) }.unwrap()
 }
 
-/// An existing one.
+/// Opens an existing queue.
 pub(crate) fn open<K: Kind>(path: &Path) -> BytesQueue<K> {
     // SAFETY: as in `create`.
     unsafe { BytesQueue::open(path) }.unwrap()
 }
 
-/// Runs it on two threads; fails if it hangs.
+/// Runs the future on two threads; fails if it hangs.
 pub(crate) fn run<F: Future + Send + 'static>(future: F) -> F::Output
 where
     F::Output: Send,
@@ -32,7 +32,7 @@ where
     runtime.block_on(async { tokio::spawn(within(HANGS, future)).await.unwrap() })
 }
 
-/// Fails if it takes longer than that.
+/// Fails if the future takes longer than that.
 pub(crate) async fn within<F: Future>(time: Duration, future: F) -> F::Output {
     tokio::time::timeout(time, future).await.expect("it hangs")
 }
@@ -54,7 +54,7 @@ impl Wakes {
         *self.count.lock().unwrap()
     }
 
-    /// Waits, asleep, until there were so many.
+    /// Waits, asleep, until the count is reached.
     pub(crate) fn wait_for(&self, count: u64) {
         let found = self.count.lock().unwrap();
         let (found, waited) = self.changed.wait_timeout_while(found, HANGS, |found| *found < count).unwrap();

@@ -1,4 +1,4 @@
-//! A file that is none, or another one.
+//! A file that is no queue file, or another one.
 
 use super::*;
 
@@ -56,7 +56,7 @@ fn a_file_that_is_no_queue() {
 
 #[test]
 fn a_file_that_is_cut_short() {
-    // An empty file may have been a queue once; it has no first bytes that say otherwise.
+    // An empty file may have been a queue once; it has no first bytes that contradict it.
     let mut cut = vec![0, 8, 9, 100, at::PREAMBLE_END - 1];
     // The header is whole, the file is not.
     cut.extend([at::PREAMBLE_END, at::TAIL, at::REGISTRY, at::LANE - 1, at::LANE, at::LANE + 1]);
@@ -108,7 +108,8 @@ fn another_version() {
 
 #[test]
 fn another_endianness() {
-    // As such a machine writes it: every number reversed. It must be told from another version, and from corruption.
+    // As a big-endian machine writes it: every number reversed. It must be distinguished from
+    // another version, and from corruption.
     let change = |image: &mut Image| {
         for word in [at::VERSION, at::ENDIAN, at::KIND, at::FRAMING] {
             image.put_u32(word, image.u32_at(word).swap_bytes());
@@ -166,7 +167,7 @@ fn features_from_the_future() {
 
 #[test]
 fn a_checksum_that_does_not_fit() {
-    // The checksum itself, and something under it.
+    // The checksum itself, and a byte that it covers.
     for byte in [at::CHECKSUM, at::CHECKSUM + 7, at::CAPACITY, at::NAME, at::CHECKSUM - 1] {
         for (_, _, error) in refused_images(|image| image.0[byte] ^= 0x10) {
             assert!(matches!(error, OpenError::Corrupted { field: "checksum", .. }), "{byte:#x}: {error:?}");

@@ -1,4 +1,4 @@
-//! Numbers in a header that cannot be.
+//! Impossible numbers in a header.
 
 use super::*;
 
@@ -113,8 +113,9 @@ fn no_single_number_can_break_the_header() {
                 image.put_u64(field, value);
                 image.seal();
                 image.write(&path);
-                // Some such headers are consistent: the name is another one, messages of a fixed size are aligned
-                // otherwise, or are a few less in the same pages. Whatever it is taken for, nothing may panic.
+                // Some such headers are consistent: the name is another one, fixed-size messages
+                // are aligned otherwise, or are a few less in the same pages. However the file is
+                // read, nothing may panic.
                 let slots_fit = |slots: u64| {
                     let bytes = slots.checked_mul(image.u64_at(at::STRIDE));
                     bytes.is_some_and(|bytes| bytes <= image.u64_at(at::LANE_LEN) - 128)
@@ -145,7 +146,7 @@ fn no_single_number_can_break_the_header() {
 
 #[test]
 fn a_header_that_promises_more_than_the_file_has() {
-    // Consistent in itself, up to the largest queue that there can be.
+    // Consistent in itself, up to the largest possible queue.
     for capacity in [8192, 1 << 30, 1 << 44] {
         let change = |image: &mut Image| {
             let stride = image.u64_at(at::STRIDE);
@@ -193,8 +194,8 @@ fn shared_words_that_cannot_be() {
                 image.put_u64(word, value);
                 image.write(&path);
                 let queue = open_bytes(&path).unwrap();
-                // Many a wrong number is a possible one, and some are noticed only later. What is promised is that
-                // nothing panics, hangs, or reads what is not there.
+                // Many wrong numbers are possible ones, and some are found only later. What is
+                // promised is that nothing panics, hangs, or reads outside of the file.
                 let mut corrupted = Vec::new();
                 match queue.producer() {
                     Ok(mut producer) => match producer.try_send(&[1; 24]) {
@@ -210,7 +211,7 @@ fn shared_words_that_cannot_be() {
                         match consumer.try_recv() {
                             Ok(frame) => {
                                 assert!(frame.len() <= queue.max_message());
-                                // Both ways to be done with it count with the redelivery words.
+                                // Both ways to end it count with the redelivery words.
                                 frame.reject();
                                 let frame = consumer.try_recv().unwrap();
                                 assert!(frame.redeliveries() >= 1, "{name}: {value:#x} at {word:#x}");
@@ -232,7 +233,7 @@ fn shared_words_that_cannot_be() {
                         &[path.to_str().unwrap(), "corrupted", "impossible", "create it anew"],
                     );
                 }
-                // The owner's own cursor beyond any position is always noticed.
+                // The owner's own cursor beyond any position is always found.
                 if word == at::TAIL && value > 1 << 62 {
                     assert!(!corrupted.is_empty(), "{name}: {value:#x} at {word:#x} went unnoticed");
                 }

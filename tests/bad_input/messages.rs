@@ -50,7 +50,7 @@ fn a_role_that_is_taken_by_another_process() {
         let queue = open_bytes(path).unwrap();
         let _held = (queue.producer().unwrap(), queue.consumer().unwrap());
         println!("\nholding both");
-        // Until the parent lets go of our input.
+        // Until the parent closes our input.
         std::io::stdin().read_line(&mut String::new()).unwrap();
         return;
     }
@@ -87,7 +87,8 @@ fn a_message_that_is_too_large() {
     check(producer.reserve_timeout(1 << 62, wait).map(drop).unwrap_err(), (1 << 62, max));
     check(producer.try_send_many(&[&bad]).unwrap_err(), (max + 1, max));
     check(producer.send_many(&[&[3][..], &bad]).unwrap_err(), (max + 1, max));
-    // Nothing of all that was sent but the message before the bad one; the queue goes on working.
+    // Of all that was sent, only the message before the bad one is delivered; the queue goes on
+    // working.
     producer.send(&good).unwrap();
     assert_eq!(&*consumer.try_recv().unwrap(), [3]);
     assert_eq!(&*consumer.try_recv().unwrap(), good);

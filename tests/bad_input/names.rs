@@ -1,4 +1,4 @@
-//! Names, and what stands there.
+//! Names, and the files that have them.
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn what_is_no_file() {
         assert!(matches!(error, OpenError::NotAFile { found, .. } if found == what), "{error:?}");
         assert_says(&error, &["expected a queue file", what]);
         if !name.starts_with(dir.path()) {
-            // Who may not write to /dev is told so.
+            // A user that may not write to /dev gets that error.
             continue;
         }
         let before = names_in(dir.path());

@@ -1,4 +1,4 @@
-//! Who may do what.
+//! Which user may do what.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn no_permission() {
         let is_root = is_root();
         for file_mode in [0o000, 0o444] {
             mode(&path, file_mode);
-            // Not to be written, so that nothing can be created either.
+            // Not writable, so that nothing can be created either.
             mode(dir.path(), 0o555);
             if is_root && !become_user(65534) {
                 println!(
@@ -70,7 +70,7 @@ fn no_permission() {
         }
         println!("looked at all modes");
 
-        // The queue may be written to, but its name may not be removed: then it goes on living.
+        // The queue may be written to, but its name may not be removed: then the queue lives on.
         mode(&path, 0o666);
         mode(dir.path(), 0o555);
         assert!(!is_root || become_user(65534));
@@ -115,7 +115,7 @@ fn only_queues_are_unlinked() {
     assert!(matches!(error, UnlinkError::Open(OpenError::NotAQueue { .. })), "{error:?}");
     assert_says(&error, &[path.to_str().unwrap(), "not a ringway queue"]);
     assert_eq!(std::fs::read(&path).unwrap(), b"a letter that somebody wants to keep");
-    // Of whatever type they are.
+    // Of whatever message type they are.
     for (_, image) in images() {
         image.write(&path);
         unlink(&path).unwrap();
@@ -154,7 +154,7 @@ fn an_unlinked_queue_refuses_participants() {
     create_bytes(&path, &small()).unwrap();
 }
 
-/// A new file's mode is what `sharing` says, whatever the umask would leave of it.
+/// A new file's mode is the one that `sharing` sets, whatever the umask is.
 #[test]
 fn modes_do_not_depend_on_the_umask() {
     in_child("rights::modes_do_not_depend_on_the_umask", || {

@@ -48,7 +48,7 @@ fn options_that_cannot_be() {
     assert_eq!(names_in(dir.path()), [""; 0]);
 }
 
-/// Options that leave no room for any message are no queue.
+/// Options that leave no room for any message create no queue.
 #[test]
 fn options_under_which_no_message_fits() {
     use ringway::mpmc;
@@ -76,10 +76,10 @@ fn options_under_which_no_message_fits() {
         create(&Options::new().ring_bytes(1 << 17)).unwrap();
         let _ = unlink(&path);
     }
-    // As small as it gets: `Tick` has 16 bytes.
+    // The smallest possible ring: `Tick` has 16 bytes.
     let error = create_typed::<Tick>(&path, &Options::new().ring_bytes(1)).unwrap_err();
     assert_says(&error, &["cannot create", "`Tick`", "at most 8", "ask for a capacity of"]);
-    // What is asked for then is enough.
+    // The size that the error asks for is enough.
     let enough: usize =
         error.to_string().rsplit_once("capacity of ").unwrap().1.split(' ').next().unwrap().parse().unwrap();
     let queue = create_typed::<Tick>(&path, &Options::new().ring_bytes(enough)).unwrap();
@@ -100,7 +100,7 @@ fn sizes_that_are_rounded_and_options_that_are_ignored_are_noted() {
     assert_eq!(queue.warnings(), [rounded("capacity", 5000, 8192), rounded("links", 100, 128)]);
     assert_eq!(queue.ring_bytes(), 8192);
     assert!(queue.warnings()[0].to_string().contains("5000 was asked for, and the queue has 8192"));
-    // The same again is no news but for that; what differs is.
+    // Opening with the same options again gives only those warnings; other options give others.
     // SAFETY: as in `create_bytes`.
     let again = unsafe { mpmc::BytesQueue::open_or_create_with(&path, &asked) }.unwrap();
     assert_eq!(again.warnings(), queue.warnings());
@@ -110,7 +110,7 @@ fn sizes_that_are_rounded_and_options_that_are_ignored_are_noted() {
     let ignored = |option, asked, found| Warning::Ignored { option, asked, found };
     assert_eq!(other.warnings(), [ignored("capacity", 1 << 20, 8192), ignored("max_redeliveries", 3, 0)]);
     assert!(other.warnings()[0].to_string().contains("was ignored, since the queue exists already"));
-    // What is not said is not compared.
+    // Options that are not set are not compared.
     // SAFETY: as in `create_bytes`.
     assert_eq!(unsafe { mpmc::BytesQueue::open(&path) }.unwrap().warnings(), []);
     let typed = create_typed::<Point>(dir.path().join("typed"), &Options::new().ring_bytes(100)).unwrap();
@@ -145,7 +145,7 @@ fn assert_no_room(directory: &Path, capacity: usize) {
 
 #[test]
 fn more_than_any_disk_has() {
-    // The largest capacity that is a capacity: 16 TiB.
+    // The largest possible capacity: 16 TiB.
     assert_no_room(directory().path(), 1 << 44);
 }
 
@@ -161,7 +161,8 @@ fn a_full_disk() {
         let before = free();
         assert_no_room(dir.path(), 1 << 20);
         assert_eq!(free(), before, "what could not be created takes no room");
-        // There is room for a small one, and its room was taken at once: all of it can be filled.
+        // There is room for a small one, and its room was allocated immediately: all of it can be
+        // filled.
         let queue = create_bytes(dir.path().join("queue"), &small()).unwrap();
         let mut filler = std::fs::File::create(dir.path().join("filler")).unwrap();
         while std::io::Write::write_all(&mut filler, &[1; 4096]).is_ok() {}
@@ -203,7 +204,7 @@ fn unmount(directory: &Path) {
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// Whatever makes a file under a limit on sizes says so, and no signal ends the process.
+/// Every call that makes a file under a limit on sizes reports it, and no signal ends the process.
 fn assert_too_large(dir: &Path) {
     use ringway::mpmc;
     let path = dir.join("queue");
@@ -212,7 +213,7 @@ fn assert_too_large(dir: &Path) {
     let memfd = unsafe { BytesQueue::create_memfd(&large) };
     // SAFETY: as in `create_bytes`.
     let opened = unsafe { BytesQueue::open_or_create_with(&path, &large) };
-    // SAFETY: as in `create_bytes`. It is the links that take the space.
+    // SAFETY: as in `create_bytes`. It is the slots that take the space.
     let links = unsafe { mpmc::BytesQueue::create_with(&path, &Options::new().max_messages(1 << 20)) };
     let Err(OpenError::Create(opened)) = opened else { panic!("{opened:?}") };
     for error in [
@@ -230,7 +231,7 @@ fn assert_too_large(dir: &Path) {
         );
         assert_eq!(names_in(dir), [""; 0]);
     }
-    // What is small enough works, and so does what another process has made.
+    // What is small enough works, and so does what another process has created.
     create_bytes(dir.join("small"), &small()).unwrap().producer().unwrap().send(b"x").unwrap();
     unlink(dir.join("small")).unwrap();
 }
@@ -266,7 +267,7 @@ fn a_limit_on_file_sizes_without_the_signal() {
     });
 }
 
-/// A signal of the program's own is still there afterwards.
+/// A signal handler of the program's own is still there afterwards.
 #[test]
 fn a_limit_on_file_sizes_and_a_signal_that_waits() {
     in_child("room::a_limit_on_file_sizes_and_a_signal_that_waits", || {
@@ -283,7 +284,8 @@ fn a_limit_on_file_sizes_and_a_signal_that_waits() {
     });
 }
 
-/// The dead-letter queue is made in the middle of work; and lanes and marks are written into files beyond the limit.
+/// The dead-letter queue is created while messages are delivered; and lanes and marks are written
+/// into files beyond the limit.
 #[test]
 fn a_limit_on_file_sizes_in_the_middle_of_work() {
     in_child("room::a_limit_on_file_sizes_in_the_middle_of_work", || {
@@ -329,7 +331,7 @@ fn a_filesystem_for_reading_only() {
         let error = create_bytes(dir.path().join("new"), &small()).unwrap_err();
         assert!(matches!(error, CreateError::ReadOnly { .. }), "{error:?}");
         assert_says(&error, &["mounted read-only", "another directory"]);
-        // Looking needs no more.
+        // Inspection needs no more.
         ringway::inspect::Inspector::open(&path).unwrap().snapshot().unwrap();
         unmount(dir.path());
     });

@@ -62,12 +62,12 @@ fn another_kind_of_queue() {
             let OpenError::WrongKind { ref expected, .. } = error else { panic!("{error:?}") };
             assert_eq!(expected, "SPSC or MPMC");
             assert_says(&error, &["kind", "expected SPSC", "open it as"]);
-            // Nobody here knows what would have to be told to those who have it open.
+            // This process does not know what peers that have it open would need to be told.
             unlink(&path).unwrap_err();
             assert_eq!(names_in(dir.path()), ["queue"]);
         }
     }
-    // One that says it is MPMC, and has nothing that such a queue has.
+    // A file whose header says MPMC, without the rest of an MPMC queue.
     for (_, mut image) in images() {
         image.put_u32(at::KIND, 2);
         image.seal();
@@ -77,7 +77,7 @@ fn another_kind_of_queue() {
     }
 }
 
-/// Types that are called as others, but are archived differently.
+/// Types with the names of others that are archived differently.
 mod other {
     use rkyv::{Archive, Serialize};
 
@@ -88,7 +88,7 @@ mod other {
         pub(crate) volume: u64,
     }
 
-    /// Archived as its namesake, and called differently.
+    /// Archived like the type of that name, with a different name.
     #[derive(Archive, Serialize, ringway::Message)]
     pub(crate) struct Pair {
         pub(crate) x: u64,
@@ -168,7 +168,7 @@ fn another_rkyv_format() {
     let path = dir.path().join("queue");
     for (name, image) in images() {
         let good = image.u64_at(at::RKYV_FORMAT);
-        // Big-endian, unaligned, 64-bit pointers, something unheard of, none at all.
+        // Big-endian, unaligned, 64-bit pointers, an unknown setting, none at all.
         for bits in [good ^ 2, good ^ 4, good & 0xff | 8 << 8, u64::MAX, u64::from(good == 0)] {
             let mut image = image.clone();
             image.put_u64(at::RKYV_FORMAT, bits);
@@ -195,7 +195,7 @@ fn another_rkyv_format() {
     }
 }
 
-/// What is more or less is named, and what would be lost is counted.
+/// Added and missing fields are named, and the messages that would be lost are counted.
 #[test]
 fn a_type_with_other_fields_and_messages_of_the_old_one() {
     use ringway::{Mpmc, mpmc};
@@ -229,7 +229,7 @@ fn a_type_with_other_fields_and_messages_of_the_old_one() {
         ],
     );
     assert!(!error.to_string().contains("only the file has"), "{error}");
-    // SPSC of one size: messages; of any size: bytes.
+    // SPSC of fixed size: messages; of variable size: bytes.
     let path = dir.path().join("points");
     let queue = create_typed::<Point>(&path, &small()).unwrap();
     queue.producer().unwrap().send(&Point { x: 1, y: 2 }).unwrap();

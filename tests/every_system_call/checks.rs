@@ -35,7 +35,7 @@ impl Holdings {
         Ok(Self { descriptors, mappings: maps.lines().filter(is_queue).count() })
     }
 
-    /// Everything was given back.
+    /// Everything was released.
     pub(crate) fn all_given_back(self) -> Outcome {
         let now = Self::now()?;
         ensure!(now == self, "leaked: {self:?} before, {now:?} after");
@@ -43,18 +43,18 @@ impl Holdings {
     }
 }
 
-/// An error says what failed, and to which queue.
+/// An error says what failed, and on which queue.
 pub(crate) fn explains(error: &dyn Display, name: &str) -> Outcome {
     let message = error.to_string();
     ensure!(message.contains(name), "the error does not name {name}: {message}");
     let (_, rest) = message.split_once(": ").ok_or_else(|| format!("no sentence: {message}"))?;
-    // The name of the step and what the system said, or a sentence with advice.
+    // The name of the step and the system's error text, or a sentence with advice.
     let told = [" failed: ", "no room", "no permission", "no space", "was unlinked", "could not be taken"];
     ensure!(told.iter().any(|part| rest.contains(part)), "the error does not say what failed: {message}");
     Ok(())
 }
 
-/// Nothing is in the directory but the queue, if that.
+/// Nothing is in the directory but the queue, if it is there.
 pub(crate) fn only_the_queue(place: &TestDir) -> Outcome<bool> {
     for entry in std::fs::read_dir(place.directory())? {
         let entry = entry?;
@@ -63,7 +63,7 @@ pub(crate) fn only_the_queue(place: &TestDir) -> Outcome<bool> {
     Ok(place.path().exists())
 }
 
-/// Whatever happened: there is a whole queue or none, and after `open_or_create` it works.
+/// After any failure there is a whole queue or none, and after `open_or_create` it works.
 pub(crate) fn spsc_works(place: &TestDir) -> Outcome {
     only_the_queue(place)?;
     // SAFETY: only this test and its children know the file.

@@ -40,13 +40,14 @@ fn make(place: &TestDir) -> Outcome {
     place.create(&spsc()).map(drop)
 }
 
-/// Runs `begin` with a failure; whatever that leaves behind, nothing leaks, and the same works at the second try.
+/// Runs `begin` with a failure; whatever that leaves, nothing leaks, and the same operation works
+/// at the second try.
 fn tried<R, E: std::error::Error + 'static>(
     place: &TestDir,
     gate: &Gate,
     mut begin: impl FnMut() -> Result<R, E>,
 ) -> Outcome<bool> {
-    // Whatever a process needs once (handlers, a page to notice forks by) it has from now on.
+    // What a process needs once (handlers, a page to detect forks by) it has from now on.
     // SAFETY: only this test has it.
     drop(unsafe { BytesQueue::create_memfd(&spsc().guard_truncation(true)) }?);
     let before = Holdings::now()?;
@@ -110,7 +111,7 @@ fn open_or_create(place: &TestDir, gate: &Gate) -> Outcome {
     tried(place, gate, || unsafe { BytesQueue::open_or_create_with(place.path(), &spsc()) }).map(drop)
 }
 
-/// The last handle of those that remove the queue; should that fail, it stays.
+/// The last handle of those that remove the queue; if the removal fails, the queue stays.
 fn close_last(place: &TestDir, gate: &Gate) -> Outcome {
     let before = Holdings::now()?;
     // SAFETY: as above.
@@ -141,7 +142,7 @@ fn is_in_use(place: &TestDir, gate: &Gate) -> Outcome {
     Ok(())
 }
 
-/// The system's own error says what it says; only a wrong answer would be wrong.
+/// Any error of the system is passed through; only a wrong result would be wrong.
 fn is_orphaned(place: &TestDir, gate: &Gate) -> Outcome {
     let queue = place.open()?;
     let before = Holdings::now()?;

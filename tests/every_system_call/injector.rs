@@ -1,4 +1,4 @@
-//! Runs an operation in a child, and lets one of its system calls fail.
+//! Runs an operation in a child, and makes one of its system calls fail.
 
 use std::sync::atomic::Ordering;
 
@@ -27,13 +27,13 @@ const INFALLIBLE: [i64; 8] = [
     libc::SYS_sched_yield,
 ];
 
-/// These do what they are asked for, whatever they say.
+/// These calls take effect, whatever result they return.
 const DONE_ALL_THE_SAME: [i64; 2] = [libc::SYS_close, libc::SYS_munmap];
 
 const BEGUN: usize = 0;
 const DONE: usize = 1;
 
-/// The way between a child and its tracer.
+/// The channel between a child and its tracer.
 pub(crate) struct Gate(Words);
 
 impl Gate {
@@ -41,16 +41,17 @@ impl Gate {
         Self(Words::new(2))
     }
 
-    /// In the child: runs what is to fail.
+    /// In the child: runs the operation that is to fail.
     pub(crate) fn around<R>(&self, operation: impl FnOnce() -> R) -> Outcome<R> {
-        // The allocator asks the kernel for memory now, if it has to; its failures are not this library's.
+        // The allocator requests memory from the kernel now, if it has to; its failures are not
+        // this library's.
         drop(std::hint::black_box(vec![1_u8; 100_000]));
         trace(libc::PTRACE_TRACEME, Pid::from_raw(0), 0)?;
         nix::sys::signal::raise(Signal::SIGSTOP)?;
         self.0[BEGUN].store(1, Ordering::SeqCst);
         let result = operation();
         self.0[DONE].store(1, Ordering::SeqCst);
-        // Any call: there the tracer lets go.
+        // Any call: there the tracer detaches.
         nix::unistd::getppid();
         Ok(result)
     }
@@ -76,7 +77,7 @@ pub(crate) struct Operation {
     pub(crate) without: Option<(i64, Errno)>,
 }
 
-/// Lets each call of the operation fail with each error.
+/// Makes each call of the operation fail with each error.
 pub(crate) fn each_call_fails(operation: Operation) -> Outcome {
     let calls =
         run(operation, None).map_err(|error| format!("{}, without any failure: {error}", operation.name))?;
@@ -96,7 +97,7 @@ pub(crate) fn each_call_fails(operation: Operation) -> Outcome {
     Ok(())
 }
 
-/// Lets the calls that it has to do without fail, each time, and no others.
+/// Makes the calls fail, each time, that the operation must do without, and no others.
 pub(crate) fn always_fails(operation: Operation) -> Outcome {
     progress();
     let (call, error) = operation.without.ok_or("no call is named")?;
@@ -116,7 +117,7 @@ fn run(operation: Operation, failure: Option<(usize, Errno)>) -> Outcome<Vec<i64
     Ok(calls)
 }
 
-/// Steps the child through its operation, and lets it go.
+/// Steps the child through its operation, and detaches.
 fn follow(
     child: &mut Child,
     gate: &Gate,
@@ -157,7 +158,7 @@ fn next_stop(child: &mut Child) -> Outcome {
         trace(libc::PTRACE_SYSCALL, child.pid(), signal as usize)?;
         match child.wait()? {
             WaitStatus::PtraceSyscall(_) => return Ok(()),
-            // Somebody stopped the whole test, or continued it.
+            // The whole test was stopped or continued from outside.
             WaitStatus::Stopped(_, Signal::SIGSTOP | Signal::SIGCONT) => signal = 0,
             WaitStatus::Stopped(_, other) => signal = other as i32,
             status => return Err(format!("in the middle of the operation: {status:?}").into()),

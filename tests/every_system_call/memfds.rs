@@ -1,4 +1,4 @@
-//! Making memfd queues and handing them over.
+//! Creating memfd queues and passing them on.
 
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -37,7 +37,7 @@ fn memfd() -> Outcome<BytesQueue> {
     Ok(unsafe { BytesQueue::create_memfd(&spsc()) }?)
 }
 
-/// Runs `begin` with a failure; what it made in spite of that works, and nothing leaks.
+/// Runs `begin` with a failure; what it created in spite of that works, and nothing leaks.
 fn tried<R, E: std::error::Error + 'static>(
     gate: &Gate,
     name: &str,
@@ -88,9 +88,9 @@ fn receive(_: &TestDir, gate: &Gate) -> Outcome {
     let queue = memfd()?;
     let (here, there) = UnixStream::pair()?;
     queue.send_fd(&here)?;
-    // So that a failure of the first look does not wait for the second.
+    // So that a failure of the first check does not wait for the second.
     drop(here);
-    // What is still in the socket when the kernel is not asked for it is no descriptor of this process.
+    // A descriptor that is still in the socket is none of this process.
     // SAFETY: only this process has it.
     tried(gate, "", || unsafe { BytesQueue::recv_fd(&there, &Options::new()) }, passes)?;
     passes(&queue)

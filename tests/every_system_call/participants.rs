@@ -99,11 +99,11 @@ fn attach_many_producer(place: &TestDir, gate: &Gate) -> Outcome {
     many_passes(&queue)
 }
 
-/// There may be a message of the dead; it is not lost, whatever fails.
+/// There may be a message that a dead consumer held; it is not lost, whatever fails.
 fn attach_many_consumer(place: &TestDir, gate: &Gate) -> Outcome {
     let queue = place.open_mpmc()?;
     let was_sent = queue.stats().sent != 0;
-    // A message of the dead is not taken here: it is looked at below.
+    // A message that a dead consumer held is not taken here: it is checked below.
     let finds_nothing = |consumer: &mut mpmc::BytesConsumer| {
         ensure!(was_sent || matches!(consumer.try_recv(), Err(RecvError::Empty)), "something came");
         Ok(())

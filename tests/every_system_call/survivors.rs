@@ -1,4 +1,5 @@
-//! Survivors of a participant's death: whatever call fails, once or always, what the dead one held comes, or the cause is said.
+//! Survivors of a participant's death: whatever call fails, once or always, what the dead
+//! participant held is redelivered, or the cause is reported.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -16,7 +17,7 @@ use crate::process::{Child, Outcome, Test, TestDir, ensure};
 
 /// The calls that a survivor makes.
 const CALLS: [i64; 4] = [libc::SYS_fcntl, libc::SYS_futex, libc::SYS_futex_waitv, libc::SYS_membarrier];
-/// The time of a call; failures that last are told sooner.
+/// The time of a call; failures that last are reported sooner.
 const TIME: Duration = Duration::from_millis(400);
 
 type Body = fn(&TestDir, &Gate) -> Outcome;
@@ -62,7 +63,7 @@ fn make(place: &TestDir) -> Outcome {
     place.create_mpmc(&many()).map(drop)
 }
 
-/// Another participant fills the queue, takes so many and is killed.
+/// Another participant fills the queue, takes a number of messages and is killed.
 fn dies_with(place: &TestDir, count: usize) -> Outcome {
     Child::fork(|| {
         let queue = place.open_mpmc()?;
@@ -149,7 +150,8 @@ fn pass_time(time: Duration) {
     }
 }
 
-/// A full queue, all of whose messages are held by a dead consumer: they are to be given back, or the cause said.
+/// A full queue, all of whose messages are held by a dead consumer: they are to be requeued, or the
+/// cause reported.
 fn sends(place: &TestDir, gate: &Gate) -> Outcome {
     let queue = place.open_mpmc()?;
     let mut producer = queue.producer()?;

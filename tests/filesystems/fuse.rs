@@ -1,6 +1,7 @@
-//! The least filesystem that a process can serve: one directory with one file, `queue`, that may be opened.
+//! The smallest filesystem that a process can serve: one directory with one file, `queue`, that may
+//! be opened.
 //!
-//! What stands here is the kernel's protocol of `/dev/fuse`, as `linux/fuse.h` has it.
+//! The kernel's protocol of `/dev/fuse`, as `linux/fuse.h` defines it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -14,7 +15,7 @@ const GETATTR: u32 = 3;
 const OPEN: u32 = 14;
 const STATFS: u32 = 17;
 const INIT: u32 = 26;
-/// What would make or write something.
+/// Requests that would make or write something.
 const WRITING: [u32; 6] = [8, 9, 13, 16, 35, 43];
 
 const ROOT: u64 = 1;
@@ -26,7 +27,7 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// `mount` is told the descriptor through which the filesystem is served.
+    /// `mount` gets the descriptor through which the filesystem is served.
     pub(crate) fn start(contents: Vec<u8>, mount: impl FnOnce(i32) -> io::Result<()>) -> io::Result<Self> {
         let device = OpenOptions::new().read(true).write(true).open("/dev/fuse")?;
         mount(device.as_raw_fd())?;
@@ -72,7 +73,7 @@ fn serve(mut device: File, len: u64, written: &AtomicU64) {
         reply.extend(i32::to_ne_bytes(error));
         reply.extend(unique.to_ne_bytes());
         reply.extend(body);
-        // The request may be gone with whoever made it.
+        // The request may be gone with the process that made it.
         let _ = device.write(&reply);
     }
 }

@@ -1,5 +1,6 @@
-//! Queue files with holes, as `cp`, `tar -S` and `rsync -S` make them, on filesystems that get full: whoever would need the
-//! space is told when it opens or attaches, and is never ended by SIGBUS.
+//! Queue files with holes, as `cp`, `tar -S` and `rsync -S` make them, on filesystems that get
+//! full: a process that would need the space gets an error when it opens or attaches, and is never
+//! ended by SIGBUS.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -36,7 +37,7 @@ fn copy_with_holes(from: &Path, to: &Path) {
     assert!(held < bytes.len() as u64, "the copy has no holes");
 }
 
-/// Takes the space of some bytes away.
+/// Frees the disk space of some bytes.
 fn punch(file: &File, offset: u64, len: u64) {
     let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
     // SAFETY: it takes no pointers.
@@ -44,7 +45,7 @@ fn punch(file: &File, offset: u64, len: u64) {
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// Takes all space that is left, and gives it back when it is dropped.
+/// Takes all space that is left, and frees it when it is dropped.
 struct Filler(std::path::PathBuf);
 
 impl Filler {
@@ -91,7 +92,8 @@ fn goes_round<K: ringway::Kind>(path: &Path) {
     }
 }
 
-/// What a full filesystem does to whoever opens or attaches: an error of no space, or all works. Says which.
+/// What happens on a full filesystem to a process that opens or attaches: an error of no space, or
+/// all works. Returns which.
 fn attach_on_full<K: ringway::Kind>(path: &Path, is_punched: bool) -> [bool; 2] {
     let queue = match open_any::<K>(path) {
         Ok(queue) => queue,
@@ -139,7 +141,7 @@ fn of_kind<K: ringway::Kind>(at: &Path, takes: bool) {
     let filler = Filler::take_all(at);
     assert_eq!(attach_on_full::<K>(&copy, false), [false, takes]);
     drop(filler);
-    // The first that attaches makes sure of the space; then the filesystem may get full.
+    // The first participant that attaches allocates the space; then the filesystem may get full.
     drop((
         open_any::<K>(&copy).unwrap().producer().unwrap(),
         open_any::<K>(&copy).unwrap().consumer().unwrap(),
@@ -179,14 +181,15 @@ fn on_tmpfs() {
 fn on_ext4() {
     with_mounts("holes::on_ext4", |dir| {
         with_image(dir, "ext4", 16, |at| {
-            // Reading a hole takes no space on a disk; but an MPMC queue's links have holes too, which are stored to.
+            // Reading a hole takes no space on a disk; but an MPMC queue's slots have holes too,
+            // which are stored to.
             of_kind::<ringway::Spsc>(at, true);
             of_kind::<ringway::Mpmc>(at, false);
         })
     });
 }
 
-/// The handle was open before the holes came: attaching makes sure again.
+/// The handle was open before the holes were made: attaching allocates again.
 #[test]
 fn attaching_is_the_moment() {
     with_mounts("holes::attaching_is_the_moment", |dir| {

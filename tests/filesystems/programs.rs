@@ -1,7 +1,8 @@
-//! Participants come and go while another thread of their process starts programs.
+//! Participants attach and detach while another thread of their process starts programs.
 //!
-//! `std::process::Command` starts them by `posix_spawn`, whose children run no `pthread_atfork` handler and hold a copy of every
-//! descriptor of their parent until they execute the program. No lock may depend on when such a copy goes.
+//! `std::process::Command` starts them by `posix_spawn`, whose children run no `pthread_atfork`
+//! handler and hold a copy of every descriptor of their parent until they execute the program. No
+//! lock may depend on when such a copy is closed.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use ringway::{AttachError, Options, mpmc, spsc};
 
-/// How long participants come and go.
+/// How long participants attach and detach.
 const TIME: Duration = Duration::from_millis(1500);
 /// Participants of the MPMC queue at a time.
 const MANY: usize = 48;
@@ -24,7 +25,8 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Leases last until they are given back, and not a moment longer, whatever programs are started meanwhile.
+/// Liveness locks last until they are released, and not a moment longer, whatever programs are
+/// started meanwhile.
 pub(crate) fn leases_do_not_depend_on_programs(path: &Path) {
     let (is_over, started) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {

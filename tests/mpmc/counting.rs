@@ -1,4 +1,4 @@
-//! What is counted of whom, what is held, and what words that make no sense do to it.
+//! What is counted for which participant, what is held, and what invalid values do to it.
 
 use std::os::unix::fs::FileExt;
 

@@ -48,7 +48,7 @@ fn guards_go_to_other_threads() {
             for (i, frame) in (0..60_u64).zip(frames) {
                 scope.spawn(move || {
                     assert!(frame.iter().all(|byte| *byte == (round + i) as u8));
-                    // Some of them are put back, on that thread.
+                    // Some of them are rejected, on that thread.
                     if i % 7 == 0 { frame.reject() } else { drop(frame) }
                 });
             }
@@ -87,7 +87,7 @@ fn a_panic_puts_back_what_is_held() {
     let unwound = catch_unwind(AssertUnwindSafe(|| {
         let _one = consumer.try_recv().unwrap();
         let _run = consumer.try_recv_many(2).unwrap();
-        // Not `panic!`: nobody wants to read about this one.
+        // Not `panic!`: its message would not be of interest.
         resume_unwind(Box::new(()));
     }));
     assert!(unwound.is_err());
@@ -98,7 +98,7 @@ fn a_panic_puts_back_what_is_held() {
     }
 }
 
-/// What drains the queue in a destructor gets no message that it has just put back.
+/// A destructor that drains the queue gets no message that it has just rejected.
 #[test]
 fn a_panic_does_not_take_what_it_put_back() {
     struct Drains<'c>(&'c ringway::mpmc::BytesConsumer);

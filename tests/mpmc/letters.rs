@@ -1,4 +1,4 @@
-//! The dead-letter queue: where it is, what becomes of its file, and what a letter says.
+//! The dead-letter queue: where it is, what becomes of its file, and what a dead letter contains.
 
 use ringway::mpmc::{BytesConsumer, BytesProducer, BytesQueue};
 use ringway::{AttachError, DeadLetterCause, OpenError, Options, RecvError, Warning};
@@ -29,7 +29,7 @@ fn letters_are_found_after_their_queue_was_unlinked() {
     ringway::unlink(&path).unwrap();
     bury(&mut producer, &consumer, b"two");
     assert_eq!(letters(&queue), [b"two"]);
-    // Others remove files without a word to anybody.
+    // Other processes remove files without notice.
     std::fs::remove_file(&path).unwrap();
     bury(&mut producer, &consumer, b"three");
     assert_eq!(letters(&queue), [b"three"]);

@@ -5,7 +5,7 @@ use ringway::{RecvError, SendError};
 
 use crate::{queue, small};
 
-/// Four links: two bits of a position say which.
+/// Four slots: two bits of a position select one.
 const SLOTS: u64 = 4;
 /// `position_limit` of `src/layout/order.rs`.
 const LIMIT: u64 = (1 << (46 + 2)) - 2 * SLOTS - 256;
@@ -17,7 +17,7 @@ fn send_and_receive(producer: &mut BytesProducer, consumer: &BytesConsumer, roun
     } else {
         messages.iter().for_each(|message| producer.try_send(message).unwrap());
     }
-    // One of them comes again.
+    // One of them is redelivered.
     consumer.try_recv().unwrap().reject();
     let mut seen: Vec<Vec<u8>> = Vec::new();
     while let Ok(frames) = consumer.try_recv_many(3) {

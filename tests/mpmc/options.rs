@@ -105,7 +105,7 @@ fn payloads_are_aligned() {
         // Lanes have no smaller granule than eight bytes.
         assert_eq!(queue.max_message(), 2048 - align.max(8));
     }
-    // 64 if nothing is said.
+    // 64 if the option is not set.
     let (_dir, queue) = queue(&small());
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     producer.try_send(&[1]).unwrap();
@@ -127,7 +127,7 @@ fn all_places_may_be_taken() {
     assert!(matches!(queue.producer(), Err(AttachError::TooManyParticipants { .. })));
     producers[1].send(b"x").unwrap();
     assert_eq!(consumer.recv().unwrap().len(), 1);
-    // Any place may be a producer's or a consumer's.
+    // Any entry may be a producer's or a consumer's.
     producers.clear();
     let consumers = [queue.consumer().unwrap(), queue.consumer().unwrap()];
     assert!(matches!(queue.consumer(), Err(AttachError::TooManyParticipants { .. })));

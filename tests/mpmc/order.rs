@@ -1,4 +1,4 @@
-//! The order in which messages come again: that of their positions.
+//! The order in which messages are redelivered: that of their positions.
 
 use ringway::Options;
 use ringway::mpmc::BytesConsumer;
@@ -15,7 +15,7 @@ fn what_comes_again_comes_oldest_first() {
     for first in 0..9_u8 {
         let (_dir, queue) = queue(&Options::new().max_messages(8).ring_bytes(4096));
         let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
-        // Wherever in the ring of slots they stand.
+        // Wherever in the order ring they are.
         for _ in 0..first {
             producer.try_send(b"before").unwrap();
             drop(consumer.try_recv().unwrap());

@@ -14,7 +14,7 @@ fn a_queue_without_free_slots_is_full() {
     assert!(matches!(producer.try_reserve(1).unwrap().commit(), Err(SendError::Full)));
     assert!(matches!(producer.reserve_timeout(1, MOMENT).unwrap().commit(), Err(SendError::Timeout)));
     assert!(matches!(producer.try_send_many(&[[9], [9]]), Err(SendError::Full)));
-    // Another producer has a lane of its own, but no link either.
+    // Another producer has a lane of its own, but no slot either.
     assert!(matches!(queue.producer().unwrap().try_send(&[9]), Err(SendError::Full)));
     assert_eq!(drain(&consumer), [[0], [1], [2], [3]]);
 }
@@ -125,7 +125,7 @@ fn messages_larger_than_half_a_lane_are_refused() {
     let text = error.to_string();
     assert!(text.contains(&max.to_string()) && text.contains(&(max + 1).to_string()), "{text}");
     assert!(matches!(producer.send(&vec![0; 1 << 20]), Err(SendError::TooLarge { .. })));
-    // The largest one can always be sent, wherever the lane stands.
+    // The largest one can always be sent, wherever the lane's tail is.
     for small in 0..70 {
         producer.try_send(&vec![1; small * 13]).unwrap();
         drop(consumer.try_recv().unwrap());

@@ -88,11 +88,11 @@ fn failed_dead_letters_are_delivered_and_counted() {
         assert_eq!(queue.stats().dead_letters_failed, count - 1);
         frame.reject();
     }
-    // As soon as it can be, it is.
+    // As soon as it can be moved, it is.
     std::fs::remove_file(dir.path().join("q.dead")).unwrap();
     assert!(consumer.try_recv().is_err());
     assert_eq!(queue.stats().dead_letters, 1);
-    // No more than there are links go there.
+    // No more go there than there are slots.
     for _ in 0..3 {
         producer.try_send(b"y").unwrap();
         consumer.try_recv().unwrap().reject();

@@ -69,7 +69,7 @@ fn values_of_one_size_arrive() {
         let frame = consumer.try_recv().unwrap();
         assert!(frame.id == id && frame.price == price);
     }
-    /// It says that all of it stands in its root, which is not true of every text.
+    /// It claims that all of it is in its root, which is not true of every text.
     #[derive(Archive, Serialize, ringway::Message)]
     struct Text(#[ringway(opaque = "Text", inline)] String);
     let (_dir, queue) = typed::<Text>(&Options::new());

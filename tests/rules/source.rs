@@ -1,4 +1,4 @@
-//! A source file as tokens: comments and what stands in strings are no code.
+//! A source file as tokens: comments and the contents of strings are no code.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -69,7 +69,8 @@ impl Code {
                 return;
             }
             TokenTree::Literal(_) => {
-                // What stands in a long string is no code, and a line of code has more than a literal.
+                // The contents of a long string are no code, and a line of code has more than a
+                // literal.
                 self.words.push(String::new());
                 return;
             }
@@ -83,7 +84,7 @@ impl Code {
         self.lines.insert(token.span().start().line);
     }
 
-    /// Whether this identifier or keyword stands anywhere.
+    /// Whether this identifier or keyword occurs anywhere.
     pub(crate) fn names(&self, name: &str) -> bool {
         self.words.iter().any(|word| word == name)
     }

@@ -1,4 +1,4 @@
-//! Descriptions, as people read them.
+//! Descriptions, as humans read them.
 
 use std::mem::offset_of;
 
@@ -68,7 +68,7 @@ message Book
     assert_eq!(description.to_string(), description.text());
 }
 
-/// What is said of offsets is where things are.
+/// The offsets in a description are the offsets in the archive.
 #[test]
 fn offsets_are_true() {
     assert_eq!(offset_of!(Archived<Book>, best), 24);
@@ -107,7 +107,7 @@ fn the_file_says_what_the_type_says() {
     assert!(matches!(Description::recorded(dir.path().join("none")), Err(OpenError::NotFound { .. })));
 }
 
-/// The fingerprint is what `sha256sum` says of the text.
+/// The fingerprint is the output of `sha256sum` for the text.
 #[test]
 fn fingerprints_are_those_of_other_tools() {
     use std::io::Write;
@@ -171,7 +171,7 @@ fn generic_types_and_namesakes_are_told_apart() {
         assert_eq!(count(heading), 1, "{heading}\n{}", text.text());
     }
     assert_eq!(count("content: Vec<Order> at offset 4"), 1, "{}", text.text());
-    // Where text is borrowed from is nothing that an archive knows.
+    // An archive does not contain where text is borrowed from.
     let (borrowed, owned) = (Description::of::<Borrowed<'_>>(), Description::of::<Owned>());
     assert_eq!(borrowed.text(), owned.text().replace("Owned", "Borrowed"));
     assert_eq!(one::Part(1).0 as u64, two::Part(1).0);
@@ -200,7 +200,7 @@ struct Color {
     blue: u8,
 }
 
-/// An archived type by hand, with bytes and names only.
+/// An archived type written by hand, with bytes and names only.
 #[derive(Message)]
 #[ringway(archived, name = "Switch")]
 #[repr(i8)]

@@ -1,4 +1,4 @@
-//! A description is bytes of a file, and no more believed than others.
+//! A description is bytes of a file, and is trusted no more than others.
 
 use std::io::Write;
 use std::path::Path;
@@ -64,7 +64,7 @@ fn every_changed_byte_is_noticed() {
     }
 }
 
-/// A file that says this of its messages, and whose fingerprint is right.
+/// A file with this description of its messages, and the right fingerprint of it.
 fn forge(good: &Image, text: &[u8]) -> Image {
     let mut child =
         Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("coreutils");
@@ -180,10 +180,10 @@ fn descriptions_without_end_are_refused() {
     assert!(!path.exists());
 }
 
-/// What a description has beside the name.
+/// What a description contains beside the name.
 const REST: usize = "message  (size 1, alignment 1)\n  size 1, alignment 1\n".len();
 
-/// What stands behind the description begins on a page of its own, however long that is.
+/// The words after the description begin on a page of their own, however long the description is.
 fn works_with<const N: usize>() {
     let dir = directory();
     let options = || Options::new().ring_bytes(4096);

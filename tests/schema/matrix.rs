@@ -97,7 +97,7 @@ fn the_same_type_elsewhere_is_the_same() {
     assert_ne!(Description::of::<mine::Quote>(), Description::of::<theirs::Quote>());
 }
 
-/// What a program with shape `reader` is told about a file of shape `base`.
+/// The error that a program with shape `reader` gets for a file of shape `base`.
 #[track_caller]
 fn told(reader: &str, expected: &str) {
     let dir = directory();
@@ -191,7 +191,8 @@ fn messages_of_another_name_are_another_type() {
     open::<CalledOtherwise>(&path).unwrap();
 }
 
-/// The settings of rkyv cannot differ in one build; the header says them, and says them to other builds.
+/// The settings of rkyv cannot differ in one build; the header contains them, and shows them to
+/// other builds.
 #[test]
 fn other_settings_of_rkyv_come_before_other_types() {
     let dir = directory();
@@ -216,7 +217,7 @@ fn other_settings_of_rkyv_come_before_other_types() {
     ] {
         let mut image = good.clone();
         image.put_u64(at::RKYV_FORMAT, bits);
-        // Such settings would change the size as well, and that is not what went wrong.
+        // Such settings would change the size as well, and that is not the reported difference.
         image.put_u64(at::TYPE_SIZE, 99);
         image.seal();
         image.write(&path);

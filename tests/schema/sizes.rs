@@ -1,4 +1,5 @@
-//! Types whose archives all have one size are stored without headers, unless somebody asks for them.
+//! Types whose archives all have one size are stored without headers, unless the options request
+//! them.
 
 use ringway::{CreateError, Message, Options, mpmc, spsc};
 use rkyv::{Archive, Serialize};
@@ -20,7 +21,7 @@ enum Place {
 
 const POINT: Point = Point { x: 1, y: Some(2), z: [Place::Nowhere, Place::At(3)] };
 
-/// Framing and length of messages of a new queue, which takes a message and gives it back.
+/// Framing and length of messages of a new queue; a message is sent and received.
 fn framing<T: Message>(options: &Options, value: &T) -> (u32, u64) {
     let dir = directory();
     let path = dir.path().join("queue");
@@ -55,7 +56,7 @@ fn types_without_anything_elsewhere_are_stored_without_headers() {
     assert_eq!(framing(&small(), &String::from("a")), (1, 0));
     assert_eq!(framing(&small(), &Some(Box::new(1_u8))), (1, 0));
     assert_eq!(framing(&small(), &(1_u64, Vec::<u8>::new())), (1, 0));
-    // Nothing at all has no size to have slots of.
+    // An empty type has no size for cells.
     assert_eq!(framing(&small(), &()), (1, 0));
 }
 

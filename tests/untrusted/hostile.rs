@@ -1,4 +1,4 @@
-//! A process that writes whatever it likes into a queue file.
+//! A process that writes arbitrary values into a queue file.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -8,7 +8,7 @@ use memmap2::{MmapOptions, MmapRaw};
 
 use crate::common::at;
 
-/// xorshift: the same seed, the same storm.
+/// xorshift: the same seed gives the same sequence.
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -28,11 +28,11 @@ impl Random {
     }
 }
 
-/// The whole file, mapped, and how it looked when it was good.
+/// The whole file, mapped, and its bytes when it was good.
 pub(crate) struct Hostile {
     map: MmapRaw,
     good: Vec<u8>,
-    /// Behind the preamble.
+    /// After the preamble.
     words: Vec<usize>,
     random: Random,
 }
@@ -62,7 +62,7 @@ impl Hostile {
         unsafe { &*byte.cast::<AtomicU8>() }
     }
 
-    /// A value that may mean something where it is put.
+    /// A value that may be meaningful where it is stored.
     fn value(&mut self) -> u64 {
         let bits = self.random.next();
         match self.random.below(8) {
@@ -91,12 +91,12 @@ impl Hostile {
                 self.byte(at).store(value as u8, Ordering::Relaxed);
             }
             6..8 => {
-                // Behind the registry: links, commit words, payloads.
+                // After the registry: slots, commit words, payloads.
                 let at = at::REGISTRY + self.random.below(len - at::REGISTRY);
                 self.word(at).store(value, Ordering::Relaxed);
             }
             8 => {
-                // Words that move on by little, as those of an honest participant.
+                // Words that grow by little, as those of an honest participant.
                 let at = self.words[self.random.below(self.words.len())];
                 self.word(at).fetch_add(value % 512, Ordering::Relaxed);
             }
@@ -115,7 +115,7 @@ impl Hostile {
         }
     }
 
-    /// Makes a part of the file, or all of it, good again, so that whoever reads it gets further.
+    /// Restores a part of the file, or all of it, so that its reader gets further.
     fn repair(&mut self) {
         let whole = self.random.below(8) == 0;
         let from = if whole { at::PREAMBLE_END } else { self.random.below(self.good.len()) & !7 };

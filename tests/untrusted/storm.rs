@@ -80,7 +80,7 @@ fn seconds() -> f64 {
     }
 }
 
-/// What came of the calls.
+/// The results of the calls.
 #[derive(Debug, Default)]
 struct Tally {
     received: u64,
@@ -115,7 +115,8 @@ impl Tally {
     }
 }
 
-/// Takes part for a while in every way there is; each time anew, since whoever has met corruption gets no further.
+/// Attaches for a while in every way there is; each time anew, because a handle that has met
+/// corruption gets no further.
 fn take_part<K: Kind>(queue: &Queue<Message, K>, tally: &mut Tally, until: Instant, mut id: u64) {
     while Instant::now() < until {
         let producer = tally.timed(|| queue.producer());
@@ -158,7 +159,7 @@ fn storm<K: Kind>(test: &str, options: &Options) {
     let dir = directory();
     let path = dir.path().join("q");
     let queue = Queue::<Message, K>::create_with(&path, options, &Limits::new()).unwrap();
-    // Something for the other one to take for good, and to repair to.
+    // Messages in the good copy of the file, which the other process takes and restores from.
     let mut producer = queue.producer().unwrap();
     (0..20).for_each(|id| producer.try_send(&message(id)).unwrap());
     drop(producer);
@@ -178,7 +179,7 @@ fn storm<K: Kind>(test: &str, options: &Options) {
 fn attack(path: &Path) {
     let mut hostile = Hostile::new(path, u64::from(std::process::id()));
     println!("attacking");
-    // Until it is killed; should nobody do that, not for ever.
+    // Until it is killed; if it never is, not for ever.
     let until = Instant::now() + Duration::from_secs_f64(seconds()) + HANGS;
     while Instant::now() < until {
         (0..1000).for_each(|_| hostile.act());
@@ -200,7 +201,7 @@ fn a_hostile_process_causes_errors_only_mpmc() {
     storm::<Mpmc>("storm::a_hostile_process_causes_errors_only_mpmc", &options);
 }
 
-/// Fixed sizes, odd ones, in bytes: no validation stands between the words and the copy.
+/// Fixed sizes, odd ones, in bytes: no validation is between the words and the copy.
 #[test]
 fn a_hostile_process_causes_errors_only_fixed() {
     let test = "storm::a_hostile_process_causes_errors_only_fixed";

@@ -1,5 +1,5 @@
-//! What in a file matters to its messages: read for the seal, counted, and dropped. All by `pread` and `pwrite`, under the
-//! attach lock and without participants.
+//! The part of a file that decides about its messages: hashed for the seal, counted, and dropped.
+//! All by `pread` and `pwrite`, under the attach lock and without participants.
 
 use std::fs::File;
 use std::io;
@@ -15,7 +15,7 @@ use crate::layout::{
 use crate::queue::hash::Hash;
 use crate::shm;
 
-/// Bytes that are read at one go.
+/// Bytes that are read at a time.
 const AT_ONCE: u64 = 1 << 16;
 
 /// A file whose preamble was checked.
@@ -35,8 +35,9 @@ struct SpscWords {
 }
 
 impl Contents<'_> {
-    /// A hash of all that decides which messages come, and of their bytes; none if there are more than `most` bytes of
-    /// them, or if words say what cannot be. Two files of one queue with the same hash give the same messages.
+    /// A hash of everything that decides which messages are delivered, and of their bytes; none if
+    /// there are more than `most` bytes of them, or if words have invalid values. Two files of one
+    /// queue with the same hash deliver the same messages.
     pub(super) fn hash(&self, most: u64) -> io::Result<Option<u64>> {
         let mut hash = Hash::new();
         hash.bytes(&self.bytes(0, PREAMBLE_LEN as u64)?);
@@ -47,7 +48,7 @@ impl Contents<'_> {
         Ok(is_whole.then(|| hash.finish()))
     }
 
-    /// How many messages seem to be there, delivered or not, as far as that can be counted.
+    /// How many messages seem to be there, delivered or not, as far as they can be counted.
     pub(super) fn count(&self) -> io::Result<u64> {
         let Some(order) = self.geometry.order else {
             let words = self.spsc_words()?;
@@ -66,8 +67,9 @@ impl Contents<'_> {
         Ok(count)
     }
 
-    /// Makes the queue empty, further on than `used` and all positions that its words tell of, so that none is used twice. What
-    /// there is about it besides messages stays. Returns where the next message goes: the first place of a lap.
+    /// Makes the queue empty, at a position after `used` and after all positions in its words, so
+    /// that none is used twice. Everything else about the queue stays. Returns the position of the
+    /// next message: the first one of a lap.
     pub(super) fn clear(&self, used: u64) -> io::Result<u64> {
         match self.geometry.order {
             None => self.clear_spsc(used),
@@ -104,15 +106,16 @@ impl Contents<'_> {
             return Ok(false);
         }
         let ring = self.geometry.ring_bytes();
-        // How many bytes, from which index of the ring; and where index 0 stands.
+        // The number of bytes, the index of the ring at which they begin, and the offset of index 0
+        // in the file.
         let (from, len, start) = match self.geometry.framing {
             Framing::Fixed { .. } => {
                 let len = tail.saturating_sub(released) * stride;
                 (released % capacity * stride, len, lane_offset + LEAD as u64)
             }
             Framing::Variable => {
-                // A producer that was killed may have committed frames behind `tail`. And the word behind them all has to
-                // be 0: it says that they are all.
+                // A producer that was killed may have committed frames after `tail`. And the word
+                // after the last frame has to be 0: it says that no frame follows.
                 let Some(end) = self.walk(tail.max(released), |_| {})? else { return Ok(false) };
                 let len = end - released + commit::WORD;
                 (released % capacity, len, lane_offset + LEAD as u64 - commit::WORD)
@@ -121,7 +124,7 @@ impl Contents<'_> {
         if len > ring.min(most) {
             return Ok(false);
         }
-        // Up to the end of the ring, and from its beginning on.
+        // Up to the end of the ring, and then from its beginning.
         let first = len.min(ring - from);
         for (at, len) in [(start + from, first), (start, len - first)] {
             self.each_piece(at, len, |piece| {
@@ -132,7 +135,8 @@ impl Contents<'_> {
         Ok(true)
     }
 
-    /// Walks over committed frames of any size; returns where they end, or none if a word cannot stand where it does.
+    /// Walks over committed variable-size frames; returns where they end, or none if a word is
+    /// invalid where it is.
     fn walk(&self, from: u64, mut on_frame: impl FnMut(u64)) -> io::Result<Option<u64>> {
         let ring: Ring<{ commit::WORD }> = Ring::new(self.geometry);
         if from > POSITION_LIMIT + 2 * ring.capacity() || !from.is_multiple_of(ring.granule()) {
@@ -169,7 +173,7 @@ impl Contents<'_> {
         let start = next.filter(|next| *next < POSITION_LIMIT).unwrap_or(0);
         // Positions may begin anew.
         shm::write_at(self.file, &[0; DONE_RANGES * size_of::<DoneRange>()], DONE_OFFSET as u64)?;
-        // No message is committed where the next one goes.
+        // No message is committed at the position of the next one.
         self.put(lane_offset + LEAD as u64 - commit::WORD, commit::NONE)?;
         shm::write_at(self.file, &[0; REGISTRY_OFFSET - DONE_OFFSET], DONE_OFFSET as u64)?;
         let consumer = offset_of!(Cursors, consumer);
@@ -190,7 +194,8 @@ impl Contents<'_> {
 
     fn hash_mpmc(&self, hash: &mut Hash, order: Order, most: u64) -> io::Result<bool> {
         let cursors = CURSORS_OFFSET as u64;
-        // A queue may be closed by a process that takes no part: that is not about messages.
+        // A queue may be closed by a process that does not attach: the mark does not concern
+        // messages.
         hash.word(Tail(self.word(cursors + offset_of!(OrderCursors, tail) as u64)?).position());
         hash.word(Head(self.word(cursors + offset_of!(OrderCursors, head) as u64)?).position());
         let own = offset_of!(RegistryEntry, own);
@@ -211,7 +216,8 @@ impl Contents<'_> {
         let mut frames = Vec::new();
         self.each_slot(order, |_, state, place| {
             hash.word(state.0);
-            // A dead producer's claim may leave a place without a frame; free ones mean nothing.
+            // A dead producer's claim may leave a position without a frame; the reference in a free
+            // slot means nothing.
             hash.word(if state.kind() == SlotKind::Free { 0 } else { place.0 });
             if state.kind() != SlotKind::Free {
                 frames.push(place);
@@ -235,7 +241,7 @@ impl Contents<'_> {
         self.bytes(REGISTRY_OFFSET as u64, order.participants * size_of::<RegistryEntry>() as u64)
     }
 
-    /// Where a frame stands in the file; none if it cannot stand there, as that of a tombstone.
+    /// The offset of a frame in the file; none if it is invalid, as that of a tombstone.
     pub(super) fn payload(&self, order: Order, place: PackedFrameRef) -> Option<u64> {
         let Geometry { lane_offset, lane_len, max_payload, .. } = *self.geometry;
         let (lane, end) = (place.lane() as u64, place.offset().checked_add(place.len())?);
@@ -279,7 +285,7 @@ impl Contents<'_> {
             let at = (REGISTRY_OFFSET + index * size_of::<RegistryEntry>()) as u64;
             let word = EntryWord(word_in(entry, offset_of!(RegistryEntry, word))).cleaned();
             self.put(at + offset_of!(RegistryEntry, word) as u64, word.0)?;
-            // Whoever takes the entry sees to it that its lane is on the disk.
+            // The participant that takes the entry makes sure that its lane is on the disk.
             self.put(at + offset_of!(RegistryEntry, lane_ready) as u64, 0)?;
             self.put(at + (own + offset_of!(OwnerWords, claim_intent)) as u64, 0)?;
             self.put(at + (own + offset_of!(OwnerWords, take_intent)) as u64, 0)?;

@@ -1,4 +1,4 @@
-//! What can be said of a file's past from outside.
+//! What tools can tell about a file's past.
 
 use std::fs::File;
 use std::io;
@@ -7,43 +7,44 @@ use super::{Contents, Record, UNKNOWN, has_participants, words_of};
 use crate::layout::Geometry;
 use crate::shm;
 
-/// What is known of the boot in which a queue was last used.
+/// The boot in which a queue was last used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Boot {
-    /// `/proc/sys/kernel/random/boot_id` of that boot; none if no participant ever attached, if it could not tell, or if the
-    /// file is in memory.
+    /// `/proc/sys/kernel/random/boot_id` of that boot; none if no participant ever attached, if the
+    /// participant could not read it, or if the file is in memory.
     pub id: Option<[u8; 16]>,
     /// What that means for the messages.
     pub survival: Survival,
-    /// Messages that were dropped because nothing proved them whole, since the queue was created.
+    /// Messages that were dropped because they were unproven, since the queue was created.
     pub dropped: u64,
 }
 
-/// Whether what is in a file is what was in it before the machine was started again.
+/// Whether a file's contents are still those that it had before the machine was started again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Survival {
-    /// It is in memory, and goes with the machine.
+    /// The file is in memory, and does not outlive the machine.
     InMemory,
-    /// It was never used.
+    /// The file was never used.
     Unused,
-    /// It was used in this boot, so that its messages are what was sent. Should the power fail now, the next boot would
-    /// refuse it.
+    /// The file was used in this boot, so that its messages are those that were sent. If the power
+    /// fails now, the next boot refuses the file.
     InUse,
-    /// It was used in this boot, and its last participant left in order: if all of it reaches the disk, the next boot can
-    /// see that.
+    /// The file was used in this boot, and its last participant detached in order: if all of it
+    /// reaches the disk, the next boot can prove that.
     Sealed,
-    /// It was used in another boot, and all of it is there.
+    /// The file was used in another boot, and all of it is there.
     Proven,
-    /// It was used in another boot, and nothing proves that all of it reached the disk: opening refuses it, unless
-    /// [`Options::after_power_loss`](crate::Options::after_power_loss) says otherwise.
+    /// The file was used in another boot, and nothing proves that all of it reached the disk:
+    /// opening refuses it, unless [`Options::after_power_loss`](crate::Options::after_power_loss)
+    /// says otherwise.
     Unproven,
-    /// Which boot this is could not be told.
+    /// The current boot could not be determined.
     Unknown,
 }
 
-/// Looks without a lock: whoever attaches meanwhile makes what is found old.
+/// Reads without a lock: a participant that attaches meanwhile makes the result outdated.
 pub(crate) fn inspect(file: &File, geometry: &Geometry, is_memory: bool) -> io::Result<Boot> {
     let record = Record::read(file)?;
     let id = (![0, UNKNOWN].contains(&record.boot[0])).then(|| {

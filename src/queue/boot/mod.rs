@@ -1,67 +1,80 @@
-//! What outlives the machine: in which boot a file was used, whether all of it reached the disk, and what is done if nothing
-//! proves that.
+//! What outlives the machine: in which boot a file was used, whether all of it reached the disk,
+//! and what is done if that is unproven.
 //!
-//! The kernel writes a file's pages to the disk when it likes, one by one. After a power loss the disk holds some pages as
-//! they were last, and others as they were before, or as they never were in memory together. What a killed process leaves is
-//! another matter: its stores are in the page cache, which everybody sees, whatever the disk has.
+//! The kernel writes a file's pages to the disk in its own time, one by one. After a power loss the
+//! disk holds some pages in their last state, and others in an earlier one, in a combination that
+//! may never have been in memory. A killed process is a different matter: its stores are in the
+//! page cache, which every process sees, whatever the disk holds.
 //!
 //! # The words
 //!
-//! Only files on filesystems that outlive a reboot have them; those in memory (tmpfs, ramfs, memfd) have zeros.
+//! Only files on filesystems that outlive a reboot have them; in files in memory (tmpfs, ramfs,
+//! memfd) they are zero.
 //!
-//! - `boot`: the boot in which a participant last attached. Its first word decides. 0: none ever did.
-//! - `seal`: while there are no participants, a hash of all that decides which messages come ([`contents`]); 0: none was made,
-//!   1: one is about to be given up.
+//! - `boot`: the boot in which a participant last attached. Its first word decides. 0: none ever
+//!   did.
+//! - `seal`: while there are no participants, a hash of everything that decides which messages are
+//!   delivered ([`contents`]); 0: there is none, 1: it is about to be given up.
 //!
 //! # The protocol
 //!
 //! All of it happens under the attach lock.
 //!
-//! *Attaching* ([`Shared::begin_use`]), unless `boot` is this one and `seal` is 0: store `boot`, store 1 into `seal`, **flush
-//! the header's page to the disk**, store 0 into `seal`.
+//! *Attaching* ([`Shared::begin_use`]), unless `boot` is this one and `seal` is 0: store `boot`,
+//! store 1 into `seal`, **flush the header's page to the disk**, store 0 into `seal`.
 //!
-//! *Leaving* ([`Shared::end_use`]): give back the liveness lock; if no other is held, store the hash into `seal`. Nothing is flushed.
+//! *Detaching* ([`Shared::end_use`]): release the liveness lock; if no other is held, store the
+//! hash into `seal`. Nothing is flushed.
 //!
-//! *Opening* ([`Shared::check_boot`]): `boot` is this one or 0: go on. Else, if `seal` is the hash of what is there: go on.
-//! Else the file is refused, or taken, or emptied, as [`AfterPowerLoss`] says.
+//! *Opening* ([`Shared::check_boot`]): if `boot` is this one or 0: continue. Else, if `seal` is the
+//! hash of the contents: continue. Else the file is refused, or taken, or emptied, as
+//! [`AfterPowerLoss`] says.
 //!
-//! # Why a file that is taken without a word has all that was in it
+//! # Why a file that is taken without a warning has everything that was in it
 //!
-//! *`boot` is this one.* A file that reached this boot through the disk says another one, or 0: this boot's id was nowhere
-//! before it began. So a participant attached in this boot, after whoever looked at what was there before; since then the page
-//! cache has been all there is. That holds for disks that stay attached for as long as the machine runs: what is on a disk that
-//! was detached by force meanwhile, or on a copy of a disk in use, is not told from the page cache.
+//! *`boot` is this one.* A file that reached this boot through the disk has another value, or 0:
+//! this boot's id did not exist before the boot began. So a participant attached in this boot,
+//! after a check of what was there before; since then only the page cache counts. That holds for
+//! disks that stay attached for as long as the machine runs: the contents of a disk that was
+//! detached by force meanwhile, or of a copy of a disk in use, cannot be told from the page cache.
 //!
-//! *`boot` is 0.* No participant ever had its attach done, since that flushes another value, with 1 or 0 as the seal; and the
-//! words of a new file are written before it has its name. There never was a message.
+//! *`boot` is 0.* No participant ever completed its attach, since that flushes another value, with
+//! 1 or 0 as the seal; and the words of a new file are written before it has its name. There never
+//! was a message.
 //!
-//! *`seal` is the hash.* The seal was stored by a last participant, of what was there then. If another one attached after
-//! that, its flush was done before it sent or took anything, so that whatever the disk shows later of `seal`, which lies in one
-//! sector with `boot`, is 1, 0, or a later seal. So the seal that is there is that of the last use, and what is there is what
-//! it left. It does not matter which pages were written by whom, nor that participants were killed before: the hash is of
-//! what was in memory.
+//! *`seal` is the hash.* The seal was stored by a last participant, for the contents at that time.
+//! If another one attached after that, its flush was done before it sent or took anything, so that
+//! the value of `seal` (which lies in one sector with `boot`) that the disk holds later is 1, 0, or
+//! a later seal. So the seal that is there is that of the last use, and the contents are those that
+//! this use left. It does not matter which process wrote which pages, nor that participants were
+//! killed before: the hash is of the contents in memory.
 //!
 //! # A participant that cannot read the boot id
 //!
-//! It opens the file unchecked, with a warning, and breaks the seal as every other does. It leaves `boot` as it is, unless that
-//! is 0: then it stores [`UNKNOWN`], which is the id of no boot, because "never used" is over.
+//! It opens the file unchecked, with a warning, and breaks the seal as every other does. It leaves
+//! `boot` as it is, unless that is 0: then it stores [`UNKNOWN`], which is the id of no boot,
+//! because the file is no longer one that was never used.
 //!
-//! *If `boot` is this one*, it stays true: the page cache has been all there is since then. To overwrite it would put a file in
-//! doubt whose other participants were killed in this boot. *If `boot` is an earlier one or `UNKNOWN`*, no boot to come has that
-//! id. So the file stays one of another boot, which needs a seal; and the only seal that can be found is one that was stored by
-//! a last participant after this one attached, as above.
+//! *If `boot` is this one*, it stays true: only the page cache has counted since then. To overwrite
+//! it would put a file in doubt whose other participants were killed in this boot. *If `boot` is an
+//! earlier one or `UNKNOWN`*, no later boot has that id. So the file stays one of another boot,
+//! which needs a seal; and the only seal that can be found is one that was stored by a last
+//! participant after this one attached, as above.
 //!
 //! # What a kill leaves
 //!
-//! A participant that is killed at any instruction of attaching leaves `boot` and `seal` in an order in which the same boot
-//! goes on without a word, since `boot` is stored first and alone decides; the next one to attach finds 1 in `seal`, or another
-//! boot, and flushes again. Killed in leaving, it leaves 0: the file is not sealed, and is refused after the next reboot, though
-//! all of it may be there. A new file (`boot` 0, `seal` 0) gets its 1 first: killed then, it still is one that was never used.
+//! A participant that is killed at any instruction of attaching leaves `boot` and `seal` in a state
+//! in which the same boot continues without a warning, since `boot` is stored first and alone
+//! decides; the next participant that attaches finds 1 in `seal`, or another boot, and flushes
+//! again. A participant that is killed while it detaches leaves 0: the file is not sealed, and is
+//! refused after the next reboot, though all of it may be there. A new file (`boot` 0, `seal` 0)
+//! gets its 1 first: after a kill at that point, it still is a file that was never used.
 //!
-//! # What this costs
+//! # Costs
 //!
-//! Nothing in memory. On a disk: two words are looked at when somebody attaches; the first one after the last has left flushes
-//! a page, milliseconds; the last one to leave reads what is still in the queue, about 4 GB/s, up to [`MAX_SEALED`] bytes.
+//! None in memory. On a disk: attaching reads two words; the first participant that attaches after
+//! the last has detached flushes a page, which takes milliseconds; the last participant that
+//! detaches reads what is still in the queue, at about 4 GB/s, up to [`MAX_SEALED`] bytes.
 
 mod contents;
 mod inspection;
@@ -92,14 +105,14 @@ pub use policy::AfterPowerLoss;
 pub(super) use stay::Stay;
 pub use sync::{discard_unproven, sync};
 
-/// Whoever leaves does not read more than this: some ten milliseconds.
+/// A participant that detaches does not read more than this: some ten milliseconds.
 const MAX_SEALED: u64 = 64 << 20;
-/// Attaching is flushing the header: this seal is no longer good for anything, and may still be on the disk.
+/// Attaching is flushing the header: the seal is invalid, and the old one may still be on the disk.
 const BREAKING: u64 = 1;
-/// In place of the boot, which is the id of none: the first participant could not tell it.
+/// In place of the boot, and the id of none: the first participant could not read it.
 const UNKNOWN: u64 = u64::MAX;
 
-/// The words of a file, as a look at it finds them.
+/// The words of a file, as they were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Record {
     boot: [u64; 2],
@@ -121,13 +134,13 @@ impl Record {
         Ok(Self { boot: [word(0), word(1)], seal: word(2), dropped: word(3) })
     }
 
-    /// Whether the file has been in the hands of this boot, or of none.
+    /// Whether the file was last used in this boot, or never.
     fn is_of(&self, now: [u64; 2]) -> bool {
         self.boot[0] == now[0] || self.boot[0] == 0
     }
 }
 
-/// The kernel's id as it stands in the file.
+/// The kernel's boot id as it is stored in the file.
 fn words_of(boot: [u8; 16]) -> [u64; 2] {
     let (words, _) = boot.as_chunks::<8>();
     [u64::from_ne_bytes(words[0]), u64::from_ne_bytes(words[1])]
@@ -138,7 +151,7 @@ fn has_participants(file: &File, geometry: &Geometry) -> io::Result<bool> {
     shm::is_any_locked(file, LOCK_ENTRY + ENTRY_PRODUCER as i64, entries as i64)
 }
 
-/// Why nothing proves what is in the file; none if something does. Under the attach lock.
+/// Why the contents of the file are unproven; none if they are proven. Under the attach lock.
 fn doubt(file: &File, geometry: &Geometry, record: &Record) -> io::Result<Option<Unproven>> {
     if record.seal <= BREAKING {
         return Ok(Some(Unproven::InUse));
@@ -147,33 +160,35 @@ fn doubt(file: &File, geometry: &Geometry, record: &Record) -> io::Result<Option
     Ok((hash != Some(record.seal)).then_some(Unproven::Changed))
 }
 
-/// What is to become of a file that has outlived its machine, if nothing proves it.
+/// What to do with a file that has outlived its machine, and is unproven.
 #[derive(Clone, Copy)]
 enum Remedy {
-    /// Keep nothing. With checksums, whose are in the ring is asked by this uuid.
+    /// Keep no message. With checksums: the uuid, by which the queue's own frames in the ring are
+    /// found.
     Empty(Option<[u8; 16]>),
-    /// Keep what there seems to be.
+    /// Keep the messages that seem to be there.
     Salvage,
-    /// Keep what proves itself to be of this queue.
+    /// Keep the messages that are proven to be of this queue.
     Check([u8; 16]),
 }
 
-/// What an attempt to seal the file found.
+/// The result of an attempt to seal the file.
 enum Sealing {
     Sealed,
-    /// The last participant to leave seals it.
+    /// In use: the last participant that detaches seals it.
     InUse,
-    /// There is too much in it, or invalid values.
+    /// It contains too much, or invalid values.
     Unreadable,
 }
 
-/// What has become of it.
+/// The result of a remedy.
 struct Remade {
     kept: u64,
     dropped: u64,
 }
 
-/// Makes the file one of this boot, whose messages are what the remedy leaves. Under the attach lock, and nobody takes part.
+/// Makes the file one of this boot, whose messages are those that the remedy leaves. Under the
+/// attach lock, and without participants.
 fn remake(file: &File, geometry: &Geometry, now: [u64; 2], remedy: Remedy) -> io::Result<Remade> {
     let contents = Contents { file, geometry };
     let seemed = contents.count()?;
@@ -184,7 +199,7 @@ fn remake(file: &File, geometry: &Geometry, now: [u64; 2], remedy: Remedy) -> io
             let used = uuid.map_or(Ok(0), |uuid| contents.used(uuid))?;
             contents.clear(used).map(|_| 0)?
         }
-        // It cannot be told whether they were delivered, and they must not be twice.
+        // It is unknown whether they were delivered, and they must not be delivered twice.
         Remedy::Check(_) if geometry.order.is_some_and(|order| order.policy.at_most_once) => {
             contents.clear(0).map(|_| 0)?
         }
@@ -192,22 +207,22 @@ fn remake(file: &File, geometry: &Geometry, now: [u64; 2], remedy: Remedy) -> io
         Remedy::Salvage => contents.salvage(None)?,
     };
     if kept > 0 {
-        // They stand elsewhere than before. Another power loss must not find the new places half written and the old ones
-        // written over: the time in which that could happen ends here.
+        // They are at other places than before. Another power loss must not leave the new places
+        // half written and the old ones overwritten: the time in which that could happen ends here.
         shm::sync_file(file)?;
     }
     let dropped = seemed.saturating_sub(kept);
     shm::write_word(file, before.saturating_add(dropped), DROPPED_OFFSET)?;
     shm::write_word(file, now[1], RECORD_OFFSET + 8)?;
     shm::write_word(file, now[0], RECORD_OFFSET)?;
-    // The next participant flushes; a power loss before that leaves a file that is dealt with again.
+    // The next participant flushes; after a power loss before that, the file is in doubt again.
     let seal = contents.hash(u64::MAX)?.unwrap_or(0);
     shm::write_word(file, seal, SEAL_OFFSET)?;
     Ok(Remade { kept, dropped })
 }
 
 impl Shared {
-    /// Looks whether the file has outlived its machine, and deals with that as the options say.
+    /// Checks whether the file has outlived its machine, and treats it as the options say.
     pub(super) fn check_boot(&self, open_options: OpenOptions) -> Result<(), OpenError> {
         if !self.outlives_boots() {
             return Ok(());
@@ -227,13 +242,14 @@ impl Shared {
         if Record::read(self.file()).map_err(reading())?.is_of(now) {
             return Ok(());
         }
-        // Seldom: once a boot. Others may be doing the same, or attach meanwhile.
+        // Rare: once a boot. Other processes may be doing the same, or attach meanwhile.
         let _lock = AttachLock::take(self.file(), self.path()).map_err(|error| match error {
             AttachLockError::Busy => failed("locking the file")(io::ErrorKind::TimedOut.into()),
             AttachLockError::Io(source) => failed("locking the file")(source),
         })?;
         let record = Record::read(self.file()).map_err(reading())?;
-        // A participant that lives says that the file is in use in this boot, also if it could not tell which one that is.
+        // A live participant proves that the file is in use in this boot, also if it could not read
+        // which boot that is.
         if record.is_of(now) || has_participants(self.file(), self.geometry()).map_err(reading())? {
             return Ok(());
         }
@@ -257,8 +273,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Before a participant takes its place: from now on the disk does not say that all of the file is there. `_lock` is
-    /// this queue's.
+    /// Before a participant attaches: from now on the disk does not say that all of the file is
+    /// there. `_lock` is this queue's.
     pub(super) fn begin_use(&self, _lock: &AttachLock) -> io::Result<()> {
         if !self.outlives_boots() {
             return Ok(());
@@ -286,13 +302,14 @@ impl Shared {
         rare.boot[1].store(now[1], Ordering::Relaxed);
         rare.boot[0].store(now[0], Ordering::Relaxed);
         rare.seal.store(BREAKING, Ordering::Relaxed);
-        // Should it fail, the next one tries again.
+        // If it fails, the next participant tries again.
         self.flush_header()?;
         rare.seal.store(0, Ordering::Relaxed);
         Ok(())
     }
 
-    /// After a participant has left: if it was the last one, whoever comes in another boot can see that all is there.
+    /// After a participant has detached: if it was the last one, seals the file, so that another
+    /// boot can prove that all of it is there.
     pub(super) fn end_use(&self) {
         if !self.outlives_boots() || !self.guard().is_intact() {
             return;
@@ -308,7 +325,7 @@ impl Shared {
         self.add_warning(Warning::NotSealed { reason });
     }
 
-    /// Seals the file if it has no participants, and if there are no more bytes in it than `most`.
+    /// Seals the file if it has no participants, and if there are no more than `most` bytes in it.
     fn seal(&self, most: u64) -> Result<Sealing, AttachLockError> {
         let _lock = AttachLock::take(self.file(), self.path())?;
         let (file, geometry) = (self.file(), self.geometry());

@@ -1,15 +1,18 @@
-//! Messages of a file that nothing proves: found, and written anew.
+//! Messages of an unproven file: found, and written anew.
 //!
-//! *QueueFile.* Of a queue with checksums those that prove themselves, wherever they stand, whatever cursors and commit words say:
-//! SPSC, at every place of the ring where a frame could begin; MPMC, wherever a link leads. What fits its checksum, and the
-//! place where it is found, was committed there. Of these, those are kept that can still have been in the queue: not released
-//! as far as the disk knows, and not so old that their room had to be given back before the newest one was sent. Of any other
-//! queue, for users who want it as it is: what a consumer would come by, once.
+//! *Found.* In a queue with checksums: the messages that their checksums prove, wherever they are,
+//! whatever cursors and commit words say. SPSC: at every place of the ring where a frame could
+//! begin; MPMC: wherever a slot refers to. A frame that fits its checksum, and the place where it
+//! is found, was committed there. Of these, those are kept that can still have been in the queue:
+//! not released as far as the disk shows, and not so old that their room had to be released before
+//! the newest one was sent. In any other queue, for users who want it as it is: what a consumer
+//! would find, once.
 //!
-//! *Written anew.* The queue is emptied, and they are put back in their order, from the beginning of a lap: nothing that was
-//! torn is left between them, no cursor leads astray, and nobody is held up by what is not there. They are marked as taken
-//! before, because they may have been. That lap lies behind all positions that were found: cursors may be older on the disk than
-//! frames are, and a frame that is left over in the ring must never seem newer than what is sent from now on.
+//! *Written anew.* The queue is emptied, and the messages are put back in their order, from the
+//! beginning of a lap: nothing torn is left between them, no cursor is wrong, and no participant is
+//! blocked by what is missing. They are marked as taken before, because they may have been. That
+//! lap lies after all positions that were found: cursors may be older on the disk than frames are,
+//! and a frame that is left over in the ring must never seem newer than what is sent from now on.
 
 use std::io;
 use std::mem::offset_of;
@@ -28,10 +31,10 @@ type WordRing = Ring<{ commit::WORD }>;
 
 /// A message that was found.
 struct QueueFile {
-    /// Its place in the order.
+    /// Its position in the order.
     serial: u64,
     message: Vec<u8>,
-    /// MPMC: whose lane it is in; of a dead letter, its words.
+    /// MPMC: the lane that it is in; and the words of a dead letter.
     lane: usize,
     letter: Option<Vec<u8>>,
 }
@@ -44,16 +47,17 @@ impl QueueFile {
 
 /// What was found in the ring of an SPSC queue.
 struct InRing {
-    /// What is to be kept, in order.
+    /// The messages to be kept, in order.
     kept: Vec<QueueFile>,
     /// Positions before this were used.
     end: u64,
 }
 
 impl InRing {
-    /// Keeps what belongs to the last lap before the newest, and was not released.
+    /// Keeps the messages of the last lap before the newest one that were not released.
     fn last_lap(mut found: Vec<QueueFile>, end: u64, capacity: u64, released: u64) -> Self {
-        // Behind all frames: written with frames that were put back, which the disk does not have. Those of before are still there.
+        // After all frames: the cursor was written together with frames that were put back, which
+        // the disk does not have. The earlier frames are still there.
         let released = if released <= end { released } else { 0 };
         let oldest = end.saturating_sub(capacity).max(released);
         found.retain(|frame| frame.serial >= oldest);
@@ -61,15 +65,16 @@ impl InRing {
         Self { kept: found, end }
     }
 
-    /// What cursors lead to, so that they know of all positions.
+    /// The messages that the cursors lead to, so that the cursors know of all positions.
     fn by_cursors(kept: Vec<QueueFile>) -> Self {
         Self { kept, end: 0 }
     }
 }
 
 impl Contents<'_> {
-    /// Keeps the messages that prove themselves to be this queue's, if it has checksums, or that seem to be there; and nothing
-    /// else. Says how many. Under the attach lock, and without participants.
+    /// Keeps the messages that checksums prove to be this queue's, if it has checksums, or that
+    /// seem to be there; and nothing else. Returns how many. Under the attach lock, and without
+    /// participants.
     pub(super) fn salvage(&self, uuid: Option<[u8; 16]>) -> io::Result<u64> {
         match (self.geometry.order, self.geometry.framing) {
             (Some(order), _) => {
@@ -90,17 +95,18 @@ impl Contents<'_> {
         }
     }
 
-    /// Positions before this were used, as frames with checksums prove that cursors may not know of.
+    /// Positions before the result were used: frames with checksums prove that, where cursors may
+    /// not know of it.
     pub(super) fn used(&self, uuid: [u8; 16]) -> io::Result<u64> {
         match (self.geometry.order, self.geometry.framing) {
-            // Links have the positions.
+            // Slots contain the positions.
             (Some(_), _) => Ok(0),
             (None, Framing::Variable) => Ok(self.find_variable(uuid)?.end),
             (None, Framing::Fixed { len }) => Ok(self.find_fixed(Some(uuid), len)?.end),
         }
     }
 
-    /// What stands in a frame that holds the message.
+    /// The payload of a frame that holds the message.
     fn payload_with(&self, uuid: Option<[u8; 16]>, message: &[u8], serial: u64) -> Vec<u8> {
         let mut payload = message.to_vec();
         payload
@@ -119,14 +125,14 @@ impl Contents<'_> {
         self.word((CURSORS_OFFSET + offset_of!(Cursors, tail)) as u64)
     }
 
-    /// Where index 0 of the ring stands, with its commit word.
+    /// The offset of the commit word of index 0 of the ring.
     fn first_word(&self) -> u64 {
         self.geometry.lane_offset + LEAD as u64 - commit::WORD
     }
 
     fn find_variable(&self, uuid: [u8; 16]) -> io::Result<InRing> {
         let ring = WordRing::new(self.geometry);
-        // Commit words stand at whole granules of this, each with its payload behind it.
+        // Commit words are at multiples of this granule, each with its payload after it.
         let bytes = self.bytes(self.first_word(), ring.capacity())?;
         let mut found = Vec::new();
         let (mut at, mut newest) = (0, 0);
@@ -146,7 +152,7 @@ impl Contents<'_> {
         Ok(InRing::last_lap(found, newest, ring.capacity(), self.released()?))
     }
 
-    /// What a consumer would come by until it has to stop, or is back where it began.
+    /// The messages that a consumer would find until it has to stop, or is back at the beginning.
     fn follow_variable(&self) -> io::Result<Vec<QueueFile>> {
         let ring = WordRing::new(self.geometry);
         let start = self.released()?;
@@ -173,7 +179,7 @@ impl Contents<'_> {
     fn lay_variable(&self, uuid: Option<[u8; 16]>, found: &InRing) -> io::Result<u64> {
         let ring = WordRing::new(self.geometry);
         let size = |frame: &QueueFile| ring.size(frame.message.len() as u64 + self.geometry.trailer);
-        // The word behind them has to have room: the oldest ones go, if it comes to that.
+        // The word after them needs room: if necessary, the oldest messages are dropped.
         let mut kept = &found.kept[..];
         let mut total: u64 = kept.iter().map(size).sum();
         while total + ring.granule() > ring.capacity() {
@@ -258,7 +264,7 @@ impl Contents<'_> {
                         _ => continue,
                     }
                 }
-                // Whatever lengths say, there is no more than a lane of them.
+                // Whatever the lengths say, a lane holds no more than its size.
                 None => match left[place.lane()].checked_sub(place.len()) {
                     None => continue,
                     Some(rest) => {
@@ -270,7 +276,8 @@ impl Contents<'_> {
             let letter = self.letter(order, position)?;
             found.push(QueueFile { serial: position, message: payload, lane: place.lane(), letter });
         }
-        // A position's link was free when it was claimed: what stood there one lap before was done with.
+        // A position's slot was free when it was claimed: what was there one lap before had been
+        // released.
         let newest = found.iter().map(|frame| frame.serial).max().unwrap_or(0);
         found.retain(|frame| frame.serial.saturating_add(order.slots) > newest);
         found.sort_by_key(|frame| frame.serial);
@@ -293,7 +300,7 @@ impl Contents<'_> {
     }
 
     fn lay_mpmc(&self, uuid: Option<[u8; 16]>, order: Order, found: &[QueueFile]) -> io::Result<u64> {
-        // The links know of all positions that were found.
+        // The slots know of all positions that were found.
         let start = self.clear(0)?;
         let ring: Ring<0> = Ring::new(self.geometry);
         let mut ends = vec![0; order.participants as usize];
@@ -327,7 +334,8 @@ impl Contents<'_> {
             let entry = REGISTRY_OFFSET + lane * size_of::<RegistryEntry>();
             self.put((entry + offset_of!(RegistryEntry, lane_ready)) as u64, 1)?;
         }
-        // What never comes again has not come yet.
+        // With at-most-once delivery they must count as never taken, or they would not be
+        // delivered.
         let taken = if order.policy.at_most_once { 0 } else { kept };
         let head = (CURSORS_OFFSET + offset_of!(OrderCursors, head)) as u64;
         self.put(head, Head::at(start + taken).0)?;
@@ -338,7 +346,8 @@ impl Contents<'_> {
     }
 }
 
-/// The payload of a frame at an index of the ring, and where the frame ends, if one can stand there.
+/// The payload of a frame at an index of the ring, and where the frame ends, if a frame is possible
+/// there.
 fn frame_at<'a>(ring: &WordRing, bytes: &'a [u8], at: u64) -> Option<(&'a [u8], u64)> {
     let bytes = &bytes[at as usize..];
     let len = commit::message_len(u64::from_ne_bytes(*bytes.first_chunk()?))?;

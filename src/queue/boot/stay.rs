@@ -1,14 +1,14 @@
-//! A participant's stay.
+//! The time during which a participant is attached.
 
 use std::sync::Arc;
 
 use crate::queue::Shared;
 use crate::shm::LivenessLock;
 
-/// A liveness lock, after whose end the file is sealed if it was the last.
+/// A liveness lock, after whose end the file is sealed if it was the last one.
 pub(in crate::queue) struct Stay {
     liveness_lock: Option<LivenessLock>,
-    /// Whether another participant has taken the place since the liveness lock was given back.
+    /// Whether another participant has taken the role since the liveness lock was released.
     is_successor: Box<dyn Fn() -> bool + Send + Sync>,
     shared: Arc<Shared>,
 }

@@ -1,4 +1,4 @@
-//! Seeing to it that what is there is on the disk; and giving up what is not.
+//! Writing a queue to the disk; and dropping messages that are unproven.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,20 +11,23 @@ use crate::queue::{BytesQueue, Kind, Schema, Shared};
 use crate::shm::{self, AttachLockError, Warning};
 
 impl<K: Kind> BytesQueue<K> {
-    /// Writes all of the queue to the disk and waits for that: messages that were committed before this was called, and what
-    /// was taken and released before, survive a power loss from its return on. Nobody else waits meanwhile.
+    /// Writes all of the queue to the disk and waits for that. From its return on, messages that were
+    /// committed before the call survive a power loss, and messages that were taken and released
+    /// before the call stay released. No other participant waits meanwhile.
     ///
-    /// It costs what the disk costs: a fraction of a millisecond on a good SSD, tens of milliseconds on a hard disk, and more
-    /// if much has changed. The whole file is written, not this handle's part of it: when many call it, one by one each waits
-    /// for little.
+    /// The cost is that of the disk: a fraction of a millisecond on a good SSD, tens of
+    /// milliseconds on a hard disk, and more if much has changed. The whole file is written, not
+    /// this handle's part of it: when many handles call it one after the other, each waits for
+    /// little.
     ///
-    /// If participants go on after that, pages go on changing, and the next boot cannot tell what is new from what is torn: it
-    /// refuses the file ([`OpenError::Unproven`]) until it is told what to do. It is opened without a word if this was called
-    /// last, after the last participant left: then it is sealed, however much is in it.
+    /// If participants continue after that, pages continue to change, and the next boot cannot tell
+    /// new ones from torn ones: it refuses the file ([`OpenError::Unproven`]) until an option says
+    /// what to do. The file is opened without a warning if the last call of this function came
+    /// after the last participant detached: then it is sealed, whatever its size.
     ///
     /// # Errors
-    /// [`SyncError::InMemory`] for queues in /dev/shm and memfds, which nothing can make survive; [`SyncError::Io`] if the
-    /// disk refused: then what it has is not known.
+    /// [`SyncError::InMemory`] for queues in /dev/shm and memfds, which cannot survive;
+    /// [`SyncError::Io`] if the disk refused: then it is unknown what the disk holds.
     ///
     /// ```
     /// use ringway::spsc::BytesQueue;
@@ -45,19 +48,21 @@ impl<K: Kind> BytesQueue<K> {
     }
 }
 
-/// As [`BytesQueue::sync`], for a queue of any kind and type.
+/// Writes a queue of any kind and type to the disk, like [`BytesQueue::sync`].
 ///
 /// # Errors
-/// As there, and [`SyncError::Open`].
+/// As [`BytesQueue::sync`], and [`SyncError::Open`].
 pub fn sync(name: impl AsRef<Path>) -> Result<(), SyncError> {
     open(name.as_ref(), AfterPowerLoss::Refuse).map_err(SyncError::Open)?.sync()
 }
 
-/// Drops the messages of a queue, of any kind and type, that was last used before the machine was started again, if nothing
-/// proves that all of it reached the disk; says how many there seemed to be. None: nothing is in doubt, and nothing was done.
+/// Drops the messages of a queue, of any kind and type, that was last used before the machine was
+/// started again, if nothing proves that all of it reached the disk. Returns how many there seemed
+/// to be; none if nothing is in doubt: then nothing was done.
 ///
-/// As opening it with [`AfterPowerLoss::Discard`], for those who look after a machine and do not know the type. What was
-/// dropped is counted in the file, and the file is written to the disk.
+/// The same as opening it with [`AfterPowerLoss::Discard`], for administrators who do not know the
+/// type. The number of dropped messages is added to a counter in the file, and the file is written
+/// to the disk.
 ///
 /// # Errors
 /// [`OpenError`].
@@ -87,7 +92,7 @@ pub fn discard_unproven(name: impl AsRef<Path>) -> Result<Option<u64>, OpenError
     Ok(dropped)
 }
 
-/// Opens a queue of any type, not to take part.
+/// Opens a queue of any type, without attaching.
 fn open(name: &Path, after_power_loss: AfterPowerLoss) -> Result<Arc<Shared>, OpenError> {
     let QueueFile { file, checked, .. } = find(name, None)?;
     let open_options = OpenOptions { prefault: false, after_power_loss, ..OpenOptions::default() };
@@ -105,14 +110,16 @@ impl Shared {
             return Err(SyncError::InMemory { path: path() });
         }
         let failed = |step| move |source| SyncError::Io { path: path(), step, source };
-        // Without participants nothing changes any more, and the next boot will be able to tell.
+        // Without participants nothing changes any more, and the next boot will be able to prove
+        // that.
         match self.seal(u64::MAX) {
-            // Who holds the lock for so long attaches or leaves, and seals the file itself when it leaves.
+            // A process that holds the lock for that long attaches or detaches, and seals the file
+            // itself when it detaches.
             Ok(_) | Err(AttachLockError::Busy) => {}
             Err(AttachLockError::Io(source)) => return Err(failed("sealing the queue")(source)),
         }
         shm::sync_file(self.file()).map_err(failed("writing the file to the disk"))?;
-        // A file whose name is not there is lost all the same.
+        // A file whose directory entry is not on the disk is lost all the same.
         shm::sync_directory(self.path()).map_err(failed("writing the file's directory to the disk"))
     }
 }

@@ -13,7 +13,7 @@ use crate::{Options, Warning};
 struct PackedFrameRef(tempfile::TempDir);
 
 impl PackedFrameRef {
-    /// In memory, which this thread takes for a disk from now on; in boot 1.
+    /// In memory, which this thread treats as a disk from now on; in boot 1.
     fn new() -> Self {
         pretend::set_boot(1);
         Self(tempfile::tempdir_in("/dev/shm").unwrap())
@@ -23,7 +23,7 @@ impl PackedFrameRef {
         self.0.path().join("q")
     }
 
-    /// What the disk has after the machine went down now: nobody takes part in that.
+    /// What the disk holds if the machine goes down now: an image without participants.
     fn image(&self, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
         let mut bytes = std::fs::read(self.path()).unwrap();
         change(&mut bytes);
@@ -40,7 +40,7 @@ fn options() -> Options {
 }
 
 fn create<K: Kind>(path: &Path) -> BytesQueue<K> {
-    // SAFETY: no other process knows it, as everywhere here.
+    // SAFETY: no other process knows the file, as everywhere here.
     unsafe { BytesQueue::create_with(path, &options()) }.unwrap()
 }
 
@@ -124,7 +124,7 @@ fn what_was_in_use_is_refused<K: Kind>() {
     ] {
         assert!(refused.to_string().contains(words), "{refused}");
     }
-    // The file is as it was: whoever wants to take it still can.
+    // The file is unchanged: it can still be taken with consent.
     let queue = open::<K>(&image, AfterPowerLoss::Keep).unwrap();
     assert_eq!(queue.warnings(), [Warning::KeptUnproven { found: Unproven::InUse, kept: 10, dropped: 0 }]);
     assert_eq!(drain(&queue).len(), 10);
@@ -159,7 +159,7 @@ fn what_was_in_use_is_refused_mpmc() {
     what_was_in_use_is_refused::<Mpmc>();
 }
 
-/// Each byte that the seal covers: cursors, links, frames.
+/// Each byte that the seal covers: cursors, slots, frames.
 #[test]
 fn a_seal_that_does_not_fit_is_refused() {
     let place = PackedFrameRef::new();
@@ -178,7 +178,7 @@ fn a_seal_that_does_not_fit_is_refused() {
     }
 }
 
-/// The disk may have the page as it was when the file was sealed before; not after an attach.
+/// The disk may hold the page as it was when the file was sealed before; not after an attach.
 #[test]
 fn attaching_flushes_before_anything_else() {
     let place = PackedFrameRef::new();
@@ -186,7 +186,7 @@ fn attaching_flushes_before_anything_else() {
     let before = pretend::flushes();
     drop(queue.producer().unwrap());
     assert_eq!(pretend::flushes() - before, 1);
-    // Sealed: the next one flushes; whoever joins it does not.
+    // Sealed: the next participant flushes; one that joins it does not.
     let producer = queue.producer().unwrap();
     let consumer = queue.consumer().unwrap();
     assert_eq!(pretend::flushes() - before, 2);
@@ -198,7 +198,8 @@ fn attaching_flushes_before_anything_else() {
     assert_eq!(pretend::flushes() - before, 3);
 }
 
-/// A participant that is killed in the middle of attaching costs nobody anything, in this boot and the next.
+/// A participant that is killed in the middle of attaching costs no other participant anything, in
+/// this boot and the next.
 #[test]
 fn a_kill_in_attaching_costs_nothing() {
     let place = PackedFrameRef::new();
@@ -242,7 +243,7 @@ fn an_unreadable_boot_id_puts_nothing_in_doubt<K: Kind>() {
     let image = place.image(|_| {});
     assert_eq!(survival(&image).0, Survival::InUse);
     assert_eq!(drain(&open::<K>(&image, AfterPowerLoss::Refuse).unwrap()), [b"one"]);
-    // The machine went down instead: nothing is proven.
+    // The machine went down instead: the file is unproven.
     let image = place.image(|_| {});
     pretend::set_boot(2);
     let refused = open::<K>(&image, AfterPowerLoss::Refuse).unwrap_err();
@@ -313,7 +314,7 @@ fn what_was_never_used_is_no_question() {
     }
 }
 
-/// Positions go on, and the queue stays closed.
+/// Positions continue, and the queue stays closed.
 #[test]
 fn an_emptied_queue_is_the_same_queue() {
     let place = PackedFrameRef::new();
@@ -392,7 +393,7 @@ fn without_descriptors() {
 
 #[test]
 fn what_is_in_memory_cannot_be_synced_and_has_no_boot() {
-    // No pretence in this thread.
+    // This thread does not pretend.
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     let path = dir.path().join("q");
     let queue = create::<Spsc>(&path);
@@ -407,8 +408,8 @@ fn what_is_in_memory_cannot_be_synced_and_has_no_boot() {
     assert_eq!(bytes[RECORD_OFFSET as usize..SEAL_OFFSET as usize + 8], [0; 24]);
 }
 
-/// The header that the disk has is as old as the last attach, the ring is newer: what was found there must not outlive what
-/// is sent from then on.
+/// The header on the disk is as old as the last attach, the ring is newer: what was found there
+/// must not outlive what is sent from then on.
 fn positions_go_on_behind_all_that_was_found(options: &Options, what: AfterPowerLoss) {
     type Queue = BytesQueue<Checksummed<Spsc>>;
     let open = |path: &Path, what| {
@@ -457,7 +458,8 @@ fn positions_go_on_behind_all_that_was_found_one_size() {
     }
 }
 
-/// The power fails once more while the disk has the header of the file that was made good, and not yet its ring.
+/// The power fails once more while the disk holds the header of the repaired file, and not yet its
+/// ring.
 #[test]
 fn what_was_put_back_is_not_lost_with_the_next_power_loss() {
     type Queue = BytesQueue<Checksummed<Spsc>>;

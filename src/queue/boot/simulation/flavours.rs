@@ -1,4 +1,4 @@
-//! Queues of each kind, of bytes and typed, with messages that say whether they are whole.
+//! Queues of each kind, of bytes and typed, with messages that show whether they are whole.
 #![allow(unsafe_code, reason = "opens queues that no other process knows")]
 
 use std::marker::PhantomData;
@@ -9,7 +9,7 @@ use crate::queue::{AfterPowerLoss, BytesConsumer, BytesProducer, BytesQueue, Kin
 use crate::shm::Warning;
 use crate::typed::{Consumer, Producer, Queue};
 
-/// Nothing that gives messages for longer than this ends.
+/// A queue that delivers more messages than this does not end.
 const MOST: usize = 5000;
 
 pub(super) trait Flavour {
@@ -22,16 +22,17 @@ pub(super) trait Flavour {
     fn open(path: &Path, what: AfterPowerLoss) -> Result<Self::Queue, OpenError>;
     fn producer(queue: &Self::Queue) -> Result<Self::Producer, AttachError>;
     fn consumer(queue: &Self::Queue) -> Result<Self::Consumer, AttachError>;
-    /// False if there is no room.
+    /// Returns false if there is no room.
     fn send(producer: &mut Self::Producer, number: u64) -> bool;
-    /// The number of the next message, which is released, or kept for as long as the consumer is there; none if there is
-    /// none. The error says that what came is no message.
+    /// Returns the number of the next message, which is released, or held for as long as the
+    /// consumer is there; none if there is none. The error says that what was delivered is no
+    /// message.
     fn recv(consumer: &Self::Consumer, keeps: bool) -> Result<Option<u64>, String>;
-    /// To the disk.
+    /// Writes the queue to the disk.
     fn sync(queue: &Self::Queue);
     fn warnings(queue: &Self::Queue) -> Vec<Warning>;
 
-    /// All that comes.
+    /// All messages that are delivered.
     fn drain(queue: &Self::Queue) -> Result<Vec<u64>, String> {
         let consumer = Self::consumer(queue).map_err(|error| error.to_string())?;
         let mut numbers = Vec::new();
@@ -55,7 +56,7 @@ fn mpmc<K: Kind>(options: Options) -> Options {
     }
 }
 
-/// The bytes of a message: each tells of the number, and of its place.
+/// The bytes of a message: each depends on the number, and on its place.
 fn content(number: u64, len: usize) -> Vec<u8> {
     let mut bytes: Vec<u8> = (0..len).map(|at| (number as usize * 31 + at * 7) as u8).collect();
     bytes[..8].copy_from_slice(&number.to_le_bytes());
@@ -90,7 +91,7 @@ fn nothing<T>(error: &RecvError) -> Result<Option<T>, String> {
     }
 }
 
-/// Messages of bytes, any size.
+/// Messages of bytes, variable size.
 pub(super) struct Bytes<K>(PhantomData<K>);
 
 /// Messages of 104 bytes.

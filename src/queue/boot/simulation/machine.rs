@@ -1,4 +1,4 @@
-//! A run of a queue, copied after each step; and what a disk may have of it.
+//! A run of a queue, copied after each step; and what a disk may hold of it.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use super::random::Random;
 use crate::shm::boot::pretend;
 
 const PAGE: usize = 4096;
-/// What a disk writes as a whole.
+/// The unit that a disk writes as a whole.
 const SECTOR: usize = 512;
 /// Steps of a run.
 const MAX_STEPS: u64 = 80;
@@ -15,13 +15,13 @@ const MAX_STEPS: u64 = 80;
 /// The file after a step.
 pub(super) struct Moment {
     pub(super) bytes: Vec<u8>,
-    /// Whether somebody took part.
+    /// Whether there were participants.
     pub(super) in_use: bool,
     /// Messages were numbered up to here.
     pub(super) sent: u64,
     /// The header's page was flushed in this step.
     flushed: bool,
-    /// All of the file was.
+    /// All of the file was flushed in this step.
     synced: bool,
 }
 
@@ -30,14 +30,14 @@ pub(super) struct Machine {
     pub(super) moments: Vec<Moment>,
 }
 
-/// What the disk has when the power fails after a moment.
+/// What the disk holds when the power fails after a moment.
 pub(super) struct Image {
     pub(super) moment: usize,
-    /// The last at which all of the file was flushed, if there was one.
+    /// The last moment at which all of the file was flushed, if there was one.
     pub(super) synced: Option<usize>,
-    /// Bytes that are of one moment each.
+    /// Number of bytes that are of one moment each.
     unit: usize,
-    /// Of which moment each unit is.
+    /// The moment of each unit.
     of: Vec<usize>,
     pub(super) bytes: Vec<u8>,
 }
@@ -63,7 +63,7 @@ impl Machine {
             let mut synced = false;
             match random.below(12) {
                 0 | 1 => {
-                    // The old one first: the role is one participant's.
+                    // The old one is dropped first: the role belongs to one participant.
                     drop(producer.take());
                     producer = Some(F::producer(&queue).unwrap());
                 }

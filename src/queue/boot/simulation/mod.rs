@@ -1,19 +1,22 @@
-//! Power losses, simulated: what a disk may hold is put together from pages of real runs, each from a moment of its own, and
-//! opened in "another boot".
+//! Simulated power losses: what a disk may hold is composed of pages of real runs, each from a
+//! moment of its own, and opened in "another boot".
 //!
-//! A run is random: participants come and go, send and receive, and the file is copied after each step. An image takes each
-//! of its pages (or sectors) from any copy up to the moment at which the power fails, but no older than the last flush of that
-//! page. That is all that a disk promises.
+//! A run is random: participants attach and detach, send and receive, and the file is copied after
+//! each step. An image takes each of its pages (or sectors) from any copy up to the moment at which
+//! the power fails, but no older than the last flush of that page. That is all that a disk
+//! promises.
 //!
-//! What has to hold of each image:
+//! What has to hold for each image:
 //!
-//! - **Never silence.** Opened as if nothing had happened, it is refused; or it gives the same messages in the same order as
-//!   the file of that moment does in its own boot, and nobody took part then.
-//! - **Whatever is done about it works**: taken as it is, it gives messages, wrong ones too, or errors, and an end; emptied, it
-//!   is an empty queue that passes messages and can be opened in the boot after that.
+//! - **Never silence.** Opened as if nothing had happened, it is refused; or it delivers the same
+//!   messages in the same order as the file of that moment does in its own boot, and there were no
+//!   participants then.
+//! - **Every remedy works**: taken as it is, it delivers messages, wrong ones too, or errors, and
+//!   comes to an end; emptied, it is an empty queue that passes messages and can be opened in the
+//!   boot after that.
 //!
-//! Of queues with checksums each image is opened, and gives true messages only, each once and in order, and all that were synced
-//! and are not done with.
+//! Of queues with checksums each image is opened, and delivers true messages only, each once and in
+//! order, and all that were synced and not released.
 //!
 //! `RINGWAY_POWER_LOSSES=100000 cargo test --release -p ringway --lib simulation -- --nocapture` tries as many images of each
 //! kind of queue.
@@ -34,18 +37,19 @@ use crate::shm::boot::pretend;
 /// Images of one run.
 const IMAGES_A_RUN: u64 = 40;
 
-/// What became of the images.
+/// What happened with the images.
 #[derive(Debug, Default)]
 struct Tally {
     images: u64,
-    /// Opened without a word, rightly.
+    /// Opened without a warning, rightly.
     taken: u64,
     refused: u64,
-    /// Not even a header that fits.
+    /// Refused because not even the header fits.
     broken: u64,
     /// Messages that a sync had promised, and that were there.
     synced: u64,
-    /// Of those that were taken as they are, with the user's consent: that had wrong messages.
+    /// Of those that were taken as they are, with the user's consent: the number with wrong
+    /// messages.
     garbage: u64,
 }
 
@@ -80,7 +84,7 @@ fn run<F: Flavour>(seed: u64, tally: &mut Tally) {
     }
 }
 
-/// What the queue gives in the boot in which it was used.
+/// The messages that the queue delivers in the boot in which it was used.
 fn given_at<F: Flavour>(machine: &Machine, moment: usize) -> Vec<u64> {
     pretend::set_boot(1);
     let path = machine.write(&machine.moments[moment].bytes);
@@ -88,8 +92,8 @@ fn given_at<F: Flavour>(machine: &Machine, moment: usize) -> Vec<u64> {
     F::drain(&queue).expect("what was committed")
 }
 
-/// Of queues with checksums: each image is opened, and gives true messages, each once, in order, and all that were synced and
-/// not taken yet.
+/// Of queues with checksums: each image is opened, and delivers true messages, each once, in order,
+/// and all that were synced and not taken yet.
 fn check_messages<F: Flavour>(machine: &Machine, image: &Image, context: &str, tally: &mut Tally) {
     pretend::set_boot(2);
     let path = machine.write(&image.bytes);
@@ -114,13 +118,13 @@ fn check_messages<F: Flavour>(machine: &Machine, image: &Image, context: &str, t
         assert!(lost.is_empty(), "{lost:?} of {promised:?} were synced, and are lost: {context}");
         tally.synced += promised.len() as u64;
     }
-    // What was taken is gone, and the queue works.
+    // The messages that were taken are gone, and the queue works.
     pretend::set_boot(2);
     let path = machine.write(&image.bytes);
     let queue = F::open(&path, AfterPowerLoss::Keep).unwrap_or_else(|error| panic!("{error}: {context}"));
     assert_eq!(F::drain(&queue).as_ref(), Ok(&found), "{context}");
     let mut producer = F::producer(&queue).unwrap_or_else(|error| panic!("{error}: {context}"));
-    // Small ones, of which ten fit wherever they begin.
+    // Small messages, of which ten fit wherever they begin.
     let messages: Vec<u64> = (143..153).map(|number| number * 7).collect();
     messages.iter().for_each(|message| assert!(F::send(&mut producer, *message), "{context}"));
     drop((producer, queue));
@@ -154,7 +158,8 @@ fn check<F: Flavour>(machine: &Machine, image: &Image, context: &str, tally: &mu
     pretend::set_boot(2);
     let path = machine.write(&image.bytes);
     let queue = F::open(&path, AfterPowerLoss::Keep).unwrap_or_else(|error| panic!("{error}: {context}"));
-    // Wrong messages: it was said that there may be. That it ends, and goes on with new ones, is what matters.
+    // Wrong messages are allowed with this option. The queue has to come to an end, and to continue
+    // with new messages.
     let sent = machine.moments[image.moment].sent;
     let found = F::drain(&queue);
     tally.garbage +=
@@ -171,7 +176,7 @@ fn check<F: Flavour>(machine: &Machine, image: &Image, context: &str, tally: &mu
     let queue = F::open(&path, AfterPowerLoss::Discard).unwrap_or_else(|error| panic!("{error}: {context}"));
     assert_eq!(F::drain(&queue), Ok(vec![]), "emptied, and not empty: {context}");
     let mut producer = F::producer(&queue).unwrap_or_else(|error| panic!("{error}: {context}"));
-    // Small ones, of which ten fit wherever they begin.
+    // Small messages, of which ten fit wherever they begin.
     let messages: Vec<u64> = (143..153).map(|number| number * 7).collect();
     messages.iter().for_each(|message| assert!(F::send(&mut producer, *message), "{context}"));
     drop((producer, queue));

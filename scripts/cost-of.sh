@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# What a promise costs on the hot path: 64 bytes between two processes, by the ordinary build and one without it, in turn.
-#   waking    nobody sleeps, and nobody looks whether somebody does (`--cfg ringway_spinning`)
-#   recovery  MPMC: no intents and no marks, by which the dead are recovered (`--cfg ringway_no_recovery`)
-# Prints, for each way to send and receive, the median of the ratios of neighbouring runs, and least and most. Five minutes, most
-# of it building.
+# What a promise costs on the hot path: 64 bytes between two processes, by the ordinary build and
+# one without it, in turn.
+#   waking    no participant sleeps, and none checks whether another does (`--cfg ringway_spinning`)
+#   recovery  MPMC: no intents and no marks, which recovery needs (`--cfg ringway_no_recovery`)
+# Prints, for each way to send and receive, the median of the ratios of neighbouring runs, and minimum and
+# maximum. Five minutes, most of it building.
 # Usage: scripts/cost-of.sh waking|recovery [ROUNDS]
 set -euo pipefail
 cd "$(dirname "$0")/.."

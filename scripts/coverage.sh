@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Measures which lines of the library the tests run, and prints them file by file; with --missing, also the lines that none
-# runs. Needs llvm-profdata and llvm-cov of the LLVM that rustc uses (rustc -vV says which): Debian's package llvm-N, or
-# rustup's llvm-tools. Tests whose processes are killed all the time, and those that trace single instructions, are left
-# out: what is killed writes no profile.
+# Measures which lines of the library the tests run, and prints them file by file; with --missing,
+# also the lines that none runs. Needs llvm-profdata and llvm-cov of the LLVM that rustc uses (rustc
+# -vV says which): Debian's package llvm-N, or rustup's llvm-tools. Tests whose processes are killed
+# all the time, and those that trace single instructions, are left out: a killed process writes no
+# profile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 major=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
@@ -29,7 +30,7 @@ for program in $(sed -n 's/^ *Executable .*(\(.*\))$/\1/p' <<<"$built"); do
     [[ $program = /* ]] || program=$PWD/$program
     objects+=(--object "$program")
 done
-# Unit tests and models stand in files of their own, mostly.
+# Most unit tests and models are in files of their own.
 ignore='(/tests?/|/registry/|rustlib|loom_tests|exhaustive\.rs|derive/)'
 "$bin/llvm-cov" report "${objects[@]}" --instr-profile="$target/merged.profdata" --ignore-filename-regex="$ignore" \
     --show-region-summary=false --show-branch-summary=false

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Runs the unit tests and the tests that need one process under AddressSanitizer with leak detection, short runs of
-# those with several processes too, and then the unit tests and some others under valgrind. Takes a few minutes, most
-# of them building; no test may take longer than ten. Needs a nightly toolchain for the first part and valgrind for the
-# second; what is missing is said and skipped.
+# Runs the unit tests and the tests that need one process under AddressSanitizer with leak
+# detection, short runs of those with several processes too, and then the unit tests and some others
+# under valgrind. Takes a few minutes, most of them building; no test may take longer than ten.
+# Needs a nightly toolchain for the first part and valgrind for the second; a part whose tool is
+# missing is skipped with a message.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}

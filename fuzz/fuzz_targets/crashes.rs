@@ -1,5 +1,6 @@
-//! Sequences of operations against a model, with crashes of everybody: the file as it is in the middle of them is copied, and
-//! life goes on in the copy, in which nobody holds a lease. Whatever was committed and not released comes again.
+//! Sequences of operations against a model, with crashes of all participants: the file is copied in
+//! the middle of the operations, and they go on in the copy, in which no liveness lock is held.
+//! Every message that was committed and not released is redelivered.
 #![no_main]
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -14,16 +15,16 @@ enum Operation {
     Send(u16),
     Batch(Vec<u8>),
     Receive,
-    /// Of those that are held.
+    /// An index into the frames that are held.
     Drop(u8),
     Reject(u8),
-    /// Everybody at once, with everything they hold.
+    /// All participants together, with everything they hold.
     Crash,
     /// With a frame that is written and not committed.
     CrashInClaim(u16),
     /// With frames that are staged and not committed.
     CrashInBatch(u8),
-    /// Everybody leaves in good order.
+    /// All participants detach in good order.
     Leave,
 }
 
@@ -40,7 +41,7 @@ enum State {
     Released,
 }
 
-/// What was sent and not yet over, in order, and who has had it before.
+/// What was sent and not yet released, in order, and which participants have had it before.
 #[derive(Default)]
 struct Model {
     messages: VecDeque<(u32, State)>,
@@ -67,7 +68,7 @@ impl Model {
         let id = u32::from_ne_bytes(content[..4].try_into().expect("an id"));
         assert_eq!(self.contents[&id], content, "message {id} came torn");
         let again = self.handed_out.contains(&id);
-        // Those that come again come first, in MPMC in any order.
+        // Redelivered messages come first, in MPMC in any order.
         let earlier = self.messages.iter().find(|(other, state)| {
             *state == State::Waiting && (in_order || !again || self.handed_out.contains(other))
         });
@@ -89,7 +90,7 @@ impl Model {
         self.messages.iter().filter(|(_, state)| *state == State::Waiting).count()
     }
 
-    /// SPSC gives back what was released up to the oldest that was not.
+    /// SPSC releases up to the oldest frame that was not released.
     fn everybody_is_gone(&mut self, in_order: bool) {
         while self.messages.front().is_some_and(|(_, state)| *state == State::Released) {
             self.messages.pop_front();
@@ -122,7 +123,7 @@ fn lives<K: Kind>(input: &Input, options: &Options, in_order: bool) {
         std::fs::remove_file(path(life)).expect("removing the file");
         life += 1;
     }
-    // Whatever is left comes now.
+    // Every message that is left is delivered now.
     // SAFETY: as above.
     let queue = unsafe { BytesQueue::<K>::open(path(life)) }.expect("the copy");
     let consumer = queue.consumer().expect("nobody else is there");
@@ -133,7 +134,7 @@ fn lives<K: Kind>(input: &Input, options: &Options, in_order: bool) {
     std::fs::remove_file(path(life)).expect("removing the file");
 }
 
-/// From an attachment to a crash, or to the end of all operations, which is one too.
+/// From an attachment to a crash, or to the end of all operations, which is a crash too.
 fn live<'o, K: Kind>(
     path: &Path,
     next: &Path,
@@ -178,7 +179,8 @@ fn live<'o, K: Kind>(
                 drop(frame);
                 model.set(id, State::Released);
             }
-            // In SPSC rejected frames come before those that were never handed out, whatever their order.
+            // In SPSC rejected frames come before those that were never delivered, whatever their
+            // order.
             Operation::Reject(which) if !held.is_empty() && !in_order => {
                 let (id, frame) = held.swap_remove(usize::from(*which) % held.len());
                 frame.reject();

@@ -1,5 +1,5 @@
-//! A good queue with messages in it, then bytes behind its preamble overwritten: attach, drain and send give errors or
-//! messages, and end.
+//! A good queue with messages in it, then bytes after its preamble overwritten: attach, drain and
+//! send give errors or messages, and end.
 #![no_main]
 
 use std::fs::OpenOptions;
@@ -15,7 +15,7 @@ struct Input {
     fixed: bool,
     typed: bool,
     messages: u8,
-    /// Where (behind the preamble), and what.
+    /// The offset (after the preamble), and the value.
     corruption: Vec<(u16, u64)>,
     mpmc: bool,
 }

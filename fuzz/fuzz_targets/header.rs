@@ -13,12 +13,12 @@ struct Input {
     mpmc: bool,
     fixed: bool,
     seals: bool,
-    /// Where, and what.
+    /// The offset, and the value.
     changes: Vec<(u16, u64)>,
 }
 
 const CHECKSUM: usize = 0x3f0;
-/// The preamble, the words behind it, the registry.
+/// The preamble, the words after it, the registry.
 const HEADER: usize = 0x2000;
 
 fuzz_target!(|input: Input| {

@@ -1,4 +1,5 @@
-//! Participants that believe nobody, at work while others write whatever they like between any two calls.
+//! Participants that trust no peer, at work while an untrusted peer writes arbitrary values between
+//! any two calls.
 #![no_main]
 
 use std::fs::{File, OpenOptions};
@@ -23,11 +24,11 @@ enum Step {
     NewProducer,
     NewConsumer,
     Close,
-    /// Of the shared words.
+    /// One of the shared words.
     Word(u16, u64),
-    /// Anywhere, a byte.
+    /// A byte at any offset.
     Byte(u16, u8),
-    /// A word that moves on by little.
+    /// A word that grows by little.
     Add(u16, u8),
 }
 
@@ -68,7 +69,7 @@ fn run<K: Kind>(input: &Input, path: &PathBuf, options: &Options) {
     let file = OpenOptions::new().read(true).write(true).open(path).expect("opening the file");
     let len = file.metadata().expect("its length").len();
     let mut steps = input.steps.iter().take(500).peekable();
-    // Each time round somebody attaches anew.
+    // In each round a participant attaches anew.
     while steps.peek().is_some() {
         let (producer, consumer) = (queue.producer(), queue.consumer());
         let mut producer = producer.ok();

@@ -1,5 +1,5 @@
-//! A queue with messages in it, then bytes anywhere overwritten and its length changed, or any bytes at all: whoever looks
-//! gets an error or an answer, and that soon.
+//! A queue with messages in it, then bytes anywhere overwritten and its length changed, or any
+//! bytes at all: inspection gives an error or an answer, within a short time.
 #![no_main]
 
 use std::fs::OpenOptions;
@@ -15,7 +15,7 @@ use ringway::{BytesQueue, Kind, Mpmc, Options, Spsc};
 struct Input {
     shape: Shape,
     messages: u8,
-    /// Where, and what.
+    /// The offset, and the value.
     corruption: Vec<(u16, u64)>,
     /// Whether the checksum of the header fits again.
     is_sealed: bool,

@@ -7,7 +7,7 @@ use ringway::spsc::{BytesQueue, Queue};
 fuzz_target!(|bytes: &[u8]| {
     let path = std::path::PathBuf::from(format!("/dev/shm/ringway-fuzz-open-{}", std::process::id()));
     std::fs::write(&path, bytes).expect("writing the file");
-    // Whatever the umask says: what others can write to is refused without another look.
+    // Whatever the umask is: a file that others can write to is refused without further checks.
     let own = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(&path, own).expect("setting the mode");
     // SAFETY: only this process knows the file.

@@ -1,5 +1,5 @@
-//! Any bytes at all as the contents of a lane, and any cursors: whoever walks over the frames gets messages or errors, and
-//! comes to an end.
+//! Any bytes at all as the contents of a lane, and any cursors: a walk over the frames gives
+//! messages or errors, and ends.
 #![no_main]
 
 use std::os::unix::fs::FileExt;
@@ -70,9 +70,9 @@ fn write(queue: &BytesQueue) {
     }
 }
 
-/// The same by a consumer that trusts: runs of frames.
+/// The frames as a consumer that trusts its peers takes them: in runs.
 fn in_place(path: &Path) {
-    // SAFETY: nobody writes to the file while it is open.
+    // SAFETY: no process writes to the file while it is open.
     let queue = unsafe { spsc::BytesQueue::open(path) }.expect("its header is good");
     let Ok(consumer) = queue.consumer() else { return };
     for max in 1..MAX_MESSAGES / 4 {

@@ -13,7 +13,8 @@ const QUICK_SIZES: [usize; 2] = [64, 65_536];
 const SHAPES: [Shape; 4] = [Shape::new(2, 1), Shape::new(1, 2), Shape::new(2, 2), Shape::new(4, 4)];
 const MEMCPY_SIZES: [usize; 2] = [65_536, 1_048_576];
 
-/// Bytes of messages in a crash case: writes of so much to a pipe are atomic, so that all systems have a chance.
+/// Bytes of messages in a crash case: writes of this size to a pipe are atomic, so that all systems
+/// have a chance.
 pub(crate) const CRASH_BYTES: usize = 4096;
 
 /// How many producers and consumers.
@@ -32,21 +33,21 @@ impl Shape {
     }
 }
 
-/// Who is killed.
+/// Which worker is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Victim {
     Producer,
     Consumer,
 }
 
-/// What the machine itself gives.
+/// Limits of the machine itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Limit {
     /// A cache line there and back.
     Pingpong,
     /// Lines of 64 bytes through shared memory.
     Stream,
-    /// Copies of so many bytes, by one core.
+    /// Copies of this number of bytes, by one core.
     Memcpy { bytes: usize },
 }
 
@@ -97,7 +98,7 @@ impl Case {
         }
     }
 
-    /// What its figures are counted in.
+    /// The unit of its figures.
     pub(crate) fn unit(self) -> &'static str {
         match self {
             Self::Throughput { .. } | Self::Limit(Limit::Stream | Limit::Memcpy { .. }) => "msg/s",

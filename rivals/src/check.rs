@@ -1,20 +1,21 @@
-//! What consumers check: every word of every message, and that those of each producer come in its order. Together with what
-//! all consumers counted and summed, nothing can be lost or come twice unnoticed.
+//! What consumers check: every word of every message, and that those of each producer arrive in its
+//! order. Together with what all consumers counted and summed, no message can be lost or delivered
+//! twice unnoticed.
 
 use workload::{examine, words_of};
 
-/// The most producers, and the most consumers.
+/// The maximum number of producers, and of consumers.
 pub(crate) const MOST: usize = 8;
 
-/// One consumer's.
+/// One consumer's counts.
 pub(crate) type Check = workload::Check<MOST>;
 
-/// Who is given the messages that arrive.
+/// Receives the messages that arrive.
 pub(crate) trait Sink {
     /// A message of these words.
     fn words(&mut self, words: impl ExactSizeIterator<Item = u64>);
 
-    /// Bytes came that are no message of the size that was sent.
+    /// The bytes received are no message of the size that was sent.
     fn misshapen(&mut self, len: usize);
 
     /// A message of `W` words, in place.

@@ -18,17 +18,18 @@ use crate::scratch::Scratch;
 use crate::systems::list::{self, Rival};
 use crate::wait::Way;
 
-/// A measurement may take so much longer than it should; then it is stuck.
+/// The additional time that a measurement may take; after that it is stuck.
 const PATIENCE: Duration = Duration::from_secs(12);
-/// Between two looks whether the user has had enough.
+/// Between two checks whether the user has interrupted the run.
 const SLICE: Duration = Duration::from_millis(100);
-/// Large messages get so many times as long: the first round through their memory takes more of it.
+/// Large messages get this many times as long: the first round through their memory takes more of
+/// it.
 const LARGE: u32 = 3;
-/// ... and those that rest between messages, so many.
+/// ... and those that rest between messages, this many.
 const PARKED: u32 = 6;
 const PINGPONG: Duration = Duration::from_millis(20);
 
-/// How much is measured, and what of it.
+/// How much is measured, and which part of it.
 pub(crate) struct Plan {
     pub(crate) cases: Vec<Case>,
     /// Parts of names of systems; all if there are none.
@@ -41,7 +42,7 @@ pub(crate) struct Plan {
     pub(crate) cores: [usize; 2],
 }
 
-/// A system and a way of waiting, with what came of it so far.
+/// A system and a way of waiting, with the results so far.
 struct Contestant<'r> {
     rival: &'r Rival,
     way: Way,
@@ -169,7 +170,7 @@ fn sorted_median(mut figures: Vec<f64>) -> Option<f64> {
     median(&figures)
 }
 
-/// The best of a system's ways; if one failed, that is said beside it.
+/// The best of a system's ways; if one failed, that is noted beside it.
 fn sum_up(case: Case, rival: &Rival, contestants: &[Contestant<'_>]) -> Record {
     let (name, scope) = (rival.name, rival.scope);
     if let Err(reason) = rival.ways(case) {
@@ -206,7 +207,7 @@ impl Drop for Group {
     }
 }
 
-/// Has a process of its own measure; what it says, or that it takes too long.
+/// Measures in a process of its own; returns its output, or that it takes too long.
 fn measure(mut task: Task) -> Result<Answer> {
     let scratch = Scratch::new()?;
     task.directory = scratch.path().to_owned();
@@ -219,7 +220,7 @@ fn measure(mut task: Task) -> Result<Answer> {
     let (said, hears) = mpsc::channel();
     let listener = std::thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
-            // Others may print there as well.
+            // Other code may print there as well.
             if let Ok(answer) = serde_json::from_str::<Answer>(&line) {
                 let _ = said.send(answer);
                 return;

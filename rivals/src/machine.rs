@@ -1,4 +1,4 @@
-//! What the run was made on.
+//! The machine of the run.
 
 use std::fs::read_to_string;
 

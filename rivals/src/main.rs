@@ -119,9 +119,9 @@ fn main() -> ExitCode {
 
 /// Measures in this process, and prints what came of it.
 fn answer(task: &str) -> ExitCode {
-    // Nobody would hear it any more if that one were gone.
+    // The answer could not be read any more if the parent were gone.
     let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
-    // Whoever panics, here or in a worker, answers with that: the first answer counts.
+    // A worker or this thread that panics answers with that: the first answer counts.
     std::panic::set_hook(Box::new(|info| {
         if !CAUGHT.load(Ordering::Relaxed) {
             let text = info.payload_as_str().unwrap_or("it panicked");
@@ -137,7 +137,7 @@ fn answer(task: &str) -> ExitCode {
 
 fn print(answer: &Answer) {
     let line = serde_json::to_string(answer).unwrap_or_default();
-    // If nobody listens any more, nobody needs it.
+    // If the reader is gone, the answer is not needed.
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 

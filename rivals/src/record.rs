@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::case::Case;
 use crate::measure::{Scope, Toll};
 
-/// What came of one case for one system.
+/// The result of one case for one system.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) case: Case,
@@ -26,16 +26,16 @@ pub(crate) struct Record {
     /// Crashes: `goes on`, `stuck`, `lost` or `torn`, the worst that happened ...
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) outcome: Option<String>,
-    /// ... and how often what did.
+    /// ... and how many times each happened.
     #[serde(flatten, skip_serializing_if = "Option::is_none", default)]
     pub(crate) toll: Option<Counts>,
     /// Why there is no figure.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) error: Option<String>,
-    /// What else there is to say.
+    /// Further remarks.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) note: Option<String>,
-    /// What the run was made on, in one of the records.
+    /// The machine of the run, in one of the records.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) machine: Option<String>,
 }
@@ -120,7 +120,7 @@ pub(crate) fn median(sorted: &[f64]) -> Option<f64> {
     }
 }
 
-/// A figure as people read it: millions of messages, or nanoseconds and more.
+/// A figure in human-readable form: millions of messages, or nanoseconds and more.
 pub(crate) fn readable(unit: &str, figure: f64) -> String {
     let (scaled, unit) = match unit {
         "msg/s" if figure >= 1e6 => (figure / 1e6, "M/s"),

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 const MEMORY: &str = "/dev/shm";
 
-/// A directory that is gone when this is dropped, with all that bears its name.
+/// A directory that is removed when this is dropped, with all that has its name.
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
@@ -31,7 +31,8 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes what lies in the directory, and what bears its name beside it, as shared memory of some systems does.
+/// Removes the contents of the directory, and what has its name beside it, as shared memory of some
+/// systems does.
 pub(crate) fn clean(directory: &Path) -> Result<()> {
     let entries = |path: &Path| -> Result<Vec<PathBuf>> {
         let entries = std::fs::read_dir(path).with_context(|| format!("looking into {}", path.display()))?;

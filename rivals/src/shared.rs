@@ -23,7 +23,7 @@ unsafe impl Words for std::sync::atomic::AtomicU64 {}
 // SAFETY: an atomic, good when zeroed.
 unsafe impl Words for std::sync::atomic::AtomicU8 {}
 
-/// Zeroed words, in memory that children share; gone with the last of them.
+/// Zeroed words, in memory that children share; freed with the last of them.
 pub(crate) struct Shared<T>(NonNull<T>);
 
 // SAFETY: words are Sync, and all that can be had is a shared reference.
@@ -53,7 +53,7 @@ impl<T> Deref for Shared<T> {
 
 impl<T> Drop for Shared<T> {
     fn drop(&mut self) {
-        // SAFETY: this mapping, to which nobody refers any more.
+        // SAFETY: this mapping, to which no reference is left.
         let result = unsafe { munmap(self.0.cast(), size_of::<T>()) };
         debug_assert!(result.is_ok(), "what was mapped can be unmapped");
     }

@@ -1,4 +1,4 @@
-//! How to wait for a queue that does not wait by itself, or is not asked to.
+//! How to wait for a queue that does not wait by itself, or must not.
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Way {
-    /// Look again at once.
+    /// Try again immediately.
     Spin,
-    /// Look again, later each time, and offer the core to others: for more workers than cores.
+    /// Try again, later each time, and yield the core to other threads: for more workers than
+    /// cores.
     Yield,
-    /// Stay away for some microseconds, so that more than one message can come or go, and let others run.
+    /// Sleep for some microseconds, so that more than one message can come or go, and let other
+    /// threads run.
     Pause,
     /// As the system itself does in its blocking calls.
     Own,
@@ -42,7 +44,7 @@ impl Waiter {
         Self { way, backoff: Backoff::new() }
     }
 
-    /// After an attempt in vain.
+    /// After a failed attempt.
     #[inline(always)]
     pub(crate) fn wait(&mut self) {
         if self.way == Way::Spin {
@@ -62,7 +64,7 @@ impl Waiter {
     }
 }
 
-/// Tries again until something comes of it.
+/// Tries again until it succeeds.
 #[inline(always)]
 pub(crate) fn until<R>(way: Way, mut attempt: impl FnMut() -> Option<R>) -> R {
     let mut waiter = Waiter::new(way);

@@ -13,7 +13,7 @@ fn packages<'n>(names: &[&'n str]) -> Vec<&'n str> {
     names.iter().flat_map(|name| ["-p", name]).collect()
 }
 
-/// What is run before each push: no test that forks, kills or takes long.
+/// The checks before each push: no test that forks, kills or takes long.
 pub(crate) fn check() -> Outcome {
     let members = packages(&MEMBERS);
     step("format");
@@ -30,7 +30,7 @@ pub(crate) fn check() -> Outcome {
     Ok(())
 }
 
-/// As [`check`], but for the unit tests, which the README's test command runs; of all members.
+/// Like [`check`], without the unit tests, which the README's test command runs; of all members.
 pub(crate) fn lints() -> Outcome {
     run(cargo(&["fmt", "--all", "--check"]))?;
     run(cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;

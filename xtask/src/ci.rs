@@ -32,8 +32,8 @@ pub(crate) fn beside_optimised() -> Outcome {
     crate::fuzz::fuzz(5)
 }
 
-/// One short run of everything: all documented cases are there. What its numbers must be like,
-/// cli/tests/bench.rs checks.
+/// One short run of everything: all documented cases are there. cli/tests/bench.rs checks the form
+/// of its numbers.
 fn bench() -> Outcome {
     let bench = ["run", "--profile", "optimized", "--quiet", "--", "bench", "--runs", "1", "--json"];
     let mut command = cargo(&bench);

@@ -1,6 +1,6 @@
-//! Builds one program with each of rkyv's format features, and lets every one open what all others
-//! have written. They must refuse it, and say which settings are whose. Takes about two minutes,
-//! most of it building.
+//! Builds one program with each of rkyv's format features, and makes every one open what all others
+//! have written. They must refuse it, and report which settings differ and which side has which.
+//! Takes about two minutes, most of it building.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What those who change ringway run: `cargo xtask COMMAND`. CONTRIBUTING.md says when to run
+//! The commands for developers of ringway: `cargo xtask COMMAND`. CONTRIBUTING.md says when to run
 //! which.
 #![forbid(unsafe_code)]
 
@@ -52,7 +52,7 @@ fn dispatch(arguments: &[&str]) -> Outcome {
         ["test"] => tests::short(),
         ["test", "long"] => tests::short().and_then(|()| tests::long()),
         ["ci"] => ci::ci(),
-        // Not for people: `ci` runs it beside other things.
+        // Not for direct use: `ci` runs it beside other commands.
         ["ci-beside"] => ci::beside_optimised(),
         ["loom"] => tests::loom("loom_tests"),
         ["loom", filter] => tests::loom(filter),

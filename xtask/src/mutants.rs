@@ -20,7 +20,7 @@ fn all() -> Outcome<Vec<Mutant>> {
     list::parse(&text).map_err(|error| format!("{}: {error}", path().display()))
 }
 
-/// Looks whether the sources have everything that the list would change.
+/// Checks whether the sources have everything that the list would change.
 pub(crate) fn check() -> Outcome {
     let mutants = all()?;
     let problems: Vec<String> =

@@ -20,7 +20,8 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-/// As [`cargo`], of another toolchain. The one that runs this must not be forced upon it.
+/// Like [`cargo`], of another toolchain. The toolchain that runs this program must not be forced
+/// upon it.
 pub(crate) fn nightly(arguments: &[&str]) -> Command {
     let mut command = Command::new("cargo");
     command.arg("+nightly").args(arguments).current_dir(root());
@@ -34,13 +35,13 @@ pub(crate) fn has_nightly() -> bool {
     found.is_ok_and(|status| status.success())
 }
 
-/// A folder for another kind of build, so that it does not throw away what others have built.
+/// A folder for another kind of build, so that it does not overwrite the results of other builds.
 pub(crate) fn target(name: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     target.join(name)
 }
 
-/// Says what comes next, and how long everything before has taken.
+/// Prints the next step, and how long everything before has taken.
 pub(crate) fn step(what: &str) {
     static START: OnceLock<Instant> = OnceLock::new();
     println!("\n==> {what} ({} s so far)", START.get_or_init(Instant::now).elapsed().as_secs());
@@ -56,7 +57,7 @@ pub(crate) fn run(mut command: Command) -> Outcome {
     if status.success() { Ok(()) } else { Err(format!("{} failed: {status}", line_of(&command))) }
 }
 
-/// Runs the command; what it prints.
+/// Runs the command; returns its output.
 ///
 /// # Errors
 /// As [`run`].
@@ -84,7 +85,7 @@ pub(crate) struct Beside {
 }
 
 impl Beside {
-    /// Starts `cargo xtask` with these arguments. What it says goes to a file until it is joined.
+    /// Starts `cargo xtask` with these arguments. Its output goes to a file until it is joined.
     pub(crate) fn start(arguments: &[&str]) -> Outcome<Self> {
         let name = arguments.join(" ");
         let log = target("").join(format!("beside-{}.log", name.replace(' ', "-")));
@@ -99,7 +100,7 @@ impl Beside {
         Ok(Self { name, child: Some(child), log })
     }
 
-    /// Waits for it, and prints what it said.
+    /// Waits for it, and prints its output.
     ///
     /// # Errors
     /// If it failed.
@@ -113,8 +114,8 @@ impl Beside {
 }
 
 impl Drop for Beside {
-    /// What runs beside something that failed is waited for: it must not go on building behind the
-    /// user's back.
+    /// A command that runs beside one that failed is waited for: it must not go on building after
+    /// this program has ended.
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
             eprintln!("waiting for {}, which runs beside that", self.name);

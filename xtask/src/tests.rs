@@ -1,4 +1,4 @@
-//! Tests and models, with the settings that they are run with.
+//! Tests and models, with the settings with which they are run.
 
 use std::process::Command;
 
@@ -18,7 +18,8 @@ const OPTIMISED: [&str; 10] = [
     "waiting",
 ];
 
-/// What of the short form has a longer one in debug builds, where overflows and debug assertions
+/// The tests of the short form that have a longer one in debug builds, where overflows and debug
+/// assertions are noticed.
 /// are noticed.
 const LONG: [&str; 2] = ["crash", "stress"];
 

@@ -1,4 +1,4 @@
-//! Words through which workers are started, stopped and heard.
+//! Words through which workers are started, stopped and report.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::shared::Words;
 /// How long workers may take to begin.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// What a worker has to say: when it began or ended, and what it sent or received.
+/// What a worker reports: when it began or ended, and what it sent or received.
 #[derive(Default)]
 pub(super) struct Worker {
     pub(super) at_ns: AtomicU64,
@@ -54,11 +54,12 @@ impl Control {
         self.begun.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Has so many workers begin as soon as all are ready, and stop after that time.
+    /// Starts the given number of workers as soon as all are ready, and stops them after that time.
     pub(super) fn conduct(&self, workers: usize, length: Duration) -> Result<()> {
         wait_for("attach", workers, &self.ready)?;
         self.go.store(1, Ordering::Release);
-        // Where there are more workers than cores, or others have them, one may get none for long.
+        // Where there are more workers than cores, or the cores are busy, a worker may not run for
+        // long.
         wait_for("begin", workers, &self.begun)?;
         std::thread::sleep(length);
         self.stop.store(1, Ordering::Relaxed);
@@ -70,7 +71,7 @@ impl Control {
         self.stop.load(Ordering::Relaxed) != 0
     }
 
-    /// A worker is done; returns when so many are, so that nobody leaves while others need it.
+    /// A worker is done; returns when all are, so that no worker leaves while others need it.
     pub(super) fn wait_for_all(&self, workers: usize) {
         self.finished.fetch_add(1, Ordering::AcqRel);
         while self.finished.load(Ordering::Acquire) < workers as u64 {

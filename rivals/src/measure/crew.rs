@@ -11,7 +11,7 @@ use nix::unistd::{ForkResult, Pid, fork};
 
 use super::Scope;
 
-/// Panics are caught by whoever panics, and are no answer.
+/// A panic is caught where it happens, and is no answer.
 pub(crate) static CAUGHT: AtomicBool = AtomicBool::new(false);
 
 /// Some systems hand messages of a MiB over by value.
@@ -26,7 +26,7 @@ pub(super) fn pin(core: usize) {
     });
 }
 
-/// Has workers `0..count` work while `conduct` does what it does, and waits for all of them.
+/// Runs workers `0..count` during `conduct`, and waits for all of them.
 pub(super) fn run(
     scope: Scope,
     count: usize,

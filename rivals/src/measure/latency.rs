@@ -15,7 +15,7 @@ use crate::systems::{Receiver, Sender, System};
 
 /// The longest round trip that the histogram can hold.
 const LONGEST_NS: u64 = 10_000_000_000;
-/// Before a message to one who is to sleep: longer than anybody looks before that.
+/// Before a message to a receiver that must sleep: longer than any system polls before it sleeps.
 const REST: Duration = Duration::from_millis(2);
 /// Round trips that do not count yet ...
 const WARM_UP: u64 = 64;
@@ -41,7 +41,7 @@ pub(super) fn run<S: System>(task: &Task) -> Result<Answer> {
 }
 
 fn echo<S: System>(there: &S, back: &S, control: &Control) -> Result<()> {
-    // Those who send first: some make their queue only then.
+    // The senders first: some create their queue only then.
     let mut replies = back.sender(0)?;
     let mut requests = there.receiver(0)?;
     let mut check = Check::new();

@@ -1,4 +1,4 @@
-//! What the machine itself gives: no queue could be faster.
+//! Limits of the machine itself: no queue could be faster.
 #![allow(unsafe_code, reason = "bytes in a mapping that only this measurement's processes know")]
 
 use std::cell::UnsafeCell;
@@ -20,9 +20,9 @@ use crate::shared::{Shared, Words};
 const LINE_WORDS: usize = 8;
 /// Lines in the ring: 1 MiB.
 const LINES: u64 = 16_384;
-/// Progress is published once in so many lines.
+/// Progress is published once in this number of lines.
 const LINES_PER_PUBLISH: u64 = 8;
-/// The reader gives room back in pieces of this many lines.
+/// The reader releases room in pieces of this many lines.
 const LINES_PER_RELEASE: u64 = LINES / 16;
 /// Spin hints after nothing was found, so that the reader does not take the writer's lines away one by one.
 const PAUSE: u32 = 32;
@@ -95,14 +95,15 @@ fn conduct(task: &Task, control: &Control, work: impl Fn(usize) -> Result<()> + 
 #[repr(align(64))]
 struct Line([u64; LINE_WORDS]);
 
-/// A ring of lines; `tail` and `head` say whose they are.
+/// A ring of lines; `tail` and `head` say which side owns which.
 struct Ring {
     tail: CachePadded<AtomicU64>,
     head: CachePadded<AtomicU64>,
     lines: [UnsafeCell<Line>; LINES as usize],
 }
 
-// SAFETY: good when zeroed. The lines are no atomics: their owner, as `tail` and `head` say, is the only one who touches them.
+// SAFETY: good when zeroed. The lines are no atomics: only their owner, according to `tail` and
+// `head`, touches them.
 unsafe impl Words for Ring {}
 // SAFETY: as above.
 unsafe impl Sync for Ring {}
@@ -183,7 +184,7 @@ fn read_lines(ring: &Ring) -> Result<f64> {
     Ok(read as f64 / elapsed.as_secs_f64())
 }
 
-/// Copies a second, of so many bytes, by one core, within its own memory.
+/// Copies a second, of this number of bytes, by one core, within its own memory.
 fn copies(bytes: usize, length: Duration) -> f64 {
     let (from, mut to) = (vec![1_u8; bytes], vec![2_u8; bytes]);
     let start = Instant::now();

@@ -1,6 +1,7 @@
-//! One measurement: what a process of its own does that the program starts for it, and kills if it takes too long.
+//! One measurement: the work of a process of its own that the program starts for it, and kills if
+//! it takes too long.
 //!
-//! It makes the system, then starts the workers: threads, or children that it forks.
+//! It creates the system, then starts the workers: threads, or children that it forks.
 
 mod control;
 mod crash;
@@ -23,11 +24,11 @@ use crate::wait::Way;
 
 /// Bytes of messages that a queue has room for ...
 const ROOM: usize = 1 << 20;
-/// ... but so many messages at least, however large ...
+/// ... but at least this number of messages, however large ...
 const MIN_MESSAGES: usize = 8;
 /// ... and at most where there are many producers or consumers.
 const MAX_MESSAGES: usize = 8192;
-/// Messages sent or received together.
+/// Messages sent or received in one call.
 const BATCH: usize = 32;
 
 /// Whether workers are threads or processes, or it is about the machine.
@@ -56,17 +57,17 @@ pub(crate) struct Task {
     pub(crate) system: String,
     pub(crate) scope: Scope,
     pub(crate) way: Way,
-    /// About how long.
+    /// The approximate duration.
     pub(crate) length: Duration,
     /// Producers' and consumers'.
     pub(crate) cores: [usize; 2],
-    /// For files; removed by whoever asks for this.
+    /// For files; removed by the process that requests this measurement.
     pub(crate) directory: PathBuf,
-    /// Crash cases: how often.
+    /// Crash cases: the number of kills.
     pub(crate) trials: usize,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Answer {
     /// In the case's unit; of round trips the median, and the 99th percentile beside it.
@@ -78,7 +79,7 @@ pub(crate) enum Answer {
 }
 
 impl Task {
-    /// How a system is to be made for this.
+    /// How a system is to be created for this.
     fn setup(&self, number: usize) -> Setup {
         let (shape, wants_batch, parked) = match self.case {
             Case::Throughput { shape, batch, .. } => (shape, batch, false),
@@ -96,7 +97,7 @@ impl Task {
     }
 }
 
-/// Measures, and answers.
+/// Measures, and writes the answer.
 pub(crate) fn run(task: &Task) -> Result<Answer> {
     if let Case::Limit(limit) = task.case {
         return limits::run(task, limit);
@@ -114,7 +115,7 @@ pub(crate) fn threads<P: Family, M: Family>(task: &Task) -> Result<Answer> {
     }
 }
 
-/// The same of systems that live between processes, and so can lose one.
+/// Measures systems that live between processes, and so can lose one.
 pub(crate) fn processes<P: Family, M: Family>(task: &Task) -> Result<Answer> {
     match task.case {
         Case::Crash(victim) => crash::run::<M::Small<{ CRASH_BYTES / 8 }>>(task, victim),

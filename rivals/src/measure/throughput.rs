@@ -14,10 +14,10 @@ use crate::check::{Check, MOST};
 use crate::shared::Shared;
 use crate::systems::{Receiver, Sender, Setup, System};
 
-/// Messages between two looks whether the time is over, if they are small.
+/// Messages between two checks whether the time is over, if they are small.
 const CHUNK: u64 = 32;
 const SMALL: usize = 1024;
-/// Between two messages that say that there are no more: a consumer may take several at once, and leave none for others.
+/// Between two end messages: a consumer may take several together, and leave none for others.
 const BETWEEN_ENDS: Duration = Duration::from_millis(1);
 
 pub(super) fn run<S: System>(task: &Task) -> Result<Answer> {
@@ -56,7 +56,7 @@ fn produce<S: System>(system: &S, setup: &Setup, index: usize, control: &Control
     control.producers[index].say(start, Tally { count, sum: 0 });
     let last = control.producers_done.fetch_add(1, Ordering::AcqRel) + 1 == producers as u64;
     if consumers == 1 {
-        // Behind all that this one has sent: not every system has one order for all producers.
+        // After all that this worker has sent: not every system has one order for all producers.
         sender.send(END, 1);
     } else if last {
         tell_all(&mut sender, consumers, control);
@@ -65,7 +65,8 @@ fn produce<S: System>(system: &S, setup: &Setup, index: usize, control: &Control
     Ok(())
 }
 
-/// Says that there are no more until each consumer has heard it. (There is one order where consumers share messages.)
+/// Sends end messages until each consumer has received one. (There is one order where consumers
+/// share messages.)
 fn tell_all(sender: &mut impl Sender, consumers: usize, control: &Control) {
     loop {
         let heard = control.consumers_done.load(Ordering::Acquire);
@@ -103,8 +104,8 @@ fn rate(control: &Control, shape: Shape) -> Result<f64> {
         all.and(Tally::sent_by(index, producer.tally().count))
     });
     let start = producers.iter().map(|producer| producer.at_ns.load(Ordering::Relaxed)).min();
-    // Everything has been taken when the first one hears that no more will come, where there is one order; elsewhere the
-    // others have next to nothing left.
+    // Everything has been taken when the first consumer learns that no more will come, where there
+    // is one order; elsewhere the others have next to nothing left.
     let end = consumers.iter().map(|consumer| consumer.at_ns.load(Ordering::Relaxed)).min();
     let elapsed = end.unwrap_or_default().saturating_sub(start.unwrap_or_default());
     let rate = received.count as f64 * 1e9 / elapsed as f64;

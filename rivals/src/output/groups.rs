@@ -64,7 +64,7 @@ impl<'r> Group<'r> {
         self.rows[index].records.push(Some(record));
     }
 
-    /// Sizes ascend; processes come before threads, and what has figures first.
+    /// Sizes ascend; processes come before threads, and systems with figures first.
     fn arrange(&mut self) {
         self.sizes.sort_unstable();
         for row in &mut self.rows {
@@ -91,7 +91,7 @@ impl<'r> Group<'r> {
     }
 }
 
-/// As people write sizes.
+/// Sizes in human-readable form.
 pub(crate) fn size_name(bytes: usize) -> String {
     match bytes {
         bytes if bytes >= 1 << 20 && bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),

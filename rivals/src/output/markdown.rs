@@ -32,7 +32,7 @@ fn insert(old: &str, tables: &str) -> String {
     }
 }
 
-/// The plots' names and how the file's directory leads to them.
+/// The plots' names and their paths from the file's directory.
 fn links(path: &Path, plots: &[PathBuf]) -> Vec<(String, String)> {
     let directory = path.parent().unwrap_or(Path::new(""));
     let link = |plot: &PathBuf| {
@@ -85,7 +85,7 @@ fn limits(records: &[Record]) -> String {
     }
 }
 
-/// In which cases ringway is first, and how far it is from who is best where it is not.
+/// In which cases ringway is first, and how far it is from the best system where it is not.
 fn standing(groups: &[Group<'_>]) -> String {
     let mut rows = String::new();
     for group in groups {

@@ -1,4 +1,4 @@
-//! What people look at.
+//! Output for humans.
 
 pub(crate) mod groups;
 pub(crate) mod markdown;

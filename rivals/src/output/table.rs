@@ -36,7 +36,7 @@ pub(crate) fn sorted(records: &[Record]) -> Vec<&Record> {
     sorted
 }
 
-/// What a figure alone does not say.
+/// What a figure alone does not show.
 pub(crate) fn remarks(record: &Record) -> String {
     let mut remarks = Vec::new();
     remarks.extend(record.toll.as_ref().map(count));
@@ -47,7 +47,7 @@ pub(crate) fn remarks(record: &Record) -> String {
     remarks.join("; ")
 }
 
-/// How often what happened.
+/// How many times each event happened.
 fn count(counts: &Counts) -> String {
     let often = [(counts.stuck, "stuck in"), (counts.torn, "torn in"), (counts.lost, "lost something in")];
     let often: Vec<_> = often.iter().filter(|(times, _)| *times > 0).collect();

@@ -1,4 +1,5 @@
-//! disruptor: events filled in place, an event poller. One consumer gets all events, so there can be but one here.
+//! disruptor: events filled in place, an event poller. One consumer gets all events, so there can
+//! be only one here.
 
 use std::sync::Mutex;
 
@@ -76,7 +77,7 @@ pub(super) struct Disruptor<E> {
 }
 
 fn make<E: Event>(setup: &Setup) -> Sides<E> {
-    // Several producers need so many.
+    // Several producers need this number.
     let least = if setup.is_pair() { 1 } else { MIN_OF_MANY };
     let slots = setup.capacity.max(least).next_power_of_two();
     let bytes = setup.bytes;
@@ -143,7 +144,7 @@ impl<E: Event> Sender for Side<Tx<E>> {
     }
 }
 
-/// Takes whatever is there, as an event poller is meant to.
+/// Takes all that is there, as an event poller is meant to.
 macro_rules! poll {
     ($poller:expr, $way:expr, $sink:expr) => {{
         let mut waiter = Waiter::new($way);

@@ -1,6 +1,6 @@
-//! iceoryx2: publish and subscribe, samples loaned, filled and read in place, no overflow, the publisher tries again until
-//! delivered. Every subscriber gets every sample, so there can be but one here. Parked: an event service beside it, notified
-//! after each sample.
+//! iceoryx2: publish and subscribe, samples loaned, filled and read in place, no overflow, the
+//! publisher tries again until delivered. Every subscriber gets every sample, so there can be only
+//! one here. Parked: an event service beside it, notified after each sample.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use super::{Family, Receiver, Sender, Setup, System};
 use crate::check::Sink;
 use crate::wait::{Way, until};
 
-/// A process that attaches while another one does may find things half made.
+/// A process that attaches while another one does may find resources half made.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) struct Iceoryx<const W: usize> {
@@ -68,7 +68,7 @@ type Service<const W: usize> =
     iceoryx2::service::port_factory::publish_subscribe::PortFactory<ipc::Service, Message<W>, ()>;
 
 impl<const W: usize> Iceoryx<W> {
-    /// Everything of it lies in this measurement's directory, or in /dev/shm under its name.
+    /// All its files are in this measurement's directory, or in /dev/shm under its name.
     fn node(&self) -> Result<Node<ipc::Service>> {
         set_log_level(LogLevel::Fatal);
         let mut config = Config::default();
@@ -77,7 +77,7 @@ impl<const W: usize> Iceoryx<W> {
         let prefix = format!("{}-", self.setup.unique_name());
         config.global.prefix = FileName::new(prefix.as_bytes()).map_err(|error| anyhow!("{error:?}"))?;
         patiently(|| {
-            // This program watches over its workers itself.
+            // This program monitors its workers itself.
             let builder = NodeBuilder::new().signal_handling_mode(SignalHandlingMode::Disabled);
             Ok(builder.config(&config).create::<ipc::Service>()?)
         })
@@ -92,7 +92,7 @@ impl<const W: usize> Iceoryx<W> {
         let builder = builder.enable_safe_overflow(false).history_size(0);
         let builder =
             builder.subscriber_max_buffer_size(self.setup.capacity).subscriber_max_borrowed_samples(2);
-        // One more of both, for whoever takes the place of one that was killed.
+        // One more of both, for the worker that takes the place of one that was killed.
         let builder = builder.max_publishers(self.setup.shape.producers + 1).max_subscribers(2);
         Ok(builder.open_or_create()?)
     }
@@ -119,7 +119,8 @@ struct Tx<const W: usize> {
 impl<const W: usize> Sender for Tx<W> {
     fn send(&mut self, first: u64, count: u64) {
         for word in first..first + count {
-            // Again if it was delivered to nobody: it retries only for subscribers that it has noticed.
+            // Again if it was delivered to no subscriber: it retries only for subscribers that it
+            // has noticed.
             until(Way::Yield, || {
                 let mut sample = self.publisher.loan_uninit().expect("a loan");
                 write(sample.payload_mut(), word);

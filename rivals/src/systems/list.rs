@@ -1,4 +1,4 @@
-//! All systems: what each takes part in, and how it may wait.
+//! All systems: which cases each takes part in, and how it may wait.
 
 use ::ringway::{Mpmc, Spsc};
 use anyhow::{Context, Result};
@@ -18,7 +18,7 @@ use crate::case::{Case, Shape};
 use crate::measure::{Answer, Scope, Task, processes, threads};
 use crate::wait::Way;
 
-/// As many as anybody wants.
+/// Without a limit.
 const MANY: usize = usize::MAX;
 const SPSC: Shape = Shape::PAIR;
 const MPSC: Shape = Shape::new(MANY, 1);
@@ -28,13 +28,14 @@ const MPMC: Shape = Shape::new(MANY, MANY);
 pub(crate) struct Rival {
     pub(crate) name: &'static str,
     pub(crate) scope: Scope,
-    /// The most producers and consumers that share it.
+    /// The maximum numbers of producers and consumers that share it.
     pub(crate) most: Shape,
     /// Whether it has calls that wait, worth trying for throughput ...
     waits: bool,
-    /// ... and whether it can sleep in the kernel until a message comes, at once or after a while.
+    /// ... and whether it can sleep in the kernel until a message arrives, immediately or after a
+    /// while.
     sleeps: bool,
-    /// What stands in the way of a case, if something does.
+    /// Why a case is impossible, if it is.
     except: fn(Case) -> Option<&'static str>,
     pub(crate) measure: fn(&Task) -> Result<Answer>,
 }
@@ -62,7 +63,7 @@ impl Rival {
             Case::Latency { parked: true, .. } if self.sleeps => Ok(vec![Way::Own]),
             Case::Latency { parked: true, .. } => Err("cannot sleep until a message comes"),
             Case::Crash(_) if self.scope == Scope::Threads => Err("threads of one process die together"),
-            // Everybody shares two cores.
+            // All workers share two cores.
             Case::Crash(_) if self.waits => Ok(vec![Way::Own]),
             Case::Crash(_) => Ok(vec![Way::Yield]),
             Case::Limit(_) => Err("is no limit of the machine"),

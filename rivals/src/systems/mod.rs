@@ -28,7 +28,7 @@ use crate::case::Shape;
 use crate::check::Sink;
 use crate::wait::Way;
 
-/// What a system is made for.
+/// The requirements for which a system is created.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) shape: Shape,
@@ -36,12 +36,13 @@ pub(crate) struct Setup {
     pub(crate) bytes: usize,
     /// Messages that it should have room for.
     pub(crate) capacity: usize,
-    /// Messages to send and receive together: 1 for one by one.
+    /// Messages to send and receive in one call: 1 for one by one.
     pub(crate) batch: usize,
     pub(crate) way: Way,
-    /// Receivers are to sleep.
+    /// Receivers must sleep.
     pub(crate) parked: bool,
-    /// Where it may put files. Its last part is a name that nobody else uses; whatever is named so is removed in the end.
+    /// Where it may put files. Its last part is a name that nothing else uses; everything with that
+    /// name is removed in the end.
     pub(crate) directory: PathBuf,
     /// Which of several systems for one measurement this is.
     pub(crate) number: usize,
@@ -53,7 +54,7 @@ impl Setup {
         self.directory.join(format!("{name}-{}", self.number))
     }
 
-    /// A name that nobody else uses.
+    /// A name that nothing else uses.
     fn unique_name(&self) -> String {
         let name = self.directory.file_name().unwrap_or_default();
         format!("{}-{}", name.to_string_lossy(), self.number)
@@ -64,8 +65,8 @@ impl Setup {
     }
 }
 
-/// Something that moves messages of one size. Made by the process that then starts the workers, threads or children that it
-/// forks; each of them takes its side for itself.
+/// Something that moves messages of one size. Created by the process that then starts the workers,
+/// threads or children that it forks; each of them takes its side for itself.
 pub(crate) trait System: Sync + Sized {
     fn new(setup: &Setup) -> Result<Self>;
 
@@ -76,14 +77,14 @@ pub(crate) trait System: Sync + Sized {
     fn receiver(&self, index: usize) -> Result<impl Receiver>;
 }
 
-/// Whatever cannot go on panics: the measurement fails then.
+/// A side that cannot go on panics: the measurement fails then.
 pub(crate) trait Sender {
     /// Sends messages `first`, `first + 1`, …; waits for room.
     fn send(&mut self, first: u64, count: u64);
 }
 
 pub(crate) trait Receiver {
-    /// Waits for a message, or several, and hands them on.
+    /// Waits for a message, or several, and passes them on.
     fn receive(&mut self, sink: &mut impl Sink);
 }
 

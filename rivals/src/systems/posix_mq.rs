@@ -1,4 +1,5 @@
-//! POSIX message queues. Many of both, no batches. As many messages as the system lets it have: ten without privileges.
+//! POSIX message queues. Many of both, no batches. As many messages as the system allows: ten
+//! without privileges.
 
 use std::sync::Mutex;
 
@@ -13,9 +14,9 @@ use super::{Family, Receiver, Sender, Setup, System};
 use crate::check::Sink;
 use crate::wait::{Waiter, Way};
 
-/// More are not asked for ...
+/// More are not requested ...
 const MOST: usize = 8192;
-/// ... and if that is too much, so many as this file says.
+/// ... and if that is too much, the number in this file.
 const MAX_WITHOUT_PRIVILEGES: &str = "/proc/sys/fs/mqueue/msg_max";
 const LONGEST: &str = "/proc/sys/fs/mqueue/msgsize_max";
 
@@ -43,7 +44,7 @@ impl<const W: usize> System for PosixMq<W> {
         let queue = queue.with_context(|| {
             format!("no queue for messages of {} bytes: {LONGEST} allows {}", setup.bytes, allowed(LONGEST))
         })?;
-        // Whoever has it open keeps it; nothing is left behind.
+        // Processes that have it open keep it; nothing is left.
         mq_unlink(name.as_str()).context("removing the message queue's name")?;
         if setup.way != Way::Own {
             mq_set_nonblock(&queue).context("not blocking")?;

@@ -1,5 +1,5 @@
-//! ringway: queues of bytes, messages written and read in place. SPSC queues where there is one of each, with messages of
-//! one size; MPMC queues else.
+//! ringway: queues of bytes, messages written and read in place. SPSC queues where there is one of
+//! each, with fixed-size messages; MPMC queues otherwise.
 #![allow(unsafe_code, reason = "queue files that only this program's processes know")]
 
 use std::marker::PhantomData;
@@ -64,7 +64,7 @@ impl<K: Made, const W: usize> System for Ringway<K, W> {
     }
 }
 
-/// Takes a role as soon as the kernel has buried whoever had it.
+/// Takes a role as soon as the kernel has ended its dead holder.
 fn when_free<R>(mut attach: impl FnMut() -> Result<R, AttachError>) -> Result<R> {
     loop {
         match attach() {

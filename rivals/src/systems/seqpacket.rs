@@ -55,7 +55,7 @@ impl<const W: usize> Side<W> {
         self.buffer.len() / (W * 8)
     }
 
-    /// One system call, again and again until it does something: how many messages, or bytes.
+    /// One system call, again and again until it succeeds: how many messages, or bytes.
     fn call(&mut self, mut call: impl FnMut(i32, &mut [u8]) -> isize) -> usize {
         let mut waiter = Waiter::new(self.way);
         loop {
@@ -139,7 +139,7 @@ impl<'b> Messages<'b> {
         let vector = |part: &mut [u8]| libc::iovec { iov_base: part.as_mut_ptr().cast(), iov_len: size };
         let mut vectors: Vec<_> = bytes.chunks_exact_mut(size).map(vector).collect();
         let header = |vector: &mut libc::iovec| {
-            // SAFETY: a header of zeros is one that says nothing.
+            // SAFETY: a header of zeros is an empty one.
             let mut header: libc::mmsghdr = unsafe { std::mem::zeroed() };
             header.msg_hdr.msg_iov = vector;
             header.msg_hdr.msg_iovlen = 1;

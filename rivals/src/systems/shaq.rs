@@ -103,7 +103,7 @@ impl<const W: usize> Sender for Side<spsc::Producer<Message<W>>> {
             // What is written is published when the batch is dropped.
             let mut batch = self.0.write_batch();
             while next < stop {
-                // SAFETY: the slot is filled at once.
+                // SAFETY: the slot is filled immediately.
                 match unsafe { batch.try_as_mut() } {
                     Some(slot) => write(slot, next),
                     None => break,
@@ -122,7 +122,7 @@ impl<const W: usize> Sender for Side<mpmc::Producer<Message<W>>> {
     fn send(&mut self, first: u64, count: u64) {
         if self.2 == 1 {
             for word in first..first + count {
-                // SAFETY: the slot is filled at once.
+                // SAFETY: the slot is filled immediately.
                 let mut guard = until(self.1, || unsafe { self.0.try_reserve_write() });
                 write(guard.as_mut(), word);
             }
@@ -131,7 +131,7 @@ impl<const W: usize> Sender for Side<mpmc::Producer<Message<W>>> {
         for start in (first..first + count).step_by(self.2) {
             let rest = (first + count - start).min(self.2 as u64) as usize;
             let rest = NonZeroUsize::new(rest).expect("not an empty batch");
-            // SAFETY: all slots are filled at once.
+            // SAFETY: all slots are filled immediately.
             let mut batch = until(self.1, || unsafe { self.0.try_reserve_write_batch(rest) });
             for number in 0..rest.get() {
                 // SAFETY: one of the batch's.

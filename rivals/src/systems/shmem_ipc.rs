@@ -1,5 +1,5 @@
-//! shmem-ipc: one of each, slots of one message, filled and read in place. Signals (eventfds) only where receivers sleep:
-//! the ring below them is used directly else.
+//! shmem-ipc: one of each, slots of one message, filled and read in place. Signals (eventfds) only
+//! where receivers sleep: otherwise the ring below them is used directly.
 #![allow(unsafe_code, reason = "messages in shared memory")]
 
 use std::fs::File;
@@ -54,11 +54,11 @@ struct Side<H>(H, Way, usize);
 /// Fills `count` messages in place.
 ///
 /// # Safety
-/// There is room for so many at `slots`, which only this process touches.
+/// There is room for `count` messages at `slots`, which only this process touches.
 #[inline(always)]
 unsafe fn fill_all<const W: usize>(slots: *mut Message<W>, count: usize, first: u64) {
     for number in 0..count {
-        // SAFETY: inside of the room that the caller speaks of.
+        // SAFETY: inside of the room that the caller guarantees.
         let slot = unsafe { slots.add(number) };
         // SAFETY: as above; the bytes of a mapping have some value from the start, and any is a u64.
         fill(first + number as u64, unsafe { &mut *slot });
@@ -103,7 +103,8 @@ impl<const W: usize> Receiver for Side<sharedring::Receiver<Message<W>>> {
                 for number in 0..taken {
                     // SAFETY: the receiver lends `there` slots until this returns.
                     let slot = unsafe { slots.add(number) };
-                    // SAFETY: as above; the sender, which is of this program, leaves them alone until they are given back.
+                    // SAFETY: as above; the sender, which is of this program, leaves them alone
+                    // until they are released.
                     sink.words(unsafe { &*slot }.iter().copied());
                 }
                 taken

@@ -1,5 +1,6 @@
-//! Streams of bytes: a pipe, and a UNIX stream socket. Messages have no borders there, so that readers read whole messages'
-//! worth; where there are several writers or readers, only what the kernel keeps together goes.
+//! Streams of bytes: a pipe, and a UNIX stream socket. Messages have no borders there, so that
+//! readers read the bytes of whole messages; where there are several writers or readers, only sizes
+//! that the kernel keeps together are possible.
 #![allow(unsafe_code, reason = "descriptors from the kernel")]
 
 use std::marker::PhantomData;
@@ -15,15 +16,15 @@ use super::{Family, Receiver, Sender, Setup, System};
 use crate::check::Sink;
 use crate::wait::{Waiter, Way};
 
-/// What a write may have so that nobody else's bytes come between.
+/// The maximum length of a write so that no other writer's bytes come between.
 const ATOMIC: usize = libc::PIPE_BUF;
 /// Room in the kernel: as much as a pipe may have without privileges.
 const ROOM: i32 = 1 << 20;
-/// A reader that takes several messages takes at most so many bytes in one go.
+/// The maximum number of bytes that a reader of several messages takes in one call.
 const READ: usize = 1 << 16;
 
 pub(super) trait Kind: Sync {
-    /// What is read from, what is written to.
+    /// What is read from, and what is written to.
     fn make() -> Result<[OwnedFd; 2]>;
 }
 
@@ -48,7 +49,7 @@ impl Kind for UnixStream {
     }
 }
 
-/// Asks for more room for a socket's messages: whatever the system allows.
+/// Requests more room for a socket's messages: whatever the system allows.
 pub(super) fn enlarge(socket: &OwnedFd) {
     for option in [libc::SO_SNDBUFFORCE, libc::SO_SNDBUF] {
         let room = std::ptr::from_ref(&ROOM);
@@ -105,7 +106,8 @@ impl<K: Kind, const W: usize> System for Stream<K, W> {
     }
 
     fn receiver(&self, _: usize) -> Result<impl Receiver> {
-        // One who shares the stream must leave nothing behind in its own memory, and reads whole messages.
+        // A worker that shares the stream must leave nothing in its own memory, and reads whole
+        // messages.
         let more = if self.setup.is_pair() && self.setup.batch > 1 { READ / (W * 8) } else { 1 };
         let bytes = self.most().max(more) * W * 8;
         Ok(Rx::<W> { fd: self.ends[0].try_clone()?, buffer: vec![0; bytes], filled: 0, way: self.setup.way })
@@ -154,7 +156,7 @@ fn write_all(fd: &OwnedFd, mut bytes: &[u8], way: Way) {
 struct Rx<const W: usize> {
     fd: OwnedFd,
     buffer: Vec<u8>,
-    /// Bytes of a message of which only a part has come.
+    /// Bytes of a message of which only a part has arrived.
     filled: usize,
     way: Way,
 }

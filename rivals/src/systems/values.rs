@@ -1,7 +1,8 @@
 //! Queues of one process that take values.
 //!
-//! Small messages are moved as values. Large ones would be copied in and out: instead, boxes of a pool are filled, moved,
-//! read, and given back through a second queue of the same kind, as one would do.
+//! Small messages are moved as values. Large ones would be copied in and out: instead, boxes of a
+//! pool are filled, moved, read, and returned through a second queue of the same kind, as one would
+//! do.
 
 mod crossbeam;
 mod flume;
@@ -93,7 +94,7 @@ fn pop_one<T>(rx: &mut (impl Pop<T> + ?Sized), way: Way) -> T {
     if way == Way::Own { rx.pop() } else { until(way, || rx.try_pop()) }
 }
 
-/// The handles of workers that have not come for them yet.
+/// The handles of workers that have not taken them yet.
 struct Handles<T>(Mutex<Vec<Option<T>>>);
 
 impl<T> Handles<T> {
@@ -179,7 +180,7 @@ impl<Q: Values> System for Large<Q> {
     fn new(setup: &Setup) -> Result<Self> {
         let Shape { producers, consumers } = setup.shape;
         let (tx, rx) = Q::make(setup.capacity, setup.shape)?;
-        // Everybody may have a batch in hand.
+        // Every worker may hold a batch.
         let boxes = setup.capacity + setup.batch * (producers + consumers);
         let (mut back, again) = Q::make(boxes.next_power_of_two(), Shape::new(consumers, producers))?;
         for _ in 0..boxes {

@@ -81,8 +81,8 @@ impl Mutant {
     }
 }
 
-/// The source with every occurrence replaced; none if there is no occurrence. White space in what
-/// is looked for stands for any white space, and after an opening parenthesis there may be more:
+/// The source with every occurrence replaced; none if there is no occurrence. White space in the
+/// searched text stands for any white space, and after an opening parenthesis there may be more:
 /// formatting does not matter.
 fn replaced(source: &str, find: &str, replace: &str) -> Option<String> {
     let words: Vec<&str> = find.split_whitespace().collect();

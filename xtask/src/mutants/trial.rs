@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use super::list::Mutant;
 use crate::run::{Outcome, cargo, output, root, target};
 
-/// The models are given up after so long.
+/// The time limit of the models.
 const LIMIT: Duration = Duration::from_secs(1200);
 
 pub(super) enum Verdict {
-    /// By this model.
+    /// Noticed by this model.
     Caught(String),
     Missed,
     Undecided,

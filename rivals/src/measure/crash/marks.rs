@@ -9,7 +9,7 @@ use workload::origin;
 use crate::check::Sink;
 use crate::shared::Words;
 
-/// Messages that a producer sends at most.
+/// The maximum number of messages that a producer sends.
 pub(super) const MAX_MESSAGES: usize = 1 << 16;
 const LETTERS: usize = 512;
 
@@ -17,16 +17,17 @@ const LETTERS: usize = 512;
 pub(super) struct Sent {
     /// Messages whose sending is done.
     pub(super) done: CachePadded<AtomicU64>,
-    /// About how many different ones were received: one that a consumer was killed over may not be among them ...
+    /// About how many different ones were received: one during which a consumer was killed may not
+    /// be among them ...
     pub(super) received: CachePadded<AtomicU64>,
-    /// ... and the number behind the latest.
+    /// ... and the number after the latest.
     pub(super) latest: CachePadded<AtomicU64>,
-    /// How often each was received.
+    /// How many times each was received.
     times: [AtomicU8; MAX_MESSAGES],
 }
 
 impl Sent {
-    /// How many of those whose sending is done nobody has received.
+    /// How many of those whose sending is done no consumer has received.
     pub(super) fn missing(&self) -> u64 {
         let done = self.done.load(Ordering::Acquire) as usize;
         self.times[..done].iter().filter(|times| times.load(Ordering::Acquire) == 0).count() as u64
@@ -39,9 +40,9 @@ pub(super) struct Marks {
     pub(super) again: AtomicU64,
     /// Workers that are about to begin.
     pub(super) ready: CachePadded<AtomicU64>,
-    /// Producers are to stop.
+    /// Producers must stop.
     pub(super) stop: CachePadded<AtomicU64>,
-    /// What the first worker that failed had to say.
+    /// The error of the first worker that failed.
     has_words: AtomicU64,
     letters: [AtomicU8; LETTERS],
 }
@@ -72,7 +73,7 @@ impl Marks {
     }
 }
 
-/// A consumer's.
+/// One consumer's marks.
 pub(super) struct Marker<'m>(pub(super) &'m Marks);
 
 impl Sink for Marker<'_> {

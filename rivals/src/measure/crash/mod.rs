@@ -1,7 +1,8 @@
-//! What becomes of the others when one is killed in the middle of what it does.
+//! What happens to the other workers when one is killed in the middle of an operation.
 //!
-//! Two producers and two consumers where a system takes so many; else the second one of the victim's role comes when the
-//! victim is dead, in its place. All send and receive as fast as they can; at a random moment one gets SIGKILL. Then
+//! Two producers and two consumers where a system takes that many; otherwise the second one of the
+//! victim's role starts when the victim is dead, in its place. All send and receive as fast as they
+//! can; at a random moment one gets SIGKILL. Then
 //! - a message that was sent after the death must be received: the time until then is the figure, and if none is within
 //!   a second, the others are stuck;
 //! - everything whose sending was done must have been received by somebody, or it is lost;
@@ -19,25 +20,26 @@ use crate::case::Victim;
 use crate::scratch;
 use crate::systems::{System, list};
 
-/// After so many trials in which the others were stuck, each of which takes long, it is clear.
+/// After this number of trials in which the others were stuck, each of which takes long, the result
+/// is clear.
 const ENOUGH_STUCK: usize = 5;
 
-/// What trials cost.
+/// The results of the trials.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Toll {
     pub(crate) trials: usize,
-    /// Trials after which nothing came any more ...
+    /// Trials after which no message arrived any more ...
     pub(crate) stuck: usize,
-    /// ... or what was there no more could be read ...
+    /// ... or the messages left could not be read ...
     pub(crate) torn: usize,
-    /// ... or something that had been sent never came.
+    /// ... or a message that had been sent never arrived.
     pub(crate) lost: usize,
     pub(crate) lost_messages: u64,
-    /// Messages that came more than once.
+    /// Messages that were received more than once.
     pub(crate) again: u64,
     /// From the kill to the first message that was sent after it, of those trials that went on.
     pub(crate) times_ns: Vec<f64>,
-    /// What a survivor said at its own end.
+    /// The error with which a survivor ended.
     pub(crate) last_words: Option<String>,
 }
 

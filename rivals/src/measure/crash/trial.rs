@@ -16,7 +16,7 @@ use crate::measure::{Scope, Task};
 use crate::shared::Shared;
 use crate::systems::{Receiver, Sender, System};
 
-/// If nothing comes for so long, nothing will.
+/// If no message arrives for this long, none will.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long the last messages may take.
 const REST: Duration = Duration::from_millis(100);
@@ -24,12 +24,12 @@ const REST: Duration = Duration::from_millis(100);
 const START: Duration = Duration::from_secs(5);
 /// Messages that the victim has sent or received when it may be killed ...
 const BEFORE: u64 = 200;
-/// ... and it lives so much longer at most.
+/// ... and the maximum time that it lives after that.
 const LONGEST_LIFE_NS: u64 = 300_000;
-/// Messages on their way at most: a producer waits a little if there are more.
+/// The maximum number of messages on their way: a producer waits a little if there are more.
 const WINDOW: u64 = 64;
 const LITTLE: Duration = Duration::from_micros(200);
-/// Between two looks at the marks.
+/// Between two reads of the marks.
 const NAP: Duration = Duration::from_micros(10);
 
 pub(super) struct Trial {
@@ -41,7 +41,7 @@ pub(super) struct Trial {
     pub(super) last_words: Option<String>,
 }
 
-/// Who is there; killed when dropped.
+/// The workers; killed when dropped.
 struct Crowd(Vec<Pid>);
 
 impl Crowd {
@@ -64,7 +64,7 @@ impl Drop for Crowd {
     }
 }
 
-/// `most`: producers and consumers that the system takes.
+/// `most`: the maximum numbers of producers and consumers that the system takes.
 pub(super) fn run<S: System>(
     task: &Task,
     victim: Victim,
@@ -117,7 +117,7 @@ pub(super) fn run<S: System>(
         };
         crowd.0.push(second);
     }
-    // The one whose messages must go on: what it sends from now on is sent after the death.
+    // The worker whose messages must go on: what it sends from now on is sent after the death.
     let survivor = &marks.sent[usize::from(victim == Victim::Producer)];
     let before = survivor.done.load(Ordering::Acquire);
     let goes_on = wait_for(PATIENCE, || survivor.latest.load(Ordering::Acquire) > before + 1);
@@ -163,7 +163,7 @@ impl<S: System> Scene<'_, S> {
         }
     }
 
-    /// Whoever fails leaves a word, not an answer.
+    /// A worker that fails leaves an error text, not an answer.
     fn start(&self, work: impl FnOnce() -> Result<()> + Send) -> Result<Pid> {
         let marks = self.marks;
         child(move || {
@@ -216,7 +216,7 @@ fn wait_for(patience: Duration, has_come: impl Fn() -> bool) -> Result<()> {
 fn settle(marks: &Marks, time: Option<Duration>) -> Trial {
     marks.stop.store(1, Ordering::Release);
     let missing = || marks.sent.iter().map(Sent::missing).sum::<u64>();
-    // Twice in a row: a producer may have been sending when it was told to stop.
+    // Twice in a row: a producer may have been sending when it was stopped.
     if time.is_some() {
         let _ = wait_for(REST, || missing() == 0);
         std::thread::sleep(NAP);
@@ -225,7 +225,7 @@ fn settle(marks: &Marks, time: Option<Duration>) -> Trial {
     Trial {
         time,
         torn: marks.torn.load(Ordering::Acquire),
-        // Those who are stuck have lost nothing yet.
+        // Stuck workers have lost nothing yet.
         lost: if time.is_some() { missing() } else { 0 },
         again: marks.again.load(Ordering::Acquire),
         last_words: marks.last_words(),

@@ -15,7 +15,7 @@ use crate::record::Record;
 const RINGWAY: RGBColor = RGBColor(217, 72, 15);
 const TEXT: RGBColor = RGBColor(40, 40, 40);
 const FAINT: RGBColor = RGBColor(215, 215, 215);
-/// For others: told apart on white, by most people.
+/// For the other systems: distinguishable on white, by most readers.
 const OTHERS: [RGBColor; 10] = [
     RGBColor(31, 119, 180),
     RGBColor(44, 160, 44),
@@ -32,7 +32,7 @@ const OTHERS: [RGBColor; 10] = [
 /// The size of which there are bars, if it was measured.
 const BAR_SIZE: usize = 64;
 
-/// Draws all that there is something to draw of; returns the files.
+/// Draws every plot for which there are figures; returns the files.
 pub(crate) fn write(directory: &Path, records: &[Record]) -> Result<Vec<PathBuf>> {
     std::fs::create_dir_all(directory).with_context(|| format!("creating {}", directory.display()))?;
     let mut files = Vec::new();
@@ -61,7 +61,7 @@ fn heading(group: &Group<'_>) -> String {
     format!("{}: {what}", group.name)
 }
 
-/// Whether it stands out.
+/// Whether it is highlighted.
 fn is_ours(row: &Row<'_>) -> bool {
     row.system == "ringway"
 }

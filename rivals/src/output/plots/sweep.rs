@@ -31,7 +31,8 @@ impl Line<'_> {
     }
 }
 
-/// Draws the systems of a scope, and ringway between processes in any case; false if that are no lines.
+/// Draws the systems of a scope, and ringway between processes in any case; false if there are no
+/// lines.
 pub(super) fn draw(path: &Path, group: &Group<'_>, scope: Scope) -> Result<bool> {
     let lines = lines(group, scope);
     let figures = || lines.iter().flat_map(|line| line.points()).map(|(_, figure)| figure);

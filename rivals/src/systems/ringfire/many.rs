@@ -1,4 +1,5 @@
-//! Values, through the ring of many producers. It has no batches, and drops what consumers are too slow for.
+//! Values, through the ring of many producers. It has no batches, and drops messages for which
+//! consumers are too slow.
 
 use std::path::PathBuf;
 
@@ -14,7 +15,7 @@ use crate::wait::{Way, until};
 pub(in super::super) struct Many<const W: usize> {
     path: PathBuf,
     way: Way,
-    /// The ring lives as long as the one who made it.
+    /// The ring lives as long as the worker that created it.
     _made: MpmcProducer<Message<W>>,
 }
 

@@ -1,6 +1,7 @@
-//! ringfire: its ring of one producer in lossless mode where there is one of each; messages of 64 KiB and more through its
-//! arena of blobs, which has no lossless mode, so that the producer asks for `headroom` itself; with many of both its MPMC
-//! ring, which drops the oldest messages when consumers are slower than producers: no flow control can be had there.
+//! ringfire: its ring of one producer in lossless mode where there is one of each; messages of 64
+//! KiB and more through its arena of blobs, which has no lossless mode, so that the producer checks
+//! `headroom` itself; with many of both its MPMC ring, which drops the oldest messages when
+//! consumers are slower than producers: it has no flow control.
 
 mod blob;
 mod many;
@@ -17,14 +18,14 @@ use self::many::Many;
 use self::pair::Pair;
 use super::Family;
 
-/// The producer makes the ring when it comes; consumers wait so long for it.
+/// The producer creates the ring when it starts; consumers wait this long for it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn readable(error: RingfireError) -> anyhow::Error {
     anyhow!("{error}")
 }
 
-/// Attaches as soon as there is something to attach to.
+/// Attaches as soon as the ring exists.
 fn when_made<R>(path: &Path, mut attach: impl FnMut() -> Result<R, RingfireError>) -> Result<R> {
     let start = Instant::now();
     loop {

@@ -9,7 +9,7 @@ use crate::case::Shape;
 /// For any shape that there is a queue for.
 pub(in super::super) struct Nexus;
 
-/// For one of each, where even the question which queue it is would cost something.
+/// For one of each, where even the check which queue it is would have a cost.
 pub(in super::super) struct NexusPair;
 
 impl Values for NexusPair {

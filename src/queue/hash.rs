@@ -1,9 +1,9 @@
 //! A hash against accidents, of 64 bits.
 //!
-//! Each step is a bijection of the state for any given word, and of the word for any given state. So two inputs of the same
-//! length that differ in one word have different hashes, always; others have the same with a probability of about 2^-64.
-//! Stale pages are accidents: the hash does not resist a forger, who could write the messages as
-//! well.
+//! Each step is a bijection of the state for any given word, and of the word for any given state.
+//! So two inputs of the same length that differ in one word have different hashes, always; others
+//! have the same with a probability of about 2^-64. Stale pages are accidents: the hash does not
+//! resist a forger, who could write the messages as well.
 
 /// Odd, with many bits: the fractional part of the golden ratio.
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;

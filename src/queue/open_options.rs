@@ -4,7 +4,8 @@ use super::boot::AfterPowerLoss;
 use super::untrusted::Limits;
 use crate::shm::Sharing;
 
-/// What the options say about the file and this process's part in it; nothing of this is recorded in the queue.
+/// What the options say about the file and this process's part in it; nothing of this is recorded
+/// in the queue.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OpenOptions {
     pub(crate) sharing: Sharing,

@@ -70,7 +70,8 @@ impl Schema {
         geometry: &Geometry,
     ) -> Result<(), OpenError> {
         let found = Format(preamble.rkyv_format);
-        // Other settings change sizes and names as well: they are the cause. But bytes have no settings to be wrong.
+        // Other settings change sizes and names as well: they are the cause. But bytes have no
+        // settings to be wrong.
         if found.is_some() && self.format.is_some() {
             self.check_format(path, found)?;
         }

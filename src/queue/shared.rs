@@ -322,7 +322,7 @@ fn words<T: Send + Sync + 'static>(header: &Arc<Mapping>, offset: usize) -> Ref<
     let words: NonNull<T> = header.at(offset, size_of::<T>()).cast();
     assert!(words.is_aligned(), "header sections are aligned");
     let keep: Arc<Mapping> = Arc::clone(header);
-    // SAFETY: in bounds (`at` checks) and aligned (checked above); the types placed here consist of atomics only, for
-    // which any bytes are valid; the mapping lives as long as `keep`.
+    // SAFETY: in bounds (`at` checks) and aligned (checked above); the types placed here consist of
+    // atomics only, for which any bytes are valid; the mapping lives as long as `keep`.
     unsafe { Ref::new(words, keep) }
 }

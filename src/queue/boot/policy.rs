@@ -1,7 +1,8 @@
 //! What is done with a file that is unproven.
 
-/// What opening does with a queue that was last used before the machine was started again, if nothing proves that all of it
-/// reached the disk ([`Options::after_power_loss`](crate::Options::after_power_loss)).
+/// What opening does with a queue that was last used before the machine was started again, if
+/// nothing proves that all of it reached the disk
+/// ([`Options::after_power_loss`](crate::Options::after_power_loss)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AfterPowerLoss {

@@ -261,8 +261,8 @@ fn an_unreadable_boot_id_puts_nothing_in_doubt_mpmc() {
     an_unreadable_boot_id_puts_nothing_in_doubt::<Mpmc>();
 }
 
-/// A participant that cannot read the boot id breaks a seal as every other does, in a file of this boot, of another one, and in
-/// one that was never used.
+/// A participant that cannot read the boot id breaks a seal as every other does, in a file of this
+/// boot, of another one, and in one that was never used.
 #[test]
 fn an_unreadable_boot_id_breaks_seals() {
     let place = PackedFrameRef::new();

@@ -52,8 +52,9 @@ use super::kind::{Engine, Kind, Mpmc, Spsc};
 use crate::error::AttachError;
 use crate::layout::TRAILER;
 
-/// A kind of queue in which each message has a checksum: `Checksummed<Spsc>` or `Checksummed<Mpmc>`; the modules
-/// [`spsc::checksummed`](crate::spsc::checksummed) and [`mpmc::checksummed`](crate::mpmc::checksummed) name its types.
+/// A kind of queue in which each message has a checksum: `Checksummed<Spsc>` or
+/// `Checksummed<Mpmc>`; the modules [`spsc::checksummed`](crate::spsc::checksummed) and
+/// [`mpmc::checksummed`](crate::mpmc::checksummed) name its types.
 ///
 /// For queues on disks that must survive a power loss. After one, an ordinary queue is all or
 /// nothing ([`Options::after_power_loss`](crate::Options::after_power_loss)). A queue with

@@ -57,8 +57,8 @@ fn without_trailer(room: Room) -> Room {
     }
 }
 
-// SAFETY: every grant is one of the inner sender's, less its last bytes, which are written between a grant and its commit
-// only.
+// SAFETY: every grant is one of the inner sender's, less its last bytes, which are written between
+// a grant and its commit only.
 unsafe impl<S: SerialSender> Sender for CheckedSender<S> {
     type Staged = S::Staged;
 
@@ -128,7 +128,8 @@ unsafe impl<S: SerialSender> Sender for CheckedSender<S> {
         self.inner.publish_sealed(staged, whole, |payload, len, serial| {
             let at = payload.wrapping_add(len - LEN);
             let mut sum = [0; 8];
-            // SAFETY: staged by `stage` above, so that it has a trailer with the sum in its second half; not committed yet.
+            // SAFETY: staged by `stage` above, so that it has a trailer with the sum in its second
+            // half; not committed yet.
             unsafe { copy_out(at.wrapping_add(8), &mut sum) };
             // SAFETY: as above.
             unsafe { put(at, trailer::sealed(u64::from_ne_bytes(sum), serial)) };

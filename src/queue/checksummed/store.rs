@@ -13,8 +13,8 @@ pub(crate) struct CheckedKeeper<K>(pub(super) K);
 
 impl<K: SerialKeeper> CheckedKeeper<K> {
     pub(super) fn of(inner: &K) -> &Self {
-        // SAFETY: the same layout, as `repr(transparent)` says, and no invariant of its own: that frames have trailers is
-        // checked before they are delivered.
+        // SAFETY: the same layout, as `repr(transparent)` says, and no invariant of its own: that
+        // frames have trailers is checked before they are delivered.
         unsafe { &*std::ptr::from_ref(inner).cast::<Self>() }
     }
 

@@ -64,9 +64,10 @@ fn lane_section(geometry: &Geometry, lane: usize) -> Section {
 
 fn memory(mapping: &Arc<Mapping>, len: usize) -> LaneMemory {
     let keep: Arc<Mapping> = Arc::clone(mapping);
-    // SAFETY: the section has `len` bytes (`at` checks), is page-aligned and mapped as long as the Arc lives; a producer's
-    // mapping is writable; these lanes have no commit words; all access by other processes keeps to the protocol by the
-    // contract of `create` and `open`, and the liveness lock makes this process the only writer of its lane.
+    // SAFETY: the section has `len` bytes (`at` checks), is page-aligned and mapped as long as the
+    // Arc lives; a producer's mapping is writable; these lanes have no commit words; all access by
+    // other processes keeps to the protocol by the contract of `create` and `open`, and the
+    // liveness lock makes this process the only writer of its lane.
     unsafe { LaneMemory::new(mapping.at(0, len), len, keep) }
 }
 

@@ -263,8 +263,8 @@ impl MpmcReceiver {
 
     /// Takes up to `most` frames; one of them may be corrupted.
     ///
-    /// A function of its own, so that its loops have all registers. By the time that the last frame is marked, the first
-    /// lines of the first ones are there.
+    /// A function of its own, so that its loops have all registers. By the time that the last frame
+    /// is marked, the first lines of the first ones are there.
     #[inline(never)]
     fn take_run(
         &self,

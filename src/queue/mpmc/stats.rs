@@ -94,7 +94,7 @@ impl Stats {
     /// let (worker, other) = (queue.consumer()?, queue.consumer()?);
     /// let job = worker.recv()?;
     /// assert!(matches!(other.recv(), Err(ringway::RecvError::Closed)));
-    /// assert!(!queue.stats().is_drained()); // the job may still come again
+    /// assert!(!queue.stats().is_drained()); // the job may still be redelivered
     /// drop(job);
     /// assert!(queue.stats().is_drained());
     /// # Ok::<(), Box<dyn std::error::Error>>(())

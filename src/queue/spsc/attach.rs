@@ -58,10 +58,11 @@ impl Shared {
         let lane = self.map_section(Section { offset: lane_offset, len: lane_len }, access)?;
         let len = self.geometry().ring_bytes() as usize;
         let ring = lane.at(layout::LEAD, len);
-        // SAFETY: the section holds LEAD >= 8 bytes before the ring and `len` bytes of it; the mapping lives as
-        // long as the Arc; LEAD keeps `ring` 8-aligned; a producer's mapping is writable; all access by other
-        // processes keeps to the protocol by the contract of `create` and `open`, and the liveness lock that the caller
-        // takes makes this process the only one in its role.
+        // SAFETY: the section holds LEAD >= 8 bytes before the ring and `len` bytes of it; the
+        // mapping lives as long as the Arc; LEAD keeps `ring` 8-aligned; a producer's mapping is
+        // writable; all access by other processes keeps to the protocol by the contract of `create`
+        // and `open`, and the liveness lock that the caller takes makes this process the only one
+        // in its role.
         Ok(unsafe { LaneMemory::new(ring, len, Arc::new(lane)) })
     }
 

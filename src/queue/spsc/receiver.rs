@@ -158,8 +158,9 @@ impl SpscReceiver {
     }
 }
 
-// SAFETY: the reader checked that each payload lies in the ring, which is mapped as long as it lives. The producer does
-// not write to frames in flight, by the lane protocol and the contract of opening the file.
+// SAFETY: the reader checked that each payload lies in the ring, which is mapped as long as it
+// lives. The producer does not write to frames in flight, by the lane protocol and the contract of
+// opening the file.
 unsafe impl FrameStore for SpscReceiver {
     type Taken = SpscFrame;
     type RejectToken = SpscFrame;

@@ -14,8 +14,8 @@ use crate::queue::kind::Sender;
 use crate::shm::fork::ForkGuard;
 use crate::wait::{is_before_park, is_exact};
 
-/// While a producer waits for room, one attempt in this number reads the consumer's exact cursor: each read takes the
-/// line away from the consumer, which stores there for every message.
+/// While a producer waits for room, one attempt in this number reads the consumer's exact cursor:
+/// each read takes the line away from the consumer, which stores there for every message.
 const ATTEMPTS_PER_EXACT: u64 = 32;
 
 /// For frames of these sizes in bytes, the cache lines and the next page are prefetched when there

@@ -39,7 +39,8 @@ impl SerialSender for SpscSender {
     }
 }
 
-/// A frame's range may begin with padding; frames never cross the end of the ring, so that its last byte is of its lap.
+/// A frame's range may begin with padding; frames never cross the end of the ring, so that its last
+/// byte is of its lap.
 fn serial_of(geometry: &Geometry, frame: SpscFrame) -> u64 {
     match geometry.framing {
         Framing::Variable => (frame.end.wrapping_sub(1) & !(geometry.capacity - 1)) | frame.offset as u64,

@@ -34,7 +34,8 @@ fn before_word(address: *const u8, len: usize) -> usize {
 /// Copies bytes that other processes may be writing.
 ///
 /// # Safety
-/// The `to.len()` bytes from `from` must be mapped for reading, and this process must access them by atomics only.
+/// The `to.len()` bytes from `from` must be mapped for reading, and this process must access them
+/// by atomics only.
 #[inline(always)]
 pub(in crate::queue) unsafe fn copy_out(from: *const u8, to: &mut [u8]) {
     let (first, rest) = to.split_at_mut(before_word(from, to.len()));
@@ -43,7 +44,8 @@ pub(in crate::queue) unsafe fn copy_out(from: *const u8, to: &mut [u8]) {
     let mut at = from.wrapping_add(first.len());
     let mut words = rest.chunks_exact_mut(WORD);
     for word in &mut words {
-        // SAFETY: eight of the caller's bytes, and aligned, since those before the first whole word were taken away.
+        // SAFETY: eight of the caller's bytes, and aligned, since those before the first whole word
+        // were taken away.
         let shared = unsafe { &*at.cast::<PayloadWord>() };
         word.copy_from_slice(&shared.load(Ordering::Relaxed).to_ne_bytes());
         at = at.wrapping_add(WORD);
@@ -64,8 +66,8 @@ unsafe fn load_bytes(from: *const u8, to: &mut [u8]) {
 /// Copies bytes to memory that other processes may be writing, too.
 ///
 /// # Safety
-/// The `from.len()` bytes from `to` must be mapped for writing, and this process must access them by atomics only, of other
-/// sizes than these in the same thread only.
+/// The `from.len()` bytes from `to` must be mapped for writing, and this process must access them
+/// by atomics only, of other sizes than these in the same thread only.
 pub(in crate::queue) unsafe fn copy_in(from: &[u8], to: *mut u8) {
     let (first, rest) = from.split_at(before_word(to, from.len()));
     // SAFETY: these are the first of the bytes of the caller's promise.
@@ -74,7 +76,8 @@ pub(in crate::queue) unsafe fn copy_in(from: &[u8], to: *mut u8) {
     let mut words = rest.chunks_exact(WORD);
     for word in &mut words {
         let value = u64::from_ne_bytes(word.try_into().expect("a chunk is a word"));
-        // SAFETY: eight of the caller's bytes, and aligned, since those before the first whole word were taken away.
+        // SAFETY: eight of the caller's bytes, and aligned, since those before the first whole word
+        // were taken away.
         unsafe { &*at.cast::<PayloadWord>() }.store(value, Ordering::Relaxed);
         at = at.wrapping_add(WORD);
     }

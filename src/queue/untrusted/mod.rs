@@ -15,7 +15,7 @@
 //! | `dead`, hard link count | attach | an error |
 //! | entry's pid | a role is taken | a number for the error's text |
 //! | `released`, `taken`, `redo_*`, `tail` | SPSC attach, once each | against each other and 2^62, so that no later sum overflows |
-//! | commit words | each attempt, once | length against the geometry and the end of the ring, before any sum |
+//! | commit words | each attempt, once | length against the geometry and the ring, before any sum |
 //! | `tail` of fixed sizes | each attempt, once | must lie within one ring of the reader's own position |
 //! | commit words at a producer's attach | a walk | at most one ring: positions only grow, up to the limit |
 //! | `head`, `released` | a producer's room | not beyond its own `tail`; room is never more than a ring |
@@ -23,7 +23,7 @@
 //! | slot's state, MPMC cursors, intents | takes, claims, recovery | compared, exchanged, taken apart; never an index but through the mask, or an owner below the count |
 //! | counters | adds | wrap |
 //! | `lane_ready` | first frame of a lane | whether to read there; the lane is mapped in any case |
-//! | eventcounts | waits | whether to call the kernel; every sleep has a sleep timeout, every loop has an end |
+//! | eventcounts | waits | whether to call the kernel; every sleep has a timeout, every loop an end |
 //!
 //! A consumer's position is its own count, which [`BytesConsumer`] keeps below where sums could
 //! overflow. Loops over slots and entries are as long as the geometry says, that is, as [`Limits`]

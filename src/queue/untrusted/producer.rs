@@ -97,9 +97,9 @@ impl<K: Kind> BytesProducer<K> {
         message: &[u8],
         until: Option<Until>,
     ) -> Result<(), SendError> {
-        // SAFETY: the engine granted at least these bytes, by sums of its own, so they are mapped for writing. The liveness lock makes
-        // this the only producer in this process that has the mapping, and `&mut self` the only thread; commit words are
-        // atomics too.
+        // SAFETY: the engine granted at least these bytes, by sums of its own, so they are mapped
+        // for writing. The liveness lock makes this the only producer in this process that has the
+        // mapping, and `&mut self` the only thread; commit words are atomics too.
         unsafe { copy_in(message, self.inner.payload(reserved)) };
         self.inner.commit_until(reserved, message.len(), until)
     }

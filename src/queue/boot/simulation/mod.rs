@@ -18,8 +18,8 @@
 //! Of queues with checksums each image is opened, and delivers true messages only, each once and in
 //! order, and all that were synced and not released.
 //!
-//! `RINGWAY_POWER_LOSSES=100000 cargo test --release -p ringway --lib simulation -- --nocapture` tries as many images of each
-//! kind of queue.
+//! `RINGWAY_POWER_LOSSES=100000 cargo test --release -p ringway --lib simulation -- --nocapture`
+//! tries as many images of each kind of queue.
 
 mod flavours;
 mod machine;

@@ -1,12 +1,12 @@
 //! The eventcount, as `src/park` has it: what a waker does, what a sleeper does, and the futex
 //! between them.
 //!
-//! A waker stores its change through a store buffer (`store_buffer`) and loads `waiting` without a
+//! A waker stores its change through a store buffer (`store_buffer`) and loads `waiters` without a
 //! fence, or with one if it finds FENCING, which it may take away. A sleeper reads the event, arms,
-//! makes one thread after the other fence and says that it is SURE, or fences alone if another
-//! sleeper has said so. It then has the model check the queue, and sleeps if the event is
-//! unchanged. The model keeps only whether copies of the event and of `waiting` are current:
-//! neither ever has an old value again, because the event counts notifications and `waiting` counts
+//! makes one thread after the other fence and sets BARRIER_DONE (`sure`), or fences alone if another
+//! sleeper has set it. It then has the model check the queue, and sleeps if the event is
+//! unchanged. The model keeps only whether copies of the event and of `waiters` are current:
+//! neither ever has an old value again, because the event counts notifications and `waiters` counts
 //! arrivals.
 
 use crate::mistake::Mistake;
@@ -20,7 +20,7 @@ pub const ALL: u8 = u8::MAX;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Waking {
     No,
-    /// Load `waiting`, without a fence.
+    /// Load `waiters`, without a fence.
     Check,
     /// A sleeper may be armed, or out of reach of membarriers, or FENCING is set: fence, and load
     /// it again.
@@ -41,9 +41,9 @@ pub enum Sleeping {
     ReadBell,
     Arm,
     Barrier,
-    /// Set SURE, by a CAS.
+    /// Set BARRIER_DONE, by a CAS.
     MakeSure,
-    /// In the place of these two, if SURE is set.
+    /// In the place of these two, if BARRIER_DONE is set.
     Fence,
     /// The model's turn: the last check.
     Look,
@@ -55,11 +55,11 @@ pub enum Sleeping {
 pub struct Thread {
     pub waking: Waking,
     wanted: u8,
-    /// A close or a cancellation: notifies whatever `waiting` says, and leaves it unchanged.
+    /// A close or a cancellation: notifies whatever `waiters` says, and leaves it unchanged.
     unasked: bool,
     /// It woke fewer than it wanted.
     fewer: bool,
-    /// Its copy of `waiting`, or what it has armed, is current.
+    /// Its copy of `waiters`, or what it has armed, is current.
     seen: bool,
     pub sleeping: Sleeping,
     /// The thread that its membarrier reaches next.
@@ -123,7 +123,7 @@ impl<const L: usize, const T: usize> Doorbell<L, T> {
             Thread { waking: Waking::Ring, wanted: ALL, unasked: true, ..self.threads[thread] };
     }
 
-    /// Another flag in `waiting` was set.
+    /// Another flag in `waiters` was set.
     pub fn flag_changed(&mut self) {
         self.threads.iter_mut().for_each(|thread| thread.seen = false);
     }

@@ -23,7 +23,7 @@ use std::fmt::Write;
 
 use super::is_plain;
 
-/// What an archived type attempts like.
+/// What an archived type looks like.
 ///
 /// `#[derive(ringway::Message)]` on a message type implements it for that type's archive, and the library does for what
 /// rkyv makes of std's types. It is safe to implement, and a wrong description endangers no memory: it only lets programs
@@ -46,7 +46,7 @@ use super::is_plain;
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "ringway does not know what `{Self}` attempts like in an archive",
+    message = "ringway does not know what `{Self}` looks like in an archive",
     note = "add `#[derive(ringway::Message)]` to the type whose archive it is",
     note = "a field of a foreign type can be marked `#[ringway(opaque = \"name\")]`"
 )]
@@ -54,7 +54,7 @@ pub trait Structure {
     /// The version that the type's author gave it, by `#[ringway(version = ..)]`; else 0.
     const VERSION: u32 = 0;
 
-    /// Says what the type attempts like.
+    /// Says what the type looks like.
     fn describe(describer: &mut Describer);
 }
 

@@ -5,9 +5,9 @@ use std::fmt;
 /// The two ways to take part in a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// ProducerHandle.
+    /// Sends.
     Producer,
-    /// ConsumerHandle.
+    /// Receives.
     Consumer,
 }
 

@@ -56,7 +56,7 @@ fn all(source: fn() -> io::Error) -> Vec<Box<dyn Error>> {
         Box::new(create()),
         Box::new(open()),
         Box::new(OpenError::Create(create())),
-        Box::new(AttachError::Io { path: path(), step: "taking the lease", source: source() }),
+        Box::new(AttachError::Io { path: path(), step: "taking the liveness lock", source: source() }),
         Box::new(AttachError::Corrupted(corrupted())),
         Box::new(UnlinkError::Open(open())),
         Box::new(UnlinkError::Open(OpenError::Create(create()))),

@@ -162,7 +162,7 @@ pub enum SendError {
     },
     /// The value could not be serialised.
     Serialize(SerializeError),
-    /// The value is of another type, whose archive attempts different ([`Producer::of`](crate::Producer::of)).
+    /// The value is of another type, whose archive looks different ([`Producer::of`](crate::Producer::of)).
     WrongSchema {
         /// In what the queue's type (found) and that of the value (expected) differ.
         mismatch: SchemaMismatch,

@@ -3,11 +3,12 @@
 //! ```text
 //! 0x000  Preamble   identity and geometry, written once before the file gets its name
 //! 0x3f8  ready      READY once the preamble is complete
-//! 0x400  Rare       words that are seldom touched: dead, ...
+//! 0x400  Rare       cold words: dead, ...
 //! 0x500  tail       next position to write; the producer's line (MPMC: next position to claim)
-//! 0x580  head       room given back, published lazily; read by the producer (MPMC: next position to take)
-//! 0x600  consumer   released, taken, redo: the consumer's exact words, a line nobody else writes
-//! 0x680  QueueEventWords  where consumers (0x680) and producers (0x700) sleep
+//! 0x580  head       released room, published lazily; read by the producer (MPMC: next position to take)
+//! 0x600  consumer   released, taken, redelivered: the consumer's exact words, a line that only it writes
+//! 0x680  events     eventcounts on which consumers (0x680) and producers (0x700) sleep
+//! 0x800  released out of order   SPSC: ranges that a consumer noted when it detached
 //! 0x1000 registry   256 bytes a participant
 //!        (schema)   description of the message type, if there is one
 //!        (slots)    MPMC only: 16 bytes a position

@@ -2,9 +2,9 @@
 //! operation.
 //!
 //! ```text
-//! state of a link   63                  18 17       6 5     2 1     0
+//! state of a slot   63                  18 17       6 5     2 1     0
 //!                  +----------------------+----------+-------+-------+
-//!                  | lap                  | owner    | redo  | kind  |
+//!                  | lap                  | owner    | redel | kind  |
 //!                  +----------------------+----------+-------+-------+
 //! tail              position << 2 | CLOSED << 1
 //! head              position << 1

@@ -12,8 +12,8 @@
 //!   FULL(lap) --take: intent, CAS head---> still FULL(lap) --mark----> HELD(lap, owner)
 //!   HELD(lap, owner) --release--> FREE(lap + 1)        --reject, or its owner is dead--> REDELIVER(lap)
 //!   REDELIVER(lap) --CAS--> HELD(lap, another owner)
-//!   FREE(lap), claimed by a dead one --recovery--> FREE(lap + 1)     (a tombstone: consumers pass it)
-//!   FULL(lap), taken by a dead one   --recovery--> REDELIVER(lap)
+//!   FREE(lap), claimed by a dead producer --recovery--> FREE(lap + 1)  (a tombstone: consumers skip it)
+//!   FULL(lap), taken by a dead consumer   --recovery--> REDELIVER(lap)
 //! ```
 //!
 //! 1. A producer writes its frames into its own lane, completely. Then it checks that the slots of

@@ -202,7 +202,7 @@ impl OrderRing {
 
     /// Whether there was something at `head` a moment ago: a frame, or a position to skip that may
     /// have a frame after it.
-    #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "only tasks pass epoch on"))]
+    #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "only tasks pass wakes on"))]
     pub(crate) fn has_more(&self) -> bool {
         let position = self.head().position();
         let (state, lap) = (self.state_at(position), self.lap(position));

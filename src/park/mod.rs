@@ -6,15 +6,14 @@
 //! # The protocol
 //!
 //! ```text
-//! sleeper                                        waker
-//! 1. reads the eventcount                              a. changes the queue (commit, release, ...)
-//! 2. arms: waiting := arrivals + 1, ARMED        b. reads `waiting`; done unless ARMED
-//! 3. heavy barrier (membarrier)                  c. epoch: eventcount += 1
-//! 4. attempts at the queue once more                d. futex_wake(n) on the eventcount
-//! 5. futex_wait on the eventcount, if it still is 1.   e. if it woke fewer than n: CAS `waiting` from b., not ARMED
+//! sleeper                                          waker
+//! 1. reads the epoch: the key                      a. changes the queue (commit, release, ...)
+//! 2. arms: waiters := arrivals + 1, ARMED          b. reads `waiters`; done unless ARMED
+//! 3. heavy barrier (membarrier)                    c. epoch += 1
+//! 4. attempts once more                            d. futex_wake(n) on the epoch
+//! 5. futex_wait on the epoch, if it still is 1.    e. if it woke fewer than n: CAS `waiters` from b.,
+//!                                                     not ARMED
 //! ```
-//!
-//! `waiting` stands for the word `waiters`; the value of the eventcount is its `epoch`.
 //!
 //! Only an order to the compiler separates *a* and *b*, so this costs nothing while no participant
 //! sleeps. The sleeper pays the price of the missing fence: its `membarrier` makes every running thread of

@@ -199,7 +199,7 @@ pub(crate) unsafe trait Receiver {
     ) -> Result<Option<RunBy<Self>>, Corruption>;
 
     /// Whether another consumer could take something now, or could a moment ago.
-    #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "only tasks pass epoch on"))]
+    #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "only tasks pass wakes on"))]
     fn has_more(&self) -> bool;
 
     /// The receiver's position.

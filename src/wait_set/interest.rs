@@ -18,14 +18,14 @@ enum For<'a> {
 
 impl<'a> Interest<'a> {
     /// Creates an interest in messages of a [`Consumer`] or [`BytesConsumer`], of any kind.
-    #[allow(private_bounds, reason = "sealed: how it attempts is no one else's business")]
+    #[allow(private_bounds, reason = "sealed: how it is written is no one else's business")]
     pub fn messages(consumer: &'a impl Messages) -> Self {
         Self(For::Messages(consumer))
     }
 
     /// Creates an interest in room for a message of `len` bytes, of a [`Producer`] or
     /// [`BytesProducer`] of any kind. A length that the queue never takes counts as ready.
-    #[allow(private_bounds, reason = "sealed: how it attempts is no one else's business")]
+    #[allow(private_bounds, reason = "sealed: how it is written is no one else's business")]
     pub fn room(producer: &'a mut impl Room, len: usize) -> Self {
         Self(For::Room(producer, len))
     }

@@ -44,7 +44,7 @@ impl fmt::Display for GeometryError {
             ),
             Self::Redeliveries { most } => write!(
                 f,
-                "dead origins after {most} redeliveries are asked for; redeliveries are counted up to {MAX_REDELIVERIES}, so it \
+                "dead letters after {most} redeliveries are asked for; redeliveries are counted up to {MAX_REDELIVERIES}, so it \
                  must be less"
             ),
         }

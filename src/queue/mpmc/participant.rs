@@ -80,7 +80,7 @@ impl Participant {
             let mut is_anyone_leaving = false;
             for me in ring.candidates(role) {
                 let liveness_lock = LivenessLock::take(shared.file(), shared.path(), LOCK_ENTRY + me as i64)
-                    .map_err(shared.attach_failed("taking the liveness_lock"))?;
+                    .map_err(shared.attach_failed("taking the liveness lock"))?;
                 match liveness_lock {
                     // False: a participant has died with it since the candidates were read.
                     Some(liveness_lock) if ring.attach(me, role, std::process::id(), since_ns) => {

@@ -1,5 +1,5 @@
 //! One of the consumers.
-#![allow(unsafe_code, reason = "vouches for the frames that ring refer to")]
+#![allow(unsafe_code, reason = "vouches for the frames that the order ring refers to")]
 
 mod ready;
 mod store;

@@ -36,7 +36,7 @@ impl Shared {
         let entry = self.role_entry(index);
         let byte = layout::LOCK_ENTRY + index as i64;
         let Some(liveness_lock) = LivenessLock::take(self.file(), self.path(), byte)
-            .map_err(self.attach_failed("taking the liveness_lock"))?
+            .map_err(self.attach_failed("taking the liveness lock"))?
         else {
             return Err(self.role_taken(role, &entry));
         };

@@ -1,5 +1,5 @@
 //! Private memory for copies of messages.
-#![allow(unsafe_code, reason = "attempts at pages as bytes")]
+#![allow(unsafe_code, reason = "reads pages as bytes")]
 
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;

@@ -366,8 +366,8 @@ impl<K: Kind> BytesConsumer<K> {
         found.map_err(|ended| self.or_cause(ended.into()))?
     }
 
-    /// A consumer that slept may have been woken instead of another one: see "A notification is
-    /// passed on" in `crate::park`.
+    /// A consumer that slept may have been woken instead of another one: see "Passing on" in
+    /// `crate::park`.
     fn pass_on_wake(&self) {
         if self.wait_config.take_sleep() {
             self.events.messages.pass_on(|| self.receiver.has_more());

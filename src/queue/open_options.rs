@@ -1,11 +1,10 @@
-//! How a process deals with the file of a queue.
+//! How a process treats the file of a queue.
 
 use super::boot::AfterPowerLoss;
 use super::untrusted::Limits;
 use crate::shm::Sharing;
 
-/// What the options say about the file and this process's part in it; nothing of this is recorded
-/// in the queue.
+/// Options about the file and this process's use of it; nothing of this is recorded in the queue.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OpenOptions {
     pub(crate) sharing: Sharing,
@@ -16,7 +15,7 @@ pub(crate) struct OpenOptions {
     pub(crate) end_when_orphaned: bool,
     pub(crate) replace_closed: bool,
     pub(crate) after_power_loss: AfterPowerLoss,
-    /// What the file may ask of this process; none: whatever it says.
+    /// The resources that the file may take in this process; none: no limits.
     pub(crate) limits: Option<Limits>,
 }
 

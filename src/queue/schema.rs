@@ -70,8 +70,8 @@ impl Schema {
         geometry: &Geometry,
     ) -> Result<(), OpenError> {
         let found = Format(preamble.rkyv_format);
-        // Other settings change sizes and names as well: they are the cause. But bytes have no
-        // settings to be wrong.
+        // Other settings change sizes and names as well: then they are the cause of the mismatch.
+        // Bytes have no settings.
         if found.is_some() && self.format.is_some() {
             self.check_format(path, found)?;
         }

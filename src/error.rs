@@ -1,7 +1,8 @@
-//! Everything that can go wrong, one enum per kind of operation.
+//! The errors, one enum per kind of operation.
 //!
-//! Messages are for the person who reads them: what happened, to which file, what was expected, what to do. A message includes
-//! that of its cause; so `source()` goes on with what comes after that, and who prints the whole chain says nothing twice.
+//! Messages are written for humans: what happened, to which file, what was expected, what to do. A
+//! message includes that of its cause; so `source()` continues with the cause of that one, and a
+//! program that prints the whole chain repeats nothing.
 
 mod attach;
 mod create;

@@ -1,4 +1,4 @@
-//! Errors of taking part in a queue.
+//! Errors of attaching to a queue.
 
 use std::error::Error;
 use std::fmt;
@@ -7,11 +7,11 @@ use std::path::PathBuf;
 
 use super::{Corrupted, OpenError, Role};
 
-/// Why no producer or consumer was attached. The queue is as it was.
+/// Why no producer or consumer was attached. The queue is unchanged.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AttachError {
-    /// An SPSC queue has one producer and one consumer, and that one is alive.
+    /// An SPSC queue has one producer and one consumer, and the present one is alive.
     RoleTaken {
         /// The file.
         path: PathBuf,
@@ -26,18 +26,18 @@ pub enum AttachError {
     TooManyParticipants {
         /// The file.
         path: PathBuf,
-        /// How many entries there are.
+        /// The number of entries.
         participants: usize,
     },
-    /// The filesystem has no space for what this participant needs of the file: an MPMC producer's new lane, or parts of a ring
-    /// that are holes in this file. Copying a file makes holes of zeros (`cp`, `tar -S`, `rsync -S`); storing into one
-    /// without space for it would end the process.
+    /// The filesystem has no space for what this participant needs of the file: an MPMC producer's new
+    /// lane, or parts of a ring that are holes in this file. Copying a file turns zeros into holes (`cp`,
+    /// `tar -S`, `rsync -S`); storing into a hole without space for it would end the process.
     NoSpace {
         /// The file.
         path: PathBuf,
         /// Bytes that it takes; of a section with holes, at most.
         needed: u64,
-        /// Whether they are holes of a section that had its space once.
+        /// Whether the space is for holes of a section that once had all its space.
         has_holes: bool,
     },
     /// The queue was unlinked.
@@ -45,34 +45,37 @@ pub enum AttachError {
         /// The file.
         path: PathBuf,
     },
-    /// The queue was unlinked or renamed, and something else has its name: whoever opens that now takes part in another
-    /// queue than this handle's.
+    /// The queue was unlinked or renamed, and another file has its name: a process that opens the
+    /// name now gets another queue than this handle's.
     Orphaned {
         /// The file.
         path: PathBuf,
     },
-    /// The file was cut off while it was open here ([`Options::guard_truncation`](crate::Options::guard_truncation)).
+    /// The file was truncated while it was open here
+    /// ([`Options::guard_truncation`](crate::Options::guard_truncation)).
     Truncated {
         /// The file.
         path: PathBuf,
     },
-    /// Somebody else has been attaching or unlinking for seconds: that process must be stopped or swapped out.
+    /// Another process has held the attach lock for seconds, to attach or unlink: it must be
+    /// stopped or swapped out.
     Busy {
         /// The file.
         path: PathBuf,
     },
-    /// A consumer of a queue whose messages become dead letters: what has the name of its dead-letter queue cannot be that.
+    /// A consumer of a queue with dead letters: the file with the name of its dead-letter queue
+    /// cannot be one.
     DeadLetters {
         /// The file with that name.
         path: PathBuf,
         /// Why it was not opened.
         source: Box<OpenError>,
     },
-    /// A cursor in the file makes no sense.
+    /// A cursor in the file has an invalid value.
     Corrupted(Box<Corrupted>),
-    /// A signal handler ran while a role was waited for.
+    /// A signal handler ran while this waited for a role.
     Interrupted,
-    /// The handle was made before a fork, and this is the child.
+    /// The handle was created before a fork, and this is the child.
     Forked,
     /// The system refused a step.
     Io {

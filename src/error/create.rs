@@ -1,4 +1,4 @@
-//! Errors of making queues.
+//! Errors of creating queues.
 
 use std::error::Error;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::open::wrong_filesystem;
 
-/// Why a queue was not created. Nothing is left behind.
+/// Why a queue was not created. No file is left.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CreateError {
@@ -21,7 +21,7 @@ pub enum CreateError {
         /// What is wrong with them.
         reason: String,
     },
-    /// There is a file of that name already.
+    /// A file of that name exists already.
     AlreadyExists {
         /// The file.
         path: PathBuf,
@@ -38,7 +38,7 @@ pub enum CreateError {
         /// Bytes that the queue takes.
         needed: u64,
     },
-    /// This process may not make a file of that size (`ulimit -f`, `RLIMIT_FSIZE`).
+    /// This process may not create a file of that size (`ulimit -f`, `RLIMIT_FSIZE`).
     FileSizeLimit {
         /// The file.
         path: PathBuf,

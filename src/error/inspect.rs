@@ -1,4 +1,4 @@
-//! Errors of looking into a queue, and of putting one in order from outside.
+//! Errors of inspecting a queue.
 
 use std::error::Error;
 use std::fmt;
@@ -7,11 +7,11 @@ use std::path::PathBuf;
 
 use super::OpenError;
 
-/// Why nothing could be said about a queue.
+/// Why a queue could not be inspected.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum InspectError {
-    /// It could not be opened, or is no whole queue: says what it is instead.
+    /// The file could not be opened, or is no complete queue; the error says what it is instead.
     Open(OpenError),
     /// The system refused a step.
     Io {
@@ -27,7 +27,7 @@ pub enum InspectError {
 impl fmt::Display for InspectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // Looking asks for less than opening does.
+            // Inspection needs fewer permissions than opening.
             Self::Open(OpenError::PermissionDenied { path }) => write!(
                 f,
                 "{}: no permission to read it; run as its owner, or change its mode",

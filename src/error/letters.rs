@@ -1,21 +1,21 @@
-//! Why a message did not become a dead letter, as one word in the queue's file, for tools.
+//! Why a message was not dead-lettered, as one word in the queue's file, for tools.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use super::{AttachError, CreateError, OpenError};
 
-/// What kept a message from becoming a dead letter.
+/// Why a message could not be dead-lettered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DeadLetterCause {
-    /// The file of that name is no MPMC queue of messages of this type.
+    /// The file with the name of the dead-letter queue is no MPMC queue of messages of this type.
     WrongFile,
-    /// The file or its directory may not be written to, or others may write to it.
+    /// The file or its directory may not be written to, or unintended users may write to it.
     Permission,
     /// No room on the filesystem.
     NoSpace,
-    /// All places for producers and consumers of the dead-letter queue are taken.
+    /// All registry entries of the dead-letter queue are taken.
     TooManyParticipants,
     /// The dead-letter queue is full.
     Full,
@@ -23,7 +23,7 @@ pub enum DeadLetterCause {
     TooLarge,
     /// The dead-letter queue is closed.
     Closed,
-    /// It was removed again and again while letters were sent to it.
+    /// The dead-letter queue was removed repeatedly while dead letters were sent to it.
     Removed,
     /// The system refused a step.
     System,
@@ -69,13 +69,13 @@ impl fmt::Display for DeadLetterCause {
     }
 }
 
-/// The last time that a message should have become a dead letter and did not: it was delivered once more instead.
+/// The last failure to dead-letter a message: the message was delivered once more instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetterFailure {
-    /// What kept it.
+    /// Why it failed.
     pub cause: DeadLetterCause,
-    /// The system's error number, if the system said one.
+    /// The system's error number, if there was one.
     pub errno: Option<i32>,
     /// When, to the second, by the clock of the consumer that tried.
     pub at: SystemTime,
@@ -107,7 +107,8 @@ impl DeadLetterFailure {
         seconds << SECONDS_SHIFT | errno << ERRNO_SHIFT | code
     }
 
-    /// None if the word says that there was none. A cause that this version does not know is the system's.
+    /// `None` if the word says that there was no failure. A cause that this version does not know
+    /// becomes `System`.
     pub(crate) fn from_word(word: u64) -> Option<Self> {
         let code = word as usize & 0xff;
         let cause = CAUSES.get(code.checked_sub(1)?).copied().unwrap_or(DeadLetterCause::System);
@@ -116,11 +117,11 @@ impl DeadLetterFailure {
     }
 }
 
-/// A cause, and what the system said.
+/// A cause, and the system's error number.
 pub(crate) type Cause = (DeadLetterCause, Option<i32>);
 
 impl OpenError {
-    /// Why letters cannot be sent to the queue that was not opened.
+    /// Why dead letters cannot be sent to the queue that was not opened.
     pub(crate) fn letter_cause(&self) -> Cause {
         match self {
             Self::PermissionDenied { .. } | Self::ReadOnly { .. } | Self::WrongOwnerOrMode { .. } => {
@@ -149,7 +150,7 @@ impl CreateError {
 }
 
 impl AttachError {
-    /// Why letters cannot be sent to a queue that is open.
+    /// Why dead letters cannot be sent to a queue that is open.
     pub(crate) fn letter_cause(&self) -> Cause {
         match self {
             Self::TooManyParticipants { .. } => (DeadLetterCause::TooManyParticipants, None),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{CreateError, SchemaMismatch, Unproven};
 
-/// A file has holes that cannot be filled.
+/// Writes that a file has holes that cannot be filled.
 pub(super) fn write_holes(f: &mut fmt::Formatter<'_>, path: &Path, needed: u64) -> fmt::Result {
     write!(
         f,
@@ -31,7 +31,7 @@ pub(super) fn wrong_filesystem(
     )
 }
 
-/// Why a queue was not opened. The file is as it was.
+/// Why a queue was not opened. The file is unchanged.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -45,7 +45,7 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// The filesystem is mounted read-only; whoever opens a queue writes to it, also to receive.
+    /// The filesystem is mounted read-only; every process that opens a queue writes to it, even to receive.
     ReadOnly {
         /// The file.
         path: PathBuf,
@@ -55,7 +55,7 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// It is a directory, a symbolic link, a FIFO or a device.
+    /// The path names a directory, a symbolic link, a FIFO or a device.
     NotAFile {
         /// The path.
         path: PathBuf,
@@ -71,7 +71,7 @@ pub enum OpenError {
         /// Why it cannot.
         reason: &'static str,
     },
-    /// More can write to it than was said ([`Options::sharing`](crate::Options::sharing)).
+    /// More users can write to the file than [`Options::sharing`](crate::Options::sharing) allows.
     WrongOwnerOrMode {
         /// The file.
         path: PathBuf,
@@ -82,19 +82,19 @@ pub enum OpenError {
         /// Its mode.
         mode: u32,
     },
-    /// A descriptor that is no sealed memfd.
+    /// The descriptor is no sealed memfd.
     NotSealed {
         /// What it is called.
         path: PathBuf,
         /// What it is.
         found: &'static str,
     },
-    /// The other end of a socket handed no queue over.
+    /// The other end of the socket sent no queue.
     NotReceived {
         /// What it did instead.
         reason: String,
     },
-    /// It does not begin as a queue file does.
+    /// The file does not begin as a queue file does.
     NotAQueue {
         /// The file.
         path: PathBuf,
@@ -110,12 +110,12 @@ pub enum OpenError {
         /// Bytes that there should be.
         expected: u64,
     },
-    /// It was written on a machine of the other endianness.
+    /// The file was written on a machine of the other endianness.
     WrongEndianness {
         /// The file.
         path: PathBuf,
     },
-    /// It has another version of the format.
+    /// The file has another version of the format.
     WrongVersion {
         /// The file.
         path: PathBuf,
@@ -124,14 +124,14 @@ pub enum OpenError {
         /// The version that this library reads.
         expected: u32,
     },
-    /// It uses features that this version of the library does not know.
+    /// The file uses features that this version of the library does not know.
     UnknownFeatures {
         /// The file.
         path: PathBuf,
         /// The unknown feature bits.
         bits: u64,
     },
-    /// Whoever made it did not finish.
+    /// The file is incomplete: its creator did not finish.
     Incomplete {
         /// The file.
         path: PathBuf,
@@ -145,7 +145,7 @@ pub enum OpenError {
         /// What it holds.
         found: u64,
     },
-    /// It is a queue of another kind.
+    /// The queue is of another kind.
     WrongKind {
         /// The file.
         path: PathBuf,
@@ -154,7 +154,7 @@ pub enum OpenError {
         /// The kind that was asked for.
         expected: String,
     },
-    /// It holds messages of another type.
+    /// The queue holds messages of another type.
     WrongType {
         /// The file.
         path: PathBuf,
@@ -163,13 +163,13 @@ pub enum OpenError {
         /// The type that was asked for.
         expected: String,
     },
-    /// It holds messages of a type of the same name that is not the same.
+    /// The queue holds messages of a different type with the same name.
     WrongSchema {
         /// The file.
         path: PathBuf,
-        /// In what they differ.
+        /// How the types differ.
         mismatch: SchemaMismatch,
-        /// What waits in it, such as "12 messages"; none if that is not known.
+        /// The backlog, such as "12 messages"; `None` if that is not known.
         waiting: Option<Box<str>>,
     },
     /// Its archives were written with other rkyv format features, or another version of rkyv.
@@ -181,29 +181,30 @@ pub enum OpenError {
         /// The rkyv format of this program.
         expected: String,
     },
-    /// The header has holes, as a copy may have (`cp`, `tar -S` and `rsync -S` make them of zeros), and the filesystem has no
-    /// space for them. Using them without would end the process.
+    /// The header has holes, as a copy may have (`cp`, `tar -S` and `rsync -S` turn zeros into holes), and
+    /// the filesystem has no space for them. Writing to them without space would end the process.
     NoSpace {
         /// The file.
         path: PathBuf,
         /// Bytes that it takes, at most.
         needed: u64,
     },
-    /// It is larger than the limit for files of others whom nobody trusts
+    /// The file is larger than the limit for files of untrusted peers
     /// ([`Limits::file`](crate::untrusted::Limits::file)).
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// What is larger: the file, or the tables of links and participants.
+        /// What is too large: the file, or the tables of slots and participants.
         what: &'static str,
         /// How large it is.
         found: u64,
         /// How large it may be.
         limit: u64,
     },
-    /// The machine was started again since the queue was last used, and nothing proves that all of it reached the disk
-    /// ([`Options::after_power_loss`](crate::Options::after_power_loss)). Or the machine was not: containers of systemd-nspawn and
-    /// LXC have boot ids of their own, so that a queue looks like one of another boot though all of its messages are there.
+    /// The machine was started again since the queue was last used, and nothing proves that all of
+    /// it reached the disk ([`Options::after_power_loss`](crate::Options::after_power_loss)). Or
+    /// the machine was not: containers of systemd-nspawn and LXC have boot ids of their own, so
+    /// that a queue can seem to be from another boot although all of its messages are there.
     Unproven {
         /// The file.
         path: PathBuf,
@@ -215,7 +216,7 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// It did not exist and could not be created (`open_or_create`).
+    /// The queue did not exist and could not be created (`open_or_create`).
     Create(CreateError),
     /// The system refused a step.
     Io {

@@ -9,16 +9,17 @@ use std::path::PathBuf;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RecoverError {
-    /// What is there could not be opened as a queue ([`recover`](crate::recover) only).
+    /// The file could not be opened as a queue ([`recover`](crate::recover) only).
     Open(super::OpenError),
     /// Another process is just recovering this queue.
     Busy {
         /// The file.
         path: PathBuf,
     },
-    /// The handle was made before a fork, and this is the child.
+    /// The handle was created before a fork, and this is the child.
     Forked,
-    /// The file was cut off while it was open here ([`Options::guard_truncation`](crate::Options::guard_truncation)).
+    /// The file was truncated while it was open here
+    /// ([`Options::guard_truncation`](crate::Options::guard_truncation)).
     Truncated {
         /// The file.
         path: PathBuf,

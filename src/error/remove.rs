@@ -1,4 +1,4 @@
-//! Errors of removing queues, and of handing them over.
+//! Errors of unlinking queues, and of passing their descriptors.
 
 use std::error::Error;
 use std::fmt;
@@ -11,9 +11,9 @@ use super::OpenError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum UnlinkError {
-    /// What is there could not be opened as a queue, and is left alone.
+    /// The file could not be opened as a queue, and was not removed.
     Open(OpenError),
-    /// Somebody has been attaching or unlinking for seconds.
+    /// Another process has held the attach lock for seconds, to attach or unlink.
     Busy {
         /// The file.
         path: PathBuf,
@@ -53,18 +53,18 @@ impl Error for UnlinkError {
     }
 }
 
-/// Why a queue was not handed over.
+/// Why a queue's descriptor was not passed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SendFdError {
-    /// Only memfd queues are handed over; this one has a name.
+    /// Only memfd queues can be passed; this one has a name.
     HasName {
         /// The file.
         path: PathBuf,
     },
     /// The system refused a step.
     Io {
-        /// What the queue is called.
+        /// The display name of the queue.
         path: PathBuf,
         /// What was being done.
         step: &'static str,

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// The two ways to take part in a queue.
+/// The two roles of a participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Sends.
+    /// A producer.
     Producer,
-    /// Receives.
+    /// A consumer.
     Consumer,
 }
 

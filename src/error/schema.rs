@@ -1,4 +1,4 @@
-//! How types of one name may differ.
+//! How types of the same name differ.
 
 use std::error::Error;
 use std::fmt;
@@ -7,18 +7,19 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SchemaMismatch {
-    /// They look different.
+    /// Their descriptions differ.
     Shape {
-        /// Where the first difference is, if both have such a place.
+        /// The place of the first difference, if both types have it.
         at: Option<String>,
         /// What the file has there.
         found: String,
         /// What this program has there.
         expected: String,
-        /// Fields and variants of the type around it that only the file has, by name, and those that only this program has.
+        /// Fields and variants of the type around it that only the file has, by name, and those
+        /// that only this program has.
         only: Box<[Vec<String>; 2]>,
     },
-    /// The type's author says that they are different (`#[ringway(version = ..)]`).
+    /// Their author gave them different versions (`#[ringway(version = ..)]`).
     Version {
         /// The type.
         name: String,
@@ -56,7 +57,7 @@ impl fmt::Display for SchemaMismatch {
     }
 }
 
-/// What only one side has.
+/// The fields and variants that only one side has.
 struct Only<'a>(&'a str, &'a [String]);
 
 impl fmt::Display for Only<'_> {

@@ -1,13 +1,13 @@
-//! What keeps a participant from dealing with the death of another.
+//! Why a participant cannot recover from the death of another.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A participant may have died, and this process could not find out, or not give back what the dead one has left.
+/// A participant may have died, and this process could not find out, or could not remove its residue.
 ///
-/// It is tried again by each call that waits, and by every other participant. Nothing is lost.
+/// Each call that waits tries it again, and so does every other participant. Nothing is lost.
 #[derive(Debug)]
 pub struct RecoveryFailed {
     pub(crate) path: PathBuf,

@@ -1,4 +1,4 @@
-//! Errors of what has to do with disks and power.
+//! Errors of writing queues to disks, and of power losses.
 
 use std::error::Error;
 use std::fmt;
@@ -11,10 +11,10 @@ use super::OpenError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unproven {
-    /// It was in use until then: its last participant did not leave in order, or left more in it than is looked at then, or
-    /// that it left did not reach the disk.
+    /// The queue was in use until then: its last participant did not detach regularly, or left more
+    /// in it than is checked at that time, or its detaching did not reach the disk.
     InUse,
-    /// Its last participant left in order, but what is there is not what it left.
+    /// Its last participant detached regularly, but the contents are not those that it left.
     Changed,
 }
 
@@ -35,14 +35,14 @@ impl fmt::Display for Unproven {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SyncError {
-    /// What is there could not be opened as a queue ([`sync`](crate::sync) only).
+    /// The file could not be opened as a queue ([`sync`](crate::sync) only).
     Open(OpenError),
-    /// It is in memory: no call can make it survive.
+    /// The queue is in memory: no call can make it survive.
     InMemory {
         /// The file.
         path: PathBuf,
     },
-    /// The system refused a step. What the disk has now is not known.
+    /// The system refused a step. The contents of the disk are unknown.
     Io {
         /// The file.
         path: PathBuf,

@@ -1,4 +1,5 @@
-//! Every error says each cause once: in its own words, or as its source, and the same goes for whoever prints the chain.
+//! Every error reports each cause once, in its message or as its source; so does a program that
+//! prints the chain.
 
 use std::error::Error;
 use std::io;
@@ -34,7 +35,7 @@ fn nested() -> io::Error {
     io::Error::other(Outer(system()))
 }
 
-/// What a program prints that prints the whole chain.
+/// The output of a program that prints the whole chain.
 fn chain(error: &dyn Error) -> String {
     let mut said = error.to_string();
     let mut next = error.source();
@@ -45,7 +46,7 @@ fn chain(error: &dyn Error) -> String {
     said
 }
 
-/// All errors that the system has a part in, made by it.
+/// All errors with a cause from the system, with this one as the cause.
 fn all(source: fn() -> io::Error) -> Vec<Box<dyn Error>> {
     let create = || CreateError::Io { path: path(), step: "creating the file", source: source() };
     let open = || OpenError::Io { path: path(), step: "opening the file", source: source() };
@@ -81,7 +82,7 @@ fn the_systems_words_are_said_once() {
     for error in all(system) {
         let said = chain(&*error);
         assert!(said.matches(&words).count() <= 1, "{said}");
-        // It need not print the chain to be told.
+        // The message alone includes the cause.
         assert_eq!(said, error.to_string(), "the rest of the chain adds nothing");
         if format!("{error:?}").contains("Os {") && !said.contains("could not be serialised") {
             assert!(said.contains(&words), "{said}");

@@ -10,7 +10,7 @@ use crate::wait::Ended;
 pub(super) const FORKED: &str = "this handle was made before a fork, and this is the child process; open the queue \
                                  again here and attach anew";
 
-/// What a guarded queue says once its file was cut off.
+/// Writes the message of a guarded queue whose file was truncated.
 pub(super) fn write_truncated(f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::Result {
     write!(
         f,
@@ -20,7 +20,7 @@ pub(super) fn write_truncated(f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::R
     )
 }
 
-/// Of a queue whose name leads elsewhere.
+/// Writes the message of an orphaned queue.
 fn write_orphaned(f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::Result {
     write!(
         f,
@@ -30,8 +30,8 @@ fn write_orphaned(f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::Result {
     )
 }
 
-/// A shared word that no participant who keeps to the protocol could have stored: the file was written to by
-/// something else, or truncated and extended.
+/// A shared word whose value no participant that follows the protocol could have stored: another
+/// program wrote to the file, or it was truncated and extended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Corrupted {
     pub(crate) path: PathBuf,
@@ -61,7 +61,7 @@ impl Error for Corrupted {}
 pub struct InvalidFrame {
     pub(crate) path: PathBuf,
     pub(crate) len: usize,
-    /// It comes again, and becomes a dead letter in the end; else it is gone.
+    /// Whether it is redelivered, and dead-lettered in the end; otherwise it is gone.
     pub(crate) is_kept: bool,
     pub(crate) reason: rkyv::rancor::Error,
 }
@@ -89,7 +89,7 @@ impl Error for InvalidFrame {}
 pub struct SerializeError(pub(crate) SerializeErrorKind);
 
 pub(crate) enum SerializeErrorKind {
-    /// The frame is too small; the sender deals with it and it never reaches a user.
+    /// The frame is too small. The sender handles this case; it never reaches a user.
     Overflow,
     Failed(rkyv::rancor::Error),
 }
@@ -136,13 +136,15 @@ impl rkyv::rancor::Source for SerializeError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SendError {
-    /// Consumers have not given back enough room yet (`try_*` only). MPMC: in the producer's lane, or among the links.
+    /// Consumers have not released enough room yet (`try_*` only). MPMC: in the producer's lane, or
+    /// in the order ring.
     Full,
     /// There was still no room when the time was up (`*_timeout` and `*_deadline` only).
     Timeout,
     /// The queue is closed: nothing is sent any more.
     Closed,
-    /// A signal handler ran while this waited, and the handle is [interruptible](crate::BytesProducer::set_interruptible).
+    /// A signal handler ran while this waited, and the handle is
+    /// [interruptible](crate::BytesProducer::set_interruptible).
     Interrupted,
     /// The handle's [canceller](crate::Canceller) ended the wait.
     Cancelled,
@@ -150,7 +152,8 @@ pub enum SendError {
     TooLarge {
         /// Bytes of the message.
         len: usize,
-        /// Bytes of the largest possible one: half the capacity of the queue (MPMC: of a lane), less a little.
+        /// Bytes of the largest possible one: somewhat less than half the ring bytes of the queue
+        /// (MPMC: of a lane).
         max: usize,
     },
     /// The queue holds messages of one size only, and this one has another.
@@ -162,19 +165,21 @@ pub enum SendError {
     },
     /// The value could not be serialised.
     Serialize(SerializeError),
-    /// The value is of another type, whose archive looks different ([`Producer::of`](crate::Producer::of)).
+    /// The value is of another type, whose archive is different ([`Producer::of`](crate::Producer::of)).
     WrongSchema {
-        /// In what the queue's type (found) and that of the value (expected) differ.
+        /// How the queue's type (found) and that of the value (expected) differ.
         mismatch: SchemaMismatch,
     },
-    /// The value is nested so deeply that no consumer could read it: archives are validated by recursion, which is bounded.
+    /// The value is nested so deeply that no consumer could read it: archives are validated by
+    /// recursion, which is bounded.
     TooDeep {
-        /// So many pointers (`Box`, `Rc`, `Vec`, map and set nodes, strings of more than 8 bytes) may follow one another.
+        /// The maximum length of a chain of pointers (`Box`, `Rc`, `Vec`, map and set nodes,
+        /// strings of more than 8 bytes).
         limit: usize,
     },
     /// The positions are used up (SPSC: 2^62 of them); create the queue anew.
     PositionsExhausted,
-    /// A cursor in the file makes no sense.
+    /// A cursor in the file has an invalid value.
     Corrupted(Box<Corrupted>),
     /// The queue is no longer found by its name, and the handle is to be told
     /// ([`Options::end_when_orphaned`](crate::Options::end_when_orphaned)).
@@ -182,12 +187,14 @@ pub enum SendError {
         /// The file.
         path: PathBuf,
     },
-    /// MPMC: room may be held by a participant that has died, and this process could not find out, or not give it back. Said
-    /// instead of `Full` and `Timeout`, and by a call that waits once it has lasted for a second; it may be called again.
+    /// MPMC: a dead participant may hold room, and this process could not find out, or could not
+    /// release it. Returned instead of `Full` and `Timeout`, and by a call that waits once it has
+    /// lasted for a second; it may be called again.
     RecoveryFailed(Box<RecoveryFailed>),
-    /// The handle was made before a fork, and this is the child.
+    /// The handle was created before a fork, and this is the child.
     Forked,
-    /// The file was cut off while it was open here ([`Options::guard_truncation`](crate::Options::guard_truncation)).
+    /// The file was truncated while it was open here
+    /// ([`Options::guard_truncation`](crate::Options::guard_truncation)).
     Truncated {
         /// The file.
         path: PathBuf,
@@ -256,29 +263,33 @@ impl From<Ended> for SendError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RecvError {
-    /// Nothing is committed that was not taken (`try_*` only).
+    /// No message is committed that was not taken (`try_*` only).
     Empty,
-    /// Nothing had come when the time was up (`*_timeout` and `*_deadline` only).
+    /// No message had arrived when the time was up (`*_timeout` and `*_deadline` only).
     Timeout,
     /// The queue is closed and everything was taken, or there are no producers and the consumer
-    /// [ends with them](crate::BytesConsumer::end_when_disconnected). Others may still hold frames, and put them back.
+    /// [ends with them](crate::BytesConsumer::end_when_disconnected). Other consumers may still
+    /// hold frames, and reject them.
     Closed,
-    /// A signal handler ran while this waited, and the handle is [interruptible](crate::BytesConsumer::set_interruptible).
+    /// A signal handler ran while this waited, and the handle is
+    /// [interruptible](crate::BytesConsumer::set_interruptible).
     Interrupted,
     /// The handle's [canceller](crate::Canceller) ended the wait.
     Cancelled,
-    /// A frame is not a valid archive of the queue's type. The next call goes on behind it: it was skipped, or, where there is a
-    /// [retry limit](crate::Options::max_redeliveries), rejected, so that it becomes a dead letter in the end.
+    /// A frame is not a valid archive of the queue's type. The next call continues after it: it was
+    /// skipped, or, if there is a [maximum of redeliveries](crate::Options::max_redeliveries),
+    /// rejected, so that it is dead-lettered in the end.
     Invalid(Box<InvalidFrame>),
-    /// A message is larger than this consumer takes ([`Limits::message`](crate::untrusted::Limits::message)). It was
-    /// skipped; the next call goes on behind it.
+    /// A message is larger than this consumer takes
+    /// ([`Limits::message`](crate::untrusted::Limits::message)). It was skipped; the next call
+    /// continues after it.
     TooLarge {
         /// Bytes of the message.
         len: usize,
         /// Bytes of the largest one that is taken.
         limit: usize,
     },
-    /// A cursor or commit word in the file makes no sense.
+    /// A cursor or commit word in the file has an invalid value.
     Corrupted(Box<Corrupted>),
     /// The queue is no longer found by its name, and the handle is to be told
     /// ([`Options::end_when_orphaned`](crate::Options::end_when_orphaned)).
@@ -286,12 +297,14 @@ pub enum RecvError {
         /// The file.
         path: PathBuf,
     },
-    /// MPMC: messages may be held by a participant that has died, and this process could not find out, or not give it back. Said
-    /// instead of `Empty` and `Timeout`, and by a call that waits once it has lasted for a second; it may be called again.
+    /// MPMC: a dead participant may hold messages, and this process could not find out, or could
+    /// not requeue them. Returned instead of `Empty` and `Timeout`, and by a call that waits once
+    /// it has lasted for a second; it may be called again.
     RecoveryFailed(Box<RecoveryFailed>),
-    /// The handle was made before a fork, and this is the child.
+    /// The handle was created before a fork, and this is the child.
     Forked,
-    /// The file was cut off while it was open here ([`Options::guard_truncation`](crate::Options::guard_truncation)).
+    /// The file was truncated while it was open here
+    /// ([`Options::guard_truncation`](crate::Options::guard_truncation)).
     Truncated {
         /// The file.
         path: PathBuf,

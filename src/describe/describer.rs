@@ -14,8 +14,9 @@
 //!   size 8, alignment 4
 //! ```
 //!
-//! Each struct and enum is described once, below the line that first mentions it, so that types may contain themselves,
-//! and so that the first line in which two descriptions differ is the cause of the difference: sizes come last.
+//! Each struct and enum is described once, below the line that first mentions it, so that types may
+//! contain themselves, and so that the first line in which two descriptions differ is the cause of
+//! the difference: sizes come last.
 
 use std::any::TypeId;
 use std::collections::{HashMap, HashSet};
@@ -23,13 +24,14 @@ use std::fmt::Write;
 
 use super::is_plain;
 
-/// What an archived type looks like.
+/// The description of an archived type.
 ///
-/// `#[derive(ringway::Message)]` on a message type implements it for that type's archive, and the library does for what
-/// rkyv makes of std's types. It is safe to implement, and a wrong description endangers no memory: it only lets programs
-/// with different types share a queue, as far as validation lets them.
+/// `#[derive(ringway::Message)]` on a message type implements it for that type's archive, and the
+/// library implements it for the archives of std's types. It is safe to implement, and a wrong
+/// description endangers no memory: it only lets programs with different types share a queue, as
+/// far as validation allows.
 ///
-/// By hand it is needed only for archived types that are neither: call [`inline`](Describer::inline) or
+/// A manual implementation is needed only for other archived types: call [`inline`](Describer::inline) or
 /// [`out_of_line`](Describer::out_of_line) once, with a name that changes whenever the archive does.
 ///
 /// ```
@@ -51,28 +53,29 @@ use super::is_plain;
     note = "a field of a foreign type can be marked `#[ringway(opaque = \"name\")]`"
 )]
 pub trait Structure {
-    /// The version that the type's author gave it, by `#[ringway(version = ..)]`; else 0.
+    /// The version that the type's author gave it with `#[ringway(version = ..)]`; otherwise 0.
     const VERSION: u32 = 0;
 
-    /// Says what the type looks like.
+    /// Describes the type.
     fn describe(describer: &mut Describer);
 }
 
-/// A function that writes what is mentioned of a type.
+/// A function that writes the mention of a type.
 type Mention = fn(&mut Describer);
 
-/// Takes down what [`Structure`]s say.
+/// Collects the descriptions that [`Structure`]s write.
 #[derive(Default)]
 pub struct Describer {
     text: String,
     depth: usize,
-    /// What the line at hand says of the types that it mentions.
+    /// The mentions of types in the current line.
     line: String,
     /// Whether the next struct or enum is to be described, instead of mentioned.
     defining: bool,
-    /// Types mentioned in the line at hand and not described before: they follow below it.
+    /// Types that the current line mentions and that were not described before: their descriptions
+    /// follow below it.
     owed: Vec<fn(&mut Describer)>,
-    /// Names as they are mentioned. Different types of one name are told apart by numbers.
+    /// Names as they are mentioned. Numbers distinguish different types of the same name.
     names: HashMap<(TypeId, String), String>,
     namesakes: HashMap<String, u32>,
     out_of_line: bool,
@@ -84,17 +87,17 @@ pub struct Describer {
 }
 
 impl Describer {
-    /// The type has no parts worth naming, and its archive is its own bytes only: no `String`, `Vec` or `Box` in it.
+    /// Describes a type without named parts whose archive is its own bytes only: no `String`, `Vec`
+    /// or `Box` in it.
     ///
-    /// The name must say all that there is to know about the archive; size and alignment are added. Control characters in
+    /// The name must identify the archive completely; size and alignment are added. Control characters in
     /// it are replaced.
     pub fn inline<T>(&mut self, name: &str) {
         self.mention_opaque::<T>(name);
     }
 
-    /// The type has no parts worth naming, and its archive may refer to bytes elsewhere in the message.
-    ///
-    /// As [`inline`](Self::inline) in all else.
+    /// Describes a type without named parts whose archive may refer to bytes elsewhere in the message.
+    ///  In all else like [`inline`](Self::inline).
     pub fn out_of_line<T>(&mut self, name: &str) {
         self.out_of_line = true;
         self.has_unknown_parts = true;
@@ -106,23 +109,23 @@ impl Describer {
         let _ = write!(self.line, " (size {}, alignment {})", size_of::<T>(), align_of::<T>());
     }
 
-    /// A name that somebody chose. What would make the description unreadable is replaced.
+    /// Writes a name that a user chose. Characters that would make the description unreadable are replaced.
     fn put_name(&mut self, name: &str) {
         self.line.extend(name.chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' }));
     }
 
-    /// A type that everybody knows.
+    /// Writes a well-known type.
     pub(crate) fn known(&mut self, name: &str) {
         self.line.push_str(name);
     }
 
-    /// A known type that refers to bytes elsewhere.
+    /// Writes a well-known type that refers to bytes elsewhere.
     pub(crate) fn pointer(&mut self, name: &str, arguments: &[Mention]) {
         self.out_of_line = true;
         self.generic(name, arguments);
     }
 
-    /// A known type of which all is known once its arguments are.
+    /// Writes a well-known type that is fully described by its arguments.
     pub(crate) fn generic(&mut self, name: &str, arguments: &[Mention]) {
         self.put_name(name);
         if !arguments.is_empty() {
@@ -141,7 +144,7 @@ impl Describer {
         self.line.push_str(brackets[1]);
     }
 
-    /// Writes what a line says of `T`, without describing it.
+    /// Writes the mention of `T`, without describing it.
     #[doc(hidden)]
     pub fn mention<T: Structure + ?Sized>(&mut self) {
         let defining = std::mem::replace(&mut self.defining, false);
@@ -149,13 +152,13 @@ impl Describer {
         self.defining = defining;
     }
 
-    /// The value of a constant parameter.
+    /// Writes the value of a constant parameter.
     #[doc(hidden)]
     pub fn constant(&mut self, value: impl std::fmt::Display) {
         let _ = write!(self.line, "{value}");
     }
 
-    /// A struct. `I` tells types apart that have the same name and the same arguments.
+    /// Describes a struct. `I` distinguishes types that have the same name and the same arguments.
     #[doc(hidden)]
     pub fn structure<T: Structure, I: 'static>(
         &mut self,
@@ -168,7 +171,7 @@ impl Describer {
         });
     }
 
-    /// An enum with a tag of one byte.
+    /// Describes an enum with a tag of one byte.
     #[doc(hidden)]
     pub fn enumeration<T: Structure, I: 'static>(
         &mut self,
@@ -224,7 +227,8 @@ impl Describer {
         self.owed.push(define);
     }
 
-    /// Writes a line with what is mentioned of `T` in it, and describes below it what that has not been described before.
+    /// Writes a line with the mention of `T` in it, and below it describes the mentioned types that
+    /// were not described before.
     fn put_mention(&mut self, before: &str, mention: impl FnOnce(&mut Self), after: &str) {
         mention(self);
         let mentioned = std::mem::take(&mut self.line);
@@ -253,21 +257,21 @@ impl Describer {
     }
 }
 
-/// Takes down the fields of a struct, or of a variant of an enum.
+/// Collects the fields of a struct, or of a variant of an enum.
 #[doc(hidden)]
 pub struct Fields<'d> {
     describer: &'d mut Describer,
-    /// Where the next field of a variant could begin.
+    /// The offset at which the next field of a variant could begin.
     end: Option<usize>,
 }
 
 impl Fields<'_> {
-    /// A field of a struct.
+    /// Adds a field of a struct.
     pub fn field<T, F: Structure>(&mut self, name: &str, offset: usize, _: impl Fn(&T) -> &F) {
         self.put(name, offset, Describer::mention::<F>);
     }
 
-    /// A field of a struct, of a type that does not describe itself.
+    /// Adds a field of a struct whose type does not describe itself.
     pub fn opaque<T, F>(
         &mut self,
         name: &str,
@@ -282,20 +286,21 @@ impl Fields<'_> {
         });
     }
 
-    /// The next field of a variant.
+    /// Adds the next field of a variant.
     pub fn next<T, F: Structure>(&mut self, name: &str, _: impl Fn(&T) -> &F) {
         let offset = self.place::<F>();
         self.put(name, offset, Describer::mention::<F>);
     }
 
-    /// The next field of a variant, of a type that does not describe itself.
+    /// Adds the next field of a variant, whose type does not describe itself.
     pub fn next_opaque<T, F>(&mut self, name: &str, ty: &str, is_inline: bool, access: impl Fn(&T) -> &F) {
         let offset = self.place::<F>();
         self.opaque(name, offset, ty, is_inline, access);
     }
 
-    /// A variant of an enum with `repr(u8)` lies as a `repr(C)` struct whose first field is the tag does (Rust reference,
-    /// "Primitive representation of enums with fields").
+    /// The offset of the next field. A variant of an enum with `repr(u8)` has the layout of a
+    /// `repr(C)` struct whose first field is the tag (Rust reference, "Primitive representation of
+    /// enums with fields").
     fn place<F>(&mut self) -> usize {
         let offset = self.end.unwrap_or(0).next_multiple_of(align_of::<F>());
         self.end = Some(offset + size_of::<F>());
@@ -307,28 +312,28 @@ impl Fields<'_> {
     }
 }
 
-/// Takes down the variants of an enum.
+/// Collects the variants of an enum.
 #[doc(hidden)]
 pub struct Variants<'d> {
     describer: &'d mut Describer,
 }
 
 impl Variants<'_> {
-    /// A variant. Its fields follow a tag of one byte.
+    /// Adds a variant. Its fields follow a tag of one byte.
     pub fn variant(&mut self, name: &str, discriminant: i16, fields: impl FnOnce(&mut Fields<'_>)) {
         self.describer.put(&format!("variant {name} = {discriminant}"));
         self.describer.indented(|describer| fields(&mut Fields { describer, end: Some(1) }));
     }
 }
 
-/// A type in words.
+/// The description of a type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Described {
     pub(crate) name: String,
     pub(crate) text: String,
     /// Whether an archive is its root and nothing else.
     pub(crate) is_inline: bool,
-    /// Whether values may be nested to any depth: the type contains itself, or something that nothing is known of.
+    /// Whether values may be nested to any depth: the type contains itself, or a type without a description.
     pub(crate) is_recursive: bool,
 }
 
@@ -337,7 +342,7 @@ pub(crate) fn describe<T: Structure>() -> Described {
     let mut describer = Describer::default();
     describer.mention::<T>();
     let name = std::mem::take(&mut describer.line);
-    // The name again: what it owes is owed by now.
+    // The same name again: the types that it mentions are already noted.
     describer.put_mention("message ", |describer| describer.line.push_str(&name), "");
     describer.indented(Describer::put_size::<T>);
     let Describer { text, out_of_line, has_unknown_parts, mentions, .. } = describer;
@@ -345,7 +350,8 @@ pub(crate) fn describe<T: Structure>() -> Described {
     Described { name, text, is_inline: !out_of_line, is_recursive }
 }
 
-/// Whether some type leads back to itself: takes away those that lead nowhere, as long as there are any.
+/// Whether the mentions of some type lead back to it: repeatedly removes the types that mention no
+/// remaining type.
 fn has_cycle(mut mentions: Vec<(String, String)>) -> bool {
     loop {
         let before = mentions.len();
@@ -361,7 +367,7 @@ fn has_cycle(mut mentions: Vec<(String, String)>) -> bool {
 mod tests {
     use super::*;
 
-    // Bytes and such are described elsewhere; these stand in for them, in size and alignment.
+    // Replacements for the types that `typed/structures` describes, with their size and alignment.
     macro_rules! known {
         ($($name:ident = $ty:ty;)*) => {$(
             #[allow(dead_code)]
@@ -445,7 +451,7 @@ mod tests {
         assert!(describe::<Kind>().is_inline && !describe::<Kind>().is_recursive);
     }
 
-    /// Two types of one name.
+    /// Two types of the same name.
     struct Twins;
 
     impl Structure for Twins {

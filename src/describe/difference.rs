@@ -1,24 +1,24 @@
-//! In which field two descriptions differ.
+//! Finds the field in which two descriptions differ.
 
 use std::fmt;
 
-/// Lines of more characters are cut: a corrupted file could hold one of a megabyte.
+/// The maximum number of characters shown of a line: a corrupt file could hold one of a megabyte.
 const MAX_SHOWN: usize = 200;
 
-/// The first difference of two descriptions, in words.
+/// The first difference of two descriptions, as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Difference {
     /// What differs, if both have it.
     pub(crate) at: Option<String>,
     pub(crate) found: String,
     pub(crate) expected: String,
-    /// Fields and variants of the type at hand that only the file has ...
+    /// Fields and variants of the current type that only the file has ...
     pub(crate) only_found: Vec<String>,
     /// ... and those that only this program has.
     pub(crate) only_expected: Vec<String>,
 }
 
-/// The fields and variants of the type that is defined as this.
+/// The fields and variants of the type that is defined under this name.
 fn parts<'t>(description: &'t str, name: &str) -> Vec<Line<'t>> {
     let mut lines = description.lines();
     let is_it = |line: &&str| matches!(Line::of(line), Line::Type { name: found, .. } if found == name);
@@ -32,7 +32,7 @@ fn parts<'t>(description: &'t str, name: &str) -> Vec<Line<'t>> {
         .collect()
 }
 
-/// What is in these and not in those, by name. A file could hold thousands.
+/// The names that are in `these` and not in `those`. A file could hold thousands.
 fn only(these: &[Line<'_>], those: &[Line<'_>]) -> Vec<String> {
     const MOST: usize = 8;
     let others: Vec<_> = those.iter().filter_map(Line::subject).collect();
@@ -40,10 +40,12 @@ fn only(these: &[Line<'_>], those: &[Line<'_>]) -> Vec<String> {
 }
 
 impl Difference {
-    /// The first difference between what a file says and what this program expects; none if there is none.
+    /// Finds the first difference between a file's description and the one that this program
+    /// expects; `None` if there is none.
     pub(crate) fn between(found: &str, expected: &str) -> Option<Self> {
         let (mut theirs, mut ours) = (found.lines(), expected.lines());
-        // The structs and enums around the lines at hand, outermost first. Both sides have the same ones: they come first.
+        // The structs and enums around the current lines, outermost first. Both sides have the same
+        // ones, because their lines come first.
         let mut around: Vec<(usize, &str)> = Vec::new();
         loop {
             let pair = (theirs.next(), ours.next());
@@ -121,7 +123,7 @@ fn shown(text: &str) -> String {
     }
 }
 
-/// What a line of a description says. Whatever the file holds, it says something: what is no known line is `Other`.
+/// A parsed line of a description. A line that is none of the known ones is `Other`.
 #[derive(Clone, Copy)]
 enum Line<'t> {
     Message { name: &'t str },
@@ -157,7 +159,7 @@ impl<'t> Line<'t> {
         }
     }
 
-    /// What the line is about. Lines about the same differ in their values.
+    /// The subject of the line. Lines with the same subject differ in their values.
     fn subject(&self) -> Option<String> {
         Some(match self {
             Self::Message { .. } => String::from("the message"),
@@ -180,7 +182,7 @@ impl<'t> Line<'t> {
         }
     }
 
-    /// The line in words, where the other side has something else.
+    /// The line as text, for when the other side has another one.
     fn whole(&self) -> String {
         match self {
             Self::Message { name } => format!("messages `{name}`"),
@@ -262,7 +264,7 @@ mod tests {
         );
     }
 
-    /// Lines that are nearly those of a description.
+    /// Lines that resemble those of a description.
     fn lines() -> impl Strategy<Value = String> {
         let word = prop_oneof![
             Just("message"),

@@ -7,10 +7,11 @@ const BIG_ENDIAN: u64 = 1 << 1;
 const UNALIGNED: u64 = 1 << 2;
 /// Bytes of an archived `usize`, from bit 8.
 const POINTER_SHIFT: u32 = 8;
-/// From bit 16: the series of rkyv's versions that promise the same format, major version times 256 plus minor version.
+/// From bit 16: the series of rkyv's versions that promise the same format, major version times 256
+/// plus minor version.
 const SERIES_SHIFT: u32 = 16;
 
-/// A format as it stands in the header; 0 for messages that are not archives.
+/// A format as it is stored in the header; 0 for messages that are not archives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Format(pub(crate) u64);
 

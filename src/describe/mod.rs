@@ -1,5 +1,6 @@
-//! What messages look like, in words. A queue's file carries the description of its message type, so that a program with
-//! another type is told in which field it differs. Words and numbers only: no files, and nobody here knows rkyv.
+//! Descriptions of message types. A queue's file carries the description of its message type, so
+//! that a program with another type gets an error that names the field that differs. This module
+//! handles text and numbers only: no files, and no rkyv.
 
 mod describer;
 mod difference;
@@ -13,14 +14,15 @@ pub(crate) use difference::Difference;
 pub(crate) use format::Format;
 pub(crate) use sha256::sha256;
 
-/// Whether these bytes can be a description: lines of text without anything that a terminal would obey.
+/// Whether these bytes can be a description: lines of text without control characters for a terminal.
 pub(crate) fn as_text(bytes: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(bytes).ok()?;
     let printable = text.chars().all(|character| character == '\n' || is_plain(character));
     (printable && (text.is_empty() || text.ends_with('\n'))).then_some(text)
 }
 
-/// Whether a terminal shows the character for what it is: it neither obeys it nor hides it, nor turns around what follows.
+/// Whether a terminal displays the character as it is: it is no control character, is not
+/// invisible, and does not change the writing direction.
 fn is_plain(character: char) -> bool {
     let is_format = matches!(
         character,
@@ -29,7 +31,7 @@ fn is_plain(character: char) -> bool {
     !character.is_control() && !is_format
 }
 
-/// The name of the messages in a description.
+/// The name of the message type in a description.
 pub(crate) fn name_in(text: &str) -> Option<&str> {
     text.lines().next()?.strip_prefix("message ")
 }

@@ -1,11 +1,11 @@
-//! SHA-256 (FIPS 180-4). A fingerprint needs no cryptography: whole descriptions are compared, not their hashes. But 32
-//! bytes that every other tool can compute (`ringway schema FILE | sha256sum`) are worth these few lines, and a dependency
-//! is not.
+//! SHA-256 (FIPS 180-4). A fingerprint needs no cryptography: whole descriptions are compared, not
+//! their hashes. But 32 bytes that every other tool can compute (`ringway schema FILE | sha256sum`)
+//! are worth these few lines; they are not worth a dependency.
 
 const BLOCK: usize = 64;
 
-/// The first 32 bits of the fractional parts of the square roots of the first eight primes, and of the cube roots of the
-/// first 64: computed, so that no digit can be wrong unnoticed.
+/// The first 32 bits of the fractional parts of the square roots of the first eight primes, and of
+/// the cube roots of the first 64: they are computed, so that no digit can be wrong unnoticed.
 const START: [u32; 8] = roots::<8>(2);
 const ROUNDS: [u32; 64] = roots::<64>(3);
 
@@ -34,7 +34,8 @@ const fn next_prime(after: u128) -> u128 {
     candidate
 }
 
-/// The root of `number`, times 2^32, rounded down: its lowest 32 bits are the first ones behind the point.
+/// The root of `number`, times 2^32, rounded down: its lowest 32 bits are the first ones after the
+/// binary point.
 const fn root(number: u128, degree: u32) -> u128 {
     let target = number << (32 * degree);
     let (mut low, mut high) = (0, 1 << 37);
@@ -54,7 +55,7 @@ pub(crate) fn sha256(message: &[u8]) -> [u8; 32] {
     let mut state = START;
     let (blocks, rest) = message.as_chunks::<BLOCK>();
     blocks.iter().for_each(|block| compress(&mut state, block));
-    // A one bit, zeros, and the length in bits, in as many blocks as that takes.
+    // A one bit, zeros, and the length in bits, in one or two blocks.
     let mut last = [0; 2 * BLOCK];
     last[..rest.len()].copy_from_slice(rest);
     last[rest.len()] = 0x80;
@@ -120,7 +121,7 @@ mod tests {
         );
     }
 
-    /// The compiler has worked them out; whoever reads the standard finds these first and last ones.
+    /// The compiler computes the constants; these are the first and the last ones in the standard.
     #[test]
     fn the_constants_are_those_of_the_standard() {
         let degrees = [2, 3].map(std::hint::black_box);

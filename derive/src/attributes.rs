@@ -1,4 +1,4 @@
-//! What `#[ringway(..)]` says, and of `#[rkyv(..)]` what matters here.
+//! Parses `#[ringway(..)]`, and the parts of `#[rkyv(..)]` that matter here.
 
 use proc_macro2::Delimiter;
 use syn::meta::ParseNestedMeta;
@@ -8,14 +8,14 @@ use syn::{
     parenthesized, parse_quote,
 };
 
-/// A list of bounds, as they stand in an attribute.
+/// A list of bounds, as written in an attribute.
 type Bounds = Vec<WherePredicate>;
 
 /// Attributes of a type.
 pub(crate) struct TypeAttributes {
     pub(crate) version: u32,
     pub(crate) name: Option<String>,
-    /// Its archive is itself.
+    /// The type is its own archive.
     pub(crate) is_archived: bool,
     pub(crate) bounds: Bounds,
     pub(crate) krate: Path,
@@ -92,7 +92,7 @@ impl TypeAttributes {
 /// Attributes of a field.
 #[derive(Default)]
 pub(crate) struct FieldAttributes {
-    /// The name of a type that does not describe itself, and whether it is inline.
+    /// The name for a type that does not describe itself, and whether it is inline.
     pub(crate) opaque: Option<(String, bool)>,
     pub(crate) with: Option<Type>,
     pub(crate) omit_bounds: bool,
@@ -140,7 +140,7 @@ impl FieldAttributes {
     }
 }
 
-/// Variants have no attributes of ours.
+/// Refuses `#[ringway(..)]` on variants, which have no such attributes.
 pub(crate) fn refuse(attributes: &[Attribute]) -> Result<(), Error> {
     match attributes.iter().find(|attribute| attribute.path().is_ident("ringway")) {
         None => Ok(()),
@@ -163,7 +163,7 @@ fn bounds(meta: &ParseNestedMeta<'_>) -> Result<Bounds, Error> {
     Ok(bounds.into_iter().collect())
 }
 
-/// Passes over an attribute of rkyv's that changes nothing here. rkyv checks it.
+/// Skips an attribute of rkyv's that has no effect here. rkyv checks it.
 fn skip(meta: &ParseNestedMeta<'_>) -> Result<(), Error> {
     if meta.input.peek(Token![=]) {
         // Names and paths are types as well.

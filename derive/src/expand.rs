@@ -1,4 +1,4 @@
-//! The implementation of `Structure` for the archive of a type.
+//! Generates the implementation of `Structure` for the archive of a type.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
@@ -8,7 +8,7 @@ use syn::{Attribute, Data, DataEnum, DeriveInput, Error, Fields, Ident, Member, 
 use crate::attributes::{FieldAttributes, TypeAttributes, refuse};
 use crate::generics::{arguments, with_bounds};
 
-/// Implements `Structure` for what rkyv makes of the type.
+/// Implements `Structure` for the archived type.
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream, Error> {
     let attributes = TypeAttributes::of(input)?;
     let archive = match (&attributes.archive, attributes.is_archived) {
@@ -51,7 +51,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream, Error> {
     })
 }
 
-/// The fields of a struct, at their offsets. The compiler infers their types from the places that are named.
+/// The fields of a struct, at their offsets. The compiler infers their types from the field accesses.
 fn fields(fields: &Fields) -> Result<TokenStream, Error> {
     let mut lines = TokenStream::new();
     for (field, member) in fields.iter().zip(fields.members()) {
@@ -125,7 +125,8 @@ fn name_of(member: &Member) -> String {
     }
 }
 
-/// The type of the tag: rkyv makes `repr(u8)` enums; those that are archived as they are say it themselves.
+/// The type of the tag: rkyv generates `repr(u8)` enums; enums that are their own archive declare
+/// it themselves.
 fn tag(attributes: &[Attribute], is_archived: bool, data: &DataEnum) -> Result<Ident, Error> {
     let mut tag = Ident::new("u8", Span::call_site());
     if !is_archived {

@@ -1,4 +1,4 @@
-//! Under which conditions a generic type's archive describes itself.
+//! The bounds under which a generic type's archive describes itself.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -6,7 +6,7 @@ use syn::{Data, DeriveInput, Error, Field, GenericParam, Generics, WherePredicat
 
 use crate::attributes::{FieldAttributes, TypeAttributes};
 
-/// The generics of the implementation: the type's own, and what its archive and our trait ask for.
+/// The generics of the implementation: the type's own, and the bounds of its archive and of `Structure`.
 pub(crate) fn with_bounds(input: &DeriveInput, attributes: &TypeAttributes) -> Result<Generics, Error> {
     let mut generics = input.generics.clone();
     if generics.params.is_empty() {
@@ -30,8 +30,8 @@ pub(crate) fn with_bounds(input: &DeriveInput, attributes: &TypeAttributes) -> R
     clause.predicates.extend(attributes.bounds.iter().cloned());
     clause.predicates.extend(attributes.archive_bounds.iter().cloned());
     if !attributes.is_archived {
-        // rkyv puts the first of each pair before the archive itself; the compiler then knows no more of a field's archive
-        // than what is said here.
+        // rkyv puts the first bound of each pair on the archive itself; the compiler then knows of
+        // a field's archive only the bounds that are given here.
         for field in fields(&input.data) {
             let found = FieldAttributes::of(field)?;
             if found.omit_bounds {
@@ -53,7 +53,7 @@ pub(crate) fn with_bounds(input: &DeriveInput, attributes: &TypeAttributes) -> R
     Ok(generics)
 }
 
-/// What a line says of the parameters: functions that mention them.
+/// The arguments in the mention of a type: functions that mention each parameter.
 pub(crate) fn arguments(input: &DeriveInput, attributes: &TypeAttributes) -> TokenStream {
     let krate = &attributes.krate;
     let describer = quote!(#krate::schema::Describer);

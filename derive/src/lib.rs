@@ -10,10 +10,11 @@ mod tests;
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
 
-/// Makes a type fit to be a message: says what its rkyv archive looks like, so that programs whose types differ are told in
-/// which field, when they open the queue.
+/// Makes a type usable as a message: describes its rkyv archive, so that a program whose type
+/// differs gets an error that names the field, when it opens the queue.
 ///
-/// It stands beside rkyv's derives, and reads their `#[rkyv(..)]` attributes as far as it must.
+/// It is used together with rkyv's derives, and reads those of their `#[rkyv(..)]` attributes that
+/// affect the archive.
 ///
 /// ```
 /// #[derive(rkyv::Archive, rkyv::Serialize, ringway::Message)]
@@ -31,23 +32,26 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// # Attributes of the type
 ///
-/// - `#[ringway(version = 2)]`: a number of your own, from 1 to 4294967295, for changes of meaning that leave the shape as
-///   it is. Programs with different versions do not understand one another, and are told both numbers.
-/// - `#[ringway(name = "Tick")]`: the name to compare, instead of the type's own. Modules and crates are never part of it.
-/// - `#[ringway(archived)]`: the type is no message, but an archived type itself, written by hand (`Portable`).
+/// - `#[ringway(version = 2)]`: a number of your own, from 1 to 4294967295, for changes of meaning
+///   that leave the archive as it is. A program cannot open a queue of another version; the error
+///   names both numbers.
+/// - `#[ringway(name = "Tick")]`: the name to compare, instead of the type's own. Modules and
+///   crates are never part of it.
+/// - `#[ringway(archived)]`: the type is no message, but itself an archived type, written by hand
+///   (`Portable`).
 /// - `#[ringway(bounds(..))]`: more bounds for a generic type.
-/// - `#[ringway(crate = path)]`: where `ringway` is.
+/// - `#[ringway(crate = path)]`: the path of the crate `ringway`.
 ///
 /// # Attributes of fields
 ///
-/// - `#[ringway(opaque = "Uuid")]`: a field whose archive has a foreign type that does not describe itself. Only this name,
-///   its size and its alignment are compared.
+/// - `#[ringway(opaque = "Uuid")]`: a field whose archive has a foreign type that does not describe
+///   itself. Only this name, its size and its alignment are compared.
 /// - `#[ringway(opaque = "Uuid", inline)]`: the same, and it refers to no bytes elsewhere in the message.
 ///
 /// # What it refuses
 ///
 /// ```compile_fail
-/// // Nobody knows how it is archived.
+/// // It has no rkyv archive.
 /// #[derive(ringway::Message)]
 /// struct Tick {
 ///     price: u64,

@@ -1,4 +1,4 @@
-//! What is refused, and why.
+//! The inputs that the macro refuses, and the error messages.
 
 use syn::{DeriveInput, parse_quote};
 

@@ -31,7 +31,7 @@ fn what_another_crate_and_an_earlier_build_wrote_is_understood() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/typed.ringway");
     std::fs::write(&path, std::fs::read(golden).unwrap()).unwrap();
     assert_eq!(Description::recorded(&path).unwrap(), Description::of::<Reading>());
-    // SAFETY: nobody else knows the file.
+    // SAFETY: no other process has the file.
     let queue = unsafe { spsc::Queue::<Reading>::open(&path) }.unwrap();
     let consumer = queue.consumer().unwrap();
     let first = consumer.try_recv().unwrap();
@@ -50,7 +50,7 @@ fn what_another_crate_and_an_earlier_build_wrote_is_understood() {
     );
 }
 
-/// The library under another name, as a crate that hands it on has it.
+/// The library under another name, as in a crate that re-exports it.
 mod handed_on {
     pub(crate) mod queues {
         pub(crate) use ringway::*;
@@ -93,7 +93,7 @@ message Sample<u16>
     );
 }
 
-/// Attributes of rkyv's of every form: those that do not matter are passed over.
+/// Attributes of rkyv's of every form: those without effect are skipped.
 #[derive(Archive, Serialize, Message)]
 #[rkyv(bytecheck(), resolver = Made, archived = InTheFile, archive_bounds(T: Sync))]
 #[rkyv(attr(doc = "in the file"))]

@@ -1,4 +1,4 @@
-//! Ctrl-C ends a measurement in order: processes, files and names go.
+//! Ends a measurement cleanly on Ctrl-C: its processes, files and names are removed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -20,7 +20,7 @@ impl std::error::Error for Interrupted {}
 
 static ASKED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// From now on SIGINT, SIGTERM and SIGHUP do not end the process: [`check`] reports them.
+/// Installs handlers: from now on SIGINT, SIGTERM and SIGHUP do not end the process; [`check`] reports them.
 ///
 /// # Errors
 /// If the handlers cannot be set.
@@ -32,10 +32,9 @@ pub fn watch() -> io::Result<()> {
     Ok(())
 }
 
-/// Whether to go on.
+/// Checks whether the measurement may continue.
 ///
-/// # Errors
-/// If one of the signals came since [`watch`].
+/// # Errors If one of the signals arrived since [`watch`].
 pub fn check() -> Result<(), Interrupted> {
     match ASKED.get().is_some_and(|asked| asked.load(Ordering::Relaxed)) {
         true => Err(Interrupted),

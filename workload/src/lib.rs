@@ -1,8 +1,8 @@
-//! What ringway's benchmarks send and check, in one copy for `ringway bench`, the benches of the
-//! library and `rivals`: the words of a message, the order of each producer's messages, and the sum
-//! by which nothing can be lost or come twice unnoticed.
+//! The messages that ringway's benchmarks send, and the checks of them, in one copy for
+//! `ringway bench`, the benches of the library and `rivals`: the words of a message, the order of
+//! each producer's messages, and the sum that detects lost and duplicate messages.
 //!
-//! This is part of those programs and no API for others.
+//! This crate is part of those programs and no API for others.
 
 #[cfg(feature = "interrupt")]
 pub mod interrupt;

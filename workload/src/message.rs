@@ -1,5 +1,5 @@
-//! The words of a message: word `i` is the first word plus `i`, so that every word is checked and
-//! none can come from elsewhere.
+//! The words of a message: word `i` is the first word plus `i`, so that every word is checked, and
+//! a word of another message is detected.
 
 /// A message of `W` words by value.
 pub type Message<const W: usize> = [u64; W];
@@ -10,7 +10,7 @@ pub fn make<const W: usize>(first: u64) -> Message<W> {
     std::array::from_fn(|i| first.wrapping_add(i as u64))
 }
 
-/// Writes the message with this first word into words.
+/// Writes the message with this first word into `words`.
 #[inline(always)]
 pub fn fill(first: u64, words: &mut [u64]) {
     for (i, word) in words.iter_mut().enumerate() {
@@ -21,7 +21,7 @@ pub fn fill(first: u64, words: &mut [u64]) {
 /// Writes the message of `W` words with this first word into bytes.
 ///
 /// # Panics
-/// If there is room for another number of bytes.
+/// If `bytes` has another length than the message.
 #[inline(always)]
 pub fn fill_bytes<const W: usize>(first: u64, room: &mut [u8]) {
     assert_eq!(room.len(), W * 8, "the room for a message");
@@ -31,10 +31,10 @@ pub fn fill_bytes<const W: usize>(first: u64, room: &mut [u8]) {
     }
 }
 
-/// The words of a message of `W` words in place, as bytes; none if it has another size.
+/// Returns a message of `W` words in place, from its bytes; `None` if it has another size.
 ///
-/// A reference to an array: compilers must see the length where the words are examined, or they
-/// count.
+/// A reference to an array: the compiler must know the length where the words are checked;
+/// otherwise it generates a counting loop.
 #[inline(always)]
 pub fn words_of<const W: usize>(bytes: &[u8]) -> Option<&[[u8; 8]; W]> {
     if bytes.len() != W * 8 {

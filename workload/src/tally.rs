@@ -1,11 +1,11 @@
-//! Many producers' messages: where each comes from, whether each producer's come in its order, and
-//! what all of them sum up to.
+//! Checks the messages of many producers: the producer of each message, the order of each
+//! producer's messages, and the sum of all of them.
 
 use std::fmt;
 
 const PRODUCER_SHIFT: u32 = 48;
 
-/// The first word of a message that says that no more will come.
+/// The first word of a message that ends a producer's stream.
 pub const END: u64 = u64::MAX >> 1;
 
 /// The first word of a producer's first message; each next one has the next number.
@@ -13,18 +13,18 @@ pub fn first_of(producer: usize) -> u64 {
     (producer as u64) << PRODUCER_SHIFT
 }
 
-/// Which producer's message it is, and which of its messages.
+/// The producer of a message, and the message's number.
 #[inline(always)]
 pub fn origin(first_word: u64) -> (usize, u64) {
     ((first_word >> PRODUCER_SHIFT) as usize, first_word & ((1 << PRODUCER_SHIFT) - 1))
 }
 
-/// A set of messages in whatever order: their number, and a sum that differs where a message is
-/// missing, came twice or changed.
+/// A set of messages in any order: their number, and a sum that differs if a message is missing,
+/// duplicate or changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Tally {
-    /// How many messages.
+    /// The number of messages.
     pub count: u64,
     /// The sum of their mixed first words.
     pub sum: u64,
@@ -38,21 +38,21 @@ impl Tally {
         self.sum = self.sum.wrapping_add(mixed ^ mixed >> 29);
     }
 
-    /// Of the first `count` messages of a producer.
+    /// The tally of the first `count` messages of a producer.
     pub fn sent_by(producer: usize, count: u64) -> Self {
         let mut tally = Self::default();
         (first_of(producer)..first_of(producer) + count).for_each(|word| tally.add(word));
         tally
     }
 
-    /// Of both sets.
+    /// The tally of both sets together.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self { count: self.count + other.count, sum: self.sum.wrapping_add(other.sum) }
     }
 }
 
-/// A message came that is out of its producer's order, twice, or from no producer.
+/// A message was received that is out of its producer's order, a duplicate, or from no producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfOrder(
     /// Its first word.
@@ -67,14 +67,14 @@ impl fmt::Display for OutOfOrder {
 
 impl std::error::Error for OutOfOrder {}
 
-/// What one consumer checks of messages of at most `PRODUCERS` producers.
+/// The checks of one consumer, for messages of at most `PRODUCERS` producers.
 #[derive(Clone, Debug)]
 pub struct Check<const PRODUCERS: usize> {
-    /// The least that may come next from each producer.
+    /// The lowest first word that the next message of each producer may have.
     next: [u64; PRODUCERS],
-    /// What has come.
+    /// The messages received so far.
     pub tally: Tally,
-    /// How many messages said that no more will come.
+    /// The number of [`END`] messages received.
     pub ends: usize,
 }
 
@@ -85,7 +85,7 @@ impl<const PRODUCERS: usize> Default for Check<PRODUCERS> {
 }
 
 impl<const PRODUCERS: usize> Check<PRODUCERS> {
-    /// Nothing has come yet.
+    /// Creates the state in which no message was received.
     pub fn new() -> Self {
         Self::default()
     }

@@ -1,11 +1,12 @@
-//! Several processes write one log: what comes first is written first, and no line is torn.
+//! Several processes write one log: lines are written in the order in which they were sent, and no
+//! line is torn.
 //!
 //! ```text
 //! cargo run --release --example fan_in [--producers N] [--lines N]
 //! ```
 //!
-//! The program starts itself again as the producers, and is the one consumer itself. The log goes to a file in the
-//! directory for temporary files.
+//! The program starts itself again for each producer, and is itself the only consumer. It writes
+//! the log to a file in the directory for temporary files.
 
 use std::error::Error;
 use std::fs::File;
@@ -56,7 +57,7 @@ fn main() -> AnyResult<()> {
     let begun = Instant::now();
     let result = write_log(&consumer, &log, &mut children, producers * lines);
     for child in &mut children {
-        // All have ended, unless something went wrong: then the others would wait for room for ever.
+        // All producers have ended, unless an error occurred: then the rest would wait for room for ever.
         child.kill()?;
         child.wait()?;
     }
@@ -67,13 +68,14 @@ fn main() -> AnyResult<()> {
     Ok(())
 }
 
-/// A producer. Nothing here says that there are others: each has its own `Producer` of the same queue.
+/// A producer. It does not know of the other producers: each has its own `Producer` of the same queue.
 fn produce(name: &str, producer: u32, lines: u64) -> AnyResult<()> {
     // SAFETY: as in `main`.
     let queue = unsafe { Queue::<Line>::open(name)? };
     let mut sender = queue.producer()?;
     for number in 0..lines {
-        // Waits while the queue is full. When this returns, the line has its place among those of all producers.
+        // Waits while the queue is full. When this returns, the line has its place among those of
+        // all producers.
         sender.send(&Line {
             producer,
             number,
@@ -83,7 +85,7 @@ fn produce(name: &str, producer: u32, lines: u64) -> AnyResult<()> {
     Ok(())
 }
 
-/// The consumer: writes what comes, as it comes. Returns how many lines that were.
+/// The consumer: writes the lines as they arrive. Returns the number of lines.
 fn write_log(
     consumer: &Consumer<Line>,
     path: &Path,
@@ -94,7 +96,7 @@ fn write_log(
     let mut next = vec![0; producers.len()];
     let mut written = 0;
     while written < expected {
-        // Many at once: that is faster, and they are given back together when `lines` goes out of scope.
+        // Receiving many in one call is faster; they are released together when `lines` goes out of scope.
         let lines = match consumer.recv_many_timeout(100, Duration::from_millis(200)) {
             Err(RecvError::Timeout) => {
                 fail_if_one_failed(producers)?;
@@ -105,7 +107,7 @@ fn write_log(
         for line in lines.iter() {
             let line = line?;
             let (producer, number) = (line.producer.to_native(), line.number.to_native());
-            // A producer's own lines come in the order in which it sent them.
+            // The lines of one producer arrive in the order in which it sent them.
             let next = &mut next[producer as usize];
             if number != *next {
                 return Err(format!("producer {producer}: line {number} came instead of {next}").into());

@@ -1,4 +1,4 @@
-//! Pictures from one process to another, as a camera would send them: written in place, read in place.
+//! Sends pictures from one process to another, as a camera would: written in place, read in place.
 //!
 //! ```text
 //! cargo run --release --example frames [count]
@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use ringway::Options;
 use ringway::spsc::{BytesProducer, BytesQueue};
 
-/// A row of a picture has so many bytes, and a picture so many rows: 1 MiB.
+/// The bytes of a row, and the rows of a picture: 1 MiB.
 const SIDE: usize = 1024;
 const PICTURE: usize = SIDE * SIDE;
-/// Nothing here takes so long, unless the other process is gone.
+/// A timeout that is only reached if the other process is gone.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -28,10 +28,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The parent: makes the queue, starts the receiver, sends.
+/// The parent: creates the queue, starts the receiver, sends.
 fn run(count: usize) -> Result<(), Box<dyn Error>> {
     let name = format!("frames-{}", std::process::id());
-    // All messages have one size, so they need no headers. Eight pictures may be under way.
+    // All messages have one size, so they need no headers. The ring has room for eight pictures.
     let options = Options::new().ring_bytes(8 * PICTURE).fixed_len(PICTURE);
     // SAFETY: only this program and its child know the file, and they write to it through ringway only.
     let queue = unsafe { BytesQueue::create_with(&name, &options)? };
@@ -44,19 +44,20 @@ fn send(mut producer: BytesProducer, name: &str, count: usize) -> Result<(), Box
     let mut receiver =
         Command::new(std::env::current_exe()?).args(["receive", name, &count.to_string()]).spawn()?;
     for number in 0..count {
-        // A claim is a piece of the file: the picture comes into being where the receiver will read it.
+        // A reservation is a part of the file: the picture is drawn where the receiver will read it.
         let mut picture = producer.reserve_timeout(PICTURE, PATIENCE)?;
         for (y, row) in picture.chunks_exact_mut(SIDE).enumerate() {
             row.fill(pixel(number, y));
         }
-        // Now it exists for the receiver. A claim that is dropped instead never did.
+        // The commit makes it visible to the receiver. A reservation that is dropped instead is
+        // never delivered.
         picture.commit()?;
     }
     let status = receiver.wait()?;
     if status.success() { Ok(()) } else { Err(format!("the receiver ended with {status}").into()) }
 }
 
-/// The child: looks at every byte that it is sent.
+/// The child: checks every byte that it receives.
 fn receive(name: &str, count: usize) -> Result<(), Box<dyn Error>> {
     // SAFETY: as in `run`.
     let queue = unsafe { BytesQueue::open(name)? };
@@ -65,7 +66,7 @@ fn receive(name: &str, count: usize) -> Result<(), Box<dyn Error>> {
     for number in 0..count {
         let picture = consumer.recv_timeout(PATIENCE)?;
         if number == 0 {
-            // The first one is there already: it took its time while this process started.
+            // The first one was sent while this process started, so it is not measured.
             start = Instant::now();
         }
         let mut rows = picture.chunks_exact(SIDE).enumerate();
@@ -81,7 +82,7 @@ fn receive(name: &str, count: usize) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What stands in row `y` of picture `number`.
+/// The value of the bytes in row `y` of picture `number`.
 fn pixel(number: usize, y: usize) -> u8 {
     (7 * number + y) as u8
 }

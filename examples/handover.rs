@@ -1,11 +1,11 @@
-//! Two processes share a queue that has no name: neither knows a path, and nothing can be left behind.
+//! Two processes share a queue that has no name: neither needs a path, and no file can be left.
 //!
 //! ```text
 //! cargo run --example handover [MESSAGES]
 //! ```
 //!
-//! The program starts itself again. The two have a socket between them, which is the other's standard input; the queue
-//! goes over that, and the messages go over the queue.
+//! The program starts itself again. A socket connects the two, as the standard input of the second
+//! one; the queue is passed over the socket, and the messages go through the queue.
 
 use std::error::Error;
 use std::os::fd::{AsFd, OwnedFd};
@@ -24,7 +24,7 @@ struct Reading {
     values: Vec<f64>,
 }
 
-/// Nobody waits for the other for ever, should that one have failed.
+/// A timeout, so that neither process waits for ever if the other one has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 type AnyResult<T> = Result<T, Box<dyn Error>>;
@@ -43,7 +43,7 @@ fn number(text: &str) -> AnyResult<u64> {
     text.parse().map_err(|_| format!("{text} is no number of messages").into())
 }
 
-/// Makes the queue, hands it over and fills it.
+/// Creates the queue, passes it on and fills it.
 fn send(messages: u64) -> AnyResult<()> {
     // SAFETY: only this program and its child have the memfd, and they write to it through ringway only.
     let queue = unsafe { Queue::<Reading>::create_memfd(&Options::new())? };
@@ -62,7 +62,7 @@ fn send(messages: u64) -> AnyResult<()> {
     if status.success() { Ok(()) } else { Err(format!("the other process ended with {status}").into()) }
 }
 
-/// Gets the queue from whoever is at the other end of standard input, and empties it.
+/// Receives the queue from the process at the other end of standard input, and empties it.
 fn receive(messages: u64) -> AnyResult<()> {
     let socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     // SAFETY: as in `send`.

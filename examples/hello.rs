@@ -12,7 +12,7 @@ use ringway::spsc::{Consumer, Producer, Queue};
 use ringway::{Message, SendError};
 use rkyv::{Archive, Serialize};
 
-/// Whatever rkyv can archive can be sent, once it says what it looks like.
+/// Every type that rkyv can archive can be sent, once it derives `Message`, which describes its archive.
 #[derive(Archive, Serialize, Message)]
 struct Greeting {
     text: String,
@@ -26,12 +26,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let queue = unsafe { Queue::<Greeting>::create(&name)? };
     let (producer, consumer) = (queue.producer()?, queue.consumer()?);
 
-    // The two sides could as well be in two processes that know the name: see the `ticks` examples.
+    // Producer and consumer could as well be in two processes that know the name: see the `ticks` examples.
     let sender = thread::spawn(move || send(producer));
     let received = receive(&consumer);
     let sent = sender.join().map_err(|_| "the sender panicked")?;
 
-    // The file outlives every handle, until somebody removes it.
+    // The file outlives every handle, until it is removed.
     ringway::unlink(&name)?;
     sent?;
     received
@@ -48,7 +48,7 @@ fn send(mut producer: Producer<Greeting>) -> Result<(), SendError> {
 
 fn receive(consumer: &Consumer<Greeting>) -> Result<(), Box<dyn Error>> {
     loop {
-        // The frame is the message in the file: nothing is copied. Its room is given back when it is dropped.
+        // The frame is the message in the file: nothing is copied. Dropping the frame releases its room.
         let frame = consumer.recv_timeout(Duration::from_secs(5))?;
         println!("{} {:?}", frame.text, frame.lucky_numbers);
         if frame.text == "goodbye" {

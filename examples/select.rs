@@ -33,7 +33,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let order_consumer = AsyncConsumer::new(orders.consumer()?)?;
     let news_consumer = AsyncConsumer::new(news.consumer()?)?;
 
-    // Both could as well be in other processes. One awaits room and one blocks: the consumers do not care.
+    // Both could as well be in other processes. One awaits room and one blocks: this makes no
+    // difference to the consumers.
     let ordering = tokio::spawn(order(AsyncProducer::new(orders.producer()?)?, orders));
     let producer = news.producer()?;
     let telling = thread::spawn(move || tell(producer, &news));

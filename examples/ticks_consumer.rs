@@ -1,4 +1,4 @@
-//! ConsumerHandle what the `ticks_producer` in another terminal sends; either may be started first.
+//! Receives what the `ticks_producer` in another terminal sends; either may be started first.
 //!
 //! Ends when the producer has ended (even by `kill -9`) and the queue is drained.
 //!
@@ -23,12 +23,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let consumer = queue.consumer()?;
     println!("waiting for ticks in {}", queue.path().display());
 
-    // The first tick may take as long as it takes: there may be no producer yet.
+    // The wait for the first tick has no timeout: there may be no producer yet.
     let first = consumer.recv()?;
     println!("first tick: {} {}, {:?}", first.sequence, first.symbol, first.prices);
     let (start, mut received, mut missing) = (Instant::now(), 1_u64, 0_u64);
     let mut expected = first.sequence.to_native() + 1;
-    drop(first); // gives its room back
+    drop(first); // releases its room
 
     while let Some(tick) = next(&consumer)? {
         // Reads the archive in the file: nothing is copied, nothing is parsed.
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let seconds = start.elapsed().as_secs_f64();
     println!("received {received} ticks, {missing} missing, {:.0} a second", received as f64 / seconds);
 
-    // Nobody needs the file any more.
+    // The file is not needed any more.
     ringway::unlink(&name)?;
     Ok(())
 }
@@ -51,7 +51,7 @@ fn next(consumer: &Consumer<Tick>) -> Result<Option<Frame<'_, Tick>>, Box<dyn Er
             Err(RecvError::Timeout) => {}
             other => return Ok(Some(other?)),
         }
-        // In this order: what a producer sent before it ended is found by a look that comes after its end.
+        // In this order: an attempt that comes after a producer's end finds everything that it had sent.
         if !consumer.has_producer()? {
             return match consumer.try_recv() {
                 Err(RecvError::Empty) => Ok(None),

@@ -1,4 +1,4 @@
-//! ProducerHandle ticks to the `ticks_consumer` in another terminal; either may be started first.
+//! Sends ticks to the `ticks_consumer` in another terminal; either may be started first.
 //!
 //! ```text
 //! cargo run --release --example ticks_producer [queue] [count]
@@ -27,10 +27,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     for sequence in 0..count {
         tick.sequence = sequence;
         tick.prices[sequence as usize % 4] += 0.25;
-        // Waits while the queue is full, which it is when no consumer takes anything out.
+        // Waits while the queue is full, as it will be if no consumer receives.
         producer.send(&tick)?;
     }
     println!("sent {count} ticks");
-    // What is in the file stays there for the consumer, however this process ends.
+    // The messages stay in the file for the consumer, however this process ends.
     Ok(())
 }

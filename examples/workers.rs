@@ -4,9 +4,9 @@
 //! cargo run --release --example workers [--workers N] [--jobs N] [--chaos]
 //! ```
 //!
-//! The program starts itself again as the workers, and prints their process ids: `kill -9` as many of them as you like
-//! while it runs, and see that every job gets done. With `--chaos` it does that itself, and starts a new worker for
-//! each that it killed.
+//! The program starts itself again as the workers, and prints their process ids: `kill -9` as many
+//! of them as you like while it runs, and see that every job gets done. With `--chaos` it does that
+//! itself, and starts a new worker for each that it killed.
 
 use std::error::Error;
 use std::process::{Child, Command};
@@ -28,24 +28,24 @@ struct Job {
     text: String,
 }
 
-/// What a worker says when it has done a job.
+/// What a worker reports when it has done a job.
 #[derive(Archive, Serialize, Message)]
 struct Done {
     job: u64,
     letters: u64,
-    /// How often the job was given to somebody before who did not finish it.
+    /// The number of earlier deliveries to workers that did not finish the job.
     redeliveries: u64,
 }
 
 type AnyResult<T> = Result<T, Box<dyn Error>>;
 
-/// How long a worker takes for a job.
+/// The time that a worker takes for a job.
 const WORK: Duration = Duration::from_micros(200);
-/// With `--chaos`: between two kills.
+/// With `--chaos`: the time between two kills.
 const PEACE: Duration = Duration::from_millis(20);
-/// Jobs of which nothing is heard for so long are lost. (None will be.)
+/// A job without a report after this time counts as lost. (None will be.)
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Jobs under way at most.
+/// The maximum number of jobs that are sent and not done.
 const UNDER_WAY: u64 = 1000;
 
 fn main() -> AnyResult<()> {
@@ -72,7 +72,7 @@ fn main() -> AnyResult<()> {
     };
     let result = feeder.run(workers, arguments.iter().any(|argument| argument == "--chaos"));
     for mut worker in feeder.workers {
-        // There is nothing left to do.
+        // All jobs are done.
         worker.kill()?;
         worker.wait()?;
     }
@@ -90,7 +90,7 @@ fn work(jobs: &str, done: &str) -> AnyResult<()> {
     let mut done = unsafe { Queue::<Done>::open(done)? }.producer()?;
     loop {
         let job = match jobs.recv_timeout(Duration::from_secs(1)) {
-            // Nobody will come any more if the feeder itself was killed.
+            // If the feeder itself was killed, no more jobs will arrive.
             Err(RecvError::Timeout) if !jobs.has_producer()? => return Ok(()),
             Err(RecvError::Timeout) => continue,
             job => job?,
@@ -98,8 +98,9 @@ fn work(jobs: &str, done: &str) -> AnyResult<()> {
         std::thread::sleep(WORK);
         let letters = job.text.chars().filter(|letter| letter.is_alphabetic()).count() as u64;
         done.send(&Done { job: job.number.to_native(), letters, redeliveries: job.redeliveries() })?;
-        // Only here, where `job` goes out of scope, is it taken off the queue. Killed before, this worker leaves it to
-        // another one; killed in between, it has been done, and comes again: "at least once".
+        // The job leaves the queue only here, where `job` goes out of scope. If this worker is
+        // killed before it has reported the job, another worker gets the job; if it is killed
+        // between the report and this point, the job was done, and is redelivered: "at least once".
     }
 }
 
@@ -108,7 +109,7 @@ struct Feeder {
     done: Consumer<Done>,
     workers: Vec<Child>,
     names: [String; 2],
-    /// Of each job.
+    /// How often each job was done.
     times_done: Vec<u32>,
     came_again: u64,
 }
@@ -149,10 +150,11 @@ impl Feeder {
         if finished == jobs { Ok(()) } else { Err("jobs were lost: that should not be possible".into()) }
     }
 
-    /// Waits for a job to be done. 1 if it is done for the first time, else 0; none if nothing is heard.
+    /// Waits until a job is done. 1 if it was done for the first time, otherwise 0; `None` if no
+    /// report arrived in time.
     fn hear_of_one(&mut self) -> AnyResult<Option<u64>> {
         let done = match self.done.recv_timeout(Duration::from_millis(100)) {
-            // All workers may be dead just now.
+            // All workers may be dead at this moment.
             Err(RecvError::Timeout) => return Ok(None),
             done => done?,
         };
@@ -181,7 +183,7 @@ impl Feeder {
         Ok(())
     }
 
-    /// Kills one of the workers, which one is as good as random.
+    /// Kills one of the workers, chosen in effect at random.
     fn kill_one(&mut self, kills: u64) -> AnyResult<()> {
         let index = kills.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
         let count = self.workers.len() as u64;

@@ -6,7 +6,7 @@ use rkyv::{Archive, Serialize};
 /// The best prices of a share at one moment.
 #[derive(Archive, Serialize, Message)]
 pub(crate) struct Tick {
-    /// Counts from 0, so that the consumer can tell if one is missing.
+    /// Counts from 0, so that the consumer notices if one is missing.
     pub(crate) sequence: u64,
     pub(crate) symbol: String,
     pub(crate) prices: Vec<f64>,

@@ -5,7 +5,7 @@
 //!                                       [--max-messages N] [--lane BYTES] [--json]
 //! ```
 //! Cases are called
-//! - `2p2c/crossed/64`: so many threads or processes, on which cores (see `shape.rs`), messages of so many bytes;
+//! - `2p2c/crossed/64`: numbers of threads or processes, their cores (see `shape.rs`), bytes of a message;
 //!   between one and one beside a *floor*, the same bytes from core to core without a queue (`floor.rs`);
 //! - `one_thread/64`: one thread sends and receives by turns: what the calls cost, best stretch;
 //! - `idle64/2p2c/apart`: with 64 more participants that do nothing, and without.

@@ -1,7 +1,7 @@
 //! Proves that a participant killed with SIGKILL at a random point costs no other participant
-//! anything: real processes, both framings, both roles. `RINGWAY_KILLS=1000000 cargo test --release
-//! --test crash` runs it longer, `cargo test --test crash consumer` runs a part, `RINGWAY_SEED`
-//! repeats the random choices.
+//! anything: real processes, both framings, both roles.
+//! `RINGWAY_KILLS=1000000 cargo test --release --test crash` runs it longer,
+//! `cargo test --test crash consumer` runs a part, `RINGWAY_SEED` repeats the random choices.
 
 mod process;
 

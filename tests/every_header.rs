@@ -17,7 +17,7 @@ use ringway::{Kind, Mpmc, Options, RecvError, Spsc};
 /// The limit is 10 ms. A busy machine may take longer, but not this long.
 const FAR_TOO_LONG: Duration = Duration::from_secs(10);
 
-/// A good queue file with messages in it, of which a few bytes at a time are changed and put back.
+/// A good queue file with messages in it, of which a few bytes at a time are changed and restored.
 struct Specimen {
     _dir: tempfile::TempDir,
     path: PathBuf,

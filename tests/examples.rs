@@ -49,7 +49,7 @@ fn frames() {
 
 #[test]
 fn the_receiver_of_frames_fails_loudly() {
-    // Its parent looks at its exit status.
+    // Its parent checks its exit status.
     let output = Running::start(example("frames").args(["receive", "/dev/null", "1"])).finish();
     assert!(!output.status.success());
     assert!(output.errors.contains("a device"), "{}", output.errors);

@@ -49,7 +49,7 @@ fn mount(source: &str, kind: &str, at: &Path, options: &str) -> std::io::Result<
     if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
-/// Mounts of this process show nowhere else from here on.
+/// Mounts of this process are visible nowhere else from now on.
 fn be_alone() -> std::io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     let null = std::ptr::null();

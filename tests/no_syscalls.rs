@@ -78,7 +78,7 @@ fn both_ends_mpmc(count: u64) -> Outcome {
     place.leave()
 }
 
-/// From here on any system call but read, write, exit and sigreturn kills this process.
+/// From now on any system call but read, write, exit and sigreturn kills this process.
 fn enter_strict_mode() -> Outcome {
     // SAFETY: restricts this process, and touches no memory.
     let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT) };

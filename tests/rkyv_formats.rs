@@ -1,6 +1,6 @@
-//! Programs that are built with other settings of rkyv. They cannot be in one build: `cargo xtask
-//! rkyv-formats` builds this with each of them and makes every one open what the others have
-//! written. Alone, it opens its own file only.
+//! Programs that are built with other settings of rkyv. They cannot be in one build:
+//! `cargo xtask rkyv-formats` builds this with each of them and makes every one open what the others
+//! have written. Alone, it opens its own file only.
 
 mod common;
 

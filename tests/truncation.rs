@@ -272,7 +272,7 @@ fn a_forked_child_is_told_that_it_is_one() {
     with_name("a_forked_child_is_told_that_it_is_one", |path| {
         let queue = create(&path);
         let consumer = queue.consumer().unwrap();
-        // SAFETY: the child looks at handles, and ends.
+        // SAFETY: the child only calls handles, and ends.
         match unsafe { fork() }.unwrap() {
             ForkResult::Child => {
                 let is_forked = matches!(consumer.try_recv(), Err(RecvError::Forked))

@@ -160,7 +160,7 @@ fn types_of_large_alignment_stand_aligned_in_every_frame() {
     }
 }
 
-/// Empty slices at the very end of the ring: counting must not write anywhere, or lend anything.
+/// Empty slices at the very end of the ring: counting must not write anywhere, or lend any bytes.
 #[test]
 fn empty_parts_at_the_end_of_the_ring() {
     let (_dir, queue) = queue::<(Vec<u64>, Vec<u64>, String)>(&Options::new().ring_bytes(1024));

@@ -1,4 +1,4 @@
-//! Waiting for several queues at once.
+//! Waiting for several queues together.
 
 mod common;
 
@@ -145,7 +145,7 @@ fn room_and_messages_together_and_all_that_are_ready() {
     assert_eq!(wait_for_room(&mut writer, 500).unwrap(), [0]);
     writer.try_send(&[1; 500]).unwrap();
     assert!(matches!(writer.try_send(&[1; 500]), Err(SendError::Full)));
-    // What can never be sent is not waited for: sending it says why.
+    // A message that can never be sent is not waited for: sending it gives the error.
     assert_eq!(wait_for_room(&mut writer, 1 << 20).unwrap(), [0]);
     full.close();
     assert_eq!(wait_for_room(&mut writer, 500).unwrap(), [0]);

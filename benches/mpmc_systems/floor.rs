@@ -44,15 +44,15 @@ impl<const W: usize> Floor<W> {
     }
 }
 
-/// The only one.
+/// The only writer.
 struct Writer<'a, const W: usize> {
     floor: &'a Floor<W>,
     next: u64,
-    /// From here on there are messages that may not have been read.
+    /// From this position on there are messages that may not have been read.
     limit: u64,
 }
 
-/// The only one.
+/// The only reader.
 struct Reader<'a, const W: usize> {
     floor: &'a Floor<W>,
     next: u64,

@@ -35,7 +35,8 @@ impl Drop for Panics {
     }
 }
 
-/// A task that finds a message notifies the next one, whose waker panics: the message is the first one's all the same.
+/// A task that finds a message notifies the next one, whose waker panics: the first task gets the
+/// message all the same.
 #[test]
 fn a_message_is_not_stranded_by_the_panic_of_anothers_waker() {
     let dir = directory();

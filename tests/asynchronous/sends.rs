@@ -56,7 +56,7 @@ fn room_mpmc() {
     a_producer_that_waits_for_room_is_woken::<Mpmc>();
 }
 
-/// More than fits at once, in batches and one by one, typed and not.
+/// More messages than fit, in batches and one by one, typed and not.
 #[test]
 fn all_of_many_are_sent_in_order() {
     let dir = directory();

@@ -12,9 +12,9 @@ impl<F: Fn()> Drop for OnPanic<F> {
     }
 }
 
-/// To be kept by each side of a test whose sides wait for one another: mostly, `on_panic(||
-/// queue.close())`. Then the side that waits at the queue gets `Closed`, and the test's output has
-/// the cause first.
+/// To be kept by each side of a test whose sides wait for one another. Mostly it is
+/// `on_panic(|| queue.close())`: then the side that waits at the queue gets `Closed`, and the test's
+/// output has the cause first.
 pub(crate) fn on_panic<F: Fn()>(end: F) -> OnPanic<F> {
     OnPanic(end)
 }

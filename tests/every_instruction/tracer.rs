@@ -57,7 +57,7 @@ impl Gate {
         self.0[DONE].store(0, Ordering::SeqCst);
     }
 
-    /// In the child, before the operation: hands over to the tracer.
+    /// In the child, before the operation: stops for the tracer.
     pub(crate) fn enter(&self) -> Outcome {
         trace(libc::PTRACE_TRACEME, Pid::from_raw(0), 0)?;
         nix::sys::signal::raise(Signal::SIGSTOP)?;

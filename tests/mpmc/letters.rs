@@ -40,7 +40,7 @@ fn letters_are_found_after_their_queue_was_unlinked() {
     assert_eq!((stats.dead_letters, stats.dead_letters_failed), (4, 0));
 }
 
-/// Only the dead-letter queue knows that it is one: not the name.
+/// The error of an attach when `make` has created a file at the dead-letter queue's path.
 fn wrong_file(make: impl FnOnce(&std::path::Path)) -> AttachError {
     let (dir, queue) = queue(&options());
     let path = dir.path().join("q.dead");

@@ -47,7 +47,7 @@ pub(crate) fn publish(text: &str) {
     page[LEN].store(bytes.len() as u64, Ordering::Release);
 }
 
-/// What a panic says.
+/// The message of a panic.
 pub(crate) fn text_of(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("it says nothing")

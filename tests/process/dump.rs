@@ -19,7 +19,7 @@ pub(crate) fn dump(path: &Path, links: usize, participants: usize) -> String {
     let Ok(file) = std::fs::read(path) else { return "the file cannot be read".into() };
     let word = |at: usize| u64::from_ne_bytes(file[at..at + 8].try_into().expect("eight bytes"));
     let mut text = format!("tail {}, head {}\n", word(TAIL) >> 2, word(HEAD) >> 1);
-    // SAFETY: the tests that use this are the only ones who know the file.
+    // SAFETY: only the tests that use this know the file.
     let alive: Vec<usize> = match unsafe { BytesQueue::open(path) } {
         Ok(queue) => queue.stats().participants.iter().filter(|one| one.alive).map(|one| one.entry).collect(),
         Err(error) => return format!("{text}{error}"),

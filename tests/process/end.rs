@@ -35,7 +35,7 @@ impl End {
         }
     }
 
-    /// In the child: from here on it may end at any instruction.
+    /// In the child: from now on it may end at any instruction.
     pub(crate) fn arm(self) {
         if let Self::Timer { after, .. } = self {
             kill_me_in(after.max(Duration::from_nanos(1)));

@@ -1,4 +1,4 @@
-//! Messages whose every byte follows from their number, so that nothing torn, stale or foreign passes for one.
+//! Messages whose every byte follows from their number, so that torn, stale or foreign bytes are detected.
 
 use super::random::mix;
 

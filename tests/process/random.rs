@@ -16,7 +16,7 @@ pub(crate) fn mix(x: u64) -> u64 {
 }
 
 impl Random {
-    /// Different for every `salt`, the same for every run with one seed.
+    /// A seed that differs for every `salt`, and is the same in every run with one seed.
     pub(crate) fn new(salt: u64) -> Self {
         static SEED: OnceLock<u64> = OnceLock::new();
         let seed = *SEED.get_or_init(|| {
@@ -28,7 +28,7 @@ impl Random {
         Self(mix(seed) ^ mix(!salt))
     }
 
-    /// The same for every run.
+    /// A generator with the same numbers in every run.
     pub(crate) fn fixed(seed: u64) -> Self {
         Self(mix(seed))
     }

@@ -8,7 +8,7 @@ use super::{Outcome, ensure};
 #[derive(Clone, Copy)]
 pub(crate) enum Calls {
     All,
-    /// Those whose argument of that index has that value.
+    /// Calls whose argument of that index has that value.
     With(u32, u32),
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn install() {
     assert_eq!(set, 0, "sigaction: {}", std::io::Error::last_os_error());
 }
 
-/// From here on this test has to make progress.
+/// From now on this test has to make progress.
 pub(crate) fn watch(name: &str) {
     let name: &'static mut [u8] = name.as_bytes().to_vec().leak();
     NAME_LEN.store(0, Ordering::SeqCst);

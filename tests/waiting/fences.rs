@@ -25,7 +25,7 @@ pub(crate) fn tests() -> Vec<Test> {
     tests
 }
 
-/// From here on membarrier does not exist for this process.
+/// From now on membarrier does not exist for this process.
 fn refuse_membarrier() -> Outcome {
     const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const JUMP_IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;

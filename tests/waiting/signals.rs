@@ -223,7 +223,7 @@ fn stopped_is_passed_over() -> Outcome {
             peers.iter().try_for_each(Peer::wait_until_asleep)?;
             let (stopped, other) = (&peers[round as usize % 2], &peers[(round as usize + 1) % 2]);
             stopped.child.signal(SIGSTOP)?;
-            // From here on it is stopped, and no longer in the call.
+            // From now on it is stopped, and no longer in the call.
             until("a stopped process", || is_stopped(stopped))?;
             let before = other.notes.count();
             let sent = Instant::now();

@@ -2,7 +2,7 @@
 //!
 //! Attach locks the byte of any free entry and then reads its word. An entry that is DIRTY is the
 //! evidence of a death: attach unlocks it again, because a held liveness lock makes its dead owner
-//! look alive, and recovery could never finish with it.
+//! seem alive, and recovery could never finish with it.
 
 use super::{Claims, Intent, Kind, Pc, Process, State};
 use crate::checker::Steps;
@@ -39,7 +39,7 @@ pub(super) fn attaching(model: &Claims, s: &State, e: usize, steps: &mut Steps<S
         }
         Pc::AttachClear => {
             // What the last owner intended may since have been claimed by another participant:
-            // under a live liveness lock the old intent would look like the new owner's.
+            // under a live liveness lock the old intent would seem to be the new owner's.
             entry.intent = Intent::NONE;
             process.pc = Pc::AttachDirty;
             steps.step(n, || format!("attach: {} intent NONE", model.name(e)));

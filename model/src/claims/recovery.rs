@@ -194,7 +194,7 @@ fn next_entry(model: &Claims, n: &mut State) {
         q.entry = 0;
         q.pc = Pc::ReadTail;
         if q.dead == 0 {
-            *q = Recovery::idle(); // nobody has died: nothing to do
+            *q = Recovery::idle(); // no participant has died: nothing to do
         }
     }
 }

@@ -5,7 +5,7 @@
 //! can; at a random moment one gets SIGKILL. Then
 //! - a message that was sent after the death must be received: the time until then is the figure, and if none is within
 //!   a second, the others are stuck;
-//! - everything whose sending was done must have been received by somebody, or it is lost;
+//! - everything whose sending was done must have been received by a consumer, or it is lost;
 //! - no message may have wrong content, or it is torn.
 
 mod marks;

@@ -2,8 +2,7 @@
 
 #[path = "typed/borrowed.rs"]
 mod borrowed;
-#[path = "common/bound.rs"]
-mod bound;
+mod common;
 #[path = "typed/nesting.rs"]
 mod nesting;
 

@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N")]
     participants: Option<usize>,
     /// MPMC: drop messages whose consumer dies or rejects them, instead of redelivering them
-    #[arg(long)]
+    #[arg(long, conflicts_with = "max_redeliveries")]
     at_most_once: bool,
     /// MPMC: move a message to the queue NAME.dead after N redeliveries
     #[arg(long, value_name = "N")]

@@ -185,6 +185,7 @@ fn arguments_that_make_no_sense() {
         &["recv", path, "--timeout", "x"],
         &["peek", path, "--bytes", "10x"],
         &["create", path, "--kind", "both"],
+        &["create", path, "--kind", "mpmc", "--at-most-once", "--max-redeliveries", "3"],
         &["create", path, "--ring-bytes", "1.5M"],
         &["gc", "--min-age", "yesterday"],
         &["top", "--interval", "0"],

@@ -177,7 +177,8 @@ impl Options {
     }
 
     /// MPMC: sets whether a message is redelivered after its consumer died or rejected it. The
-    /// default is [`Delivery::AtLeastOnce`].
+    /// default is [`Delivery::AtLeastOnce`]. [`Delivery::AtMostOnce`] excludes
+    /// [`max_redeliveries`](Self::max_redeliveries).
     #[must_use]
     pub fn delivery(mut self, delivery: Delivery) -> Self {
         self.delivery = Some(delivery);
@@ -191,6 +192,8 @@ impl Options {
     /// Each reject counts, each panic that drops a guard, and each death of a process that held the
     /// message, **whatever its cause**: also a deployment's `kill -9` and the OOM killer's. Leave
     /// room for those.
+    ///
+    /// With [`Delivery::AtMostOnce`] it is an error: nothing is redelivered then.
     #[must_use]
     pub fn max_redeliveries(mut self, count: u32) -> Self {
         self.max_redeliveries = Some(count);
@@ -501,7 +504,7 @@ impl Options {
     fn order(&self, kind: u32) -> Result<Option<OrderRequest>, CreateError> {
         let given = [
             ("max_messages", self.max_messages.is_some()),
-            ("participants", self.participants.is_some()),
+            ("max_participants", self.participants.is_some()),
             ("delivery", self.delivery.is_some()),
             ("max_redeliveries", self.max_redeliveries.is_some()),
         ];
@@ -518,6 +521,13 @@ impl Options {
             return bad(
                 "`max_redeliveries` is 0; it must be at least 1 (use `Delivery::AtMostOnce` for messages \
                         that never come again)"
+                    .into(),
+            );
+        }
+        if self.max_redeliveries.is_some() && self.delivery == Some(Delivery::AtMostOnce) {
+            return bad(
+                "`max_redeliveries` contradicts `Delivery::AtMostOnce`: a message that is delivered at most once is never \
+                 redelivered, and so never becomes a dead letter; leave one of the two out"
                     .into(),
             );
         }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use ringway::{AttachError, CreateError, OpenError, Options, SendError, mpmc, spsc};
+use ringway::{AttachError, CreateError, Delivery, OpenError, Options, SendError, mpmc, spsc};
 
 use crate::{queue, small};
 
@@ -22,8 +22,10 @@ fn invalid_options_are_refused() {
     refused(&options().max_participants(1), &["participants", "1"]);
     refused(&options().max_participants(5000), &["participants", "5000", "4096"]);
     refused(&options().max_redeliveries(0), &["max_redeliveries", "0"]);
+    let contradiction = options().max_redeliveries(3).delivery(Delivery::AtMostOnce);
+    refused(&contradiction, &["max_redeliveries", "Delivery::AtMostOnce", "never redelivered", "leave"]);
     refused(&options().max_redeliveries(15), &["15", "less"]);
-    refused(&options().max_messages(1 << 30), &["links"]);
+    refused(&options().max_messages(1 << 30), &["1073741824 messages", "16777216"]);
     refused(&options().align(48), &["48"]);
     refused(&options().fixed_len(0), &["0"]);
     refused(&options().fixed_size(), &["fixed_size"]);
@@ -36,8 +38,8 @@ fn an_spsc_queue_has_none_of_these() {
     let name = dir.path().join("q");
     let options = Options::new;
     for (option, options) in [
-        ("links", options().max_messages(4)),
-        ("participants", options().max_participants(4)),
+        ("max_messages", options().max_messages(4)),
+        ("max_participants", options().max_participants(4)),
         ("delivery", options().delivery(ringway::Delivery::AtLeastOnce)),
         ("max_redeliveries", options().max_redeliveries(3)),
     ] {

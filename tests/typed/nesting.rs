@@ -9,6 +9,8 @@ use ringway::spsc::{Message, Queue};
 use ringway::{BytesQueue, Kind, Mpmc, Options, RecvError, SendError, Spsc, untrusted};
 use rkyv::{Archive, Serialize};
 
+use crate::common::Image;
+
 /// The maximum number of pointers that may follow one another.
 const LIMIT: usize = 1022;
 
@@ -187,17 +189,38 @@ fn what_cannot_be_read_becomes_a_dead_letter() {
 /// either; and no call reports that it does.
 #[test]
 fn what_cannot_be_read_is_skipped_where_nothing_comes_again() {
-    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    let name = dir.path().join("q");
-    let options = Options::new().max_redeliveries(2).delivery(ringway::Delivery::AtMostOnce);
-    // SAFETY: only this test knows the file.
-    let queue = unsafe { ringway::mpmc::Queue::<String>::create_with(&name, &options) }.unwrap();
-    let unreadable = [0x80_u8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
-    forge(&name, &queue, &[&unreadable]);
-    let consumer = queue.consumer().unwrap();
-    let error = consumer.try_recv().map(drop).unwrap_err();
-    assert!(error.to_string().contains("it was skipped"), "{error}");
-    assert!(matches!(consumer.try_recv(), Err(RecvError::Empty)));
+    // No option gives an at-most-once queue a retry limit. A file may have one nevertheless.
+    for has_retry_limit in [false, true] {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let name = dir.path().join("q");
+        let options = match has_retry_limit {
+            false => Options::new().delivery(ringway::Delivery::AtMostOnce),
+            true => Options::new().max_redeliveries(2),
+        };
+        // SAFETY: only this test knows the file, as below.
+        drop(unsafe { ringway::mpmc::Queue::<String>::create_with(&name, &options) }.unwrap());
+        deliver_at_most_once(&name);
+        // SAFETY: as above.
+        let queue = unsafe { ringway::mpmc::Queue::<String>::open(&name) }.unwrap();
+        let unreadable = [0x80_u8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
+        forge(&name, &queue, &[&unreadable]);
+        let consumer = queue.consumer().unwrap();
+        let error = consumer.try_recv().map(drop).unwrap_err();
+        assert!(error.to_string().contains("it was skipped"), "{error}");
+        assert!(matches!(consumer.try_recv(), Err(RecvError::Empty)));
+        let order = ringway::inspect::Snapshot::read(&name).unwrap().header.order.unwrap();
+        assert_eq!(order.delivery, ringway::Delivery::AtMostOnce);
+        assert_eq!(order.max_redeliveries, has_retry_limit.then_some(2));
+    }
+}
+
+/// Stores the delivery mode where docs/format.md says that it is, with a checksum that fits.
+fn deliver_at_most_once(name: &std::path::Path) {
+    let mut image = Image::of(name);
+    image.put_u32(0x190, 2);
+    image.seal();
+    std::fs::remove_file(name).unwrap();
+    image.write(name);
 }
 
 /// In a batch, only what cannot be read is redelivered.

@@ -10,8 +10,9 @@
 //! - `one_thread/64`: one thread sends and receives by turns: what the calls cost, best stretch;
 //! - `idle64/2p2c/apart`: with 64 more participants that do nothing, and without.
 //!
-//! `--case` chooses those whose name contains the text, `--only` systems. Million messages a second: median [min - max] of
-//! the runs, and ratios of medians; of a rival, to whichever of its ways of waiting is best.
+//! `--case` chooses those whose name contains the text, `--only` systems. Million messages a
+//! second: median [min - max] of the runs, and ratios of medians; of a rival, to whichever of its
+//! ways of waiting is best.
 
 mod common;
 mod mpmc_systems;

@@ -32,7 +32,8 @@ fn streams(criterion: &mut Criterion, bytes: u64, systems: Vec<System>) {
     }
 }
 
-/// One message there and back in one thread: the cost of the calls themselves, with everything in the nearest cache.
+/// One message there and back in one thread: the cost of the calls themselves, with everything in
+/// the nearest cache.
 fn one_thread(criterion: &mut Criterion) {
     calls(criterion.benchmark_group("call/64"));
 }

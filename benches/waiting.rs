@@ -1,11 +1,13 @@
-//! How long it takes to wake a peer that sleeps, beside a bare futex in the same run; and what an idle consumer costs.
+//! How long it takes to wake a peer that sleeps, beside a bare futex in the same run; and what an
+//! idle consumer costs.
 //!
 //! `cargo bench --bench waiting -- [--quick] [--rounds N]`
 //!
-//! Two processes, each on a core of its own if there are two, send one message there and one back; systems take turns, a
-//! round each. *asleep*: a pause before each message, so that the peer sleeps for certain. *ping-pong*: none. Prints the
-//! median over all rounds of the time from the call that sends until the other process has the message, and of the round
-//! trip; ratios are medians of the rounds' ratios, each of them to the bare futex's round next to it.
+//! Two processes, each on a core of its own if there are two, send one message there and one back;
+//! systems take turns, a round each. *asleep*: a pause before each message, so that the peer sleeps
+//! for certain. *ping-pong*: none. Prints the median over all rounds of the time from the call that
+//! sends until the other process has the message, and of the round trip; ratios are medians of the
+//! rounds' ratios, each of them to the bare futex's round next to it.
 
 mod common;
 mod waiting_systems;

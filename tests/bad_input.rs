@@ -1,6 +1,6 @@
 //! Every fault of a file, a name, an option or a message has an error of its own, which says what
-//! was found, what was expected and what to do. A call that fails leaves nothing and changes
-//! nothing.
+//! was found, what was expected and what to do. A call that fails leaves no files and
+//! changes nothing.
 
 mod common;
 

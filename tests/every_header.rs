@@ -1,7 +1,9 @@
-//! Every byte of the header set to every value, and every byte of every shared word: each opens and works, or fails with an
-//! error, within a bounded time. (Every pair of bits of the preamble: `src/layout/preamble/exhaustive.rs`.)
+//! Every byte of the header set to every value, and every byte of every shared word: each opens and
+//! works, or fails with an error, within a bounded time. (Every pair of bits of the preamble:
+//! `src/layout/preamble/exhaustive.rs`.)
 //!
-//! Debug builds try a part of it; `RINGWAY_EXHAUSTIVE=1` tries all in any build, also where the optimised one takes a part.
+//! Debug builds try a part of it; `RINGWAY_EXHAUSTIVE=1` tries all in any build, also where the
+//! optimised one takes a part.
 
 mod common;
 
@@ -45,7 +47,7 @@ impl Specimen {
         self.file.write_all_at(bytes, at as u64).unwrap();
     }
 
-    /// Tests the file with `bytes` at `at`, then restores it, whatever was done to it.
+    /// Tests the file with `bytes` at `at`, then restores it, however it was changed.
     fn with(&mut self, at: usize, bytes: &[u8], look: impl FnOnce(&Path) -> bool) {
         self.put(at, bytes);
         let start = Instant::now();

@@ -1,4 +1,4 @@
-//! The examples do what they claim, and leave nothing.
+//! The examples do what they claim, and leave nothing behind.
 
 mod common;
 

@@ -39,7 +39,8 @@ fn mask_registry(image: &mut Image) {
     }
 }
 
-/// Compares what `create` makes with the golden file of that name, and returns a copy of the latter for reading.
+/// Compares what `create` makes with the golden file of that name, and returns a copy of the latter
+/// for reading.
 #[track_caller]
 fn compare(name: &str, create: impl Fn(&Path)) -> (tempfile::TempDir, PathBuf) {
     let dir = directory();

@@ -277,7 +277,7 @@ fn another_program_inherits_it() {
     const TEST: &str = "another_program_inherits_it";
     if let Some(number) = common::child_argument(TEST) {
         let raw = number.to_str().unwrap().parse().unwrap();
-        // SAFETY: the parent says that it is a descriptor of this process's own.
+        // SAFETY: the parent guarantees that it is a descriptor of this process's own.
         let descriptor = unsafe { OwnedFd::from_raw_fd(raw) };
         let queue = open_fd(&descriptor).unwrap();
         drop(descriptor);

@@ -355,8 +355,8 @@ fn peers_never_have_different_files_without_being_told() {
     assert!(together > 0, "{together} times together, {told} times told otherwise");
 }
 
-/// Kilobytes of a line of the mappings' descriptions, of those of files in this directory. (One that got its name by being
-/// linked is shown under another.)
+/// Kilobytes of a line of the mappings' descriptions, of those of files in this directory. (One
+/// that got its name by being linked is shown under another.)
 fn mapped(directory: &Path, what: &str) -> u64 {
     let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
     let mut is_ours = false;

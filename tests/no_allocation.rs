@@ -92,7 +92,8 @@ struct Point {
     y: u64,
 }
 
-/// Messages of all sizes from almost nothing to some 2.5 kB, so that they meet the end of the ring in every way.
+/// Messages of all sizes from almost nothing to some 2.5 kB, so that they meet the end of the ring
+/// in every way.
 fn books() -> Vec<Book> {
     let order = |i| Order { trader: format!("a trader whose number is {i}"), price: f64::from(i) };
     let book = |i: u32| Book {
@@ -179,7 +180,7 @@ fn bytes(producer: &mut BytesProducer, consumer: &BytesConsumer, fixed: Option<u
     });
 }
 
-/// Copies stand in buffers that are used again.
+/// Copies are in buffers that are used again.
 fn untrusted<K: Kind>(books: &[Book]) {
     let (dir, options, limits) = (directory(), Options::new().ring_bytes(RING), untrusted::Limits::new());
     let path = dir.path().join("typed");

@@ -1,8 +1,9 @@
-//! Proves that two processes at full speed lose, tear, repeat and reorder nothing: every byte of every message is
-//! checked, twice if its guard is held. Small rings are full, empty and wrapping all the time.
+//! Proves that two processes at full speed lose, tear, repeat and reorder nothing: every byte of
+//! every message is checked, twice if its guard is held. Small rings are full, empty and wrapping
+//! all the time.
 //!
-//! `RINGWAY_STRESS_MESSAGES=100000000 cargo test --release --test stress` runs it longer (10^8 messages: about ten
-//! minutes on two cores).
+//! `RINGWAY_STRESS_MESSAGES=100000000 cargo test --release --test stress` runs it longer (10^8
+//! messages: about ten minutes on two cores).
 
 mod process;
 

@@ -135,8 +135,8 @@ struct Widest {
     lanes: [u32; 4],
 }
 
-/// Types that are aligned more than frames are: the serialiser pads to the address. (rkyv pads by 31 bytes at most, so 32
-/// is the most that it can do for out-of-line data.)
+/// Types that are aligned more than frames are: the serialiser pads to the address. (rkyv pads by
+/// 31 bytes at most, so 32 is the most that it can do for out-of-line data.)
 #[test]
 fn types_of_large_alignment_stand_aligned_in_every_frame() {
     let (_dir, queue) = queue::<Vec<Wide>>(&Options::new().ring_bytes(4096));
@@ -239,7 +239,8 @@ fn a_frame_that_is_no_archive_is_skipped_with_an_error() {
         tx.send(&order(1)).unwrap();
         tx.send(&order(2)).unwrap();
     }
-    // The first payload begins 128 bytes into the lane at 0x2000; a bad length or pointer is found anywhere in it.
+    // The first payload begins 128 bytes into the lane at 0x2000; a bad length or pointer is found
+    // anywhere in it.
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, &[0xff; 40], 0x2000 + 128).unwrap();
     match rx.recv() {

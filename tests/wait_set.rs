@@ -30,7 +30,8 @@ fn set(wait: WaitStrategy) -> WaitSet {
     set
 }
 
-/// Every queue gets messages, from a thread of its own that waits for the answer before it goes on; all of them come.
+/// Every queue gets messages, from a thread of its own that waits for the answer before it goes on;
+/// all of them are delivered.
 fn all_queues_are_watched<K: Kind>(count: usize, rounds: u64, wait: WaitStrategy) {
     let dir = directory();
     let there: Vec<_> = (0..count).map(|number| create::<K>(dir.path(), number)).collect();

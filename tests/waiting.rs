@@ -2,10 +2,10 @@
 //! also if participants are killed or stopped meanwhile; and that waits end when they should: real
 //! processes, futexes as the kernel reports them, SIGKILL after each instruction.
 //!
-//! `cargo test --release --test waiting` tries every instruction, `cargo test --test waiting close` runs a part.
-//! `RINGWAY_PARKS=1000000 cargo test --release --test waiting stress` sleeps and wakes this number
-//! of times, among four producers and four consumers (some minutes); `RINGWAY_SEED` repeats the
-//! random choices.
+//! `cargo test --release --test waiting` tries every instruction, `cargo test --test waiting close`
+//! runs a part. `RINGWAY_PARKS=1000000 cargo test --release --test waiting stress` sleeps and wakes
+//! this number of times, among four producers and four consumers (some minutes); `RINGWAY_SEED`
+//! repeats the random choices.
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod process;

@@ -56,8 +56,8 @@ impl std::ops::Deref for Control {
     type Target = Words;
 
     fn deref(&self) -> &Words {
-        // SAFETY: the mapping is page-aligned, of this length, lives as long as `self`, and is only ever used as these words,
-        // which are atomics, good when zeroed.
+        // SAFETY: the mapping is page-aligned, of this length, lives as long as `self`, and is only
+        // ever used as these words, which are atomics, good when zeroed.
         unsafe { &*self.0.as_ptr().cast() }
     }
 }

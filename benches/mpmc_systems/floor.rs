@@ -132,8 +132,8 @@ impl<const W: usize> Receive for Reader<'_, W> {
             (0..PAUSE).for_each(|_| std::hint::spin_loop());
         }
         while self.next < end {
-            // SAFETY: `size_of::<Message<W>>()` bytes inside the ring that the writer has published (Acquire) and leaves alone
-            // until `read` has passed them (Release).
+            // SAFETY: `size_of::<Message<W>>()` bytes inside the ring that the writer has published
+            // (Acquire) and leaves alone until `read` has passed them (Release).
             let payload =
                 unsafe { std::slice::from_raw_parts(self.floor.place(self.next), size_of::<Message<W>>()) };
             check.words(words_of::<W>(payload));

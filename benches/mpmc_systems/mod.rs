@@ -1,5 +1,5 @@
-//! What the MPMC bench moves, and through what: ringway between threads or processes, and in-process queues between threads,
-//! each waiting as suits it best.
+//! What the MPMC bench moves, and through what: ringway between threads or processes, and
+//! in-process queues between threads, each waiting as suits it best.
 //!
 //! ```text
 //! run      one run of one system: workers on their cores for some time        control  check  shape

@@ -1,4 +1,5 @@
-//! One run of one system: workers on their cores, for some time; then everything that was sent must have arrived.
+//! One run of one system: workers on their cores, for some time; then everything that was sent must
+//! have arrived.
 #![allow(unsafe_code, reason = "forks")]
 
 use std::sync::atomic::Ordering;

@@ -1,5 +1,5 @@
-//! What SPSC benches move, and through what: ringway between two processes or two threads, and in-process queues between
-//! two threads, each at its best.
+//! What SPSC benches move, and through what: ringway between two processes or two threads, and
+//! in-process queues between two threads, each at its best.
 //!
 //! The consumer checks the sequence and sums the words. Producer on core 0, consumer on core 1.
 #![allow(dead_code, reason = "each bench includes this module for itself, and none needs all of it")]

@@ -25,8 +25,8 @@ impl<T> Deref for Shared<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: mapped, aligned to a page and large enough; what is placed here consists of atomics, for which zero is
-        // valid.
+        // SAFETY: mapped, aligned to a page and large enough; what is placed here consists of
+        // atomics, for which zero is valid.
         unsafe { &*self.0.as_ptr().cast::<T>() }
     }
 }

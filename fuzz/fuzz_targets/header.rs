@@ -1,4 +1,5 @@
-//! A good file with some bytes of its header changed, and the checksum made to fit: an error or a working queue.
+//! A good file with some bytes of its header changed, and the checksum made to fit: an error or a
+//! working queue.
 #![no_main]
 
 use std::path::PathBuf;

@@ -59,7 +59,7 @@ pub(crate) enum Case {
         bytes: usize,
         batch: bool,
     },
-    /// Round trips; the receivers sleep before a message comes, if it is `parked`.
+    /// Round trips; the receivers sleep before a message arrives, if it is `parked`.
     Latency {
         bytes: usize,
         parked: bool,
@@ -106,7 +106,7 @@ impl Case {
         }
     }
 
-    /// The heading it stands under.
+    /// The heading under which it is shown.
     pub(crate) fn group(self) -> String {
         match self {
             Self::Throughput { shape: Shape::PAIR, batch, .. } => format!("spsc/{}", way(batch)),

@@ -1,4 +1,5 @@
-//! The run: case by case, round by round, each measurement in a process of its own that is killed if it takes too long.
+//! The run: case by case, round by round, each measurement in a process of its own that is killed
+//! if it takes too long.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;

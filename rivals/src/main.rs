@@ -1,4 +1,5 @@
-//! Ringway beside what users would pick instead, on the same work: `cargo run --release -p rivals`. See README.md.
+//! Ringway beside what users would pick instead, on the same work: `cargo run --release -p rivals`.
+//! See README.md.
 
 #![deny(unsafe_code)]
 
@@ -117,7 +118,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures in this process, and prints what came of it.
+/// Measures in this process, and prints the result.
 fn answer(task: &str) -> ExitCode {
     // The answer could not be read any more if the parent were gone.
     let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);

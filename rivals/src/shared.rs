@@ -45,8 +45,8 @@ impl<T> Deref for Shared<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: mapped as long as `self`, page-aligned, zeroed at first, which is good by the contract of `Words`; never
-        // used as anything else.
+        // SAFETY: mapped as long as `self`, page-aligned, zeroed at first, which is good by the
+        // contract of `Words`; never used as anything else.
         unsafe { self.0.as_ref() }
     }
 }

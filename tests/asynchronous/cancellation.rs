@@ -91,7 +91,7 @@ fn nothing_is_lost_or_doubled<K: Kind>(tasks: usize) {
         all
     });
     assert_eq!(all.iter().map(Vec::len).sum::<usize>() as u64, 2 * MESSAGES);
-    // Each queue carried the same numbers: each number came twice in all.
+    // Each queue carried the same numbers: each number was delivered twice in all.
     let all: Vec<u64> = all.into_iter().flatten().collect();
     let (mut once, mut twice) = (HashSet::new(), HashSet::new());
     for number in all {

@@ -117,7 +117,8 @@ fn errors_do_not_end_a_stream() {
     assert!(matches!(next(), Poll::Ready(None)));
 }
 
-/// The compiler checks this: what is awaited may be moved between threads, although consumers are not shared by them.
+/// The compiler checks this: what is awaited may be moved between threads, although consumers are
+/// not shared by them.
 #[test]
 fn futures_may_be_sent() {
     fn may_be_sent<T: Send>(value: T) -> T {

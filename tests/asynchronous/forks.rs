@@ -23,7 +23,8 @@ fn a_forked_child_starts_its_own_reactor() {
         // The parent's reactor sleeps on these, and is not there in the child.
         assert!(inherited.poll_recv(&mut context).is_pending());
         assert!(matches!(polled.try_recv(), Err(RecvError::Empty)));
-        // SAFETY: this process's only other threads are the test's and the reactor, which hold no lock that the child needs.
+        // SAFETY: this process's only other threads are the test's and the reactor, which hold no
+        // lock that the child needs.
         match unsafe { fork() }.unwrap() {
             ForkResult::Child => {
                 let is_well = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

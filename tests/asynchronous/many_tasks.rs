@@ -28,7 +28,8 @@ const QUEUES: u64 = 4;
 const TASKS: u64 = 250;
 const MESSAGES: u64 = 5000;
 
-/// A thousand tasks wait for four queues: all messages come, and there is one thread for all of them.
+/// A thousand tasks wait for four queues: all messages are delivered, and there is one thread for
+/// all of them.
 #[test]
 fn a_thousand_tasks_wait_for_four_queues() {
     in_child("asynchronous::many_tasks::a_thousand_tasks_wait_for_four_queues", || {

@@ -4,7 +4,8 @@ use super::*;
 
 #[test]
 fn header_fields_that_cannot_be() {
-    // A field, an impossible value, and the field that the error names: some numbers only contradict each other.
+    // A field, an impossible value, and the field that the error names: some numbers only
+    // contradict each other.
     let cases = [
         (at::CAPACITY, 0, "ring capacity"),
         (at::CAPACITY, u64::MAX, "ring capacity"),

@@ -1,4 +1,4 @@
-//! Which user may do what.
+//! The rights of users.
 
 use super::*;
 

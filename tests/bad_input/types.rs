@@ -67,7 +67,7 @@ fn another_kind_of_queue() {
             assert_eq!(names_in(dir.path()), ["queue"]);
         }
     }
-    // A file whose header says MPMC, without the rest of an MPMC queue.
+    // A file whose header is MPMC, without the rest of an MPMC queue.
     for (_, mut image) in images() {
         image.put_u32(at::KIND, 2);
         image.seal();

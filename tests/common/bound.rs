@@ -113,7 +113,8 @@ fn for_each_thread(mut each: impl FnMut(&[u8])) {
     // SAFETY: the kernel writes at most the given number of bytes to the local variable.
     let got = unsafe { libc::syscall(libc::SYS_getdents64, directory, entries.as_mut_ptr(), entries.len()) };
     let mut rest = &entries[..usize::try_from(got).unwrap_or(0)];
-    // Of each entry: inode and offset, 8 bytes each; its own length, 2; its type, 1; its name, which ends with a zero.
+    // Of each entry: inode and offset, 8 bytes each; its own length, 2; its type, 1; its name,
+    // which ends with a zero.
     while let Some(len) = rest.get(16..18).map(|len| usize::from(u16::from_ne_bytes([len[0], len[1]]))) {
         let name = rest.get(19..len).unwrap_or_default();
         let name = name.split(|byte| *byte == 0).next().unwrap_or_default();

@@ -39,8 +39,8 @@ pub(crate) fn names_in(directory: &Path) -> Vec<String> {
     names
 }
 
-/// Offsets of the header's fields and shared words. They are the format: `src/layout` has them too, and a test
-/// that took them from there could not notice a change.
+/// Offsets of the header's fields and shared words. They are the format: `src/layout` has them too,
+/// and a test that took them from there could not notice a change.
 pub(crate) mod at {
     pub(crate) const MAGIC: usize = 0x000;
     pub(crate) const VERSION: usize = 0x008;
@@ -125,7 +125,8 @@ impl Image {
     }
 }
 
-/// A running process whose standard output is read line by line. It is killed if it is dropped before its end.
+/// A running process whose standard output is read line by line. It is killed if it is dropped
+/// before its end.
 pub(crate) struct Running {
     child: Child,
     lines: Receiver<String>,
@@ -240,9 +241,9 @@ pub(crate) fn child_argument(test: &str) -> Option<PathBuf> {
     is_child.then(|| PathBuf::from(std::env::var_os(CHILD_ARGUMENT).expect("given to every child")))
 }
 
-/// A command that runs only `test` of this test binary, in a process of its own: for what a process can do to
-/// itself only as a whole, and for what needs two of them. A fresh process instead of a fork, because the test
-/// runner has threads, and a forked child may not even allocate.
+/// A command that runs only `test` of this test binary, in a process of its own: for what a process
+/// can do to itself only as a whole, and for what needs two of them. A fresh process instead of a
+/// fork, because the test runner has threads, and a forked child may not even allocate.
 pub(crate) fn child_of(test: &str, argument: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]);

@@ -1,4 +1,4 @@
-//! Runs that are killed at a random point leave nothing once the residue is removed: by the next
+//! Runs that are killed at a random point leave nothing behind once the residue is removed: by the next
 //! run, or by a call that removes unused queues. `RINGWAY_CRASHED_RUNS=10000` sets the number of
 //! runs.
 

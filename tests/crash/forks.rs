@@ -199,7 +199,8 @@ pub(crate) fn the_child_closes() -> Outcome {
     Ok(())
 }
 
-/// A forked child that lives on does not keep its dead parent's roles, with all the handles that it inherited.
+/// A forked child that lives on does not keep its dead parent's roles, with all the handles that it
+/// inherited.
 pub(crate) fn child_does_not_keep_roles() -> Outcome {
     for kind in kinds() {
         let place = TestDir::new()?;

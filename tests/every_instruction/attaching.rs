@@ -151,7 +151,8 @@ fn die_holding(place: &TestDir, history: &History, held: u64) -> Outcome {
     child.kill()
 }
 
-/// It takes three messages, releases the first, and forgets the guards of the others. (Released out of order: `detaching`.)
+/// It takes three messages, releases the first, and forgets the guards of the others. (Released out
+/// of order: `detaching`.)
 fn consumer_leaves(kind: Kind, kill: Kill<'_>) -> Outcome {
     let messages = 4;
     let place = TestDir::new()?;

@@ -11,8 +11,8 @@ use crate::process::{Outcome, Random, ensure, number_from, progress, short_or_lo
 
 /// How many instructions are tried besides the events, when not all of them are.
 const SAMPLES: u64 = if cfg!(debug_assertions) { 2 } else { 12 };
-/// Of the events, one in this number is tried: debug builds are slow, and optimised ones try all. Which ones differs
-/// from run to run.
+/// Of the events, one in this number is tried: debug builds are slow, and optimised ones try all.
+/// Which ones differs from run to run.
 fn event_step() -> u64 {
     if cfg!(debug_assertions) { short_or_long(20, 10) } else { 1 }
 }

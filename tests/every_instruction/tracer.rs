@@ -1,7 +1,7 @@
 //! Steps a child through an operation, one instruction at a time.
 //!
-//! On aarch64 without LSE, a read-modify-write is a loop of two instructions that no stepped process ever leaves; the
-//! limit on steps turns that into an error.
+//! On aarch64 without LSE, a read-modify-write is a loop of two instructions that no stepped
+//! process ever leaves; the limit on steps turns that into an error.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -82,7 +82,7 @@ impl Gate {
     }
 }
 
-/// A child that stands before some instruction of the operation.
+/// A child that is stopped before some instruction of the operation.
 pub(crate) struct Traced<'g> {
     child: Child,
     gate: &'g Gate,
@@ -169,7 +169,8 @@ fn is_system_call(instruction: u32) -> bool {
 }
 
 fn trace(request: libc::c_uint, pid: Pid, data: usize) -> Outcome {
-    // SAFETY: the requests used here touch no memory of this process, unless `data` points to a local variable.
+    // SAFETY: the requests used here touch no memory of this process, unless `data` points to a
+    // local variable.
     let result = unsafe { libc::ptrace(request, pid.as_raw(), std::ptr::null_mut::<u8>(), data) };
     ensure!(result != -1, "ptrace: {} (is tracing forbidden here?)", std::io::Error::last_os_error());
     Ok(())

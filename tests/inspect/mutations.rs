@@ -126,7 +126,8 @@ fn position(old: u64, new: u64) -> bool {
     old.abs_diff(new) < 1024 / 24
 }
 
-/// Without a checksum, a length that fits is as good as another, and so is padding before a frame at the beginning of the ring.
+/// Without a checksum, a length that fits is as good as another, and so is padding before a frame
+/// at the beginning of the ring.
 fn length(_: u64, new: u64) -> bool {
     new & 3 == 1 || new == 2
 }

@@ -35,7 +35,8 @@ fn ways_to_go() -> [fn(&Path); 4] {
     ]
 }
 
-/// Runs `waits` in a thread, has the queue lose its name meanwhile, and returns what `waits` did; it must end.
+/// Runs `waits` in a thread, makes the queue lose its name meanwhile, and returns what `waits` did;
+/// it must end.
 fn meanwhile<R: Send + 'static>(go: impl FnOnce(), waits: impl FnOnce() -> R + Send + 'static) -> R {
     let (sender, receiver) = channel();
     std::thread::spawn(move || sender.send(waits()));

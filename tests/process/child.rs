@@ -30,7 +30,8 @@ impl Child {
     /// exit code is not 0.
     pub(crate) fn fork(body: impl FnOnce() -> Outcome) -> Self {
         let parent = getpid();
-        // SAFETY: the tests that use this have one thread, so that the child may do whatever its parent could.
+        // SAFETY: the tests that use this have one thread, so that the child may do whatever its
+        // parent could.
         match unsafe { fork() }.expect("fork") {
             ForkResult::Parent { child } => Self { pid: child, is_reaped: false },
             ForkResult::Child => {

@@ -6,7 +6,8 @@ use nix::libc;
 
 use super::{Child, Outcome, Random, ensure, progress};
 
-/// How a child is going to be killed. It is SIGKILL in any case, and comes from the kernel between two instructions.
+/// How a child is going to be killed. It is SIGKILL in any case, and comes from the kernel between
+/// two instructions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
     /// Its parent kills it this long after the child became ready.

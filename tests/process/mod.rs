@@ -1,6 +1,6 @@
-//! What the tests with several processes share: children that never outlive the test, memory that all of them see,
-//! messages that can be told from any other bytes, and a runner without threads, because a process with threads must
-//! not fork without exec.
+//! What the tests with several processes share: children that never outlive the test, memory that
+//! all of them see, messages that can be told from any other bytes, and a runner without threads,
+//! because a process with threads must not fork without exec.
 #![allow(dead_code, unused_imports, reason = "each test uses a part of this")]
 
 mod cause;

@@ -1,11 +1,11 @@
-//! What may come out of a queue next, when some of its producers were killed.
+//! The messages that may be delivered next, when some producers of a queue were killed.
 
 use std::collections::VecDeque;
 
 use super::{Outcome, Shape};
 
-/// The end of a producer that was killed: messages before `sent` were committed for certain, those from `about` on
-/// were not; its successor went on with `resume`.
+/// The end of a producer that was killed: messages before `sent` were committed for certain, those
+/// from `about` on were not; its successor went on with `resume`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Doubt {
     pub(crate) sent: u64,
@@ -94,7 +94,7 @@ impl Stream {
         doubt.resume
     }
 
-    /// Nothing more is there, and all producers are dead: the message that would come next.
+    /// The queue is empty, and all producers are dead: the message that would be next.
     pub(crate) fn settle(&mut self) -> Outcome<u64> {
         while let Some(doubt) = self.doubts.front().copied() {
             if !doubt.may_end_at(self.next) {

@@ -1,4 +1,4 @@
-//! A producer that sends numbered messages in every way there is, and notes how far it has come.
+//! A producer that sends numbered messages in every way there is, and notes how far it is.
 
 use std::sync::atomic::{Ordering, fence};
 

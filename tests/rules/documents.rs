@@ -33,7 +33,8 @@ fn links(line: &str) -> impl Iterator<Item = &str> {
     line.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target)
 }
 
-/// Whether the target is a file or a heading of this repository, rather than a page elsewhere or an item of the API.
+/// Whether the target is a file or a heading of this repository, rather than a page elsewhere or an
+/// item of the API.
 fn is_local(target: &str) -> bool {
     !target.contains("://") && !target.contains("::") && !target.starts_with("mailto:")
 }

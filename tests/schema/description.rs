@@ -74,7 +74,8 @@ fn offsets_are_true() {
     assert_eq!(offset_of!(Archived<Book>, best), 24);
     assert_eq!(offset_of!(Archived<Book>, by_owner), 48);
     assert_eq!((size_of::<Archived<Book>>(), align_of::<Archived<Book>>()), (64, 8));
-    // Offsets within variants are computed by the rule of the language; an archive shows whether it is followed.
+    // Offsets within variants are computed by the rule of the language; an archive shows whether it
+    // is followed.
     let future = Kind::Future { expiry: 0x1234_5678, strike: Some(1.5) };
     let bytes = rkyv::to_bytes::<rkyv::rancor::Error>(&future).unwrap();
     let root = &bytes[bytes.len() - size_of::<Archived<Kind>>()..];
@@ -121,7 +122,7 @@ fn fingerprints_are_those_of_other_tools() {
     assert_eq!(String::from_utf8(output.stdout).unwrap().split(' ').next(), Some(&*hex));
 }
 
-/// A fingerprint that a build with other compilers, on other days, must come to as well.
+/// A fingerprint that a build with other compilers, on other days, must produce as well.
 #[test]
 fn fingerprints_do_not_change_from_build_to_build() {
     let hex: String =

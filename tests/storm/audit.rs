@@ -70,7 +70,7 @@ pub(crate) fn judge(
     field.kind.is_whole(queue)
 }
 
-/// The messages of one sender. Returns how many are gone that no consumer is known to have held.
+/// Counts the messages of one sender. Returns how many are gone that no consumer is known to have held.
 fn one_sender(field: &Field, numbers: Range<u64>, buried: &HashSet<u64>, sums: &mut Sums) -> Outcome<u64> {
     let mut unexplained = 0;
     let mut has_ended = false;

@@ -1,4 +1,5 @@
-//! The storm: processes are killed, stopped, continued and replaced, then it is calm, then everything is counted.
+//! The storm: processes are killed, stopped, continued and replaced, then it is calm, then
+//! everything is counted.
 
 use std::time::{Duration, Instant};
 

@@ -27,7 +27,7 @@ pub(crate) struct Takes<'n> {
     shape: Shape,
     message_log: &'n MessageLog,
     self_report: &'n SelfReport,
-    /// The newest message of each sender that was new when it came.
+    /// The newest message of each sender that was new when it was delivered.
     newest: HashMap<u64, u64>,
     /// Whether messages are rejected now and then.
     rejects: bool,

@@ -76,8 +76,8 @@ pub(crate) fn fixed_size(count: u64) -> Outcome {
     Ok(())
 }
 
-/// A child sends `count` messages, alone and in batches; this process takes them alone, in runs, and some guards out
-/// of order.
+/// A child sends `count` messages, alone and in batches; this process takes them alone, in runs,
+/// and some guards out of order.
 fn all_arrive<T: Message>(
     options: &Options,
     count: u64,

@@ -51,7 +51,8 @@ impl Hostile {
         let offset = offset.min(self.good.len() - 8) & !7;
         // SAFETY: inside the mapping, and aligned.
         let word = unsafe { self.map.as_mut_ptr().add(offset) };
-        // SAFETY: mapped as long as `self` lives, and written by atomics only here; others are other processes.
+        // SAFETY: mapped as long as `self` lives, and written by atomics only here; others are
+        // other processes.
         unsafe { &*word.cast::<AtomicU64>() }
     }
 

@@ -1,5 +1,6 @@
-//! A hostile process rewrites every shared byte at random, all the time, while this one receives and sends: there are messages
-//! and errors, nothing else. `RINGWAY_HOSTILE_SECONDS` sets the duration for each kind of queue (default: 2).
+//! A hostile process rewrites every shared byte at random, all the time, while this one receives
+//! and sends: there are messages and errors, nothing else. `RINGWAY_HOSTILE_SECONDS` sets the
+//! duration for each kind of queue (default: 2).
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -33,7 +33,7 @@ fn refuse_membarrier() -> Outcome {
     let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
     let refused = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
     let mut filter = [
-        // The number of the system call stands first.
+        // The number of the system call is first.
         step(LOAD, 0, 0, 0),
         step(JUMP_IF_EQUAL, 0, 1, libc::SYS_membarrier as u32),
         step(RETURN, 0, 0, refused),
@@ -64,8 +64,8 @@ fn the_filter_refuses() -> Outcome {
     .join_within(HANGS)
 }
 
-/// A consumer sleeps for each of many messages, and then a producer for room, many times; whether the words say that fences
-/// are needed; and that most of it took no longer than wakes do.
+/// A consumer sleeps for each of many messages, and then a producer for room, many times. Checks
+/// whether the words say that fences are needed; and that most of it took no longer than wakes do.
 fn without_membarrier<K: Tried>([consumers, producers]: [bool; 2]) -> Outcome {
     with_queue::<K>(|place, queue| {
         let doorbells = Doorbells::of(place)?;

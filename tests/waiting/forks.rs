@@ -1,5 +1,5 @@
-//! Processes that fork while they wait, or before: the child's copies of handles do nothing, and the parent sleeps and wakes
-//! as before.
+//! Processes that fork while they wait, or before: the child's copies of handles do nothing, and
+//! the parent sleeps and wakes as before.
 
 use std::time::{Duration, Instant};
 
@@ -53,8 +53,8 @@ fn refused<K: Tried>() -> Outcome {
     })
 }
 
-/// A process forks again and again while a thread of it sleeps; its children drop what they have inherited. The thread gets
-/// every message.
+/// A process forks again and again while a thread of it sleeps; its children drop what they have
+/// inherited. The thread gets every message.
 fn while_asleep<K: Tried>() -> Outcome {
     with_queue::<K>(|place, queue| {
         let peer = Peer::start(|notes| {
@@ -97,8 +97,8 @@ fn while_asleep<K: Tried>() -> Outcome {
     })
 }
 
-/// The child opens the queue anew and sends; its parent sleeps until then. The child's wakes reach it, and its barriers the
-/// child.
+/// The child opens the queue anew and sends; its parent sleeps until then. The child's wakes reach
+/// it, and its barriers the child.
 fn child_wakes<K: Tried>() -> Outcome {
     with_queue::<K>(|place, queue| {
         let rounds = 30;

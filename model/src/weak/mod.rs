@@ -236,7 +236,8 @@ impl Model for WeakMemory {
         Ok(())
     }
 
-    /// While a consumer goes on calling: live producers are done, every slot is free, what is committed delivered.
+    /// While a consumer goes on calling: live producers are done, every slot is free, what is
+    /// committed delivered.
     fn goal(&self, s: &State) -> bool {
         let dead = |t: usize| s.threads[t].pc == Pc::Killed;
         let mut consumers = self.bounds.producers..self.threads();

@@ -141,7 +141,8 @@ fn write_lines(ring: &Ring, control: &Control) {
                 std::hint::spin_loop();
             }
             for line in written..written + LINES_PER_PUBLISH {
-                // SAFETY: lines from `written` to `limit` are the writer's; the reader sees them after the store below.
+                // SAFETY: lines from `written` to `limit` are the writer's; the reader sees them
+                // after the store below.
                 fill(line, &mut unsafe { &mut *ring.line(line) }.0);
             }
             written += LINES_PER_PUBLISH;
@@ -169,7 +170,8 @@ fn read_lines(ring: &Ring) -> Result<f64> {
         }
         start.get_or_insert_with(Instant::now);
         while read < end {
-            // SAFETY: lines below `tail` are complete, and the writer leaves them alone until `head` passes them.
+            // SAFETY: lines below `tail` are complete, and the writer leaves them alone until
+            // `head` passes them.
             let (first, differs) = examine(unsafe { &*ring.line(read) }.0.iter().copied());
             wrong |= differs | (first ^ read);
             read += 1;

@@ -138,8 +138,8 @@ impl<const W: usize> Sender for Tx<W> {
 #[inline(always)]
 fn write<const W: usize>(payload: &mut std::mem::MaybeUninit<Message<W>>, first: u64) {
     let words: *mut Message<W> = payload.as_mut_ptr();
-    // SAFETY: samples lie in a shared mapping, where every byte has some value from the start, and any value is a u64; the
-    // borrow of `payload` is exclusive.
+    // SAFETY: samples lie in a shared mapping, where every byte has some value from the start, and
+    // any value is a u64; the borrow of `payload` is exclusive.
     fill(first, unsafe { &mut *words });
 }
 

@@ -1,4 +1,5 @@
-//! ipc-channel: its channel of bytes, which serialises nothing. Many producers, one consumer, no batches, no choice of room.
+//! ipc-channel: its channel of bytes, which serialises nothing. Many producers, one consumer, no
+//! batches, no choice of room.
 
 use std::sync::Mutex;
 

@@ -1,5 +1,5 @@
-//! ipmpsc: bytes as serde's bytes, which are copied as a whole, and read in place (`zero_copy_context`). Many producers, one
-//! consumer, no batches.
+//! ipmpsc: bytes as serde's bytes, which are copied as a whole, and read in place
+//! (`zero_copy_context`). Many producers, one consumer, no batches.
 
 use anyhow::{Context, Result, ensure};
 use ipmpsc::SharedRingBuffer;

@@ -91,7 +91,8 @@ impl<const W: usize> Sender for Side<W> {
             while sent < rest {
                 sent += self.call(|fd, bytes| {
                     let mut messages = Messages::over(&mut bytes[sent * W * 8..rest * W * 8], W * 8);
-                    // SAFETY: each header has one vector of bytes of the buffer, which live longer than the call.
+                    // SAFETY: each header has one vector of bytes of the buffer, which live longer
+                    // than the call.
                     (unsafe { libc::sendmmsg(fd, messages.headers(), messages.len(), libc::MSG_NOSIGNAL) })
                         as isize
                 });
@@ -114,7 +115,8 @@ impl<const W: usize> Receiver for Side<W> {
             let mut messages = Messages::over(bytes, W * 8);
             let (headers, len) = (messages.headers(), messages.len());
             // Waits for the first only.
-            // SAFETY: each header has one vector of bytes of the buffer, which live longer than the call; no time-out.
+            // SAFETY: each header has one vector of bytes of the buffer, which live longer than the
+            // call; no time-out.
             let count =
                 unsafe { libc::recvmmsg(fd, headers, len, libc::MSG_WAITFORONE, std::ptr::null_mut()) };
             lengths = messages.lengths();

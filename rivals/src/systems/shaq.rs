@@ -33,7 +33,8 @@ impl<const W: usize> System for Pair<W> {
     fn new(setup: &Setup) -> Result<Self> {
         let file = file(setup)?;
         let bytes = spsc::minimum_file_size::<Message<W>>(setup.capacity);
-        // SAFETY: the one initialisation; this producer is gone before another one joins. Words mean the same everywhere.
+        // SAFETY: the one initialisation; this producer is gone before another one joins. Words
+        // mean the same everywhere.
         drop(unsafe { spsc::Producer::<Message<W>>::create(&file, bytes) }.map_err(readable)?);
         Ok(Self { file, way: setup.way, batch: setup.batch })
     }
@@ -88,8 +89,8 @@ struct Side<H>(H, Way, usize);
 /// Fills a message in place.
 #[inline(always)]
 fn write<const W: usize>(slot: &mut std::mem::MaybeUninit<Message<W>>, first: u64) {
-    // SAFETY: slots lie in a shared mapping, where every byte has some value from the start, and any value is a u64; the
-    // borrow of `slot` is exclusive.
+    // SAFETY: slots lie in a shared mapping, where every byte has some value from the start, and
+    // any value is a u64; the borrow of `slot` is exclusive.
     fill(first, unsafe { &mut *slot.as_mut_ptr() });
 }
 

@@ -169,7 +169,8 @@ pub(crate) fn at_random_while_it_recovers() -> Outcome {
         let mut busy = 0;
         for round in 0..30 {
             progress();
-            // The wait below ends where a pass does: without this every stop would hit the same place, outside the lock.
+            // The wait below ends when a pass does: without this every stop would hit the same
+            // place, outside the lock.
             pass_time(Duration::from_micros(7 * round));
             stop(&mut child)?;
             busy += match queue.recover() {

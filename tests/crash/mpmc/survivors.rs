@@ -198,7 +198,8 @@ pub(crate) fn producer_without_descriptors() -> Outcome {
             let _kept = no_descriptors()?;
             stage[0].store(1, Ordering::SeqCst);
             wait_for(|| stage[0].load(Ordering::SeqCst) == 2)?;
-            // Its recovery returns the four messages, which its own consumer has to take before there is room.
+            // Its recovery returns the four messages, which its own consumer has to take before
+            // there is room.
             let sent = producer.send_timeout(b"5", Duration::from_millis(50));
             ensure!(matches!(sent, Err(ringway::SendError::Timeout)), "{sent:?}");
             for _ in 0..4 {

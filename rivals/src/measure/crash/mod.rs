@@ -3,8 +3,8 @@
 //! Two producers and two consumers where a system takes that many; otherwise the second one of the
 //! victim's role starts when the victim is dead, in its place. All send and receive as fast as they
 //! can; at a random moment one gets SIGKILL. Then
-//! - a message that was sent after the death must be received: the time until then is the figure, and if none is within
-//!   a second, the others are stuck;
+//! - a message that was sent after the death must be received: the time until then is the figure,
+//!   and if none is within a second, the others are stuck;
 //! - everything whose sending was done must have been received by a consumer, or it is lost;
 //! - no message may have wrong content, or it is torn.
 

@@ -1,5 +1,5 @@
-//! crossbeam-queue's `ArrayQueue`, and crossbeam-channel bounded. Neither has batches; a receiver of the channel takes what
-//! is there in one go (`try_iter`).
+//! crossbeam-queue's `ArrayQueue`, and crossbeam-channel bounded. Neither has batches; a receiver
+//! of the channel takes what is there in one go (`try_iter`).
 
 use std::sync::Arc;
 

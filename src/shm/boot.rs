@@ -58,7 +58,8 @@ pub(crate) mod pretend {
         IS_HIDDEN.set(false);
     }
 
-    /// From now on, until a boot is set, this thread cannot read the boot id. Every filesystem keeps its files.
+    /// From now on, until a boot is set, this thread cannot read the boot id. Every filesystem keeps
+    /// its files.
     pub(crate) fn hide_boot() {
         BOOT.set(Some([0; 16]));
         IS_HIDDEN.set(true);

@@ -165,7 +165,7 @@ mod tests {
             let start = pages.start().as_ptr() as usize;
             assert_eq!(start % HUGE, offset as usize % HUGE);
             assert_eq!(mappings_of(start, start + len), 1, "one mapping, of the file");
-            // SAFETY: mapped, and nobody else has the file.
+            // SAFETY: mapped, and nothing else uses the file.
             unsafe { pages.start().write(7) };
             pages.advise(libc::MADV_NORMAL, 0, len).unwrap();
         }

@@ -30,7 +30,7 @@ pub(crate) fn file_size_limit() -> Option<u64> {
     (limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
 }
 
-/// Blocks the signal in this thread until it is dropped.
+/// Blocks the signal in this thread until this is dropped.
 struct HeldBack {
     signals: libc::sigset_t,
     before: libc::sigset_t,

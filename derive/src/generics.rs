@@ -30,8 +30,8 @@ pub(crate) fn with_bounds(input: &DeriveInput, attributes: &TypeAttributes) -> R
     clause.predicates.extend(attributes.bounds.iter().cloned());
     clause.predicates.extend(attributes.archive_bounds.iter().cloned());
     if !attributes.is_archived {
-        // rkyv puts the first bound of each pair on the archive itself; the compiler then knows of
-        // a field's archive only the bounds that are given here.
+        // rkyv itself requires the first bound of each pair for the archive; the compiler then
+        // knows of a field's archive only the bounds that are given here.
         for field in fields(&input.data) {
             let found = FieldAttributes::of(field)?;
             if found.omit_bounds {

@@ -97,7 +97,8 @@ impl Describer {
     }
 
     /// Describes a type without named parts whose archive may refer to bytes elsewhere in the message.
-    ///  In all else like [`inline`](Self::inline).
+    ///
+    /// In all else like [`inline`](Self::inline).
     pub fn out_of_line<T>(&mut self, name: &str) {
         self.out_of_line = true;
         self.has_unknown_parts = true;

@@ -181,8 +181,8 @@ pub enum SendError {
     PositionsExhausted,
     /// A cursor in the file has an invalid value.
     Corrupted(Box<Corrupted>),
-    /// The queue is no longer found by its name, and the handle is to be told
-    /// ([`Options::end_when_orphaned`](crate::Options::end_when_orphaned)).
+    /// The queue is orphaned, and [`Options::end_when_orphaned`](crate::Options::end_when_orphaned)
+    /// asks for an error in that case.
     Orphaned {
         /// The file.
         path: PathBuf,
@@ -291,8 +291,8 @@ pub enum RecvError {
     },
     /// A cursor or commit word in the file has an invalid value.
     Corrupted(Box<Corrupted>),
-    /// The queue is no longer found by its name, and the handle is to be told
-    /// ([`Options::end_when_orphaned`](crate::Options::end_when_orphaned)).
+    /// The queue is orphaned, and [`Options::end_when_orphaned`](crate::Options::end_when_orphaned)
+    /// asks for an error in that case.
     Orphaned {
         /// The file.
         path: PathBuf,

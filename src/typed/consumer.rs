@@ -174,19 +174,20 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         self.bytes.set_interruptible(interruptible);
     }
 
-    /// Sets whether waits end when there are no producers: see [`BytesConsumer::end_when_disconnected`].
+    /// Sets whether receiving ends when no producer is alive: see [`BytesConsumer::end_when_disconnected`].
     pub fn end_when_disconnected(&self, ends: bool) {
         self.bytes.end_when_disconnected(ends);
     }
 
-    /// Ends this consumer's waits from another thread or a signal handler.
+    /// Returns a handle that ends this consumer's waits from another thread or a signal handler.
     pub fn canceller(&self) -> Canceller {
         self.bytes.canceller()
     }
 
     /// Waits until there is a producer: see [`BytesConsumer::wait_for_producer`].
     ///
-    /// # Errors Those of [`BytesConsumer::wait_for_producer`].
+    /// # Errors
+    /// Those of [`BytesConsumer::wait_for_producer`].
     pub fn wait_for_producer(&self, timeout: Duration) -> Result<(), RecvError> {
         self.bytes.wait_for_producer(timeout)
     }

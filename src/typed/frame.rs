@@ -30,7 +30,8 @@ pub(super) const MAX_DEPTH: NonZeroUsize = NonZeroUsize::new(MAX_POINTERS + 2).e
 const MAX_POINTERS: usize = 1022;
 
 /// Checks that consumers will be able to read this archive, which a producer is about to commit.
-///  `depth`: consumers refuse deeper archives.
+///
+/// `depth`: consumers refuse deeper archives.
 #[cold]
 pub(super) fn check_readable<T: Message>(bytes: &[u8], depth: NonZeroUsize) -> Result<(), SendError> {
     let Err(reason) = access_within::<T>(bytes, depth) else { return Ok(()) };

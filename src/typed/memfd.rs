@@ -13,9 +13,11 @@ use crate::shm::Warning;
 impl<T: Message, K: Kind> Queue<T, K> {
     /// Creates a queue that has no name: see [`BytesQueue::create_memfd`](crate::BytesQueue::create_memfd).
     ///
-    /// # Errors Those of [`BytesQueue::create_memfd`](crate::BytesQueue::create_memfd).
+    /// # Errors
+    /// Those of [`BytesQueue::create_memfd`](crate::BytesQueue::create_memfd).
     ///
-    /// # Safety As [`create`](Self::create), for all processes that get the memfd.
+    /// # Safety
+    /// As [`create`](Self::create), for all processes that get the memfd.
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn create_memfd(options: &Options) -> Result<Self, CreateError> {
         let schema = schema::<T>();
@@ -25,9 +27,11 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// Receives a memfd queue that another process [sends](Self::send_fd), waiting for it as the
     /// socket does: see [`BytesQueue::recv_fd`](crate::BytesQueue::recv_fd).
     ///
-    /// # Errors Those of [`BytesQueue::recv_fd`](crate::BytesQueue::recv_fd).
+    /// # Errors
+    /// Those of [`BytesQueue::recv_fd`](crate::BytesQueue::recv_fd).
     ///
-    /// # Safety As [`create`](Self::create), for all processes that have the memfd.
+    /// # Safety
+    /// As [`create`](Self::create), for all processes that have the memfd.
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn recv_fd(socket: &UnixStream, options: &Options) -> Result<Self, OpenError> {
         Shared::receive::<K>(socket, &schema::<T>(), options.open_options()).map(Self::from_shared)
@@ -36,9 +40,11 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// Opens a memfd queue by a descriptor, such as one that this process inherited: see
     /// [`BytesQueue::open_fd`](crate::BytesQueue::open_fd).
     ///
-    /// # Errors Those of [`BytesQueue::open_fd`](crate::BytesQueue::open_fd).
+    /// # Errors
+    /// Those of [`BytesQueue::open_fd`](crate::BytesQueue::open_fd).
     ///
-    /// # Safety As [`create`](Self::create), for all processes that have the memfd.
+    /// # Safety
+    /// As [`create`](Self::create), for all processes that have the memfd.
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open_fd(descriptor: impl AsFd, options: &Options) -> Result<Self, OpenError> {
         Shared::open_fd::<K>(descriptor.as_fd(), &schema::<T>(), options.open_options())

@@ -8,7 +8,8 @@ impl<T: Message> Queue<T, Mpmc> {
     /// Runs a recovery now: finds dead participants and removes their residue. See
     /// [`BytesQueue::recover`](crate::BytesQueue::recover).
     ///
-    /// # Errors Those of [`BytesQueue::recover`](crate::BytesQueue::recover).
+    /// # Errors
+    /// Those of [`BytesQueue::recover`](crate::BytesQueue::recover).
     pub fn recover(&self) -> Result<Recovery, RecoverError> {
         self.bytes().recover()
     }
@@ -21,7 +22,8 @@ impl<T: Message> Queue<T, Mpmc> {
     /// Opens the queue that holds this one's dead letters: see
     /// [`BytesQueue::dead_letters`](crate::BytesQueue::dead_letters).
     ///
-    /// # Errors Those of [`BytesQueue::dead_letters`](crate::BytesQueue::dead_letters).
+    /// # Errors
+    /// Those of [`BytesQueue::dead_letters`](crate::BytesQueue::dead_letters).
     pub fn dead_letters(&self) -> Result<Self, OpenError> {
         self.bytes().dead_letters().map(Self::from_bytes)
     }

@@ -249,7 +249,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.bytes.set_interruptible(interruptible);
     }
 
-    /// Ends this producer's waits from another thread or a signal handler.
+    /// Returns a handle that ends this producer's waits from another thread or a signal handler.
     pub fn canceller(&self) -> Canceller {
         self.bytes.canceller()
     }
@@ -344,8 +344,8 @@ impl<T: Message, K: Kind> Producer<T, K> {
             return Err(error);
         }
         // The length may depend on the address of the frame: types with a larger alignment than
-        // frames need padding. So the archive is counted again at the address that was reserved,
-        // until both agree.
+        // frames need padding. So an archive that does not fit the room that was reserved is
+        // counted again at that address.
         let mut len = count(value, std::ptr::null(), &mut self.arena)?;
         for _ in 0..MAX_COUNTS {
             // On a queue of fixed-size messages this refuses every length but one.

@@ -180,7 +180,8 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// Attaches the queue's consumer, waiting for at most `timeout` until that is possible: see
     /// [`BytesQueue::consumer_timeout`].
     ///
-    /// # Errors Those of [`BytesQueue::consumer_timeout`].
+    /// # Errors
+    /// Those of [`BytesQueue::consumer_timeout`].
     pub fn consumer_timeout(&self, timeout: Duration) -> Result<Consumer<T, K>, AttachError> {
         self.bytes().consumer_timeout(timeout).map(Consumer::new)
     }
@@ -188,7 +189,8 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// Attaches the queue's producer, waiting for at most `timeout` until that is possible: see
     /// [`BytesQueue::producer_timeout`].
     ///
-    /// # Errors Those of [`BytesQueue::producer_timeout`].
+    /// # Errors
+    /// Those of [`BytesQueue::producer_timeout`].
     pub fn producer_timeout(&self, timeout: Duration) -> Result<Producer<T, K>, AttachError> {
         self.bytes().producer_timeout(timeout).map(Producer::new)
     }

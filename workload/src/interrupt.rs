@@ -34,7 +34,8 @@ pub fn watch() -> io::Result<()> {
 
 /// Checks whether the measurement may continue.
 ///
-/// # Errors If one of the signals arrived since [`watch`].
+/// # Errors
+/// If one of the signals arrived since [`watch`].
 pub fn check() -> Result<(), Interrupted> {
     match ASKED.get().is_some_and(|asked| asked.load(Ordering::Relaxed)) {
         true => Err(Interrupted),

@@ -87,17 +87,19 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         self.bytes.set_wait_strategy(wait);
     }
 
-    /// See [`BytesConsumer::set_interruptible`](crate::BytesConsumer::set_interruptible).
+    /// Sets whether signals end waits: see
+    /// [`BytesConsumer::set_interruptible`](crate::BytesConsumer::set_interruptible).
     pub fn set_interruptible(&self, interruptible: bool) {
         self.bytes.set_interruptible(interruptible);
     }
 
-    /// See [`BytesConsumer::end_when_disconnected`](crate::BytesConsumer::end_when_disconnected).
+    /// Sets whether receiving ends when no producer is alive: see
+    /// [`BytesConsumer::end_when_disconnected`](crate::BytesConsumer::end_when_disconnected).
     pub fn end_when_disconnected(&self, ends: bool) {
         self.bytes.end_when_disconnected(ends);
     }
 
-    /// Ends this consumer's waits from another thread or a signal handler.
+    /// Returns a handle that ends this consumer's waits from another thread or a signal handler.
     pub fn canceller(&self) -> Canceller {
         self.bytes.canceller()
     }
@@ -105,8 +107,8 @@ impl<T: Message, K: Kind> Consumer<T, K> {
     /// Waits until there is a producer: see
     /// [`BytesConsumer::wait_for_producer`](crate::BytesConsumer::wait_for_producer).
     ///
-    /// # Errors Those of
-    /// [`BytesConsumer::wait_for_producer`](crate::BytesConsumer::wait_for_producer).
+    /// # Errors
+    /// Those of [`BytesConsumer::wait_for_producer`](crate::BytesConsumer::wait_for_producer).
     pub fn wait_for_producer(&self, timeout: Duration) -> Result<(), RecvError> {
         self.bytes.wait_for_producer(timeout)
     }

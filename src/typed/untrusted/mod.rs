@@ -87,14 +87,16 @@ impl<T: Message, K: Kind> Queue<T, K> {
 
     /// Attaches the queue's producer, or (MPMC) one of them.
     ///
-    /// # Errors See [`Queue::producer`](crate::Queue::producer).
+    /// # Errors
+    /// See [`Queue::producer`](crate::Queue::producer).
     pub fn producer(&self) -> Result<Producer<T, K>, AttachError> {
         self.bytes.producer().map(Producer::new)
     }
 
     /// Attaches the queue's consumer, or (MPMC) one of them.
     ///
-    /// # Errors See [`Queue::consumer`](crate::Queue::consumer).
+    /// # Errors
+    /// See [`Queue::consumer`](crate::Queue::consumer).
     pub fn consumer(&self) -> Result<Consumer<T, K>, AttachError> {
         Ok(Consumer::new(self.bytes.consumer()?, self.bytes.limits()))
     }

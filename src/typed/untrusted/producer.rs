@@ -48,7 +48,8 @@ impl<T: Message, K: Kind> Producer<T, K> {
     /// Returns this producer for values of another type with an identical archive: see
     /// [`Producer::of`](crate::Producer::of).
     ///
-    /// # Errors Those of [`Producer::of`](crate::Producer::of).
+    /// # Errors
+    /// Those of [`Producer::of`](crate::Producer::of).
     #[allow(unsafe_code, reason = "two types of one layout")]
     pub fn of<U: Message>(&mut self) -> Result<&mut Producer<U, K>, SendError> {
         if !self.known.is::<U>() {
@@ -166,12 +167,13 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.bytes.set_wait_strategy(wait);
     }
 
-    /// See [`BytesProducer::set_interruptible`](crate::BytesProducer::set_interruptible).
+    /// Sets whether signals end waits: see
+    /// [`BytesProducer::set_interruptible`](crate::BytesProducer::set_interruptible).
     pub fn set_interruptible(&mut self, interruptible: bool) {
         self.bytes.set_interruptible(interruptible);
     }
 
-    /// Ends this producer's waits from another thread or a signal handler.
+    /// Returns a handle that ends this producer's waits from another thread or a signal handler.
     pub fn canceller(&self) -> Canceller {
         self.bytes.canceller()
     }

@@ -103,7 +103,7 @@ fn bytes_of_any_size() {
 
 #[test]
 fn bytes_of_one_size() {
-    // Positions count messages here: 42 slots of 24 bytes.
+    // Positions count messages here: 42 cells of 24 bytes.
     let start = (1 << 32) / 42 * 42 - 2;
     let message = |i: u8| [i; 24];
     let create = |path: &Path| {
@@ -169,7 +169,7 @@ fn many_producers_and_consumers() {
     let links = image.u64_at(0x188) as usize;
     assert_eq!(image.u64_at(at::TAIL), ((1 << 32) + 2) << 2);
     assert_eq!(image.u64_at(at::HEAD), ((1 << 32) + 1) << 1);
-    // Slot 0 was taken and rejected: REDO, once, of lap 2^30. Slot 1 is committed: FULL.
+    // Slot 0 was taken and rejected: REDELIVER, once, of lap 2^30. Slot 1 is committed: FULL.
     assert_eq!(image.u64_at(links), (1 << 30) << 18 | 1 << 2 | 3);
     assert_eq!(image.u64_at(links + 16), (1 << 30) << 18 | 1);
     // Lane 1, eight bytes in, five bytes long.

@@ -86,7 +86,7 @@ fn bytes_of_every_length_and_framing() {
     }
     check::<Spsc>(&small(), |round| round % 1000);
     check::<Mpmc>(&small(), |round| round % 1000);
-    // Slots of odd lengths begin anywhere.
+    // Cells of odd lengths begin anywhere.
     check::<Spsc>(&small().align(1).fixed_len(13), |_| 13);
     check::<Mpmc>(&small().fixed_len(13), |_| 13);
 }

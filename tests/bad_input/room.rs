@@ -38,7 +38,7 @@ fn options_that_cannot_be() {
         assert_says(&error, &["cannot create", found, expected]);
         assert_eq!(names_in(dir.path()), [""; 0]);
     }
-    // Bad options are bad whether the queue exists or not.
+    // Bad options are an error whether the queue exists or not.
     // SAFETY: as in `create_bytes`.
     let error = unsafe { BytesQueue::open_or_create_with(&path, &small().fixed_len(0)) }.unwrap_err();
     assert!(matches!(error, OpenError::Create(CreateError::InvalidOptions { .. })), "{error:?}");
@@ -117,7 +117,7 @@ fn sizes_that_are_rounded_and_options_that_are_ignored_are_noted() {
     assert_eq!(typed.warnings(), [rounded("capacity", 100, 96)]);
 }
 
-/// Creating in `directory` must fail for lack of room and leave nothing.
+/// Creating in `directory` must fail for lack of room and leave no file.
 fn assert_no_room(directory: &Path, capacity: usize) {
     let path = directory.join("queue");
     let options = Options::new().ring_bytes(capacity);
@@ -267,7 +267,7 @@ fn a_limit_on_file_sizes_without_the_signal() {
     });
 }
 
-/// A signal handler of the program's own is still there afterwards.
+/// A pending signal of the program's own is still pending afterwards.
 #[test]
 fn a_limit_on_file_sizes_and_a_signal_that_waits() {
     in_child("room::a_limit_on_file_sizes_and_a_signal_that_waits", || {
@@ -331,7 +331,7 @@ fn a_filesystem_for_reading_only() {
         let error = create_bytes(dir.path().join("new"), &small()).unwrap_err();
         assert!(matches!(error, CreateError::ReadOnly { .. }), "{error:?}");
         assert_says(&error, &["mounted read-only", "another directory"]);
-        // Inspection needs no more.
+        // Inspection works on a read-only mount.
         ringway::inspect::Inspector::open(&path).unwrap().snapshot().unwrap();
         unmount(dir.path());
     });

@@ -11,7 +11,7 @@ use crate::process::{Doubt, Kind, Outcome, ProducerNotes, Shape, Stream, Test, T
 const VARIABLE: Kind = Kind::new("variable", 1024, Shape::Same(40));
 /// Frames of exactly one granule: 15 of them fill the ring except for the next commit word.
 const GRANULE: Kind = Kind::new("variable, granule 64", 1024, Shape::Same(56)).align(64);
-/// Eight slots.
+/// Eight cells.
 const FIXED: Kind = Kind::new("fixed", 192, Shape::Fixed(24));
 
 /// A queue and the number of messages in it.

@@ -26,7 +26,7 @@ pub(crate) fn tests() -> Vec<Test> {
     operations.map(test).into()
 }
 
-/// Memfds leave nothing anywhere.
+/// Memfds leave no files anywhere.
 fn is_untouched(place: &TestDir) -> Outcome {
     ensure!(std::fs::read_dir(place.directory())?.next().is_none(), "something was left");
     Ok(())
@@ -90,7 +90,7 @@ fn receive(_: &TestDir, gate: &Gate) -> Outcome {
     queue.send_fd(&here)?;
     // So that a failure of the first check does not wait for the second.
     drop(here);
-    // A descriptor that is still in the socket is none of this process.
+    // A descriptor that was not received is still in the socket, and no descriptor of this process.
     // SAFETY: only this process has it.
     tried(gate, "", || unsafe { BytesQueue::recv_fd(&there, &Options::new()) }, passes)?;
     passes(&queue)

@@ -45,7 +45,7 @@ fn make_dead(place: &TestDir) -> Outcome {
     .reap()
 }
 
-/// Attaches with a failure; what is attached in spite of that works, and nothing leaks.
+/// Attaches with a failure; a participant that is attached in spite of that works, and nothing leaks.
 fn attached<P, E: std::error::Error + 'static>(
     place: &TestDir,
     gate: &Gate,

@@ -38,7 +38,7 @@ pub(crate) fn number(pid: Pid) -> Outcome<i64> {
     return Ok(registers.regs[8] as i64);
 }
 
-/// Has the kernel make no call.
+/// Makes the kernel skip the call.
 pub(crate) fn skip(pid: Pid) -> Outcome {
     #[cfg(target_arch = "x86_64")]
     {
@@ -53,7 +53,7 @@ pub(crate) fn skip(pid: Pid) -> Outcome {
     }
 }
 
-/// Has the call return this error.
+/// Makes the call return this error.
 pub(crate) fn fail(pid: Pid, error: i32) -> Outcome {
     let mut registers = registers(pid)?;
     let result = (-i64::from(error)) as u64;

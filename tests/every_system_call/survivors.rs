@@ -142,7 +142,7 @@ fn awaits(place: &TestDir, gate: &Gate) -> Outcome {
     Ok(())
 }
 
-/// Without a call.
+/// Waits for `time`, without a system call.
 fn pass_time(time: Duration) {
     let begin = Instant::now();
     while begin.elapsed() < time {

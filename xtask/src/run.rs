@@ -60,7 +60,7 @@ pub(crate) fn run(mut command: Command) -> Outcome {
 /// Runs the command; returns its output.
 ///
 /// # Errors
-/// As [`run`].
+/// See [`run`].
 pub(crate) fn output(mut command: Command) -> Outcome<String> {
     let line = line_of(&command);
     let output =

@@ -20,7 +20,6 @@ const OPTIMISED: [&str; 10] = [
 
 /// The tests of the short form that have a longer one in debug builds, where overflows and debug
 /// assertions are noticed.
-/// are noticed.
 const LONG: [&str; 2] = ["crash", "stress"];
 
 fn tests<'n>(names: &[&'n str]) -> Vec<&'n str> {

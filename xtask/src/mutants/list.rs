@@ -49,7 +49,7 @@ impl Mutant {
     /// Whether the sources below this folder have what it would change.
     ///
     /// # Errors
-    /// If they have not.
+    /// If they do not have it.
     pub(super) fn in_sources(&self, root: &Path) -> Result<(), String> {
         self.made_in(&root.join(&self.file)).map(|_| ())
     }
@@ -70,7 +70,7 @@ impl Mutant {
         changed.ok_or_else(|| format!("{}: {} does not contain: {}", self.name, self.file, self.find))
     }
 
-    /// The models that have to notice it.
+    /// The models that must notice it.
     pub(super) fn models(&self) -> &'static str {
         match &*self.file {
             "src/lane/linked.rs" | "src/lane/extents.rs" => "links::loom_tests",

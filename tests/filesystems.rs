@@ -20,7 +20,7 @@ use std::process::Command;
 use common::{directory, in_child, names_in};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
-use programs::leases_do_not_depend_on_programs;
+use programs::liveness_locks_do_not_depend_on_programs;
 use ringway::spsc::BytesQueue;
 use ringway::{AttachError, CreateError, OpenError, Options, mpmc};
 
@@ -111,7 +111,7 @@ fn works_at(path: &Path) {
 /// Every operation, also while programs are started.
 fn works_in(directory: &Path) {
     works_at(&directory.join("queue"));
-    leases_do_not_depend_on_programs(&directory.join("queue"));
+    liveness_locks_do_not_depend_on_programs(&directory.join("queue"));
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn overlayfs_keeps_its_liveness_locks() {
             format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
         mount("overlay", "overlay", &merged, &options)?;
         works_at(&merged.join("queue"));
-        leases_do_not_depend_on_programs(&merged.join("queue"));
+        liveness_locks_do_not_depend_on_programs(&merged.join("queue"));
         // One that came with an image, and is copied up when it is opened to be written.
         unmount(&merged);
         drop(create(&lower.join("queue")).unwrap());

@@ -326,7 +326,7 @@ fn how_much_waits_and_how_much_room_there_is() {
 /// The kernel ends a killed process a little later: a participant that attaches in its place
 /// meanwhile waits for that.
 #[test]
-fn whoever_is_killed_can_be_replaced_at_once() {
+fn a_killed_participant_can_be_replaced_at_once() {
     use nix::sys::signal::{Signal, kill};
     let dir = directory();
     let path = dir.path().join("q");

@@ -132,8 +132,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     } else if !arguments.common.quiet {
         let done = if was_there { "exists" } else { "created" };
         say!(&mut out, "{}: {done}: {}", inspector.path().display(), describe(header))?;
-        for notice in warnings {
-            say!(&mut out, "{}: {notice}", inspector.path().display())?;
+        for warning in warnings {
+            say!(&mut out, "{}: {warning}", inspector.path().display())?;
         }
     }
     Ok(Outcome::Well)

@@ -190,10 +190,10 @@ impl fmt::Display for Warning {
 pub(crate) struct Warnings(Arc<Mutex<Vec<Warning>>>);
 
 impl Warnings {
-    pub(crate) fn add(&self, notice: Warning) {
+    pub(crate) fn add(&self, warning: Warning) {
         let mut warnings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !warnings.contains(&notice) {
-            warnings.push(notice);
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
         }
     }
 

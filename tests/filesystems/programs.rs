@@ -27,7 +27,7 @@ impl Drop for Stop<'_> {
 
 /// Liveness locks last until they are released, and not a moment longer, whatever programs are
 /// started meanwhile.
-pub(crate) fn leases_do_not_depend_on_programs(path: &Path) {
+pub(crate) fn liveness_locks_do_not_depend_on_programs(path: &Path) {
     let (is_over, started) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -56,13 +56,13 @@ fn many_stay_alive(path: &Path, settle: &impl Fn()) {
     let options = Options::new().ring_bytes(4096).max_messages(64).max_participants(64);
     // SAFETY: only this test knows the file.
     let queue = unsafe { mpmc::BytesQueue::create_with(path, &options) }.unwrap();
-    let (begin, mut leases) = (Instant::now(), 0);
+    let (begin, mut locks) = (Instant::now(), 0);
     while begin.elapsed() < TIME {
         let consumers: Vec<_> = (0..MANY).map(|_| queue.consumer().unwrap()).collect();
-        leases += consumers.len();
+        locks += consumers.len();
         settle();
         let dead: Vec<_> = queue.stats().participants.into_iter().filter(|one| !one.alive).collect();
-        assert!(dead.is_empty(), "of {leases} leases these are lost: {dead:?}");
+        assert!(dead.is_empty(), "of {locks} liveness locks these are lost: {dead:?}");
         match queue.recover() {
             Ok(done) => assert_eq!(done.deaths, 0, "a living participant was recovered"),
             Err(error) => panic!("nobody else recovers: {error}"),
@@ -73,12 +73,12 @@ fn many_stay_alive(path: &Path, settle: &impl Fn()) {
     }
     drop(queue);
     assert!(ringway::unlink_if_unused(path).unwrap());
-    println!("{leases} leases of an MPMC queue");
+    println!("{locks} liveness locks of an MPMC queue");
 }
 
 fn one_is_the_only_one(path: &Path, settle: &impl Fn()) {
     let options = Options::new().ring_bytes(4096).unlink_on_last_drop(true);
-    let (begin, mut leases) = (Instant::now(), 0);
+    let (begin, mut locks) = (Instant::now(), 0);
     while begin.elapsed() < TIME {
         // SAFETY: as above.
         let queue = unsafe { spsc::BytesQueue::create_with(path, &options) }.unwrap();
@@ -88,10 +88,13 @@ fn one_is_the_only_one(path: &Path, settle: &impl Fn()) {
         let consumer = queue.consumer().expect("the one before is gone");
         settle();
         let second = queue.consumer();
-        assert!(matches!(second, Err(AttachError::RoleTaken { .. })), "after {leases} leases: {second:?}");
-        leases += 17;
+        assert!(
+            matches!(second, Err(AttachError::RoleTaken { .. })),
+            "after {locks} liveness locks: {second:?}"
+        );
+        locks += 17;
         drop((second, consumer, queue));
         assert!(!path.exists(), "the share of the last handle outlives it");
     }
-    println!("{leases} leases of an SPSC queue");
+    println!("{locks} liveness locks of an SPSC queue");
 }

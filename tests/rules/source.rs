@@ -138,6 +138,11 @@ impl Code {
         heads
     }
 
+    /// Identifiers, keywords and punctuation.
+    pub(crate) fn words(&self) -> impl Iterator<Item = &str> {
+        self.words.iter().map(String::as_str)
+    }
+
     /// Lines with code.
     pub(crate) fn lines(&self) -> usize {
         self.lines.len()

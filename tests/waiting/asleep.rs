@@ -69,13 +69,13 @@ pub(crate) fn is_asleep(process: Pid) -> Outcome<bool> {
 }
 
 /// A queue's eventcounts, in its file. The offsets are the format.
-pub(crate) struct Doorbells(File);
+pub(crate) struct EventCounts(File);
 
 const MESSAGES: u64 = 0x680;
 const ROOM: u64 = 0x700;
 const NEED_FENCE: u64 = 2;
 
-impl Doorbells {
+impl EventCounts {
     pub(crate) fn of(place: &TestDir) -> Outcome<Self> {
         Ok(Self(File::open(place.path())?))
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ringway::{BytesQueue, Kind, Mpmc, RecvError, SendError, Spsc, WaitStrategy};
 
-use super::asleep::{Doorbells, HANGS, OneProcessor, until};
+use super::asleep::{EventCounts, HANGS, OneProcessor, until};
 use super::peer::{Peer, Tried, number_of, open, with_queue};
 use crate::attempts::{Kill, Step, everywhere};
 use crate::process::{Child, Outcome, Random, Test, TestDir, Words, ensure, progress};
@@ -312,13 +312,13 @@ fn after_a_dead_claim() -> Outcome {
             Peer::consumer::<Mpmc>(place, WaitStrategy::Park),
         ];
         let claimer = super::wakes::stopped_after_its_claim(place, &gate)?;
-        let doorbells = Doorbells::of(place)?;
-        let armed = doorbells.consumers_armed()?;
+        let event_counts = EventCounts::of(place)?;
+        let armed = event_counts.consumers_armed()?;
         queue.close();
         // It lives, and may still commit: no consumer ends.
         until("consumers that sleep again", || {
             let both = peers.iter().all(|peer| super::asleep::is_asleep(peer.pid()).unwrap_or(false));
-            Ok(both && doorbells.consumers_armed()? >= armed + 4)
+            Ok(both && event_counts.consumers_armed()? >= armed + 4)
         })?;
         ensure!(
             peers.iter().all(|peer| peer.notes.ended() == 0),

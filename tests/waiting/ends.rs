@@ -115,9 +115,9 @@ fn not_while_stopped() -> Outcome {
         sender.wait_for_count(1)?;
         consumer.wait_until_asleep()?;
         sender.child.signal(SIGSTOP)?;
-        let doorbells = super::asleep::Doorbells::of(place)?;
-        let armed = doorbells.consumers_armed()?;
-        until("some looks", || Ok(doorbells.consumers_armed()? >= armed + 3))?;
+        let event_counts = super::asleep::EventCounts::of(place)?;
+        let armed = event_counts.consumers_armed()?;
+        until("some looks", || Ok(event_counts.consumers_armed()? >= armed + 3))?;
         ensure!(consumer.notes.ended() == 0, "it ended");
         sender.child.signal(SIGCONT)?;
         sender.notes.go();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::libc;
 use ringway::{Mpmc, Spsc, WaitStrategy};
 
-use super::asleep::{Doorbells, HANGS, until};
+use super::asleep::{EventCounts, HANGS, until};
 use super::peer::{Peer, Tried, number_of, open, with_queue};
 use crate::process::{Outcome, Test, TestDir, ensure, progress};
 
@@ -68,26 +68,26 @@ fn the_filter_refuses() -> Outcome {
 /// whether the words say that fences are needed; and that most of it took no longer than wakes do.
 fn without_membarrier<K: Tried>([consumers, producers]: [bool; 2]) -> Outcome {
     with_queue::<K>(|place, queue| {
-        let doorbells = Doorbells::of(place)?;
-        ensure!(doorbells.need_fence()? == [false; 2], "nobody takes part yet");
+        let event_counts = EventCounts::of(place)?;
+        ensure!(event_counts.need_fence()? == [false; 2], "nobody takes part yet");
         let count = if cfg!(debug_assertions) { 1000 } else { 5000_u64 };
         let (sender, back) = exchange::<K>(place, count, consumers, producers);
         let start = Instant::now();
         until_over(&sender, &back, count)?;
         let took = start.elapsed();
         ensure!(
-            doorbells.need_fence()? == [true; 2],
+            event_counts.need_fence()? == [true; 2],
             "wakers were not told to fence: {:?}",
-            doorbells.need_fence()?
+            event_counts.need_fence()?
         );
-        let slept = [doorbells.consumers_armed()?, doorbells.producers_armed()?];
+        let slept = [event_counts.consumers_armed()?, event_counts.producers_armed()?];
         println!("     {count} messages in {took:.1?}, armed {slept:?} times");
         ensure!(slept.iter().sum::<u64>() > 0, "nobody slept");
         sender.child.join_within(HANGS)?;
         back.child.join_within(HANGS)?;
         // It stays so: participants that attach later fence as well.
         drop(queue.producer()?);
-        ensure!(doorbells.need_fence()? == [true; 2], "it was forgotten");
+        ensure!(event_counts.need_fence()? == [true; 2], "it was forgotten");
         Ok(())
     })
 }

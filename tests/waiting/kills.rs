@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::libc;
 use ringway::{Mpmc, Spsc, WaitStrategy};
 
-use super::asleep::{Doorbells, HANGS, OneProcessor, is_asleep, until};
+use super::asleep::{EventCounts, HANGS, OneProcessor, is_asleep, until};
 use super::peer::{Peer, Tried, create, open, with_queue};
 use crate::attempts::{Kill, Step, at_events, everywhere, paused_everywhere};
 use crate::process::{Outcome, ProducerNotes, Test, TestDir, ensure};
@@ -70,14 +70,14 @@ fn attempt_to_wake<K: Tried>(count: u64, fixed: Option<usize>, kill: Kill<'_>) -
     let doubt = notes.doubt();
     // When it has armed twice since, it has made an attempt in between: what is there has been
     // delivered.
-    let doorbells = Doorbells::of(&place)?;
-    let armed = doorbells.consumers_armed()?;
+    let event_counts = EventCounts::of(&place)?;
+    let armed = event_counts.consumers_armed()?;
     let mut came = None;
     until("another look", || {
         if came.is_none() && peer.notes.count() == doubt.about {
             came = Some(killed.elapsed());
         }
-        Ok(came.is_some() || doorbells.consumers_armed()? >= armed + 2)
+        Ok(came.is_some() || event_counts.consumers_armed()? >= armed + 2)
     })?;
     let first = peer.notes.count();
     ensure!(first >= doubt.sent, "{first} came, {doubt:?}");
@@ -172,11 +172,11 @@ fn stopped_waker<K: Tried>() -> Outcome {
                 producer.send(&1_u64.to_ne_bytes())?;
                 gate.leave()
             };
-            let doorbells = Doorbells::of(place)?;
+            let event_counts = EventCounts::of(place)?;
             let mut meanwhile = || {
-                let armed = doorbells.consumers_armed()?;
+                let armed = event_counts.consumers_armed()?;
                 until("another look", || {
-                    Ok(peer.notes.count() == 1 || doorbells.consumers_armed()? >= armed + 2)
+                    Ok(peer.notes.count() == 1 || event_counts.consumers_armed()? >= armed + 2)
                 })
             };
             pause(Step { file: &place.path(), body: Box::new(body) }, &mut meanwhile)?;

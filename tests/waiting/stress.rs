@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal::{SIGCONT, SIGSTOP, SIGUSR1};
 use ringway::{BytesConsumer, BytesProducer, Kind, Mpmc, Options, RecvError, SendError, Spsc, WaitStrategy};
 
-use super::asleep::{Doorbells, HANGS};
+use super::asleep::{EventCounts, HANGS};
 use super::peer::{create, number_of, open};
 use super::signals::note_signals;
 use crate::process::{Child, Outcome, Random, Test, TestDir, Words, ensure, number_from, progress};
@@ -104,8 +104,8 @@ fn stress<K: Kind>(options: Options, producers: usize, consumers: usize, parks: 
         messages += sent;
     }
     let latest = (producers..all).map(|test_consumer| field.get(test_consumer, LATEST)).max().unwrap_or(0);
-    let doorbells = Doorbells::of(&place)?;
-    let armed = [doorbells.consumers_armed()?, doorbells.producers_armed()?];
+    let event_counts = EventCounts::of(&place)?;
+    let armed = [event_counts.consumers_armed()?, event_counts.producers_armed()?];
     println!(
         "     {messages} messages in {took:.1?}; consumers went to sleep {} times, producers {}; {signals} signals, {stops} \
          stops; the slowest message took {:.1?}",
@@ -121,10 +121,10 @@ fn stress<K: Kind>(options: Options, producers: usize, consumers: usize, parks: 
 /// without progress for long.
 fn chaos(field: &Field<'_>, children: &[Child], parks: u64) -> Outcome<(u64, u64)> {
     let mut random = Random::new(parks);
-    let doorbells = Doorbells::of(field.place)?;
+    let event_counts = EventCounts::of(field.place)?;
     let (mut signals, mut stops) = (0, 0);
     let mut last: Vec<_> = children.iter().map(|_| (0, Instant::now())).collect();
-    while doorbells.consumers_armed()? + doorbells.producers_armed()? < parks {
+    while event_counts.consumers_armed()? + event_counts.producers_armed()? < parks {
         progress();
         std::thread::sleep(Duration::from_nanos(random.below(400_000)));
         let child = &children[random.below(children.len() as u64) as usize];

@@ -76,7 +76,7 @@ pub fn sync(name: impl AsRef<Path>) -> Result<(), SyncError> {
 /// ```
 pub fn discard_unproven(name: impl AsRef<Path>) -> Result<Option<u64>, OpenError> {
     let shared = open(name.as_ref(), AfterPowerLoss::Discard)?;
-    let dropped = |notice| match notice {
+    let dropped = |warning| match warning {
         Warning::Discarded { dropped, .. } => Some(dropped),
         _ => None,
     };

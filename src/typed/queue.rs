@@ -58,7 +58,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// Every process that writes to the file while it is open here must keep to the ringway
     /// protocol, and none may truncate it. In practice: only programs that use this library may be
     /// able to write to it (mode 0600 keeps other users out). A child that this process forks
-    /// without exec must not read or write through frames and claims that it inherits.
+    /// without exec must not read or write through frames and reservations that it inherits.
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn create(name: impl AsRef<Path>) -> Result<Self, CreateError> {
         // SAFETY: the caller's promise is the same.

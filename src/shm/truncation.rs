@@ -307,8 +307,9 @@ fn end_by(signal: libc::c_int, is_fault: bool) {
     // SAFETY: sigaction may be called in handlers; the previous action is not needed.
     unsafe { libc::sigaction(signal, &raw const default, std::ptr::null_mut()) };
     if !is_fault {
-        // A fault happens again by itself. SAFETY: raise may be called in handlers. The signal is
-        // delivered when the handler has returned.
+        // A fault happens again by itself.
+        // SAFETY: raise may be called in handlers. The signal is delivered when the handler has
+        // returned.
         unsafe { libc::raise(signal) };
     }
 }

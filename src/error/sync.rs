@@ -35,7 +35,7 @@ impl fmt::Display for Unproven {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SyncError {
-    /// The file could not be opened as a queue ([`sync`](crate::sync) only).
+    /// The file could not be opened as a queue ([`sync`](crate::sync()) only).
     Open(OpenError),
     /// The queue is in memory: no call can make it survive.
     InMemory {

@@ -34,7 +34,8 @@ pub(crate) struct Arguments {
     /// Print an object for each file, on a line of its own
     #[arg(long)]
     json: bool,
-    /// Print only names, unescaped, each followed by a zero byte, for `xargs -0`; with --remove, those of removed files
+    /// Print only names, unescaped, each followed by a zero byte, for `xargs -0`; with --remove,
+    /// those of removed files
     #[arg(long, short = '0', conflicts_with = "json")]
     null: bool,
     #[command(flatten)]

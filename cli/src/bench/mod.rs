@@ -64,8 +64,8 @@ pub(crate) struct Arguments {
     /// Runs of each case; the median is quoted
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
-    /// Kills that count for the recovery time, as far as time allows; 0: none. The default is 500; with --quick 100, with
-    /// --full 10000
+    /// Kills that count for the recovery time, as far as time allows; 0: none. The default is 500;
+    /// with --quick 100, with --full 10000
     #[arg(long, value_name = "N")]
     recovery_trials: Option<u64>,
     /// The two cores to use, for producers and consumers

@@ -88,7 +88,8 @@ fn send_batches<const W: usize>(producer: &mut BytesProducer, size: usize, lengt
     Ok(())
 }
 
-/// Sends up to `size` messages in one commit, waiting for room for the first. Returns the next sequence number.
+/// Sends up to `size` messages in one commit, waiting for room for the first. Returns the next
+/// sequence number.
 #[inline(always)]
 fn send_batch<const W: usize>(producer: &mut BytesProducer, mut sequence: u64, size: usize) -> Result<u64> {
     let mut batch = producer.batch()?;

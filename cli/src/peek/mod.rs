@@ -53,7 +53,8 @@ struct What {
     /// How many messages
     #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
     count: usize,
-    /// Show at most this many bytes of each message, in hex or as text; fields of messages above 1 MiB need more
+    /// Show at most this many bytes of each message, in hex or as text; fields of messages above 1
+    /// MiB need more
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value = "256")]
     bytes: usize,
     /// How to print messages; by default as fields where the queue's file says what these are, else in hex

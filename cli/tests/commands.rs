@@ -33,14 +33,15 @@ fn create_makes_what_is_asked_for() {
     let options =
         ["-k", "mpmc", "--max-messages", "100", "--participants", "5", "--max-redeliveries", "3", "--json"];
     let made = ringway("create").args(options).arg(&path).run().well().json();
-    assert_eq!(made["geometry"]["links"], 128);
-    assert_eq!(made["geometry"]["participants"], 5);
+    assert_eq!(made["geometry"]["max_messages"], 128);
+    assert_eq!(made["geometry"]["max_participants"], 5);
     assert_eq!(made["geometry"]["max_redeliveries"], 3);
     let path = place.create("once", &["-k", "mpmc", "--at-most-once", "--quiet"]);
     assert_eq!(stat(&path)["geometry"]["delivery"], "at-most-once");
 
     let path = place.at("wrong");
-    let done = ringway("create").args(["--max-messages", "100"]).arg(&path).run().fails(&["links", "MPMC"]);
+    let done =
+        ringway("create").args(["--max-messages", "100"]).arg(&path).run().fails(&["max_messages", "MPMC"]);
     assert!(!path.exists() && done.stdout().is_empty());
     ringway("create").args(["--align", "3"]).arg(&path).run().fails(&["alignment", "power of two"]);
     let nowhere = place.at("no/such/directory");
@@ -76,7 +77,7 @@ fn stat_shows_backlog_and_participants() {
         );
     }
     let human = ringway("stat").arg(&path).run().well();
-    let human = human.says(&["MPMC queue", "1 waiting", "1 held", "producer", "consumer", "alive"]);
+    let human = human.says(&["MPMC queue", "1 waiting", "1 in flight", "producer", "consumer", "alive"]);
     assert!(!human.stdout().contains('\x1b'), "no colours into a pipe");
     ringway("stat").args(["--color", "always"]).arg(&path).run().well().says(&["\x1b[1m"]);
 

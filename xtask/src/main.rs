@@ -20,7 +20,7 @@ cargo xtask COMMAND
   check                    format, lints, unit tests, rules, mutant list, documentation: before each push (minutes)
   test [long]              the README's test command; long: the long form of the proofs as well
   ci                       all that a commit must pass besides the README's test command (.ci/run calls both)
-  loom [FILTER]            the loom models of lane, links and doorbell
+  loom [FILTER]            the loom models of lane, order ring and eventcount
   model [ARGUMENTS]        the models of the protocols; `--quick` leaves out the largest
   storm [KILLS]            SIGKILL and SIGSTOP at random among many processes (default 1000000: half an hour)
   mutants [--check] [NAME] weakens one ordering or rule at a time; the loom models must notice (an hour)

@@ -6,6 +6,7 @@
 
 mod attach;
 mod create;
+mod held_here;
 mod inspect;
 mod letters;
 mod open;
@@ -19,6 +20,7 @@ mod transfer;
 
 pub use attach::AttachError;
 pub use create::CreateError;
+pub use held_here::HeldHere;
 pub use inspect::InspectError;
 pub(crate) use letters::Cause;
 pub use letters::{DeadLetterCause, DeadLetterFailure};

@@ -116,9 +116,9 @@ mod wait;
 mod wait_set;
 
 pub use error::{
-    AttachError, Corrupted, CreateError, DeadLetterCause, DeadLetterFailure, InspectError, InvalidFrame,
-    OpenError, RecoverError, RecoveryFailed, RecvError, Role, SchemaMismatch, SendError, SendFdError,
-    SerializeError, SyncError, UnlinkError, Unproven,
+    AttachError, Corrupted, CreateError, DeadLetterCause, DeadLetterFailure, HeldHere, InspectError,
+    InvalidFrame, OpenError, RecoverError, RecoveryFailed, RecvError, Role, SchemaMismatch, SendError,
+    SendFdError, SerializeError, SyncError, UnlinkError, Unproven,
 };
 pub use park::Canceller;
 pub use queue::{

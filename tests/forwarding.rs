@@ -37,8 +37,11 @@ macro_rules! receives_alone {
             assert!(is_it(&consumer.recv_deadline(soon()).unwrap()));
         }
         while producer.try_send($message).is_ok() {}
-        assert!(matches!(producer.send_timeout($message, MOMENT), Err(SendError::Timeout)));
-        assert!(matches!(producer.send_deadline($message, Instant::now() + MOMENT), Err(SendError::Timeout)));
+        assert!(matches!(producer.send_timeout($message, MOMENT), Err(SendError::Timeout { .. })));
+        assert!(matches!(
+            producer.send_deadline($message, Instant::now() + MOMENT),
+            Err(SendError::Timeout { .. })
+        ));
         let canceller = producer.canceller();
         canceller.cancel();
         assert!(matches!(producer.send($message), Err(SendError::Cancelled)));
@@ -175,7 +178,7 @@ fn rare_errors_are_human_readable() {
     let source = || std::io::Error::other("the system's words");
     let said = [
         SendError::Full.to_string(),
-        SendError::Timeout.to_string(),
+        SendError::Timeout { held_here: None }.to_string(),
         SendError::Closed.to_string(),
         SendError::Interrupted.to_string(),
         SendError::Cancelled.to_string(),

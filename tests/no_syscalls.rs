@@ -269,7 +269,7 @@ fn receiving(kind: Kind, count: u64) -> Outcome {
                     next += 1;
                     sent.store(next, Ordering::Release);
                 }
-                Err(SendError::Timeout) => {
+                Err(SendError::Timeout { .. }) => {
                     ensure!(producer.has_consumer()?, "the consumer ended before message {next}");
                 }
                 Err(error) => return Err(error.into()),

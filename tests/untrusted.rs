@@ -321,7 +321,7 @@ fn waiting_ends_when_the_time_is_up() {
     assert!(matches!(consumer.recv_timeout(moment), Err(RecvError::Timeout)));
     assert!(matches!(consumer.recv_deadline(std::time::Instant::now() + moment), Err(RecvError::Timeout)));
     while producer.try_send(&order(1)).is_ok() {}
-    assert!(matches!(producer.send_timeout(&order(1), moment), Err(SendError::Timeout)));
+    assert!(matches!(producer.send_timeout(&order(1), moment), Err(SendError::Timeout { .. })));
     assert!(consumer.has_producer().unwrap() && producer.has_consumer().unwrap());
     consumer.canceller().cancel();
     drop(consumer.recv().unwrap());

@@ -224,9 +224,11 @@ impl<K: Kind> Pump<'_, K> {
                     self.sent += 1;
                     return Ok(Outcome::Well);
                 }
-                Err(SendError::Timeout) if interrupt::is_requested() => return Ok(Outcome::Interrupted),
-                Err(SendError::Timeout) if left.is_zero() => return Ok(Outcome::Short),
-                Err(SendError::Timeout) => self.say_full(start),
+                Err(SendError::Timeout { .. }) if interrupt::is_requested() => {
+                    return Ok(Outcome::Interrupted);
+                }
+                Err(SendError::Timeout { .. }) if left.is_zero() => return Ok(Outcome::Short),
+                Err(SendError::Timeout { .. }) => self.say_full(start),
                 Err(error) => return Err(self.failed(error)),
             }
         }

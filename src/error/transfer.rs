@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{RecoveryFailed, SchemaMismatch};
+use super::{HeldHere, RecoveryFailed, SchemaMismatch};
 use crate::wait::Ended;
 
 pub(super) const FORKED: &str = "this handle was made before a fork, and this is the child process; open the queue \
@@ -140,7 +140,11 @@ pub enum SendError {
     /// in the order ring.
     Full,
     /// There was still no room when the time was up (`*_timeout` and `*_deadline` only).
-    Timeout,
+    Timeout {
+        /// What consumers of the same handle held then, if anything: such a wait may be for room
+        /// that the caller itself has to release.
+        held_here: Option<HeldHere>,
+    },
     /// The queue is closed: nothing is sent any more.
     Closed,
     /// A signal handler ran while this waited, and the handle is
@@ -205,7 +209,10 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full => f.write_str("the queue is full"),
-            Self::Timeout => f.write_str("the queue stayed full until the time was up"),
+            Self::Timeout { held_here } => {
+                f.write_str("the queue stayed full until the time was up")?;
+                held_here.map_or(Ok(()), |held| write!(f, "; {held}"))
+            }
             Self::Closed => f.write_str("the queue is closed: it takes no more messages; create it anew"),
             Self::Interrupted => f.write_str("a signal came while waiting for room"),
             Self::Cancelled => f.write_str("waiting for room was cancelled"),
@@ -252,7 +259,7 @@ impl Error for SendError {
 impl From<Ended> for SendError {
     fn from(ended: Ended) -> Self {
         match ended {
-            Ended::Timeout => Self::Timeout,
+            Ended::Timeout => Self::Timeout { held_here: None },
             Ended::Interrupted => Self::Interrupted,
             Ended::Cancelled => Self::Cancelled,
         }

@@ -88,6 +88,7 @@ mod dead_letters;
 mod entry;
 mod entry_set;
 mod guess;
+mod held;
 mod recovery;
 mod redelivery;
 mod take;

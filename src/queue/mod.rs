@@ -12,6 +12,7 @@ mod estimates;
 mod events;
 mod frame;
 mod hash;
+mod held_here;
 mod kind;
 mod left;
 mod memfd;

@@ -297,7 +297,10 @@ impl<K: Kind> BytesProducer<K> {
                 Refusal::Full => self.check_name().err().unwrap_or_else(|| self.full()),
                 refusal => self.refused(refusal, len),
             }),
-            Err(Ended::Timeout) => Err(self.cause().unwrap_or(SendError::Timeout)),
+            Err(Ended::Timeout) => {
+                let held_here = || self.sender.shared().held_here();
+                Err(self.cause().unwrap_or_else(|| SendError::Timeout { held_here: held_here() }))
+            }
             Err(ended) => Err(ended.into()),
         }
     }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::Schema;
 use super::events::QueueEvents;
+use super::held_here::ConsumersHere;
 use super::mpmc::SharedDeadLetterMover;
 use super::options::OpenOptions;
 use crate::error::{AttachError, Corrupted};
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     is_trusted: bool,
     /// MPMC: the way to the dead-letter queue.
     dead_letter_mover: SharedDeadLetterMover,
+    consumers_here: ConsumersHere,
 }
 
 /// The state of a queue's name.
@@ -112,6 +114,7 @@ impl Shared {
             events,
             is_trusted: true,
             dead_letter_mover: SharedDeadLetterMover::default(),
+            consumers_here: ConsumersHere::default(),
         };
         shared.ready_header(&shared.header)?;
         Ok(shared)
@@ -233,6 +236,10 @@ impl Shared {
 
     pub(super) fn dead_letter_mover(&self) -> &SharedDeadLetterMover {
         &self.dead_letter_mover
+    }
+
+    pub(super) fn consumers_here(&self) -> &ConsumersHere {
+        &self.consumers_here
     }
 
     pub(super) fn rare(&self) -> Ref<Rare> {

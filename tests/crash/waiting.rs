@@ -168,7 +168,7 @@ fn waits_end(place: &TestDir, message: &[u8]) -> Outcome {
     let timeout = Duration::from_millis(5);
     let start = Instant::now();
     let refused = place.open()?.producer()?.send_timeout(message, timeout);
-    ensure!(matches!(refused, Err(SendError::Timeout)), "expected Timeout, found {refused:?}");
+    ensure!(matches!(refused, Err(SendError::Timeout { .. })), "expected Timeout, found {refused:?}");
     ensure!(start.elapsed() >= timeout, "the wait ended early");
     ensure!(start.elapsed() < Duration::from_secs(5), "the wait took {:?}", start.elapsed());
     Ok(())

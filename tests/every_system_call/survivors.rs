@@ -159,7 +159,7 @@ fn sends(place: &TestDir, gate: &Gate) -> Outcome {
     let sent = gate.around(|| producer.send_timeout(b"one more", TIME))?;
     let requeued = queue.stats().requeued;
     match sent {
-        Err(SendError::Timeout) => {
+        Err(SendError::Timeout { .. }) => {
             ensure!(requeued == 8, "the dead one's room was taken for taken: {requeued}")
         }
         Err(SendError::RecoveryFailed(_)) => {}

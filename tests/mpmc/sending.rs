@@ -10,9 +10,9 @@ fn a_queue_without_free_slots_is_full() {
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     (0..4_u8).for_each(|i| producer.try_send(&[i]).unwrap());
     assert!(matches!(producer.try_send(&[9]), Err(SendError::Full)));
-    assert!(matches!(producer.send_timeout(&[9], MOMENT), Err(SendError::Timeout)));
+    assert!(matches!(producer.send_timeout(&[9], MOMENT), Err(SendError::Timeout { .. })));
     assert!(matches!(producer.try_reserve(1).unwrap().commit(), Err(SendError::Full)));
-    assert!(matches!(producer.reserve_timeout(1, MOMENT).unwrap().commit(), Err(SendError::Timeout)));
+    assert!(matches!(producer.reserve_timeout(1, MOMENT).unwrap().commit(), Err(SendError::Timeout { .. })));
     assert!(matches!(producer.try_send_many(&[[9], [9]]), Err(SendError::Full)));
     // Another producer has a lane of its own, but no slot either.
     assert!(matches!(queue.producer().unwrap().try_send(&[9]), Err(SendError::Full)));
@@ -26,7 +26,7 @@ fn a_lane_without_room_is_full() {
     let message = vec![7; 1000];
     (0..4).for_each(|_| one.try_send(&message).unwrap());
     assert!(matches!(one.try_send(&message), Err(SendError::Full)));
-    assert!(matches!(one.reserve_timeout(1000, MOMENT), Err(SendError::Timeout)));
+    assert!(matches!(one.reserve_timeout(1000, MOMENT), Err(SendError::Timeout { .. })));
     let mut two = queue.producer().unwrap();
     two.try_send(&message).unwrap();
     drop(consumer.try_recv().unwrap());
@@ -187,4 +187,53 @@ fn a_lane_is_taken_over_with_its_messages() {
     assert!(held.iter().all(|(number, frame)| frame.iter().all(|byte| byte == number)));
     assert_eq!(next, expected);
     assert_eq!(queue.stats().participants.len(), 1, "the consumer");
+}
+
+/// The program waits for room that only itself can release.
+#[test]
+fn a_timeout_tells_which_frames_this_process_holds() {
+    let (_dir, queue) = queue(&small());
+    let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    (0..4_u8).for_each(|i| producer.try_send(&[i]).unwrap());
+    let full = "the queue stayed full until the time was up";
+    let error = producer.send_timeout(&[9], MOMENT).unwrap_err();
+    assert_eq!(error.to_string(), full, "nothing is in flight");
+    drop(consumer.recv().unwrap());
+    producer.try_send(&[4]).unwrap();
+    let mut held: Vec<_> = (0..3).map(|_| consumer.recv().unwrap()).collect();
+    let error = producer.send_timeout(&[9], MOMENT).unwrap_err().to_string();
+    assert!(error.starts_with(full), "{error}");
+    assert!(error.contains("hold 3 messages in flight, the oldest at position 1:"), "{error}");
+    // Another handle of the queue, whose consumers hold nothing.
+    // SAFETY: only this test knows the file.
+    let other = unsafe { ringway::mpmc::BytesQueue::open(queue.path()) }.unwrap();
+    assert_eq!(other.producer().unwrap().send_timeout(&[9], MOMENT).unwrap_err().to_string(), full);
+    held.clear();
+    producer.send(&[9]).unwrap();
+}
+
+#[test]
+fn a_timeout_tells_which_frames_this_process_holds_spsc() {
+    for (options, said) in [
+        (
+            ringway::Options::new().ring_bytes(4096).fixed_len(1024),
+            "hold 4 messages in flight, the oldest at position 0:",
+        ),
+        (ringway::Options::new().ring_bytes(4096), "hold messages in flight, the oldest at position 0:"),
+    ] {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        // SAFETY: only this test knows the file.
+        let queue =
+            unsafe { ringway::spsc::BytesQueue::create_with(dir.path().join("q"), &options) }.unwrap();
+        let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        while producer.try_send(&[7; 1024]).is_ok() {}
+        let error = producer.send_timeout(&[7; 1024], MOMENT).unwrap_err().to_string();
+        assert!(!error.contains("in flight"), "{error}");
+        let held: Vec<_> = std::iter::from_fn(|| consumer.try_recv().ok()).collect();
+        let error = producer.send_timeout(&[7; 1024], MOMENT).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+        drop(held);
+        drop(consumer);
+        producer.send(&[7; 1024]).unwrap();
+    }
 }

@@ -66,7 +66,7 @@ impl<'n> Sends<'n> {
     fn sent(&mut self, count: u64, result: Result<u64, SendError>) -> Outcome {
         let sent = match result {
             Ok(sent) => sent,
-            Err(SendError::Full | SendError::Timeout) => 0,
+            Err(SendError::Full | SendError::Timeout { .. }) => 0,
             Err(error) => return Err(error.into()),
         };
         ensure!(sent <= count, "{sent} messages were sent of {count}");

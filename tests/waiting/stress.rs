@@ -201,7 +201,7 @@ fn produce<K: Kind>(field: &Field<'_>, me: usize) -> Outcome {
         dawdle(&mut random);
         let sent = match send(&mut producer, me, next, &mut random) {
             Ok(sent) => sent,
-            Err(SendError::Interrupted | SendError::Timeout | SendError::Full) => 0,
+            Err(SendError::Interrupted | SendError::Timeout { .. } | SendError::Full) => 0,
             Err(error) => return Err(error.into()),
         };
         next += sent;

@@ -100,7 +100,7 @@ fn never_early<K: Tried>() -> Outcome {
                 for (name, call) in calls {
                     late.measure(&format!("{wait:?}, {name}"), timeout, |end| {
                         match call(&mut producer, timeout, end) {
-                            Err(SendError::Timeout) => Ok(()),
+                            Err(SendError::Timeout { .. }) => Ok(()),
                             other => Err(format!("{name}: {other:?}").into()),
                         }
                     })?;

@@ -95,7 +95,7 @@ impl Shared {
     ///
     /// # Panics
     /// If the queue is of another kind; the kind was checked when it was opened.
-    pub(super) fn ring(&self) -> OrderRing {
+    pub(in crate::queue) fn ring(&self) -> OrderRing {
         let order = self.geometry().order.expect("an MPMC queue");
         OrderRing::new(
             self.words(RARE_OFFSET),

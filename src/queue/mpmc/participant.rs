@@ -55,7 +55,8 @@ impl Participant {
         let (me, liveness_lock) = Self::take_entry(&shared, &ring, role, &lock, &recovery)?;
         let entries = ring.entries.clone();
         let is_successor = move || EntryWord(entries[me].word.load(Ordering::Acquire)).is_dirty();
-        let stay = Stay::new(liveness_lock, Arc::clone(&shared), is_successor);
+        let consumer = (role == EntryRole::Consumer).then_some(me);
+        let stay = Stay::new(liveness_lock, Arc::clone(&shared), consumer, is_successor);
         let (guard, trouble) = (shared.guard(), Trouble::default());
         Ok(Self { ring, me, guard, shared, recovery, trouble, _stay: stay })
     }

@@ -97,7 +97,7 @@ fn the_last_attempt_comes_after_the_timeout() {
         |_: &mut MpmcSender, attempts| if is_before_park(attempts) { Ok(()) } else { Err(Refusal::Full) };
     producer.wait(1, until, |_| false, closely).unwrap();
     let never = |_: &mut MpmcSender, _| Err::<(), _>(Refusal::Full);
-    assert!(matches!(producer.wait(1, until, |_| false, never), Err(SendError::Timeout)));
+    assert!(matches!(producer.wait(1, until, |_| false, never), Err(SendError::Timeout { .. })));
 }
 
 fn create(directory: &Path, options: &Options) -> BytesQueue<Mpmc> {
@@ -235,7 +235,7 @@ fn a_recovery_that_was_another_s_is_no_cause_later() {
     let error = producer.try_send(b"").unwrap_err();
     assert!(matches!(error, SendError::Full), "{error:?}");
     let error = producer.send_timeout(b"", timeout).unwrap_err();
-    assert!(matches!(error, SendError::Timeout), "{error:?}");
+    assert!(matches!(error, SendError::Timeout { .. }), "{error:?}");
 }
 
 /// A lock that is held for long is a cause, for calls that wait and for those that do not.

@@ -44,7 +44,8 @@ impl Shared {
         // Wrapping: a corrupt word must not cause a panic.
         let mine = entry.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let is_successor = move || entry.generation.load(Ordering::Relaxed) != mine;
-        let stay = Stay::new(liveness_lock, Arc::clone(self), is_successor);
+        let consumer = (role == Role::Consumer).then_some(index);
+        let stay = Stay::new(liveness_lock, Arc::clone(self), consumer, is_successor);
         // The role is taken now; mapping a large lane may take long, and need not keep others from
         // their roles.
         drop(lock);

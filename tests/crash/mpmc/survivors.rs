@@ -201,7 +201,7 @@ pub(crate) fn producer_without_descriptors() -> Outcome {
             // Its recovery returns the four messages, which its own consumer has to take before
             // there is room.
             let sent = producer.send_timeout(b"5", Duration::from_millis(50));
-            ensure!(matches!(sent, Err(ringway::SendError::Timeout)), "{sent:?}");
+            ensure!(matches!(sent, Err(ringway::SendError::Timeout { .. })), "{sent:?}");
             for _ in 0..4 {
                 ensure!(consumer.try_recv()?.redeliveries() == 1, "it was recovered by waiting for room");
             }

@@ -244,7 +244,12 @@ fn archives_beyond_the_depth_are_refused() {
     let dir = directory();
     let path = dir.path().join("q");
     let queue = Queue::<Nest>::create_with(&path, &small(), &Limits::new().depth(20)).unwrap();
-    let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    // This side's own producer refuses what this side could not read.
+    let refused = queue.producer().unwrap().send(&nest(100));
+    assert!(matches!(refused, Err(SendError::TooDeep { .. })), "{refused:?}");
+    // The peer has other limits.
+    let peer = Queue::<Nest>::open_with(&path, &Limits::new().depth(1000)).unwrap();
+    let (mut producer, consumer) = (peer.producer().unwrap(), queue.consumer().unwrap());
     producer.send(&nest(10)).unwrap();
     assert!(consumer.recv().is_ok());
     producer.send(&nest(100)).unwrap();

@@ -204,7 +204,7 @@ fn a_descriptor_of_something_else_is_refused() {
         assert!(error.to_string().contains("whose size can still change"), "{error}");
     }
     let error = open_fd(forged(&good, sealed_size() | SealFlag::F_SEAL_WRITE)).unwrap_err();
-    assert!(error.to_string().contains("nobody can write to"), "{error}");
+    assert!(error.to_string().contains("can no longer be written to"), "{error}");
     let error = open_fd(&named).unwrap_err();
     assert!(matches!(error, OpenError::NotSealed { .. }), "{error:?}");
     assert!(matches!(open_fd(std::io::stdin()), Err(OpenError::NotSealed { .. })));

@@ -329,6 +329,9 @@ impl fmt::Display for OpenError {
             Self::WrongSchema { path, mismatch, waiting } => {
                 write!(f, "{}: its messages are not those of this program: {mismatch}", path.display())?;
                 match waiting {
+                    Some(waiting) if waiting.starts_with("0 ") => {
+                        write!(f, ". It holds {waiting} of the file's type: creating it anew loses none")
+                    }
                     Some(waiting) => write!(
                         f,
                         ". It holds {waiting} of the file's type; creating it anew loses what is in it: receive that first, with a program of \

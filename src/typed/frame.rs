@@ -34,9 +34,12 @@ const MAX_POINTERS: usize = 1022;
 /// `depth`: consumers refuse deeper archives.
 #[cold]
 pub(super) fn check_readable<T: Message>(bytes: &[u8], depth: NonZeroUsize) -> Result<(), SendError> {
-    let Err(reason) = access_within::<T>(bytes, depth) else { return Ok(()) };
-    // rkyv offers no other way to recognise this error: its display text is the same for other causes.
-    match format!("{reason:?}").contains("ExceededMaximumSubtreeDepth") {
+    let mut validator = validator(bytes, depth);
+    let checked = access_with_context::<T::Archived, _, rancor::Error>(bytes, &mut validator);
+    let Err(reason) = checked else { return Ok(()) };
+    // A validator that refuses to follow one more pointer has one level left and stops there. Its debug
+    // text is the only way to read that; the error says its cause in builds with debug assertions only.
+    match format!("{validator:?}").contains("max_subtree_depth: Some(1)") {
         true => Err(SendError::TooDeep { limit: depth.get().saturating_sub(2) }),
         false => Err(SendError::Serialize(SerializeError(SerializeErrorKind::Failed(reason)))),
     }
@@ -54,11 +57,12 @@ pub(super) fn access_within<T: Message>(
     bytes: &[u8],
     depth: NonZeroUsize,
 ) -> Result<&T::Archived, rancor::Error> {
-    let archive = ArchiveValidator::with_max_depth(bytes, Some(depth));
-    access_with_context::<T::Archived, _, rancor::Error>(
-        bytes,
-        &mut Validator::new(archive, SharedValidator::new()),
-    )
+    access_with_context::<T::Archived, _, rancor::Error>(bytes, &mut validator(bytes, depth))
+}
+
+#[inline(always)]
+fn validator(bytes: &[u8], depth: NonZeroUsize) -> Validator<ArchiveValidator<'_>, SharedValidator> {
+    Validator::new(ArchiveValidator::with_max_depth(bytes, Some(depth)), SharedValidator::new())
 }
 
 #[cold]

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::run::{Outcome, cargo, run, target};
 
 /// Tests for which it matters that they are optimised.
-const OPTIMISED: [&str; 10] = [
+const OPTIMISED: [&str; 11] = [
     "asynchronous",
     "crash",
     "mpmc",
@@ -14,6 +14,7 @@ const OPTIMISED: [&str; 10] = [
     "storm",
     "stress",
     "truncation",
+    "typed",
     "untrusted",
     "waiting",
 ];

@@ -36,7 +36,7 @@ impl fmt::Display for InspectError {
             Self::Open(error) => error.fmt(f),
             Self::Io { path, step, source } if source.kind() == io::ErrorKind::UnexpectedEof => write!(
                 f,
-                "{}: {step} failed: the file became shorter meanwhile; whoever did that has destroyed the queue: \
+                "{}: {step} failed: the file became shorter meanwhile; truncation destroys a queue: \
                  remove it and create it anew",
                 path.display()
             ),

@@ -246,7 +246,7 @@ impl fmt::Display for OpenError {
                 f,
                 "{}: no permission to read and write it; run as its owner, or have its creator share it: with \
                  `Options::sharing(Sharing::Group)` in all programs (`--sharing` of the command) it gets mode 660, and is \
-                 trusted by each of them. To change its mode alone leads to the next refusal, for whoever can write to a queue \
+                 trusted by each of them. To change its mode alone leads to the next refusal, because every user who can write to a queue \
                  has to be trusted",
                 path.display()
             ),
@@ -259,7 +259,7 @@ impl fmt::Display for OpenError {
             Self::WrongOwnerOrMode { path, owner, own, mode } => write!(
                 f,
                 "{}: more can write to it than this process trusts: expected a file of user {own} with mode 600, found one \
-                 of user {owner} with mode {mode:o}; whoever can write to a queue is trusted: if it is meant so, say \
+                 of user {owner} with mode {mode:o}; every user who can write to a queue is trusted; if that is intended, say \
                  `Options::sharing` here too (`--sharing` of the command), else change its mode, or create it anew",
                 path.display()
             ),

@@ -11,6 +11,7 @@
 //! | make it faster, and measure that | [`tuning`] |
 //! | see what is in a queue, and who holds what | [`looking`] |
 //! | do the work of a queue with shell commands | [`shell`] |
+//! | write a binding for another language, or a bridge to another machine | [`bindings`] |
 //! | come from `std::sync::mpsc`, `crossbeam-channel`, `iceoryx2`, `multiprocessing.Queue` | [`migrating`] |
 //!
 //! This module contains no items to use: it exists in the documentation only.
@@ -62,6 +63,12 @@ pub mod looking {}
 ///
 /// See the chapters [`crashes`] and [`looking`].
 pub mod shell {}
+
+#[doc = include_str!("../docs/guide/bindings.md")]
+///
+/// See [`BytesProducer::position`](crate::BytesProducer::position),
+/// [`BytesConsumer::attached_at`](crate::BytesConsumer::attached_at).
+pub mod bindings {}
 
 #[doc = include_str!("../docs/guide/migrating.md")]
 ///

@@ -360,6 +360,11 @@ impl LaneReader {
         tail.saturating_sub(self.tracker.taken()).saturating_add(self.tracker.put_back_size())
     }
 
+    /// The position from which on no earlier consumer has taken a frame. Nothing was taken yet.
+    pub(crate) fn first_undelivered(&self) -> u64 {
+        self.tracker.first_undelivered()
+    }
+
     /// The reader's position: the end of the newest frame that was delivered.
     pub(crate) fn position(&self) -> u64 {
         self.tracker.taken()

@@ -143,6 +143,11 @@ impl ReleaseTracker {
         self.done.note(&self.slow_path.borrow().out_of_order);
     }
 
+    /// The position from which on no earlier consumer has taken a frame. Nothing was taken yet.
+    pub(super) fn first_undelivered(&self) -> u64 {
+        self.redelivered_until.max(self.taken.get())
+    }
+
     /// The reader's position: the end of the newest frame that was delivered.
     #[inline(always)]
     pub(crate) fn taken(&self) -> u64 {

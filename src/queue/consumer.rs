@@ -34,6 +34,8 @@ pub struct BytesConsumer<K: Kind> {
     name: NameWatch,
     /// Whether a wait also ends when no producer is alive, or when the queue is orphaned.
     ends_early: Cell<bool>,
+    /// The position from which on no message had been delivered when it attached.
+    pub(super) attached_at: u64,
     /// After the receiver: participants that wait are notified once what it held is requeued.
     events: ParticipantEvents,
 }
@@ -55,6 +57,7 @@ impl<K: Kind> BytesConsumer<K> {
         let name = NameWatch::new(&shared);
         let receiver = K::attach_receiver(shared)?;
         Ok(Self {
+            attached_at: receiver.first_undelivered(),
             receiver,
             backoff: AdaptiveBackoff::default(),
             wait_config: WaitConfig::default(),

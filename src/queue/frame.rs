@@ -139,10 +139,10 @@ fn put_run_back<P: FrameStore>(store: &P, run: P::Run, spans: &[P::Span], seen: 
 /// Messages received together, in place in the file. Dropping the guard releases all of them; if a
 /// panic drops it, all of them are redelivered.
 pub struct BytesFrames<'c, K: Kind> {
-    store: &'c FrameStoreOf<K>,
-    run: RunBy<K::Receiver>,
+    pub(super) store: &'c FrameStoreOf<K>,
+    pub(super) run: RunBy<K::Receiver>,
     /// Lent by the store, so that steady traffic allocates nothing.
-    spans: SpansOf<K::Receiver>,
+    pub(super) spans: SpansOf<K::Receiver>,
     /// Indices of the frames that are rejected when the others are released.
     to_reject: Mutex<Vec<usize>>,
 }

@@ -205,6 +205,10 @@ pub(crate) unsafe trait Receiver {
     /// The receiver's position.
     fn position(&self) -> u64;
 
+    /// Called when the receiver has attached: the position from which on no message was delivered
+    /// before.
+    fn first_undelivered(&self) -> u64;
+
     /// The backlog, in the units of `BytesQueue::len`, as this receiver knows it.
     fn waiting(&self) -> u64;
 
@@ -305,6 +309,10 @@ pub(crate) unsafe trait FrameStore {
         run: Self::Run,
         spans: &'a [Self::Span],
     ) -> impl Iterator<Item = u64> + 'a;
+
+    /// Like [`position`](Self::position), for the frames of a run in order.
+    fn run_positions<'a>(&'a self, run: Self::Run, spans: &'a [Self::Span])
+    -> impl Iterator<Item = u64> + 'a;
 
     /// Releases the frames of a run, and wakes the producers that wait for their room.
     fn release_run(&self, run: Self::Run, spans: &[Self::Span]);

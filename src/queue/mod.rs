@@ -21,6 +21,7 @@ mod name_watch;
 mod open;
 mod open_options;
 mod options;
+mod positions;
 mod producer;
 mod reserved_frame;
 mod schema;

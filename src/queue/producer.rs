@@ -21,7 +21,7 @@ use crate::wait::{self, BEFORE_PARK, Ended, Parking, Until, WaitConfig, WaitStra
 /// The producer of a [`BytesQueue`](super::BytesQueue). Dropping it detaches it: another producer
 /// can attach. The messages that it sent stay.
 pub struct BytesProducer<K: Kind> {
-    sender: K::Sender,
+    pub(super) sender: K::Sender,
     /// The fork guard of the process, or one that is never intact if each message takes the slow
     /// path.
     guard: ForkGuard,

@@ -15,7 +15,7 @@ use crate::wait::WaitStrategy;
 ///
 /// It may be sent to another thread, but not shared between threads.
 pub struct Consumer<T, K: Kind> {
-    bytes: BytesConsumer<K>,
+    pub(super) bytes: BytesConsumer<K>,
     message: PhantomData<fn() -> T>,
 }
 

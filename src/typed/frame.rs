@@ -172,7 +172,7 @@ impl<T: Message<Archived: fmt::Debug>, K: Kind> fmt::Debug for Frame<'_, T, K> {
 /// Messages received together. Dropping it releases all of them; if a panic drops it, all of them
 /// are redelivered.
 pub struct Frames<'c, T, K: Kind> {
-    bytes: BytesFrames<'c, K>,
+    pub(super) bytes: BytesFrames<'c, K>,
     message: PhantomData<fn() -> T>,
 }
 

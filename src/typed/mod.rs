@@ -6,6 +6,7 @@ mod frame;
 mod memfd;
 mod mpmc;
 mod payload;
+mod positions;
 mod producer;
 mod queue;
 mod structures;

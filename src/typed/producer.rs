@@ -45,7 +45,7 @@ impl<S> Clone for Place<'_, S> {
 // In C's layout, which does not depend on `T`: see `of`.
 #[repr(C)]
 pub struct Producer<T, K: Kind> {
-    bytes: BytesProducer<K>,
+    pub(super) bytes: BytesProducer<K>,
     /// Scratch space of serialisers, reused by every message.
     arena: Arena,
     /// The type besides `T` that was compared last and may be sent.

@@ -109,6 +109,10 @@ unsafe impl<K: SerialKeeper> FrameStore for CheckedKeeper<K> {
         self.0.run_redeliveries(run, spans)
     }
 
+    fn run_positions<'a>(&'a self, run: K::Run, spans: &'a [K::Span]) -> impl Iterator<Item = u64> + 'a {
+        self.0.run_positions(run, spans)
+    }
+
     fn release_run(&self, run: K::Run, spans: &[K::Span]) {
         self.0.release_run(run, spans);
     }

@@ -387,6 +387,10 @@ unsafe impl Receiver for MpmcReceiver {
         self.ring().next_take()
     }
 
+    fn first_undelivered(&self) -> u64 {
+        self.ring().next_take()
+    }
+
     fn waiting(&self) -> u64 {
         self.ring().waiting()
     }

@@ -125,6 +125,10 @@ unsafe impl Receiver for SpscReceiver {
         self.reader.position()
     }
 
+    fn first_undelivered(&self) -> u64 {
+        self.reader.first_undelivered()
+    }
+
     /// What was committed before the close is found by the next attempt.
     fn finish_close(&self) {
         if !barrier::heavy() {
@@ -241,6 +245,10 @@ unsafe impl FrameStore for SpscReceiver {
 
     fn run_redeliveries<'a>(&'a self, run: SpscRun, _spans: &'a [Span]) -> impl Iterator<Item = u64> + 'a {
         self.reader.frames(run).map(|frame| self.reader.redeliveries(&frame))
+    }
+
+    fn run_positions<'a>(&'a self, run: SpscRun, _spans: &'a [Span]) -> impl Iterator<Item = u64> + 'a {
+        self.reader.frames(run).map(|frame| frame.start)
     }
 
     #[inline(always)]

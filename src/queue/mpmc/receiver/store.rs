@@ -108,6 +108,10 @@ unsafe impl FrameStore for MpmcFrameStore {
         spans.iter().map(|taken| self.redeliveries(*taken))
     }
 
+    fn run_positions<'a>(&'a self, _run: MpmcRun, spans: &'a [MpmcFrame]) -> impl Iterator<Item = u64> + 'a {
+        spans.iter().map(|taken| taken.position)
+    }
+
     #[inline(always)]
     fn release_run(&self, _run: MpmcRun, spans: &[MpmcFrame]) {
         self.participant.ring.release_all(spans.iter().map(|taken| taken.position));

@@ -67,7 +67,8 @@ pub mod shell {}
 #[doc = include_str!("../docs/guide/bindings.md")]
 ///
 /// See [`BytesProducer::position`](crate::BytesProducer::position),
-/// [`BytesConsumer::attached_at`](crate::BytesConsumer::attached_at).
+/// [`BytesConsumer::attached_at`](crate::BytesConsumer::attached_at),
+/// [`BytesSharedConsumer`](crate::BytesSharedConsumer).
 pub mod bindings {}
 
 #[doc = include_str!("../docs/guide/migrating.md")]

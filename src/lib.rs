@@ -122,15 +122,15 @@ pub use error::{
 };
 pub use park::Canceller;
 pub use queue::{
-    AfterPowerLoss, BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesProducer, BytesQueue,
-    Checksummed, DeadLetter, Delivery, Kind, Mpmc, Options, ParticipantStats, Recovery, ReservedFrame, Spsc,
-    Stats, Uuid, discard_unproven, is_in_use, is_temporary_name, recover, sync, unlink, unlink_if_unused,
-    unlink_with_letters,
+    AfterPowerLoss, BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesOwnedFrame, BytesProducer,
+    BytesQueue, BytesSharedConsumer, Checksummed, DeadLetter, Delivery, Kind, Mpmc, Options,
+    ParticipantStats, Recovery, ReservedFrame, Spsc, Stats, Uuid, discard_unproven, is_in_use,
+    is_temporary_name, recover, sync, unlink, unlink_if_unused, unlink_with_letters,
 };
 #[cfg(feature = "derive")]
 pub use ringway_derive::Message;
 pub use shm::{Sharing, Warning};
-pub use typed::{Consumer, Frame, Frames, Message, Producer, Queue};
+pub use typed::{Consumer, Frame, Frames, Message, OwnedFrame, Producer, Queue, SharedConsumer};
 #[doc(hidden)]
 pub use typed::{FrameSerializer, FrameWriter, Scratch};
 pub use wait::WaitStrategy;

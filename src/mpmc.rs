@@ -16,6 +16,10 @@ pub type Consumer<T> = crate::Consumer<T, Mpmc>;
 pub type Frame<'c, T> = crate::Frame<'c, T, Mpmc>;
 /// Messages received together.
 pub type Frames<'c, T> = crate::Frames<'c, T, Mpmc>;
+/// A consumer that threads may share.
+pub type SharedConsumer<T> = crate::SharedConsumer<T, Mpmc>;
+/// A received message that may be kept anywhere.
+pub type OwnedFrame<T> = crate::OwnedFrame<T, Mpmc>;
 
 /// A queue of byte messages.
 pub type BytesQueue = crate::BytesQueue<Mpmc>;
@@ -27,6 +31,10 @@ pub type BytesConsumer = crate::BytesConsumer<Mpmc>;
 pub type BytesFrame<'c> = crate::BytesFrame<'c, Mpmc>;
 /// Messages of bytes received together.
 pub type BytesFrames<'c> = crate::BytesFrames<'c, Mpmc>;
+/// A consumer that threads may share.
+pub type BytesSharedConsumer = crate::BytesSharedConsumer<Mpmc>;
+/// A received message of bytes that may be kept anywhere.
+pub type BytesOwnedFrame = crate::BytesOwnedFrame<Mpmc>;
 /// A reserved frame, written in place.
 pub type ReservedFrame<'p> = crate::ReservedFrame<'p, Mpmc>;
 /// Frames that are committed together.
@@ -48,6 +56,10 @@ pub mod checksummed {
     pub type Frame<'c, T> = crate::Frame<'c, T, Checksummed<Mpmc>>;
     /// Messages received together.
     pub type Frames<'c, T> = crate::Frames<'c, T, Checksummed<Mpmc>>;
+    /// A consumer that threads may share.
+    pub type SharedConsumer<T> = crate::SharedConsumer<T, Checksummed<Mpmc>>;
+    /// A received message that may be kept anywhere.
+    pub type OwnedFrame<T> = crate::OwnedFrame<T, Checksummed<Mpmc>>;
     /// A queue of byte messages.
     pub type BytesQueue = crate::BytesQueue<Checksummed<Mpmc>>;
     /// One of the producers of a [`BytesQueue`].
@@ -58,6 +70,10 @@ pub mod checksummed {
     pub type BytesFrame<'c> = crate::BytesFrame<'c, Checksummed<Mpmc>>;
     /// Messages of bytes received together.
     pub type BytesFrames<'c> = crate::BytesFrames<'c, Checksummed<Mpmc>>;
+    /// A consumer that threads may share.
+    pub type BytesSharedConsumer = crate::BytesSharedConsumer<Checksummed<Mpmc>>;
+    /// A received message of bytes that may be kept anywhere.
+    pub type BytesOwnedFrame = crate::BytesOwnedFrame<Checksummed<Mpmc>>;
     /// A reserved frame, written in place.
     pub type ReservedFrame<'p> = crate::ReservedFrame<'p, Checksummed<Mpmc>>;
     /// Frames that are committed together.

@@ -16,6 +16,10 @@ pub type Consumer<T> = crate::Consumer<T, Spsc>;
 pub type Frame<'c, T> = crate::Frame<'c, T, Spsc>;
 /// Messages received together.
 pub type Frames<'c, T> = crate::Frames<'c, T, Spsc>;
+/// A consumer that threads may share.
+pub type SharedConsumer<T> = crate::SharedConsumer<T, Spsc>;
+/// A received message that may be kept anywhere.
+pub type OwnedFrame<T> = crate::OwnedFrame<T, Spsc>;
 
 /// A queue of byte messages.
 pub type BytesQueue = crate::BytesQueue<Spsc>;
@@ -27,6 +31,10 @@ pub type BytesConsumer = crate::BytesConsumer<Spsc>;
 pub type BytesFrame<'c> = crate::BytesFrame<'c, Spsc>;
 /// Messages of bytes received together.
 pub type BytesFrames<'c> = crate::BytesFrames<'c, Spsc>;
+/// A consumer that threads may share.
+pub type BytesSharedConsumer = crate::BytesSharedConsumer<Spsc>;
+/// A received message of bytes that may be kept anywhere.
+pub type BytesOwnedFrame = crate::BytesOwnedFrame<Spsc>;
 /// A reserved frame, written in place.
 pub type ReservedFrame<'p> = crate::ReservedFrame<'p, Spsc>;
 /// Frames that are committed together.
@@ -48,6 +56,10 @@ pub mod checksummed {
     pub type Frame<'c, T> = crate::Frame<'c, T, Checksummed<Spsc>>;
     /// Messages received together.
     pub type Frames<'c, T> = crate::Frames<'c, T, Checksummed<Spsc>>;
+    /// A consumer that threads may share.
+    pub type SharedConsumer<T> = crate::SharedConsumer<T, Checksummed<Spsc>>;
+    /// A received message that may be kept anywhere.
+    pub type OwnedFrame<T> = crate::OwnedFrame<T, Checksummed<Spsc>>;
     /// A queue of byte messages.
     pub type BytesQueue = crate::BytesQueue<Checksummed<Spsc>>;
     /// The one producer of a [`BytesQueue`].
@@ -58,6 +70,10 @@ pub mod checksummed {
     pub type BytesFrame<'c> = crate::BytesFrame<'c, Checksummed<Spsc>>;
     /// Messages of bytes received together.
     pub type BytesFrames<'c> = crate::BytesFrames<'c, Checksummed<Spsc>>;
+    /// A consumer that threads may share.
+    pub type BytesSharedConsumer = crate::BytesSharedConsumer<Checksummed<Spsc>>;
+    /// A received message of bytes that may be kept anywhere.
+    pub type BytesOwnedFrame = crate::BytesOwnedFrame<Checksummed<Spsc>>;
     /// A reserved frame, written in place.
     pub type ReservedFrame<'p> = crate::ReservedFrame<'p, Checksummed<Spsc>>;
     /// Frames that are committed together.

@@ -29,7 +29,7 @@ use crate::wait::{self, AdaptiveBackoff, BEFORE_PARK, Parking, Until, WaitConfig
 pub struct BytesConsumer<K: Kind> {
     receiver: K::Receiver,
     backoff: AdaptiveBackoff,
-    wait_config: WaitConfig,
+    pub(super) wait_config: WaitConfig,
     ends_when_disconnected: Cell<bool>,
     name: NameWatch,
     /// Whether a wait also ends when no producer is alive, or when the queue is orphaned.
@@ -45,7 +45,7 @@ pub struct BytesConsumer<K: Kind> {
 pub(crate) type RunOf<K> = (RunBy<<K as Engine>::Receiver>, SpansOf<<K as Engine>::Receiver>);
 
 /// Maximum time asleep without a dead-peer scan.
-const MAX_SLEEP: Duration = Duration::from_millis(100);
+pub(super) const MAX_SLEEP: Duration = Duration::from_millis(100);
 /// A producer that attaches notifies, but perhaps before its liveness lock is visible.
 const PRODUCER_SLEEP: Duration = Duration::from_millis(20);
 /// Checking liveness is a system call: while spinning, one attempt in this number does it.
@@ -350,23 +350,35 @@ impl<K: Kind> BytesConsumer<K> {
         mut attempt: impl FnMut(u64) -> Result<Option<R>, Corruption>,
         size: impl Fn(R) -> u64,
     ) -> Result<R, RecvError> {
-        let found =
-            self.backoff.wait(until, &self.parking(), self.receiver.position(), |attempts| {
-                match self.check_process().and_then(|()| self.checked(attempt(attempts))) {
-                    Ok(None) => match self.last_attempt(attempts, || attempt(attempts)) {
-                        Err(RecvError::Empty) => {
-                            self.wait_config.set_blocked(self.receiver.is_blocked());
-                            self.wait_config.set_watch(self.receiver.watch_slice());
-                            self.lasting_cause().map(|cause| (Err(cause), 0))
-                        }
-                        other => Some((other, 0)),
-                    },
-                    Ok(Some(found)) => Some((Ok(found), size(found))),
-                    Err(error) => Some((Err(error), 0)),
-                }
-            });
+        let found = self.backoff.wait(until, &self.parking(), self.receiver.position(), |attempts| {
+            let found = self.attempt_in_wait(&self.wait_config, attempts, |_| attempt(attempts))?;
+            let size = found.as_ref().map_or(0, |found| size(*found));
+            Some((found, size))
+        });
         self.pass_on_wake();
         found.map_err(|ended| self.or_cause(ended.into()))?
+    }
+
+    /// One attempt of a wait with this configuration; `attempts` have failed before. `None` if the
+    /// wait goes on.
+    pub(super) fn attempt_in_wait<R>(
+        &self,
+        wait_config: &WaitConfig,
+        attempts: u64,
+        mut attempt: impl FnMut(&K::Receiver) -> Result<Option<R>, Corruption>,
+    ) -> Option<Result<R, RecvError>> {
+        match self.check_process().and_then(|()| self.checked(attempt(&self.receiver))) {
+            Ok(None) => match self.last_attempt(attempts, || attempt(&self.receiver)) {
+                Err(RecvError::Empty) => {
+                    wait_config.set_blocked(self.receiver.is_blocked());
+                    wait_config.set_watch(self.receiver.watch_slice());
+                    self.lasting_cause().map(Err)
+                }
+                other => Some(other),
+            },
+            Ok(Some(found)) => Some(Ok(found)),
+            Err(error) => Some(Err(error)),
+        }
     }
 
     /// A consumer that slept may have been woken instead of another one: see "Passing on" in

@@ -209,6 +209,9 @@ pub(crate) unsafe trait Receiver {
     /// before.
     fn first_undelivered(&self) -> u64;
 
+    /// Makes all room that was released visible to producers, if the kind puts that off.
+    fn flush(&self) {}
+
     /// The backlog, in the units of `BytesQueue::len`, as this receiver knows it.
     fn waiting(&self) -> u64;
 
@@ -248,8 +251,8 @@ pub(crate) unsafe trait Receiver {
 /// return bytes that are mapped, initialised and do not change while the frame is in flight and the
 /// store lives.
 pub(crate) unsafe trait FrameStore {
-    /// A frame in flight.
-    type Taken: Copy;
+    /// A frame in flight: numbers that say where it lies.
+    type Taken: Copy + Send + Sync + 'static;
     /// Token to reject a frame; small, so that guards stay in registers.
     type RejectToken: Copy;
     /// Frames that were taken together.
@@ -257,7 +260,7 @@ pub(crate) unsafe trait FrameStore {
     /// What a run remembers of each of its frames.
     type Span;
 
-    fn shared(&self) -> &Shared;
+    fn shared(&self) -> &Arc<Shared>;
 
     /// The eventcounts on which the queue's participants park.
     fn events(&self) -> &QueueEvents;

@@ -5,6 +5,7 @@ mod format;
 mod frame;
 mod memfd;
 mod mpmc;
+mod owned;
 mod payload;
 mod positions;
 mod producer;
@@ -14,6 +15,7 @@ pub(crate) mod untrusted;
 
 pub use consumer::Consumer;
 pub use frame::{Frame, Frames};
+pub use owned::{OwnedFrame, SharedConsumer};
 pub use payload::{FrameSerializer, FrameWriter, Message, Scratch};
 pub use producer::Producer;
 pub use queue::Queue;

@@ -71,6 +71,23 @@ impl WaitConfig {
         self.interruptible.set(interruptible);
     }
 
+    /// These settings, for one call of one of the threads that share the handle: what its waits note
+    /// is the call's own. Cancelling the handle ends it too.
+    pub(crate) fn for_one_call(&self) -> Self {
+        Self {
+            wait: self.wait.clone(),
+            spin_for: self.spin_for.clone(),
+            interruptible: self.interruptible.clone(),
+            cancelled: Arc::clone(&self.cancelled),
+            ..Self::default()
+        }
+    }
+
+    /// Learns what one such call has learnt.
+    pub(crate) fn learn_from(&self, call: &Self) {
+        self.spin_for.set(call.spin_for.get());
+    }
+
     pub(super) fn is_interruptible(&self) -> bool {
         self.interruptible.get()
     }

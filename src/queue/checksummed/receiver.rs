@@ -130,6 +130,10 @@ unsafe impl<R: Receiver<FrameStore: SerialKeeper>> Receiver for CheckedReceiver<
         self.inner.position()
     }
 
+    fn flush(&self) {
+        self.inner.flush();
+    }
+
     fn first_undelivered(&self) -> u64 {
         self.inner.first_undelivered()
     }

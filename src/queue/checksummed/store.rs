@@ -1,6 +1,8 @@
 //! The store of frames whose trailers are hidden.
 #![allow(unsafe_code, reason = "vouches for the frames of another store")]
 
+use std::sync::Arc;
+
 use super::serial::SerialKeeper;
 use super::trailer::{self, LEN};
 use crate::queue::Shared;
@@ -45,7 +47,7 @@ unsafe impl<K: SerialKeeper> FrameStore for CheckedKeeper<K> {
     type Run = K::Run;
     type Span = K::Span;
 
-    fn shared(&self) -> &Shared {
+    fn shared(&self) -> &Arc<Shared> {
         self.0.shared()
     }
 

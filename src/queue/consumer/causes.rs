@@ -12,7 +12,7 @@ use crate::queue::kind::{FrameStore, Kind, Receiver};
 impl<K: Kind> BytesConsumer<K> {
     /// Returns a more specific error if nothing was found because recovery was not possible.
     #[inline(always)]
-    pub(super) fn or_cause(&self, error: RecvError) -> RecvError {
+    pub(in crate::queue) fn or_cause(&self, error: RecvError) -> RecvError {
         let (shared, trouble) = (self.receiver.store().shared(), self.receiver.trouble());
         match (error, trouble.and_then(|trouble| trouble.cause(shared))) {
             (RecvError::Empty | RecvError::Timeout, Some(cause)) => RecvError::RecoveryFailed(cause),

@@ -118,7 +118,7 @@ impl Participant {
         (dirty.count() > FEW).then(|| ring.involved())
     }
 
-    pub(super) fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 

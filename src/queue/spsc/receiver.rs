@@ -125,6 +125,12 @@ unsafe impl Receiver for SpscReceiver {
         self.reader.position()
     }
 
+    fn flush(&self) {
+        if self.reader.flush_released() {
+            self.wake_producer();
+        }
+    }
+
     fn first_undelivered(&self) -> u64 {
         self.reader.first_undelivered()
     }
@@ -172,7 +178,7 @@ unsafe impl FrameStore for SpscReceiver {
     type Span = Span;
 
     #[inline(always)]
-    fn shared(&self) -> &Shared {
+    fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 

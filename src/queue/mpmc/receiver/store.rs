@@ -1,6 +1,8 @@
 //! Releasing and rejecting frames, from any thread.
 
 use super::{MpmcFrame, MpmcFrameStore, MpmcRun};
+use std::sync::Arc;
+
 use crate::order_ring::{HeldSlot, SentDeadLetter};
 use crate::queue::Shared;
 use crate::queue::checksummed::serial::SerialKeeper;
@@ -27,7 +29,7 @@ unsafe impl FrameStore for MpmcFrameStore {
     type Span = MpmcFrame;
 
     #[inline(always)]
-    fn shared(&self) -> &Shared {
+    fn shared(&self) -> &Arc<Shared> {
         self.participant.shared()
     }
 

@@ -43,10 +43,18 @@ fn parse(text: &str) -> Option<[u8; 16]> {
 /// Lets tests of this crate simulate a reboot, and treat memory as a disk.
 #[cfg(test)]
 pub(crate) mod pretend {
-    use std::cell::Cell;
+    use std::cell::{Cell, RefCell};
     use std::io;
 
+    /// What a recovery does to a file, one system call each.
+    #[derive(Clone, Debug)]
+    pub(crate) enum FileOperation {
+        Write { offset: u64, bytes: Vec<u8> },
+        Sync,
+    }
+
     thread_local! {
+        static JOURNAL: RefCell<Option<Vec<FileOperation>>> = const { RefCell::new(None) };
         static BOOT: Cell<Option<[u8; 16]>> = const { Cell::new(None) };
         static IS_HIDDEN: Cell<bool> = const { Cell::new(false) };
         static FLUSHES: Cell<u64> = const { Cell::new(0) };
@@ -76,6 +84,17 @@ pub(crate) mod pretend {
 
     pub(crate) fn count_flush() {
         FLUSHES.set(FLUSHES.get() + 1);
+    }
+
+    /// Runs `recovery`; returns the writes and syncs of this thread as well.
+    pub(crate) fn journal<R>(recovery: impl FnOnce() -> R) -> (R, Vec<FileOperation>) {
+        JOURNAL.set(Some(Vec::new()));
+        let result = recovery();
+        (result, JOURNAL.take().expect("set above"))
+    }
+
+    pub(in crate::shm) fn record(operation: FileOperation) {
+        JOURNAL.with_borrow_mut(|journal| journal.iter_mut().for_each(|list| list.push(operation.clone())));
     }
 
     /// How often this thread has flushed a header.

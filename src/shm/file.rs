@@ -8,6 +8,8 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
+#[cfg(test)]
+use super::boot::pretend;
 use super::size_limit::without_signal;
 
 /// The identity of a file, independent of its name.
@@ -80,16 +82,32 @@ fn not_reopened(by_proc: &io::Error, by_name: &io::Error) -> io::Error {
 
 /// Stores one word in a file that is not mapped.
 pub(crate) fn write_word(file: &File, word: u64, offset: u64) -> io::Result<()> {
-    without_signal(|| file.write_all_at(&word.to_ne_bytes(), offset))
+    write_at(file, &word.to_ne_bytes(), offset)
 }
 
 /// Writes bytes to a file that is not mapped.
 pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    #[cfg(test)]
+    pretend::record(pretend::FileOperation::Write { offset, bytes: bytes.to_vec() });
     without_signal(|| file.write_all_at(bytes, offset))
+}
+
+/// The offset of the next byte from `at` on that is in no hole, as far as the filesystem tells; none if there is none.
+/// Moves the description's own offset, which nothing else uses.
+pub(crate) fn next_data(file: &File, at: u64) -> io::Result<Option<u64>> {
+    let offset = i64::try_from(at).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    match nix::unistd::lseek64(file, offset, nix::unistd::Whence::SeekData) {
+        Ok(next) => Ok(Some(next as u64)),
+        Err(Errno::ENXIO) => Ok(None),
+        Err(Errno::EINVAL | Errno::EOPNOTSUPP) => Ok(Some(at)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Flushes the file to the disk and waits until that is done.
 pub(crate) fn sync_file(file: &File) -> io::Result<()> {
+    #[cfg(test)]
+    pretend::record(pretend::FileOperation::Sync);
     file.sync_all()
 }
 

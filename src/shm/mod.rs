@@ -27,8 +27,8 @@ pub(crate) use boot::{boot_id, outlives_boots};
 pub(crate) use create::{Created, NotCreated, Plan, Size, create, random_uuid};
 pub(crate) use fd_passing::{NotReceived, receive_descriptor, send_descriptor};
 pub(crate) use file::{
-    Named, named_by, open, read_exact_at, reopen, sync_directory, sync_file, unlink_if_same, write_at,
-    write_word,
+    Named, named_by, next_data, open, read_exact_at, reopen, sync_directory, sync_file, unlink_if_same,
+    write_at, write_word,
 };
 pub(crate) use filesystem::{FilesystemClass, Unsuitable, check_file};
 pub(crate) use liveness_lock::LivenessLock;

@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io;
 
-use super::{Contents, Record, UNKNOWN, has_participants, words_of};
+use super::record::{Record, words_of};
+use super::{Contents, UNKNOWN, has_participants};
 use crate::layout::Geometry;
 use crate::shm;
 

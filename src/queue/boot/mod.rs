@@ -79,6 +79,8 @@
 mod contents;
 mod inspection;
 mod policy;
+mod record;
+mod remedy;
 mod salvage;
 #[cfg(all(test, not(loom)))]
 mod simulation;
@@ -89,13 +91,14 @@ mod tests;
 
 use std::fs::File;
 use std::io;
-use std::mem::offset_of;
 
 use self::contents::Contents;
+use self::record::{Record, words_of};
+use self::remedy::{Remade, Remedy, remake};
 use super::Shared;
 use super::options::OpenOptions;
 use crate::error::{OpenError, Unproven};
-use crate::layout::{ENTRY_PRODUCER, Geometry, LOCK_ENTRY, RARE_OFFSET, Rare, SPSC_ENTRIES};
+use crate::layout::{ENTRY_PRODUCER, Geometry, LOCK_ENTRY, SPSC_ENTRIES};
 use crate::shm::{self, AttachLock, AttachLockError, Warning};
 use crate::sync::Ordering;
 
@@ -112,40 +115,6 @@ const BREAKING: u64 = 1;
 /// In place of the boot, and the id of none: the first participant could not read it.
 const UNKNOWN: u64 = u64::MAX;
 
-/// The words of a file, as they were read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Record {
-    boot: [u64; 2],
-    seal: u64,
-    dropped: u64,
-}
-
-const RECORD_OFFSET: u64 = (RARE_OFFSET + offset_of!(Rare, boot)) as u64;
-const SEAL_OFFSET: u64 = (RARE_OFFSET + offset_of!(Rare, seal)) as u64;
-const DROPPED_OFFSET: u64 = (RARE_OFFSET + offset_of!(Rare, dropped)) as u64;
-
-impl Record {
-    fn read(file: &File) -> io::Result<Self> {
-        let mut bytes = [0; 32];
-        if !shm::read_exact_at(file, &mut bytes, RECORD_OFFSET)? {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let word = |index| u64::from_ne_bytes(bytes.as_chunks::<8>().0[index]);
-        Ok(Self { boot: [word(0), word(1)], seal: word(2), dropped: word(3) })
-    }
-
-    /// Whether the file was last used in this boot, or never.
-    fn is_of(&self, now: [u64; 2]) -> bool {
-        self.boot[0] == now[0] || self.boot[0] == 0
-    }
-}
-
-/// The kernel's boot id as it is stored in the file.
-fn words_of(boot: [u8; 16]) -> [u64; 2] {
-    let (words, _) = boot.as_chunks::<8>();
-    [u64::from_ne_bytes(words[0]), u64::from_ne_bytes(words[1])]
-}
-
 fn has_participants(file: &File, geometry: &Geometry) -> io::Result<bool> {
     let entries = geometry.order.map_or(SPSC_ENTRIES, |order| order.participants);
     shm::is_any_locked(file, LOCK_ENTRY + ENTRY_PRODUCER as i64, entries as i64)
@@ -160,18 +129,6 @@ fn doubt(file: &File, geometry: &Geometry, record: &Record) -> io::Result<Option
     Ok((hash != Some(record.seal)).then_some(Unproven::Changed))
 }
 
-/// What to do with a file that has outlived its machine, and is unproven.
-#[derive(Clone, Copy)]
-enum Remedy {
-    /// Keep no message. With checksums: the uuid, by which the queue's own frames in the ring are
-    /// found.
-    Empty(Option<[u8; 16]>),
-    /// Keep the messages that seem to be there.
-    Salvage,
-    /// Keep the messages that are proven to be of this queue.
-    Check([u8; 16]),
-}
-
 /// The result of an attempt to seal the file.
 enum Sealing {
     Sealed,
@@ -179,46 +136,6 @@ enum Sealing {
     InUse,
     /// It contains too much, or invalid values.
     Unreadable,
-}
-
-/// The result of a remedy.
-struct Remade {
-    kept: u64,
-    dropped: u64,
-}
-
-/// Makes the file one of this boot, whose messages are those that the remedy leaves. Under the
-/// attach lock, and without participants.
-fn remake(file: &File, geometry: &Geometry, now: [u64; 2], remedy: Remedy) -> io::Result<Remade> {
-    let contents = Contents { file, geometry };
-    let seemed = contents.count()?;
-    let before = Record::read(file)?.dropped;
-    shm::write_word(file, BREAKING, SEAL_OFFSET)?;
-    let kept = match remedy {
-        Remedy::Empty(uuid) => {
-            let used = uuid.map_or(Ok(0), |uuid| contents.used(uuid))?;
-            contents.clear(used).map(|_| 0)?
-        }
-        // It is unknown whether they were delivered, and they must not be delivered twice.
-        Remedy::Check(_) if geometry.order.is_some_and(|order| order.policy.at_most_once) => {
-            contents.clear(0).map(|_| 0)?
-        }
-        Remedy::Check(uuid) => contents.salvage(Some(uuid))?,
-        Remedy::Salvage => contents.salvage(None)?,
-    };
-    if kept > 0 {
-        // They are at other places than before. Another power loss must not leave the new places
-        // half written and the old ones overwritten: the time in which that could happen ends here.
-        shm::sync_file(file)?;
-    }
-    let dropped = seemed.saturating_sub(kept);
-    shm::write_word(file, before.saturating_add(dropped), DROPPED_OFFSET)?;
-    shm::write_word(file, now[1], RECORD_OFFSET + 8)?;
-    shm::write_word(file, now[0], RECORD_OFFSET)?;
-    // The next participant flushes; after a power loss before that, the file is in doubt again.
-    let seal = contents.hash(u64::MAX)?.unwrap_or(0);
-    shm::write_word(file, seal, SEAL_OFFSET)?;
-    Ok(Remade { kept, dropped })
 }
 
 impl Shared {

@@ -31,10 +31,16 @@ pub(in crate::queue) fn sealed(sum: u64, serial: u64) -> [u8; LEN] {
     bytes
 }
 
+/// The serial number of a payload, if it is one that is followed by a trailer.
+pub(in crate::queue) fn serial(payload: &[u8]) -> Option<u64> {
+    let (_, trailer) = payload.split_at_checked(payload.len().checked_sub(LEN)?)?;
+    Some(u64::from_ne_bytes(*trailer.first_chunk()?))
+}
+
 /// The message and the serial number of a payload, if the trailer fits.
 pub(in crate::queue) fn open(uuid: [u8; 16], payload: &[u8]) -> Option<(&[u8], u64)> {
     let (message, trailer) = payload.split_at_checked(payload.len().checked_sub(LEN)?)?;
-    let serial = u64::from_ne_bytes(trailer[..8].try_into().expect("eight bytes"));
+    let serial = serial(payload)?;
     (trailer == sealed(sum(uuid, message), serial)).then_some((message, serial))
 }
 

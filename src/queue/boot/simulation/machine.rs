@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::flavours::Flavour;
 use super::random::Random;
+use crate::queue::AfterPowerLoss;
 use crate::shm::boot::pretend;
 
-const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 4096;
 /// The unit that a disk writes as a whole.
-const SECTOR: usize = 512;
+pub(super) const SECTOR: usize = 512;
 /// Steps of a run.
 const MAX_STEPS: u64 = 80;
 
@@ -27,7 +28,26 @@ pub(super) struct Moment {
 
 pub(super) struct Machine {
     dir: tempfile::TempDir,
+    pub(super) boot: u8,
+    /// Messages that were delivered, in this run or an earlier one.
+    pub(super) delivered: Vec<u64>,
+    /// The messages that were there when the run began ...
+    pub(super) kept: Vec<u64>,
+    /// ... and the number of the last one that had been sent by then.
+    pub(super) sent_before: u64,
     pub(super) moments: Vec<Moment>,
+}
+
+/// A file as a boot finds it.
+pub(super) struct Beginning {
+    pub(super) boot: u8,
+    /// What the disk holds.
+    pub(super) on_disk: Vec<u8>,
+    /// What the page cache holds after the file was opened.
+    pub(super) bytes: Vec<u8>,
+    pub(super) kept: Vec<u64>,
+    pub(super) delivered: Vec<u64>,
+    pub(super) sent: u64,
 }
 
 /// What the disk holds when the power fails after a moment.
@@ -49,15 +69,43 @@ impl std::fmt::Debug for Image {
 }
 
 impl Machine {
-    /// In boot 1.
+    /// A new queue, in boot 1.
     pub(super) fn run<F: Flavour>(random: &mut Random) -> Self {
+        pretend::set_boot(1);
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         let path = dir.path().join("run");
-        let mut machine = Self { dir, moments: Vec::new() };
         let queue = F::create(&path);
+        let mut machine = Self {
+            dir,
+            boot: 1,
+            delivered: Vec::new(),
+            kept: Vec::new(),
+            sent_before: 0,
+            moments: Vec::new(),
+        };
         machine.note(&path, false, 0, false, false);
+        machine.take_steps::<F>(random, &path, &queue);
+        machine
+    }
+
+    /// A queue that another boot has left.
+    pub(super) fn go_on<F: Flavour>(random: &mut Random, beginning: Beginning) -> Self {
+        let Beginning { boot, on_disk, bytes, kept, delivered, sent } = beginning;
+        pretend::set_boot(boot);
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let path = dir.path().join("run");
+        std::fs::write(&path, &bytes).unwrap();
+        let queue = F::open(&path, AfterPowerLoss::Refuse).expect("opened in this boot before");
+        let mut machine = Self { dir, boot, delivered, kept, sent_before: sent, moments: Vec::new() };
+        machine.moments.push(Moment { bytes: on_disk, in_use: false, sent, flushed: true, synced: true });
+        machine.note(&path, false, sent, false, false);
+        machine.take_steps::<F>(random, &path, &queue);
+        machine
+    }
+
+    fn take_steps<F: Flavour>(&mut self, random: &mut Random, path: &Path, queue: &F::Queue) {
         let (mut producer, mut consumer): (Option<F::Producer>, Option<F::Consumer>) = (None, None);
-        let mut sent = 0;
+        let mut sent = self.sent_before;
         for _ in 0..1 + random.below(MAX_STEPS) {
             let flushes = pretend::flushes();
             let mut synced = false;
@@ -65,16 +113,16 @@ impl Machine {
                 0 | 1 => {
                     // The old one is dropped first: the role belongs to one participant.
                     drop(producer.take());
-                    producer = Some(F::producer(&queue).unwrap());
+                    producer = Some(F::producer(queue).unwrap());
                 }
                 2 | 3 => {
                     drop(consumer.take());
-                    consumer = Some(F::consumer(&queue).unwrap());
+                    consumer = Some(F::consumer(queue).unwrap());
                 }
                 4 => producer = None,
                 5 => consumer = None,
                 6 => {
-                    F::sync(&queue);
+                    F::sync(queue);
                     synced = true;
                 }
                 7..=9 => {
@@ -88,15 +136,14 @@ impl Machine {
                     if let Some(consumer) = &consumer {
                         for _ in 0..1 + random.below(40) {
                             let keeps = random.one_in(64);
-                            F::recv(consumer, keeps).unwrap();
+                            self.delivered.extend(F::recv(consumer, keeps).unwrap());
                         }
                     }
                 }
             }
             let in_use = producer.is_some() || consumer.is_some();
-            machine.note(&path, in_use, sent, pretend::flushes() > flushes, synced);
+            self.note(path, in_use, sent, pretend::flushes() > flushes, synced);
         }
-        machine
     }
 
     fn note(&mut self, path: &Path, in_use: bool, sent: u64, flushed: bool, synced: bool) {

@@ -16,7 +16,11 @@
 //!   boot after that.
 //!
 //! Of queues with checksums each image is opened, and delivers true messages only, each once and in
-//! order, and all that were synced and not released.
+//! order, and all that were synced and not released. Some runs go on with a recovered file, and lose the
+//! power again: what a recovery dropped must not come back.
+//!
+//! Recovery is interrupted as well, up to three times in a row: at any of its writes and syncs, with any of
+//! the pages lost that it had not synced ([`recovery`]).
 //!
 //! `RINGWAY_POWER_LOSSES=100000 cargo test --release -p ringway --lib simulation -- --nocapture`
 //! tries as many images of each kind of queue.
@@ -24,10 +28,14 @@
 mod flavours;
 mod machine;
 mod random;
+mod recovery;
 
 use flavours::{Bytes, Fixed, Flavour, Typed};
-use machine::{Image, Machine};
+use std::path::Path;
+
+use machine::{Beginning, Image, Machine};
 use random::Random;
+use recovery::Interrupted;
 
 use super::AfterPowerLoss;
 use crate::error::OpenError;
@@ -36,6 +44,12 @@ use crate::shm::boot::pretend;
 
 /// Images of one run.
 const IMAGES_A_RUN: u64 = 40;
+/// Images of a run that goes on with a file that was recovered.
+const IMAGES_OF_A_LATER_BOOT: u64 = 4;
+/// Runs go on in boots before this one.
+const MAX_BOOTS: u8 = 12;
+/// A damaged queue delivers no more than this.
+const MOST_WRONG: u64 = 5000;
 
 /// What happened with the images.
 #[derive(Debug, Default)]
@@ -46,6 +60,8 @@ struct Tally {
     refused: u64,
     /// Refused because not even the header fits.
     broken: u64,
+    /// Power losses during recoveries.
+    interrupted: u64,
     /// Messages that a sync had promised, and that were there.
     synced: u64,
     /// Of those that were taken as they are, with the user's consent: the number with wrong
@@ -70,15 +86,14 @@ fn simulate<F: Flavour>(name: &str) {
 
 fn run<F: Flavour>(seed: u64, tally: &mut Tally) {
     let mut random = Random::new(seed);
-    pretend::set_boot(1);
     let machine = Machine::run::<F>(&mut random);
     for number in 0..IMAGES_A_RUN {
         let image = machine.image(&mut random);
         let context =
             format!("{}, RINGWAY_SEED={seed}, image {number}: {image:?}", std::any::type_name::<F>());
         match F::HAS_CHECKSUMS {
-            true => check_messages::<F>(&machine, &image, &context, tally),
-            false => check::<F>(&machine, &image, &context, tally),
+            true => check_messages::<F>(&machine, &image, &context, &mut random, tally),
+            false => check::<F>(&machine, &image, &context, &mut random, tally),
         }
         tally.images += 1;
     }
@@ -86,23 +101,58 @@ fn run<F: Flavour>(seed: u64, tally: &mut Tally) {
 
 /// The messages that the queue delivers in the boot in which it was used.
 fn given_at<F: Flavour>(machine: &Machine, moment: usize) -> Vec<u64> {
-    pretend::set_boot(1);
+    pretend::set_boot(machine.boot);
     let path = machine.write(&machine.moments[moment].bytes);
     let queue = F::open(&path, AfterPowerLoss::Refuse).expect("in the same boot");
     F::drain(&queue).expect("what was committed")
 }
 
-/// Of queues with checksums: each image is opened, and delivers true messages, each once, in order,
-/// and all that were synced and not taken yet.
-fn check_messages<F: Flavour>(machine: &Machine, image: &Image, context: &str, tally: &mut Tally) {
-    pretend::set_boot(2);
-    let path = machine.write(&image.bytes);
-    let queue = F::open(&path, AfterPowerLoss::Refuse).unwrap_or_else(|error| panic!("{error}: {context}"));
+/// The messages that the image must deliver: those that were on the disk at the last sync, and that were not released
+/// after it.
+fn promised<F: Flavour>(machine: &Machine, image: &Image) -> Vec<u64> {
+    let Some(synced) = image.synced else { return Vec::new() };
+    let last = given_at::<F>(machine, image.moment);
+    // The messages with which the run began were on the disk before the boot did.
+    let mut promised = if synced == 0 { machine.kept.clone() } else { given_at::<F>(machine, synced) };
+    promised.retain(|message| last.contains(message));
+    promised
+}
+
+/// Of queues with checksums: each image is opened, after up to three power losses while that was done, and delivers
+/// true messages, each once, in order, and all that were synced and not taken yet.
+fn check_messages<F: Flavour>(
+    machine: &Machine,
+    image: &Image,
+    context: &str,
+    random: &mut Random,
+    tally: &mut Tally,
+) {
+    let promised = promised::<F>(machine, image);
+    let losses = if random.one_in(2) { 0 } else { 1 + random.below(3) };
+    let first = (machine.boot + 1, AfterPowerLoss::Refuse);
+    let Interrupted { bytes, boot } =
+        recovery::interrupted::<F>(machine, random, &image.bytes, first, losses);
+    tally.interrupted += losses;
+    let context = format!("{context}, then {losses} losses during recovery");
+    pretend::set_boot(boot);
+    let path = machine.write(&bytes);
+    let (queue, operations) = pretend::journal(|| F::open(&path, AfterPowerLoss::Refuse));
+    let queue = queue.unwrap_or_else(|error| panic!("{error}: {context}"));
+    let opened = std::fs::read(&path).unwrap();
     let is_told = !F::warnings(&queue).is_empty();
     let found = F::drain(&queue).unwrap_or_else(|error| panic!("a wrong message: {error}: {context}"));
     let sent = machine.moments[image.moment].sent;
-    assert!(found.iter().all(|message| (1..=sent).contains(message)), "{found:?} of {sent}: {context}");
-    if is_told {
+    let is_possible = |message: &u64| {
+        machine.kept.contains(message)
+            || machine.delivered.contains(message)
+            || (machine.sent_before + 1..=sent).contains(message)
+    };
+    assert!(
+        found.iter().all(is_possible),
+        "{found:?} of {:?} and those up to {sent}: {context}",
+        machine.kept
+    );
+    if is_told || losses > 0 {
         assert!(found.is_sorted_by(|one, next| one < next), "{found:?}: {context}");
         tally.refused += 1;
     } else {
@@ -110,30 +160,52 @@ fn check_messages<F: Flavour>(machine: &Machine, image: &Image, context: &str, t
         assert_eq!(found, given_at::<F>(machine, image.moment), "{context}");
         tally.taken += 1;
     }
-    if let Some(synced) = image.synced {
-        let last = given_at::<F>(machine, image.moment);
-        let mut promised = given_at::<F>(machine, synced);
-        promised.retain(|message| last.contains(message));
-        let lost: Vec<_> = promised.iter().filter(|message| !found.contains(message)).collect();
-        assert!(lost.is_empty(), "{lost:?} of {promised:?} were synced, and are lost: {context}");
-        tally.synced += promised.len() as u64;
+    let lost: Vec<_> = promised.iter().filter(|message| !found.contains(message)).collect();
+    assert!(lost.is_empty(), "{lost:?} of {promised:?} were synced, and are lost: {context}");
+    tally.synced += promised.len() as u64;
+    drop(queue);
+    live_on::<F>(&path, &found, boot, &context);
+    if boot < MAX_BOOTS && random.one_in(8) {
+        let on_disk = recovery::on_disk(&bytes, &operations);
+        let beginning = Beginning {
+            boot,
+            on_disk,
+            bytes: opened,
+            kept: found,
+            delivered: machine.delivered.clone(),
+            sent,
+        };
+        let machine = Machine::go_on::<F>(random, beginning);
+        for number in 0..IMAGES_OF_A_LATER_BOOT {
+            let image = machine.image(random);
+            let context = format!("{context}; and in boot {boot}, image {number}: {image:?}");
+            check_messages::<F>(&machine, &image, &context, random, tally);
+        }
     }
-    // The messages that were taken are gone, and the queue works.
-    pretend::set_boot(2);
-    let path = machine.write(&image.bytes);
-    let queue = F::open(&path, AfterPowerLoss::Keep).unwrap_or_else(|error| panic!("{error}: {context}"));
-    assert_eq!(F::drain(&queue).as_ref(), Ok(&found), "{context}");
+}
+
+/// The messages that were taken are gone, and the queue works in this boot and the next.
+fn live_on<F: Flavour>(path: &Path, taken: &[u64], boot: u8, context: &str) {
+    pretend::set_boot(boot);
+    let queue = F::open(path, AfterPowerLoss::Refuse).unwrap_or_else(|error| panic!("{error}: {context}"));
+    assert_eq!(F::drain(&queue), Ok(vec![]), "{taken:?} were taken: {context}");
     let mut producer = F::producer(&queue).unwrap_or_else(|error| panic!("{error}: {context}"));
     // Small messages, of which ten fit wherever they begin.
     let messages: Vec<u64> = (143..153).map(|number| number * 7).collect();
     messages.iter().for_each(|message| assert!(F::send(&mut producer, *message), "{context}"));
     drop((producer, queue));
-    pretend::set_boot(3);
-    let queue = F::open(&path, AfterPowerLoss::Refuse).unwrap_or_else(|error| panic!("{error}: {context}"));
+    pretend::set_boot(boot + 1);
+    let queue = F::open(path, AfterPowerLoss::Refuse).unwrap_or_else(|error| panic!("{error}: {context}"));
     assert_eq!(F::drain(&queue), Ok(messages), "{context}");
 }
 
-fn check<F: Flavour>(machine: &Machine, image: &Image, context: &str, tally: &mut Tally) {
+fn check<F: Flavour>(
+    machine: &Machine,
+    image: &Image,
+    context: &str,
+    random: &mut Random,
+    tally: &mut Tally,
+) {
     pretend::set_boot(2);
     let path = machine.write(&image.bytes);
     match F::open(&path, AfterPowerLoss::Refuse) {
@@ -175,14 +247,41 @@ fn check<F: Flavour>(machine: &Machine, image: &Image, context: &str, tally: &mu
     let path = machine.write(&image.bytes);
     let queue = F::open(&path, AfterPowerLoss::Discard).unwrap_or_else(|error| panic!("{error}: {context}"));
     assert_eq!(F::drain(&queue), Ok(vec![]), "emptied, and not empty: {context}");
-    let mut producer = F::producer(&queue).unwrap_or_else(|error| panic!("{error}: {context}"));
-    // Small messages, of which ten fit wherever they begin.
-    let messages: Vec<u64> = (143..153).map(|number| number * 7).collect();
-    messages.iter().for_each(|message| assert!(F::send(&mut producer, *message), "{context}"));
-    drop((producer, queue));
-    pretend::set_boot(3);
-    let queue = F::open(&path, AfterPowerLoss::Refuse).unwrap_or_else(|error| panic!("{error}: {context}"));
-    assert_eq!(F::drain(&queue), Ok(messages), "{context}");
+    drop(queue);
+    live_on::<F>(&path, &[], 2, context);
+    check_interrupted::<F>(machine, image, context, random, tally);
+}
+
+/// The power fails during a remedy, or several. The file is in doubt then, or it is what a remedy makes of it.
+fn check_interrupted<F: Flavour>(
+    machine: &Machine,
+    image: &Image,
+    context: &str,
+    random: &mut Random,
+    tally: &mut Tally,
+) {
+    let losses = 1 + random.below(3);
+    let discards = random.one_in(2);
+    let what = if discards { AfterPowerLoss::Discard } else { AfterPowerLoss::Keep };
+    let Interrupted { bytes, boot } =
+        recovery::interrupted::<F>(machine, random, &image.bytes, (2, what), losses);
+    tally.interrupted += losses;
+    let context = format!("{context}, then {losses} losses during {what:?}");
+    pretend::set_boot(boot);
+    let path = machine.write(&bytes);
+    if let Ok(queue) = F::open(&path, AfterPowerLoss::Refuse) {
+        let found = F::drain(&queue);
+        assert!(!discards || found == Ok(vec![]), "emptied, and {found:?}: {context}");
+    }
+    let path = machine.write(&bytes);
+    let queue = F::open(&path, what).unwrap_or_else(|error| panic!("{error}: {context}"));
+    let mut left = MOST_WRONG;
+    while F::recv(&F::consumer(&queue).unwrap(), false) != Ok(None) {
+        left -= 1;
+        assert!(left > 0, "it does not end: {context}");
+    }
+    drop(queue);
+    live_on::<F>(&path, &[], boot, &context);
 }
 
 #[test]

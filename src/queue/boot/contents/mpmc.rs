@@ -1,0 +1,87 @@
+//! The slots, lanes and registry of an MPMC queue.
+
+use std::io;
+use std::mem::offset_of;
+
+use super::{Contents, word_in};
+use crate::layout::order::{Head, PackedFrameRef, SlotKind, SlotState, Tail};
+use crate::layout::{
+    CURSORS_OFFSET, Geometry, Order, OrderCursors, OriginWords, OwnerWords, REGISTRY_OFFSET, RegistryEntry,
+    Slot,
+};
+use crate::queue::hash::Hash;
+
+impl Contents<'_> {
+    pub(super) fn hash_mpmc(&self, hash: &mut Hash, order: Order, most: u64) -> io::Result<bool> {
+        let cursors = CURSORS_OFFSET as u64;
+        // A queue may be closed by a process that does not attach: the mark does not concern
+        // messages.
+        hash.word(Tail(self.word(cursors + offset_of!(OrderCursors, tail) as u64)?).position());
+        hash.word(Head(self.word(cursors + offset_of!(OrderCursors, head) as u64)?).position());
+        let own = offset_of!(RegistryEntry, own);
+        for entry in self.registry(order)?.chunks_exact(size_of::<RegistryEntry>()) {
+            for offset in [
+                offset_of!(RegistryEntry, word),
+                offset_of!(RegistryEntry, lane_ready),
+                own + offset_of!(OwnerWords, claim_intent),
+                own + offset_of!(OwnerWords, take_intent),
+            ] {
+                hash.word(word_in(entry, offset));
+            }
+        }
+        self.each_piece(order.extras_offset(), order.origins() * size_of::<OriginWords>() as u64, |piece| {
+            hash.bytes(piece);
+            Ok(())
+        })?;
+        let mut frames = Vec::new();
+        self.each_slot(order, |_, state, place| {
+            hash.word(state.0);
+            // A dead producer's claim may leave a position without a frame; the reference in a free
+            // slot means nothing.
+            hash.word(if state.kind() == SlotKind::Free { 0 } else { place.0 });
+            if state.kind() != SlotKind::Free {
+                frames.push(place);
+            }
+            Ok(())
+        })?;
+        let mut left = most;
+        for place in frames {
+            let Some(at) = self.payload(order, place) else { continue };
+            let Some(rest) = left.checked_sub(place.len()) else { return Ok(false) };
+            left = rest;
+            self.each_piece(at, place.len(), |piece| {
+                hash.bytes(piece);
+                Ok(())
+            })?;
+        }
+        Ok(true)
+    }
+
+    pub(super) fn registry(&self, order: Order) -> io::Result<Vec<u8>> {
+        self.bytes(REGISTRY_OFFSET as u64, order.participants * size_of::<RegistryEntry>() as u64)
+    }
+
+    /// The offset of a frame in the file; none if it is invalid, as that of a tombstone.
+    pub(in crate::queue::boot) fn payload(&self, order: Order, place: PackedFrameRef) -> Option<u64> {
+        let Geometry { lane_offset, lane_len, max_payload, .. } = *self.geometry;
+        let (lane, end) = (place.lane() as u64, place.offset().checked_add(place.len())?);
+        let fits = lane < order.participants && place.len() <= max_payload && end <= lane_len;
+        fits.then(|| lane_offset + lane * lane_len + place.offset())
+    }
+
+    pub(in crate::queue::boot) fn each_slot(
+        &self,
+        order: Order,
+        mut on_link: impl FnMut(u64, SlotState, PackedFrameRef) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut slot = 0;
+        self.each_piece(order.slots_offset, order.slots * size_of::<Slot>() as u64, |piece| {
+            for link in piece.chunks_exact(size_of::<Slot>()) {
+                let state = SlotState(word_in(link, offset_of!(Slot, state)));
+                on_link(slot, state, PackedFrameRef(word_in(link, offset_of!(Slot, frame))))?;
+                slot += 1;
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,57 @@
+//! When a file is sealed, and what is said if it cannot be.
+
+use super::*;
+
+#[test]
+fn a_synced_queue_without_participants_is_sealed_whatever_its_size() {
+    let place = Place::new();
+    let queue = create::<Spsc>(&place.path());
+    queue.producer().unwrap().send(b"one").unwrap();
+    let image = place.image(|bytes| put(bytes, SEAL_OFFSET, 0)); // as if there had been too much to read
+    let queue = open::<Spsc>(&image, AfterPowerLoss::Refuse).unwrap();
+    queue.sync().unwrap();
+    assert_eq!(survival(&image).0, Survival::Sealed);
+    // In use it is not.
+    let _producer = queue.producer().unwrap();
+    queue.sync().unwrap();
+    assert_eq!(survival(&image).0, Survival::InUse);
+}
+
+/// In a process of its own, which runs out of file descriptors: each test of this process needs some.
+#[test]
+fn a_file_that_could_not_be_sealed_is_told() {
+    const CHILD: &str = "RINGWAY_WITHOUT_DESCRIPTORS";
+    if std::env::var_os(CHILD).is_some() {
+        return without_descriptors();
+    }
+    let name = "queue::boot::tests::sealing::a_file_that_could_not_be_sealed_is_told";
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    let child = child.args(["--exact", name, "--test-threads=1"]).env(CHILD, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && said.contains("1 passed"), "{child:?}");
+}
+
+fn without_descriptors() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let place = Place::new();
+    let queue = create::<Spsc>(&place.path());
+    let mut producer = queue.producer().unwrap();
+    let consumer = queue.consumer().unwrap();
+    producer.send(b"one").unwrap();
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 0, hard).unwrap();
+    drop((producer, consumer));
+    let failed = queue.sync();
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+    assert_eq!(survival(&place.path()).0, Survival::InUse);
+    let warnings = queue.warnings();
+    let [Warning::NotSealed { reason }] = &warnings[..] else { panic!("{warnings:?}") };
+    assert!(reason.contains("Too many open files"), "{reason}");
+    for words in ["could not be sealed", "refused", "ringway sync"] {
+        assert!(warnings[0].to_string().contains(words), "{}", warnings[0]);
+    }
+    assert!(matches!(failed, Err(SyncError::Io { step: "sealing the queue", .. })), "{failed:?}");
+    // As the warning says.
+    queue.sync().unwrap();
+    assert_eq!(survival(&place.path()).0, Survival::Sealed);
+}

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 use ringway::inspect::{Inspector, SchemaHeader};
 use ringway::schema::Description;
+use ringway_value::{Type, outline};
 use serde::Serialize;
 
 use crate::ending::Outcome;
-use crate::fields::{Type, outline};
+
 use crate::output::{Common, Paint, print_json, say};
 use crate::stat::{json, shape};
 use crate::text::{counted, hex};

@@ -102,6 +102,12 @@ impl Description {
         self.format.to_string()
     }
 
+    /// Returns the same settings as the word in the queue's header, which `docs/format.md` describes;
+    /// 0 for a queue of bytes.
+    pub fn format_word(&self) -> u64 {
+        self.format.0
+    }
+
     /// Returns the bytes of a message's root, which is all of it if it has no out-of-line data; 0
     /// for a queue of bytes.
     pub fn size(&self) -> u64 {

@@ -3,11 +3,18 @@
 use crate::run::{Outcome, cargo, run, step};
 
 /// All members but `rivals`, whose dependencies take longer to build than all the others together.
-const MEMBERS: [&str; 6] =
-    ["ringway", "ringway-derive", "ringway-cli", "ringway-workload", "ringway-model", "xtask"];
+const MEMBERS: [&str; 7] = [
+    "ringway",
+    "ringway-derive",
+    "ringway-value",
+    "ringway-cli",
+    "ringway-workload",
+    "ringway-model",
+    "xtask",
+];
 
 /// The crates that are published, each after what it depends on.
-const PUBLIC: [&str; 4] = ["ringway-derive", "ringway", "ringway-workload", "ringway-cli"];
+const PUBLIC: [&str; 5] = ["ringway-derive", "ringway", "ringway-value", "ringway-workload", "ringway-cli"];
 
 fn packages<'n>(names: &[&'n str]) -> Vec<&'n str> {
     names.iter().flat_map(|name| ["-p", name]).collect()

@@ -8,18 +8,22 @@ use ringway::Message;
 use ringway::schema::Description;
 use rkyv::{Archive, Serialize, rancor};
 
-use super::{Fields, lines};
+use ringway_value::MessageType;
+
+use super::lines;
 
 /// More than any message prints: 64 KiB, escaped, and a line for each of 1,000 values.
 const MOST: usize = 1 << 20;
 
 fn look(text: &str, payload: &[u8]) {
-    if let Ok(fields) = Fields::of(text) {
+    if let Ok(fields) = MessageType::parse(text) {
         look_at(&fields, payload);
     }
 }
 
-fn look_at(fields: &Fields<'_>, payload: &[u8]) {
+fn look_at(fields: &MessageType, payload: &[u8]) {
+    // Without limits for people: it ends, and is whole or refused.
+    drop(fields.decode_whole(payload));
     let Ok(value) = fields.decode(payload) else { return };
     let people: usize = lines(&value).iter().map(|line| line.len() + 1).sum();
     assert!(people < MOST, "{people} bytes for people");
@@ -75,18 +79,19 @@ fn archived(depth: u32) -> (String, Vec<u8>) {
 #[test]
 fn what_is_right_is_shown() {
     let (text, payload) = archived(2);
-    let fields = Fields::of(&text).unwrap();
+    let fields = MessageType::parse(&text).unwrap();
     let value = fields.decode(&payload).unwrap();
     let json = serde_json::to_value(&value).unwrap();
     assert_eq!(json["kinds"][2]["Other"]["pair"][1], 2.5);
     assert_eq!(json["inner"][1]["next"]["sorted"]["key 7"], 7);
     assert!(!json.to_string().contains("$error"), "{json}");
+    assert_eq!(fields.decode_whole(&payload).unwrap(), value);
 }
 
 #[test]
 fn every_length_of_a_message() {
     let (text, payload) = archived(1);
-    let fields = Fields::of(&text).unwrap();
+    let fields = MessageType::parse(&text).unwrap();
     for len in 0..payload.len() {
         look_at(&fields, &payload[..len]);
         look_at(&fields, &payload[len..]);
@@ -96,7 +101,7 @@ fn every_length_of_a_message() {
 #[test]
 fn every_word_of_a_message_with_values_that_are_wrong() {
     let (text, payload) = archived(1);
-    let fields = Fields::of(&text).unwrap();
+    let fields = MessageType::parse(&text).unwrap();
     for at in 0..payload.len() - 3 {
         for value in [0, 1, u32::MAX, i32::MAX as u32, i32::MIN as u32, 0x80, (at as u32).wrapping_neg(), 8] {
             let mut payload = payload.clone();
@@ -133,7 +138,7 @@ fn circles_end() {
         ),
     ] {
         look(text, payload);
-        assert!(Fields::of(text).is_ok(), "{text}");
+        assert!(MessageType::parse(text).is_ok(), "{text}");
     }
 }
 
@@ -188,7 +193,7 @@ fn work_is_limited_too() {
     }
     payload.extend_from_slice(&(-((tables * 12) as i32)).to_le_bytes());
     payload.extend_from_slice(&(tables as u32).to_le_bytes());
-    let fields = Fields::of(text).unwrap();
+    let fields = MessageType::parse(text).unwrap();
     let value = fields.decode(&payload).unwrap();
     let json = serde_json::to_value(&value).unwrap();
     // The first one uses up the limits.
@@ -303,7 +308,7 @@ proptest! {
         let to = place.index(payload.len() + 1) as i32 - payload.len() as i32;
         payload.extend_from_slice(&to.to_le_bytes());
         payload.extend_from_slice(&3_u32.to_le_bytes());
-        let fields = Fields::of(&text).unwrap();
+        let fields = MessageType::parse(&text).unwrap();
         assert!(fields.decode(&payload).is_ok());
         look_at(&fields, &payload);
     }

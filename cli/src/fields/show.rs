@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use super::value::{Body, Part, Value};
+use ringway_value::{Body, Part, Value};
+
 use crate::text::{count, counted};
 
 /// The maximum number of columns, if possible.
@@ -147,7 +148,9 @@ fn put(out: &mut Line, value: &Value<'_>) -> fmt::Result {
         Value::Bool(value) => write!(out, "{value}"),
         Value::Signed(number) => write!(out, "{number}"),
         Value::Unsigned(number) => write!(out, "{number}"),
-        Value::Plain(text) => out.write_str(text),
+        Value::Signed128(number) => write!(out, "{number}"),
+        Value::Unsigned128(number) => write!(out, "{number}"),
+        Value::Address(text) => out.write_str(text),
         Value::Float32(number) => write!(out, "{number:?}"),
         Value::Float64(number) => write!(out, "{number:?}"),
         Value::Char(character) => write!(out, "{character:?}"),

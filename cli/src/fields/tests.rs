@@ -23,7 +23,9 @@ use rkyv::with::{DefaultNiche, Niche, NicheInto};
 use rkyv::{Archive, Place, Serialize};
 use serde_json::json;
 
-use super::{Fields, lines};
+use ringway_value::{FORMAT, MessageType};
+
+use super::lines;
 
 /// Returns what is shown of a message: human-readable, and as JSON.
 fn shown<T>(message: &T) -> (String, serde_json::Value)
@@ -32,7 +34,8 @@ where
 {
     let payload = rkyv::to_bytes::<rancor::Error>(message).unwrap();
     let description = Description::of::<T>();
-    let fields = Fields::of(description.text()).unwrap_or_else(|error| panic!("{error}\n{description}"));
+    let fields =
+        MessageType::parse(description.text()).unwrap_or_else(|error| panic!("{error}\n{description}"));
     let value = fields.decode(&payload).unwrap_or_else(|error| panic!("{error}\n{description}"));
     let json = serde_json::to_string(&value).unwrap();
     (lines(&value).join("\n"), serde_json::from_str(&json).unwrap())
@@ -96,7 +99,7 @@ fn enums_are_their_variants() {
 #[test]
 fn fields_stay_in_their_order() {
     let description = Description::of::<Tick>();
-    let fields = Fields::of(description.text()).unwrap();
+    let fields = MessageType::parse(description.text()).unwrap();
     let payload = rkyv::to_bytes::<rancor::Error>(&tick(Side::Buy)).unwrap();
     let json = serde_json::to_string(&fields.decode(&payload).unwrap()).unwrap();
     assert_eq!(json, r#"{"symbol":"RWY","prices":[1.5,2.5],"side":"Buy","note":null}"#);
@@ -438,15 +441,15 @@ fn a_name_that_is_defined_means_the_definition() {
     is(&message, "[Duration { days: 3 }]", json!([{"days": 3}]));
     // If a message has both, only one can be meant, and the error says so.
     let description = Description::of::<(Duration, std_names::Duration)>();
-    let error = Fields::of(description.text()).unwrap_err();
-    assert!(error.contains("bytes, where"), "{error}");
+    let error = MessageType::parse(description.text()).unwrap_err();
+    assert!(error.to_string().contains("bytes, where"), "{error}");
 }
 
 #[test]
 fn what_is_no_message_of_the_type_says_why() {
     let description = Description::of::<Tick>();
-    let fields = Fields::of(description.text()).unwrap();
-    assert!(fields.decode(&[]).unwrap_err().contains("`Tick` has at least 64 bytes"));
+    let fields = MessageType::parse(description.text()).unwrap();
+    assert!(fields.decode(&[]).unwrap_err().to_string().contains("`Tick` has at least 64 bytes"));
     // Of another type, but long enough: the error is shown where the value is wrong.
     let value = fields.decode(&[0xc5; 64]).unwrap();
     let people = lines(&value).join("\n");
@@ -458,17 +461,15 @@ fn what_is_no_message_of_the_type_says_why() {
     let json = serde_json::to_value(&value).unwrap();
     assert_eq!(json["side"]["$error"], "no variant has its tag");
     let description = Description::of::<bool>();
-    let error = Fields::of(description.text()).unwrap().decode(&[2]).unwrap_err();
-    assert_eq!(error, "`bool`: it is neither true nor false");
+    let error = MessageType::parse(description.text()).unwrap().decode(&[2]).unwrap_err();
+    assert_eq!(error.to_string(), "`bool`: it is neither true nor false");
 }
 
 #[test]
 fn other_formats_are_not_decoded() {
     let description = Description::of::<Tick>();
-    assert!(Fields::new(&description, super::FORMAT).is_ok());
-    for format in
-        [0, 1, super::FORMAT | 2, super::FORMAT | 4, super::FORMAT + (4 << 8), super::FORMAT + (1 << 16)]
-    {
-        assert!(Fields::new(&description, format).is_err(), "{format:#x}");
+    assert!(MessageType::of_format(&description, FORMAT).is_ok());
+    for format in [0, 1, FORMAT | 2, FORMAT | 4, FORMAT + (4 << 8), FORMAT + (1 << 16)] {
+        assert!(MessageType::of_format(&description, format).is_err(), "{format:#x}");
     }
 }

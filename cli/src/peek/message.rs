@@ -4,16 +4,17 @@ use std::io::Write;
 
 use anyhow::Result;
 use ringway::inspect::{FrameState, PeekedFrame};
+use ringway_value::{MessageType, Value};
 use serde::Serialize;
 
 use super::Format;
 use crate::escape::escape_bytes;
-use crate::fields::{Fields, Value, lines};
+use crate::fields::lines;
 use crate::output::{Paint, print, print_json, say};
 use crate::text::{count, counted, hex, hex_dump, nanoseconds};
 
 /// How messages are printed.
-pub(super) struct Printer<'a> {
+pub(super) struct Printer {
     pub(super) paint: Paint,
     /// `None`: as JSON.
     pub(super) form: Option<Format>,
@@ -22,10 +23,10 @@ pub(super) struct Printer<'a> {
     /// The maximum length of messages that are decoded.
     pub(super) whole: usize,
     /// The decoder of messages, if fields are to be shown; or why messages cannot be decoded.
-    pub(super) fields: Option<Result<Fields<'a>, String>>,
+    pub(super) fields: Option<Result<MessageType, String>>,
 }
 
-impl Printer<'_> {
+impl Printer {
     pub(super) fn print(&self, out: &mut impl Write, frame: &PeekedFrame) -> Result<()> {
         match self.form {
             None => print_json(out, &self.object(frame), true),
@@ -57,7 +58,7 @@ impl Printer<'_> {
                     frame.len
                 ))
             }
-            Ok(fields) => fields.decode(&frame.payload),
+            Ok(fields) => fields.decode(&frame.payload).map_err(|error| error.to_string()),
         })
     }
 

@@ -11,9 +11,9 @@ use anyhow::Result;
 use clap::ValueEnum;
 use ringway::inspect::{Inspector, Peek as Look, Peeked, PeekedFrame, Start};
 use ringway::schema::Description;
+use ringway_value::MessageType;
 
 use crate::ending::Outcome;
-use crate::fields::Fields;
 use crate::output::{Common, Paint, complain};
 use crate::text::{counted, parse_bytes, parse_duration};
 pub(crate) use follow::tail;
@@ -116,7 +116,8 @@ impl What {
         let format = self.format.unwrap_or(if is_described { Format::Fields } else { Format::Hex });
         let needs_fields = if self.json { is_described } else { format == Format::Fields };
         let fields = needs_fields.then(|| match schema {
-            Ok(description) => Fields::new(description, inspector.header().schema.format),
+            Ok(description) => MessageType::of_format(description, inspector.header().schema.format)
+                .map_err(|error| error.to_string()),
             Err(error) => Err(error.clone()),
         });
         let is_decoded = matches!(fields, Some(Ok(_)));
@@ -142,7 +143,7 @@ struct Viewer<'a, W> {
     what: &'a What,
     inspector: &'a Inspector,
     out: &'a mut W,
-    printer: Printer<'a>,
+    printer: Printer,
     /// The maximum number of bytes that are copied per message.
     bytes: usize,
     /// The maximum number of messages that are copied at a time: all of them are in memory.

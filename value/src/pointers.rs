@@ -1,8 +1,8 @@
 //! Decodes what is elsewhere in the message: texts, and the targets of pointers.
 
-use super::decode::{Decoder, Failure};
-use super::types::{Id, Kind};
-use super::value::{Part, Value};
+use crate::decode::{Decoder, Failure};
+use crate::types::{Id, Kind};
+use crate::value::{Part, Value};
 
 /// The size of an archived string without out-of-line bytes.
 const INLINE: usize = 8;

@@ -1,8 +1,8 @@
 //! Reads the lines of a description: its structs and enums, and their fields with offsets. The
 //! types of fields are read by [`types`](super::types).
 
-use super::layout::Layout;
-use super::types::Id;
+use crate::layout::Layout;
+use crate::types::Id;
 
 /// The maximum length of a name; longer ones are cut. Names that programmers choose are shorter.
 const MAX_NAME: usize = 256;

@@ -1,19 +1,43 @@
 //! Decodes values from the bytes of an archive. The bytes are arbitrary: each access is checked,
 //! and depth, values and bytes are limited, so that pointers may lead anywhere, also in circles.
 
-use super::description::{Field, Shape, short};
-use super::scalars::{scalar, unsigned};
-use super::types::{Choice, Id, Kind, Order, Types, Zero};
-use super::value::{Body, Part, Value};
+use crate::description::{Field, Shape, short};
+use crate::scalars::{scalar, unsigned};
+use crate::types::{Choice, Id, Kind, Order, Types, Zero};
+use crate::value::{Body, Part, Value};
 
-/// The maximum depth of nested values.
-const MAX_DEPTH: usize = 64;
-/// The maximum number of values of a message, and of bytes of their names, texts and lists of
-/// bytes.
-const MAX_VALUES: usize = 1000;
-const MAX_BYTES: usize = 1 << 16;
-/// The maximum number of bytes that are shown of what is not decoded.
-const MAX_RAW: usize = 64;
+/// How much of a message is decoded.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// The maximum depth of nested values.
+    depth: usize,
+    /// The maximum number of values of a message ...
+    values: usize,
+    /// ... and of bytes of their texts and lists of bytes, which count four times, and of their names
+    /// if `counts_names`.
+    bytes: usize,
+    counts_names: bool,
+    /// The maximum number of bytes that are shown of what is not decoded.
+    raw: usize,
+}
+
+impl Limits {
+    /// What a person, or a reader of JSON, can look at.
+    pub(super) const TO_LOOK_AT: Self =
+        Self { depth: 64, values: 1000, bytes: 1 << 16, counts_names: true, raw: 64 };
+
+    /// All of a message of this length, unless pointers lead to the same bytes again and again.
+    /// Values that are nested may begin at the same byte.
+    pub(super) fn of_all(len: usize) -> Self {
+        Self {
+            depth: 128,
+            values: len.saturating_mul(16).saturating_add(1000),
+            bytes: len.saturating_mul(8).saturating_add(1 << 10),
+            counts_names: false,
+            raw: usize::MAX,
+        }
+    }
+}
 
 /// Why the bytes are not a value of their type.
 pub(super) type Failure = &'static str;
@@ -24,13 +48,14 @@ pub(super) const OUTSIDE: Failure = "it reaches beyond the message";
 pub(super) struct Decoder<'t, 'd> {
     pub(super) types: &'t Types<'d>,
     pub(super) payload: &'t [u8],
+    limits: Limits,
     values_left: usize,
     bytes_left: usize,
 }
 
 impl<'t, 'd> Decoder<'t, 'd> {
-    pub(super) fn new(types: &'t Types<'d>, payload: &'t [u8]) -> Self {
-        Self { types, payload, values_left: MAX_VALUES, bytes_left: MAX_BYTES }
+    pub(super) fn new(types: &'t Types<'d>, payload: &'t [u8], limits: Limits) -> Self {
+        Self { types, payload, limits, values_left: limits.values, bytes_left: limits.bytes }
     }
 
     /// Decodes the message itself, which is at the end of its bytes. `None` if there are too few
@@ -43,7 +68,7 @@ impl<'t, 'd> Decoder<'t, 'd> {
     /// Decodes the value of a type at offset `at`.
     pub(super) fn value(&mut self, ty: Id, at: usize, depth: usize) -> Value<'d> {
         self.values_left = self.values_left.saturating_sub(1);
-        if depth > MAX_DEPTH {
+        if depth > self.limits.depth {
             return Value::Deeper;
         }
         self.try_value(ty, at, depth).unwrap_or_else(|why| self.raw(ty, at, Some(why)))
@@ -93,7 +118,7 @@ impl<'t, 'd> Decoder<'t, 'd> {
             Kind::Defined(definition) => self.defined(*definition, at, depth)?,
             Kind::Opaque => self.raw(ty, at, None),
             Kind::Str | Kind::CStr | Kind::Slice(_) | Kind::Unknown => {
-                return Err("this command does not know the type");
+                return Err("this version does not know the type");
             }
             plain => scalar(plain, bytes)?,
         })
@@ -158,7 +183,9 @@ impl<'t, 'd> Decoder<'t, 'd> {
 
     fn name(&mut self, name: &'d str) -> &'d str {
         let name = short(name);
-        self.spend(name.len());
+        if self.limits.counts_names {
+            self.spend(name.len());
+        }
         name
     }
 
@@ -228,7 +255,7 @@ impl<'t, 'd> Decoder<'t, 'd> {
             }
             Kind::Float(order) => Ok(f64::from_bits(unsigned(bytes, order) as u64).is_nan()),
             Kind::Pointer { may_be_none: false, .. } => Ok(self.follow(at)?.is_none()),
-            _ => Err("this command does not know which of its values means none"),
+            _ => Err("this version does not know which of its values means none"),
         }
     }
 
@@ -238,7 +265,7 @@ impl<'t, 'd> Decoder<'t, 'd> {
         let size = node.layout.map_or(0, |layout| layout.size);
         let there = self.payload.get(at..).unwrap_or_default();
         let there = &there[..size.min(there.len())];
-        let shown = self.spend(there.len().min(MAX_RAW));
+        let shown = self.spend(there.len().min(self.limits.raw));
         let bytes = Part { items: there[..shown].to_vec(), more: (there.len() - shown) as u64 };
         Value::Raw { ty: self.name(node.name), bytes, why }
     }

@@ -6,9 +6,9 @@
 
 use std::collections::HashMap;
 
-use super::description::{Definition, Lines, layout, read, short};
-use super::layout::{Layout, WORD};
-use super::std_types::{known, number};
+use crate::description::{Definition, Lines, layout, read, short};
+use crate::layout::{Layout, WORD};
+use crate::std_types::{known, number};
 
 /// The maximum depth of types within types.
 const MAX_DEPTH: usize = 64;
@@ -163,6 +163,12 @@ impl<'d> Types<'d> {
             )),
             _ => Ok(types),
         }
+    }
+
+    /// The greatest alignment of any value.
+    pub(super) fn max_align(&self) -> usize {
+        let known = self.nodes.iter().filter_map(|node| node.layout);
+        known.map(|layout| layout.align).fold(self.layout.align, usize::max)
     }
 
     pub(super) fn node(&self, id: Id) -> &Node<'d> {

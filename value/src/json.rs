@@ -6,8 +6,7 @@
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
-use super::value::{Body, Part, Value};
-use crate::text::hex;
+use crate::value::{Body, Part, Value};
 
 /// Writes the members of an object, in this order.
 macro_rules! object {
@@ -25,7 +24,10 @@ impl Serialize for Value<'_> {
             Self::Bool(value) => to.serialize_bool(*value),
             Self::Signed(number) => to.serialize_i64(*number),
             Self::Unsigned(number) => to.serialize_u64(*number),
-            Self::Plain(text) => to.serialize_str(text),
+            // No JSON reader accepts such numbers as numbers.
+            Self::Signed128(number) => to.collect_str(number),
+            Self::Unsigned128(number) => to.collect_str(number),
+            Self::Address(text) => to.serialize_str(text),
             Self::Float32(number) if number.is_finite() => to.serialize_f32(*number),
             Self::Float64(number) if number.is_finite() => to.serialize_f64(*number),
             Self::Float32(number) => to.collect_str(number),
@@ -47,7 +49,7 @@ impl Serialize for Value<'_> {
                 object!(to, "secs" => &time.as_secs(), "nanos" => &time.subsec_nanos())
             }
             Self::Raw { ty, bytes, why } => {
-                let hex = hex(&bytes.items);
+                let hex: String = bytes.items.iter().map(|byte| format!("{byte:02x}")).collect();
                 object!(to, "$type" => ty, "$hex" => &hex, "$more" => &bytes.more, "$error" => why)
             }
             Self::Deeper => object!(to, "$error" => "nested too deeply"),

@@ -2,9 +2,9 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 
-use super::decode::Failure;
-use super::scalars::unsigned;
-use super::types::{Address, Order};
+use crate::decode::Failure;
+use crate::scalars::unsigned;
+use crate::types::{Address, Order};
 
 /// Decodes the address from the bytes of its archive.
 pub(super) fn address(address: Address, bytes: &[u8]) -> Result<String, Failure> {

@@ -1,9 +1,9 @@
 //! Decodes maps and sets.
 
-use super::decode::{Decoder, Failure};
-use super::layout::Layout;
-use super::types::{Id, Kind, Table};
-use super::value::{Part, Value};
+use crate::decode::{Decoder, Failure};
+use crate::layout::Layout;
+use crate::types::{Id, Kind, Table};
+use crate::value::{Part, Value};
 
 /// Entries per node of a B-tree.
 const NODE: usize = 5;

@@ -1,8 +1,8 @@
 //! The types of the standard library: their names in `src/typed/structures` of the library, and
 //! their layouts in rkyv's plain format. The tests compare the layouts with the compiler's.
 
-use super::layout::Layout;
-use super::types::{Address, Choice, Id, Kind, Order, Reader, Table, Zero};
+use crate::layout::Layout;
+use crate::types::{Address, Choice, Id, Kind, Order, Reader, Table, Zero};
 
 /// The type `name<arguments>`, if it is one of these.
 pub(super) fn known(types: &Reader<'_>, name: &str, arguments: &[Id]) -> Option<(Kind, Option<Layout>)> {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::address::address;
-use super::decode::{Failure, OUTSIDE};
-use super::types::{Kind, Order, Zero};
-use super::value::Value;
+use crate::address::address;
+use crate::decode::{Failure, OUTSIDE};
+use crate::types::{Kind, Order, Zero};
+use crate::value::Value;
 
 /// Decodes a value of a type without parts.
 pub(super) fn scalar<'d>(kind: &Kind, bytes: &[u8]) -> Result<Value<'d>, Failure> {
@@ -26,7 +26,7 @@ pub(super) fn scalar<'d>(kind: &Kind, bytes: &[u8]) -> Result<Value<'d>, Failure
         Kind::Float(order) => Ok(Value::Float64(f64::from_bits(unsigned(bytes, *order) as u64))),
         Kind::Integer { signed, order, zero } => integer(bytes, *signed, *order, *zero),
         Kind::Duration => duration(bytes),
-        Kind::Address(kind) => address(*kind, bytes).map(Value::Plain),
+        Kind::Address(kind) => address(*kind, bytes).map(Value::Address),
         _ => Err("it has parts"),
     }
 }
@@ -52,8 +52,8 @@ fn integer<'d>(bytes: &[u8], signed: bool, order: Order, zero: Zero) -> Result<V
     let spare = 128 - 8 * bytes.len() as u32;
     let extended = (number << spare).cast_signed() >> spare;
     Ok(match (bytes.len(), signed) {
-        (16, true) => Value::Plain(extended.to_string()),
-        (16, false) => Value::Plain(number.to_string()),
+        (16, true) => Value::Signed128(extended),
+        (16, false) => Value::Unsigned128(number),
         (_, true) => Value::Signed(extended as i64),
         (_, false) => Value::Unsigned(number as u64),
     })

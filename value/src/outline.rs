@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::description::{Definition, Field, Shape, read};
+use crate::description::{Definition, Field, Shape, read};
 
 /// A struct has `fields`, an enum `variants`.
 #[derive(Debug, Serialize)]
-pub(crate) struct Type<'d> {
+pub struct Type<'d> {
     name: &'d str,
     size: usize,
     align: usize,
@@ -35,7 +35,7 @@ struct Member<'d> {
 ///
 /// # Errors
 /// Names the line that is not a line of a description.
-pub(crate) fn outline(text: &str) -> Result<Vec<Type<'_>>, String> {
+pub fn outline(text: &str) -> Result<Vec<Type<'_>>, String> {
     Ok(read(text)?.definitions.iter().map(Type::new).collect())
 }
 

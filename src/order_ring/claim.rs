@@ -4,7 +4,7 @@ use crossbeam_utils::Backoff;
 
 use super::crash_point::crash_point;
 use super::walk::{SlotAt, count_while};
-use super::{CursorGuess, FrameRef, OrderRing};
+use super::{CursorGuess, FrameRef, OrderRing, SentDeadLetter};
 use crate::layout::order::{Intent, MAX_BATCH, PackedFrameRef, SlotState, Tail};
 use crate::prefetch;
 use crate::sync::Ordering;
@@ -36,35 +36,37 @@ pub(crate) enum NotClaimed {
     Closed,
 }
 
-impl OrderRing {
+/// The producer's side of an attached [`Entry`](super::Entry).
+#[derive(Clone, Copy)]
+pub(crate) struct Producer<'a> {
+    pub(super) ring: &'a OrderRing,
+    pub(super) me: usize,
+    /// Where the next claim begins.
+    pub(super) guess: &'a CursorGuess<Tail>,
+}
+
+impl Producer<'_> {
     /// Claims the next position, as [`claim`](Self::claim) does. `None` if the slow path is needed.
     #[inline(always)]
-    pub(crate) fn claim_next(&self, me: usize, guess: &CursorGuess) -> Option<u64> {
-        let tail = guess.tail(self);
+    pub(crate) fn claim_next(self) -> Option<u64> {
+        let tail = self.guess.cursor(self.ring);
         let position = tail.position();
-        if self.free_run(position, 1) == 1 && !tail.is_closed() {
-            return self.cas_tail(me, guess, tail, 1).then_some(position);
+        if self.ring.free_run(position, 1) == 1 && !tail.is_closed() {
+            return self.cas_tail(tail, 1).then_some(position);
         }
-        guess.invalidate();
+        self.guess.invalidate();
         None
     }
 
-    /// Claims as many as possible of the next `most` positions for participant `me`, but not fewer
-    /// than `least`.
+    /// Claims as many as possible of the next `most` positions, but not fewer than `least`.
     ///
-    /// The caller must hold the liveness lock of `me`, have its frames complete, and commit every
-    /// position that it wins before it claims again.
+    /// The caller must have its frames complete, and commit every position that it wins before it
+    /// claims again.
     #[inline(always)]
-    pub(crate) fn claim(
-        &self,
-        me: usize,
-        guess: &CursorGuess,
-        least: u64,
-        most: u64,
-    ) -> Result<Claimed, NotClaimed> {
+    pub(crate) fn claim(self, least: u64, most: u64) -> Result<Claimed, NotClaimed> {
         debug_assert!(0 < least && least <= most && most <= MAX_BATCH);
-        match self.try_claim(me, guess, least, most) {
-            Err(None) => self.claim_contended(me, guess, least, most),
+        match self.try_claim(least, most) {
+            Err(None) => self.claim_contended(least, most),
             Err(Some(not_claimed)) => Err(not_claimed),
             Ok(claimed) => Ok(claimed),
         }
@@ -73,66 +75,105 @@ impl OrderRing {
     /// Another participant won the CAS.
     #[cold]
     #[inline(never)]
-    fn claim_contended(
-        &self,
-        me: usize,
-        guess: &CursorGuess,
-        least: u64,
-        most: u64,
-    ) -> Result<Claimed, NotClaimed> {
+    fn claim_contended(self, least: u64, most: u64) -> Result<Claimed, NotClaimed> {
         let backoff = Backoff::new();
         for _ in 0..RETRY_LIMIT {
             backoff.spin();
-            match self.try_claim(me, guess, least, most) {
+            match self.try_claim(least, most) {
                 Err(None) => {}
                 Err(Some(not_claimed)) => return Err(not_claimed),
                 Ok(claimed) => return Ok(claimed),
             }
         }
-        Err(NotClaimed::Full(self.tail().position()))
+        Err(NotClaimed::Full(self.ring.tail().position()))
     }
 
     /// One attempt. `Err(None)`: another participant won the CAS, or may have.
     #[inline(always)]
-    fn try_claim(
-        &self,
-        me: usize,
-        guess: &CursorGuess,
-        least: u64,
-        most: u64,
-    ) -> Result<Claimed, Option<NotClaimed>> {
-        let tail = guess.tail(self);
+    fn try_claim(self, least: u64, most: u64) -> Result<Claimed, Option<NotClaimed>> {
+        let tail = self.guess.cursor(self.ring);
         let first = tail.position();
-        let count = self.free_run(first, most);
+        let count = self.ring.free_run(first, most);
         if count < least || tail.is_closed() {
-            let is_so = !guess.invalidate() && self.tail() == tail;
-            return Err(is_so.then(|| self.not_claimed(tail, first + count)));
+            let is_so = !self.guess.invalidate() && self.ring.tail() == tail;
+            return Err(is_so.then(|| self.ring.not_claimed(tail, first + count)));
         }
-        if self.cas_tail(me, guess, tail, count) { Ok(Claimed { first, count }) } else { Err(None) }
+        if self.cas_tail(tail, count) { Ok(Claimed { first, count }) } else { Err(None) }
     }
 
     /// Moves `tail` over `count` positions, which are free. False: another participant won the CAS.
     #[inline(always)]
-    fn cas_tail(&self, me: usize, guess: &CursorGuess, tail: Tail, count: u64) -> bool {
-        let own = &self.entries[me].own;
+    fn cas_tail(self, tail: Tail, count: u64) -> bool {
+        let (ring, own) = (self.ring, &self.ring.entries[self.me].own);
         let first = tail.position();
         // SYNC intent: Release, for it must not become visible before the commits of the claim before.
-        Self::store_intent(&own.claim_intent, Intent::new(first, count));
+        OrderRing::store_intent(&own.claim_intent, Intent::new(first, count));
         crash_point();
         let claimed = tail.claimed(count);
         let exchanged =
-            self.cursors.tail.compare_exchange(tail.0, claimed.0, Ordering::AcqRel, Ordering::Relaxed);
+            ring.cursors.tail.compare_exchange(tail.0, claimed.0, Ordering::AcqRel, Ordering::Relaxed);
         crash_point();
         if exchanged.is_err() {
-            Self::store_intent(&own.claim_intent, Intent::NONE);
-            guess.invalidate();
+            OrderRing::store_intent(&own.claim_intent, Intent::NONE);
+            self.guess.invalidate();
             return false;
         }
-        guess.moved(tail.0, claimed.0);
-        self.prefetch_slots(first + count + SLOTS_AHEAD, count);
+        self.guess.moved(tail, claimed);
+        ring.prefetch_slots(first + count + SLOTS_AHEAD, count);
         true
     }
 
+    /// A frame in the producer's own lane.
+    #[inline(always)]
+    pub(crate) fn frame_ref(self, offset: u64, len: u64) -> FrameRef {
+        FrameRef { lane: self.me, offset, len }
+    }
+
+    /// Makes the frames at claimed positions visible, from `first` on, in order. Nothing that can
+    /// fail or block may come between claim and commit.
+    #[inline(always)]
+    pub(crate) fn commit_run(self, first: u64, mut frames: impl ExactSizeIterator<Item = FrameRef>) {
+        let count = frames.len();
+        let mut commit = |step: SlotAt<'_>| {
+            if let Some(frame) = frames.next() {
+                step.fill(frame);
+                step.publish();
+            }
+        };
+        for stretch in self.ring.run(first, count as u64) {
+            stretch.steps().for_each(&mut commit);
+        }
+    }
+
+    /// Commits one frame; see [`commit_run`](Self::commit_run).
+    #[inline(always)]
+    pub(crate) fn commit(self, position: u64, frame: FrameRef) {
+        let step = self.ring.slot_at(position);
+        step.fill(frame);
+        step.publish();
+    }
+
+    /// Like [`commit`](Self::commit), for a dead letter: also records where it comes from.
+    pub(crate) fn commit_dead_letter(self, position: u64, frame: FrameRef, sent: SentDeadLetter) {
+        let step = self.ring.slot_at(position);
+        step.fill(frame);
+        self.ring.record_dead_letter(position, sent);
+        step.publish();
+    }
+
+    /// Counts committed frames.
+    #[inline(always)]
+    pub(crate) fn count_sent(self, count: u64) {
+        OrderRing::add(&self.ring.entries[self.me].own.sent, count);
+    }
+
+    /// Counts an attempt that found no room.
+    pub(crate) fn count_full(self) {
+        OrderRing::add(&self.ring.entries[self.me].own.full, 1);
+    }
+}
+
+impl OrderRing {
     /// Prefetches the slots of `count` positions from `first` on, for writing.
     #[inline(always)]
     pub(super) fn prefetch_slots(&self, first: u64, count: u64) {
@@ -185,44 +226,9 @@ impl OrderRing {
         self.next_claim().checked_sub(three_quarters).is_none_or(|position| self.is_reusable(position))
     }
 
-    /// Makes the frames at claimed positions visible, from `first` on, in order. Nothing that can
-    /// fail or block may come between claim and commit.
-    #[inline(always)]
-    pub(crate) fn commit_run(&self, first: u64, mut frames: impl ExactSizeIterator<Item = FrameRef>) {
-        let count = frames.len();
-        let mut commit = |step: SlotAt<'_>| {
-            if let Some(frame) = frames.next() {
-                step.fill(frame);
-                step.publish();
-            }
-        };
-        for stretch in self.run(first, count as u64) {
-            stretch.steps().for_each(&mut commit);
-        }
-    }
-
-    /// Commits one frame; see [`commit_run`](Self::commit_run).
-    #[inline(always)]
-    pub(crate) fn commit(&self, position: u64, frame: FrameRef) {
-        let step = self.slot_at(position);
-        step.fill(frame);
-        step.publish();
-    }
-
     /// Closes the queue to producers: the CAS of a claim that has not seen this fails.
     pub(crate) fn close(&self) {
         self.cursors.tail.fetch_or(Tail::CLOSED, Ordering::AcqRel);
-    }
-
-    /// Whether all that was ever claimed has been taken.
-    pub(crate) fn is_drained(&self) -> bool {
-        let tail = self.tail();
-        self.head().position() >= tail.position()
-    }
-
-    /// The position at which the next claim would begin, a moment ago.
-    pub(crate) fn next_claim(&self) -> u64 {
-        Tail(self.cursors.tail.load(Ordering::Relaxed)).position()
     }
 }
 

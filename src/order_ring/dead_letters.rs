@@ -1,7 +1,7 @@
 //! Dead letters: the origins that the slots of a dead-letter queue record, and which process held a
 //! message last.
 
-use super::{FrameRef, HeldSlot, OrderRing};
+use super::{HeldSlot, OrderRing};
 use crate::layout::order::SlotKind;
 use crate::sync::Ordering;
 
@@ -26,26 +26,21 @@ impl OrderRing {
         most != 0 && held.redeliveries > most
     }
 
-    /// Like [`commit_run`](Self::commit_run), for one dead letter: also records where it comes
-    /// from.
-    pub(crate) fn commit_dead_letter(&self, position: u64, frame: FrameRef, sent: SentDeadLetter) {
-        let step = self.slot_at(position);
-        step.fill(frame);
-        if let Some(letter) = self.extras.origins.get(self.index_of(position)) {
-            let SentDeadLetter { origin: (original, uuid), redeliveries, holder, at_ns } = sent;
-            for (word, value) in [
-                (&letter.position, original),
-                (&letter.uuid[0], uuid[0]),
-                (&letter.uuid[1], uuid[1]),
-                (&letter.redeliveries, redeliveries),
-                (&letter.holder, holder),
-                (&letter.at_ns, at_ns),
-                (&letter.of, position.wrapping_add(1)),
-            ] {
-                word.store(value, Ordering::Relaxed);
-            }
+    /// Records where the dead letter at a claimed position comes from.
+    pub(super) fn record_dead_letter(&self, position: u64, sent: SentDeadLetter) {
+        let Some(letter) = self.extras.origins.get(self.index_of(position)) else { return };
+        let SentDeadLetter { origin: (original, uuid), redeliveries, holder, at_ns } = sent;
+        for (word, value) in [
+            (&letter.position, original),
+            (&letter.uuid[0], uuid[0]),
+            (&letter.uuid[1], uuid[1]),
+            (&letter.redeliveries, redeliveries),
+            (&letter.holder, holder),
+            (&letter.at_ns, at_ns),
+            (&letter.of, position.wrapping_add(1)),
+        ] {
+            word.store(value, Ordering::Relaxed);
         }
-        step.publish();
     }
 
     /// What is recorded about the dead letter at a position in flight. `None` if the message there

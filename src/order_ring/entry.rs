@@ -1,16 +1,108 @@
-//! Attaching to and detaching from a registry entry. The caller takes and releases the liveness
-//! lock.
+//! An attached participant: a registry entry together with the liveness lock on it.
+//!
+//! Whatever only the owner of an entry may do is a method of [`Entry`], [`Producer`] or
+//! [`Consumer`], and these exist only while the liveness lock is held.
 
 use super::crash_point::crash_point;
-use super::{HeldSlot, OrderRing};
-use crate::layout::order::{EntryRole, Intent, SlotKind};
+use super::{Consumer, CursorGuess, HeldSlot, OrderRing, Producer, TakeState};
+use crate::lane::mpmc::AdoptedFrame;
+use crate::layout::order::{EntryRole, Intent, SlotKind, Tail};
 use crate::sync::Ordering;
 
+/// The liveness lock of a registry entry, which is held as long as this value exists.
+pub(crate) trait EntryLock {
+    /// The entry's index.
+    fn entry(&self) -> usize;
+}
+
+/// A registry entry that this participant is attached to. Owns the liveness lock.
+///
+/// Dropping it releases the lock without detaching: to others the participant then looks dead.
+pub(crate) struct Entry<L> {
+    ring: OrderRing,
+    me: usize,
+    lock: L,
+}
+
+impl<L: EntryLock> Entry<L> {
+    /// Attaches to the entry whose liveness lock is given. `None` if residue of a dead owner is
+    /// still in it: then the lock is released, for it makes the dead owner look alive, and the
+    /// entry must be recovered first.
+    pub(crate) fn attach(
+        ring: &OrderRing,
+        lock: L,
+        role: EntryRole,
+        pid: u32,
+        since_ns: u64,
+    ) -> Option<Self> {
+        let me = lock.entry();
+        ring.attach(me, role, pid, since_ns).then(|| Self { ring: ring.clone(), me, lock })
+    }
+}
+
+impl<L> Entry<L> {
+    /// The same entry, with its lock inside another value.
+    pub(crate) fn map_lock<M>(self, map: impl FnOnce(L) -> M) -> Entry<M> {
+        let Self { ring, me, lock } = self;
+        Entry { ring, me, lock: map(lock) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn ring(&self) -> &OrderRing {
+        &self.ring
+    }
+
+    /// The entry's index, which is its lane's number as well.
+    #[inline(always)]
+    pub(crate) fn index(&self) -> usize {
+        self.me
+    }
+
+    #[cfg(test)]
+    pub(crate) fn lock(&self) -> &L {
+        &self.lock
+    }
+
+    /// What a producer may do.
+    #[inline(always)]
+    pub(crate) fn producer<'a>(&'a self, guess: &'a CursorGuess<Tail>) -> Producer<'a> {
+        Producer { ring: &self.ring, me: self.me, guess }
+    }
+
+    /// What a consumer may do with its one thread. Frames in flight are released through the entry,
+    /// by any thread.
+    #[inline(always)]
+    pub(crate) fn consumer<'a>(&'a self, state: &'a TakeState) -> Consumer<'a> {
+        Consumer { ring: &self.ring, me: self.me, state }
+    }
+
+    /// The frames that are still in the entry's lane, in the order of their positions, and possibly
+    /// some that are already released.
+    pub(crate) fn frames_in_lane(&self) -> Vec<AdoptedFrame> {
+        self.ring.frames_in(self.me)
+    }
+
+    /// Records that the entry's lane has its space on the disk.
+    pub(crate) fn set_lane_ready(&self) {
+        self.ring.entries[self.me].lane_ready.store(1, Ordering::Release);
+    }
+
+    /// Counts a rejected frame. Guards may be on any thread: several threads may count here.
+    pub(crate) fn count_rejected(&self) {
+        self.ring.entries[self.me].own.rejected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Detaches, and rejects every frame that the participant still holds. The last call; the
+    /// liveness lock is released afterwards, when this value is dropped.
+    pub(crate) fn detach(&self) {
+        self.ring.detach(self.me);
+    }
+}
+
 impl OrderRing {
-    /// Attaches the caller, who holds the liveness lock of entry `me`, to that entry. False if
-    /// residue of a dead owner is still in it: then the caller must release the liveness lock, for
-    /// it makes the dead owner look alive, and the entry must be recovered first.
-    pub(crate) fn attach(&self, me: usize, role: EntryRole, pid: u32, since_ns: u64) -> bool {
+    /// Attaches to entry `me`, whose liveness lock the caller holds. False if residue of a dead
+    /// owner is still in it.
+    pub(super) fn attach(&self, me: usize, role: EntryRole, pid: u32, since_ns: u64) -> bool {
         let entry = &self.entries[me];
         let word = self.entry_word(me);
         if word.is_dirty() {
@@ -40,9 +132,8 @@ impl OrderRing {
         true
     }
 
-    /// Detaches from entry `me`, and rejects every frame that its owner still holds. The liveness
-    /// lock must be held until after that.
-    pub(crate) fn detach(&self, me: usize) {
+    /// Detaches from entry `me`, whose liveness lock the caller holds.
+    pub(super) fn detach(&self, me: usize) {
         let word = self.entry_word(me);
         if word.role() == EntryRole::Consumer {
             for slot in 0..self.slots.len() {
@@ -57,47 +148,25 @@ impl OrderRing {
         self.entries[me].word.store(word.cleaned().0, Ordering::Release);
     }
 
-    /// Entries in the order in which a participant of that role should try them. Consumers start
-    /// from the end, so that few lanes come into use. Producers prefer entries whose lane is ready,
-    /// and among those an empty lane first.
-    pub(crate) fn candidates(&self, role: EntryRole) -> Vec<usize> {
-        let all = 0..self.entries.len();
-        let clean = all.filter(|index| !self.entry_word(*index).is_dirty());
-        match role {
-            EntryRole::Consumer => clean.rev().collect(),
-            EntryRole::Producer => {
-                let used = self.lanes_in_use();
-                let mut entries: Vec<_> = clean.collect();
-                entries.sort_by_key(|index| match (self.is_lane_ready(*index), used[*index]) {
-                    (true, false) => 0,
-                    (false, _) => 1,
-                    (true, true) => 2,
-                });
-                entries
-            }
-        }
-    }
-
-    /// Which lanes hold frames, as far as can be seen without their liveness locks.
-    fn lanes_in_use(&self) -> Vec<bool> {
-        let mut used = vec![false; self.entries.len()];
+    /// The frames that are still in `lane`. The caller must hold the liveness lock of the lane's
+    /// entry.
+    pub(super) fn frames_in(&self, lane: usize) -> Vec<AdoptedFrame> {
+        let mut frames = Vec::new();
         for slot in 0..self.slots.len() {
-            if self.state(slot).kind() != SlotKind::Free
-                && let Some(used) = used.get_mut(Self::frame_ref(&self.slots[slot]).lane)
-            {
-                *used = true;
+            let state = self.state(slot);
+            if state.kind() == SlotKind::Free {
+                continue;
+            }
+            // If the reference belongs to a later position, that frame is in another lane, whose
+            // owner may write it meanwhile: all that owners of this lane wrote was written before
+            // the caller got its liveness lock. Then this frame is released already.
+            let found = Self::frame_ref(&self.slots[slot]);
+            if found.lane == lane {
+                let position = self.position(state, slot);
+                frames.push(AdoptedFrame { position, offset: found.offset, len: found.len });
             }
         }
-        used
-    }
-
-    /// Whether the lane has its space on the disk.
-    #[inline(always)]
-    pub(crate) fn is_lane_ready(&self, lane: usize) -> bool {
-        self.entries[lane].lane_ready.load(Ordering::Acquire) != 0
-    }
-
-    pub(crate) fn set_lane_ready(&self, lane: usize) {
-        self.entries[lane].lane_ready.store(1, Ordering::Release);
+        frames.sort_unstable_by_key(|frame| frame.position);
+        frames
     }
 }

@@ -15,37 +15,42 @@ use std::cell::Cell;
 use super::OrderRing;
 use crate::layout::order::{Head, Tail};
 
-/// The guess at one cursor, `tail` or `head`, as a word.
-pub(crate) struct CursorGuess {
-    word: Cell<u64>,
+/// A cursor of the ring.
+pub(crate) trait Cursor: Copy + PartialEq {
+    fn load(ring: &OrderRing) -> Self;
+}
+
+impl Cursor for Tail {
+    #[inline(always)]
+    fn load(ring: &OrderRing) -> Self {
+        ring.tail()
+    }
+}
+
+impl Cursor for Head {
+    #[inline(always)]
+    fn load(ring: &OrderRing) -> Self {
+        ring.head()
+    }
+}
+
+/// The guess at one cursor: where the next claim ([`Tail`]) or the next take ([`Head`]) begins.
+pub(crate) struct CursorGuess<C> {
+    cursor: Cell<C>,
     /// Whether the last move began where the guess was, and nothing has contradicted it since.
     /// Otherwise other participants move the cursor as well.
     holds: Cell<bool>,
 }
 
-impl CursorGuess {
-    fn new(word: u64) -> Self {
-        Self { word: Cell::new(word), holds: Cell::new(true) }
-    }
-
-    pub(crate) fn at_tail(ring: &OrderRing) -> Self {
-        Self::new(ring.tail().0)
-    }
-
-    pub(crate) fn at_head(ring: &OrderRing) -> Self {
-        Self::new(ring.head().0)
+impl<C: Cursor> CursorGuess<C> {
+    pub(crate) fn new(ring: &OrderRing) -> Self {
+        Self { cursor: Cell::new(C::load(ring)), holds: Cell::new(true) }
     }
 
     /// The guess, or the loaded cursor if the guess is not to be relied on.
     #[inline(always)]
-    pub(super) fn tail(&self, ring: &OrderRing) -> Tail {
-        if self.holds.get() { Tail(self.word.get()) } else { ring.tail() }
-    }
-
-    /// The counterpart of [`tail`](Self::tail) for `head`.
-    #[inline(always)]
-    pub(super) fn head(&self, ring: &OrderRing) -> Head {
-        if self.holds.get() { Head(self.word.get()) } else { ring.head() }
+    pub(super) fn cursor(&self, ring: &OrderRing) -> C {
+        if self.holds.get() { self.cursor.get() } else { C::load(ring) }
     }
 
     /// To be called if what was found does not fit. True if it was found by a guess, so that the
@@ -57,7 +62,7 @@ impl CursorGuess {
 
     /// The participant has moved the cursor.
     #[inline(always)]
-    pub(super) fn moved(&self, from: u64, to: u64) {
-        self.holds.set(self.word.replace(to) == from);
+    pub(super) fn moved(&self, from: C, to: C) {
+        self.holds.set(self.cursor.replace(to) == from);
     }
 }

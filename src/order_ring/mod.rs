@@ -78,19 +78,32 @@
 //! that runs recovery. A participant that is paused between the CAS and the last state of a claim
 //! or take keeps that position, and consumers do not pass it.
 //!
+//! # Types
+//!
+//! [`OrderRing`] is what every process sees of a queue, also without taking part: how full it is,
+//! which participants there are, and recovery. Its words are private. An [`Entry`] is a participant
+//! that has attached, and owns its liveness lock; it releases frames, from any thread. A
+//! [`Producer`] is an entry together with the guess at `tail`, and claims and commits; a
+//! [`Consumer`] is an entry together with a [`TakeState`], and takes. So no operation of a
+//! participant can be called without its liveness lock, or for another entry.
+//!
 //! The whole protocol is checked in models (`model/`), which also contain the mistakes that are
 //! easily made here.
 
 mod blocked;
 mod claim;
+mod counters;
 mod crash_point;
 mod dead_letters;
 mod entry;
 mod entry_set;
 mod guess;
 mod held;
+mod occupancy;
 mod recovery;
 mod redelivery;
+mod registry;
+mod release;
 mod take;
 mod unsettled;
 mod walk;
@@ -101,23 +114,22 @@ mod loom_tests;
 mod tests;
 
 pub(crate) use blocked::Blocked;
-pub(crate) use claim::{Claimed, NotClaimed};
+pub(crate) use claim::{Claimed, NotClaimed, Producer};
+pub(crate) use counters::EntryCounters;
 pub(crate) use dead_letters::SentDeadLetter;
+pub(crate) use entry::{Entry, EntryLock};
 pub(crate) use entry_set::EntrySet;
 pub(crate) use guess::CursorGuess;
 pub(crate) use recovery::Recovered;
-pub(crate) use redelivery::RedeliveryScan;
+use redelivery::RedeliveryScan;
+pub(crate) use release::HeldSlot;
 #[cfg(test)]
 use take::TakenPositions;
-pub(crate) use take::{HeldSlot, NotTaken, TakenSlot};
+pub(crate) use take::{Consumer, NotTaken, TakeState, TakenSlot};
 pub(crate) use unsettled::{Unsettled, Watched};
-use walk::count_while;
 
-use crate::lane::mpmc::AdoptedFrame;
-use crate::lane::{Corruption, Ref};
-use crate::layout::order::{
-    EntryRole, EntryWord, Head, Intent, PackedFrameRef, SlotKind, SlotState, Tail, position_limit,
-};
+use crate::lane::Ref;
+use crate::layout::order::{Head, Intent, PackedFrameRef, SlotState, Tail, position_limit};
 use crate::layout::{OrderCursors, OriginWords, Policy, Rare, RegistryEntry, Slot};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -151,12 +163,12 @@ pub(crate) struct SlotExtras {
 /// The shared words of an MPMC queue.
 #[derive(Clone)]
 pub(crate) struct OrderRing {
-    pub(crate) rare: Ref<Rare>,
-    pub(crate) cursors: Ref<OrderCursors>,
-    pub(crate) slots: Ref<[Slot]>,
+    rare: Ref<Rare>,
+    cursors: Ref<OrderCursors>,
+    slots: Ref<[Slot]>,
     extras: SlotExtras,
-    pub(crate) entries: Ref<[RegistryEntry]>,
-    pub(crate) policy: Policy,
+    entries: Ref<[RegistryEntry]>,
+    policy: Policy,
     shift: u32,
     /// Number of slots, less one.
     mask: u64,
@@ -184,6 +196,10 @@ impl OrderRing {
     #[inline(always)]
     pub(crate) fn count(&self) -> u64 {
         self.mask + 1
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        self.policy
     }
 
     #[inline(always)]
@@ -234,95 +250,12 @@ impl OrderRing {
         SlotState(self.slots[slot].state.load(Ordering::Acquire))
     }
 
-    /// Counts the positions from `first` on, `most` at most, up to the first whose frame may still
-    /// be needed. The bytes and the slots of the counted positions may be reused.
-    pub(crate) fn count_reusable(&self, first: u64, most: u64) -> u64 {
-        // SYNC release
-        let count = count_while(self.run(first, most), |step| step.state().lap() > step.lap);
-        if count == most {
-            // They are likely to be asked for next, and to be claimed soon.
-            self.prefetch_slots(first + count, most);
-        }
-        count
-    }
-
-    /// Whether the frame at this position is no longer needed.
-    pub(crate) fn is_reusable(&self, position: u64) -> bool {
-        // SYNC release
-        self.state_at(position).lap() > self.lap(position)
-    }
-
     /// The frame that the slot refers to. Meaningful only if the state was FULL, HELD or REDELIVER
     /// of its position before, and no participant moves the slot.
     #[inline(always)]
     fn frame_ref(link: &Slot) -> FrameRef {
         let place = PackedFrameRef(link.frame.load(Ordering::Relaxed));
         FrameRef { lane: place.lane(), offset: place.offset(), len: place.len() }
-    }
-
-    /// The frames that are still in `lane`, in the order of their positions, and possibly some that
-    /// are already released. The caller must hold the liveness lock of the lane's entry.
-    pub(crate) fn frames_in(&self, lane: usize) -> Vec<AdoptedFrame> {
-        let mut frames = Vec::new();
-        for slot in 0..self.slots.len() {
-            let state = self.state(slot);
-            if state.kind() == SlotKind::Free {
-                continue;
-            }
-            // If the reference belongs to a later position, that frame is in another lane, whose
-            // owner may write it meanwhile: all that owners of this lane wrote was written before
-            // the caller got its liveness lock. Then this frame is released already.
-            let FrameRef { lane: found, offset, len } = Self::frame_ref(&self.slots[slot]);
-            if found == lane {
-                frames.push(AdoptedFrame { position: self.position(state, slot), offset, len });
-            }
-        }
-        frames.sort_unstable_by_key(|frame| frame.position);
-        frames
-    }
-
-    /// The number of positions that are claimed and not taken yet, now or a moment ago.
-    pub(crate) fn backlog(&self) -> u64 {
-        let head = self.head().position();
-        self.tail().position().saturating_sub(head)
-    }
-
-    /// The number of frames that were taken and not released: held, about to be marked HELD, or to
-    /// be redelivered. Scans all slots.
-    pub(crate) fn held(&self) -> u64 {
-        // What is taken after this head was read is in the backlog, or not counted.
-        let head = self.head().position();
-        let is_out = |slot: usize| {
-            let state = self.state(slot);
-            match state.kind() {
-                SlotKind::Free => false,
-                SlotKind::Full => self.position(state, slot) < head,
-                SlotKind::Held | SlotKind::Redeliver => true,
-            }
-        };
-        (0..self.slots.len()).filter(|slot| is_out(*slot)).count() as u64
-    }
-
-    /// The number of messages that wait for a consumer, including those to be redelivered, now or a
-    /// moment ago.
-    pub(crate) fn waiting(&self) -> u64 {
-        let is_redo = |slot: &usize| self.state(*slot).kind() == SlotKind::Redeliver;
-        let again = match self.rare.redelivery_epoch.load(Ordering::Relaxed) {
-            0 => 0,
-            _ => (0..self.slots.len()).filter(is_redo).count() as u64,
-        };
-        self.backlog() + again
-    }
-
-    /// Checks the cursors, which no operation checks again.
-    pub(crate) fn check(&self) -> Result<(), Corruption> {
-        let (head, tail) = (self.head().position(), self.tail().position());
-        let corruption = |word, found| Err(Corruption { word, position: tail, found });
-        if tail > self.limit + self.count() + 256 {
-            return corruption("tail", tail);
-        }
-        // `tail` was read last, so that it cannot be lower.
-        if head > tail { corruption("head", head) } else { Ok(()) }
     }
 
     /// Stores into the caller's entry which positions it is about to claim or take, or that there
@@ -332,25 +265,5 @@ impl OrderRing {
         if IS_RECOVERABLE {
             word.store(intent.0, Ordering::Release);
         }
-    }
-
-    /// Adds to a word that only its owner writes.
-    #[inline(always)]
-    pub(crate) fn add(counter: &AtomicU64, amount: u64) {
-        // Wrapping: a corrupt word must not cause a panic.
-        counter.store(counter.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
-    }
-
-    /// The word of a registry entry, which contains its role.
-    pub(crate) fn entry_word(&self, index: usize) -> EntryWord {
-        EntryWord(self.entries[index].word.load(Ordering::Acquire))
-    }
-
-    /// Whether a living participant has that role.
-    pub(crate) fn has_live(&self, role: EntryRole, probe: &impl LivenessProbe) -> bool {
-        (0..self.entries.len()).any(|index| {
-            let word = self.entry_word(index);
-            word.is_dirty() && word.role() == role && probe.is_alive(index)
-        })
     }
 }

@@ -22,7 +22,7 @@ use crate::layout::order::{SlotKind, SlotState};
 use crate::sync::Ordering;
 
 /// The progress of a consumer's scan of the slots.
-pub(crate) struct RedeliveryScan {
+pub(super) struct RedeliveryScan {
     /// The epoch that was read before the present scan began.
     epoch: Cell<u64>,
     /// The slot that is scanned next; meaningful only while some are left.
@@ -33,7 +33,7 @@ pub(crate) struct RedeliveryScan {
 
 impl RedeliveryScan {
     /// A new consumer always scans, whatever the epoch is.
-    pub(crate) fn new(ring: &OrderRing) -> Self {
+    pub(super) fn new(ring: &OrderRing) -> Self {
         let scan = Self { epoch: Cell::new(0), next: Cell::new(0), left: Cell::new(0) };
         scan.restart(ring, ring.redelivery_epoch());
         scan
@@ -41,18 +41,17 @@ impl RedeliveryScan {
 
     /// Whether there may be frames to redeliver.
     #[inline(always)]
-    pub(crate) fn is_due(&self, ring: &OrderRing) -> bool {
+    pub(super) fn is_due(&self, ring: &OrderRing) -> bool {
         self.left.get() != 0 || ring.redelivery_epoch() != self.epoch.get()
     }
 
     /// Takes the oldest frame that is to be redelivered, for participant `me`.
-    #[cold]
-    pub(crate) fn take(&self, ring: &OrderRing, me: usize) -> Option<HeldSlot> {
+    pub(super) fn take(&self, ring: &OrderRing, me: usize) -> Option<HeldSlot> {
         self.find(ring, |slot| ring.take_redelivery(slot, me))
     }
 
     /// Whether there is a frame to redeliver.
-    pub(crate) fn can_take(&self, ring: &OrderRing) -> bool {
+    pub(super) fn can_take(&self, ring: &OrderRing) -> bool {
         self.find(ring, |slot| (ring.state(slot).kind() == SlotKind::Redeliver).then_some(())).is_some()
     }
 

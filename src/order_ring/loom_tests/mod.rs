@@ -21,6 +21,7 @@ mod redo;
 mod triples;
 
 use super::*;
+use crate::layout::order::EntryRole;
 use participants::{Consumer, Producer};
 use world::{GRANULE, Shape, World, over_if};
 

@@ -49,7 +49,8 @@ proptest! {
         let scan = RedeliveryScan::new(ring);
         while scan.take(ring, held).is_some() {}
         let _ = ring.has_free_quarter();
-        let _ = ring.claim(held, &CursorGuess::at_tail(ring), 1, MAX_BATCH);
+        let guess = CursorGuess::new(ring);
+        let _ = crate::order_ring::Producer { ring, me: held, guess: &guess }.claim(1, MAX_BATCH);
         let _ = ring.frame_at(tail);
         world.recover();
         ring.detach(held);

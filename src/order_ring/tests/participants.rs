@@ -3,30 +3,32 @@
 
 use std::collections::VecDeque;
 
-use super::world::{GRANULE, World};
+use super::world::{GRANULE, WordLock, World};
 use crate::lane::Refusal;
 use crate::lane::mpmc::{CompleteFrame, MpmcWriter};
-use crate::layout::order::EntryRole;
+use crate::layout::order::{EntryRole, Tail};
 use crate::order_ring::crash_point::{any_order, crash_point};
 use crate::order_ring::{
-    Claimed, CursorGuess, FrameRef, HeldSlot, NotClaimed, NotTaken, RedeliveryScan, TakenPositions,
+    Claimed, CursorGuess, Entry, FrameRef, HeldSlot, NotClaimed, NotTaken, TakeState, TakenPositions,
+    TakenSlot,
 };
 
 impl World {
     pub(super) fn producer(&self, me: usize) -> Option<Producer> {
-        self.attach(me, EntryRole::Producer).then(|| {
+        self.attach(me, EntryRole::Producer).map(|entry| {
             let writer = self.adopt(me).expect("no corruption");
-            let guess = CursorGuess::at_tail(&self.ring);
-            Producer { world: self.clone(), me, guess, writer, staged: VecDeque::new(), claimed: None }
+            let guess = CursorGuess::new(&self.ring);
+            let (world, staged) = (self.clone(), VecDeque::new());
+            Producer { world, me, entry, guess, writer, staged, claimed: None }
         })
     }
 
     pub(super) fn consumer(&self, me: usize) -> Option<Consumer> {
-        self.attach(me, EntryRole::Consumer).then(|| Consumer {
+        self.attach(me, EntryRole::Consumer).map(|entry| Consumer {
             world: self.clone(),
             me,
-            guess: CursorGuess::at_head(&self.ring),
-            scan: RedeliveryScan::new(&self.ring),
+            entry,
+            state: TakeState::new(&self.ring),
             taken: None,
             held: Vec::new(),
             last: None,
@@ -37,7 +39,8 @@ impl World {
 pub(super) struct Producer {
     pub(super) world: World,
     pub(super) me: usize,
-    guess: CursorGuess,
+    pub(super) entry: Entry<WordLock>,
+    guess: CursorGuess<Tail>,
     pub(super) writer: MpmcWriter,
     /// Complete frames in the lane, and their messages.
     pub(super) staged: VecDeque<(CompleteFrame, u8)>,
@@ -64,7 +67,7 @@ impl Producer {
     /// Claims positions for `least` of the staged frames or more.
     pub(super) fn claim(&mut self, least: u64) -> Result<Claimed, NotClaimed> {
         any_order();
-        let claimed = self.world.ring.claim(self.me, &self.guess, least, self.staged.len() as u64)?;
+        let claimed = self.entry.producer(&self.guess).claim(least, self.staged.len() as u64)?;
         self.claimed = Some((claimed.first, claimed.first + claimed.count));
         Ok(claimed)
     }
@@ -75,7 +78,8 @@ impl Producer {
         let (position, end) = self.claimed?;
         let (frame, message) = self.staged.pop_front().expect("as many as were claimed");
         let CompleteFrame { offset, len, .. } = frame;
-        self.world.ring.commit_run(position, [FrameRef { lane: self.me, offset, len }].into_iter());
+        let producer = self.entry.producer(&self.guess);
+        producer.commit_run(position, [producer.frame_ref(offset, len)].into_iter());
         self.world.log().committed.push(message);
         self.writer.track(position, &[frame]);
         self.claimed = Some((position + 1, end)).filter(|_| position + 1 < end);
@@ -90,9 +94,9 @@ impl Producer {
     pub(super) fn commit_all(&mut self) {
         let Some((first, end)) = self.claimed.take() else { return };
         let staged: Vec<_> = self.staged.drain(..).take((end - first) as usize).collect();
-        let refs =
-            staged.iter().map(|(frame, _)| FrameRef { lane: self.me, offset: frame.offset, len: frame.len });
-        self.world.ring.commit_run(first, refs);
+        let producer = self.entry.producer(&self.guess);
+        producer
+            .commit_run(first, staged.iter().map(|(frame, _)| producer.frame_ref(frame.offset, frame.len)));
         for (position, (frame, message)) in (first..).zip(staged) {
             self.world.log().committed.push(message);
             self.writer.track(position, &[frame]);
@@ -119,8 +123,8 @@ impl Producer {
 
     pub(super) fn detach(self) {
         any_order();
-        self.world.ring.detach(self.me);
-        self.world.probe.unlock(self.me);
+        self.entry.detach();
+        self.entry.lock().unlock();
     }
 }
 
@@ -134,8 +138,8 @@ pub(super) struct Out {
 pub(super) struct Consumer {
     pub(super) world: World,
     pub(super) me: usize,
-    guess: CursorGuess,
-    pub(super) scan: RedeliveryScan,
+    entry: Entry<WordLock>,
+    state: TakeState,
     pub(super) taken: Option<TakenPositions>,
     pub(super) held: Vec<Out>,
     /// The last position that was taken in order.
@@ -145,16 +149,21 @@ pub(super) struct Consumer {
 impl Consumer {
     pub(super) fn take_redelivery(&mut self) -> Option<HeldSlot> {
         any_order();
-        let due = self.scan.is_due(&self.world.ring);
-        let held = due.then(|| self.scan.take(&self.world.ring, self.me)).flatten()?;
+        let consumer = self.entry.consumer(&self.state);
+        let held = consumer.is_redelivery_due().then(|| consumer.take_redelivery()).flatten()?;
         crash_point();
         self.out(held);
         Some(held)
     }
 
+    /// Takes without reading the producers' line.
+    pub(super) fn take_inexact(&mut self) -> Result<TakenSlot, NotTaken> {
+        self.entry.consumer(&TakeState::new(&self.world.ring)).take(false)
+    }
+
     pub(super) fn take(&mut self) -> Result<u64, NotTaken> {
         any_order();
-        let found = self.world.ring.take(self.me, &self.guess, true)?;
+        let found = self.entry.consumer(&self.state).take(true)?;
         assert_eq!(found.frame, self.world.ring.frame_at(found.position));
         crash_point();
         self.out_in_order(found.position);
@@ -163,7 +172,7 @@ impl Consumer {
 
     pub(super) fn take_many(&mut self, most: u64) -> Result<TakenPositions, NotTaken> {
         any_order();
-        let taken = self.world.ring.take_many(self.me, &self.guess, most, true)?;
+        let taken = self.entry.consumer(&self.state).take_many(most, true)?;
         self.taken = Some(taken);
         Ok(taken)
     }
@@ -172,7 +181,7 @@ impl Consumer {
     pub(super) fn mark(&mut self) -> Vec<u64> {
         let mut marked = Vec::new();
         if let Some(taken) = self.taken.take() {
-            self.world.ring.mark_run(self.me, taken, |found| {
+            self.entry.consumer(&self.state).mark_run(taken, |found| {
                 assert_eq!(found.frame, self.world.ring.frame_at(found.position));
                 marked.push(found.position);
             });
@@ -218,7 +227,7 @@ impl Consumer {
         any_order();
         let Out { held, frame } = self.held.swap_remove(index);
         self.world.read(frame);
-        self.world.ring.release(held);
+        self.entry.release(held);
         crash_point();
         held
     }
@@ -229,7 +238,7 @@ impl Consumer {
         for Out { frame, .. } in &out {
             self.world.read(*frame);
         }
-        self.world.ring.release_all(out.iter().map(|out| out.held.position));
+        self.entry.release_all(out.iter().map(|out| out.held.position));
     }
 
     pub(super) fn reject(&mut self, index: usize) -> HeldSlot {
@@ -237,7 +246,7 @@ impl Consumer {
         let Out { held, frame } = self.held.swap_remove(index);
         self.world.read(frame);
         self.world.log().rejects += 1;
-        self.world.ring.reject(held);
+        self.entry.reject(held);
         crash_point();
         held
     }
@@ -247,7 +256,7 @@ impl Consumer {
         any_order();
         let Out { held, .. } = self.held.swap_remove(index);
         self.world.log().rejects += 1;
-        self.world.ring.put_back(held);
+        self.entry.put_back(held);
         crash_point();
         held
     }
@@ -255,7 +264,7 @@ impl Consumer {
     pub(super) fn detach(self) {
         any_order();
         self.world.log().rejects += self.held.len();
-        self.world.ring.detach(self.me);
-        self.world.probe.unlock(self.me);
+        self.entry.detach();
+        self.entry.lock().unlock();
     }
 }

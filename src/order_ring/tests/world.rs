@@ -9,7 +9,7 @@ use crate::lane::{Corruption, LaneMemory, Ref};
 use crate::layout::order::{EntryRole, Head, SlotState, Tail};
 use crate::layout::{Framing, Geometry, OrderCursors, Policy, Rare, RegistryEntry, Slot};
 use crate::order_ring::crash_point::{any_order, until_crash};
-use crate::order_ring::{FrameRef, LivenessProbe, OrderRing, Recovered, SlotExtras};
+use crate::order_ring::{Entry, EntryLock, FrameRef, LivenessProbe, OrderRing, Recovered, SlotExtras};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Granule of the lanes.
@@ -31,6 +31,25 @@ impl Words {
 
     pub(super) fn unlock(&self, index: usize) {
         self.0[index].store(0, Ordering::Release);
+    }
+}
+
+/// A held lock of [`Words`]. Dropping it does not release it: a participant that only drops its
+/// handle is dead when [`World::kill`] says so.
+pub(super) struct WordLock {
+    words: Words,
+    index: usize,
+}
+
+impl WordLock {
+    pub(super) fn unlock(&self) {
+        self.words.unlock(self.index);
+    }
+}
+
+impl EntryLock for WordLock {
+    fn entry(&self) -> usize {
+        self.index
     }
 }
 
@@ -147,16 +166,21 @@ impl World {
         self.probe.unlock(me);
     }
 
-    pub(super) fn attach(&self, me: usize, role: EntryRole) -> bool {
+    pub(super) fn attach(&self, me: usize, role: EntryRole) -> Option<Entry<WordLock>> {
         any_order();
         if !self.probe.lock(me) {
-            return false;
+            return None;
         }
-        let entered = self.ring.attach(me, role, 1, 1);
-        if !entered {
+        let entry = Entry::attach(&self.ring, self.held_lock(me), role, 1, 1);
+        if entry.is_none() {
             self.probe.unlock(me);
         }
-        entered
+        entry
+    }
+
+    /// The lock of entry `me`, which the caller holds.
+    pub(super) fn held_lock(&self, me: usize) -> WordLock {
+        WordLock { words: self.probe.clone(), index: me }
     }
 
     pub(super) fn adopt(&self, lane: usize) -> Result<MpmcWriter, Corruption> {

@@ -36,7 +36,6 @@ use crate::queue::Shared;
 use crate::queue::events::ParticipantEvents;
 use crate::queue::shared::NameStatus;
 use crate::shm::Warning;
-use crate::sync::Ordering;
 
 /// Retry limit: how many times a dead letter is sent to a file that turns out to be removed.
 const MAX_TRIES: u32 = 8;
@@ -190,7 +189,7 @@ impl DeadLetterMover {
 /// Stores the cause in the file for tools, and adds a warning for this process.
 fn note(shared: &Shared, ring: &OrderRing, (cause, errno): Cause) {
     let failure = DeadLetterFailure::now(cause, errno);
-    ring.rare.letter_failure.store(failure.to_word(), Ordering::Relaxed);
+    ring.note_letter_failure(failure.to_word());
     let reason = failure.to_string();
     shared.add_warning(Warning::NoDeadLetters { path: letters_name(shared.path()), reason });
 }

@@ -31,7 +31,7 @@ impl Lanes {
         let mapping = Arc::new(shared.map_sparse(section, Access::Read)?);
         // On a disk a hole that is read takes no space.
         if shared.is_in_memory() && !shared.is_whole()? {
-            for lane in (0..ring.entries.len()).filter(|lane| ring.is_lane_ready(*lane)) {
+            for lane in (0..ring.entry_count()).filter(|lane| ring.is_lane_ready(*lane)) {
                 let part = Section { offset: lane as u64 * lane_len, len: lane_len };
                 mapping.ready(shared.file(), part, false)?;
             }

@@ -6,15 +6,14 @@ use std::time::Duration;
 use super::probe::KernelProbe;
 use crate::error::AttachError;
 use crate::layout::LOCK_ENTRY;
-use crate::layout::order::{EntryRole, EntryWord};
-use crate::order_ring::{EntrySet, OrderRing};
+use crate::layout::order::EntryRole;
+use crate::order_ring::{Entry, EntryLock, EntrySet, OrderRing};
 use crate::queue::Shared;
 use crate::queue::boot::Stay;
 use crate::queue::dying::retry_while_dying;
 use crate::queue::trouble::Trouble;
 use crate::shm::fork::ForkGuard;
 use crate::shm::{AttachLock, LivenessLock, RecoveryLock, Warning};
-use crate::sync::Ordering;
 
 /// How long to wait for an entry that will be free soon. This is the case if its owner is
 /// detaching, since it gives up the entry first and its liveness lock a moment later, or if another
@@ -25,17 +24,35 @@ const FEW: usize = 64;
 /// Retry limit of that wait, if there is no other entry.
 const RETRY_LIMIT: u32 = 500;
 
+/// The liveness lock of a registry entry, as the kernel gives it.
+struct KernelLock {
+    lock: LivenessLock,
+    entry: usize,
+}
+
+impl KernelLock {
+    /// `None` if a living participant has it.
+    fn take(shared: &Shared, entry: usize) -> std::io::Result<Option<Self>> {
+        let lock = LivenessLock::take(shared.file(), shared.path(), LOCK_ENTRY + entry as i64)?;
+        Ok(lock.map(|lock| Self { lock, entry }))
+    }
+}
+
+impl EntryLock for KernelLock {
+    fn entry(&self) -> usize {
+        self.entry
+    }
+}
+
 /// A registry entry of this process. Dropping it releases the entry and what it still holds.
 pub(super) struct Participant {
-    pub(super) ring: OrderRing,
-    pub(super) me: usize,
     guard: ForkGuard,
     /// Kept open, so that recovery needs no new resources, whatever this process has or may do
     /// later.
     recovery: Arc<RecoveryLock>,
     trouble: Trouble,
     /// Dropped this late, so that the entry is clean by then ...
-    _stay: Stay,
+    entry: Entry<Stay>,
     /// ... and before the queue, whose last owner removes it if no liveness lock is left.
     shared: Arc<Shared>,
 }
@@ -52,13 +69,13 @@ impl Participant {
         let recovery = recovery.map_err(shared.attach_failed("opening the file for the recovery lock"))?;
         let ring = shared.ring();
         ring.check().map_err(|corruption| AttachError::Corrupted(shared.corrupted(corruption)))?;
-        let (me, liveness_lock) = Self::take_entry(&shared, &ring, role, &lock, &recovery)?;
-        let entries = ring.entries.clone();
-        let is_successor = move || EntryWord(entries[me].word.load(Ordering::Acquire)).is_dirty();
+        let entry = Self::take_entry(&shared, &ring, role, &lock, &recovery)?;
+        let me = entry.index();
+        let is_successor = move || ring.entry_word(me).is_dirty();
         let consumer = (role == EntryRole::Consumer).then_some(me);
-        let stay = Stay::new(liveness_lock, Arc::clone(&shared), consumer, is_successor);
-        let (guard, trouble) = (shared.guard(), Trouble::default());
-        Ok(Self { ring, me, guard, shared, recovery, trouble, _stay: stay })
+        let stay = |held: KernelLock| Stay::new(held.lock, Arc::clone(&shared), consumer, is_successor);
+        let (entry, guard) = (entry.map_lock(stay), shared.guard());
+        Ok(Self { guard, recovery, trouble: Trouble::default(), entry, shared })
     }
 
     /// Takes the first free entry. The attach lock keeps other processes from trying at the same
@@ -69,7 +86,7 @@ impl Participant {
         role: EntryRole,
         _lock: &AttachLock,
         recovery: &RecoveryLock,
-    ) -> Result<(usize, LivenessLock), AttachError> {
+    ) -> Result<Entry<KernelLock>, AttachError> {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let since_ns = since.map_or(0, |time| time.as_nanos() as u64);
         // First the participants that hold something, since the new one may be waiting for their
@@ -80,21 +97,20 @@ impl Participant {
             let recovered = shared.recover(ring, recovery, suspects.as_ref());
             let mut is_anyone_leaving = false;
             for me in ring.candidates(role) {
-                let liveness_lock = LivenessLock::take(shared.file(), shared.path(), LOCK_ENTRY + me as i64)
-                    .map_err(shared.attach_failed("taking the liveness lock"))?;
-                match liveness_lock {
-                    // False: a participant has died with it since the candidates were read.
-                    Some(liveness_lock) if ring.attach(me, role, std::process::id(), since_ns) => {
-                        if let Err(error) = recovered {
-                            // It can attach; what it cannot do is reported again where it is
-                            // missed.
-                            let reason = format!("recovering: {error}");
-                            shared.add_warning(Warning::RecoveryFailed { reason });
-                        }
-                        return Ok((me, liveness_lock));
+                let lock =
+                    KernelLock::take(shared, me).map_err(shared.attach_failed("taking the liveness lock"))?;
+                let Some(lock) = lock else {
+                    is_anyone_leaving = true;
+                    continue;
+                };
+                // `None`: a participant has died with it since the candidates were read.
+                if let Some(entry) = Entry::attach(ring, lock, role, std::process::id(), since_ns) {
+                    if let Err(error) = recovered {
+                        // It can attach; what it cannot do is reported again where it is missed.
+                        let reason = format!("recovering: {error}");
+                        shared.add_warning(Warning::RecoveryFailed { reason });
                     }
-                    Some(_) => {}
-                    None => is_anyone_leaving = true,
+                    return Ok(entry);
                 }
             }
             match recovered {
@@ -107,15 +123,25 @@ impl Participant {
         }
         Err(AttachError::TooManyParticipants {
             path: shared.path().to_path_buf(),
-            participants: ring.entries.len(),
+            participants: ring.entry_count(),
         })
     }
 
     /// Where there are many participants: those that hold something, or may. Asking the kernel
     /// about all of them takes time that grows with the square of their number.
     fn suspects(ring: &OrderRing) -> Option<EntrySet> {
-        let dirty = (0..ring.entries.len()).filter(|index| ring.entry_word(*index).is_dirty());
+        let dirty = (0..ring.entry_count()).filter(|index| ring.entry_word(*index).is_dirty());
         (dirty.count() > FEW).then(|| ring.involved())
+    }
+
+    #[inline(always)]
+    pub(super) fn entry(&self) -> &Entry<Stay> {
+        &self.entry
+    }
+
+    #[inline(always)]
+    pub(super) fn ring(&self) -> &OrderRing {
+        self.entry.ring()
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -141,7 +167,7 @@ impl Participant {
     /// then another attempt may succeed.
     #[cold]
     pub(super) fn recover_from(&self, dead: &EntrySet) -> bool {
-        match self.shared.recover(&self.ring, &self.recovery, Some(dead)) {
+        match self.shared.recover(self.ring(), &self.recovery, Some(dead)) {
             Ok(Some(_)) => {
                 self.trouble.clear();
                 true
@@ -161,7 +187,7 @@ impl Participant {
 impl Drop for Participant {
     fn drop(&mut self) {
         if self.is_own_process() {
-            self.ring.detach(self.me);
+            self.entry.detach();
         }
     }
 }

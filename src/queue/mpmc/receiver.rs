@@ -17,7 +17,7 @@ use crate::error::AttachError;
 use crate::lane::Corruption;
 use crate::layout::order::{EntryRole, MAX_BATCH};
 use crate::order_ring::{
-    CursorGuess, FrameRef, HeldSlot, NotTaken, OrderRing, RedeliveryScan, SentDeadLetter, TakenSlot,
+    Consumer, FrameRef, HeldSlot, NotTaken, OrderRing, SentDeadLetter, TakeState, TakenSlot,
 };
 use crate::prefetch;
 use crate::queue::Shared;
@@ -38,10 +38,8 @@ const EMPTY_ATTEMPTS_PER_SCAN: u32 = 64;
 const RETRY_LIMIT: u32 = 1 << 12;
 
 pub(crate) struct MpmcReceiver {
-    redelivery: RedeliveryScan,
+    state: TakeState,
     stall: StallDetector,
-    /// Where the next take will begin.
-    guess: CursorGuess,
     is_blocked: Cell<bool>,
     idle: Cell<u32>,
     watch: Watch,
@@ -89,16 +87,15 @@ impl MpmcReceiver {
         let dead_letter_mover = DeadLetterMover::prepare(&shared)?;
         let participant = Participant::attach(Arc::clone(&shared), EntryRole::Consumer)?;
         let geometry = shared.geometry();
-        let lanes = Lanes::map(&shared, &participant.ring)
+        let lanes = Lanes::map(&shared, participant.ring())
             .map_err(shared.not_mapped("mapping the lanes", geometry.lane_len))?;
         Ok(Self {
-            redelivery: RedeliveryScan::new(&participant.ring),
+            state: TakeState::new(participant.ring()),
             stall: StallDetector::default(),
-            guess: CursorGuess::at_head(&participant.ring),
             is_blocked: Cell::new(false),
             idle: Cell::new(0),
-            watch: Watch::new(&participant.ring),
-            ready: vec![Cell::new(false); participant.ring.entries.len()],
+            watch: Watch::new(participant.ring()),
+            ready: vec![Cell::new(false); participant.ring().entry_count()],
             corruption: Cell::new(None),
             dead_letter_mover,
             may_dead_letter: shared.is_trusted(),
@@ -115,12 +112,12 @@ impl MpmcReceiver {
 
     #[inline(always)]
     fn ring(&self) -> &OrderRing {
-        &self.store.participant.ring
+        self.store.participant.ring()
     }
 
     #[inline(always)]
-    fn me(&self) -> usize {
-        self.store.participant.me
+    fn consumer(&self) -> Consumer<'_> {
+        self.store.participant.entry().consumer(&self.state)
     }
 
     #[inline(always)]
@@ -136,12 +133,12 @@ impl MpmcReceiver {
     #[inline(always)]
     fn attempt(&self, exact: bool) -> Result<Option<MpmcFrame>, Corruption> {
         for _ in 0..RETRY_LIMIT {
-            if self.redelivery.is_due(self.ring())
+            if self.consumer().is_redelivery_due()
                 && let Some(again) = self.take_redelivered()
             {
                 return again.map(Some);
             }
-            match self.ring().take(self.me(), &self.guess, exact) {
+            match self.consumer().take(exact) {
                 Ok(found) => return self.taken(found).map(Some),
                 Err(nothing) if self.should_retry(nothing) => {}
                 Err(_) => break,
@@ -152,7 +149,7 @@ impl MpmcReceiver {
 
     #[inline(always)]
     fn taken(&self, found: TakenSlot) -> Result<MpmcFrame, Corruption> {
-        OrderRing::add(&self.ring().entries[self.me()].own.received, 1);
+        self.consumer().count_received(1);
         self.out(found)
     }
 
@@ -174,7 +171,7 @@ impl MpmcReceiver {
     /// The frame is lost; those after it are not.
     #[cold]
     fn corrupted(&self, position: u64, offset: u64) -> Corruption {
-        self.ring().release(HeldSlot { position, redeliveries: 0 });
+        self.store.participant.entry().release(HeldSlot { position, redeliveries: 0 });
         self.store.events.room.notify_all();
         Corruption { word: "slot", position, found: offset }
     }
@@ -198,7 +195,7 @@ impl MpmcReceiver {
             return None;
         }
         loop {
-            let held = self.redelivery.take(self.ring(), self.me())?;
+            let held = self.consumer().take_redelivery()?;
             let HeldSlot { position, redeliveries } = held;
             match self.out(TakenSlot { position, frame: self.ring().frame_at(position) }) {
                 Ok(taken)
@@ -206,10 +203,9 @@ impl MpmcReceiver {
                         && self.ring().is_dead_letter(held)
                         && self.dead_letter_frame(taken, redeliveries) => {}
                 found => {
-                    let own = &self.ring().entries[self.me()].own;
-                    OrderRing::add(&own.received, 1);
+                    self.consumer().count_received(1);
                     // A frame whose consumer died before it was marked counts as new.
-                    OrderRing::add(&own.redelivered, u64::from(redeliveries > 0));
+                    self.consumer().count_redelivered(u64::from(redeliveries > 0));
                     return Some(found);
                 }
             }
@@ -272,17 +268,17 @@ impl MpmcReceiver {
         spans: &mut Vec<MpmcFrame>,
         exact: bool,
     ) -> Result<Option<Corruption>, NotTaken> {
-        let ring = self.ring();
-        let run = ring.take_many(self.me(), &self.guess, most, exact)?;
+        let consumer = self.consumer();
+        let run = consumer.take_many(most, exact)?;
         let mut corruption = None;
-        ring.mark_run(self.me(), run, |found| match self.out(found) {
+        consumer.mark_run(run, |found| match self.out(found) {
             Ok(taken) => {
                 prefetch::to_read(self.store.lanes.memory.payload(taken.offset));
                 spans.push(taken);
             }
             Err(found) => corruption = Some(found),
         });
-        OrderRing::add(&ring.entries[self.me()].own.received, spans.len() as u64);
+        consumer.count_received(spans.len() as u64);
         Ok(corruption)
     }
 
@@ -301,7 +297,7 @@ impl MpmcReceiver {
             return Err(corruption);
         }
         for _ in 0..RETRY_LIMIT {
-            if self.redelivery.is_due(self.ring())
+            if self.consumer().is_redelivery_due()
                 && let Some(again) = self.take_redelivered()
             {
                 spans.push(again?);
@@ -331,7 +327,6 @@ fn words_of(uuid: [u8; 16]) -> [u64; 2] {
 
 // SAFETY: a position is taken once, by the CAS on `head`, and again only after it was rejected; the
 // liveness lock makes this the only participant with its number.
-// only participant with its number.
 unsafe impl Receiver for MpmcReceiver {
     type FrameStore = MpmcFrameStore;
 

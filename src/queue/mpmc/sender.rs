@@ -9,8 +9,8 @@ use super::stall::StallDetector;
 use crate::error::AttachError;
 use crate::lane::mpmc::{CompleteFrame, MAX_PREFETCHED, MpmcWriter};
 use crate::lane::{Refusal, Reserved, Room};
-use crate::layout::order::{EntryRole, MAX_BATCH};
-use crate::order_ring::{Claimed, CursorGuess, FrameRef, NotClaimed, OrderRing, SentDeadLetter};
+use crate::layout::order::{EntryRole, MAX_BATCH, Tail};
+use crate::order_ring::{Claimed, CursorGuess, FrameRef, NotClaimed, OrderRing, Producer, SentDeadLetter};
 use crate::prefetch;
 use crate::queue::Shared;
 use crate::queue::checksummed::serial::SerialSender;
@@ -36,7 +36,7 @@ pub(crate) struct MpmcSender {
     max_staged: usize,
     stall: StallDetector,
     /// Where the next claim will begin.
-    guess: CursorGuess,
+    guess: CursorGuess<Tail>,
     /// Last, so that everything above is gone when the entry is free.
     participant: Participant,
 }
@@ -50,18 +50,19 @@ pub(crate) struct MpmcStaged {
 impl MpmcSender {
     pub(super) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
         let participant = Participant::attach(Arc::clone(&shared), EntryRole::Producer)?;
-        let (ring, me, geometry) = (&participant.ring, participant.me, shared.geometry());
+        let (entry, ring, geometry) = (participant.entry(), participant.ring(), shared.geometry());
+        let me = entry.index();
         if !ring.is_lane_ready(me) {
             allocate_lane(shared.file(), geometry, me).map_err(|source| shared.lane_failed(source))?;
-            ring.set_lane_ready(me);
+            entry.set_lane_ready();
         }
         let memory =
             map_own_lane(&shared, me).map_err(shared.not_mapped("mapping the lane", geometry.lane_len))?;
-        let frames = ring.frames_in(me);
-        let writer = MpmcWriter::adopt(memory, 0, geometry, ring.slots.len(), &frames)
+        let frames = entry.frames_in_lane();
+        let writer = MpmcWriter::adopt(memory, 0, geometry, ring.count() as usize, &frames)
             .map_err(|corruption| AttachError::Corrupted(shared.corrupted(corruption)))?;
         let max_staged = MAX_BATCH.min(ring.count()) as usize;
-        let guess = CursorGuess::at_tail(ring);
+        let guess = CursorGuess::new(ring);
         Ok(Self {
             writer,
             staged: Vec::new(),
@@ -74,12 +75,17 @@ impl MpmcSender {
 
     #[inline(always)]
     pub(super) fn ring(&self) -> &OrderRing {
-        &self.participant.ring
+        self.participant.ring()
+    }
+
+    #[inline(always)]
+    fn producer(&self) -> Producer<'_> {
+        self.participant.entry().producer(&self.guess)
     }
 
     #[inline(always)]
     fn reserve_at(&mut self, at: u64, len: usize) -> Result<Reserved, Refusal> {
-        let ring = &self.participant.ring;
+        let ring = self.participant.ring();
         self.writer.reserve(at, len, |first, most| ring.count_reusable(first, most))
     }
 
@@ -93,7 +99,7 @@ impl MpmcSender {
     #[inline(always)]
     fn claim(&self, least: usize, most: usize) -> Result<Claimed, Refusal> {
         for _ in 0..RETRY_LIMIT {
-            match self.participant.ring.claim(self.participant.me, &self.guess, least as u64, most as u64) {
+            match self.producer().claim(least as u64, most as u64) {
                 Ok(claimed) => return Ok(claimed),
                 Err(NotClaimed::PositionsExhausted) => return Err(Refusal::PositionsExhausted),
                 Err(NotClaimed::Closed) => return Err(Refusal::Closed),
@@ -110,7 +116,7 @@ impl MpmcSender {
     /// Claims one position, retrying if necessary.
     #[inline(always)]
     fn claim_next(&self) -> Result<u64, Refusal> {
-        match self.participant.ring.claim_next(self.participant.me, &self.guess) {
+        match self.producer().claim_next() {
             Some(position) => Ok(position),
             None => self.claim_slowly(),
         }
@@ -120,11 +126,6 @@ impl MpmcSender {
     #[inline(never)]
     fn claim_slowly(&self) -> Result<u64, Refusal> {
         self.claim(1, 1).map(|claimed| claimed.first)
-    }
-
-    #[inline(always)]
-    fn count_sent(&self, count: u64) {
-        OrderRing::add(&self.ring().entries[self.participant.me].own.sent, count);
     }
 
     /// Claims positions for the frames, from the first one on, and commits them. In between, `seal`
@@ -143,9 +144,9 @@ impl MpmcSender {
             seal(self.payload(self.writer.slot_of(*frame)), frame.len as usize, position);
         }
         let refs = frames.iter().map(|frame| self.frame_ref(*frame));
-        self.participant.ring.commit_run(first, refs);
+        self.producer().commit_run(first, refs);
         self.writer.track(first, frames);
-        self.count_sent(count);
+        self.producer().count_sent(count);
         Ok(count as usize)
     }
 
@@ -157,20 +158,20 @@ impl MpmcSender {
         unsafe { self.payload(reserved).copy_from_nonoverlapping(payload.as_ptr(), payload.len()) };
         let position = self.claim_next()?;
         let frame = self.writer.complete(reserved, payload.len());
-        self.ring().commit_dead_letter(position, self.frame_ref(frame), letter);
+        self.producer().commit_dead_letter(position, self.frame_ref(frame), letter);
         self.writer.track(position, &[frame]);
-        self.count_sent(1);
+        self.producer().count_sent(1);
         Ok(())
     }
 
     #[inline(always)]
     fn frame_ref(&self, frame: CompleteFrame) -> FrameRef {
-        FrameRef { lane: self.participant.me, offset: frame.offset, len: frame.len }
+        self.producer().frame_ref(frame.offset, frame.len)
     }
 
     #[cold]
     fn full(&self) -> Refusal {
-        OrderRing::add(&self.ring().entries[self.participant.me].own.full, 1);
+        self.producer().count_full();
         Refusal::Full
     }
 }
@@ -322,9 +323,9 @@ impl SerialSender for MpmcSender {
         let position = self.claim_next()?;
         seal(self.payload(reserved), position);
         let frame = self.writer.complete(reserved, len);
-        self.participant.ring.commit(position, self.frame_ref(frame));
+        self.producer().commit(position, self.frame_ref(frame));
         self.writer.track(position, &[frame]);
-        self.count_sent(1);
+        self.producer().count_sent(1);
         Ok(())
     }
 

@@ -35,7 +35,7 @@ impl StallDetector {
         }
         self.last.set(Some((position, now)));
         let (probe, mut dead) = (participant.probe(), EntrySet::EMPTY);
-        let blocked = participant.ring.blocked(position, &probe, &mut dead);
+        let blocked = participant.ring().blocked(position, &probe, &mut dead);
         match probe.answered(blocked) {
             Ok(Blocked::No) => {
                 participant.trouble().clear();

@@ -5,10 +5,9 @@ use std::time::{Duration, SystemTime};
 use super::probe::KernelProbe;
 use crate::error::{DeadLetterFailure, Role};
 use crate::layout::order::EntryRole;
-use crate::order_ring::{LivenessProbe, OrderRing};
+use crate::order_ring::{EntryCounters, LivenessProbe, OrderRing};
 use crate::queue::BytesQueue;
 use crate::queue::kind::Mpmc;
-use crate::sync::{AtomicU64, Ordering};
 
 /// What has happened in a queue since it was created. The counters are read while participants
 /// work: numbers that belong together may be a moment apart.
@@ -113,38 +112,38 @@ impl BytesQueue<Mpmc> {
 }
 
 fn collect(ring: &OrderRing, probe: &impl LivenessProbe) -> Stats {
-    let get = |word: &AtomicU64| word.load(Ordering::Relaxed);
-    let rare = &*ring.rare;
+    let counters = ring.counters();
     let mut stats = Stats {
         backlog: ring.backlog(),
         held: ring.held(),
-        recoveries: get(&rare.recoveries),
-        deaths: get(&rare.deaths),
-        tombstones: get(&rare.tombstones),
-        requeued: get(&rare.requeued),
-        recovery_failures: get(&rare.recovery_failures),
-        dead_letters: get(&rare.dead_letters),
-        dead_letters_failed: get(&rare.dead_letters_failed),
-        dead_letter_failure: DeadLetterFailure::from_word(get(&rare.letter_failure)),
+        recoveries: counters.recoveries,
+        deaths: counters.deaths,
+        tombstones: counters.tombstones,
+        requeued: counters.requeued,
+        recovery_failures: counters.recovery_failures,
+        dead_letters: counters.dead_letters,
+        dead_letters_failed: counters.dead_letters_failed,
+        dead_letter_failure: DeadLetterFailure::from_word(counters.letter_failure),
         ..Stats::default()
     };
-    for (index, entry) in ring.entries.iter().enumerate() {
-        let own = &entry.own;
+    for index in 0..ring.entry_count() {
+        // First, since a dirty word means that what its owner recorded before is there.
+        let word = ring.entry_word(index);
+        let record = ring.entry_record(index);
+        let (all, before) = (record.all, record.before);
         // Saturating, as below: an invalid value must neither cause a panic nor appear as a small
         // number.
         for (sum, counter) in [
-            (&mut stats.sent, &own.sent),
-            (&mut stats.received, &own.received),
-            (&mut stats.redelivered, &own.redelivered),
-            (&mut stats.rejected, &own.rejected),
-            (&mut stats.full, &own.full),
+            (&mut stats.sent, all.sent),
+            (&mut stats.received, all.received),
+            (&mut stats.redelivered, all.redelivered),
+            (&mut stats.rejected, all.rejected),
+            (&mut stats.full, all.full),
         ] {
-            *sum = sum.saturating_add(get(counter));
+            *sum = sum.saturating_add(counter);
         }
-        let since = |counter: &AtomicU64, before: &AtomicU64| get(counter).saturating_sub(get(before));
-        let before = &entry.before;
-        let word = ring.entry_word(index);
         if word.is_dirty() {
+            let own = |counter: fn(&EntryCounters) -> u64| counter(&all).saturating_sub(counter(&before));
             stats.participants.push(ParticipantStats {
                 entry: index,
                 generation: word.generation(),
@@ -153,12 +152,12 @@ fn collect(ring: &OrderRing, probe: &impl LivenessProbe) -> Stats {
                     EntryRole::Consumer => Role::Consumer,
                 },
                 alive: probe.is_alive(index),
-                pid: get(&entry.pid) as u32,
-                since: SystemTime::UNIX_EPOCH + Duration::from_nanos(get(&entry.since_ns)),
-                sent: since(&own.sent, &before.sent),
-                received: since(&own.received, &before.received),
-                redelivered: since(&own.redelivered, &before.redelivered),
-                full: since(&own.full, &before.full),
+                pid: record.pid as u32,
+                since: SystemTime::UNIX_EPOCH + Duration::from_nanos(record.since_ns),
+                sent: own(|counters| counters.sent),
+                received: own(|counters| counters.received),
+                redelivered: own(|counters| counters.redelivered),
+                full: own(|counters| counters.full),
             });
         }
     }

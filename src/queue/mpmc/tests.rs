@@ -14,7 +14,7 @@ use super::sender::MpmcSender;
 use crate::error::{RecvError, SendError};
 use crate::lane::Refusal;
 use crate::layout::order::EntryRole;
-use crate::order_ring::{CursorGuess, FrameRef};
+use crate::order_ring::CursorGuess;
 use crate::park::EventCount;
 use crate::queue::kind::{Mpmc, Receiver as _, Sender as _};
 use crate::queue::producer::AMPLE_ROOM_WAIT;
@@ -139,7 +139,9 @@ fn notifications_for_two() -> u32 {
     drop(MpmcSender::attach(Arc::clone(queue.shared())).unwrap());
     let claimer = Participant::attach(Arc::clone(queue.shared()), EntryRole::Producer).unwrap();
     let mut producer = queue.producer().unwrap();
-    let first = claimer.ring.claim(claimer.me, &CursorGuess::at_tail(&claimer.ring), 1, 1).unwrap().first;
+    let guess = CursorGuess::new(claimer.ring());
+    let claimer = claimer.entry().producer(&guess);
+    let first = claimer.claim(1, 1).unwrap().first;
     let (sender, receiver) = channel();
     let taken = Barrier::new(3);
     std::thread::scope(|scope| {
@@ -152,7 +154,7 @@ fn notifications_for_two() -> u32 {
         producer.try_send(b"second").unwrap();
         wait_until_asleep(&threads, event);
         let before = event.epoch();
-        claimer.ring.commit_run(first, [FrameRef { lane: claimer.me, offset: 0, len: 0 }].into_iter());
+        claimer.commit(first, claimer.frame_ref(0, 0));
         event.notify(1);
         taken.wait();
         let epoch = event.epoch() - before;
@@ -204,9 +206,11 @@ fn a_corrupted_frame_in_a_batch_is_reported() {
     drop(MpmcSender::attach(Arc::clone(queue.shared())).unwrap());
     let claimer = Participant::attach(Arc::clone(queue.shared()), EntryRole::Producer).unwrap();
     let consumer = queue.consumer().unwrap();
-    let first = claimer.ring.claim(claimer.me, &CursorGuess::at_tail(&claimer.ring), 3, 3).unwrap().first;
-    let frame = |len| FrameRef { lane: claimer.me, offset: 0, len };
-    claimer.ring.commit_run(first, [frame(0), frame(1 << 26), frame(0)].into_iter());
+    let guess = CursorGuess::new(claimer.ring());
+    let claimer = claimer.entry().producer(&guess);
+    let first = claimer.claim(3, 3).unwrap().first;
+    let frame = |len| claimer.frame_ref(0, len);
+    claimer.commit_run(first, [frame(0), frame(1 << 26), frame(0)].into_iter());
     assert_eq!(consumer.try_recv_many(3).unwrap().len(), 2);
     let error = consumer.try_recv_many(3).unwrap_err();
     assert!(

@@ -27,7 +27,6 @@ use super::participant::Participant;
 use super::recovery::ASKING;
 use crate::layout::order::EntryRole;
 use crate::order_ring::{EntrySet, LivenessProbe, OrderRing, Unsettled, Watched};
-use crate::sync::Ordering;
 
 /// The first sleep of an idle consumer while no other consumer scans.
 const WATCH: Duration = Duration::from_millis(10);
@@ -64,7 +63,7 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn new(ring: &OrderRing) -> Self {
         let is_consumer = |index: &usize| Self::is_consumer(ring, *index);
-        let consumers = (0..ring.entries.len()).filter(is_consumer).count();
+        let consumers = (0..ring.entry_count()).filter(is_consumer).count();
         Self {
             held: Watched::new(ring),
             taken: Cell::new(None),
@@ -96,7 +95,7 @@ impl Watch {
     /// failure is noted as the participant's trouble.
     #[cold]
     pub(super) fn attempt(&self, participant: &Participant) {
-        let ring = &participant.ring;
+        let ring = participant.ring();
         match self.is_due(ring) {
             Ok(true) => {}
             Ok(false) => return,
@@ -120,26 +119,24 @@ impl Watch {
     /// Whether a scan by this consumer is due; sets how long it may sleep then.
     fn is_due(&self, ring: &OrderRing) -> io::Result<bool> {
         let now = monotonic_ns()?;
-        let stamp = &ring.rare.scan_for_dead_peers;
-        let last = stamp.load(Ordering::Relaxed);
+        let last = ring.last_scan();
         // A timestamp from the future comes from another clock (a container's): it counts as old.
         let age = now.checked_sub(last).map_or(MOST, Duration::from_nanos);
         let is_relieved = age < WATCH;
         let longer = if is_relieved { self.slice.get() * 2 } else { WATCH };
         let most = self.max_sleep();
         self.slice.set(if self.consumers.get() <= 1 { most } else { longer.min(most) });
-        let is_turn = |()| stamp.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        Ok(age >= INTERVAL && is_turn(()))
+        Ok(age >= INTERVAL && ring.record_scan(last, now))
     }
 
     fn ask_holders(&self, participant: &Participant, probe: &impl LivenessProbe, dead: &mut EntrySet) {
-        let (ring, begin) = (&participant.ring, Instant::now());
+        let (ring, begin) = (participant.ring(), Instant::now());
         let (mut asked, mut turn) = (EntrySet::EMPTY, Turn::of(self.taken.get()));
         // This participant is alive.
-        asked.insert(participant.me);
+        asked.insert(participant.entry().index());
         self.held.scan(ring, |found| {
             match found {
-                Unsettled::Held(owner) if owner < ring.entries.len() && asked.insert(owner) => {
+                Unsettled::Held(owner) if owner < ring.entry_count() && asked.insert(owner) => {
                     if !probe.is_alive(owner) {
                         dead.insert(owner);
                     }
@@ -159,8 +156,8 @@ impl Watch {
 
     /// Checks a few entries, whatever their owners do; returns how many of them are consumers.
     fn ask_others(&self, participant: &Participant, probe: &impl LivenessProbe, dead: &mut EntrySet) {
-        let (ring, begin) = (&participant.ring, Instant::now());
-        let count = ring.entries.len();
+        let (ring, begin) = (participant.ring(), Instant::now());
+        let count = ring.entry_count();
         for _ in 0..count.min(MAX_OTHERS) {
             let index = self.next.get() % count;
             self.counted.set(self.counted.get() + usize::from(Self::is_consumer(ring, index)));
@@ -168,7 +165,7 @@ impl Watch {
             if index + 1 == count {
                 self.consumers.set(self.counted.take());
             }
-            if index != participant.me && ring.entry_word(index).is_dirty() {
+            if index != participant.entry().index() && ring.entry_word(index).is_dirty() {
                 if !probe.is_alive(index) {
                     dead.insert(index);
                 }

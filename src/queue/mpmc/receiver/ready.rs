@@ -7,7 +7,7 @@ impl MpmcReceiver {
     pub(super) fn is_ready(&self, attempts: u64) -> bool {
         let exact = self.begin_attempt(attempts);
         for _ in 0..RETRY_LIMIT {
-            if self.redelivery.is_due(self.ring()) && self.redelivery.can_take(self.ring()) {
+            if self.consumer().is_redelivery_due() && self.consumer().can_take_redelivery() {
                 return true;
             }
             match self.ring().can_take(exact) {

@@ -8,12 +8,11 @@ use crate::queue::Shared;
 use crate::queue::checksummed::serial::SerialKeeper;
 use crate::queue::events::QueueEvents;
 use crate::queue::kind::FrameStore;
-use crate::sync::Ordering;
 
 impl MpmcFrameStore {
     /// The origin and the history of a dead letter.
     pub(in crate::queue::mpmc) fn letter(&self, taken: MpmcFrame) -> Option<SentDeadLetter> {
-        self.participant.ring.letter_at(taken.position)
+        self.participant.ring().letter_at(taken.position)
     }
 }
 
@@ -55,7 +54,7 @@ unsafe impl FrameStore for MpmcFrameStore {
 
     #[inline(always)]
     fn release(&self, taken: MpmcFrame) {
-        self.participant.ring.release(HeldSlot { position: taken.position, redeliveries: 0 });
+        self.participant.entry().release(HeldSlot { position: taken.position, redeliveries: 0 });
         self.events.room.notify_all();
     }
 
@@ -65,14 +64,14 @@ unsafe impl FrameStore for MpmcFrameStore {
     }
 
     fn reject(&self, position: u64) {
-        let ring = &self.participant.ring;
-        ring.reject(ring.held_at(position));
-        // Guards may be on any thread: several threads may count here.
-        ring.entries[self.participant.me].own.rejected.fetch_add(1, Ordering::Relaxed);
+        let entry = self.participant.entry();
+        entry.reject(entry.ring().held_at(position));
+        entry.count_rejected();
     }
 
     fn put_back(&self, position: u64) {
-        self.participant.ring.put_back(self.participant.ring.held_at(position));
+        let entry = self.participant.entry();
+        entry.put_back(entry.ring().held_at(position));
     }
 
     fn position(taken: MpmcFrame) -> u64 {
@@ -80,7 +79,7 @@ unsafe impl FrameStore for MpmcFrameStore {
     }
 
     fn redeliveries(&self, taken: MpmcFrame) -> u64 {
-        self.participant.ring.held_at(taken.position).redeliveries
+        self.participant.ring().held_at(taken.position).redeliveries
     }
 
     #[inline(always)]
@@ -116,7 +115,7 @@ unsafe impl FrameStore for MpmcFrameStore {
 
     #[inline(always)]
     fn release_run(&self, _run: MpmcRun, spans: &[MpmcFrame]) {
-        self.participant.ring.release_all(spans.iter().map(|taken| taken.position));
+        self.participant.entry().release_all(spans.iter().map(|taken| taken.position));
         self.events.room.notify_all();
     }
 
@@ -127,7 +126,7 @@ unsafe impl FrameStore for MpmcFrameStore {
     }
 
     fn has_retry_limit(&self) -> bool {
-        let policy = self.participant.ring.policy;
+        let policy = self.participant.ring().policy();
         policy.max_redeliveries != 0 && !policy.at_most_once
     }
 

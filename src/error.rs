@@ -28,7 +28,7 @@ pub use open::OpenError;
 pub use recover::RecoverError;
 pub use remove::{SendFdError, UnlinkError};
 pub use role::Role;
-pub use schema::SchemaMismatch;
+pub use schema::{InvalidDescription, SchemaMismatch};
 pub use survival::RecoveryFailed;
 pub use sync::{SyncError, Unproven};
 pub(crate) use transfer::SerializeErrorKind;

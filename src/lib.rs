@@ -117,14 +117,14 @@ mod wait_set;
 
 pub use error::{
     AttachError, Corrupted, CreateError, DeadLetterCause, DeadLetterFailure, HeldHere, InspectError,
-    InvalidFrame, OpenError, RecoverError, RecoveryFailed, RecvError, Role, SchemaMismatch, SendError,
-    SendFdError, SerializeError, SyncError, UnlinkError, Unproven,
+    InvalidDescription, InvalidFrame, OpenError, RecoverError, RecoveryFailed, RecvError, Role,
+    SchemaMismatch, SendError, SendFdError, SerializeError, SyncError, UnlinkError, Unproven,
 };
 pub use park::Canceller;
 pub use queue::{
     AfterPowerLoss, BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesOwnedFrame, BytesProducer,
     BytesQueue, BytesSharedConsumer, Checksummed, DeadLetter, Delivery, Kind, Mpmc, Options,
-    ParticipantStats, Recovery, ReservedFrame, Spsc, Stats, Uuid, discard_unproven, is_in_use,
+    ParticipantStats, RawQueue, Recovery, ReservedFrame, Spsc, Stats, Uuid, discard_unproven, is_in_use,
     is_temporary_name, recover, sync, unlink, unlink_if_unused, unlink_with_letters,
 };
 #[cfg(feature = "derive")]

@@ -31,6 +31,29 @@ fn is_plain(character: char) -> bool {
     !character.is_control() && !is_format
 }
 
+/// What the first and the last line of a description say, and the version of the type.
+pub(crate) struct Frame<'t> {
+    pub(crate) name: &'t str,
+    pub(crate) version: u32,
+    pub(crate) size: u64,
+    pub(crate) align: u64,
+}
+
+/// The frame of a description; `None` if it has none.
+pub(crate) fn frame_of(text: &str) -> Option<Frame<'_>> {
+    let name = name_in(text)?;
+    let numbers = text.lines().last()?.strip_prefix("  size ")?;
+    let (size, align) = numbers.split_once(", alignment ")?;
+    let (size, align): (u64, u64) = (size.parse().ok()?, align.parse().ok()?);
+    let is_possible = align.is_power_of_two() && size.is_multiple_of(align);
+    // A type that has a version is a struct or an enum, and defined in the second line.
+    let heading = text.lines().nth(1)?;
+    let heading = heading.strip_prefix("  struct ").or_else(|| heading.strip_prefix("  enum "));
+    let version = heading.and_then(|heading| heading.strip_prefix(name)?.strip_prefix(" version "));
+    let version = version.map_or(Some(0), |version| version.parse().ok())?;
+    is_possible.then_some(Frame { name, version, size, align })
+}
+
 /// The name of the message type in a description.
 pub(crate) fn name_in(text: &str) -> Option<&str> {
     text.lines().next()?.strip_prefix("message ")

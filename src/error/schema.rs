@@ -75,3 +75,23 @@ fn version(number: u64) -> String {
 }
 
 impl Error for SchemaMismatch {}
+
+/// A text that is not the description of a message type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidDescription {
+    /// What is wrong with it, in words.
+    pub reason: Box<str>,
+}
+
+impl fmt::Display for InvalidDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "this is no description of a message type: {}; take its text and its format from the file of a queue with \
+             that type (`Description::text`, `format_word`)",
+            self.reason
+        )
+    }
+}
+
+impl Error for InvalidDescription {}

@@ -145,7 +145,7 @@ const PAGE: u64 = 4096;
 /// the queue itself may also take one.
 const LETTER_READERS: u64 = 8;
 /// The longest description of a message type: some twenty thousand fields.
-const MAX_DESCRIPTION: u64 = 1 << 20;
+pub(crate) const MAX_DESCRIPTION: u64 = 1 << 20;
 const SPSC_ENTRIES: u64 = 2;
 const ENTRY_LEN: u64 = size_of::<RegistryEntry>() as u64;
 const MIN_SLOTS: u64 = 2;

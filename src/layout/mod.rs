@@ -24,7 +24,7 @@ pub(crate) mod order;
 mod preamble;
 mod words;
 
-pub(crate) use geometry::{Framing, Geometry, GeometryRequest, Order, OrderRequest, Policy};
+pub(crate) use geometry::{Framing, Geometry, GeometryRequest, MAX_DESCRIPTION, Order, OrderRequest, Policy};
 pub(crate) use preamble::{KIND_MPMC, KIND_SPSC, NAME_LEN, PREAMBLE_LEN, Preamble, PreambleError};
 pub(crate) use words::{
     Before, ConsumerWords, Cursors, DoneRange, EventWords, OrderCursors, OriginWords, OwnerWords,

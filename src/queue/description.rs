@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::Schema;
 use super::open::find;
 use super::schema::recorded_text;
-use crate::describe::{Difference, Format, name_in};
-use crate::error::OpenError;
-use crate::layout::{Geometry, Preamble};
+use crate::describe::{Difference, Format, Frame, as_text, frame_of, name_in};
+use crate::error::{InvalidDescription, OpenError};
+use crate::layout::{Geometry, MAX_DESCRIPTION, Preamble};
 
 /// How a queue's messages are archived: as recorded in its file, or as this program's type is
 /// archived.
@@ -48,6 +48,74 @@ impl Description {
             size: schema.size,
             align: schema.align,
             fingerprint: schema.fingerprint(),
+        }
+    }
+
+    /// Makes a description of its [text](Self::text) and its [format](Self::format_word), which came
+    /// from elsewhere: from another machine, a registry of types.
+    ///
+    /// Only its frame is checked here: the first line, which names the type, the last, which has its
+    /// size, and that all of it is plain text. Programs with the type compare every line when they
+    /// open a queue with this description.
+    ///
+    /// # Errors
+    /// [`InvalidDescription`] says what is wrong.
+    ///
+    /// ```
+    /// use ringway::schema::Description;
+    ///
+    /// let known = Description::of::<(u8, String)>();
+    /// let same = Description::parse(known.text(), known.format_word())?;
+    /// assert_eq!(same, known);
+    /// # Ok::<(), ringway::InvalidDescription>(())
+    /// ```
+    pub fn parse(text: &str, format_word: u64) -> Result<Self, InvalidDescription> {
+        let invalid = |reason: &str| InvalidDescription { reason: reason.into() };
+        let format = Format(format_word);
+        if !format.is_some() {
+            return Err(invalid("the format says that messages are bytes, which have no description"));
+        }
+        if text.len() as u64 > MAX_DESCRIPTION {
+            return Err(invalid("it has more than 1 MiB"));
+        }
+        as_text(text.as_bytes()).ok_or_else(|| invalid("it is not lines of plain text"))?;
+        let Frame { name, version, size, align } = frame_of(text).ok_or_else(|| {
+            invalid("it does not begin with `message NAME` and end with the size and alignment of that")
+        })?;
+        let schema =
+            Schema { name: name.to_owned(), version, text: text.into(), size, align, ..Schema::bytes() };
+        Ok(Self::from_schema(&Schema { format, ..schema }))
+    }
+
+    /// Returns whether it is that of a queue of bytes, which have no type.
+    pub fn is_bytes(&self) -> bool {
+        !self.format.is_some()
+    }
+
+    /// The greatest alignment of anything in a message, in bytes; 1 for bytes. What is not mentioned
+    /// in the text, numbers and std's types, needs 16 at most.
+    pub(crate) fn archive_alignment(&self) -> usize {
+        if self.is_bytes() {
+            return 1;
+        }
+        let mentioned = self.text.split("alignment ").skip(1).map(|rest| {
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            rest[..digits].parse().unwrap_or(1)
+        });
+        mentioned.fold(16, usize::max)
+    }
+
+    /// The schema with which a queue of this description is created and opened.
+    pub(super) fn schema(&self) -> Schema {
+        Schema {
+            name: self.name.clone(),
+            version: self.version.try_into().unwrap_or(u32::MAX),
+            text: Arc::clone(&self.text),
+            size: self.size,
+            align: self.align,
+            is_inline: false,
+            is_recursive: false,
+            format: self.format,
         }
     }
 

@@ -452,6 +452,33 @@ impl Options {
         }
     }
 
+    /// Options for a type that is known by its description: whether its archives have out-of-line
+    /// data is for the caller to say, by a fixed length.
+    pub(crate) fn for_described<K: Engine>(
+        &self,
+        schema: &Schema,
+        align: usize,
+    ) -> Result<ResolvedOptions, CreateError> {
+        if !schema.format.is_some() {
+            return bad("the description is that of bytes; create a queue of bytes".into());
+        }
+        let is_inline = match self.fixed {
+            Fixed::Len(len) if len as u64 == schema.size => true,
+            Fixed::Len(len) => {
+                let Schema { name, size, .. } = schema;
+                return bad(format!(
+                    "`fixed_len({len})` is not the size of a `{name}`, which has {size} bytes"
+                ));
+            }
+            Fixed::Auto | Fixed::No | Fixed::OfType => false,
+        };
+        let default = if K::NUMBER == KIND_MPMC { DEFAULT_MPMC_ALIGN } else { 1 };
+        let align = self.align.unwrap_or(default).max(if is_inline { 1 } else { align });
+        let fixed = if is_inline { Fixed::Auto } else { Fixed::No };
+        let same = Self { fixed, align: Some(align), ..self.clone() };
+        same.for_type::<K>(&Schema { is_inline, ..schema.clone() })
+    }
+
     fn resolve<K: Engine>(
         &self,
         framing: Framing,

@@ -123,7 +123,7 @@ pub use error::{
 pub use park::Canceller;
 pub use queue::{
     AfterPowerLoss, BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesOwnedFrame, BytesProducer,
-    BytesQueue, BytesSharedConsumer, Checksummed, DeadLetter, Delivery, Kind, Mpmc, Options,
+    BytesQueue, BytesSharedConsumer, Checksummed, DeadLetter, Delivery, Kind, Mpmc, MpmcKind, Options,
     ParticipantStats, RawQueue, Recovery, ReservedFrame, Spsc, Stats, Uuid, discard_unproven, is_in_use,
     is_temporary_name, recover, sync, unlink, unlink_if_unused, unlink_with_letters,
 };

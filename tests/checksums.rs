@@ -227,3 +227,37 @@ fn what_cannot_be_is_said() {
     );
     assert!(producer.try_reserve(usize::MAX).is_err());
 }
+
+#[test]
+fn inspection_tells_which_messages_match() {
+    fn check<K: Kind>(options: &Options) {
+        let dir = directory();
+        let path = dir.path().join("q");
+        let queue = create::<K>(&path, options);
+        let mut producer = queue.producer().unwrap();
+        (1..4).for_each(|i| producer.send(&[i; 24]).unwrap());
+        corruption(&path, &[2; 24]);
+        for bytes in [0, 10, 1000] {
+            let peeked = Inspector::open(&path).unwrap().peek(&Peek::new().bytes(bytes)).unwrap();
+            let matches: Vec<_> = peeked.frames.iter().map(|frame| frame.checksum_matches).collect();
+            assert_eq!(matches, [Some(true), Some(false), Some(true)]);
+        }
+    }
+    for options in [options(), options().fixed_len(24)] {
+        check::<Checksummed<Spsc>>(&options);
+        check::<Checksummed<Mpmc>>(&options);
+    }
+}
+
+#[test]
+fn many_participants_are_counted_and_recovered() {
+    let dir = directory();
+    let queue = create::<Checksummed<Mpmc>>(&dir.path().join("q"), &options());
+    let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    producer.send(b"one").unwrap();
+    let frame = consumer.recv().unwrap();
+    let stats = queue.stats();
+    assert_eq!((stats.sent, stats.received, stats.held, stats.participants.len()), (1, 1, 1, 2));
+    drop(frame);
+    assert_eq!(queue.recover().unwrap().deaths, 0);
+}

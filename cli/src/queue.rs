@@ -11,6 +11,8 @@ use ringway::{OpenError, Options, Sharing, mpmc, spsc};
 pub(crate) enum BytesQueue {
     Spsc(spsc::BytesQueue),
     Mpmc(mpmc::BytesQueue),
+    SpscChecksums(spsc::checksummed::BytesQueue),
+    MpmcChecksums(mpmc::checksummed::BytesQueue),
 }
 
 /// Which users may attach to a queue.
@@ -45,15 +47,29 @@ pub(crate) struct SharingArguments {
 
 /// Opens a queue of bytes. Its participants get an error when its name leads to another file.
 pub(crate) fn open(name: &Path, arguments: SharingArguments) -> Result<BytesQueue> {
-    let kind = Inspector::open(name)?.header().kind;
+    let inspector = Inspector::open(name)?;
+    let (kind, has_checksums) = (inspector.header().kind, inspector.header().has_checksums);
+    drop(inspector);
     let options = Options::new().sharing(arguments.sharing.into()).end_when_orphaned(true);
-    let queue = match kind {
+    let queue = match (kind, has_checksums) {
         // SAFETY: the user who runs this command on a queue vouches that only programs that use
         // ringway write to the file. This code does not write to the file in any other way, and
         // children that `recv` forks only replace their program.
-        QueueKind::Spsc => unsafe { spsc::BytesQueue::open_with(name, &options) }.map(BytesQueue::Spsc),
+        (QueueKind::Spsc, false) => {
+            unsafe { spsc::BytesQueue::open_with(name, &options) }.map(BytesQueue::Spsc)
+        }
         // SAFETY: as above.
-        QueueKind::Mpmc => unsafe { mpmc::BytesQueue::open_with(name, &options) }.map(BytesQueue::Mpmc),
+        (QueueKind::Mpmc, false) => {
+            unsafe { mpmc::BytesQueue::open_with(name, &options) }.map(BytesQueue::Mpmc)
+        }
+        (QueueKind::Spsc, true) => {
+            // SAFETY: as above.
+            unsafe { spsc::checksummed::BytesQueue::open_with(name, &options) }.map(BytesQueue::SpscChecksums)
+        }
+        (QueueKind::Mpmc, true) => {
+            // SAFETY: as above.
+            unsafe { mpmc::checksummed::BytesQueue::open_with(name, &options) }.map(BytesQueue::MpmcChecksums)
+        }
     };
     let advice = match &queue {
         Err(OpenError::WrongType { .. }) => {

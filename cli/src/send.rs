@@ -54,6 +54,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     match queue::open(&arguments.queue, arguments.sharing)? {
         BytesQueue::Spsc(queue) => send(arguments, queue.producer()?, queue.path()),
         BytesQueue::Mpmc(queue) => send(arguments, queue.producer()?, queue.path()),
+        BytesQueue::SpscChecksums(queue) => send(arguments, queue.producer()?, queue.path()),
+        BytesQueue::MpmcChecksums(queue) => send(arguments, queue.producer()?, queue.path()),
     }
 }
 

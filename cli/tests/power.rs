@@ -103,3 +103,36 @@ fn sync_says_what_it_did() {
     let told = ringway("stat").arg(&memory).run().well().stdout();
     assert!(!told.contains("boot"), "{told}");
 }
+
+#[test]
+fn a_queue_with_checksums_is_a_queue_like_others() {
+    let dir = tempfile::tempdir().unwrap();
+    for kind in ["spsc", "mpmc"] {
+        let path = dir.path().join(kind);
+        let created = ringway("create")
+            .args(["--checksums", "--kind", kind, "--ring-bytes", "8192"])
+            .arg(&path)
+            .run()
+            .well();
+        assert!(created.stdout().contains("with checksums"), "{}", created.stdout());
+        assert_eq!(stat(&path)["checksums"], true);
+        ringway("create").args(["--checksums", "--if-missing", "--kind", kind]).arg(&path).run().well();
+        let other = ringway("create").args(["--if-missing", "--kind", kind]).arg(&path).run().code(1);
+        assert!(other.stderr().contains("with checksums"), "{}", other.stderr());
+        ringway("send").arg(&path).args(["one", "two", "three"]).run().well();
+        let peeked = ringway("peek").arg("--json").arg(&path).run().well();
+        assert_eq!(peeked.stdout().matches("\"checksum_matches\":true").count(), 3, "{}", peeked.stdout());
+        // As after a power loss, or a failure of the disk.
+        let bytes = std::fs::read(&path).unwrap();
+        let at = bytes.windows(3).position(|window| window == b"two").unwrap();
+        overwrite(&path, at as u64, b"twx");
+        for command in ["peek", "tail"] {
+            let shown = ringway(command).arg(&path).run().code(1);
+            assert!(shown.stdout().contains("its checksum does not match"), "{}", shown.stdout());
+            assert!(shown.stderr().contains("1 message shown whose checksum"), "{}", shown.stderr());
+        }
+        assert_eq!(ringway("recv").arg(&path).run().well().stdout(), "one\nthree\n");
+        assert_eq!(stat(&path)["boot"]["dropped"], 1);
+        ringway("doctor").arg(&path).run().well();
+    }
+}

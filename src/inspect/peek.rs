@@ -4,6 +4,7 @@ use super::source::Source;
 use super::{peek_mpmc, peek_spsc};
 use crate::error::{Corrupted, InspectError};
 use crate::queue::DeadLetter;
+use crate::queue::checksummed::trailer;
 
 /// Which messages to copy.
 #[derive(Clone, Debug)]
@@ -93,6 +94,9 @@ pub struct PeekedFrame {
     pub len: u64,
     /// Its first bytes.
     pub payload: Vec<u8>,
+    /// Whether its checksum matches all of its bytes; `None` in a queue without checksums. Consumers skip a message whose
+    /// checksum does not match.
+    pub checksum_matches: Option<bool>,
     /// Where it comes from, in a dead-letter queue.
     pub dead_letter: Option<DeadLetter>,
 }
@@ -122,8 +126,41 @@ pub(super) fn peek(source: &Source, what: &Peek) -> Result<Peeked, InspectError>
 /// allocated only as far as the file has bytes.
 const PIECE: usize = 1 << 16;
 
+/// What is copied of a message.
+pub(super) struct Copied {
+    pub(super) len: u64,
+    pub(super) payload: Vec<u8>,
+    pub(super) checksum_matches: Option<bool>,
+}
+
+/// Copies the beginning of the message in a payload of `len` bytes at `at` in the file, whose serial number would be
+/// `serial`.
+pub(super) fn copy_message(
+    source: &Source,
+    (at, len): (u64, u64),
+    serial: u64,
+    what: &Peek,
+) -> Result<Copied, InspectError> {
+    let message_len = source.message_len(len);
+    let payload = copy(source, at, message_len, what.bytes)?;
+    let checksum_matches = match source.geometry.trailer {
+        0 => None,
+        _ => Some(checksum_matches(source, (at, len), serial)?),
+    };
+    Ok(Copied { len: message_len, payload, checksum_matches })
+}
+
+fn checksum_matches(source: &Source, (at, len): (u64, u64), serial: u64) -> Result<bool, InspectError> {
+    let Some(message_len) = len.checked_sub(trailer::LEN as u64) else { return Ok(false) };
+    let mut found = [0; trailer::LEN];
+    source.read(&mut found, at + message_len)?;
+    trailer::fits_pieces(source.uuid, message_len as usize, serial, found, |piece, offset| {
+        source.read(piece, at + offset as u64)
+    })
+}
+
 /// Copies the first bytes of a message of `len` bytes that begins at `at` in the file.
-pub(super) fn copy(source: &Source, at: u64, len: u64, most: usize) -> Result<Vec<u8>, InspectError> {
+fn copy(source: &Source, at: u64, len: u64, most: usize) -> Result<Vec<u8>, InspectError> {
     let len = usize::try_from(len).unwrap_or(usize::MAX).min(most);
     let mut payload = Vec::new();
     while payload.len() < len {

@@ -1,6 +1,6 @@
 //! Copies messages of an MPMC queue: reads the slot, the payload, and the slot again.
 
-use super::peek::{FrameState, Peek, Peeked, PeekedFrame, Start, copy};
+use super::peek::{Copied, FrameState, Peek, Peeked, PeekedFrame, Start, copy_message};
 use super::slots::{Seen, for_each, head_and_tail};
 use super::source::Source;
 use crate::error::InspectError;
@@ -25,7 +25,7 @@ pub(super) fn peek(source: &Source, order: Order, what: &Peek) -> Result<Peeked,
             continue;
         }
         let payload = match before.payload(&source.geometry, order) {
-            Some(at) => Some(copy(source, at, source.message_len(before.len), what.bytes)?),
+            Some(at) => Some(copy_message(source, (at, before.len), before.position, what)?),
             None => None,
         };
         let letter = before.letter(source, order)?;
@@ -33,9 +33,7 @@ pub(super) fn peek(source: &Source, order: Order, what: &Peek) -> Result<Peeked,
         match payload {
             // It does not matter whether it was taken meanwhile: the bytes are the message's until
             // its slot is released.
-            Some(payload) if is_same(&before, &after) => {
-                peeked.frames.push(frame(source, &after, payload, letter))
-            }
+            Some(payload) if is_same(&before, &after) => peeked.frames.push(frame(&after, payload, letter)),
             None if is_same(&before, &after) => {
                 peeked.corruption =
                     Some(source.corrupted("reference to the frame", before.position, before.place.0));
@@ -96,7 +94,8 @@ fn is_same(before: &Seen, after: &Seen) -> bool {
         && (after.place, after.len) == (before.place, before.len)
 }
 
-fn frame(source: &Source, seen: &Seen, payload: Vec<u8>, dead_letter: Option<DeadLetter>) -> PeekedFrame {
+fn frame(seen: &Seen, copied: Copied, dead_letter: Option<DeadLetter>) -> PeekedFrame {
+    let Copied { len, payload, checksum_matches } = copied;
     PeekedFrame {
         position: seen.position,
         state: match seen.state.kind() {
@@ -105,8 +104,9 @@ fn frame(source: &Source, seen: &Seen, payload: Vec<u8>, dead_letter: Option<Dea
             SlotKind::Full | SlotKind::Free => FrameState::Waiting,
         },
         redeliveries: seen.state.redeliveries(),
-        len: source.message_len(seen.len),
+        len,
         payload,
+        checksum_matches,
         dead_letter,
     }
 }

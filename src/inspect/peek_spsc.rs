@@ -3,7 +3,7 @@
 
 use super::chain::chain;
 use super::done::Done;
-use super::peek::{FrameState, Peek, Peeked, PeekedFrame, Start, copy};
+use super::peek::{Copied, FrameState, Peek, Peeked, PeekedFrame, Start, copy_message};
 use super::source::Source;
 use super::spsc::{At, fixed_cursors, handed_out, in_file, released};
 use super::walk::{RingFrame, Step, Walk};
@@ -13,7 +13,7 @@ use crate::layout::Framing;
 pub(super) fn peek(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {
     match source.geometry.framing {
         Framing::Variable => variable(source, what),
-        Framing::Fixed { len } => fixed(source, what, source.message_len(len)),
+        Framing::Fixed { len } => fixed(source, what, len),
     }
 }
 
@@ -43,11 +43,11 @@ fn fixed(source: &Source, what: &Peek, len: u64) -> Result<Peeked, InspectError>
     let done = Done::read(source, at)?;
     for position in (from..to).filter(|position| !done.covers(*position)) {
         let offset = position % geometry.capacity * geometry.stride;
-        let payload = copy(source, in_file(geometry, offset), len, what.bytes)?;
+        let copied = copy_message(source, (in_file(geometry, offset), len), position, what)?;
         if released(source)? > position {
             peeked.gone += 1;
         } else {
-            peeked.frames.push(frame(at, held_until, (position, len), payload));
+            peeked.frames.push(frame(at, held_until, position, copied));
         }
     }
     Ok(peeked)
@@ -71,13 +71,8 @@ fn variable(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {
     for (at, start) in wanted.iter().enumerate() {
         match Walk::new(source, *start, 8).step(source)? {
             Step::Frame(found) => match copied(source, what, found)? {
-                Some(payload) => {
-                    peeked.frames.push(frame(
-                        chain.at,
-                        held_until,
-                        (found.position, source.message_len(found.len)),
-                        payload,
-                    ));
+                Some(copied) => {
+                    peeked.frames.push(frame(chain.at, held_until, found.position, copied));
                 }
                 None => peeked.gone += 1,
             },
@@ -91,13 +86,14 @@ fn variable(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {
 }
 
 /// Copies a frame; `None` if it was released before the copy was complete.
-fn copied(source: &Source, what: &Peek, found: RingFrame) -> Result<Option<Vec<u8>>, InspectError> {
-    let payload =
-        copy(source, in_file(&source.geometry, found.offset), source.message_len(found.len), what.bytes)?;
-    Ok((released(source)? <= found.position).then_some(payload))
+fn copied(source: &Source, what: &Peek, found: RingFrame) -> Result<Option<Copied>, InspectError> {
+    let place = (in_file(&source.geometry, found.offset), found.len);
+    let copied = copy_message(source, place, found.word_at, what)?;
+    Ok((released(source)? <= found.position).then_some(copied))
 }
 
-fn frame(at: At, held_until: u64, (position, len): (u64, u64), payload: Vec<u8>) -> PeekedFrame {
+fn frame(at: At, held_until: u64, position: u64, copied: Copied) -> PeekedFrame {
+    let Copied { len, payload, checksum_matches } = copied;
     let (redelivered_until, redelivery_count) = at.redo;
     let redeliveries = match position {
         earlier if earlier < redelivered_until => redelivery_count.max(1),
@@ -114,6 +110,7 @@ fn frame(at: At, held_until: u64, (position, len): (u64, u64), payload: Vec<u8>)
         redeliveries,
         len,
         payload,
+        checksum_matches,
         dead_letter: None,
     }
 }

@@ -19,6 +19,7 @@ pub(super) struct Source {
     pub(super) path: PathBuf,
     pub(super) file: File,
     pub(super) geometry: Geometry,
+    pub(super) uuid: [u8; 16],
     /// Whether the file is in memory, and lost with the machine.
     pub(super) is_memory: bool,
 }
@@ -30,7 +31,8 @@ impl Source {
         let (preamble, geometry) = check(&path, &file).map_err(InspectError::Open)?;
         // If that is unknown, the file counts as one on a disk, for which more is checked.
         let is_memory = matches!(shm::check_file(&file, false), Ok(Ok(ground)) if ground.is_memory);
-        Ok((Self { path, file, geometry, is_memory }, preamble))
+        let uuid = preamble.uuid;
+        Ok((Self { path, file, geometry, uuid, is_memory }, preamble))
     }
 
     /// Fills `buffer` from `offset` of the file.

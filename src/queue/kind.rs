@@ -32,6 +32,13 @@ pub enum Mpmc {}
 
 impl Kind for Mpmc {}
 
+/// The kinds with many participants: [`Mpmc`] and `Checksummed<Mpmc>`.
+pub trait MpmcKind: Kind {}
+
+impl MpmcKind for Mpmc {}
+
+impl MpmcKind for Checksummed<Mpmc> {}
+
 /// The implementation of a kind.
 pub(crate) trait Engine: Sized + 'static {
     type Sender: Sender + Send;

@@ -2,7 +2,7 @@
 
 mod asked;
 mod boot;
-mod checksummed;
+pub(crate) mod checksummed;
 mod closed;
 mod consumer;
 mod create;
@@ -45,7 +45,7 @@ pub use checksummed::Checksummed;
 pub use consumer::BytesConsumer;
 pub use description::Description;
 pub use frame::{BytesFrame, BytesFrames};
-pub use kind::{Kind, Mpmc, Spsc};
+pub use kind::{Kind, Mpmc, MpmcKind, Spsc};
 pub use mpmc::{DeadLetter, ParticipantStats, Recovery, Stats, recover};
 pub use options::{Delivery, Options};
 pub use owned::{BytesOwnedFrame, BytesSharedConsumer};

@@ -2,9 +2,9 @@
 
 use super::{Frame, Message, Queue};
 use crate::error::{OpenError, RecoverError};
-use crate::queue::{DeadLetter, Mpmc, Recovery, Stats};
+use crate::queue::{DeadLetter, Mpmc, MpmcKind, Recovery, Stats};
 
-impl<T: Message> Queue<T, Mpmc> {
+impl<T: Message, K: MpmcKind> Queue<T, K> {
     /// Runs a recovery now: finds dead participants and removes their residue. See
     /// [`BytesQueue::recover`](crate::BytesQueue::recover).
     ///
@@ -18,7 +18,9 @@ impl<T: Message> Queue<T, Mpmc> {
     pub fn stats(&self) -> Stats {
         self.bytes().stats()
     }
+}
 
+impl<T: Message> Queue<T, Mpmc> {
     /// Opens the queue that holds this one's dead letters: see
     /// [`BytesQueue::dead_letters`](crate::BytesQueue::dead_letters).
     ///

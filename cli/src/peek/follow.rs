@@ -61,8 +61,8 @@ fn follow<W: Write>(arguments: &Tail, mut viewer: Viewer<'_, W>, is_first: bool)
     loop {
         viewer.out.flush()?;
         let is_following = arguments.follow || arguments.follow_name;
-        if !is_following || seen.last.corruption.is_some() {
-            return seen.check().map(Stop::Ended);
+        if !is_following || seen.last.corruption.is_some() || seen.mismatches > 0 {
+            return seen.check(viewer.inspector).map(Stop::Ended);
         }
         if is_renamed {
             return Ok(Stop::Renamed);

@@ -68,6 +68,9 @@ impl Printer {
         if frame.redeliveries > 0 {
             print(out, format_args!(", delivered {} before", counted(frame.redeliveries, "time")))?;
         }
+        if frame.checksum_matches == Some(false) {
+            print(out, format_args!(", {}", self.paint.bad("its checksum does not match")))?;
+        }
         if let Some(letter) = frame.dead_letter {
             print(out, format_args!(", dead letter: {letter}"))?;
         }
@@ -117,6 +120,7 @@ impl Printer {
             held_by,
             redeliveries: frame.redeliveries,
             bytes: frame.len,
+            checksum_matches: frame.checksum_matches,
             payload_hex: hex(payload),
             text: String::from_utf8(payload.to_vec()).ok(),
             fields,
@@ -149,6 +153,8 @@ struct Frame<'a> {
     held_by: Option<usize>,
     redeliveries: u64,
     bytes: u64,
+    /// `None`: the queue has no checksums.
+    checksum_matches: Option<bool>,
     payload_hex: String,
     /// The payload, if it is text.
     text: Option<String>,

@@ -95,7 +95,7 @@ pub(crate) fn peek(arguments: &Peek) -> Result<Outcome> {
     if seen.shown == 0 && seen.last.corruption.is_none() && !what.common.quiet {
         complain!("{}: no message waits", inspector.path().display());
     }
-    seen.check()
+    seen.check(&inspector)
 }
 
 /// The description in the file; or why there is none, in words.
@@ -153,6 +153,8 @@ struct Viewer<'a, W> {
 /// The messages that were copied.
 struct Seen {
     shown: usize,
+    /// How many of them do not match their checksums.
+    mismatches: u64,
     /// The last result, without its messages.
     last: Peeked,
 }
@@ -170,7 +172,7 @@ impl<W: Write> Viewer<'_, W> {
     }
 
     fn show(&mut self, look: &Look, mut start: Start, count: usize) -> Result<Seen> {
-        let (mut shown, mut gone, mut left) = (0, 0, count);
+        let (mut shown, mut gone, mut mismatches, mut left) = (0, 0, 0, count);
         loop {
             let wanted = left.min(self.portion);
             let look = look.clone().start(start).most(wanted).bytes(self.bytes);
@@ -179,7 +181,10 @@ impl<W: Write> Viewer<'_, W> {
             gone += last.gone;
             for frame in last.frames.drain(..) {
                 match self.whole(frame)? {
-                    Some(frame) => self.printer.print(self.out, &frame)?,
+                    Some(frame) => {
+                        mismatches += u64::from(frame.checksum_matches == Some(false));
+                        self.printer.print(self.out, &frame)?;
+                    }
                     None => gone += 1,
                 }
                 shown += 1;
@@ -187,7 +192,7 @@ impl<W: Write> Viewer<'_, W> {
             left = left.saturating_sub(found);
             if found < wanted || left == 0 || last.corruption.is_some() {
                 self.say_gone(gone);
-                return Ok(Seen { shown, last });
+                return Ok(Seen { shown, mismatches, last });
             }
             start = Start::From(last.next);
         }
@@ -204,6 +209,7 @@ impl<W: Write> Viewer<'_, W> {
         let again = self.inspector.peek(&look)?.frames.pop();
         Ok(again.filter(|again| (again.position, again.len) == (frame.position, frame.len)).map(|again| {
             frame.payload = again.payload;
+            frame.checksum_matches = again.checksum_matches;
             frame
         }))
     }
@@ -220,10 +226,17 @@ impl<W: Write> Viewer<'_, W> {
 }
 
 impl Seen {
-    fn check(self) -> Result<Outcome> {
-        match self.last.corruption {
-            Some(corruption) => Err(corruption.into()),
-            None => Ok(Outcome::Well),
+    fn check(self, inspector: &Inspector) -> Result<Outcome> {
+        if let Some(corruption) = self.last.corruption {
+            return Err(corruption.into());
         }
+        anyhow::ensure!(
+            self.mismatches == 0,
+            "{}: {} shown whose checksum does not match: bytes of it were changed in the file, by a power loss or otherwise; \
+             consumers skip it",
+            inspector.path().display(),
+            counted(self.mismatches, "message")
+        );
+        Ok(Outcome::Well)
     }
 }

@@ -101,6 +101,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     match queue::open(&arguments.queue, arguments.sharing)? {
         BytesQueue::Spsc(queue) => receive(arguments, &queue.consumer()?, queue.max_message(), queue.path()),
         BytesQueue::Mpmc(queue) => receive(arguments, &queue.consumer()?, queue.max_message(), queue.path()),
+        BytesQueue::SpscChecksums(queue) => {
+            receive(arguments, &queue.consumer()?, queue.max_message(), queue.path())
+        }
+        BytesQueue::MpmcChecksums(queue) => {
+            receive(arguments, &queue.consumer()?, queue.max_message(), queue.path())
+        }
     }
 }
 

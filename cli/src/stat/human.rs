@@ -43,7 +43,13 @@ pub(crate) fn describe(header: &Header) -> String {
             counted(order.max_participants, "participant")
         ),
     };
-    format!("{} queue of `{}`, {ring}, messages: {}", kind(header), header.schema.name, shape(header))
+    let checksums = if header.has_checksums { " with checksums" } else { "" };
+    format!(
+        "{} queue of `{}`{checksums}, {ring}, messages: {}",
+        kind(header),
+        header.schema.name,
+        shape(header)
+    )
 }
 
 pub(super) fn show(

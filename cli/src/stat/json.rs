@@ -18,6 +18,8 @@ pub(crate) struct Queue {
     #[serde(flatten)]
     path: JsonPath,
     kind: &'static str,
+    /// Whether each message has a checksum.
+    checksums: bool,
     uuid: String,
     version: u32,
     created_ns: Option<u64>,
@@ -214,6 +216,7 @@ impl Queue {
         Self {
             path: snapshot.path.clone().into(),
             kind: kind(header.kind),
+            checksums: header.has_checksums,
             uuid: uuid(header.uuid),
             version: header.version,
             created_ns: header.created.map(nanoseconds),

@@ -39,7 +39,7 @@ mod receiver;
 mod sender;
 pub(crate) mod serial;
 mod store;
-pub(super) mod trailer;
+pub(crate) mod trailer;
 
 use std::marker::PhantomData;
 use std::sync::Arc;

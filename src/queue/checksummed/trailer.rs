@@ -5,10 +5,10 @@ use crate::layout::TRAILER;
 use crate::queue::hash::Hash;
 use crate::queue::untrusted::copy::copy_out;
 
-pub(in crate::queue) const LEN: usize = TRAILER as usize;
+pub(crate) const LEN: usize = TRAILER as usize;
 
 /// The sum of a message, before its serial number is added.
-pub(in crate::queue) fn sum(uuid: [u8; 16], message: &[u8]) -> u64 {
+pub(crate) fn sum(uuid: [u8; 16], message: &[u8]) -> u64 {
     let mut hash = begin(uuid, message.len());
     hash.bytes(message);
     hash.state()
@@ -22,7 +22,7 @@ fn begin(uuid: [u8; 16], len: usize) -> Hash {
 }
 
 /// The trailer of a message with that sum.
-pub(in crate::queue) fn sealed(sum: u64, serial: u64) -> [u8; LEN] {
+pub(crate) fn sealed(sum: u64, serial: u64) -> [u8; LEN] {
     let mut hash = Hash::resume(sum);
     hash.word(serial);
     let mut bytes = [0; LEN];
@@ -32,16 +32,39 @@ pub(in crate::queue) fn sealed(sum: u64, serial: u64) -> [u8; LEN] {
 }
 
 /// The serial number of a payload, if it is one that is followed by a trailer.
-pub(in crate::queue) fn serial(payload: &[u8]) -> Option<u64> {
+pub(crate) fn serial(payload: &[u8]) -> Option<u64> {
     let (_, trailer) = payload.split_at_checked(payload.len().checked_sub(LEN)?)?;
     Some(u64::from_ne_bytes(*trailer.first_chunk()?))
 }
 
 /// The message and the serial number of a payload, if the trailer fits.
-pub(in crate::queue) fn open(uuid: [u8; 16], payload: &[u8]) -> Option<(&[u8], u64)> {
+pub(crate) fn open(uuid: [u8; 16], payload: &[u8]) -> Option<(&[u8], u64)> {
     let (message, trailer) = payload.split_at_checked(payload.len().checked_sub(LEN)?)?;
     let serial = serial(payload)?;
     (trailer == sealed(sum(uuid, message), serial)).then_some((message, serial))
+}
+
+/// Whether a message with that trailer is whole and has that serial number. `next(piece, offset)` fills pieces of the
+/// message, one after the other.
+pub(crate) fn fits_pieces<E>(
+    uuid: [u8; 16],
+    len: usize,
+    serial: u64,
+    trailer: [u8; LEN],
+    mut next: impl FnMut(&mut [u8], usize) -> Result<(), E>,
+) -> Result<bool, E> {
+    /// Bytes that are read at a time; whole words.
+    const PIECE: usize = 1 << 16;
+    let mut piece = vec![0; len.min(PIECE)];
+    let mut hash = begin(uuid, len);
+    let mut done = 0;
+    while done < len {
+        let piece = &mut piece[..(len - done).min(PIECE)];
+        next(piece, done)?;
+        hash.bytes(piece);
+        done += piece.len();
+    }
+    Ok(trailer == sealed(hash.state(), serial))
 }
 
 /// Like [`sum`], of bytes that other processes may write at any time: with the values that they

@@ -8,7 +8,7 @@ use super::probe::KernelProbe;
 use crate::error::RecoverError;
 use crate::order_ring::{EntrySet, OrderRing, Recovered};
 use crate::queue::BytesQueue;
-use crate::queue::kind::Mpmc;
+use crate::queue::kind::{Mpmc, MpmcKind};
 use crate::queue::open::{QueueFile, find};
 use crate::queue::options::OpenOptions;
 use crate::queue::space::header_not_mapped;
@@ -37,7 +37,7 @@ impl From<Recovered> for Recovery {
     }
 }
 
-impl BytesQueue<Mpmc> {
+impl<K: MpmcKind> BytesQueue<K> {
     /// Finds dead participants and removes their residue, now.
     ///
     /// Calling this is not necessary: a participant that is blocked by a dead one recovers by

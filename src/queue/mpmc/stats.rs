@@ -7,7 +7,7 @@ use crate::error::{DeadLetterFailure, Role};
 use crate::layout::order::EntryRole;
 use crate::order_ring::{EntryCounters, LivenessProbe, OrderRing};
 use crate::queue::BytesQueue;
-use crate::queue::kind::Mpmc;
+use crate::queue::kind::MpmcKind;
 
 /// What has happened in a queue since it was created. The counters are read while participants
 /// work: numbers that belong together may be a moment apart.
@@ -103,7 +103,7 @@ impl Stats {
     }
 }
 
-impl BytesQueue<Mpmc> {
+impl<K: MpmcKind> BytesQueue<K> {
     /// Returns what has happened since the queue was created, and the participants.
     pub fn stats(&self) -> Stats {
         let shared = self.shared();

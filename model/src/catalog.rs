@@ -112,7 +112,7 @@ fn add_claims(all: &mut Vec<Scenario>) {
     );
 
     add(Small, Some(TombstoneByStore), Bounds { messages: 2, ..p1c1 });
-    add(Small, Some(RedoByStore), Bounds { prefilled: 2, kills: 1, ..c2 });
+    add(Small, Some(RedeliverByStore), Bounds { prefilled: 2, kills: 1, ..c2 });
     add(Small, Some(IntentClearedBeforeCommit), p1c1);
     add(Small, Some(IntentAfterCas), p1c1);
     add(Small, Some(IntentCoversFirstOnly), Bounds { messages: 2, send_k: 2, ..p1c1 });
@@ -128,12 +128,12 @@ fn add_claims(all: &mut Vec<Scenario>) {
     add(Small, Some(AttachKeepsDirtyByte), Bounds { attaches: 1, ..p1c1 });
     add(Small, Some(NeverDirty), Bounds { attaches: 1, detaches: 1, ..p1c1 });
     add(Small, Some(DeadSetWithoutReread), Bounds { attaches: 1, detaches: 1, ..c1 });
-    add(Small, Some(LeaseBeforeWord), Bounds { attaches: 1, detaches: 1, ..c1 });
+    add(Small, Some(LockBeforeWord), Bounds { attaches: 1, detaches: 1, ..c1 });
     add(Small, Some(CleanJudgedAtEnd), Bounds { kills: 2, ..p2c1 });
     add(Small, Some(CleanIgnoresIntents), p2c1);
     add(Small, Some(CleanBeforeBump), Bounds { kills: 2, ..c2 });
-    add(Small, Some(BumpOnlyForOwnRedo), Bounds { kills: 2, ..c2 });
-    add(Small, Some(BumpBeforeRedo), Bounds { guards: 2, rejects: 1, ..c1 });
+    add(Small, Some(BumpOnlyForOwnRedelivery), Bounds { kills: 2, ..c2 });
+    add(Small, Some(BumpBeforeRedeliver), Bounds { guards: 2, rejects: 1, ..c1 });
     add(Small, Some(RejectWithoutBump), Bounds { rejects: 1, ..c2 });
     add(Small, Some(SeenReadAfterScan), Bounds { kills: 1, ..c2 });
     add(Small, Some(NewConsumerSkipsScan), Bounds { kills: 1, attaches: 1, ..c1 });
@@ -212,10 +212,10 @@ fn add_waiting(all: &mut Vec<Scenario>) {
     add(Full, None, Bounds { kills: 1, closes: true, ..base });
 
     add(Small, Some(NoMembarrier), alone);
-    add(Small, Some(LookBeforeArm), alone);
-    add(Small, Some(BellReadAfterArm), Bounds { visits: 1, consumers: 1, ..base });
-    add(Small, Some(BellReadLast), alone);
-    add(Small, Some(WakeBeforeRing), alone);
+    add(Small, Some(CheckBeforeArm), alone);
+    add(Small, Some(KeyReadAfterArm), Bounds { visits: 1, consumers: 1, ..base });
+    add(Small, Some(KeyReadLast), alone);
+    add(Small, Some(WakeBeforeIncrement), alone);
     add(Small, Some(ClearWithoutArrivals), Bounds { consumers: 1, visits: 1, ..base });
     add(Small, Some(ClearAlways), base);
     add(Small, Some(NeedFenceIgnored), Bounds { unregistered: true, ..alone });
@@ -223,10 +223,10 @@ fn add_waiting(all: &mut Vec<Scenario>) {
     add(Small, Some(CheckBeforeCommit), alone);
     add(Small, Some(NothingPassedOn), base);
     add(Quick, Some(EndNotPassedOn), Bounds { closes: true, consumers: 2, ..alone });
-    add(Small, Some(RejectWithoutRing), Bounds { rejects: 1, consumers: 2, ..alone });
-    add(Small, Some(CloseWithoutRing), Bounds { closes: true, ..alone });
-    add(Small, Some(CloseRingsFirst), Bounds { closes: true, ..alone });
-    add(Small, Some(ToldBeforeDrained), Bounds { closes: true, ..alone });
+    add(Small, Some(RejectWithoutNotify), Bounds { rejects: 1, consumers: 2, ..alone });
+    add(Small, Some(CloseWithoutNotify), Bounds { closes: true, ..alone });
+    add(Small, Some(CloseNotifiesFirst), Bounds { closes: true, ..alone });
+    add(Small, Some(ClosedBeforeDrained), Bounds { closes: true, ..alone });
     add(Small, Some(UnboundedPark), Bounds { kills: 1, ..alone });
 }
 
@@ -248,7 +248,7 @@ fn add_rooms(all: &mut Vec<Scenario>) {
     add(Full, None, Bounds { slots: 4, releases: 3, consumers: 3, producers: 3, ..two });
 
     add(Small, Some(NoMembarrier), one);
-    add(Small, Some(LookBeforeArm), one);
+    add(Small, Some(CheckBeforeArm), one);
     add(Small, Some(ClearWithoutArrivals), Bounds { releases: 2, producers: 2, ..one });
     add(Small, Some(NeedFenceIgnored), Bounds { unregistered: true, ..one });
     add(Small, Some(FencingIgnored), Bounds { releases: 2, producers: 2, ..one });
@@ -256,8 +256,8 @@ fn add_rooms(all: &mut Vec<Scenario>) {
     add(Small, Some(SureBlindly), Bounds { slots: 4, releases: 3, producers: 2, consumers: 2, ..one });
     add(Small, Some(UnfenceKeepsSure), Bounds { slots: 4, releases: 4, producers: 2, consumers: 2, ..one });
     add(Small, Some(ReleaseWakesOne), two);
-    add(Small, Some(LazyLook), one);
-    add(Small, Some(CloseRingsForConsumersOnly), Bounds { releases: 0, closes: true, ..one });
+    add(Small, Some(InexactLastCheck), one);
+    add(Small, Some(CloseNotifiesConsumersOnly), Bounds { releases: 0, closes: true, ..one });
 }
 
 fn add_weak(all: &mut Vec<Scenario>) {

@@ -112,7 +112,7 @@ pub struct Report {
 pub fn check<M: Model>(model: &M, max_states: usize) -> Report {
     let start = Instant::now();
     let mut run = Run { model, graph: Graph::new() };
-    let outcome = run.explore(max_states).unwrap_or_else(|| run.look_for_stuck());
+    let outcome = run.explore(max_states).unwrap_or_else(|| run.find_stuck());
     Report {
         outcome,
         states: run.graph.fingerprints.len(),
@@ -171,7 +171,7 @@ impl<M: Model> Run<'_, M> {
         None
     }
 
-    fn look_for_stuck(&self) -> Outcome {
+    fn find_stuck(&self) -> Outcome {
         let hopeful = self.graph.can_reach_goal();
         let stuck = hopeful.iter().filter(|&&hope| !hope).count();
         match hopeful.iter().position(|&hope| !hope) {

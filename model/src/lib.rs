@@ -7,7 +7,7 @@ mod bounds;
 pub mod catalog;
 pub mod checker;
 pub mod claims;
-pub mod doorbell;
+pub mod eventcount;
 pub mod lane;
 pub mod mistake;
 pub mod room;

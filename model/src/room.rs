@@ -3,9 +3,9 @@
 //! # What is modelled
 //!
 //! A full ring. Consumers hold its frames and release some of them: a store of the exact word
-//! through a store buffer, then `notify` for all. Now and then a release also stores the lazy word,
+//! through a store buffer, then `notify` for all. Now and then a release also stores the inexact word,
 //! which says how much has been released. A producer that finds no room sleeps as
-//! [`crate::doorbell`] says; it wants one slot, and is done once it gets one. A closer may close
+//! [`crate::eventcount`] says; it wants one slot, and is done once it gets one. A closer may close
 //! the queue: the flag, then a notification for all. Producers that make an attempt learn of it.
 //!
 //! # What is left out
@@ -20,7 +20,7 @@
 //! closed, the others learn of it.
 
 use crate::checker::{Model, Steps};
-use crate::doorbell::{ALL, Doorbell, Rules, Sleeping, Waking};
+use crate::eventcount::{ALL, Eventcount, Rules, Sleeping, Waking};
 use crate::mistake::Mistake;
 use crate::store_buffer::Order;
 use std::fmt;
@@ -31,7 +31,7 @@ const PRODUCERS: usize = 3;
 const CLOSER: usize = CONSUMERS + PRODUCERS;
 const THREADS: usize = CLOSER + 1;
 /// After the slots: how many were released, stored with each second one.
-const LAZY: usize = SLOTS;
+const INEXACT: usize = SLOTS;
 
 /// How large a world to explore.
 #[derive(Debug, Clone, Copy)]
@@ -66,20 +66,20 @@ enum ProducerPc {
     /// Checking or asleep, as its thread of the eventcount says.
     Wait,
     Done,
-    Told,
+    FoundClosed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum CloserPc {
     Flag,
-    Ring,
+    Notify,
     Done,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct State {
     /// Slots: 1 once released.
-    bell: Doorbell<{ SLOTS + 1 }, THREADS>,
+    eventcount: Eventcount<{ SLOTS + 1 }, THREADS>,
     tail: u8,
     closed: bool,
     producers: [ProducerPc; PRODUCERS],
@@ -105,55 +105,55 @@ impl Room {
 
     /// Whether there is room at `tail`.
     fn has_room(&self, s: &State, before_sleep: bool) -> bool {
-        let is_lazy = before_sleep && self.makes(Mistake::LazyLook);
+        let is_inexact = before_sleep && self.makes(Mistake::InexactLastCheck);
         s.tail < self.bounds.slots
-            && match is_lazy {
-                true => s.tail < s.bell.memory.visible(LAZY),
-                false => s.bell.memory.visible(s.tail.into()) == 1,
+            && match is_inexact {
+                true => s.tail < s.eventcount.memory.visible(INEXACT),
+                false => s.eventcount.memory.visible(s.tail.into()) == 1,
             }
     }
 
     fn producer(&self, s: &State, i: usize, rules: &Rules, steps: &mut Steps<State>) {
         let t = CONSUMERS + i;
-        let sleeping = s.bell.threads[t].sleeping;
+        let sleeping = s.eventcount.threads[t].sleeping;
         let mut n = s.clone();
         match s.producers[i] {
-            ProducerPc::Wait if matches!(sleeping, Sleeping::No | Sleeping::Look) => {
+            ProducerPc::Wait if matches!(sleeping, Sleeping::No | Sleeping::Check) => {
                 if s.closed || self.has_room(s, true) {
-                    n.bell.stay_awake(t);
+                    n.eventcount.stay_awake(t);
                     n.tail += u8::from(!s.closed);
-                    n.producers[i] = if s.closed { ProducerPc::Told } else { ProducerPc::Done };
+                    n.producers[i] = if s.closed { ProducerPc::FoundClosed } else { ProducerPc::Done };
                     steps.step(n, || format!("producer {i}: gets {}, or is told: {}", s.tail, s.closed));
-                } else if sleeping == Sleeping::Look {
-                    n.bell.found_nothing(t, rules);
+                } else if sleeping == Sleeping::Check {
+                    n.eventcount.found_nothing(t, rules);
                     steps.step(n, || format!("producer {i}: still finds no room"));
                 } else {
-                    n.bell.begin(t, rules);
-                    steps.step(n, || format!("producer {i}: finds no room, reads the bell"));
+                    n.eventcount.begin(t, rules);
+                    steps.step(n, || format!("producer {i}: finds no room, reads the eventcount"));
                 }
             }
             ProducerPc::Wait => {
-                if let Some((bell, label)) = s.bell.sleeping(t, rules) {
-                    steps.step(State { bell, ..s.clone() }, || format!("producer {i}: {label}"));
+                if let Some((eventcount, label)) = s.eventcount.sleeping(t, rules) {
+                    steps.step(State { eventcount, ..s.clone() }, || format!("producer {i}: {label}"));
                 }
             }
-            ProducerPc::Done | ProducerPc::Told => {}
+            ProducerPc::Done | ProducerPc::FoundClosed => {}
         }
     }
 
     fn consumer(&self, s: &State, j: usize, steps: &mut Steps<State>) {
         let slot = s.consumers[j];
-        let has_space = s.bell.memory.pending(j).len() + 2 <= crate::store_buffer::ROOM;
-        if slot >= self.bounds.releases || s.bell.threads[j].waking != Waking::No || !has_space {
+        let has_space = s.eventcount.memory.pending(j).len() + 2 <= crate::store_buffer::ROOM;
+        if slot >= self.bounds.releases || s.eventcount.threads[j].waking != Waking::No || !has_space {
             return;
         }
         let mut n = s.clone();
         n.consumers[j] += self.bounds.consumers as u8;
-        n.bell.memory.store(j, slot.into(), 1, Order::Release);
+        n.eventcount.memory.store(j, slot.into(), 1, Order::Release);
         if slot % 2 == 1 {
-            n.bell.memory.store(j, LAZY, slot + 1, Order::Release);
+            n.eventcount.memory.store(j, INEXACT, slot + 1, Order::Release);
         }
-        n.bell.notify(j, if self.makes(Mistake::ReleaseWakesOne) { 1 } else { ALL });
+        n.eventcount.notify(j, if self.makes(Mistake::ReleaseWakesOne) { 1 } else { ALL });
         steps.step(n, || format!("consumer {j}: releases {slot}"));
     }
 
@@ -162,15 +162,15 @@ impl Room {
         match s.closer {
             CloserPc::Flag => {
                 n.closed = true;
-                n.closer = CloserPc::Ring;
+                n.closer = CloserPc::Notify;
                 steps.step(n, || "closer: sets CLOSED".into());
             }
-            CloserPc::Ring => {
+            CloserPc::Notify => {
                 n.closer = CloserPc::Done;
-                if !self.makes(Mistake::CloseRingsForConsumersOnly) {
-                    n.bell.ring_for_all(CLOSER);
+                if !self.makes(Mistake::CloseNotifiesConsumersOnly) {
+                    n.eventcount.notify_all(CLOSER);
                 }
-                steps.step(n, || "closer: is about to ring for all".into());
+                steps.step(n, || "closer: is about to notify all".into());
             }
             CloserPc::Done => {}
         }
@@ -183,7 +183,7 @@ impl Model for Room {
     fn initial(&self) -> State {
         let Bounds { producers, closes, .. } = self.bounds;
         let mut s = State {
-            bell: Doorbell::new([0; SLOTS + 1]),
+            eventcount: Eventcount::new([0; SLOTS + 1]),
             tail: 0,
             closed: false,
             producers: [ProducerPc::Wait; PRODUCERS],
@@ -197,11 +197,11 @@ impl Model for Room {
     fn steps(&self, s: &State, steps: &mut Steps<State>) {
         let rules = self.rules();
         for t in 0..THREADS {
-            s.bell.waking(t, &rules, |bell, label| {
-                steps.step(State { bell, ..s.clone() }, || format!("thread {t}: {label}"));
+            s.eventcount.waking(t, &rules, |eventcount, label| {
+                steps.step(State { eventcount, ..s.clone() }, || format!("thread {t}: {label}"));
             });
-            for (bell, label) in s.bell.draining(t) {
-                steps.step(State { bell, ..s.clone() }, || format!("thread {t}: {label}"));
+            for (eventcount, label) in s.eventcount.draining(t) {
+                steps.step(State { eventcount, ..s.clone() }, || format!("thread {t}: {label}"));
             }
         }
         for i in 0..self.bounds.producers {
@@ -225,17 +225,17 @@ impl Model for Room {
     }
 
     fn show(&self, s: &State) -> String {
-        let slots: Vec<_> = (0..self.bounds.slots.into()).map(|x| s.bell.memory.visible(x)).collect();
+        let slots: Vec<_> = (0..self.bounds.slots.into()).map(|x| s.eventcount.memory.visible(x)).collect();
         let State { tail, closed, .. } = s;
         let mut line =
-            format!("tail {tail} closed {closed} armed {}, slots released {slots:?}", s.bell.armed);
+            format!("tail {tail} closed {closed} armed {}, slots released {slots:?}", s.eventcount.armed);
         for i in 0..self.bounds.producers {
-            let sleeping = s.bell.threads[CONSUMERS + i].sleeping;
+            let sleeping = s.eventcount.threads[CONSUMERS + i].sleeping;
             line += &format!(", producer {i} at {:?} {sleeping:?}", s.producers[i]);
         }
         for j in 0..self.bounds.consumers {
-            line += &format!(", consumer {j} at {:?}", s.bell.threads[j].waking);
-            line += if s.bell.memory.is_drained(j) { "" } else { " with a store under way" };
+            line += &format!(", consumer {j} at {:?}", s.eventcount.threads[j].waking);
+            line += if s.eventcount.memory.is_drained(j) { "" } else { " with a store under way" };
         }
         line
     }

@@ -19,19 +19,19 @@ pub(super) fn steps(model: &Claims, s: &State, e: usize, steps: &mut Steps<State
                 n.processes[e] = Process { pc, scan_is_current, ..me };
                 steps.step(n, || format!("{}: redelivery_epoch seen? {}", model.name(e), me.seen));
             }
-            if me.guards == 0 && !me.bump_due && me.late_redo == NOBODY {
+            if me.guards == 0 && !me.bump_due && me.late_redelivery == NOBODY {
                 model.idle(s, e, steps);
             }
-            if s.detaches < model.bounds.detaches && !me.bump_due && me.late_redo == NOBODY {
+            if s.detaches < model.bounds.detaches && !me.bump_due && me.late_redelivery == NOBODY {
                 let mut n = s.clone();
                 n.detaches += 1;
-                n.processes[e].pc = Pc::DetachRedo;
+                n.processes[e].pc = Pc::DetachRedeliver;
                 steps.environment(n, || format!("{} starts to detach", model.name(e)));
             }
         }
         Pc::Scan => {
             let x = usize::from(me.done);
-            let found = s.slots[x].word.kind == Kind::Redo;
+            let found = s.slots[x].word.kind == Kind::Redeliver;
             n.processes[e] = if found {
                 n.slots[x].hold(e);
                 n.deliveries[usize::from(s.slots[x].message)] += 1;
@@ -126,7 +126,10 @@ fn mark(model: &Claims, s: &State, e: usize, steps: &mut Steps<State>) {
     let mut guards = me.guards;
     if s.slots[x].word.lap == model.lap(position) {
         steps.require(s.slots[x].word.kind == Kind::Full, || {
-            format!("I2: {} marks {position} HELD, and its slot was moved by somebody else", model.name(e))
+            format!(
+                "I2: {} marks {position} HELD, and its slot was moved by another participant",
+                model.name(e)
+            )
         });
         n.slots[x].hold(e);
         n.deliveries[usize::from(s.slots[x].message)] += 1;
@@ -155,16 +158,16 @@ fn guards(model: &Claims, s: &State, e: usize, steps: &mut Steps<State>) {
         n.processes[e].guards &= !(1 << x);
         steps.step(n, || format!("{}: releases slot {x}", model.name(e)));
 
-        if s.rejects == model.bounds.rejects || me.bump_due || me.late_redo != NOBODY {
+        if s.rejects == model.bounds.rejects || me.bump_due || me.late_redelivery != NOBODY {
             continue;
         }
         let mut n = s.clone();
         n.rejects += 1;
-        if model.makes(Mistake::BumpBeforeRedo) {
+        if model.makes(Mistake::BumpBeforeRedeliver) {
             n.bump_epoch();
-            n.processes[e].late_redo = x as u8;
+            n.processes[e].late_redelivery = x as u8;
         } else {
-            n.slots[x].redo(s.slots[x].word.redo + 1);
+            n.slots[x].redeliver(s.slots[x].word.redelivery_count + 1);
             n.processes[e].guards &= !(1 << x);
             n.processes[e].bump_due = !model.makes(Mistake::RejectWithoutBump);
         }
@@ -176,14 +179,14 @@ fn guards(model: &Claims, s: &State, e: usize, steps: &mut Steps<State>) {
         n.processes[e].bump_due = false;
         steps.step(n, || format!("{}: redelivery_epoch += 1", model.name(e)));
     }
-    if me.late_redo != NOBODY {
+    if me.late_redelivery != NOBODY {
         let mut n = s.clone();
-        let x = usize::from(me.late_redo);
+        let x = usize::from(me.late_redelivery);
         if me.guards >> x & 1 == 1 {
-            n.slots[x].redo(s.slots[x].word.redo + 1);
+            n.slots[x].redeliver(s.slots[x].word.redelivery_count + 1);
             n.processes[e].guards &= !(1 << x);
         }
-        n.processes[e].late_redo = NOBODY;
+        n.processes[e].late_redelivery = NOBODY;
         steps.step(n, || format!("{}: REDELIVER in slot {x}, after the bump", model.name(e)));
     }
 }

@@ -10,10 +10,10 @@ use crate::mistake::Mistake;
 
 /// A new process picks entry `e`, whose byte is not locked.
 pub(super) fn attach(model: &Claims, s: &State, e: usize, steps: &mut Steps<State>) {
-    if s.attaches < model.bounds.attaches && !s.entries[e].lease {
+    if s.attaches < model.bounds.attaches && !s.entries[e].liveness_lock {
         let mut n = s.clone();
         n.attaches += 1;
-        n.entries[e].lease = true;
+        n.entries[e].liveness_lock = true;
         n.processes[e].pc = Pc::AttachCheck;
         steps.environment(n, || format!("attach: locks the byte of {}", model.name(e)));
     }
@@ -30,7 +30,7 @@ pub(super) fn attaching(model: &Claims, s: &State, e: usize, steps: &mut Steps<S
                 process.pc =
                     if model.makes(Mistake::AttachKeepsIntent) { Pc::AttachDirty } else { Pc::AttachClear };
             } else if !model.makes(Mistake::AttachKeepsDirtyByte) {
-                entry.lease = false;
+                entry.liveness_lock = false;
                 process.pc = Pc::Gone;
             }
             steps.step(n, || {
@@ -60,19 +60,19 @@ pub(super) fn detaching(model: &Claims, s: &State, e: usize, steps: &mut Steps<S
     let mut n = s.clone();
     let process = &mut n.processes[e];
     match process.pc {
-        Pc::DetachRedo if process.guards == 0 || model.makes(Mistake::DetachKeepsHeld) => {
+        Pc::DetachRedeliver if process.guards == 0 || model.makes(Mistake::DetachKeepsHeld) => {
             process.guards = 0;
             process.pc = Pc::DetachBump;
             steps.step(n, || format!("{}: no guards left", model.name(e)));
         }
-        Pc::DetachRedo => {
+        Pc::DetachRedeliver => {
             let x = process.guards.trailing_zeros() as usize;
             process.guards &= !(1 << x);
             debug_assert_eq!(s.slots[x].word.kind, Kind::Held);
             if model.bounds.at_most_once {
                 n.slots[x].free_next();
             } else {
-                n.slots[x].redo(s.slots[x].word.redo + 1);
+                n.slots[x].redeliver(s.slots[x].word.redelivery_count + 1);
             }
             steps.step(n, || format!("{}: gives back slot {x}", model.name(e)));
         }
@@ -87,9 +87,9 @@ pub(super) fn detaching(model: &Claims, s: &State, e: usize, steps: &mut Steps<S
             steps.step(n, || format!("{}: becomes CLEAN", model.name(e)));
         }
         Pc::DetachUnlock => {
-            n.entries[e].lease = false;
+            n.entries[e].liveness_lock = false;
             *process = Process::new(Pc::Gone, process.next);
-            steps.step(n, || format!("{}: lets go of its lease", model.name(e)));
+            steps.step(n, || format!("{}: releases its liveness lock", model.name(e)));
         }
         pc => unreachable!("not detaching: {pc:?}"),
     }

@@ -20,7 +20,7 @@
 //!   process stands for the recovery lock, which the kernel drops with its holder.
 //! * `redelivery_epoch` is compared with the copies that consumers keep, never ordered, and it only grows;
 //!   so the model keeps, for each copy, whether it equals the current epoch, and no number.
-//! * CLOSED, W, dead letters, saturation of `redo`; a reject under at-most-once, which is a release.
+//! * CLOSED, W, dead letters, saturation of `redelivery_count`; a reject under at-most-once, which is a release.
 //!
 //! # Invariants, and where they are asserted
 //!
@@ -87,7 +87,7 @@ impl Claims {
             n.kills += 1;
             n.consumer_kills += u8::from(!self.is_producer(e));
             n.processes[e] = Process::new(Pc::Gone, me.next);
-            n.entries[e].lease = false;
+            n.entries[e].liveness_lock = false;
             steps.environment(n, || format!("{} KILLED at {:?}", self.name(e), me.pc));
         }
     }
@@ -109,7 +109,7 @@ impl Claims {
             let won = match slot.word.kind {
                 Kind::Free => position < s.tail,
                 Kind::Full => position < s.head,
-                Kind::Held | Kind::Redo => false,
+                Kind::Held | Kind::Redeliver => false,
             };
             if won != (slot.winner != NOBODY) {
                 return Err(format!(
@@ -149,12 +149,13 @@ impl Model for Claims {
 
     fn initial(&self) -> State {
         let Bounds { producers, messages, prefilled, .. } = self.bounds;
-        let word = Word { kind: Kind::Free, lap: 0, owner: NOBODY, redo: 0 };
+        let word = Word { kind: Kind::Free, lap: 0, owner: NOBODY, redelivery_count: 0 };
         let mut s = State {
             tail: prefilled,
             head: 0,
             slots: [Slot { word, message: NOBODY, winner: NOBODY }; SLOTS],
-            entries: [Entry { dirty: true, generation: 0, lease: true, intent: Intent::NONE }; ENTRIES],
+            entries: [Entry { dirty: true, generation: 0, liveness_lock: true, intent: Intent::NONE };
+                ENTRIES],
             processes: [Process::new(Pc::Ready, 0); ENTRIES],
             recovery: Recovery::idle(),
             committed: 0,
@@ -181,7 +182,7 @@ impl Model for Claims {
                 Pc::Gone => entry::attach(self, s, e, steps),
                 Pc::Idle => {}
                 Pc::AttachCheck | Pc::AttachClear | Pc::AttachDirty => entry::attaching(self, s, e, steps),
-                Pc::DetachRedo | Pc::DetachBump | Pc::DetachClean | Pc::DetachUnlock => {
+                Pc::DetachRedeliver | Pc::DetachBump | Pc::DetachClean | Pc::DetachUnlock => {
                     entry::detaching(self, s, e, steps)
                 }
                 _ if self.is_producer(e) => producer::steps(self, s, e, steps),
@@ -245,12 +246,12 @@ impl Model for Claims {
             line += &format!(", slot {x} {:?}", slot.word);
         }
         for e in 0..self.entries() {
-            let Entry { dirty, lease, intent, .. } = s.entries[e];
+            let Entry { dirty, liveness_lock, intent, .. } = s.entries[e];
             line += &format!(
                 ", {}: {} {} intent {}+{} at {:?}",
                 self.name(e),
                 if dirty { "DIRTY" } else { "CLEAN" },
-                if lease { "live" } else { "dead" },
+                if liveness_lock { "live" } else { "dead" },
                 intent.position,
                 intent.k,
                 s.processes[e].pc

@@ -63,7 +63,10 @@ pub(super) fn steps(model: &Claims, s: &State, e: usize, steps: &mut Steps<State
             let position = me.position + me.done;
             let slot = &mut n.slots[model.slot(position)];
             steps.require((slot.word.kind, slot.word.lap) == (Kind::Free, model.lap(position)), || {
-                format!("I2: {} commits {position}, and its slot was moved by somebody else", model.name(e))
+                format!(
+                    "I2: {} commits {position}, and its slot was moved by another participant",
+                    model.name(e)
+                )
             });
             slot.word.kind = Kind::Full;
             slot.message = e as u8 * model.bounds.messages + me.next;

@@ -11,7 +11,7 @@ pub enum Pc {
     Idle,
     /// 1. D: the entry's word, its liveness lock, its word again.
     ReadWord,
-    ProbeLease,
+    ProbeLock,
     ReadWordAgain,
     /// 2. The cursors.
     ReadTail,
@@ -19,7 +19,7 @@ pub enum Pc {
     /// 3. Each slot; for a position that was won, each intent and the liveness lock of its owner.
     ReadSlot,
     ReadIntent,
-    ProbeIntentsLease,
+    ProbeIntentsLock,
     Act,
     /// 4. and 5.
     Bump,
@@ -41,12 +41,12 @@ pub struct Recovery {
     /// The exact word that it examined.
     word: Word,
     /// It has made a REDELIVER in this pass (read only by a mistake).
-    made_redo: bool,
+    made_redeliver: bool,
     /// All intents, when they are read before the cursors (a mistake).
     early: [Intent; ENTRIES],
 }
 
-const NO_WORD: Word = Word { kind: Kind::Free, lap: 0, owner: NOBODY, redo: 0 };
+const NO_WORD: Word = Word { kind: Kind::Free, lap: 0, owner: NOBODY, redelivery_count: 0 };
 
 impl Recovery {
     pub fn idle() -> Self {
@@ -59,7 +59,7 @@ impl Recovery {
             tail: 0,
             head: 0,
             word: NO_WORD,
-            made_redo: false,
+            made_redeliver: false,
             early: [Intent::NONE; ENTRIES],
         }
     }
@@ -92,19 +92,19 @@ pub(super) fn steps(model: &Claims, s: &State, steps: &mut Steps<State>) {
             if model.makes(Mistake::IntentsReadBeforeCursors) {
                 q.early[e] = s.entries[e].intent;
             }
-            if model.makes(Mistake::LeaseBeforeWord) {
-                q.pc = Pc::ProbeLease;
+            if model.makes(Mistake::LockBeforeWord) {
+                q.pc = Pc::ProbeLock;
             } else if s.entries[e].dirty {
                 q.generations[e] = s.entries[e].generation;
-                q.pc = Pc::ProbeLease;
+                q.pc = Pc::ProbeLock;
             } else {
                 next_entry(model, &mut n);
             }
-            let label = if model.makes(Mistake::LeaseBeforeWord) { "comes to" } else { "word of" };
+            let label = if model.makes(Mistake::LockBeforeWord) { "comes to" } else { "word of" };
             steps.step(n, || format!("recovery: {label} {}", model.name(e)));
         }
-        Pc::ProbeLease => {
-            if s.entries[e].lease {
+        Pc::ProbeLock => {
+            if s.entries[e].liveness_lock {
                 q.generations[e] = 0;
                 next_entry(model, &mut n);
             } else if model.makes(Mistake::DeadSetWithoutReread) {
@@ -113,11 +113,11 @@ pub(super) fn steps(model: &Claims, s: &State, steps: &mut Steps<State>) {
             } else {
                 q.pc = Pc::ReadWordAgain;
             }
-            steps.step(n, || format!("recovery: lease of {}", model.name(e)));
+            steps.step(n, || format!("recovery: liveness lock of {}", model.name(e)));
         }
         Pc::ReadWordAgain => {
             // Without this, the owner may have detached between the two, and a new one be alive.
-            if model.makes(Mistake::LeaseBeforeWord) {
+            if model.makes(Mistake::LockBeforeWord) {
                 q.generations[e] = s.entries[e].generation;
             }
             if s.entries[e].dirty && s.entries[e].generation == q.generations[e] {
@@ -158,24 +158,24 @@ pub(super) fn steps(model: &Claims, s: &State, steps: &mut Steps<State>) {
             let early = model.makes(Mistake::IntentsReadBeforeCursors);
             let intent = if early { r.early[e] } else { s.entries[e].intent };
             if intent.covers(model.position(r.word, x)) {
-                q.pc = Pc::ProbeIntentsLease;
+                q.pc = Pc::ProbeIntentsLock;
             } else {
                 next_intent(model, &mut n);
             }
             steps.step(n, || format!("recovery: intent of {} is {intent:?}", model.name(e)));
         }
-        Pc::ProbeIntentsLease => {
-            if s.entries[e].lease {
+        Pc::ProbeIntentsLock => {
+            if s.entries[e].liveness_lock {
                 next_slot(model, &mut n);
             } else {
                 q.pc = Pc::ReadIntent;
                 next_intent(model, &mut n);
             }
-            steps.step(n, || format!("recovery: lease behind the intent of {}", model.name(e)));
+            steps.step(n, || format!("recovery: liveness lock after the intent of {}", model.name(e)));
         }
         Pc::Act => act(model, s, steps),
         Pc::Bump => {
-            if !model.makes(Mistake::BumpOnlyForOwnRedo) || r.made_redo {
+            if !model.makes(Mistake::BumpOnlyForOwnRedelivery) || r.made_redeliver {
                 n.bump_epoch();
             }
             let last = model.makes(Mistake::CleanBeforeBump);
@@ -231,7 +231,7 @@ fn act(model: &Claims, s: &State, steps: &mut Steps<State>) {
     let unchanged = s.slots[x].word == r.word;
     let blindly = match r.word.kind {
         Kind::Free => model.makes(Mistake::TombstoneByStore),
-        Kind::Full => model.makes(Mistake::RedoByStore),
+        Kind::Full => model.makes(Mistake::RedeliverByStore),
         _ => false,
     };
     if unchanged || blindly {
@@ -244,11 +244,12 @@ fn act(model: &Claims, s: &State, steps: &mut Steps<State>) {
         steps.require(unchanged, || format!("I2: recovery overwrites {:?} at {position}", s.slots[x].word));
         match r.word.kind {
             Kind::Free => n.slots[x].free_next(),
-            Kind::Full => n.slots[x].redo(0), // never delivered: always requeued
+            Kind::Full => n.slots[x].redeliver(0), // never delivered: always requeued
             _ if model.bounds.at_most_once => n.slots[x].free_next(),
-            _ => n.slots[x].redo(r.word.redo + 1),
+            _ => n.slots[x].redeliver(r.word.redelivery_count + 1),
         }
-        n.recovery.made_redo |= model.makes(Mistake::BumpOnlyForOwnRedo) && r.word.kind != Kind::Free;
+        n.recovery.made_redeliver |=
+            model.makes(Mistake::BumpOnlyForOwnRedelivery) && r.word.kind != Kind::Free;
     }
     next_slot(model, &mut n);
     let result = if unchanged { "succeeds" } else { "fails" };
@@ -269,7 +270,7 @@ fn clean(model: &Claims, s: &State, steps: &mut Steps<State>) {
     let entry = &mut n.entries[e];
     let same_word = entry.dirty && entry.generation == r.generations[e];
     let chosen = match model.mistake {
-        Some(Mistake::CleanJudgedAtEnd) => entry.dirty && !entry.lease && !residue,
+        Some(Mistake::CleanJudgedAtEnd) => entry.dirty && !entry.liveness_lock && !residue,
         Some(Mistake::CleanIgnoresIntents) => r.has(e) && same_word,
         _ => r.has(e) && same_word && !residue,
     };

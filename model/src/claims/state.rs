@@ -62,7 +62,7 @@ pub enum Kind {
     Free,
     Full,
     Held,
-    Redo,
+    Redeliver,
 }
 
 /// The state word of a slot.
@@ -71,18 +71,18 @@ pub struct Word {
     pub kind: Kind,
     pub lap: u8,
     pub owner: u8,
-    pub redo: u8,
+    pub redelivery_count: u8,
 }
 
 /// Short, because traces contain many of them.
 impl fmt::Debug for Word {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Word { kind, lap, owner, redo } = self;
+        let Word { kind, lap, owner, redelivery_count } = self;
         match kind {
             Kind::Free => write!(f, "FREE({lap})"),
             Kind::Full => write!(f, "FULL({lap})"),
-            Kind::Held => write!(f, "HELD({lap}, entry {owner}, redo {redo})"),
-            Kind::Redo => write!(f, "REDELIVER({lap}, redo {redo})"),
+            Kind::Held => write!(f, "HELD({lap}, entry {owner}, {redelivery_count} redeliveries)"),
+            Kind::Redeliver => write!(f, "REDELIVER({lap}, {redelivery_count} redeliveries)"),
         }
     }
 }
@@ -99,7 +99,7 @@ pub struct Slot {
 
 impl Slot {
     pub(super) fn free_next(&mut self) {
-        let word = Word { kind: Kind::Free, lap: self.word.lap + 1, owner: NOBODY, redo: 0 };
+        let word = Word { kind: Kind::Free, lap: self.word.lap + 1, owner: NOBODY, redelivery_count: 0 };
         *self = Slot { word, message: NOBODY, winner: NOBODY };
     }
 
@@ -108,8 +108,8 @@ impl Slot {
         self.winner = NOBODY;
     }
 
-    pub(super) fn redo(&mut self, count: u8) {
-        self.word = Word { kind: Kind::Redo, owner: NOBODY, redo: count, ..self.word };
+    pub(super) fn redeliver(&mut self, count: u8) {
+        self.word = Word { kind: Kind::Redeliver, owner: NOBODY, redelivery_count: count, ..self.word };
         self.winner = NOBODY;
     }
 }
@@ -134,7 +134,7 @@ impl Intent {
 pub struct Entry {
     pub dirty: bool,
     pub generation: u8,
-    pub lease: bool,
+    pub liveness_lock: bool,
     /// `enq` in a producer's entry, `deq` in a consumer's.
     pub intent: Intent,
 }
@@ -160,7 +160,7 @@ pub enum Pc {
     ClearIntent,
     /// Commit, or mark HELD.
     Mark,
-    DetachRedo,
+    DetachRedeliver,
     DetachBump,
     DetachClean,
     DetachUnlock,
@@ -192,7 +192,7 @@ pub struct Process {
     /// Consumer: a reject that still has to bump the epoch.
     pub bump_due: bool,
     /// Consumer: the slot whose reject has bumped the epoch too early (a mistake).
-    pub late_redo: u8,
+    pub late_redelivery: u8,
 }
 
 impl Process {
@@ -207,7 +207,7 @@ impl Process {
             seen: false,
             scan_is_current: false,
             bump_due: false,
-            late_redo: NOBODY,
+            late_redelivery: NOBODY,
         }
     }
 

@@ -70,7 +70,7 @@ enum Kind {
     Free,
     Full,
     Held,
-    Redo,
+    Redeliver,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

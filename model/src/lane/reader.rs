@@ -52,7 +52,7 @@ impl Lanes {
             n.readers[j] = Reader { pc: ReaderPc::ReadFields, slot: x as u8, ..READY };
             steps.step(n, || format!("consumer {j}: takes slot {x}"));
         };
-        for x in (0..usize::from(self.bounds.slots)).filter(|&x| s.slots[x].kind == Kind::Redo) {
+        for x in (0..usize::from(self.bounds.slots)).filter(|&x| s.slots[x].kind == Kind::Redeliver) {
             hold(x, s.head);
         }
         let x = self.slot(s.head);
@@ -76,7 +76,7 @@ impl Lanes {
                 self.release(&mut n.slots[x]);
                 steps.step(n, || format!("recovery: tombstone in slot {x}"));
             } else if kind == Kind::Held && s.readers[usize::from(owner)].pc == ReaderPc::Gone {
-                (n.slots[x].kind, n.slots[x].owner) = (Kind::Redo, NOBODY);
+                (n.slots[x].kind, n.slots[x].owner) = (Kind::Redeliver, NOBODY);
                 steps.step(n, || format!("recovery: REDELIVER in slot {x}"));
             }
         }

@@ -4,7 +4,7 @@
 //! # What is modelled
 //!
 //! Producers claim `k` positions with one CAS, commit them one by one through a store buffer, and
-//! call `notify(k)`. Consumers make attempts, and sleep as [`crate::doorbell`] says. A consumer
+//! call `notify(k)`. Consumers make attempts, and sleep as [`crate::eventcount`] says. A consumer
 //! that finds something passes the notification on: to all if the queue is closed, to one if the
 //! next position is committed. A consumer takes one message and is then busy with it for ever, so
 //! that no lost wake is hidden by a consumer that comes back by chance. It may reject its message
@@ -33,7 +33,7 @@ mod consumer;
 mod producer;
 
 use crate::checker::{Model, Steps};
-use crate::doorbell::{Doorbell, Rules, Sleeping, Waking};
+use crate::eventcount::{Eventcount, Rules, Sleeping, Waking};
 use crate::mistake::Mistake;
 use std::fmt;
 
@@ -115,8 +115,8 @@ enum ConsumerPc {
     Holding,
     Busy,
     /// It has learned that the queue is closed: about to pass that on, or done.
-    PassOnTold,
-    Told,
+    PassOnClosed,
+    FoundClosed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -130,14 +130,14 @@ struct Consumer {
 enum CloserPc {
     Flag,
     Tail,
-    Ring,
+    Notify,
     Done,
     Killed,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct State {
-    bell: Doorbell<POSITIONS, THREADS>,
+    eventcount: Eventcount<POSITIONS, THREADS>,
     tail: u8,
     head: u8,
     /// CLOSED, in the flag and in `tail`.
@@ -153,7 +153,7 @@ pub struct State {
 
 impl State {
     fn slot(&self, position: u8) -> u8 {
-        self.bell.memory.visible(position.into())
+        self.eventcount.memory.visible(position.into())
     }
 
     fn is_full(&self, position: u8) -> bool {
@@ -182,37 +182,37 @@ impl Waiting {
         let mut n = s.clone();
         let first = s.closer == CloserPc::Flag;
         match s.closer {
-            CloserPc::Flag if self.makes(Mistake::CloseRingsFirst) && !s.tail_closed => {
+            CloserPc::Flag if self.makes(Mistake::CloseNotifiesFirst) && !s.tail_closed => {
                 // The notification comes before both flags.
                 n.tail_closed = true;
-                n.bell.ring_for_all(CLOSER);
-                steps.step(n, || "closer: is about to ring, and closes the tail".into());
+                n.eventcount.notify_all(CLOSER);
+                steps.step(n, || "closer: is about to notify, and closes the tail".into());
             }
-            CloserPc::Flag if s.bell.threads[CLOSER].waking == Waking::No => {
+            CloserPc::Flag if s.eventcount.threads[CLOSER].waking == Waking::No => {
                 n.closed = true;
-                n.bell.flag_changed();
+                n.eventcount.flag_changed();
                 n.closer = if s.tail_closed { CloserPc::Done } else { CloserPc::Tail };
                 steps.step(n, || "closer: sets CLOSED".into());
             }
             CloserPc::Tail => {
                 n.tail_closed = true;
-                n.closer = CloserPc::Ring;
+                n.closer = CloserPc::Notify;
                 steps.step(n, || "closer: closes the tail".into());
             }
-            CloserPc::Ring => {
+            CloserPc::Notify => {
                 n.closer = CloserPc::Done;
-                if !self.makes(Mistake::CloseWithoutRing) {
-                    n.bell.ring_for_all(CLOSER);
+                if !self.makes(Mistake::CloseWithoutNotify) {
+                    n.eventcount.notify_all(CLOSER);
                 }
-                steps.step(n, || "closer: is about to ring for all".into());
+                steps.step(n, || "closer: is about to notify all".into());
             }
             CloserPc::Flag | CloserPc::Done | CloserPc::Killed => {}
         }
-        let rings = s.bell.threads[CLOSER].waking != Waking::No;
-        let at_it = !first && !matches!(s.closer, CloserPc::Done | CloserPc::Killed) || rings;
+        let notifies = s.eventcount.threads[CLOSER].waking != Waking::No;
+        let at_it = !first && !matches!(s.closer, CloserPc::Done | CloserPc::Killed) || notifies;
         if s.kills < self.bounds.kills && at_it {
             let mut n = State { kills: s.kills + 1, closer: CloserPc::Killed, ..s.clone() };
-            n.bell.rest(CLOSER);
+            n.eventcount.rest(CLOSER);
             steps.environment(n, || "closer KILLED".into());
         }
     }
@@ -221,7 +221,7 @@ impl Waiting {
     fn visitor(&self, s: &State, steps: &mut Steps<State>) {
         if s.visits < self.bounds.visits && s.is_full(s.head) {
             let mut n = State { visits: s.visits + 1, ..s.clone() };
-            n.bell.memory.modify(s.head.into(), TAKEN);
+            n.eventcount.memory.modify(s.head.into(), TAKEN);
             n.head += 1;
             steps.environment(n, || format!("visitor: takes {}", s.head));
         }
@@ -235,7 +235,7 @@ impl Model for Waiting {
         let producer = Producer { pc: ProducerPc::Claim, position: NONE, commits: 0, armed: false };
         let consumer = Consumer { pc: ConsumerPc::Wait, position: 0 };
         let mut s = State {
-            bell: Doorbell::new([FREE; POSITIONS]),
+            eventcount: Eventcount::new([FREE; POSITIONS]),
             tail: 0,
             head: 0,
             closed: false,
@@ -250,7 +250,7 @@ impl Model for Waiting {
         s.producers[self.bounds.producers..].iter_mut().for_each(|p| p.pc = ProducerPc::Done);
         s.consumers[self.bounds.consumers..].iter_mut().for_each(|c| c.pc = ConsumerPc::Busy);
         if self.bounds.asleep {
-            (0..self.bounds.consumers).for_each(|j| s.bell.fall_asleep(PRODUCERS + j));
+            (0..self.bounds.consumers).for_each(|j| s.eventcount.fall_asleep(PRODUCERS + j));
         }
         s
     }
@@ -258,11 +258,11 @@ impl Model for Waiting {
     fn steps(&self, s: &State, steps: &mut Steps<State>) {
         let rules = self.rules();
         for t in 0..THREADS {
-            s.bell.waking(t, &rules, |bell, label| {
-                steps.step(State { bell, ..s.clone() }, || format!("thread {t}: {label}"));
+            s.eventcount.waking(t, &rules, |eventcount, label| {
+                steps.step(State { eventcount, ..s.clone() }, || format!("thread {t}: {label}"));
             });
-            for (bell, label) in s.bell.draining(t) {
-                steps.step(State { bell, ..s.clone() }, || format!("thread {t}: {label}"));
+            for (eventcount, label) in s.eventcount.draining(t) {
+                steps.step(State { eventcount, ..s.clone() }, || format!("thread {t}: {label}"));
             }
         }
         for i in 0..self.bounds.producers {
@@ -282,11 +282,11 @@ impl Model for Waiting {
     /// Every consumer is busy or has learned that nothing will come; or every message has been
     /// taken.
     fn goal(&self, s: &State) -> bool {
-        if s.consumers.iter().all(|c| matches!(c.pc, ConsumerPc::Busy | ConsumerPc::Told)) {
+        if s.consumers.iter().all(|c| matches!(c.pc, ConsumerPc::Busy | ConsumerPc::FoundClosed)) {
             return true;
         }
         let sent = s.producers.iter().all(|p| matches!(p.pc, ProducerPc::Done | ProducerPc::Killed));
-        let stored = (0..THREADS).all(|t| s.bell.memory.is_drained(t));
+        let stored = (0..THREADS).all(|t| s.eventcount.memory.is_drained(t));
         let over = |x: u8| matches!(s.slot(x), TAKEN | TOMBSTONE);
         !self.bounds.closes && sent && stored && (0..s.tail).all(over)
     }
@@ -295,12 +295,12 @@ impl Model for Waiting {
         let slots: Vec<u8> = (0..s.tail).map(|x| s.slot(x)).collect();
         let State { tail, head, closed, .. } = s;
         let mut line =
-            format!("tail {tail} head {head} closed {closed} armed {}, slots {slots:?}", s.bell.armed);
+            format!("tail {tail} head {head} closed {closed} armed {}, slots {slots:?}", s.eventcount.armed);
         for i in 0..self.bounds.producers {
             line += &format!(", producer {i} at {:?}", s.producers[i].pc);
         }
         for j in 0..self.bounds.consumers {
-            let asleep = s.bell.threads[PRODUCERS + j].sleeping == Sleeping::Asleep;
+            let asleep = s.eventcount.threads[PRODUCERS + j].sleeping == Sleeping::Asleep;
             line += &format!(
                 ", consumer {j} (thread {}) at {:?}{}",
                 PRODUCERS + j,

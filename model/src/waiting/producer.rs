@@ -2,7 +2,7 @@
 
 use super::{FULL, NONE, Producer, ProducerPc, State, Waiting};
 use crate::checker::Steps;
-use crate::doorbell::Waking;
+use crate::eventcount::Waking;
 use crate::mistake::Mistake;
 use crate::store_buffer::Order;
 
@@ -19,18 +19,23 @@ impl Waiting {
                 steps.step(n, || format!("producer {i}: finds the tail closed"));
             }
             ProducerPc::Claim => {
-                *p = Producer { pc: ProducerPc::Commit, position: s.tail, commits: 0, armed: s.bell.armed };
+                *p = Producer {
+                    pc: ProducerPc::Commit,
+                    position: s.tail,
+                    commits: 0,
+                    armed: s.eventcount.armed,
+                };
                 n.tail += k;
                 steps.step(n, || format!("producer {i}: claims {}", s.tail));
             }
             ProducerPc::Commit => {
                 let position = me.position + me.commits;
-                n.bell.memory.store(i, position.into(), FULL, Order::Release);
+                n.eventcount.memory.store(i, position.into(), FULL, Order::Release);
                 p.commits += 1;
                 if p.commits == k {
                     *p = Producer { pc: ProducerPc::Done, position: NONE, commits: 0, armed: false };
                     if me.armed || !self.makes(Mistake::CheckBeforeCommit) {
-                        n.bell.notify(i, k);
+                        n.eventcount.notify(i, k);
                     }
                 }
                 steps.step(n, || format!("producer {i}: commits {position}"));
@@ -38,12 +43,12 @@ impl Waiting {
             ProducerPc::Done | ProducerPc::Killed => {}
         }
         let at_it = matches!(me.pc, ProducerPc::Claim | ProducerPc::Commit);
-        let wakes = s.bell.threads[i].waking != Waking::No;
+        let wakes = s.eventcount.threads[i].waking != Waking::No;
         if s.kills < self.bounds.kills && (at_it || wakes) {
             let mut n = State { kills: s.kills + 1, ..s.clone() };
             // The claimed position is still in its entry, for recovery.
             n.producers[i].pc = ProducerPc::Killed;
-            n.bell.rest(i);
+            n.eventcount.rest(i);
             steps.environment(n, || format!("producer {i} KILLED at {:?}", me.pc));
         }
     }

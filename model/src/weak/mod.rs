@@ -189,7 +189,7 @@ impl WeakMemory {
     }
 
     /// Held from attach until the process is dead and its last store visible.
-    fn lease(s: &State, t: usize) -> bool {
+    fn liveness_lock(s: &State, t: usize) -> bool {
         s.threads[t].pc != Pc::Killed || !s.memory.is_drained(t)
     }
 

@@ -8,7 +8,7 @@ pub(super) enum Pc {
     ReadHead,
     ReadSlot,
     ReadIntent,
-    ProbeLease,
+    ProbeLock,
     Cas,
     Bump,
 }
@@ -50,7 +50,7 @@ impl WeakMemory {
                 let side = match kind(found) {
                     FREE if position < r.tail => Some((Pc::ReadIntent, 0)),
                     FULL if position < r.head => Some((Pc::ReadIntent, self.bounds.producers)),
-                    HELD => Some((Pc::ProbeLease, owner(found))),
+                    HELD => Some((Pc::ProbeLock, owner(found))),
                     _ => None,
                 };
                 *q = side.map_or(next_slot, |(pc, t)| Recovery { pc, word: found, thread: t as u8, ..r });
@@ -60,21 +60,21 @@ impl WeakMemory {
                 let covers = s.memory.visible(INTENT + t) == intent(position);
                 let last = t + 1 == if kind(r.word) == FREE { self.bounds.producers } else { self.threads() };
                 *q = match (covers, last) {
-                    (true, _) => Recovery { pc: Pc::ProbeLease, ..r },
+                    (true, _) => Recovery { pc: Pc::ProbeLock, ..r },
                     (false, true) => Recovery { pc: Pc::Cas, ..r },
                     (false, false) => Recovery { thread: r.thread + 1, ..r },
                 };
                 steps.step(n, || format!("recovery: intent of {} covers {position}? {covers}", self.name(t)));
             }
-            Pc::ProbeLease => {
-                let live = Self::lease(s, t);
+            Pc::ProbeLock => {
+                let live = Self::liveness_lock(s, t);
                 let last = t + 1 == if kind(r.word) == FREE { self.bounds.producers } else { self.threads() };
                 *q = match (live, kind(r.word) == HELD || last) {
                     (true, _) => next_slot,
                     (false, true) => Recovery { pc: Pc::Cas, ..r },
                     (false, false) => Recovery { pc: Pc::ReadIntent, thread: r.thread + 1, ..r },
                 };
-                steps.step(n, || format!("recovery: lease of {} held? {live}", self.name(t)));
+                steps.step(n, || format!("recovery: liveness lock of {} held? {live}", self.name(t)));
             }
             Pc::Bump => {
                 *q = AT_START;

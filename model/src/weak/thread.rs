@@ -182,7 +182,7 @@ impl WeakMemory {
                 };
                 steps.require(meets, || {
                     let name = self.name(t);
-                    format!("I2: a store of {name} to slot {} comes after somebody else's", location - SLOT)
+                    format!("I2: a store of {name} to slot {} comes after another thread's", location - SLOT)
                 });
             }
             steps.step(n, || {

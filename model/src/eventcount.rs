@@ -27,18 +27,18 @@ pub enum Waking {
     Fence,
     /// No sleeper is armed: take FENCING away, by a CAS.
     Unfence,
-    Ring,
+    Increment,
     Wake,
     Clear,
 }
 
-/// Where a thread is in `look_and_sleep`.
+/// Where a thread is in `check_and_sleep`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sleeping {
     /// It checks, and begins if it finds nothing.
     No,
     /// Only where a mistake has the event read late.
-    ReadBell,
+    ReadKey,
     Arm,
     Barrier,
     /// Set BARRIER_DONE, by a CAS.
@@ -46,7 +46,7 @@ pub enum Sleeping {
     /// In the place of these two, if BARRIER_DONE is set.
     Fence,
     /// The model's turn: the last check.
-    Look,
+    Check,
     FutexWait,
     Asleep,
 }
@@ -65,7 +65,7 @@ pub struct Thread {
     /// The thread that its membarrier reaches next.
     next: u8,
     /// Its copy of the event is current.
-    ticket: bool,
+    key: bool,
 }
 
 const AT_REST: Thread = Thread {
@@ -76,7 +76,7 @@ const AT_REST: Thread = Thread {
     seen: false,
     sleeping: Sleeping::No,
     next: 0,
-    ticket: false,
+    key: false,
 };
 
 /// What is constant during a run.
@@ -98,7 +98,7 @@ impl Rules {
 
 /// One eventcount, and the memory that changes go through.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Doorbell<const L: usize, const T: usize> {
+pub struct Eventcount<const L: usize, const T: usize> {
     pub memory: Memory<L, T>,
     pub armed: bool,
     fencing: bool,
@@ -106,7 +106,7 @@ pub struct Doorbell<const L: usize, const T: usize> {
     pub threads: [Thread; T],
 }
 
-impl<const L: usize, const T: usize> Doorbell<L, T> {
+impl<const L: usize, const T: usize> Eventcount<L, T> {
     pub fn new(words: [u8; L]) -> Self {
         let memory = Memory::new(words);
         Self { memory, armed: false, fencing: false, sure: false, threads: [AT_REST; T] }
@@ -118,9 +118,9 @@ impl<const L: usize, const T: usize> Doorbell<L, T> {
     }
 
     /// Wake all sleepers, armed or not.
-    pub fn ring_for_all(&mut self, thread: usize) {
+    pub fn notify_all(&mut self, thread: usize) {
         self.threads[thread] =
-            Thread { waking: Waking::Ring, wanted: ALL, unasked: true, ..self.threads[thread] };
+            Thread { waking: Waking::Increment, wanted: ALL, unasked: true, ..self.threads[thread] };
     }
 
     /// Another flag in `waiters` was set.
@@ -130,9 +130,9 @@ impl<const L: usize, const T: usize> Doorbell<L, T> {
 
     /// It found nothing and begins to sleep, from reading the event on.
     pub fn begin(&mut self, thread: usize, rules: &Rules) {
-        let late = rules.makes(Mistake::BellReadLast) || rules.makes(Mistake::BellReadAfterArm);
+        let late = rules.makes(Mistake::KeyReadLast) || rules.makes(Mistake::KeyReadAfterArm);
         let me = &mut self.threads[thread];
-        (me.sleeping, me.ticket) = (Sleeping::Arm, !late);
+        (me.sleeping, me.key) = (Sleeping::Arm, !late);
     }
 
     /// At the start: it sleeps already.
@@ -143,8 +143,8 @@ impl<const L: usize, const T: usize> Doorbell<L, T> {
 
     /// The check after the barrier found nothing.
     pub fn found_nothing(&mut self, thread: usize, rules: &Rules) {
-        let late = rules.makes(Mistake::BellReadLast);
-        self.threads[thread].sleeping = if late { Sleeping::ReadBell } else { Sleeping::FutexWait };
+        let late = rules.makes(Mistake::KeyReadLast);
+        self.threads[thread].sleeping = if late { Sleeping::ReadKey } else { Sleeping::FutexWait };
     }
 
     /// It is awake, or dead.
@@ -172,11 +172,11 @@ impl<const L: usize, const T: usize> Doorbell<L, T> {
                 each(n, format!("armed? {}", self.armed));
             }
             Waking::Fence => {
-                let late = rules.makes(Mistake::WakeBeforeRing);
+                let late = rules.makes(Mistake::WakeBeforeIncrement);
                 thread.seen = true;
                 thread.waking = match self.armed {
                     true if late => Waking::Wake,
-                    true => Waking::Ring,
+                    true => Waking::Increment,
                     false => Waking::No,
                 };
                 n.memory.drain_all(t);
@@ -196,18 +196,18 @@ impl<const L: usize, const T: usize> Doorbell<L, T> {
                 }
                 each(n, format!("not fencing any more? {}", me.seen));
             }
-            Waking::Ring => {
+            Waking::Increment => {
                 if !self.memory.is_drained(t) {
                     return;
                 }
-                let late = rules.makes(Mistake::WakeBeforeRing) && !me.unasked;
+                let late = rules.makes(Mistake::WakeBeforeIncrement) && !me.unasked;
                 thread.waking = match late {
                     true if me.fewer => Waking::Clear,
                     true => Waking::No,
                     false => Waking::Wake,
                 };
-                n.threads.iter_mut().for_each(|thread| thread.ticket = false);
-                each(n, "rings".into());
+                n.threads.iter_mut().for_each(|thread| thread.key = false);
+                each(n, "increments".into());
             }
             Waking::Wake => self.futex_wake(t, rules, each),
             Waking::Clear => {
@@ -231,7 +231,7 @@ impl<const L: usize, const T: usize> Doorbell<L, T> {
         let fewer = woken < usize::from(me.wanted);
         let waking = match () {
             () if me.unasked => Waking::No,
-            () if rules.makes(Mistake::WakeBeforeRing) => Waking::Ring,
+            () if rules.makes(Mistake::WakeBeforeIncrement) => Waking::Increment,
             () if fewer || rules.makes(Mistake::ClearAlways) => Waking::Clear,
             () => Waking::No,
         };
@@ -252,22 +252,22 @@ impl<const L: usize, const T: usize> Doorbell<L, T> {
         let me = self.threads[t];
         let mut n = self.clone();
         let thread = &mut n.threads[t];
-        let looks = !rules.makes(Mistake::LookBeforeArm);
-        let behind_barrier = if looks { Sleeping::Look } else { Sleeping::FutexWait };
+        let checks = !rules.makes(Mistake::CheckBeforeArm);
+        let after_barrier = if checks { Sleeping::Check } else { Sleeping::FutexWait };
         let label = match me.sleeping {
-            Sleeping::No | Sleeping::Look => return None,
+            Sleeping::No | Sleeping::Check => return None,
             Sleeping::Asleep if !rules.slices => return None,
-            Sleeping::ReadBell => {
-                let is_last = rules.makes(Mistake::BellReadLast);
-                (thread.ticket, thread.sleeping) =
+            Sleeping::ReadKey => {
+                let is_last = rules.makes(Mistake::KeyReadLast);
+                (thread.key, thread.sleeping) =
                     (true, if is_last { Sleeping::FutexWait } else { Sleeping::Barrier });
-                "reads the bell".into()
+                "reads the eventcount".into()
             }
             Sleeping::Arm => {
                 thread.next = rules.storing.start as u8;
                 thread.sleeping = match rules.mistake {
-                    Some(Mistake::NoMembarrier) => Sleeping::Look,
-                    Some(Mistake::BellReadAfterArm) => Sleeping::ReadBell,
+                    Some(Mistake::NoMembarrier) => Sleeping::Check,
+                    Some(Mistake::KeyReadAfterArm) => Sleeping::ReadKey,
                     _ if self.sure => Sleeping::Fence,
                     _ => Sleeping::Barrier,
                 };
@@ -289,7 +289,7 @@ impl<const L: usize, const T: usize> Doorbell<L, T> {
                 format!("membarrier reaches thread {reached}")
             }
             Sleeping::MakeSure => {
-                thread.sleeping = behind_barrier;
+                thread.sleeping = after_barrier;
                 let makes = me.seen || rules.makes(Mistake::SureBlindly);
                 if makes && !self.sure {
                     n.sure = true;
@@ -298,14 +298,14 @@ impl<const L: usize, const T: usize> Doorbell<L, T> {
                 format!("sure from now on? {makes}")
             }
             Sleeping::Fence => {
-                thread.sleeping = behind_barrier;
+                thread.sleeping = after_barrier;
                 n.memory.drain_all(t);
                 "fences".into()
             }
             Sleeping::FutexWait => {
-                let sleeps = me.ticket;
+                let sleeps = me.key;
                 thread.sleeping = if sleeps { Sleeping::Asleep } else { Sleeping::No };
-                thread.ticket = false;
+                thread.key = false;
                 format!("futex_wait {}", if sleeps { "sleeps" } else { "EAGAIN" })
             }
             Sleeping::Asleep => {

@@ -1,47 +1,70 @@
-//! All that a commit must pass besides the README's test command: some fifteen minutes on two
-//! cores, half of it building.
+//! All that a commit must pass, in an order that keeps two processors busy: what compiles runs
+//! beside tests that mostly wait. tests/README.md says which form of which test runs where.
+//!
+//! A stage fails as a whole: its failure ends what runs beside it.
 
-use std::path::PathBuf;
+use std::process::Command;
 
-use crate::run::{Beside, Outcome, cargo, output, step};
-use crate::{check, mutants, tests};
+use crate::beside::Beside;
+use crate::run::{Outcome, output, root, target};
+use crate::stages::step;
+use crate::{check, formats, fuzz, mutants, tests};
 
 pub(crate) fn ci() -> Outcome {
-    step("format, lints, documentation");
-    check::lints()?;
-    mutants::check()?;
-    step("the long form of the proofs, debug; beside them the loom models and those of the protocols");
-    let loom = Beside::start(&["loom"])?;
-    tests::long()?;
-    loom.join()?;
-    step("optimised tests; beside them every instruction");
+    step("build for the README's test command");
+    tests::build_short()?;
+    step("the README's test command; beside it: lints, other members");
+    let lints = Beside::start(&["ci-part", "lints"])?;
+    tests::short()?;
+    lints.join()?;
+    step("build optimised");
     tests::build_optimised()?;
-    let others = Beside::start(&["ci-beside"])?;
-    tests::all_optimised()?;
-    others.join()?;
+    step(
+        "long forms, optimised; beside them: every instruction, every state, loom, models, formats, fuzzing",
+    );
+    let stepping = Beside::start(&["ci-part", "stepping"])?;
+    tests::optimised()?;
+    stepping.join()?;
     step("the benchmark runs, and checks every message");
-    bench()?;
-    Ok(())
+    bench()
 }
 
-/// What runs beside the optimised tests, one after another.
-pub(crate) fn beside_optimised() -> Outcome {
-    tests::every_instruction()?;
-    tests::model(&["--quick"])?;
-    crate::formats::refuse_each_other()?;
-    crate::fuzz::fuzz(5)
+/// What runs beside other stages, in a process of its own: `cargo xtask ci-part NAME`.
+pub(crate) fn part(name: &str) -> Outcome {
+    match name {
+        "lints" => {
+            step("lints, documentation");
+            check::lints()?;
+            mutants::check()?;
+            step("tests of the other members");
+            tests::others()
+        }
+        "stepping" => {
+            step("every instruction, every state");
+            tests::stepping()?;
+            step("loom");
+            tests::loom("loom_tests")?;
+            step("models");
+            tests::model(&["--quick"])?;
+            step("rkyv's formats");
+            formats::refuse_each_other()?;
+            step("fuzzing");
+            fuzz::fuzz(5)
+        }
+        _ => Err(format!("CI has no part {name}")),
+    }
 }
 
 /// One short run of everything: all documented cases are there. cli/tests/bench.rs checks the form
 /// of its numbers.
 fn bench() -> Outcome {
-    let bench = ["run", "--profile", "optimized", "--quiet", "--", "bench", "--runs", "1", "--json"];
-    let mut command = cargo(&bench);
-    command.args(["--recovery-trials", "20"]);
+    // Built for the tests of the command. `cargo run` would build it with other features of what it
+    // depends on, and so all of it again.
+    let mut command = Command::new(target("optimized").join("ringway"));
+    command.args(["bench", "--runs", "1", "--json", "--recovery-trials", "20"]).current_dir(root());
     let report = output(command)?;
-    let path = PathBuf::from("target/bench.json");
-    std::fs::write(crate::run::root().join(&path), &report)
-        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let path = target("bench.json");
+    std::fs::write(&path, &report).map_err(|error| format!("{}: {error}", path.display()))?;
     let mut names = Vec::new();
     for kind in ["single", "batch"] {
         for size in [8, 64, 256, 1024, 65_536] {

@@ -2,24 +2,27 @@
 //! which.
 #![forbid(unsafe_code)]
 
+mod beside;
 mod check;
 mod ci;
 mod formats;
 mod fuzz;
+mod jobs;
 mod mutants;
 mod run;
+mod stages;
 mod tests;
 
 use std::process::ExitCode;
 
-use run::{Outcome, cargo, run};
+use run::{Outcome, cargo, run_unbounded};
 
 const USAGE: &str = "\
 cargo xtask COMMAND
 
   check                    format, lints, unit tests, rules, mutant list, documentation: before each push (minutes)
   test [long]              the README's test command; long: the long form of the proofs as well
-  ci                       all that a commit must pass besides the README's test command (.ci/run calls both)
+  ci                       all that a commit must pass, the README's test command first; ends with a table of times
   loom [FILTER]            the loom models of lane, order ring and eventcount
   model [ARGUMENTS]        the models of the protocols; `--quick` leaves out the largest
   storm [KILLS]            SIGKILL and SIGSTOP at random among many processes (default 1000000: half an hour)
@@ -37,7 +40,12 @@ cargo xtask COMMAND
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match dispatch(&arguments) {
+    let outcome = dispatch(&arguments);
+    match stages::table() {
+        table if table.is_empty() => {}
+        table => println!("\n{table}"),
+    }
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xtask: {error}");
@@ -53,7 +61,7 @@ fn dispatch(arguments: &[&str]) -> Outcome {
         ["test", "long"] => tests::short().and_then(|()| tests::long()),
         ["ci"] => ci::ci(),
         // Not for direct use: `ci` runs it beside other commands.
-        ["ci-beside"] => ci::beside_optimised(),
+        ["ci-part", name] => ci::part(name),
         ["loom"] => tests::loom("loom_tests"),
         ["loom", filter] => tests::loom(filter),
         ["model", ref rest @ ..] => tests::model(rest),
@@ -68,8 +76,8 @@ fn dispatch(arguments: &[&str]) -> Outcome {
         ["sanitize"] => script("sanitize.sh", &[]),
         ["coverage", ref rest @ ..] => script("coverage.sh", rest),
         ["cost-of", ref rest @ ..] => script("cost-of.sh", rest),
-        ["bench"] => run(cargo(&["bench", "--bench", "yardstick", "--bench", "mpmc_yardstick"])),
-        ["bench", name] => run(cargo(&["bench", "--bench", name])),
+        ["bench"] => run_unbounded(cargo(&["bench", "--bench", "yardstick", "--bench", "mpmc_yardstick"])),
+        ["bench", name] => run_unbounded(cargo(&["bench", "--bench", name])),
         ["package"] => check::package(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
@@ -83,5 +91,5 @@ fn dispatch(arguments: &[&str]) -> Outcome {
 fn script(name: &str, arguments: &[&str]) -> Outcome {
     let mut command = std::process::Command::new(run::root().join("scripts").join(name));
     command.args(arguments);
-    run(command)
+    run_unbounded(command)
 }

@@ -1,10 +1,12 @@
-//! Running commands: what is run is printed, and the first failure ends everything.
+//! Running commands: what is run is printed, every command has a bound, and the first failure ends
+//! everything.
 
-use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::time::Instant;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::jobs::Job;
 
 pub(crate) type Outcome<T = ()> = Result<T, String>;
 
@@ -41,32 +43,79 @@ pub(crate) fn target(name: &str) -> PathBuf {
     target.join(name)
 }
 
-/// Prints the next step, and how long everything before has taken.
-pub(crate) fn step(what: &str) {
-    static START: OnceLock<Instant> = OnceLock::new();
-    println!("\n==> {what} ({} s so far)", START.get_or_init(Instant::now).elapsed().as_secs());
-}
+/// How long a command may take: much longer than any of CI takes on a busy machine, so that only
+/// what hangs is ended. Test programs have a bound of their own, which is shorter and says more.
+/// `RINGWAY_COMMAND_SECONDS` sets another one; 0: none.
+const SECONDS: u64 = 2400;
 
 /// Runs the command.
 ///
 /// # Errors
-/// If it cannot be started or fails.
-pub(crate) fn run(mut command: Command) -> Outcome {
-    println!("$ {}", line_of(&command));
-    let status = command.status().map_err(|error| format!("starting {}: {error}", line_of(&command)))?;
-    if status.success() { Ok(()) } else { Err(format!("{} failed: {status}", line_of(&command))) }
+/// If it cannot be started, fails, or takes too long; then all that it started is killed.
+pub(crate) fn run(command: Command) -> Outcome {
+    let seconds = std::env::var("RINGWAY_COMMAND_SECONDS").ok().and_then(|text| text.parse().ok());
+    match seconds.unwrap_or(SECONDS) {
+        0 => run_within(command, None),
+        seconds => run_within(command, Some(Duration::from_secs(seconds))),
+    }
 }
 
-/// Runs the command; returns its output.
+/// Runs a command that may take as long as its user has asked for.
+///
+/// # Errors
+/// See [`run`].
+pub(crate) fn run_unbounded(command: Command) -> Outcome {
+    run_within(command, None)
+}
+
+fn run_within(mut command: Command, bound: Option<Duration>) -> Outcome {
+    let line = line_of(&command);
+    println!("$ {line}");
+    let job = Job::mark(&mut command);
+    let mut child = command.spawn().map_err(|error| format!("starting {line}: {error}"))?;
+    let status = wait(&mut child, &job, bound).map_err(|error| format!("{line} {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{line} failed: {status}")) }
+}
+
+/// Runs the command, with the bound of [`run`]; returns its output.
 ///
 /// # Errors
 /// See [`run`].
 pub(crate) fn output(mut command: Command) -> Outcome<String> {
     let line = line_of(&command);
-    let output =
-        command.stderr(Stdio::inherit()).output().map_err(|error| format!("starting {line}: {error}"))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if output.status.success() { Ok(text) } else { Err(format!("{line} failed: {}\n{text}", output.status)) }
+    let job = Job::mark(&mut command);
+    let started = command.stdout(Stdio::piped()).spawn();
+    let mut child = started.map_err(|error| format!("starting {line}: {error}"))?;
+    let mut stdout = child.stdout.take().expect("it is a pipe");
+    let reader = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        stdout.read_to_end(&mut text).map(|_| String::from_utf8_lossy(&text).into_owned())
+    });
+    let ended = wait(&mut child, &job, Some(Duration::from_secs(SECONDS)));
+    let text = reader.join().expect("reading does not panic").map_err(|error| format!("{line}: {error}"))?;
+    let status = ended.map_err(|error| format!("{line} {error}"))?;
+    if status.success() { Ok(text) } else { Err(format!("{line} failed: {status}\n{text}")) }
+}
+
+/// Waits for the child; kills the whole job when the bound has passed.
+fn wait(child: &mut Child, job: &Job, bound: Option<Duration>) -> Outcome<ExitStatus> {
+    let start = Instant::now();
+    loop {
+        let ended = child.try_wait().map_err(|error| format!("cannot be waited for: {error}"))?;
+        if let Some(status) = ended {
+            return Ok(status);
+        }
+        if bound.is_some_and(|bound| start.elapsed() >= bound) {
+            let running = job.describe();
+            job.kill();
+            let _ = child.wait();
+            return Err(format!(
+                "HANGS: it was ended after {} s. What ran:\n{running}",
+                start.elapsed().as_secs()
+            ));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn line_of(command: &Command) -> String {
@@ -76,50 +125,42 @@ fn line_of(command: &Command) -> String {
     set.chain(words.map(|word| word.display().to_string())).collect::<Vec<_>>().join(" ")
 }
 
-/// Other commands of this program that run at the same time: where one alone would leave a core
-/// idle, or all would wait for the last crate of a compiler.
-pub(crate) struct Beside {
-    name: String,
-    child: Option<Child>,
-    log: PathBuf,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Beside {
-    /// Starts `cargo xtask` with these arguments. Its output goes to a file until it is joined.
-    pub(crate) fn start(arguments: &[&str]) -> Outcome<Self> {
-        let name = arguments.join(" ");
-        let log = target("").join(format!("beside-{}.log", name.replace(' ', "-")));
-        let started = (|| {
-            std::fs::create_dir_all(target(""))?;
-            let file = File::create(&log)?;
-            let mut command = Command::new(std::env::current_exe()?);
-            command.args(arguments).stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-            command.spawn()
-        })();
-        let child = started.map_err(|error| format!("starting {name}: {error}"))?;
-        Ok(Self { name, child: Some(child), log })
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
     }
 
-    /// Waits for it, and prints its output.
-    ///
-    /// # Errors
-    /// If it failed.
-    pub(crate) fn join(mut self) -> Outcome {
-        let mut child = self.child.take().expect("it is joined once");
-        let status = child.wait().map_err(|error| format!("waiting for {}: {error}", self.name))?;
-        step(&format!("{}, which ran beside that: {status}", self.name));
-        print!("{}", std::fs::read_to_string(&self.log).unwrap_or_default());
-        if status.success() { Ok(()) } else { Err(format!("{} failed: {status}", self.name)) }
+    /// Whether a process with this in its command line lives.
+    fn lives(words: &str) -> bool {
+        let entries = std::fs::read_dir("/proc").expect("there is /proc");
+        entries.flatten().any(|entry| {
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).replace('\0', " ").trim_end() == words
+        })
     }
-}
 
-impl Drop for Beside {
-    /// A command that runs beside one that failed is waited for: it must not go on building after
-    /// this program has ended.
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            eprintln!("waiting for {}, which runs beside that", self.name);
-            let _ = child.wait();
+    #[test]
+    fn a_command_that_hangs_ends_with_all_that_it_started() {
+        // A child that waits for ever, an orphan, and one in a session of its own.
+        let script = "sleep 98761 & (sleep 98762 &) ; setsid sleep 98763 & wait";
+        let error = run_within(shell(script), Some(Duration::from_secs(1))).unwrap_err();
+        for number in [98761, 98762, 98763] {
+            assert!(error.contains(&format!("sleep {number}")), "{error}");
+            assert!(!lives(&format!("sleep {number}")), "sleep {number} lives");
         }
+        assert!(error.contains("HANGS"), "{error}");
+    }
+
+    #[test]
+    fn the_first_failure_is_told_with_the_command() {
+        let error = run_within(shell("exit 3"), None).unwrap_err();
+        assert!(error.contains("sh -c exit 3 failed: exit status: 3"), "{error}");
+        assert_eq!(output(shell("echo well")), Ok("well\n".into()));
+        assert!(output(shell("echo text; exit 1")).unwrap_err().ends_with("text\n"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::run::{Outcome, cargo, run, target};
+use crate::run::{Outcome, cargo, run, run_unbounded, target};
 
 /// Tests for which it matters that they are optimised.
 const OPTIMISED: [&str; 11] = [
@@ -19,48 +19,63 @@ const OPTIMISED: [&str; 11] = [
     "waiting",
 ];
 
+/// Tests that step a process through operations: optimised, they try each point.
+const STEPPING: [&str; 2] = ["every_instruction", "every_state"];
+
 /// The tests of the short form that have a longer one in debug builds, where overflows and debug
 /// assertions are noticed.
-const LONG: [&str; 2] = ["crash", "stress"];
+const LONG: [&str; 4] = ["crash", "every_instruction", "every_state", "stress"];
 
-fn tests<'n>(names: &[&'n str]) -> Vec<&'n str> {
-    names.iter().flat_map(|name| ["--test", name]).collect()
+/// Members that the README's test command leaves out, because users do not need them.
+const OTHERS: [&str; 5] = ["ringway-derive", "ringway-model", "ringway-workload", "rivals", "xtask"];
+
+/// `cargo test` of the default members. Naming one alone would build its dependencies anew, with
+/// fewer features.
+fn test(profile: &str, names: &[&str]) -> Command {
+    let mut command = cargo(&["test", "--profile", profile]);
+    command.args(names.iter().flat_map(|name| ["--test", name]));
+    command
 }
 
 /// The README's command.
 pub(crate) fn short() -> Outcome {
-    run(cargo(&["test", "--workspace"]))
+    run(cargo(&["test"]))
+}
+
+pub(crate) fn build_short() -> Outcome {
+    run(cargo(&["test", "--no-run"]))
+}
+
+/// The tests of the members that [`short`] leaves out.
+pub(crate) fn others() -> Outcome {
+    let members = OTHERS.iter().flat_map(|name| ["-p", name]);
+    run(cargo(&[&["test"], &members.collect::<Vec<_>>()[..]].concat()))
 }
 
 /// The long form of the proofs, in a debug build.
 pub(crate) fn long() -> Outcome {
-    let mut command = cargo(&[&["test", "-p", "ringway"], &tests(&LONG)[..]].concat());
+    let mut command = test("test", &LONG);
     command.env("RINGWAY_LONG", "1");
     run(command)
 }
 
-fn optimised() -> Command {
-    cargo(&[&["test", "-p", "ringway", "--profile", "optimized", "--lib"], &tests(&OPTIMISED)[..]].concat())
-}
-
-/// Builds what [`all_optimised`] and [`every_instruction`] run, so that both can run at the same
-/// time.
+/// Builds what [`optimised`] and [`stepping`] run, so that both can run at the same time.
 pub(crate) fn build_optimised() -> Outcome {
-    let mut command = optimised();
-    command.args(["--test", "every_instruction", "--no-run"]);
+    let mut command = test("optimized", &[&OPTIMISED[..], &STEPPING].concat());
+    command.args(["--lib", "--no-run"]);
     run(command)
 }
 
 /// The long form of the proofs, optimised.
-pub(crate) fn all_optimised() -> Outcome {
-    let mut command = optimised();
-    command.env("RINGWAY_LONG", "1").env("RINGWAY_KILLS", "10000");
+pub(crate) fn optimised() -> Outcome {
+    let mut command = test("optimized", &OPTIMISED);
+    command.arg("--lib").env("RINGWAY_LONG", "1");
     run(command)
 }
 
-/// SIGKILL after every instruction.
-pub(crate) fn every_instruction() -> Outcome {
-    run(cargo(&["test", "-p", "ringway", "--profile", "optimized", "--test", "every_instruction"]))
+/// SIGKILL after every instruction, and what the tools say then.
+pub(crate) fn stepping() -> Outcome {
+    run(test("optimized", &STEPPING))
 }
 
 /// The loom models whose names contain this.
@@ -81,7 +96,7 @@ pub(crate) fn model(arguments: &[&str]) -> Outcome {
 
 /// Kills and stops at random.
 pub(crate) fn storm(kills: &str) -> Outcome {
-    let mut command = cargo(&["test", "-p", "ringway", "--profile", "optimized", "--test", "storm"]);
+    let mut command = test("optimized", &["storm"]);
     command.env("RINGWAY_KILLS", kills);
-    run(command)
+    run_unbounded(command)
 }

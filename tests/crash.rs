@@ -35,13 +35,13 @@ const KINDS: [Kind; 6] = [
 ];
 
 fn main() -> ExitCode {
-    let kills = number_from("RINGWAY_KILLS", short_or_long(10_000, 20_000));
+    let kills = number_from("RINGWAY_KILLS", short_or_long(3_000, 20_000));
     let mut tests = Vec::new();
     for kind in KINDS {
         let share = kills * 6 / 100;
         tests.push(Test::new(format!("producer: {}", kind.name), move || producer::dies(kind, share)));
     }
-    if kills >= 10_000 {
+    if kills >= 3_000 {
         tests.push(Test::new("producer: kills hit sends", producer::kills_hit_sends));
     }
     for kind in KINDS {
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     tests.push(Test::new("waiting: for room", move || waiting::for_room(share / 2)));
     tests.push(Test::new("waiting: the waiting one dies", move || waiting::dies(share)));
     tests.push(Test::new("roles: taken, and free after SIGKILL", move || roles::free_after_death(share / 2)));
-    tests.push(Test::new("roles: kept through SIGSTOP", || roles::kept_while_stopped(100)));
+    tests.push(Test::new("roles: kept through SIGSTOP", || roles::kept_while_stopped(short_or_long(8, 100))));
     tests.push(Test::new("fork: handles are refused", forks::handles_are_refused));
     tests.push(Test::new("fork: drops change nothing", forks::drops_change_nothing));
     tests.push(Test::new("fork: the child takes part anew", forks::child_takes_part_anew));

@@ -6,7 +6,7 @@
 //! `cargo test --release --test every_instruction` tries every instruction of sending, receiving
 //! and releasing. Debug builds execute ten times more of them, and opening and attaching take
 //! thousands even in release. There, every instruction is tried that changed the file or entered
-//! the kernel (in debug builds one of ten), and some between. `RINGWAY_EVERY=1` tries all of them
+//! the kernel (in debug builds one of many), and some between. `RINGWAY_EVERY=1` tries all of them
 //! everywhere: hours in release, because each attempt steps through all instructions before.
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -25,6 +25,7 @@ mod every_instruction {
     pub(crate) mod sending;
     pub(crate) mod tracer;
     pub(crate) mod typed;
+    pub(crate) mod watch;
 }
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]

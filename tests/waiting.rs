@@ -25,6 +25,10 @@ mod looking;
 mod tracer;
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[path = "every_instruction/watch.rs"]
+mod watch;
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod waiting {
     pub(crate) mod asleep;
     pub(crate) mod calls;

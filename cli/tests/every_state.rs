@@ -24,6 +24,7 @@ mod every_instruction {
     pub(crate) mod sending;
     pub(crate) mod tracer;
     pub(crate) mod typed;
+    pub(crate) mod watch;
 }
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]

@@ -1,20 +1,28 @@
 //! At which instructions an operation is killed.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::looking::look;
-use super::tracer::{Gate, Traced};
-use crate::process::{Outcome, Random, ensure, number_from, progress, short_or_long};
+use super::tracer::{Gate, Traced, stay_on_processor};
+use super::watch::Watch;
+use crate::process::{Outcome, Random, Words, ensure, in_parallel, number_from, progress, short_or_long};
 
 /// How many instructions are tried besides the events, when not all of them are.
 const SAMPLES: u64 = if cfg!(debug_assertions) { 2 } else { 12 };
-/// Of the events, one in this number is tried: debug builds are slow, and optimised ones try all.
-/// Which ones differs from run to run.
+/// How many attempts are made at the same time, each on a processor of its own if there are enough.
+const PARTS: u64 = 2;
+
+/// Of the events, one in this number is tried: debug builds are slow, and optimised ones, which CI
+/// runs as well, try all. Which ones follows from the seed, which differs from run to run.
 fn event_step() -> u64 {
-    if cfg!(debug_assertions) { short_or_long(20, 10) } else { 1 }
+    if cfg!(debug_assertions) { short_or_long(60, 10) } else { 1 }
+}
+
+/// Of a pause and the next one, in debug builds: the distance grows by this part of the number of
+/// instructions before.
+fn pause_growth() -> u64 {
+    short_or_long(6, 20)
 }
 
 /// The maximum number of instructions of an operation.
@@ -63,6 +71,14 @@ pub(crate) fn at_events(name: &str, attempt: impl Fn(Kill<'_>) -> Outcome) -> Ou
     if number_from("RINGWAY_EVERY", 0) == 0 { attempts.at_events() } else { attempts.everywhere() }
 }
 
+/// Runs every part in a process of its own.
+fn in_parts(part: impl Fn(u64) -> Outcome) -> Outcome {
+    in_parallel(PARTS as usize, |index| {
+        stay_on_processor(index);
+        part(index as u64)
+    })
+}
+
 struct Attempts<'n, A> {
     name: &'n str,
     attempt: A,
@@ -71,18 +87,20 @@ struct Attempts<'n, A> {
 
 impl<A: Fn(Kill<'_>) -> Outcome> Attempts<'_, A> {
     fn everywhere(&self) -> Outcome {
-        self.once(Target::Complete)?;
+        let whole = self.once(Target::Complete)?;
         if ONLY_LOOKS.load(Ordering::Relaxed) {
             return Ok(());
         }
-        // Until one is complete: their number may differ a little from run to run.
-        for instruction in 1.. {
-            let course = self.once(Target::Instruction(instruction))?;
-            if course.is_complete {
-                println!("     {}: {instruction} instructions, killed after each of them", self.name);
-                break;
+        in_parts(|part| {
+            // Until one is complete: their number may differ a little from run to run.
+            for instruction in (1 + part..).step_by(PARTS as usize) {
+                if self.once(Target::Instruction(instruction))?.is_complete {
+                    break;
+                }
             }
-        }
+            Ok(())
+        })?;
+        println!("     {}: {} instructions, killed after each of them", self.name, whole.instructions);
         Ok(())
     }
 
@@ -93,25 +111,26 @@ impl<A: Fn(Kill<'_>) -> Outcome> Attempts<'_, A> {
             return Ok(());
         }
         let stride = (whole.instructions / SAMPLES).max(1);
-        for sample in 1..=SAMPLES {
-            self.once(Target::Instruction(sample * stride))?;
-        }
-        let first = 1 + Random::new(self.name.len() as u64).below(event_step());
-        for event in (first..).step_by(event_step() as usize) {
-            if self.once(Target::Event(event))?.is_complete {
-                break;
+        let step = event_step();
+        let first = 1 + Random::new(self.name.len() as u64).below(step.min(whole.events.max(1)));
+        // Where all are tried, until one is complete: their number may differ a little from run to run.
+        let last = if step == 1 { u64::MAX } else { whole.events };
+        in_parts(|part| {
+            for sample in (1 + part..=SAMPLES).step_by(PARTS as usize) {
+                self.once(Target::Instruction(sample * stride))?;
             }
-        }
+            for event in (first + part * step..=last).step_by((PARTS * step) as usize) {
+                if self.once(Target::Event(event))?.is_complete {
+                    break;
+                }
+            }
+            Ok(())
+        })?;
         println!(
             "     {}: {} instructions, killed after {} the {} that changed the file{}, and after {SAMPLES} more",
             self.name,
             whole.instructions,
-            if event_step() == 1 {
-                "all".into()
-            } else {
-                let step = event_step();
-                format!("each {step}th, from the {first}th on, of")
-            },
+            if step == 1 { "all".into() } else { format!("each {step}th, from the {first}th on, of") },
             whole.events,
             if self.counts_system_calls { " or entered the kernel" } else { "" },
         );
@@ -141,19 +160,40 @@ pub(crate) fn paused_everywhere(name: &str, stride: u64, attempt: impl Fn(Pause<
     let is_sampled = cfg!(debug_assertions) && !is_everywhere;
     let stride = if is_everywhere { 1 } else { stride };
     let only_looks = ONLY_LOOKS.load(Ordering::Relaxed);
-    let (mut instruction, mut count, mut is_complete) = (0, 0_u64, false);
-    while !is_complete {
+    let one = |target: Target| -> Outcome<bool> {
         progress();
-        instruction += if is_sampled && !only_looks { 1 + instruction / 20 } else { stride };
-        let target = if only_looks { Target::Event(count + 1) } else { Target::Instruction(instruction) };
-        count += 1;
-        let gate = Gate::new();
+        let (gate, mut is_complete) = (Gate::new(), false);
         attempt(&mut |step, meanwhile| {
             is_complete = step.pause(&gate, target, meanwhile)?;
             Ok(())
         })
         .map_err(|error| format!("{name}, paused at {target:?}: {error}"))?;
+        Ok(is_complete)
+    };
+    if only_looks {
+        // What looks remembers what it has seen, and does so in one process.
+        let mut count = 1;
+        while !one(Target::Event(count))? {
+            count += 1;
+        }
+        println!("     {name}: paused wherever it changed the file, {count} times");
+        return Ok(());
     }
+    let counts = Words::new(1);
+    in_parts(|part| {
+        let mut instruction = 0;
+        for index in 0.. {
+            instruction += if is_sampled { 1 + instruction / pause_growth() } else { stride };
+            if index % PARTS == part {
+                counts[0].fetch_add(1, Ordering::Relaxed);
+                if one(Target::Instruction(instruction))? {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    })?;
+    let count = counts[0].load(Ordering::Relaxed);
     println!("     {name}: paused {count} times, each {stride}th instruction at most");
     Ok(())
 }
@@ -217,33 +257,5 @@ impl Step<'_> {
         traced.kill()?;
         look(self.file)?;
         Ok(course)
-    }
-}
-
-/// Checks whether a file changed.
-struct Watch {
-    file: Option<File>,
-    path: std::path::PathBuf,
-    bytes: Vec<u8>,
-    scratch: Vec<u8>,
-}
-
-impl Watch {
-    fn new(path: &Path) -> Outcome<Self> {
-        Ok(Self { file: File::open(path).ok(), path: path.into(), bytes: Vec::new(), scratch: Vec::new() })
-    }
-
-    /// Since the last call. A file that is not there has no bytes.
-    fn has_changed(&mut self) -> Outcome<bool> {
-        if self.file.is_none() {
-            self.file = File::open(&self.path).ok();
-        }
-        let Some(file) = &self.file else { return Ok(false) };
-        let len = file.metadata()?.len() as usize;
-        self.scratch.resize(len, 0);
-        file.read_exact_at(&mut self.scratch, 0)?;
-        let changed = self.scratch != self.bytes;
-        std::mem::swap(&mut self.scratch, &mut self.bytes);
-        Ok(changed)
     }
 }

@@ -3,6 +3,7 @@
 //! On aarch64 without LSE, a read-modify-write is a loop of two instructions that no stepped
 //! process ever leaves; the limit on steps turns that into an error.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -23,11 +24,22 @@ const LIMIT: u64 = 5_000_000;
 /// Tracer and tracee take turns; on one processor neither has to wake the other on another
 /// processor.
 pub(crate) fn stay_on_one_processor() {
+    stay_on_processor(0);
+}
+
+/// This process and its children stay on one processor from now on: another one for each index, if
+/// there are enough.
+pub(crate) fn stay_on_processor(index: usize) {
+    /// Those of this process before it chose one.
+    static ALLOWED: OnceLock<Vec<usize>> = OnceLock::new();
+
     let this = Pid::from_raw(0);
-    let allowed = sched_getaffinity(this).expect("the processors of this process");
-    let last = (0..CpuSet::count()).rev().find(|cpu| allowed.is_set(*cpu).unwrap_or(false));
+    let allowed = ALLOWED.get_or_init(|| {
+        let allowed = sched_getaffinity(this).expect("the processors of this process");
+        (0..CpuSet::count()).rev().filter(|cpu| allowed.is_set(*cpu).unwrap_or(false)).collect()
+    });
     let mut one = CpuSet::new();
-    one.set(last.expect("a processor")).expect("a processor's number");
+    one.set(allowed[index % allowed.len()]).expect("a processor's number");
     sched_setaffinity(this, &one).expect("choosing a processor");
 }
 

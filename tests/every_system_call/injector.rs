@@ -9,7 +9,7 @@ use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 
 use super::registers::{fail, number, skip, trace};
-use crate::process::{Child, Outcome, TestDir, Words, ensure, progress};
+use crate::process::{Child, Outcome, TestDir, Words, ensure, in_parallel, progress};
 
 /// What each call fails with, in turn.
 const ERRORS: [Errno; 6] =
@@ -29,6 +29,9 @@ const INFALLIBLE: [i64; 8] = [
 
 /// These calls take effect, whatever result they return.
 const DONE_ALL_THE_SAME: [i64; 2] = [libc::SYS_close, libc::SYS_munmap];
+
+/// How many failures are tried at the same time.
+const PARTS: usize = 4;
 
 const BEGUN: usize = 0;
 const DONE: usize = 1;
@@ -82,17 +85,25 @@ pub(crate) fn each_call_fails(operation: Operation) -> Outcome {
     let calls =
         run(operation, None).map_err(|error| format!("{}, without any failure: {error}", operation.name))?;
     ensure!(!calls.is_empty(), "{} makes no system call", operation.name);
-    let mut failures = 0;
-    for (index, call) in calls.iter().enumerate().filter(|(_, call)| !INFALLIBLE.contains(call)) {
-        for error in ERRORS {
-            progress();
-            run(operation, Some((index, error))).map_err(|problem| {
-                let name = operation.name;
-                format!("{name}, call {} of {} (number {call}), {error:?}: {problem}", index + 1, calls.len())
-            })?;
-            failures += 1;
+    let indexes = || calls.iter().enumerate().filter(|(_, call)| !INFALLIBLE.contains(call));
+    // Most of the time is spent asleep, or in the kernel.
+    in_parallel(PARTS, |part| {
+        for (index, call) in indexes().filter(|(index, _)| index % PARTS == part) {
+            for error in ERRORS {
+                progress();
+                run(operation, Some((index, error))).map_err(|problem| {
+                    let name = operation.name;
+                    format!(
+                        "{name}, call {} of {} (number {call}), {error:?}: {problem}",
+                        index + 1,
+                        calls.len()
+                    )
+                })?;
+            }
         }
-    }
+        Ok(())
+    })?;
+    let failures = indexes().count() * ERRORS.len();
     println!("     {}: {} system calls, {failures} failures", operation.name, calls.len());
     Ok(())
 }

@@ -2,21 +2,26 @@
 //! The last line says which test it was, and why a child of it had failed, if one had.
 
 use std::ptr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use nix::libc;
 
-use super::cause;
+use super::{Words, cause};
 
 /// A test that makes no progress for this long hangs.
-const PATIENCE_SECONDS: u32 = 60;
+const HANG_SECONDS: u32 = 60;
 
 /// The name of the test that runs. Names are leaked, so that the handler can read them at any time.
 static NAME: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
 static NAME_LEN: AtomicUsize = AtomicUsize::new(0);
 
+/// How often progress was reported, by this process and all that it has forked.
+static PULSE: OnceLock<Words> = OnceLock::new();
+
 /// Sets the handler. Children inherit it, but no alarm.
 pub(crate) fn install() {
+    PULSE.get_or_init(|| Words::new(1));
     // SAFETY: all zeros is a valid sigaction.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = expired as *const () as usize;
@@ -36,10 +41,18 @@ pub(crate) fn watch(name: &str) {
     progress();
 }
 
+/// Changes with each report of progress, whichever process makes it.
+pub(crate) fn pulse() -> u64 {
+    PULSE.get().map_or(0, |words| words[0].load(Ordering::Relaxed))
+}
+
 /// Reports progress of the test: the minute begins anew.
 pub(crate) fn progress() {
+    if let Some(words) = PULSE.get() {
+        words[0].fetch_add(1, Ordering::Relaxed);
+    }
     // SAFETY: sets this process's timer, nothing else.
-    unsafe { libc::alarm(PATIENCE_SECONDS) };
+    unsafe { libc::alarm(HANG_SECONDS) };
 }
 
 /// Between tests there is no limit.

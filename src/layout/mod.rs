@@ -72,6 +72,10 @@ pub(crate) const LOCK_OWNERS: i64 = LOCK_BASE - 1;
 pub(crate) const LOCK_RECOVERY: i64 = LOCK_BASE;
 /// Serialises attach, detach and unlink.
 pub(crate) const LOCK_ATTACH: i64 = LOCK_BASE + 1;
+/// The first of [`PROGRESS_LOCKS`] bytes, on one of which the holder of the attach lock has another lock during long work:
+/// it moves on as the work does.
+pub(crate) const LOCK_PROGRESS: i64 = LOCK_BASE + (1 << 20);
+pub(crate) const PROGRESS_LOCKS: i64 = 1 << 20;
 /// Liveness lock of registry entry 0; that of entry `i` is `LOCK_ENTRY + i`.
 pub(crate) const LOCK_ENTRY: i64 = LOCK_BASE + 2;
 

@@ -74,6 +74,18 @@ impl HeldLock {
     }
 }
 
+impl HeldLock {
+    /// The description that has the lock.
+    pub(super) fn file(&self) -> &File {
+        self.description.file()
+    }
+
+    /// False in a forked child.
+    pub(super) fn is_own_process(&self) -> bool {
+        self.description.is_own_process()
+    }
+}
+
 impl Drop for HeldLock {
     fn drop(&mut self) {
         if self.description.is_own_process() {

@@ -10,15 +10,10 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
-use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-
-use super::description::{HeldLock, PrivateDescription};
-use crate::layout::LOCK_ATTACH;
 
 fn byte(kind: libc::c_int, byte: i64) -> libc::flock {
     libc::flock {
@@ -66,10 +61,15 @@ pub(crate) fn is_locked(file: &File, at: i64) -> io::Result<bool> {
 
 /// Whether another description holds a lock on any of `count` bytes from `at` on; see [`is_locked`].
 pub(crate) fn is_any_locked(file: &File, at: i64, count: i64) -> io::Result<bool> {
+    first_locked(file, at, count).map(|first| first.is_some())
+}
+
+/// The first of `count` bytes from `at` on that another description has locked; see [`is_locked`].
+pub(super) fn first_locked(file: &File, at: i64, count: i64) -> io::Result<Option<i64>> {
     let mut lock = byte(libc::F_WRLCK, at);
     lock.l_len = count;
     retried(|| fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock))).map_err(failed)?;
-    Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
+    Ok((lock.l_type != libc::F_UNLCK as libc::c_short).then_some(lock.l_start))
 }
 
 /// Retry limit for calls that report an interruption, which none of these should do.
@@ -101,36 +101,4 @@ fn failed(error: Errno) -> io::Error {
         other => return other.into(),
     };
     io::Error::new(io::Error::from(error).kind(), format!("{reason} ({error})"))
-}
-
-/// Held while a participant attaches, or the queue is unlinked; released when dropped.
-pub(crate) struct AttachLock {
-    _lock: HeldLock,
-}
-
-/// Why the attach lock was not taken.
-#[derive(Debug)]
-pub(crate) enum AttachLockError {
-    /// Another process has held it for seconds. It is normally held for microseconds, so its holder
-    /// must be stopped.
-    Busy,
-    Io(io::Error),
-}
-
-impl AttachLock {
-    const PATIENCE: Duration = Duration::from_secs(5);
-
-    /// Takes the lock. Waits for a bounded time, because a process that is stopped while it
-    /// attaches must not stop all others. `path` is the file's name.
-    pub(crate) fn take(file: &File, path: &Path) -> Result<Self, AttachLockError> {
-        let description = PrivateDescription::open(file, path).map_err(AttachLockError::Io)?;
-        let start = Instant::now();
-        while !try_lock(description.file(), LOCK_ATTACH, Hold::Alone).map_err(AttachLockError::Io)? {
-            if start.elapsed() > Self::PATIENCE {
-                return Err(AttachLockError::Busy);
-            }
-            std::thread::sleep(Duration::from_micros(100));
-        }
-        Ok(Self { _lock: HeldLock::of(description, LOCK_ATTACH) })
-    }
 }

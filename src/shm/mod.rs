@@ -1,5 +1,6 @@
 //! Files, mappings and kernel locks. Knows bytes and descriptors, no rings.
 
+mod attach_lock;
 pub(crate) mod boot;
 mod children;
 mod create;
@@ -22,7 +23,9 @@ mod step;
 mod temporary;
 mod truncation;
 mod warning;
+mod write_back;
 
+pub(crate) use attach_lock::{AttachLock, AttachLockError};
 pub(crate) use boot::{boot_id, outlives_boots};
 pub(crate) use create::{Created, NotCreated, Plan, Size, create, random_uuid};
 pub(crate) use fd_passing::{NotReceived, receive_descriptor, send_descriptor};
@@ -32,7 +35,7 @@ pub(crate) use file::{
 };
 pub(crate) use filesystem::{FilesystemClass, Unsuitable, check_file};
 pub(crate) use liveness_lock::LivenessLock;
-pub(crate) use lock::{AttachLock, AttachLockError, is_any_locked, is_locked};
+pub(crate) use lock::{is_any_locked, is_locked};
 pub(crate) use map::{Access, MapOptions, Mapping};
 pub(crate) use memfd::{
     Unsealed, check_seals, create_memfd, inheritable_fd, open_process_descriptor, process_descriptor,
@@ -48,3 +51,4 @@ pub(crate) use temporary::{is_being_made, is_temporary, remove_leftover};
 pub(crate) use truncation::Tripwire;
 pub use warning::Warning;
 pub(crate) use warning::Warnings;
+pub(crate) use write_back::write_back;

@@ -65,7 +65,7 @@ pub(crate) fn inspect(file: &File, geometry: &Geometry, is_memory: bool) -> io::
         },
         Ok(_) if has_participants(file, geometry)? => Survival::InUse,
         Ok(_) if record.seal > super::BREAKING => {
-            match (Contents { file, geometry }).hash(u64::MAX)? == Some(record.seal) {
+            match (Contents { file, geometry, on_progress: &|| {} }).hash(u64::MAX)? == Some(record.seal) {
                 true => Survival::Proven,
                 false => Survival::Unproven,
             }

@@ -121,11 +121,11 @@ fn has_participants(file: &File, geometry: &Geometry) -> io::Result<bool> {
 }
 
 /// Why the contents of the file are unproven; none if they are proven. Under the attach lock.
-fn doubt(file: &File, geometry: &Geometry, record: &Record) -> io::Result<Option<Unproven>> {
+fn doubt(contents: &Contents<'_>, record: &Record) -> io::Result<Option<Unproven>> {
     if record.seal <= BREAKING {
         return Ok(Some(Unproven::InUse));
     }
-    let hash = Contents { file, geometry }.hash(u64::MAX)?;
+    let hash = contents.hash(u64::MAX)?;
     Ok((hash != Some(record.seal)).then_some(Unproven::Changed))
 }
 
@@ -160,7 +160,7 @@ impl Shared {
             return Ok(());
         }
         // Rare: once a boot. Other processes may be doing the same, or attach meanwhile.
-        let _lock = AttachLock::take(self.file(), self.path()).map_err(|error| match error {
+        let lock = AttachLock::take(self.file(), self.path()).map_err(|error| match error {
             AttachLockError::Busy => failed("locking the file")(io::ErrorKind::TimedOut.into()),
             AttachLockError::Io(source) => failed("locking the file")(source),
         })?;
@@ -170,7 +170,9 @@ impl Shared {
         if record.is_of(now) || has_participants(self.file(), self.geometry()).map_err(reading())? {
             return Ok(());
         }
-        let doubt = doubt(self.file(), self.geometry(), &record);
+        let on_progress = || lock.move_on();
+        let contents = Contents { file: self.file(), geometry: self.geometry(), on_progress: &on_progress };
+        let doubt = doubt(&contents, &record);
         let Some(found) = doubt.map_err(failed("reading what is in the queue"))? else { return Ok(()) };
         let has_checksums = self.geometry().trailer != 0;
         let remedy = match open_options.after_power_loss {
@@ -181,7 +183,7 @@ impl Shared {
                 return Err(OpenError::Unproven { path: self.path().to_path_buf(), found });
             }
         };
-        let remade = remake(self.file(), self.geometry(), now, remedy);
+        let remade = remake(&contents, now, remedy);
         let Remade { kept, dropped } = remade.map_err(failed("dropping what nothing proves"))?;
         self.add_warning(match remedy {
             Remedy::Salvage => Warning::KeptUnproven { found, kept, dropped },
@@ -244,12 +246,16 @@ impl Shared {
 
     /// Seals the file if it has no participants, and if there are no more than `most` bytes in it.
     fn seal(&self, most: u64) -> Result<Sealing, AttachLockError> {
-        let _lock = AttachLock::take(self.file(), self.path())?;
+        let lock = AttachLock::take(self.file(), self.path())?;
         let (file, geometry) = (self.file(), self.geometry());
+        let on_progress = || lock.move_on();
         if has_participants(file, geometry).map_err(AttachLockError::Io)? {
             return Ok(Sealing::InUse);
         }
-        let Some(hash) = (Contents { file, geometry }).hash(most).map_err(AttachLockError::Io)? else {
+        let Some(hash) = (Contents { file, geometry, on_progress: &on_progress })
+            .hash(most)
+            .map_err(AttachLockError::Io)?
+        else {
             return Ok(Sealing::Unreadable);
         };
         self.rare().seal.store(hash, Ordering::Relaxed);

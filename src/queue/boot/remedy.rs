@@ -1,12 +1,10 @@
 //! What is done with a file that has outlived its machine, and is unproven.
 
-use std::fs::File;
 use std::io;
 
 use super::BREAKING;
 use super::contents::Contents;
 use super::record::{DROPPED_OFFSET, RECORD_OFFSET, Record, SEAL_OFFSET};
-use crate::layout::Geometry;
 use crate::shm;
 
 /// What to do with a file that has outlived its machine, and is unproven.
@@ -29,8 +27,8 @@ pub(super) struct Remade {
 
 /// Makes the file one of this boot, whose messages are those that the remedy leaves. Under the
 /// attach lock, and without participants.
-pub(super) fn remake(file: &File, geometry: &Geometry, now: [u64; 2], remedy: Remedy) -> io::Result<Remade> {
-    let contents = Contents { file, geometry };
+pub(super) fn remake(contents: &Contents<'_>, now: [u64; 2], remedy: Remedy) -> io::Result<Remade> {
+    let Contents { file, geometry, .. } = *contents;
     let seemed = contents.count()?;
     let before = Record::read(file)?.dropped;
     shm::write_word(file, BREAKING, SEAL_OFFSET)?;
@@ -47,6 +45,7 @@ pub(super) fn remake(file: &File, geometry: &Geometry, now: [u64; 2], remedy: Re
         Remedy::Salvage => contents.salvage(None)?,
     };
     // Nothing of what was dropped may prove anything later: see `salvage`.
+    contents.write_back();
     shm::sync_file(file)?;
     let dropped = seemed.saturating_sub(kept);
     shm::write_word(file, before.saturating_add(dropped), DROPPED_OFFSET)?;

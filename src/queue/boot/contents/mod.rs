@@ -16,10 +16,15 @@ use crate::shm;
 /// Bytes that are read at a time.
 pub(super) const AT_ONCE: u64 = 1 << 16;
 
+/// Bytes that are written to the disk at a time.
+const WRITE_AT_ONCE: u64 = 8 << 20;
+
 /// A file whose preamble was checked.
 pub(super) struct Contents<'a> {
     pub(super) file: &'a File,
     pub(super) geometry: &'a Geometry,
+    /// Called between pieces of long work: others may wait for the lock under which it is done.
+    pub(super) on_progress: &'a dyn Fn(),
 }
 
 impl Contents<'_> {
@@ -53,6 +58,14 @@ impl Contents<'_> {
             Ok(())
         })?;
         Ok(count)
+    }
+
+    /// Writes the file to the disk piece by piece, so that the flush afterwards is short.
+    pub(super) fn write_back(&self) {
+        for at in (0..self.geometry.file_len()).step_by(WRITE_AT_ONCE as usize) {
+            shm::write_back(self.file, at..at + WRITE_AT_ONCE);
+            (self.on_progress)();
+        }
     }
 
     /// Stores a word.
@@ -90,10 +103,13 @@ impl Contents<'_> {
     }
 
     fn fill(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
-        match shm::read_exact_at(self.file, buffer, at)? {
-            true => Ok(()),
-            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        for (piece, at) in buffer.chunks_mut(AT_ONCE as usize).zip((at..).step_by(AT_ONCE as usize)) {
+            if !shm::read_exact_at(self.file, piece, at)? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            (self.on_progress)();
         }
+        Ok(())
     }
 }
 

@@ -148,6 +148,10 @@ impl Contents<'_> {
                 newest = newest.max(frame.end);
                 found.push(frame);
             }
+            // Each MiB.
+            if at >> 20 != next >> 20 {
+                (self.on_progress)();
+            }
             at = next;
         }
         // A frame at the index at which the next one is committed had been released before the newest one was sent.

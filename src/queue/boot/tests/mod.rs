@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "opens queues that no other process knows")]
 
 mod checksums;
+mod containers;
 mod sealing;
 mod unreadable;
 

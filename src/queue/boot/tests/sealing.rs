@@ -1,6 +1,7 @@
 //! When a file is sealed, and what is said if it cannot be.
 
 use super::*;
+use crate::queue::boot::contents::{AT_ONCE, Contents};
 
 #[test]
 fn a_synced_queue_without_participants_is_sealed_whatever_its_size() {
@@ -54,4 +55,33 @@ fn without_descriptors() {
     // As the warning says.
     queue.sync().unwrap();
     assert_eq!(survival(&place.path()).0, Survival::Sealed);
+}
+
+/// Those who wait for the lock see that its holder moves on, however much there is to read.
+fn long_work_is_told_in_pieces<K: Kind>(uuid: Option<[u8; 16]>) {
+    let place = Place::new();
+    // SAFETY: no other process knows the file.
+    let queue =
+        unsafe { BytesQueue::<K>::create_with(place.path(), &options().ring_bytes(8 << 20)) }.unwrap();
+    let mut producer = queue.producer().unwrap();
+    (0..4).for_each(|i| producer.send(&[i; 1 << 20]).unwrap());
+    drop(producer);
+    let (count, file) = (std::cell::Cell::new(0), queue.shared().file());
+    let on_progress = || count.set(count.get() + 1);
+    let contents = Contents { file, geometry: queue.shared().geometry(), on_progress: &on_progress };
+    let pieces = (4 << 20) / AT_ONCE;
+    assert!(contents.hash(u64::MAX).unwrap().is_some());
+    assert!(count.replace(0) >= pieces, "hashing");
+    assert_eq!(contents.salvage(uuid.map(|_| queue.shared().uuid())).unwrap(), 4);
+    assert!(count.replace(0) >= pieces, "keeping what is whole");
+    contents.write_back();
+    assert!(count.get() > 0, "writing");
+}
+
+#[test]
+fn long_work_is_told_in_pieces_with_and_without_checksums() {
+    long_work_is_told_in_pieces::<Spsc>(None);
+    long_work_is_told_in_pieces::<Mpmc>(None);
+    long_work_is_told_in_pieces::<Checksummed<Spsc>>(Some([0; 16]));
+    long_work_is_told_in_pieces::<Checksummed<Mpmc>>(Some([0; 16]));
 }

@@ -18,6 +18,7 @@ mod every_instruction {
     pub(crate) mod attempts;
     pub(crate) mod detaching;
     pub(crate) mod files;
+    pub(crate) mod interrupting;
     pub(crate) mod looking;
     pub(crate) mod mpmc;
     pub(crate) mod pausing;
@@ -38,6 +39,7 @@ fn main() -> std::process::ExitCode {
     tests.extend(every_instruction::attaching::tests());
     tests.extend(every_instruction::files::tests());
     tests.extend(every_instruction::pausing::tests());
+    tests.extend(every_instruction::interrupting::tests());
     tests.extend(every_instruction::mpmc::tests());
     process::run(tests)
 }

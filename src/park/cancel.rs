@@ -28,8 +28,13 @@ pub struct Canceller {
     event: EventCount,
 }
 
-/// Whether calls are cancelled: the flag that the handle reads.
+/// Whether calls are cancelled or interrupted: the flags that the handle reads.
 pub(crate) type Cancelled = Arc<PrivateWord>;
+
+/// Calls that would block end, until this is reset.
+pub(crate) const CANCELLED: u64 = 1;
+/// The call that is blocked, or else the next one that would be, ends, and takes this flag away.
+pub(crate) const INTERRUPTED: u64 = 2;
 
 impl Canceller {
     pub(crate) fn new(cancelled: Cancelled, event: EventCount) -> Self {
@@ -39,8 +44,28 @@ impl Canceller {
     /// Ends the blocked call. May be called from a signal handler: it allocates nothing, takes no
     /// lock, and changes `errno` only if the system call that it makes fails.
     pub fn cancel(&self) {
-        self.cancelled.store(1, Ordering::SeqCst);
+        self.cancelled.fetch_or(CANCELLED, Ordering::SeqCst);
         // Other sleepers there attempt once and sleep again.
+        self.event.force_notify_all();
+    }
+
+    /// Ends one call with `Interrupted`: the one that is blocked now or, if none is, the next one
+    /// that would block. Any number of interrupts before that count as one. May be called from a
+    /// signal handler, as [`cancel`](Self::cancel) may; so a signal that arrives between the last
+    /// attempt of a call and its sleep ends the call too.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+    /// let consumer = queue.consumer()?;
+    /// consumer.canceller().interrupt(); // in a signal handler, say
+    /// assert!(matches!(consumer.recv(), Err(ringway::RecvError::Interrupted)));
+    /// # queue.close();
+    /// assert!(matches!(consumer.recv(), Err(ringway::RecvError::Closed)), "once");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn interrupt(&self) {
+        self.cancelled.fetch_or(INTERRUPTED, Ordering::SeqCst);
         self.event.force_notify_all();
     }
 
@@ -51,7 +76,7 @@ impl Canceller {
 
     /// Whether calls that would block return `Cancelled`.
     pub fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::SeqCst) != 0
+        self.cancelled.load(Ordering::SeqCst) & CANCELLED != 0
     }
 }
 

@@ -139,8 +139,8 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use cancel::Cancelled;
 pub use cancel::Canceller;
+pub(crate) use cancel::{CANCELLED, Cancelled, INTERRUPTED};
 pub(crate) use futex::Woken;
 #[cfg(all(feature = "async", not(loom)))]
 pub(crate) use futex::wake;
@@ -201,7 +201,7 @@ pub(crate) struct Key(u32);
 /// What a participant can sleep on: one eventcount, or several.
 pub(crate) trait Waitable {
     /// The value before a last attempt.
-    type Key;
+    type Key: Clone;
 
     /// Registers a sleeper. The caller attempts once more after this, then calls
     /// [`sleep`](Self::sleep).

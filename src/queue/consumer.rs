@@ -221,7 +221,8 @@ impl<K: Kind> BytesConsumer<K> {
     /// [`RecvError::Interrupted`]. The default is false: the call goes on waiting. Signals are
     /// noticed only while the consumer sleeps, not while it spins, nor when they arrive just before
     /// it falls asleep. A signal handler of your own whose signal must not be missed calls
-    /// [`Canceller::cancel`]; for other signals, a timeout limits the delay.
+    /// [`Canceller::interrupt`]; for handlers of others there is
+    /// [`set_interrupt_check`](Self::set_interrupt_check).
     pub fn set_interruptible(&self, interruptible: bool) {
         self.wait_config.set_interruptible(interruptible);
     }

@@ -13,6 +13,7 @@ mod events;
 mod frame;
 mod hash;
 mod held_here;
+mod interrupts;
 mod kind;
 mod left;
 mod memfd;

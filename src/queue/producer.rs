@@ -26,7 +26,7 @@ pub struct BytesProducer<K: Kind> {
     /// path.
     guard: ForkGuard,
     name: NameWatch,
-    wait_config: WaitConfig,
+    pub(super) wait_config: WaitConfig,
     /// After the sender: consumers that wait for the end of producers are notified once this one
     /// has detached.
     events: ParticipantEvents,
@@ -391,7 +391,8 @@ impl<K: Kind> BytesProducer<K> {
     /// [`SendError::Interrupted`]. The default is false: the call goes on waiting. Signals are
     /// noticed only while the producer sleeps, not while it spins, nor when they arrive just before
     /// it falls asleep. A signal handler of your own whose signal must not be missed calls
-    /// [`Canceller::cancel`]; for other signals, a timeout limits the delay.
+    /// [`Canceller::interrupt`]; for handlers of others there is
+    /// [`set_interrupt_check`](Self::set_interrupt_check).
     pub fn set_interruptible(&mut self, interruptible: bool) {
         self.wait_config.set_interruptible(interruptible);
     }

@@ -169,6 +169,11 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         self.bytes.set_wait_strategy(wait);
     }
 
+    /// Sets a function that tells whether waits are to end: see [`BytesConsumer::set_interrupt_check`].
+    pub fn set_interrupt_check(&self, check: Option<fn() -> bool>) {
+        self.bytes.set_interrupt_check(check);
+    }
+
     /// Sets whether signals end waits: see [`BytesConsumer::set_interruptible`].
     pub fn set_interruptible(&self, interruptible: bool) {
         self.bytes.set_interruptible(interruptible);

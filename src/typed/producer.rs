@@ -244,6 +244,11 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.bytes.set_wait_strategy(wait);
     }
 
+    /// Sets a function that tells whether waits are to end: see [`BytesProducer::set_interrupt_check`].
+    pub fn set_interrupt_check(&mut self, check: Option<fn() -> bool>) {
+        self.bytes.set_interrupt_check(check);
+    }
+
     /// Sets whether signals end waits: see [`BytesProducer::set_interruptible`].
     pub fn set_interruptible(&mut self, interruptible: bool) {
         self.bytes.set_interruptible(interruptible);

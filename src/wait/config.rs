@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Ended, Until};
-use crate::park::{Cancelled, Canceller, EventCount};
+use crate::park::{CANCELLED, Cancelled, Canceller, EventCount, INTERRUPTED};
 use crate::sync::Ordering;
 
 /// How a handle waits for a message or for room.
@@ -37,11 +37,18 @@ const MIN_SPIN: Duration = Duration::from_micros(10);
 /// ... and at most, where polling a little longer would have avoided the sleep.
 const MAX_SPIN: Duration = Duration::from_micros(200);
 
+/// A wait with an interrupt check calls it this often.
+pub(super) const INTERRUPT_CHECK: Duration = Duration::from_millis(20);
+
 /// A handle's settings, and what it has learnt.
 pub(crate) struct WaitConfig {
     wait: Cell<WaitStrategy>,
     spin_for: Cell<Duration>,
     interruptible: Cell<bool>,
+    /// Tells whether waits are to end ...
+    interrupt_check: Cell<Option<fn() -> bool>>,
+    /// ... and was last called then, by a wait that spins.
+    checked_at: Cell<Option<Instant>>,
     has_slept: Cell<bool>,
     blocked: Cell<bool>,
     watch: Cell<Duration>,
@@ -54,6 +61,8 @@ impl Default for WaitConfig {
             wait: Cell::default(),
             spin_for: Cell::new(SPIN_FOR),
             interruptible: Cell::default(),
+            interrupt_check: Cell::default(),
+            checked_at: Cell::default(),
             has_slept: Cell::default(),
             blocked: Cell::default(),
             watch: Cell::new(Duration::MAX),
@@ -78,6 +87,7 @@ impl WaitConfig {
             wait: self.wait.clone(),
             spin_for: self.spin_for.clone(),
             interruptible: self.interruptible.clone(),
+            interrupt_check: self.interrupt_check.clone(),
             cancelled: Arc::clone(&self.cancelled),
             ..Self::default()
         }
@@ -86,6 +96,28 @@ impl WaitConfig {
     /// Learns what one such call has learnt.
     pub(crate) fn learn_from(&self, call: &Self) {
         self.spin_for.set(call.spin_for.get());
+    }
+
+    pub(crate) fn set_interrupt_check(&self, check: Option<fn() -> bool>) {
+        self.interrupt_check.set(check);
+    }
+
+    pub(super) fn interrupt_check(&self) -> Option<fn() -> bool> {
+        self.interrupt_check.get()
+    }
+
+    /// Calls the interrupt check, if there is one and a wait that spins has not done so for a while.
+    pub(super) fn is_interrupted_while_spinning(&self) -> bool {
+        let Some(check) = self.interrupt_check.get() else { return false };
+        let now = Instant::now();
+        let is_due = match self.checked_at.get() {
+            Some(checked_at) => now.saturating_duration_since(checked_at) >= INTERRUPT_CHECK,
+            None => true,
+        };
+        if is_due {
+            self.checked_at.set(Some(now));
+        }
+        is_due && check()
     }
 
     pub(super) fn is_interruptible(&self) -> bool {
@@ -153,8 +185,15 @@ impl WaitConfig {
 
     /// Why the wait has to end now, if it has to.
     pub(super) fn has_ended(&self, until: Until) -> Option<Ended> {
-        if self.cancelled.load(Ordering::SeqCst) != 0 {
-            return Some(Ended::Cancelled);
+        match self.cancelled.load(Ordering::SeqCst) {
+            0 => {}
+            both if both & CANCELLED != 0 => return Some(Ended::Cancelled),
+            _ => {
+                // It ends one call. Of several threads that share the handle, one takes it.
+                if self.cancelled.fetch_and(!INTERRUPTED, Ordering::SeqCst) & INTERRUPTED != 0 {
+                    return Some(Ended::Interrupted);
+                }
+            }
         }
         until.left().is_none().then_some(Ended::Timeout)
     }

@@ -5,6 +5,7 @@ mod backoff;
 mod config;
 
 pub(crate) use backoff::AdaptiveBackoff;
+use config::INTERRUPT_CHECK;
 pub use config::WaitStrategy;
 pub(crate) use config::{Parking, WaitConfig};
 
@@ -143,6 +144,9 @@ fn spin_until<R>(
             if let Some(ended) = wait_config.has_ended(until) {
                 return Some(Err(ended));
             }
+            if is_yield && wait_config.is_interrupted_while_spinning() {
+                return Some(Err(Ended::Interrupted));
+            }
             if let Some(most) = wait_config.spin_for() {
                 let spun = began.get_or_insert_with(Instant::now).elapsed().saturating_sub(yields.away);
                 if spun >= most || yields.taken >= MAX_EFFECTIVE_YIELDS {
@@ -189,7 +193,12 @@ fn park_until<R>(
         let (now, most) =
             if blocked { (&mut blocked_sleep, MAX_BLOCKED_SLEEP) } else { (&mut sleep, idle_slice) };
         *now = (*now).min(most);
-        match event.sleep(key, (*now).min(until.left().unwrap_or_default())) {
+        let slice = (*now).min(until.left().unwrap_or_default());
+        let woken = match wait_config.interrupt_check() {
+            None => event.sleep(key, slice),
+            Some(check) => sleep_in_pieces(event, &key, slice, check).ok_or(Ended::Interrupted)?,
+        };
+        match woken {
             Woken::Interrupted if wait_config.is_interruptible() => return Err(Ended::Interrupted),
             Woken::TimedOut => *now = (*now * 2).min(most),
             // If the next attempt finds nothing all the same, a participant that is about to die
@@ -199,6 +208,28 @@ fn park_until<R>(
         }
         if !blocked {
             blocked_sleep = FIRST_BLOCKED_SLEEP;
+        }
+    }
+}
+
+/// Sleeps, and calls `check` after each piece: a signal that arrives just before a piece does not end
+/// it. `None` if the check ends the wait.
+fn sleep_in_pieces<W: Waitable>(
+    event: &W,
+    key: &W::Key,
+    slice: Duration,
+    check: fn() -> bool,
+) -> Option<Woken> {
+    let mut left = slice;
+    loop {
+        let piece = left.min(INTERRUPT_CHECK);
+        let woken = event.sleep(key.clone(), piece);
+        if woken != Woken::Notified && check() {
+            return None;
+        }
+        left -= piece;
+        if woken != Woken::TimedOut || left.is_zero() {
+            return Some(woken);
         }
     }
 }
@@ -267,6 +298,29 @@ mod tests {
             };
             assert_eq!(wait(Until::Forever, 1, &parking, after(5)), Ok(7));
             assert_eq!(wait(Until::after(Duration::MAX), 1, &parking, after(5)), Ok(7));
+        }
+    }
+
+    #[test]
+    fn interrupts_end_one_wait_and_checks_each() {
+        for wait_style in [WaitStrategy::Spin, WaitStrategy::SpinThenPark, WaitStrategy::Park] {
+            let (event, wait_config) =
+                (EventCount::new(Ref::on_heap(std::sync::Arc::default())), WaitConfig::default());
+            wait_config.set(wait_style);
+            let parking =
+                Parking { event: &event, wait_config: &wait_config, max_sleep: Duration::from_millis(100) };
+            let wait = |timeout| wait::<()>(Until::after(timeout), 1, &parking, |_| None);
+            let canceller = wait_config.canceller(&event);
+            canceller.interrupt();
+            canceller.interrupt();
+            assert!(!canceller.is_cancelled());
+            assert_eq!(wait(Duration::MAX), Err(Ended::Interrupted));
+            assert_eq!(wait(Duration::from_millis(1)), Err(Ended::Timeout), "once");
+            wait_config.set_interrupt_check(Some(|| true));
+            assert_eq!(wait(Duration::MAX), Err(Ended::Interrupted));
+            assert_eq!(wait(Duration::MAX), Err(Ended::Interrupted));
+            wait_config.set_interrupt_check(Some(|| false));
+            assert_eq!(wait(Duration::from_millis(50)), Err(Ended::Timeout));
         }
     }
 

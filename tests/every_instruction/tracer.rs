@@ -152,16 +152,44 @@ impl<'g> Traced<'g> {
         Ok(is_system_call(bytes as u32))
     }
 
-    /// Lets it run until the operation is complete.
-    pub(crate) fn finish(&mut self) -> Outcome {
-        let deadline = Instant::now() + Duration::from_secs(10);
+    /// The number of the system call that the next instruction makes, if it makes one.
+    pub(crate) fn next_system_call(&self) -> Outcome<Option<libc::c_long>> {
+        if !self.is_at_system_call()? {
+            return Ok(None);
+        }
+        let registers = registers(self.child.pid())?;
+        #[cfg(target_arch = "x86_64")]
+        let number = registers.rax;
+        #[cfg(target_arch = "aarch64")]
+        let number = registers.regs[8];
+        Ok(Some(number as libc::c_long))
+    }
+
+    /// Delivers a signal before the next instruction, and lets it run.
+    pub(crate) fn signal(&mut self, signal: Signal) -> Outcome {
+        nix::sys::signal::kill(self.child.pid(), signal)?;
         trace(libc::PTRACE_CONT, self.child.pid(), 0)?;
+        let status = self.child.wait()?;
+        let is_delivered = matches!(status, WaitStatus::Stopped(_, found) if found == signal);
+        ensure!(is_delivered, "the child was to get the signal, but {status:?}");
+        trace(libc::PTRACE_CONT, self.child.pid(), signal as usize)
+    }
+
+    /// Waits until the operation of a child that runs is complete.
+    pub(crate) fn wait_until_done(&mut self) -> Outcome {
+        let deadline = Instant::now() + Duration::from_secs(10);
         while !self.gate.is_done() {
             ensure!(Instant::now() < deadline, "the operation is not complete after ten seconds");
             ensure!(!self.child.has_ended()?, "the child has ended");
             std::thread::yield_now();
         }
         Ok(())
+    }
+
+    /// Lets it run until the operation is complete.
+    pub(crate) fn finish(&mut self) -> Outcome {
+        trace(libc::PTRACE_CONT, self.child.pid(), 0)?;
+        self.wait_until_done()
     }
 
     /// SIGKILL, here.
@@ -197,6 +225,15 @@ fn peek(pid: Pid, address: u64) -> Outcome<u64> {
 }
 
 fn program_counter(pid: Pid) -> Outcome<u64> {
+    let registers = registers(pid)?;
+    #[cfg(target_arch = "x86_64")]
+    let address = registers.rip;
+    #[cfg(target_arch = "aarch64")]
+    let address = registers.pc;
+    Ok(address)
+}
+
+fn registers(pid: Pid) -> Outcome<libc::user_regs_struct> {
     // SAFETY: all zeros are valid registers.
     let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };
     let mut place =
@@ -205,9 +242,5 @@ fn program_counter(pid: Pid) -> Outcome<u64> {
     // SAFETY: the kernel writes at most `iov_len` bytes to the local variable.
     let result = unsafe { libc::ptrace(libc::PTRACE_GETREGSET, pid.as_raw(), NT_PRSTATUS, &raw mut place) };
     ensure!(result != -1, "ptrace: {}", std::io::Error::last_os_error());
-    #[cfg(target_arch = "x86_64")]
-    let address = registers.rip;
-    #[cfg(target_arch = "aarch64")]
-    let address = registers.pc;
-    Ok(address)
+    Ok(registers)
 }

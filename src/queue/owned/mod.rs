@@ -178,8 +178,7 @@ impl<K: Kind> BytesSharedConsumer<K> {
     /// # Errors
     /// As [`held`](Self::held).
     pub fn set_wait_strategy(&self, wait: WaitStrategy) -> Result<(), RecvError> {
-        self.inner.lock()?.consumer.set_wait_strategy(wait);
-        Ok(())
+        self.with_consumer(|consumer| consumer.set_wait_strategy(wait))
     }
 
     /// Sets whether signals end calls from now on: see [`BytesConsumer::set_interruptible`].
@@ -187,8 +186,7 @@ impl<K: Kind> BytesSharedConsumer<K> {
     /// # Errors
     /// As [`held`](Self::held).
     pub fn set_interruptible(&self, interruptible: bool) -> Result<(), RecvError> {
-        self.inner.lock()?.consumer.set_interruptible(interruptible);
-        Ok(())
+        self.with_consumer(|consumer| consumer.set_interruptible(interruptible))
     }
 
     /// Sets whether receiving ends when no producer is alive: see
@@ -197,8 +195,7 @@ impl<K: Kind> BytesSharedConsumer<K> {
     /// # Errors
     /// As [`held`](Self::held).
     pub fn end_when_disconnected(&self, ends: bool) -> Result<(), RecvError> {
-        self.inner.lock()?.consumer.end_when_disconnected(ends);
-        Ok(())
+        self.with_consumer(|consumer| consumer.end_when_disconnected(ends))
     }
 
     /// Returns a handle that ends the waits of all threads in this consumer, from another thread or
@@ -212,6 +209,12 @@ impl<K: Kind> BytesSharedConsumer<K> {
 }
 
 impl<K: Kind> BytesSharedConsumer<K> {
+    /// Changes the settings of the consumer.
+    pub(super) fn with_consumer(&self, change: impl FnOnce(&BytesConsumer<K>)) -> Result<(), RecvError> {
+        change(&self.inner.lock()?.consumer);
+        Ok(())
+    }
+
     /// The path of the queue's file; for a memfd queue a display name.
     pub(crate) fn path(&self) -> &Path {
         self.inner.shared.path()

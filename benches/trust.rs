@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringway::spsc::{Message, Queue};
-use ringway::{Options, untrusted};
+use ringway::{CreateOptions, Framing, untrusted};
 use rkyv::{Archive, Serialize};
 
 /// 64 bytes, of a fixed size.
@@ -65,12 +65,18 @@ fn timed(iterations: u64, at_once: u64, mut send: impl FnMut(), mut receive: imp
     total
 }
 
-fn compare<T: Message>(criterion: &mut Criterion, name: &str, value: &T, options: &Options, at_once: u64) {
+fn compare<T: Message>(
+    criterion: &mut Criterion,
+    name: &str,
+    value: &T,
+    options: &CreateOptions,
+    at_once: u64,
+) {
     let dir = tempfile::tempdir_in("/dev/shm").expect("a directory");
     let path = dir.path().join("q");
     // SAFETY: only this test knows the file.
     let queue = unsafe { Queue::<T>::create_with(&path, options) }.expect("a new queue");
-    let careful = untrusted::Queue::<T>::open(&path).expect("the same queue");
+    let careful = untrusted::kind::Queue::<T>::open(&path).expect("the same queue");
     let mut producer = queue.producer().expect("a producer");
     producer.send(value).expect("room");
     let bytes = queue.consumer().expect("a consumer").recv().expect("a message").as_bytes().len();
@@ -106,9 +112,9 @@ fn compare<T: Message>(criterion: &mut Criterion, name: &str, value: &T, options
 
 fn trust(criterion: &mut Criterion) {
     let point = Point { numbers: [7; 8] };
-    compare(criterion, "fixed", &point, &Options::new().fixed_size(), 1000);
-    compare(criterion, "nested", &order(), &Options::new(), 1000);
-    compare(criterion, "10 000 strings", &strings(), &Options::new().ring_bytes(4 << 20), 4);
+    compare(criterion, "fixed", &point, &CreateOptions::new().framing(Framing::FixedByType), 1000);
+    compare(criterion, "nested", &order(), &CreateOptions::new(), 1000);
+    compare(criterion, "10 000 strings", &strings(), &CreateOptions::new().ring_bytes(4 << 20), 4);
 }
 
 criterion_group!(benches, trust);

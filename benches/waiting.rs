@@ -20,7 +20,8 @@ use waiting_systems::exchange::{Samples, exchange};
 use waiting_systems::idle::idle;
 use waiting_systems::{Futex, Ringway, System};
 
-use ringway::{Mpmc, Spsc, WaitStrategy};
+use ringway::WaitStrategy;
+use ringway::kind::{Mpmc, Spsc};
 
 /// Long enough for the other side to fall asleep.
 const PAUSE: Duration = Duration::from_micros(150);

@@ -10,8 +10,8 @@ use std::error::Error;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ringway::Options;
 use ringway::spsc::{BytesProducer, BytesQueue};
+use ringway::{CreateOptions, Framing};
 
 /// The bytes of a row, and the rows of a picture: 1 MiB.
 const SIDE: usize = 1024;
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn run(count: usize) -> Result<(), Box<dyn Error>> {
     let name = format!("frames-{}", std::process::id());
     // All messages have one size, so they need no headers. The ring has room for eight pictures.
-    let options = Options::new().ring_bytes(8 * PICTURE).fixed_len(PICTURE);
+    let options = CreateOptions::new().ring_bytes(8 * PICTURE).framing(Framing::Fixed(PICTURE));
     // SAFETY: only this program and its child know the file, and they write to it through ringway only.
     let queue = unsafe { BytesQueue::create_with(&name, &options)? };
     let sent = send(queue.producer()?, &name, count);

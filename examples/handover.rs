@@ -13,7 +13,6 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::Duration;
 
-use ringway::Options;
 use ringway::spsc::Queue;
 use rkyv::{Archive, Serialize};
 
@@ -46,7 +45,7 @@ fn number(text: &str) -> AnyResult<u64> {
 /// Creates the queue, passes it on and fills it.
 fn send(messages: u64) -> AnyResult<()> {
     // SAFETY: only this program and its child have the memfd, and they write to it through ringway only.
-    let queue = unsafe { Queue::<Reading>::create_memfd(&Options::new())? };
+    let queue = unsafe { Queue::<Reading>::create_memfd()? };
     let (here, there) = UnixStream::pair()?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["receive", &messages.to_string()]).stdin(OwnedFd::from(there));
@@ -66,7 +65,7 @@ fn send(messages: u64) -> AnyResult<()> {
 fn receive(messages: u64) -> AnyResult<()> {
     let socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     // SAFETY: as in `send`.
-    let queue = unsafe { Queue::<Reading>::recv_fd(&socket, &Options::new())? };
+    let queue = unsafe { Queue::<Reading>::recv_fd(&socket)? };
     let consumer = queue.consumer()?;
     let mut sum = 0.0;
     for number in 0..messages {

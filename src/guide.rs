@@ -18,7 +18,7 @@
 
 #[doc = include_str!("../docs/guide/sizes.md")]
 ///
-/// See [`Options`](crate::Options), [`spsc`](crate::spsc), [`mpmc`](crate::mpmc).
+/// See [`CreateOptions`](crate::CreateOptions), [`spsc`](crate::spsc), [`mpmc`](crate::mpmc).
 pub mod sizes {}
 
 #[doc = include_str!("../docs/guide/types.md")]
@@ -28,12 +28,12 @@ pub mod types {}
 
 #[doc = include_str!("../docs/guide/crashes.md")]
 ///
-/// See [`Frame`](crate::Frame), [`Delivery`](crate::Delivery), [`DeadLetter`](crate::DeadLetter).
+/// See [`Frame`](crate::kind::Frame), [`Delivery`](crate::Delivery), [`DeadLetter`](crate::DeadLetter).
 pub mod crashes {}
 
 #[doc = include_str!("../docs/guide/power.md")]
 ///
-/// See [`BytesQueue::sync`](crate::BytesQueue::sync), [`AfterPowerLoss`](crate::AfterPowerLoss).
+/// See [`BytesQueue::sync`](crate::kind::BytesQueue::sync), [`AfterPowerLoss`](crate::AfterPowerLoss).
 pub mod power {}
 
 #[doc = include_str!("../docs/guide/waiting.md")]
@@ -45,13 +45,13 @@ pub mod waiting {}
 #[doc = include_str!("../docs/guide/containers.md")]
 ///
 /// See [`Sharing`](crate::Sharing), [`untrusted`](crate::untrusted),
-/// [`create_memfd`](crate::BytesQueue::create_memfd).
+/// [`create_memfd`](crate::kind::BytesQueue::create_memfd).
 pub mod containers {}
 
 #[doc = include_str!("../docs/guide/tuning.md")]
 ///
-/// See [`Options`](crate::Options), [`WaitStrategy`](crate::WaitStrategy),
-/// [`Warning`](crate::Warning), [`ReservedFrame`](crate::ReservedFrame).
+/// See [`CreateOptions`](crate::CreateOptions), [`WaitStrategy`](crate::WaitStrategy),
+/// [`Warning`](crate::Warning), [`ReservedFrame`](crate::kind::ReservedFrame).
 pub mod tuning {}
 
 #[doc = include_str!("../docs/guide/looking.md")]
@@ -66,9 +66,9 @@ pub mod shell {}
 
 #[doc = include_str!("../docs/guide/bindings.md")]
 ///
-/// See [`BytesProducer::position`](crate::BytesProducer::position),
-/// [`BytesConsumer::attached_at`](crate::BytesConsumer::attached_at),
-/// [`BytesSharedConsumer`](crate::BytesSharedConsumer).
+/// See [`BytesProducer::position`](crate::kind::BytesProducer::position),
+/// [`BytesConsumer::attached_at`](crate::kind::BytesConsumer::attached_at),
+/// [`BytesSharedConsumer`](crate::kind::BytesSharedConsumer).
 pub mod bindings {}
 
 #[doc = include_str!("../docs/guide/migrating.md")]

@@ -6,7 +6,7 @@
 //! can change what was validated. What is sent is assembled in private memory, and copied in.
 //!
 //! ```
-//! use ringway::untrusted;
+//! use ringway::untrusted::spsc::Queue;
 //! use rkyv::{Archive, Serialize};
 //!
 //! #[derive(Archive, Serialize, ringway::Message)]
@@ -15,7 +15,7 @@
 //! # let dir = tempfile::tempdir()?;
 //! # let name = dir.path().join("orders");
 //! // In the process that does not trust its peers. No `unsafe`.
-//! let queue = untrusted::Queue::<Order>::create(&name)?;
+//! let queue = Queue::<Order>::create(&name)?;
 //! let consumer = queue.consumer()?;
 //! # let trusting = unsafe { ringway::spsc::Queue::<Order>::open(&name)? };
 //! # trusting.producer()?.send(&Order { account: 7, symbol: "RWY".into() })?;
@@ -56,5 +56,48 @@
 //!
 //! One copy of each message more than reading in place (`cargo bench --bench trust`).
 
-pub use crate::queue::untrusted::{BytesConsumer, BytesFrame, BytesProducer, BytesQueue, Limits};
-pub use crate::typed::untrusted::{Consumer, Frame, Producer, Queue};
+pub use crate::queue::untrusted::Limits;
+
+/// The types of all kinds of queues, for code that is generic over the kind.
+///
+/// Each type here takes the kind as its last parameter, as the types in [`kind`](crate::kind) do.
+pub mod kind {
+    pub use crate::queue::untrusted::{BytesConsumer, BytesFrame, BytesProducer, BytesQueue};
+    pub use crate::typed::untrusted::{Consumer, Frame, Producer, Queue};
+}
+
+/// Queues with one producer and one consumer, for untrusted peers.
+///
+/// These are aliases of the types in [`kind`]. [`mpmc`] has the same names.
+pub mod spsc {
+    use crate::aliases::untrusted_aliases;
+    use crate::kind::Spsc;
+
+    untrusted_aliases!(Spsc);
+
+    /// The same, with a checksum for each message: see [`Checksummed`](crate::kind::Checksummed).
+    pub mod checksummed {
+        use crate::aliases::untrusted_aliases;
+        use crate::kind::{Checksummed, Spsc};
+
+        untrusted_aliases!(Checksummed<Spsc>);
+    }
+}
+
+/// Queues with many producers and many consumers, for untrusted peers.
+///
+/// These are aliases of the types in [`kind`]. [`spsc`] has the same names.
+pub mod mpmc {
+    use crate::aliases::untrusted_aliases;
+    use crate::kind::Mpmc;
+
+    untrusted_aliases!(Mpmc);
+
+    /// The same, with a checksum for each message: see [`Checksummed`](crate::kind::Checksummed).
+    pub mod checksummed {
+        use crate::aliases::untrusted_aliases;
+        use crate::kind::{Checksummed, Mpmc};
+
+        untrusted_aliases!(Checksummed<Mpmc>);
+    }
+}

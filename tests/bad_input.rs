@@ -28,8 +28,8 @@ use std::time::Duration;
 use common::{Image, Running, at, child_argument, child_of, directory, in_child, names_in};
 use ringway::spsc::{BytesQueue, Message, Queue};
 use ringway::{
-    AttachError, CreateError, OpenError, Options, RecvError, Role, SchemaMismatch, SendError, UnlinkError,
-    unlink,
+    AttachError, CreateError, CreateOptions, Framing, OpenError, RecvError, Role, SchemaMismatch, SendError,
+    UnlinkError, unlink,
 };
 use rkyv::{Archive, Serialize};
 
@@ -51,12 +51,15 @@ fn tick() -> Tick {
     Tick { symbol: "a symbol that is not inlined".into(), prices: vec![1.5, 2.5] }
 }
 
-fn create_bytes(name: impl AsRef<Path>, options: &Options) -> Result<BytesQueue, CreateError> {
+fn create_bytes(name: impl AsRef<Path>, options: &CreateOptions) -> Result<BytesQueue, CreateError> {
     // SAFETY: the tests' files are written to by ringway only while they are open.
     unsafe { BytesQueue::create_with(name, options) }
 }
 
-fn create_typed<T: Message>(name: impl AsRef<Path>, options: &Options) -> Result<Queue<T>, CreateError> {
+fn create_typed<T: Message>(
+    name: impl AsRef<Path>,
+    options: &CreateOptions,
+) -> Result<Queue<T>, CreateError> {
     // SAFETY: as in `create_bytes`.
     unsafe { Queue::create_with(name, options) }
 }
@@ -81,21 +84,21 @@ fn open_or_create_typed<T: Message>(name: impl AsRef<Path>) -> Result<Queue<T>, 
     unsafe { Queue::open_or_create(name) }
 }
 
-fn small() -> Options {
-    Options::new().ring_bytes(4096)
+fn small() -> CreateOptions {
+    CreateOptions::new().ring_bytes(4096)
 }
 
 /// Good files of every shape, each with messages in it.
 fn images() -> [(&'static str, Image); 4] {
     let dir = directory();
     let path = |name: &str| dir.path().join(name);
-    for (name, options) in [("bytes", small()), ("fixed bytes", small().fixed_len(24))] {
+    for (name, options) in [("bytes", small()), ("fixed bytes", small().framing(Framing::Fixed(24)))] {
         let queue = create_bytes(path(name), &options).unwrap();
         queue.producer().unwrap().send_many(&[[7; 24], [8; 24]]).unwrap();
     }
     let queue = create_typed::<Tick>(path("typed"), &small()).unwrap();
     queue.producer().unwrap().send(&tick()).unwrap();
-    let queue = create_typed::<Point>(path("fixed typed"), &small().fixed_size()).unwrap();
+    let queue = create_typed::<Point>(path("fixed typed"), &small().framing(Framing::FixedByType)).unwrap();
     queue.producer().unwrap().send(&Point { x: 1, y: 2 }).unwrap();
     ["bytes", "fixed bytes", "typed", "fixed typed"].map(|name| (name, Image::of(&path(name))))
 }

@@ -10,7 +10,7 @@ use common::ends::on_panic;
 use common::{Running, child_argument, child_of, directory};
 use nix::libc::SIGABRT;
 use ringway::spsc::BytesQueue;
-use ringway::{Options, SendError};
+use ringway::{CreateOptions, SendError};
 
 #[test]
 fn a_program_that_hangs_ends_and_says_where() {
@@ -54,7 +54,7 @@ fn a_failure_on_one_side_ends_the_other() {
         return;
     }
     let dir = directory();
-    let options = Options::new().ring_bytes(4096);
+    let options = CreateOptions::new().ring_bytes(4096);
     // SAFETY: as above.
     drop(unsafe { BytesQueue::create_with(dir.path().join("queue"), &options) }.unwrap());
     let start = Instant::now();

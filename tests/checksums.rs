@@ -8,16 +8,17 @@ use std::path::Path;
 
 use common::directory;
 use ringway::inspect::{Inspector, Peek, Snapshot};
-use ringway::{BytesQueue, Checksummed, CreateError, Kind, Mpmc, OpenError, Options, RecvError, Spsc};
+use ringway::kind::{BytesQueue, Checksummed, Kind, Mpmc, Spsc};
+use ringway::{CreateError, CreateOptions, Framing, OpenError, RecvError};
 use rkyv::{Archive, Serialize};
 
-fn create<K: Kind>(path: &Path, options: &Options) -> BytesQueue<K> {
+fn create<K: Kind>(path: &Path, options: &CreateOptions) -> BytesQueue<K> {
     // SAFETY: no other process knows the file, as everywhere here.
     unsafe { BytesQueue::create_with(path, options) }.unwrap()
 }
 
-fn options() -> Options {
-    Options::new().ring_bytes(1 << 16)
+fn options() -> CreateOptions {
+    CreateOptions::new().ring_bytes(1 << 16)
 }
 
 /// Changes a byte of a message in the file, wherever it is.
@@ -32,7 +33,7 @@ fn dropped(path: &Path) -> u64 {
     Snapshot::read(path).unwrap().boot.dropped
 }
 
-fn every_way<K: Kind>(options: &Options, len: Option<usize>) {
+fn every_way<K: Kind>(options: &CreateOptions, len: Option<usize>) {
     let dir = directory();
     let path = dir.path().join("q");
     let queue = create::<K>(&path, options);
@@ -78,12 +79,12 @@ fn every_way_to_send_and_receive() {
     every_way::<Checksummed<Spsc>>(&options(), None);
     every_way::<Checksummed<Mpmc>>(&options(), None);
     for len in [1, 24, 100] {
-        every_way::<Checksummed<Spsc>>(&options().fixed_len(len), Some(len));
-        every_way::<Checksummed<Mpmc>>(&options().fixed_len(len), Some(len));
+        every_way::<Checksummed<Spsc>>(&options().framing(Framing::Fixed(len)), Some(len));
+        every_way::<Checksummed<Mpmc>>(&options().framing(Framing::Fixed(len)), Some(len));
     }
 }
 
-fn damaged_ones_are_passed<K: Kind>(options: &Options) {
+fn damaged_ones_are_passed<K: Kind>(options: &CreateOptions) {
     let dir = directory();
     let path = dir.path().join("q");
     let queue = create::<K>(&path, options);
@@ -112,7 +113,7 @@ fn damaged_ones_are_passed<K: Kind>(options: &Options) {
 
 #[test]
 fn frames_that_do_not_fit_are_passed_and_counted() {
-    for options in [options(), options().fixed_len(40)] {
+    for options in [options(), options().framing(Framing::Fixed(40))] {
         damaged_ones_are_passed::<Checksummed<Spsc>>(&options);
         damaged_ones_are_passed::<Checksummed<Mpmc>>(&options);
     }
@@ -161,7 +162,8 @@ fn typed_messages() {
 
 #[test]
 fn processes_that_trust_nobody() {
-    use ringway::untrusted::{BytesQueue, Limits};
+    use ringway::untrusted::Limits;
+    use ringway::untrusted::kind::BytesQueue;
     fn passes<K: Kind>() {
         let dir = directory();
         let path = dir.path().join("q");
@@ -206,14 +208,16 @@ fn nobody_takes_it_for_another_queue() {
 fn what_cannot_be_is_said() {
     let dir = directory();
     let path = dir.path().join("q");
-    let refused = |options: &Options| {
+    let refused = |options: &CreateOptions| {
         // SAFETY: as above.
         let error = unsafe { BytesQueue::<Checksummed<Mpmc>>::create_with(&path, options) }.unwrap_err();
         assert!(matches!(error, CreateError::InvalidOptions { .. }), "{error:?}");
         error.to_string()
     };
-    assert!(refused(&Options::new().max_redeliveries(2)).contains("not there for queues with checksums"));
-    refused(&Options::new().fixed_len(usize::MAX));
+    assert!(
+        refused(&CreateOptions::new().max_redeliveries(2)).contains("not there for queues with checksums")
+    );
+    refused(&CreateOptions::new().framing(Framing::Fixed(usize::MAX)));
     // The largest message fits, and one more byte does not.
     let queue = create::<Checksummed<Spsc>>(&path, &options());
     let mut producer = queue.producer().unwrap();
@@ -230,7 +234,7 @@ fn what_cannot_be_is_said() {
 
 #[test]
 fn inspection_tells_which_messages_match() {
-    fn check<K: Kind>(options: &Options) {
+    fn check<K: Kind>(options: &CreateOptions) {
         let dir = directory();
         let path = dir.path().join("q");
         let queue = create::<K>(&path, options);
@@ -243,7 +247,7 @@ fn inspection_tells_which_messages_match() {
             assert_eq!(matches, [Some(true), Some(false), Some(true)]);
         }
     }
-    for options in [options(), options().fixed_len(24)] {
+    for options in [options(), options().framing(Framing::Fixed(24))] {
         check::<Checksummed<Spsc>>(&options);
         check::<Checksummed<Mpmc>>(&options);
     }

@@ -13,8 +13,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use common::{Image, at, directory};
-use ringway::untrusted::{BytesConsumer, BytesQueue, Limits};
-use ringway::{Kind, Mpmc, Options, RecvError, Spsc};
+use ringway::kind::{Kind, Mpmc, Spsc};
+use ringway::untrusted::Limits;
+use ringway::untrusted::kind::{BytesConsumer, BytesQueue};
+use ringway::{CreateOptions, Framing, RecvError};
 
 /// The limit is 10 ms. A busy machine may take longer, but not this long.
 const FAR_TOO_LONG: Duration = Duration::from_secs(10);
@@ -31,7 +33,7 @@ struct Specimen {
 }
 
 impl Specimen {
-    fn new<K: Kind>(options: &Options) -> Self {
+    fn new<K: Kind>(options: &CreateOptions) -> Self {
         let dir = directory();
         let path = dir.path().join("q");
         let queue = BytesQueue::<K>::create_with(&path, options, &Limits::new()).unwrap();
@@ -100,8 +102,8 @@ fn drains<K: Kind>(consumer: &BytesConsumer<K>) -> bool {
     false
 }
 
-fn small() -> Options {
-    Options::new().ring_bytes(4096)
+fn small() -> CreateOptions {
+    CreateOptions::new().ring_bytes(4096)
 }
 
 fn tries_all() -> bool {
@@ -115,7 +117,7 @@ fn step() -> usize {
 
 #[test]
 fn every_byte_of_the_preamble_set_to_every_value() {
-    fn check<K: Kind>(what: &str, options: &Options) {
+    fn check<K: Kind>(what: &str, options: &CreateOptions) {
         let mut specimen = Specimen::new::<K>(options);
         for case in (0..at::PREAMBLE_END * 256).step_by(step()) {
             let (at, value) = (case / 256, case as u8);
@@ -153,7 +155,7 @@ fn words_between(from: usize, to: usize) -> impl Iterator<Item = usize> {
     (from..to).step_by(8)
 }
 
-fn every_word<K: Kind>(what: &str, options: &Options, words: &[usize], values: &[u8]) {
+fn every_word<K: Kind>(what: &str, options: &CreateOptions, words: &[usize], values: &[u8]) {
     let mut specimen = Specimen::new::<K>(options);
     let cases = words.iter().flat_map(|word| (0..8).map(move |byte| word + byte));
     let cases = cases.flat_map(|at| values.iter().map(move |value| (at, *value)));
@@ -184,7 +186,7 @@ fn every_byte_of_every_shared_word_of_spsc() {
     let frames: Vec<_> = (0..6).map(|i| at::FIRST_WORD + i * 32).collect();
     every_word::<Spsc>("commit words", &small(), &frames, &all_values());
     let cursors = [at::TAIL, at::HEAD, at::RELEASED, at::TAKEN];
-    every_word::<Spsc>("words of fixed sizes", &small().fixed_len(24), &cursors, &all_values());
+    every_word::<Spsc>("words of fixed sizes", &small().framing(Framing::Fixed(24)), &cursors, &all_values());
 }
 
 #[test]

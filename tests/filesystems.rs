@@ -22,10 +22,10 @@ use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use programs::liveness_locks_do_not_depend_on_programs;
 use ringway::spsc::BytesQueue;
-use ringway::{AttachError, CreateError, OpenError, Options, mpmc};
+use ringway::{AttachError, CreateError, CreateOptions, OpenError, mpmc};
 
-fn small() -> Options {
-    Options::new().ring_bytes(4096)
+fn small() -> CreateOptions {
+    CreateOptions::new().ring_bytes(4096)
 }
 
 fn create(path: &Path) -> Result<BytesQueue, CreateError> {

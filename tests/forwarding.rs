@@ -6,15 +6,13 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::directory;
-use ringway::{
-    BytesQueue, CreateError, Kind, Mpmc, OpenError, Options, Queue, RecvError, SendError, Spsc, WaitStrategy,
-    untrusted,
-};
+use ringway::kind::{BytesQueue, Kind, Mpmc, Queue, Spsc};
+use ringway::{CreateError, CreateOptions, OpenError, RecvError, SendError, WaitStrategy, untrusted};
 
 const MOMENT: Duration = Duration::from_millis(3);
 
-fn small() -> Options {
-    Options::new().ring_bytes(4096)
+fn small() -> CreateOptions {
+    CreateOptions::new().ring_bytes(4096)
 }
 
 /// The calls that all consumers have, under whatever name: four messages, each the given one.
@@ -138,8 +136,8 @@ fn trusting<K: Kind>() {
 fn distrusting<K: Kind>() {
     let (dir, limits) = (directory(), untrusted::Limits::default());
     let path = dir.path().join("q");
-    let queue = untrusted::BytesQueue::<K>::open_or_create_with(&path, &small(), &limits).unwrap();
-    drop(untrusted::BytesQueue::<K>::open(&path).unwrap());
+    let queue = untrusted::kind::BytesQueue::<K>::open_or_create_with(&path, &small(), &limits).unwrap();
+    drop(untrusted::kind::BytesQueue::<K>::open(&path).unwrap());
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     assert_eq!(producer.max_message(), queue.max_message());
     receives_alone!(producer, consumer, b"a message", |frame: &[u8]| frame == b"a message");
@@ -147,8 +145,8 @@ fn distrusting<K: Kind>() {
 
     let dir = directory();
     let path = dir.path().join("q");
-    let queue = untrusted::Queue::<String, K>::open_or_create_with(&path, &small(), &limits).unwrap();
-    drop(untrusted::Queue::<String, K>::open(&path).unwrap());
+    let queue = untrusted::kind::Queue::<String, K>::open_or_create_with(&path, &small(), &limits).unwrap();
+    drop(untrusted::kind::Queue::<String, K>::open(&path).unwrap());
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     assert_eq!(producer.max_message(), queue.max_message());
     let text = String::from("a text that is not short");

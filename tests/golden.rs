@@ -14,13 +14,13 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{Image, at, directory};
-use ringway::Options;
 use ringway::spsc::{BytesQueue, Queue};
+use ringway::{CreateOptions, Framing};
 use rkyv::{Archive, Serialize};
 
 /// With a uuid of its own choice a queue records no time of creation: the same calls give the same file.
-fn options(start_position: u64) -> Options {
-    Options::new().ring_bytes(1024).uuid(*b"golden ringway\0\0").start_position(start_position)
+fn options(start_position: u64) -> CreateOptions {
+    CreateOptions::new().ring_bytes(1024).uuid(*b"golden ringway\0\0").start_position(start_position)
 }
 
 fn golden(name: &str) -> PathBuf {
@@ -108,7 +108,8 @@ fn bytes_of_one_size() {
     let message = |i: u8| [i; 24];
     let create = |path: &Path| {
         // SAFETY: only this test knows the file.
-        let queue = unsafe { BytesQueue::create_with(path, &options(start).fixed_len(24)) }.unwrap();
+        let queue =
+            unsafe { BytesQueue::create_with(path, &options(start).framing(Framing::Fixed(24))) }.unwrap();
         let consumer = queue.consumer().unwrap();
         let mut producer = queue.producer().unwrap();
         (1..=3).for_each(|i| producer.send(&message(i)).unwrap());

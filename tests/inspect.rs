@@ -20,14 +20,14 @@ use common::{Image, directory, names_in};
 use ringway::inspect::{
     Cursors, FrameShape, FrameState, Inspector, Liveness, Peek, QueueKind, Snapshot, Start,
 };
-use ringway::{Delivery, InspectError, OpenError, Options, Role, mpmc, spsc};
+use ringway::{CreateOptions, Delivery, Framing, InspectError, OpenError, Role, mpmc, spsc};
 
-fn create_spsc(path: &Path, options: &Options) -> spsc::BytesQueue {
+fn create_spsc(path: &Path, options: &CreateOptions) -> spsc::BytesQueue {
     // SAFETY: only these tests know the file.
     unsafe { spsc::BytesQueue::create_with(path, options) }.unwrap()
 }
 
-fn create_mpmc(path: &Path, options: &Options) -> mpmc::BytesQueue {
+fn create_mpmc(path: &Path, options: &CreateOptions) -> mpmc::BytesQueue {
     // SAFETY: only these tests know the file.
     unsafe { mpmc::BytesQueue::create_with(path, options) }.unwrap()
 }
@@ -37,7 +37,7 @@ fn a_header_says_what_was_created() {
     let dir = directory();
     let path = dir.path().join("queue");
     let options =
-        Options::new().ring_bytes(1 << 16).max_messages(100).max_participants(5).max_redeliveries(3);
+        CreateOptions::new().ring_bytes(1 << 16).max_messages(100).max_participants(5).max_redeliveries(3);
     let options = options.delivery(Delivery::AtLeastOnce).uuid([7; 16]);
     drop(create_mpmc(&path, &options));
     let inspector = Inspector::open(&path).unwrap();
@@ -51,7 +51,12 @@ fn a_header_says_what_was_created() {
 
     let path = dir.path().join("typed");
     // SAFETY: as above.
-    drop(unsafe { spsc::Queue::<(u32, u64)>::create_with(&path, &Options::new().fixed_size()) }.unwrap());
+    drop(
+        unsafe {
+            spsc::Queue::<(u32, u64)>::create_with(&path, &CreateOptions::new().framing(Framing::FixedByType))
+        }
+        .unwrap(),
+    );
     let header = Inspector::open(&path).unwrap().header().clone();
     assert_eq!((header.kind, header.shape), (QueueKind::Spsc, FrameShape::Fixed(16)));
     assert_eq!((header.schema.size, header.schema.align), (16, 8));
@@ -62,7 +67,7 @@ fn a_header_says_what_was_created() {
 fn an_spsc_queue_is_seen_as_it_is() {
     let dir = directory();
     let path = dir.path().join("queue");
-    let queue = create_spsc(&path, &Options::new().ring_bytes(4096));
+    let queue = create_spsc(&path, &CreateOptions::new().ring_bytes(4096));
     assert!(Snapshot::read(&path).unwrap().participants.is_empty());
     let mut producer = queue.producer().unwrap();
     producer.send_many(&[b"one".as_slice(), b"two", b"three"]).unwrap();
@@ -90,7 +95,8 @@ fn an_spsc_queue_is_seen_as_it_is() {
 fn an_mpmc_queue_is_seen_as_it_is() {
     let dir = directory();
     let path = dir.path().join("queue");
-    let queue = create_mpmc(&path, &Options::new().ring_bytes(4096).max_messages(16).max_participants(4));
+    let queue =
+        create_mpmc(&path, &CreateOptions::new().ring_bytes(4096).max_messages(16).max_participants(4));
     let mut producer = queue.producer().unwrap();
     producer.send_many(&[b"one".as_slice(), b"two", b"three", b"four"]).unwrap();
     let consumer = queue.consumer().unwrap();
@@ -129,9 +135,17 @@ fn peeking_begins_where_it_is_told_to() {
     let dir = directory();
     let numbers: Vec<[u8; 8]> = (0..20_u64).map(u64::to_ne_bytes).collect();
     let (spsc, fixed, mpmc) = (dir.path().join("s"), dir.path().join("f"), dir.path().join("m"));
-    create_spsc(&spsc, &Options::new()).producer().unwrap().send_many(&numbers).unwrap();
-    create_spsc(&fixed, &Options::new().fixed_len(8)).producer().unwrap().send_many(&numbers).unwrap();
-    create_mpmc(&mpmc, &Options::new().max_messages(32)).producer().unwrap().send_many(&numbers).unwrap();
+    create_spsc(&spsc, &CreateOptions::new()).producer().unwrap().send_many(&numbers).unwrap();
+    create_spsc(&fixed, &CreateOptions::new().framing(Framing::Fixed(8)))
+        .producer()
+        .unwrap()
+        .send_many(&numbers)
+        .unwrap();
+    create_mpmc(&mpmc, &CreateOptions::new().max_messages(32))
+        .producer()
+        .unwrap()
+        .send_many(&numbers)
+        .unwrap();
     for path in [&spsc, &fixed, &mpmc] {
         let inspector = Inspector::open(path).unwrap();
         let look = |what: &Peek| {
@@ -157,7 +171,7 @@ fn peeking_begins_where_it_is_told_to() {
 fn inspecting_changes_nothing() {
     let dir = directory();
     let path = dir.path().join("queue");
-    let queue = create_mpmc(&path, &Options::new());
+    let queue = create_mpmc(&path, &CreateOptions::new());
     let mut producer = queue.producer().unwrap();
     producer.send(b"message").unwrap();
     let inspector = Inspector::open(&path).unwrap();
@@ -184,7 +198,7 @@ fn a_queue_without_a_name_is_seen_through_a_descriptor() {
     use std::os::fd::AsRawFd;
     let dir = directory();
     let path = dir.path().join("queue");
-    create_spsc(&path, &Options::new()).producer().unwrap().send(b"message").unwrap();
+    create_spsc(&path, &CreateOptions::new()).producer().unwrap().send(b"message").unwrap();
     let file = std::fs::File::open(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     let snapshot = Snapshot::read(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap();

@@ -16,7 +16,7 @@ use ends::on_panic;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use ringway::spsc::BytesQueue;
-use ringway::{AttachError, OpenError, Options, RecvError, SendError};
+use ringway::{AttachError, CreateOptions, Framing, OpenError, RecvError, SendError};
 
 fn directory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap()
@@ -113,7 +113,8 @@ fn a_forked_child_cannot_commit_what_its_parent_claimed() {
     let dir = directory();
     // SAFETY: only this test knows the file.
     let queue =
-        unsafe { BytesQueue::create_with(dir.path().join("q"), &Options::new().ring_bytes(4096)) }.unwrap();
+        unsafe { BytesQueue::create_with(dir.path().join("q"), &CreateOptions::new().ring_bytes(4096)) }
+            .unwrap();
     let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let in_child = |holds: &mut dyn FnMut() -> bool| {
         // SAFETY: the child only uses handles of this test, and ends.
@@ -157,7 +158,7 @@ fn a_dead_queue_in_the_way_is_an_error() {
 
 /// Queues of both framings, with `count` messages, each its number.
 fn numbered(count: u32) -> Vec<(tempfile::TempDir, BytesQueue)> {
-    [Options::new().any_size(), Options::new().fixed_len(4)]
+    [CreateOptions::new().framing(Framing::Variable), CreateOptions::new().framing(Framing::Fixed(4))]
         .iter()
         .map(|options| {
             let dir = directory();

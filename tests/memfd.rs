@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::{Running, names_in};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use ringway::{AttachError, CreateError, OpenError, Options, SendFdError, UnlinkError, mpmc, spsc};
+use ringway::{AttachError, CreateError, CreateOptions, OpenError, SendFdError, UnlinkError, mpmc, spsc};
 use rkyv::{Archive, Serialize};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -24,23 +24,23 @@ struct Point {
     name: String,
 }
 
-fn small() -> Options {
-    Options::new().ring_bytes(4096)
+fn small() -> CreateOptions {
+    CreateOptions::new().ring_bytes(4096)
 }
 
 fn memfd() -> spsc::BytesQueue {
     // SAFETY: only this test has it.
-    unsafe { spsc::BytesQueue::create_memfd(&small()) }.unwrap()
+    unsafe { spsc::BytesQueue::create_memfd_with(&small()) }.unwrap()
 }
 
 fn open_fd(descriptor: impl AsFd) -> Result<spsc::BytesQueue, OpenError> {
     // SAFETY: every process that has it uses ringway.
-    unsafe { spsc::BytesQueue::open_fd(descriptor, &Options::new()) }
+    unsafe { spsc::BytesQueue::open_fd(descriptor) }
 }
 
 fn receive(socket: &UnixStream) -> Result<spsc::BytesQueue, OpenError> {
     // SAFETY: as above.
-    unsafe { spsc::BytesQueue::recv_fd(socket, &Options::new()) }
+    unsafe { spsc::BytesQueue::recv_fd(socket) }
 }
 
 /// A memfd with these bytes, sealed like a queue's.
@@ -115,9 +115,9 @@ fn its_size_cannot_change() {
 
 #[test]
 fn lanes_of_an_mpmc_memfd_are_filled_when_they_are_leased() {
-    let options = Options::new().ring_bytes(1 << 20).max_participants(8);
+    let options = CreateOptions::new().ring_bytes(1 << 20).max_participants(8);
     // SAFETY: only this test has it.
-    let queue = unsafe { mpmc::BytesQueue::create_memfd(&options) }.unwrap();
+    let queue = unsafe { mpmc::BytesQueue::create_memfd_with(&options) }.unwrap();
     let file = File::from(queue.as_fd().try_clone_to_owned().unwrap());
     let blocks = || std::os::unix::fs::MetadataExt::blocks(&file.metadata().unwrap()) * 512;
     let before = blocks();
@@ -135,22 +135,22 @@ fn lanes_of_an_mpmc_memfd_are_filled_when_they_are_leased() {
 fn typed_queues_are_checked_as_named_ones_are() {
     let (here, there) = UnixStream::pair().unwrap();
     // SAFETY: only this test has it.
-    let queue = unsafe { spsc::Queue::<Point>::create_memfd(&small()) }.unwrap();
+    let queue = unsafe { spsc::Queue::<Point>::create_memfd_with(&small()) }.unwrap();
     for _ in 0..3 {
         queue.send_fd(&here).unwrap();
     }
     // SAFETY: as above.
-    let same = unsafe { spsc::Queue::<Point>::recv_fd(&there, &Options::new()) }.unwrap();
+    let same = unsafe { spsc::Queue::<Point>::recv_fd(&there) }.unwrap();
     queue.producer().unwrap().send(&Point { x: 1.5, name: "a".into() }).unwrap();
     let consumer = same.consumer().unwrap();
     let point = consumer.recv_timeout(SOON).unwrap();
     assert!(point.x == 1.5 && point.name == "a");
 
     // SAFETY: as above.
-    let error = unsafe { spsc::Queue::<u64>::recv_fd(&there, &Options::new()) }.unwrap_err();
+    let error = unsafe { spsc::Queue::<u64>::recv_fd(&there) }.unwrap_err();
     assert!(matches!(error, OpenError::WrongType { .. }), "{error:?}");
     // SAFETY: as above.
-    let error = unsafe { mpmc::BytesQueue::recv_fd(&there, &Options::new()) }.unwrap_err();
+    let error = unsafe { mpmc::BytesQueue::recv_fd(&there) }.unwrap_err();
     assert!(matches!(error, OpenError::WrongKind { .. }), "{error:?}");
     assert!(error.to_string().contains("memfd:ringway-"), "{error}");
 }
@@ -159,17 +159,17 @@ fn typed_queues_are_checked_as_named_ones_are() {
 fn typed_queues_are_handed_over_in_all_ways() {
     type Points = spsc::Queue<Point>;
     // SAFETY: only this test has it.
-    let queue = unsafe { Points::create_memfd(&small()) }.unwrap();
+    let queue = unsafe { Points::create_memfd_with(&small()) }.unwrap();
     let mut producer = queue.producer().unwrap();
     let (here, there) = UnixStream::pair().unwrap();
     queue.send_fd(&here).unwrap();
     let descriptor = queue.inheritable_fd().unwrap();
     // SAFETY: every process that has it uses ringway, here and below.
-    let received = unsafe { Points::recv_fd(&there, &Options::new()) }.unwrap();
+    let received = unsafe { Points::recv_fd(&there) }.unwrap();
     // SAFETY: as above.
-    let inherited = unsafe { Points::open_fd(&descriptor, &Options::new()) }.unwrap();
+    let inherited = unsafe { Points::open_fd(&descriptor) }.unwrap();
     // SAFETY: as above.
-    let cloned = unsafe { Points::open_fd(queue.as_fd(), &Options::new()) }.unwrap();
+    let cloned = unsafe { Points::open_fd(queue.as_fd()) }.unwrap();
     for (number, peer) in [received, inherited, cloned].into_iter().enumerate() {
         producer.send(&Point { x: number as f64, name: "typed".into() }).unwrap();
         let consumer = peer.consumer().unwrap();
@@ -181,7 +181,7 @@ fn typed_queues_are_handed_over_in_all_ways() {
     let (here, there) = UnixStream::pair().unwrap();
     memfd().send_fd(&here).unwrap();
     // SAFETY: as above.
-    let refused = unsafe { Points::recv_fd(&there, &Options::new()) };
+    let refused = unsafe { Points::recv_fd(&there) };
     assert!(matches!(refused, Err(OpenError::WrongType { .. })), "{:?}", refused.map(drop));
 }
 
@@ -261,13 +261,13 @@ fn no_descriptor_is_left_of_what_is_refused() {
 
 #[test]
 fn dead_letters_need_a_name() {
-    let options = Options::new().max_redeliveries(3);
+    let options = CreateOptions::new().max_redeliveries(3);
     // SAFETY: nothing is created.
-    let error = unsafe { mpmc::BytesQueue::create_memfd(&options) }.unwrap_err();
+    let error = unsafe { mpmc::BytesQueue::create_memfd_with(&options) }.unwrap_err();
     assert!(matches!(error, CreateError::InvalidOptions { .. }), "{error:?}");
     assert!(error.to_string().contains("`max_redeliveries` needs a queue with a name"), "{error}");
     // SAFETY: only this test has it.
-    let queue = unsafe { mpmc::BytesQueue::create_memfd(&small()) }.unwrap();
+    let queue = unsafe { mpmc::BytesQueue::create_memfd_with(&small()) }.unwrap();
     assert!(matches!(queue.dead_letters(), Err(OpenError::InvalidName { .. })));
 }
 

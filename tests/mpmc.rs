@@ -21,14 +21,14 @@ use std::time::Duration;
 
 use ends::on_panic;
 use ringway::mpmc::{BytesConsumer, BytesQueue};
-use ringway::{Options, RecvError};
+use ringway::{CreateOptions, RecvError};
 use tempfile::TempDir;
 
 /// Long enough for what should happen, short enough to wait for what should not.
 const MOMENT: Duration = Duration::from_millis(20);
 
 /// A queue in a directory of its own.
-fn queue(options: &Options) -> (TempDir, BytesQueue) {
+fn queue(options: &CreateOptions) -> (TempDir, BytesQueue) {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     // SAFETY: only this test knows the file.
     let queue = unsafe { BytesQueue::create_with(dir.path().join("q"), options) }.unwrap();
@@ -36,8 +36,8 @@ fn queue(options: &Options) -> (TempDir, BytesQueue) {
 }
 
 /// A small one, which is full soon.
-fn small() -> Options {
-    Options::new().max_messages(4).ring_bytes(4096).max_participants(8)
+fn small() -> CreateOptions {
+    CreateOptions::new().max_messages(4).ring_bytes(4096).max_participants(8)
 }
 
 /// Takes and releases what is there.
@@ -54,7 +54,7 @@ fn drain(consumer: &BytesConsumer) -> Vec<Vec<u8>> {
 
 #[test]
 fn messages_come_in_order_and_once() {
-    let (_dir, queue) = queue(&Options::new().max_messages(64));
+    let (_dir, queue) = queue(&CreateOptions::new().max_messages(64));
     let (mut one, mut two) = (queue.producer().unwrap(), queue.producer().unwrap());
     let (first, second) = (queue.consumer().unwrap(), queue.consumer().unwrap());
     for i in 0..1000_u32 {
@@ -75,7 +75,7 @@ fn messages_come_in_order_and_once() {
 #[test]
 fn threads_share_the_work() {
     const MESSAGES: u64 = 20_000;
-    let (_dir, queue) = queue(&Options::new().max_messages(16).ring_bytes(4096));
+    let (_dir, queue) = queue(&CreateOptions::new().max_messages(16).ring_bytes(4096));
     let queue = &queue;
     let received: Vec<Vec<u64>> = std::thread::scope(|scope| {
         let _end = on_panic(|| queue.close());

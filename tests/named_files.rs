@@ -12,18 +12,18 @@ use std::time::{Duration, Instant};
 use common::{directory, in_child, names_in};
 use nix::libc;
 use ringway::spsc::BytesQueue;
-use ringway::{AttachError, CreateError, OpenError, Options, Sharing, Warning, mpmc};
+use ringway::{AttachError, CreateError, CreateOptions, OpenError, OpenOptions, Sharing, Warning, mpmc};
 
-fn small() -> Options {
-    Options::new().ring_bytes(4096)
+fn small() -> CreateOptions {
+    CreateOptions::new().ring_bytes(4096)
 }
 
-fn create(path: &Path, options: &Options) -> Result<BytesQueue, CreateError> {
+fn create(path: &Path, options: &CreateOptions) -> Result<BytesQueue, CreateError> {
     // SAFETY: nothing else writes to the files of these tests while they are queues.
     unsafe { BytesQueue::create_with(path, options) }
 }
 
-fn open(path: &Path, options: &Options) -> Result<BytesQueue, OpenError> {
+fn open(path: &Path, options: &OpenOptions) -> Result<BytesQueue, OpenError> {
     // SAFETY: as above.
     unsafe { BytesQueue::open_with(path, options) }
 }
@@ -94,7 +94,7 @@ fn the_mode_is_what_was_said_whatever_the_umask() {
                 let options = small().sharing(sharing);
                 drop(create(&path, &options).unwrap());
                 assert_eq!(mode_of(&path), mode, "{sharing:?}, umask {umask:o}");
-                passes(&open(&path, &options).unwrap());
+                passes(&open(&path, &OpenOptions::new().sharing(sharing)).unwrap());
                 ringway::unlink(&path).unwrap();
             }
         }
@@ -118,13 +118,14 @@ fn what_others_can_write_to_is_refused_unless_it_is_meant_so() {
         set_mode(&path, mode);
         for (rank, sharing) in [Sharing::Owner, Sharing::Group, Sharing::Everybody].into_iter().enumerate() {
             let is_enough = rank >= least as usize;
-            match open(&path, &Options::new().sharing(sharing)) {
+            match open(&path, &OpenOptions::new().sharing(sharing)) {
                 Ok(_) => assert!(is_enough, "{mode:o} with {sharing:?}"),
                 Err(error) => {
                     assert!(!is_enough, "{mode:o} with {sharing:?}: {error}");
                     assert!(matches!(error, OpenError::WrongOwnerOrMode { .. }), "{error:?}");
                     let message = error.to_string();
-                    for part in [path.to_str().unwrap(), &format!("{mode:o}"), "Options::sharing", "trusted"]
+                    for part in
+                        [path.to_str().unwrap(), &format!("{mode:o}"), "OpenOptions::sharing", "trusted"]
                     {
                         assert!(message.contains(part), "no `{part}`: {message}");
                     }
@@ -152,17 +153,17 @@ fn a_file_of_another_user_is_refused() {
             println!("skipped: this is not root, who could give a file away");
             return;
         }
-        let error = open(&path, &Options::new()).unwrap_err();
+        let error = open(&path, &OpenOptions::new()).unwrap_err();
         assert!(matches!(error, OpenError::WrongOwnerOrMode { owner: 65534, own: 0, .. }), "{error:?}");
         assert!(error.to_string().contains("one of user 65534"), "{error}");
         assert!(matches!(open_or_create(&path), Err(OpenError::WrongOwnerOrMode { .. })));
         // The file's group is root's: it may be meant for that.
         set_mode(&path, 0o660);
-        passes(&open(&path, &Options::new().sharing(Sharing::Group)).unwrap());
+        passes(&open(&path, &OpenOptions::new().sharing(Sharing::Group)).unwrap());
         nix::unistd::chown(&path, None, Some(65534.into())).unwrap();
-        let result = open(&path, &Options::new().sharing(Sharing::Group));
+        let result = open(&path, &OpenOptions::new().sharing(Sharing::Group));
         assert!(matches!(result, Err(OpenError::WrongOwnerOrMode { .. })), "a group that is none of ours");
-        passes(&open(&path, &Options::new().sharing(Sharing::Everybody)).unwrap());
+        passes(&open(&path, &OpenOptions::new().sharing(Sharing::Everybody)).unwrap());
         println!("looked at all of them");
     });
     if let Some(output) = output {
@@ -204,7 +205,7 @@ fn a_name_that_is_swapped_never_leads_elsewhere() {
             }
         });
         while opened + refused < attempts && Instant::now() < deadline {
-            match open(&name, &Options::new()) {
+            match open(&name, &OpenOptions::new()) {
                 Ok(queue) => {
                     assert_ne!(inode_of(&queue), precious_inode, "a link was followed");
                     // Attaching checks the name again: it may be another file's by now.
@@ -377,13 +378,13 @@ fn pages_are_mapped_in_advance_unless_it_was_said_otherwise() {
     const MIB: u64 = 16;
     let dir = directory();
     let path = dir.path().join("queue");
-    let options = Options::new().ring_bytes((MIB << 20) as usize);
+    let options = CreateOptions::new().ring_bytes((MIB << 20) as usize);
     let queue = create(&path, &options).unwrap();
     let producer = queue.producer().unwrap();
     assert!(mapped(dir.path(), "Rss") >= MIB << 10, "{} KiB", mapped(dir.path(), "Rss"));
     assert_eq!(queue.warnings(), []);
     drop((producer, queue));
-    let queue = open(&path, &Options::new().prefault(false)).unwrap();
+    let queue = open(&path, &OpenOptions::new().prefault(false)).unwrap();
     let (producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     assert!(mapped(dir.path(), "Rss") < 1 << 10, "{} KiB", mapped(dir.path(), "Rss"));
     drop((producer, consumer));
@@ -393,7 +394,7 @@ fn pages_are_mapped_in_advance_unless_it_was_said_otherwise() {
 #[test]
 fn huge_pages_are_had_or_noted() {
     let capacity = 8 << 20;
-    let options = Options::new().ring_bytes(capacity).huge_pages(true);
+    let options = CreateOptions::new().ring_bytes(capacity).huge_pages(true);
     let dir = directory();
     let path = dir.path().join("queue");
     let queue = create(&path, &options).unwrap();
@@ -417,7 +418,7 @@ fn huge_pages_are_had_or_noted() {
     assert!(!reason.is_empty());
     assert!(warnings[0].to_string().starts_with("no huge pages: "), "{}", warnings[0]);
     // A handle that did not request it has no warning.
-    assert_eq!(open(&path, &Options::new()).unwrap().warnings(), []);
+    assert_eq!(open(&path, &OpenOptions::new()).unwrap().warnings(), []);
 }
 
 /// The name stays the same when the process changes its directory.

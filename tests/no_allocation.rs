@@ -8,8 +8,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use common::directory;
+use ringway::kind::{Kind, Mpmc, Spsc};
 use ringway::spsc::{BytesConsumer, BytesProducer, BytesQueue, Consumer, Producer, Queue};
-use ringway::{Kind, Mpmc, Options, RecvError, SendError, Spsc, untrusted};
+use ringway::{CreateOptions, Framing, RecvError, SendError, untrusted};
 use rkyv::{Archive, Serialize};
 
 thread_local! {
@@ -182,9 +183,10 @@ fn bytes(producer: &mut BytesProducer, consumer: &BytesConsumer, fixed: Option<u
 
 /// Copies are in buffers that are used again.
 fn untrusted<K: Kind>(books: &[Book]) {
-    let (dir, options, limits) = (directory(), Options::new().ring_bytes(RING), untrusted::Limits::new());
+    let (dir, options, limits) =
+        (directory(), CreateOptions::new().ring_bytes(RING), untrusted::Limits::new());
     let path = dir.path().join("typed");
-    let queue = untrusted::Queue::<Book, K>::create_with(path, &options, &limits).unwrap();
+    let queue = untrusted::kind::Queue::<Book, K>::create_with(path, &options, &limits).unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     assert_allocates_nothing("untrusted: send and recv", |round| {
         let book = &books[round as usize % books.len()];
@@ -201,7 +203,7 @@ fn untrusted<K: Kind>(books: &[Book]) {
         assert!(matches!(consumer.try_recv(), Err(RecvError::Empty)));
     });
     let path = dir.path().join("bytes");
-    let queue = untrusted::BytesQueue::<K>::create_with(path, &options, &limits.message(900)).unwrap();
+    let queue = untrusted::kind::BytesQueue::<K>::create_with(path, &options, &limits.message(900)).unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let message = [7_u8; 1000];
     assert_allocates_nothing("untrusted bytes: send and recv", |round| {
@@ -220,7 +222,7 @@ fn steady_traffic_allocates_nothing() {
     assert_eq!(allocations(|| drop(std::hint::black_box(vec![0_u8; 100]))), 1);
 
     let dir = directory();
-    let options = Options::new().ring_bytes(RING);
+    let options = CreateOptions::new().ring_bytes(RING);
     // SAFETY: only this test knows the file.
     let queue = unsafe { Queue::<Book>::create_with(dir.path().join("typed"), &options) }.unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
@@ -231,7 +233,7 @@ fn steady_traffic_allocates_nothing() {
     untrusted::<Spsc>(&books);
     untrusted::<Mpmc>(&books);
 
-    let points = options.clone().fixed_size();
+    let points = options.clone().framing(Framing::FixedByType);
     // SAFETY: only this test knows the file.
     let queue = unsafe { Queue::<Point>::create_with(dir.path().join("points"), &points) }.unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
@@ -248,7 +250,7 @@ fn steady_traffic_allocates_nothing() {
     });
 
     for (name, fixed) in [("bytes", None), ("fixed", Some(100))] {
-        let options = fixed.map_or(options.clone(), |len| options.clone().fixed_len(len));
+        let options = fixed.map_or(options.clone(), |len| options.clone().framing(Framing::Fixed(len)));
         // SAFETY: only this test knows the file.
         let queue = unsafe { BytesQueue::create_with(dir.path().join(name), &options) }.unwrap();
         bytes(&mut queue.producer().unwrap(), &queue.consumer().unwrap(), fixed);

@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 /// full: a dead-peer scan takes system calls.
 fn both_ends_mpmc(count: u64) -> Outcome {
     let place = TestDir::new()?;
-    let options = ringway::Options::new().max_messages(64).ring_bytes(1 << 14);
+    let options = ringway::CreateOptions::new().max_messages(64).ring_bytes(1 << 14);
     // SAFETY: only this test and its child know the file.
     let queue = unsafe { ringway::mpmc::BytesQueue::create_with(place.path(), &options) }?;
     let messages = messages(KINDS[0]);

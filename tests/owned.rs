@@ -10,9 +10,8 @@ use common::{HANGS, Image, at, directory};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use proptest::prelude::*;
-use ringway::{
-    AttachError, BytesOwnedFrame, BytesQueue, Checksummed, Kind, Mpmc, RecvError, Spsc, WaitStrategy,
-};
+use ringway::kind::{BytesOwnedFrame, BytesQueue, Checksummed, Kind, Mpmc, Spsc};
+use ringway::{AttachError, RecvError, WaitStrategy};
 
 fn queue<K: Kind>(directory: &tempfile::TempDir) -> BytesQueue<K> {
     // SAFETY: the file is this test's alone.

@@ -3,7 +3,8 @@
 mod common;
 
 use common::directory;
-use ringway::{BytesConsumer, BytesQueue, Checksummed, Kind, Mpmc, RecvError, Spsc};
+use ringway::RecvError;
+use ringway::kind::{BytesConsumer, BytesQueue, Checksummed, Kind, Mpmc, Spsc};
 
 /// The positions of all messages that are there, in the order of their delivery, by one call or by
 /// several.

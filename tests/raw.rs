@@ -3,10 +3,9 @@
 mod common;
 
 use common::directory;
+use ringway::kind::{BytesQueue, Checksummed, Kind, Mpmc, Queue, RawQueue, Spsc};
 use ringway::schema::Description;
-use ringway::{
-    BytesQueue, Checksummed, CreateError, Kind, Message, Mpmc, OpenError, Options, Queue, RawQueue, Spsc,
-};
+use ringway::{CreateError, CreateOptions, Framing, Message, OpenError};
 use rkyv::{Archive, Serialize};
 
 #[derive(Archive, Serialize, Message, Clone)]
@@ -32,7 +31,7 @@ fn order(id: u64) -> Order {
 
 /// Messages go through a program without the type, into a queue that it made of the description.
 fn through_a_bridge<T: Message, K: Kind>(
-    options: &Options,
+    options: &CreateOptions,
     messages: &[T],
     is_it: impl Fn(&T::Archived, usize) -> bool,
 ) {
@@ -50,7 +49,7 @@ fn through_a_bridge<T: Message, K: Kind>(
     assert_eq!(&description, source.description());
     assert_eq!(description, Description::of::<T>());
     // SAFETY: as above.
-    let target = unsafe { RawQueue::<K>::create(&there, &description, options).unwrap() };
+    let target = unsafe { RawQueue::<K>::create_with(&there, &description, options).unwrap() };
     assert!(target.archive_alignment() <= target.alignment() || target.fixed_len().is_some());
     // SAFETY: sends only what came from a queue of this type.
     let (consumer, mut producer) = (source.consumer().unwrap(), unsafe { target.producer().unwrap() });
@@ -68,15 +67,15 @@ fn through_a_bridge<T: Message, K: Kind>(
 
 fn of_every_shape<K: Kind>() {
     let orders: Vec<_> = (0..20).map(order).collect();
-    through_a_bridge::<Order, K>(&Options::new(), &orders, |found, at| {
+    through_a_bridge::<Order, K>(&CreateOptions::new(), &orders, |found, at| {
         found.id == at as u64
             && found.lines.len() == at % 4
             && found.lines.iter().all(|line| line.1 > u128::MAX - 9)
     });
     let is_same = |found: &<(u32, bool) as Archive>::Archived, at: usize| found.0 == at as u32;
     let pairs: Vec<_> = (0..20).map(|n| (n, true)).collect();
-    through_a_bridge::<(u32, bool), K>(&Options::new().fixed_len(8), &pairs, is_same);
-    through_a_bridge::<(u32, bool), K>(&Options::new(), &pairs, is_same);
+    through_a_bridge::<(u32, bool), K>(&CreateOptions::new().framing(Framing::Fixed(8)), &pairs, is_same);
+    through_a_bridge::<(u32, bool), K>(&CreateOptions::new(), &pairs, is_same);
 }
 
 #[test]
@@ -93,7 +92,7 @@ fn alignments_inside_are_told_and_kept() {
     let name = directory.path().join("blocks");
     let blocks = Description::of::<Vec<Block>>();
     // SAFETY: the file is this test's alone.
-    let target = unsafe { RawQueue::<Spsc>::create(&name, &blocks, &Options::new()).unwrap() };
+    let target = unsafe { RawQueue::<Spsc>::create_with(&name, &blocks, &CreateOptions::new()).unwrap() };
     assert_eq!((target.archive_alignment(), target.alignment()), (64, 64));
     let name = directory.path().join("typed");
     // SAFETY: as above.
@@ -116,8 +115,9 @@ fn queues_of_bytes_have_no_type_and_no_conditions() {
     unsafe { raw.producer().unwrap() }.send(b"any").unwrap();
     assert_eq!(*queue.consumer().unwrap().recv().unwrap(), *b"any");
     // SAFETY: as above.
-    let created =
-        unsafe { RawQueue::<Mpmc>::create(directory.path().join("q"), raw.description(), &Options::new()) };
+    let created = unsafe {
+        RawQueue::<Mpmc>::create_with(directory.path().join("q"), raw.description(), &CreateOptions::new())
+    };
     assert!(matches!(created, Err(CreateError::InvalidOptions { reason }) if reason.contains("bytes")));
     // SAFETY: as above.
     assert!(matches!(unsafe { RawQueue::<Spsc>::open(&name) }, Err(OpenError::WrongKind { .. })));
@@ -142,7 +142,11 @@ fn what_is_no_description_is_refused() {
     let directory = directory();
     // SAFETY: no file is made.
     let wrong = unsafe {
-        RawQueue::<Spsc>::create(directory.path().join("q"), &known, &Options::new().fixed_len(17))
+        RawQueue::<Spsc>::create_with(
+            directory.path().join("q"),
+            &known,
+            &CreateOptions::new().framing(Framing::Fixed(17)),
+        )
     };
     assert!(matches!(wrong, Err(CreateError::InvalidOptions { reason }) if reason.contains("Order")));
 }

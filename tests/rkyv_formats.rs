@@ -7,7 +7,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use ringway::schema::Description;
-use ringway::{Message, OpenError, Options, spsc};
+use ringway::{CreateOptions, Message, OpenError, spsc};
 use rkyv::{Archive, Serialize};
 
 #[derive(Archive, Serialize, Message)]
@@ -27,7 +27,8 @@ fn trade() -> Trade {
 
 fn create<T: Message>(path: &Path, value: &T) {
     // SAFETY: only these tests know the file.
-    let queue = unsafe { spsc::Queue::<T>::create_with(path, &Options::new().ring_bytes(1024)) }.unwrap();
+    let queue =
+        unsafe { spsc::Queue::<T>::create_with(path, &CreateOptions::new().ring_bytes(1024)) }.unwrap();
     queue.producer().unwrap().send(value).unwrap();
 }
 

@@ -4,9 +4,9 @@
 mod bound;
 
 use ringway::spsc::BytesQueue;
-use ringway::{AttachError, Options, RecvError, SendError};
+use ringway::{AttachError, CreateOptions, Framing, RecvError, SendError};
 
-fn queue(options: &Options) -> (tempfile::TempDir, BytesQueue) {
+fn queue(options: &CreateOptions) -> (tempfile::TempDir, BytesQueue) {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     // SAFETY: only this test knows the file.
     let queue = unsafe { BytesQueue::create_with(dir.path().join("q"), options) }.unwrap();
@@ -15,7 +15,11 @@ fn queue(options: &Options) -> (tempfile::TempDir, BytesQueue) {
 
 #[test]
 fn messages_arrive_in_order() {
-    for options in [Options::new(), Options::new().fixed_len(8), Options::new().ring_bytes(1024)] {
+    for options in [
+        CreateOptions::new(),
+        CreateOptions::new().framing(Framing::Fixed(8)),
+        CreateOptions::new().ring_bytes(1024),
+    ] {
         let (_dir, queue) = queue(&options);
         let mut tx = queue.producer().unwrap();
         let rx = queue.consumer().unwrap();
@@ -37,7 +41,7 @@ fn messages_arrive_in_order() {
 
 #[test]
 fn full_and_roles() {
-    let (_dir, queue) = queue(&Options::new().ring_bytes(4096).fixed_len(8));
+    let (_dir, queue) = queue(&CreateOptions::new().ring_bytes(4096).framing(Framing::Fixed(8)));
     let mut tx = queue.producer().unwrap();
     assert!(matches!(queue.producer(), Err(AttachError::RoleTaken { .. })));
     for i in 0..512_u64 {

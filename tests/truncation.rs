@@ -15,13 +15,13 @@ use common::{directory, in_child};
 use nix::libc;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
-use ringway::{AttachError, Options, RecoverError, RecvError, SendError, mpmc, spsc};
+use ringway::{AttachError, CreateOptions, RecoverError, RecvError, SendError, mpmc, spsc};
 
 const CAPACITY: usize = 1 << 16;
 const TIMEOUT: Duration = Duration::from_millis(50);
 
-fn guarded() -> Options {
-    Options::new().ring_bytes(CAPACITY).guard_truncation(true)
+fn guarded() -> CreateOptions {
+    CreateOptions::new().ring_bytes(CAPACITY).guard_truncation(true)
 }
 
 fn truncate(path: &Path, len: u64) {
@@ -142,7 +142,10 @@ fn guards_are_used_again() {
         let before = mappings();
         for _ in 0..2000 {
             // SAFETY: as in `create`.
-            let again = unsafe { spsc::BytesQueue::open_with(&path, &guarded()) }.unwrap();
+            let again = unsafe {
+                spsc::BytesQueue::open_with(&path, &ringway::OpenOptions::new().guard_truncation(true))
+            }
+            .unwrap();
             drop((again.producer().unwrap(), again.consumer().unwrap()));
         }
         assert!(mappings() <= before + 4, "{before} mappings before, {} after", mappings());

@@ -7,11 +7,11 @@ mod common;
 mod nesting;
 
 use ringway::spsc::{BytesQueue, Message, Queue};
-use ringway::{Options, RecvError, SendError};
+use ringway::{CreateOptions, Framing, RecvError, SendError};
 use rkyv::{Archive, Deserialize, Serialize};
 
 /// A queue on a file of its own.
-fn queue<T: Message>(options: &Options) -> (tempfile::TempDir, Queue<T>) {
+fn queue<T: Message>(options: &CreateOptions) -> (tempfile::TempDir, Queue<T>) {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     // SAFETY: only this test knows the file.
     let queue = unsafe { Queue::create_with(dir.path().join("q"), options) }.unwrap();
@@ -46,7 +46,7 @@ fn order(id: u64) -> Order {
 #[test]
 fn nested_values_arrive_as_they_were_sent() {
     // A small ring, so that every way to wrap around and to be full comes up.
-    let (_dir, queue) = queue::<Order>(&Options::new().ring_bytes(4096));
+    let (_dir, queue) = queue::<Order>(&CreateOptions::new().ring_bytes(4096));
     let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let mut next = 0;
     let mut receive = || {
@@ -83,7 +83,7 @@ fn next_is_there(rx: &ringway::spsc::Consumer<Order>) -> bool {
 
 #[test]
 fn batches_of_values_arrive_in_order() {
-    let (_dir, queue) = queue::<Order>(&Options::new().ring_bytes(8192));
+    let (_dir, queue) = queue::<Order>(&CreateOptions::new().ring_bytes(8192));
     let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let values: Vec<_> = (0..1000).map(order).collect();
     let mut rest = &values[..];
@@ -108,7 +108,7 @@ fn batches_of_values_arrive_in_order() {
 /// more.
 #[test]
 fn messages_without_content_fill_the_ring_too() {
-    let (_dir, queue) = queue::<()>(&Options::new().ring_bytes(1024));
+    let (_dir, queue) = queue::<()>(&CreateOptions::new().ring_bytes(1024));
     let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
     for _ in 0..3 {
         let mut sent = 0;
@@ -139,7 +139,7 @@ struct Widest {
 /// 31 bytes at most, so 32 is the most that it can do for out-of-line data.)
 #[test]
 fn types_of_large_alignment_stand_aligned_in_every_frame() {
-    let (_dir, queue) = queue::<Vec<Wide>>(&Options::new().ring_bytes(4096));
+    let (_dir, queue) = queue::<Vec<Wide>>(&CreateOptions::new().ring_bytes(4096));
     let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
     for i in 0..1000_u32 {
         let value = vec![Wide { lanes: [i; 8] }; i as usize % 5];
@@ -149,7 +149,9 @@ fn types_of_large_alignment_stand_aligned_in_every_frame() {
         assert!(frame.as_ptr().addr().is_multiple_of(32) || frame.is_empty());
         assert!(frame.iter().all(|wide| wide.lanes.iter().all(|lane| lane.to_native() == i)));
     }
-    for options in [Options::new().fixed_size(), Options::new().any_size()] {
+    for options in
+        [CreateOptions::new().framing(Framing::FixedByType), CreateOptions::new().framing(Framing::Variable)]
+    {
         let (_dir, queue) = self::queue::<Widest>(&options);
         let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
         tx.send_many(&[Widest { lanes: [7; 4] }; 3]).unwrap();
@@ -162,7 +164,7 @@ fn types_of_large_alignment_stand_aligned_in_every_frame() {
 /// Empty slices at the very end of the ring: counting must not write anywhere, or lend any bytes.
 #[test]
 fn empty_parts_at_the_end_of_the_ring() {
-    let (_dir, queue) = queue::<(Vec<u64>, Vec<u64>, String)>(&Options::new().ring_bytes(1024));
+    let (_dir, queue) = queue::<(Vec<u64>, Vec<u64>, String)>(&CreateOptions::new().ring_bytes(1024));
     let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
     for i in 0..500_u64 {
         let value = (vec![i; i as usize % 9], Vec::new(), String::new());
@@ -175,7 +177,7 @@ fn empty_parts_at_the_end_of_the_ring() {
 
 #[test]
 fn values_that_cannot_be_sent_are_refused_and_change_nothing() {
-    let (_dir, queue) = queue::<Vec<u8>>(&Options::new().ring_bytes(4096));
+    let (_dir, queue) = queue::<Vec<u8>>(&CreateOptions::new().ring_bytes(4096));
     let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
     match tx.send(&vec![0; 5000]) {
         Err(SendError::TooLarge { len, max }) => {
@@ -190,7 +192,7 @@ fn values_that_cannot_be_sent_are_refused_and_change_nothing() {
     /// It claims that all of it is in its root, which is not true of every text.
     #[derive(Archive, Serialize, ringway::Message)]
     struct Text(#[ringway(opaque = "Text", inline)] String);
-    let (_dir, queue) = self::queue::<Text>(&Options::new());
+    let (_dir, queue) = self::queue::<Text>(&CreateOptions::new());
     let mut tx = queue.producer().unwrap();
     tx.send(&Text("short".into())).unwrap();
     match tx.send(&Text("too long to be stored within the string itself".into())) {
@@ -208,7 +210,7 @@ fn a_serializer_that_fails_leaves_nothing_behind() {
         #[rkyv(with = rkyv::with::Lock)]
         poisoned: std::sync::Mutex<u32>,
     }
-    let (_dir, queue) = queue::<Fragile>(&Options::new());
+    let (_dir, queue) = queue::<Fragile>(&CreateOptions::new());
     let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let poisoned = std::sync::Mutex::new(1);
     let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -258,7 +260,7 @@ fn a_frame_that_is_no_archive_is_skipped_with_an_error() {
 
 #[test]
 fn frames_held_by_a_panic_come_again() {
-    let (_dir, queue) = queue::<Order>(&Options::new());
+    let (_dir, queue) = queue::<Order>(&CreateOptions::new());
     let (mut tx, rx) = (queue.producer().unwrap(), queue.consumer().unwrap());
     tx.send_many(&[order(1), order(2), order(3)]).unwrap();
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -307,18 +309,18 @@ fn draining_while_panicking_ends() {
 /// Handles may be moved to the thread that uses them; what is received stays there.
 #[test]
 fn handles_may_be_sent_and_frames_may_not() {
-    use ringway::Kind;
+    use ringway::kind::Kind;
     use ringway::spsc::{BytesFrame, BytesFrames, Frame, Frames};
 
     fn may_be_sent<T: Send>() {}
     may_be_sent::<ringway::spsc::ReservedFrame<'_>>();
     may_be_sent::<ringway::spsc::BytesBatch<'_>>();
     fn handles_of<K: Kind>() {
-        may_be_sent::<ringway::Queue<Order, K>>();
-        may_be_sent::<ringway::Producer<Order, K>>();
-        may_be_sent::<ringway::Consumer<Order, K>>();
+        may_be_sent::<ringway::kind::Queue<Order, K>>();
+        may_be_sent::<ringway::kind::Producer<Order, K>>();
+        may_be_sent::<ringway::kind::Consumer<Order, K>>();
     }
-    handles_of::<ringway::Spsc>();
+    handles_of::<ringway::kind::Spsc>();
 
     // For a type that may be sent there are two of these, and the compiler cannot choose.
     trait StaysHere<Choice> {

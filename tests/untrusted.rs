@@ -12,8 +12,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use common::{at, directory};
-use ringway::untrusted::{BytesQueue, Limits, Queue};
-use ringway::{Kind, Mpmc, OpenError, Options, RecvError, SendError, Spsc};
+use ringway::kind::{Kind, Mpmc, Spsc};
+use ringway::untrusted::Limits;
+use ringway::untrusted::kind::{BytesQueue, Queue};
+use ringway::{CreateOptions, Framing, OpenError, OpenOptions, RecvError, SendError};
 use rkyv::{Archive, Serialize};
 
 /// A message with out-of-line data that has out-of-line data.
@@ -36,8 +38,8 @@ fn is_same(archived: &ArchivedOrder, order: &Order) -> bool {
         && archived.legs.iter().zip(&order.legs).all(|(a, b)| a.0 == b.0 && a.1 == *b.1)
 }
 
-fn small() -> Options {
-    Options::new().ring_bytes(16 * 1024)
+fn small() -> CreateOptions {
+    CreateOptions::new().ring_bytes(16 * 1024)
 }
 
 #[test]
@@ -71,7 +73,7 @@ fn messages_arrive_as_they_were_sent() {
 
 #[test]
 fn bytes_of_every_length_and_framing() {
-    fn check<K: Kind>(options: &Options, len: impl Fn(usize) -> usize) {
+    fn check<K: Kind>(options: &CreateOptions, len: impl Fn(usize) -> usize) {
         let dir = directory();
         let queue = BytesQueue::<K>::create_with(dir.path().join("q"), options, &Limits::new()).unwrap();
         let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
@@ -87,8 +89,8 @@ fn bytes_of_every_length_and_framing() {
     check::<Spsc>(&small(), |round| round % 1000);
     check::<Mpmc>(&small(), |round| round % 1000);
     // Cells of odd lengths begin anywhere.
-    check::<Spsc>(&small().align(1).fixed_len(13), |_| 13);
-    check::<Mpmc>(&small().fixed_len(13), |_| 13);
+    check::<Spsc>(&small().align(1).framing(Framing::Fixed(13)), |_| 13);
+    check::<Mpmc>(&small().framing(Framing::Fixed(13)), |_| 13);
 }
 
 #[test]
@@ -100,7 +102,7 @@ fn fixed_sizes_of_types() {
     }
     fn check<K: Kind>() {
         let dir = directory();
-        let options = small().fixed_size();
+        let options = small().framing(Framing::FixedByType);
         let queue = Queue::<Point, K>::create_with(dir.path().join("q"), &options, &Limits::new()).unwrap();
         let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         for round in 0..3000_u32 {
@@ -124,7 +126,7 @@ fn trusting_and_distrusting_handles_share_a_queue() {
         let path = dir.path().join("q");
         let queue = Queue::<Order, K>::create_with(&path, &small(), &Limits::new()).unwrap();
         // SAFETY: this test's processes use ringway.
-        let trusting = unsafe { ringway::Queue::<Order, K>::open(&path) }.unwrap();
+        let trusting = unsafe { ringway::kind::Queue::<Order, K>::open(&path) }.unwrap();
         let (mut producer, consumer) = (trusting.producer().unwrap(), queue.consumer().unwrap());
         for id in 0..500 {
             producer.send(&order(id)).unwrap();
@@ -209,7 +211,7 @@ fn messages_beyond_the_limit_are_skipped() {
         let queue = BytesQueue::<K>::create_with(&path, &small(), &limits).unwrap();
         assert_eq!(queue.max_message(), 100);
         // SAFETY: this test's processes use ringway.
-        let trusting = unsafe { ringway::BytesQueue::<K>::open(&path) }.unwrap();
+        let trusting = unsafe { ringway::kind::BytesQueue::<K>::open(&path) }.unwrap();
         let (mut producer, consumer) = (trusting.producer().unwrap(), queue.consumer().unwrap());
         // More than there is room for at one time: what is skipped is released.
         for _ in 0..100 {
@@ -248,7 +250,7 @@ fn archives_beyond_the_depth_are_refused() {
     let refused = queue.producer().unwrap().send(&nest(100));
     assert!(matches!(refused, Err(SendError::TooDeep { .. })), "{refused:?}");
     // The peer has other limits.
-    let peer = Queue::<Nest>::open_with(&path, &Limits::new().depth(1000)).unwrap();
+    let peer = Queue::<Nest>::open_with(&path, &OpenOptions::new(), &Limits::new().depth(1000)).unwrap();
     let (mut producer, consumer) = (peer.producer().unwrap(), queue.consumer().unwrap());
     producer.send(&nest(10)).unwrap();
     assert!(consumer.recv().is_ok());
@@ -263,22 +265,23 @@ fn files_beyond_the_limit_are_refused() {
     let dir = directory();
     let path = dir.path().join("q");
     let limits = Limits::new().file(1 << 20);
-    drop(BytesQueue::<Spsc>::create_with(&path, &Options::new().ring_bytes(1 << 20), &limits).unwrap());
-    let error = BytesQueue::<Spsc>::open_with(&path, &limits).unwrap_err();
+    drop(BytesQueue::<Spsc>::create_with(&path, &CreateOptions::new().ring_bytes(1 << 20), &limits).unwrap());
+    let error = BytesQueue::<Spsc>::open_with(&path, &OpenOptions::new(), &limits).unwrap_err();
     assert!(matches!(error, OpenError::TooLarge { limit: 0x10_0000, .. }));
     for part in [path.to_str().unwrap(), "1048576", "raise the limit"] {
         assert!(error.to_string().contains(part), "{error}");
     }
-    let error = BytesQueue::<Spsc>::open_or_create_with(&path, &Options::new(), &limits).unwrap_err();
+    let error = BytesQueue::<Spsc>::open_or_create_with(&path, &CreateOptions::new(), &limits).unwrap_err();
     assert!(matches!(error, OpenError::TooLarge { limit: 0x10_0000, .. }));
     assert!(BytesQueue::<Spsc>::open(&path).is_ok());
     let own = dir.path().join("own");
-    let large = Options::new().ring_bytes(1 << 20);
+    let large = CreateOptions::new().ring_bytes(1 << 20);
     BytesQueue::<Spsc>::open_or_create_with(&own, &large, &limits).expect("limits are for what others make");
     let wide = dir.path().join("wide");
-    let options = Options::new().ring_bytes(4096).max_messages(1 << 13).max_participants(4096);
+    let options = CreateOptions::new().ring_bytes(4096).max_messages(1 << 13).max_participants(4096);
     drop(BytesQueue::<Mpmc>::create_with(&wide, &options, &limits).unwrap());
-    let error = BytesQueue::<Mpmc>::open_with(&wide, &Limits::new().file(u64::MAX)).unwrap_err();
+    let error =
+        BytesQueue::<Mpmc>::open_with(&wide, &OpenOptions::new(), &Limits::new().file(u64::MAX)).unwrap_err();
     assert!(error.to_string().contains("maximum messages times maximum participants"), "{error}");
 }
 
@@ -290,7 +293,8 @@ fn a_reader_that_was_led_too_far_says_so() {
     let path = dir.path().join("q");
     let capacity = 4096_u64;
     let queue =
-        BytesQueue::<Spsc>::create_with(&path, &Options::new().ring_bytes(4096), &Limits::new()).unwrap();
+        BytesQueue::<Spsc>::create_with(&path, &CreateOptions::new().ring_bytes(4096), &Limits::new())
+            .unwrap();
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     let put = |offset: usize, value: u64| file.write_all_at(&value.to_ne_bytes(), offset as u64).unwrap();
     let last = (1_u64 << 62) + 2 * capacity;

@@ -8,18 +8,17 @@ use std::time::{Duration, Instant};
 
 use common::old_kernel::without_futex_waitv;
 use common::{HANGS, directory, in_child};
+use ringway::kind::{BytesConsumer, BytesQueue, Kind, Mpmc, Spsc};
 use ringway::spsc::Queue;
-use ringway::{
-    BytesConsumer, BytesQueue, Interest, Kind, Mpmc, Options, RecvError, SendError, Spsc, WaitError, WaitSet,
-    WaitStrategy,
-};
+use ringway::{CreateOptions, Framing, Interest, RecvError, SendError, WaitError, WaitSet, WaitStrategy};
 
 const STYLES: [WaitStrategy; 3] = [WaitStrategy::Spin, WaitStrategy::SpinThenPark, WaitStrategy::Park];
 
 fn create<K: Kind>(directory: &Path, name: impl ToString) -> BytesQueue<K> {
     // SAFETY: only this test knows the file.
     unsafe {
-        BytesQueue::create_with(directory.join(name.to_string()), &Options::new().ring_bytes(4096)).unwrap()
+        BytesQueue::create_with(directory.join(name.to_string()), &CreateOptions::new().ring_bytes(4096))
+            .unwrap()
     }
 }
 
@@ -235,8 +234,11 @@ fn whatever_can_be_taken_is_ready() {
     let many = create::<Mpmc>(dir.path(), "many");
     // SAFETY: only this test knows the file.
     let fixed = unsafe {
-        ringway::spsc::BytesQueue::create_with(dir.path().join("fixed"), &Options::new().fixed_len(3))
-            .unwrap()
+        ringway::spsc::BytesQueue::create_with(
+            dir.path().join("fixed"),
+            &CreateOptions::new().framing(Framing::Fixed(3)),
+        )
+        .unwrap()
     };
     variable.producer().unwrap().send(b"one").unwrap();
     fixed.producer().unwrap().send(b"one").unwrap();

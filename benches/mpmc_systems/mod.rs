@@ -21,7 +21,7 @@ mod waiting;
 
 use std::time::Duration;
 
-use ::ringway::Options;
+use ::ringway::CreateOptions;
 
 use self::check::Check;
 use self::floor::Floor;
@@ -82,8 +82,8 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    fn options(&self) -> Options {
-        Options::new().max_messages(self.capacity).ring_bytes(self.lane)
+    fn options(&self) -> CreateOptions {
+        CreateOptions::new().max_messages(self.capacity).ring_bytes(self.lane)
     }
 
     fn contestant<S: System>(

@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 
 use ::ringway::mpmc::{BytesConsumer, BytesProducer, BytesQueue};
-use ::ringway::{Options, SendError};
+use ::ringway::{CreateOptions, SendError};
 
 use super::check::Check;
 use super::run::Workers;
@@ -31,7 +31,7 @@ pub(super) struct Ringway<const W: usize> {
 }
 
 impl<const W: usize> Ringway<W> {
-    pub(super) fn new(options: &Options, way: Way, workers: Workers) -> Self {
+    pub(super) fn new(options: &CreateOptions, way: Way, workers: Workers) -> Self {
         let name = name_of_queue();
         // SAFETY: only this benchmark knows the file.
         let queue = Temp(unsafe { BytesQueue::create_with(&name, options) }.unwrap(), name);

@@ -3,8 +3,8 @@
 
 use std::hint::black_box;
 
-use ringway::Options;
 use ringway::spsc::Queue;
+use ringway::{CreateOptions, Framing};
 
 use super::ringway::bytes_queue;
 use crate::common::file::{Temp, name_of_queue};
@@ -19,7 +19,9 @@ pub(crate) fn calls(mut group: criterion::BenchmarkGroup<'_, criterion::measurem
             black_box(rx.pop().unwrap())
         });
     });
-    for (name, options) in [("fixed", Options::new().fixed_len(64)), ("variable", Options::new())] {
+    for (name, options) in
+        [("fixed", CreateOptions::new().framing(Framing::Fixed(64))), ("variable", CreateOptions::new())]
+    {
         let queue = bytes_queue(&options);
         let (mut tx, rx) = (queue.0.producer().unwrap(), queue.0.consumer().unwrap());
         group.bench_function(format!("ringway bytes {name}"), |bencher| {
@@ -31,7 +33,10 @@ pub(crate) fn calls(mut group: criterion::BenchmarkGroup<'_, criterion::measurem
             });
         });
     }
-    for (name, options) in [("fixed", Options::new().fixed_size()), ("variable", Options::new().any_size())] {
+    for (name, options) in [
+        ("fixed", CreateOptions::new().framing(Framing::FixedByType)),
+        ("variable", CreateOptions::new().framing(Framing::Variable)),
+    ] {
         let path = name_of_queue();
         // SAFETY: only this benchmark knows the file.
         let queue = Temp(unsafe { Queue::<Message<8>>::create_with(&path, &options) }.unwrap(), path);

@@ -12,7 +12,7 @@ mod sides;
 
 use std::time::Duration;
 
-use ::ringway::Options;
+use ::ringway::{CreateOptions, Framing};
 
 use self::ringway::{bytes_batch, bytes_single, typed_single};
 use self::rivals::{array_queue, disruptor_batches, nexus, rtrb};
@@ -27,9 +27,9 @@ pub(crate) struct System {
 /// Ringway and its yardsticks, for messages of `W` words and the given bytes of ring.
 pub(crate) fn systems<const W: usize>(ring: usize) -> Vec<System> {
     let bytes = W * 8;
-    let variable = move || Options::new().ring_bytes(ring);
-    let fixed = move || Options::new().ring_bytes(ring).fixed_len(bytes);
-    let typed = move || Options::new().ring_bytes(ring).fixed_size();
+    let variable = move || CreateOptions::new().ring_bytes(ring);
+    let fixed = move || CreateOptions::new().ring_bytes(ring).framing(Framing::Fixed(bytes));
+    let typed = move || CreateOptions::new().ring_bytes(ring).framing(Framing::FixedByType);
     let system = |name, run: Box<dyn Fn(u64) -> Duration>| System { name, run };
     vec![
         system("rtrb", Box::new(move |count| rtrb::<W>(ring, count))),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ringway::Options;
+use ringway::CreateOptions;
 use ringway::spsc::{BytesQueue, Queue};
 
 use super::check::Check;
@@ -11,13 +11,13 @@ use super::sides::{processes, threads};
 use crate::common::file::{Temp, name_of_queue};
 use crate::common::message::{Message, fill, make};
 
-pub(super) fn bytes_queue(options: &Options) -> Temp<BytesQueue> {
+pub(super) fn bytes_queue(options: &CreateOptions) -> Temp<BytesQueue> {
     let name = name_of_queue();
     // SAFETY: only this benchmark knows the file.
     Temp(unsafe { BytesQueue::create_with(&name, options) }.unwrap(), name)
 }
 
-pub(super) fn bytes_single<const W: usize>(options: Options, count: u64, two: bool) -> Duration {
+pub(super) fn bytes_single<const W: usize>(options: CreateOptions, count: u64, two: bool) -> Duration {
     let queue = bytes_queue(&options);
     let path = queue.1.clone();
     let consumer = queue.0.consumer().unwrap();
@@ -41,7 +41,7 @@ pub(super) fn bytes_single<const W: usize>(options: Options, count: u64, two: bo
     if two { processes(produce, consume) } else { threads(produce, consume) }
 }
 
-pub(super) fn bytes_batch<const W: usize>(options: Options, count: u64) -> Duration {
+pub(super) fn bytes_batch<const W: usize>(options: CreateOptions, count: u64) -> Duration {
     let queue = bytes_queue(&options);
     let path = queue.1.clone();
     let consumer = queue.0.consumer().unwrap();
@@ -76,7 +76,7 @@ pub(super) fn bytes_batch<const W: usize>(options: Options, count: u64) -> Durat
     processes(produce, consume)
 }
 
-pub(super) fn typed_single<const W: usize>(options: Options, count: u64, checked: bool) -> Duration {
+pub(super) fn typed_single<const W: usize>(options: CreateOptions, count: u64, checked: bool) -> Duration {
     let name = name_of_queue();
     // SAFETY: only this benchmark knows the file.
     let queue = Temp(unsafe { Queue::<Message<W>>::create_with(&name, &options) }.unwrap(), name);

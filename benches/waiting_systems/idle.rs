@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
-use ringway::{BytesQueue, Kind, RecvError, WaitStrategy};
+use ringway::kind::{BytesQueue, Kind};
+use ringway::{RecvError, WaitStrategy};
 
 use super::processes::{Shared, in_two};
 use super::{Ringway, System};

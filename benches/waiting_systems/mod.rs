@@ -9,7 +9,8 @@ use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use ringway::{BytesConsumer, BytesProducer, BytesQueue, Kind, Options, WaitStrategy};
+use ringway::kind::{BytesConsumer, BytesProducer, BytesQueue, Kind};
+use ringway::{CreateOptions, WaitStrategy};
 
 use processes::Shared;
 
@@ -87,7 +88,7 @@ impl<K: Kind> Ringway<K> {
 impl<K: Kind> System for Ringway<K> {
     fn way(&self, name: &str) -> Box<dyn Way> {
         let path = PathBuf::from(format!("/dev/shm/ringway-benches-{}-{name}", std::process::id()));
-        let options = Options::new().ring_bytes(1 << 16);
+        let options = CreateOptions::new().ring_bytes(1 << 16);
         // SAFETY: only this benchmark knows the file.
         let queue = unsafe { BytesQueue::create_with(&path, &options) }.unwrap();
         Box::new(RingwayWay::<K> { path, queue })

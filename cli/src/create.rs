@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::ValueEnum;
 use ringway::inspect::{Inspector, QueueKind};
-use ringway::{CreateError, Delivery, Options, Warning, mpmc, spsc};
+use ringway::{CreateError, CreateOptions, Delivery, Framing, Warning, mpmc, spsc};
 
 use crate::ending::Outcome;
 use crate::output::{Common, print_json, say};
@@ -67,13 +67,13 @@ enum Kind {
 }
 
 impl Arguments {
-    fn options(&self) -> Options {
-        let mut options = Options::new().sharing(self.sharing.sharing.into());
+    fn options(&self) -> CreateOptions {
+        let mut options = CreateOptions::new().sharing(self.sharing.sharing.into());
         if let Some(bytes) = self.ring_bytes {
             options = options.ring_bytes(bytes);
         }
         if let Some(bytes) = self.fixed {
-            options = options.fixed_len(bytes);
+            options = options.framing(Framing::Fixed(bytes));
         }
         if let Some(bytes) = self.align {
             options = options.align(bytes);

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use ringway::inspect::{Inspector, QueueKind};
-use ringway::{OpenError, Options, Sharing, mpmc, spsc};
+use ringway::{OpenError, OpenOptions, Sharing, mpmc, spsc};
 
 /// A queue of bytes, of either kind.
 pub(crate) enum BytesQueue {
@@ -50,16 +50,16 @@ pub(crate) fn open(name: &Path, arguments: SharingArguments) -> Result<BytesQueu
     let inspector = Inspector::open(name)?;
     let (kind, has_checksums) = (inspector.header().kind, inspector.header().has_checksums);
     drop(inspector);
-    let options = Options::new().sharing(arguments.sharing.into()).end_when_orphaned(true);
+    let options = OpenOptions::new().sharing(arguments.sharing.into()).end_when_orphaned(true);
     let queue = match (kind, has_checksums) {
-        // SAFETY: the user who runs this command on a queue vouches that only programs that use
-        // ringway write to the file. This code does not write to the file in any other way, and
-        // children that `recv` forks only replace their program.
         (QueueKind::Spsc, false) => {
+            // SAFETY: the user who runs this command on a queue vouches that only programs that use
+            // ringway write to the file. This code does not write to the file in any other way, and
+            // children that `recv` forks only replace their program.
             unsafe { spsc::BytesQueue::open_with(name, &options) }.map(BytesQueue::Spsc)
         }
-        // SAFETY: as above.
         (QueueKind::Mpmc, false) => {
+            // SAFETY: as above.
             unsafe { mpmc::BytesQueue::open_with(name, &options) }.map(BytesQueue::Mpmc)
         }
         (QueueKind::Spsc, true) => {

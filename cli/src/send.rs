@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
-use ringway::{BytesProducer, Kind, SendError};
+use ringway::SendError;
+use ringway::kind::{BytesProducer, Kind};
 
 use crate::ending::Outcome;
 use crate::framing::{Format, Next};

@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use ringway::{Message, Options};
+use ringway::{CreateOptions, Message};
 use rkyv::{Archive, Serialize};
 use serde_json::json;
 use support::{Place, overwrite, ringway};
@@ -108,7 +108,7 @@ fn bytes_stay_bytes() {
 fn long_messages_say_how_to_read_all_of_them() {
     let place = Place::new();
     let path = place.at("long");
-    let options = Options::new().ring_bytes(16 << 20);
+    let options = CreateOptions::new().ring_bytes(16 << 20);
     // SAFETY: only this test uses the file.
     let queue = unsafe { ringway::spsc::Queue::<Vec<u64>>::create_with(&path, &options) }.unwrap();
     let mut producer = queue.producer().unwrap();
@@ -132,7 +132,7 @@ fn long_messages_say_how_to_read_all_of_them() {
 fn many_messages_come_in_their_order() {
     let place = Place::new();
     let path = place.at("many");
-    let options = Options::new().ring_bytes(16 << 20);
+    let options = CreateOptions::new().ring_bytes(16 << 20);
     // SAFETY: only this test uses the file.
     let queue = unsafe { ringway::spsc::Queue::<Vec<u64>>::create_with(&path, &options) }.unwrap();
     let mut producer = queue.producer().unwrap();

@@ -52,9 +52,14 @@ fn what_cannot_be_sent_is_said_with_its_number() {
     let path = place.create("queue", &["--ring-bytes", "4K"]);
     let name = path.to_str().unwrap();
     let large = format!("small\n{}\n", "x".repeat(3000));
-    ringway("send").arg(&path).input(large).run().fails(&[name, "message 2", "3000 bytes", "more capacity"]);
+    ringway("send").arg(&path).input(large).run().fails(&[
+        name,
+        "message 2",
+        "3000 bytes",
+        "more `ring_bytes`",
+    ]);
     let endless = "x".repeat(3_000_000);
-    ringway("send").arg(&path).input(endless).run().fails(&[name, "message 1", "more capacity"]);
+    ringway("send").arg(&path).input(endless).run().fails(&[name, "message 1", "more `ring_bytes`"]);
     let path = place.create("fixed", &["--fixed", "4"]);
     ringway("send").arg(&path).input("four\nfives\n").run().fails(&["message 2", "exactly 4 bytes"]);
     assert_eq!(ringway("recv").arg(&path).run().well().stdout(), "four\n");

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use ringway::{BytesQueue, Kind, Mpmc, Options, Queue, Spsc};
+use ringway::kind::{BytesQueue, Kind, Mpmc, Queue, Spsc};
+use ringway::{CreateOptions, Framing};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -25,7 +26,7 @@ const PREAMBLE: u64 = 0x400;
 fuzz_target!(|input: Input| {
     let path = std::path::PathBuf::from(format!("/dev/shm/ringway-fuzz-corrupted-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
-    let options = Options::new().ring_bytes(4096);
+    let options = CreateOptions::new().ring_bytes(4096);
     match (input.mpmc, input.typed) {
         (false, false) => bytes::<Spsc>(&input, &path, options),
         (false, true) => typed::<Spsc>(&input, &path, options),
@@ -44,7 +45,7 @@ fn overwrite(input: &Input, path: &Path) {
     }
 }
 
-fn typed<K: Kind>(input: &Input, path: &Path, options: Options) {
+fn typed<K: Kind>(input: &Input, path: &Path, options: CreateOptions) {
     type Message = (u32, String, Vec<u16>);
     // SAFETY: only this process knows the file.
     let queue = unsafe { Queue::<Message, K>::create_with(path, &options) }.expect("a new queue");
@@ -67,8 +68,8 @@ fn typed<K: Kind>(input: &Input, path: &Path, options: Options) {
     let _ = queue.producer().map(|mut producer| producer.try_send(&(1, String::new(), Vec::new())).is_ok());
 }
 
-fn bytes<K: Kind>(input: &Input, path: &Path, options: Options) {
-    let options = if input.fixed { options.fixed_len(24) } else { options };
+fn bytes<K: Kind>(input: &Input, path: &Path, options: CreateOptions) {
+    let options = if input.fixed { options.framing(Framing::Fixed(24)) } else { options };
     // SAFETY: only this process knows the file.
     let queue = unsafe { BytesQueue::<K>::create_with(path, &options) }.expect("a new queue");
     {

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use ringway::{BytesFrame, BytesQueue, Kind, Mpmc, Options, RecvError, SendError, Spsc};
+use ringway::kind::{BytesFrame, BytesQueue, Kind, Mpmc, Spsc};
+use ringway::{CreateOptions, RecvError, SendError};
 
 #[derive(Arbitrary, Debug)]
 enum Operation {
@@ -102,13 +103,13 @@ impl Model {
 
 fuzz_target!(|input: Input| {
     if input.mpmc {
-        lives::<Mpmc>(&input, &Options::new().ring_bytes(4096).max_messages(16).max_participants(4), false);
+        lives::<Mpmc>(&input, &CreateOptions::new().ring_bytes(4096).max_messages(16).max_participants(4), false);
     } else {
-        lives::<Spsc>(&input, &Options::new().ring_bytes(8192), true);
+        lives::<Spsc>(&input, &CreateOptions::new().ring_bytes(8192), true);
     }
 });
 
-fn lives<K: Kind>(input: &Input, options: &Options, in_order: bool) {
+fn lives<K: Kind>(input: &Input, options: &CreateOptions, in_order: bool) {
     let path = |life: usize| {
         PathBuf::from(format!("/dev/shm/ringway-fuzz-crashes-{}-{}", std::process::id(), life % 2))
     };

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use ringway::untrusted::{BytesQueue, Limits, Queue};
-use ringway::{Kind, Mpmc, Options, Spsc};
+use ringway::untrusted::Limits;
+use ringway::untrusted::kind::{BytesQueue, Queue};
+use ringway::kind::{Kind, Mpmc, Spsc};
+use ringway::{CreateOptions, Framing};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -25,8 +27,8 @@ const HEADER: usize = 0x2000;
 fuzz_target!(|input: Input| {
     let path = PathBuf::from(format!("/dev/shm/ringway-fuzz-header-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
-    let options = Options::new().ring_bytes(4096);
-    let options = if input.fixed { options.fixed_len(24) } else { options };
+    let options = CreateOptions::new().ring_bytes(4096);
+    let options = if input.fixed { options.framing(Framing::Fixed(24)) } else { options };
     if input.mpmc {
         look::<Mpmc>(&input, &path, &options.max_messages(16).max_participants(4));
     } else {
@@ -35,7 +37,7 @@ fuzz_target!(|input: Input| {
     std::fs::remove_file(&path).expect("removing the file");
 });
 
-fn look<K: Kind>(input: &Input, path: &PathBuf, options: &Options) {
+fn look<K: Kind>(input: &Input, path: &PathBuf, options: &CreateOptions) {
     drop(BytesQueue::<K>::create_with(path, options, &Limits::new()).expect("a new queue"));
     let mut bytes = std::fs::read(path).expect("reading the file");
     for (at, word) in &input.changes {

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use ringway::untrusted::{Consumer, Frame, Limits, Producer, Queue};
-use ringway::{Kind, Mpmc, Options, Spsc};
+use ringway::untrusted::Limits;
+use ringway::untrusted::kind::{Consumer, Frame, Producer, Queue};
+use ringway::kind::{Kind, Mpmc, Spsc};
+use ringway::CreateOptions;
 
 type Message = (u32, String, Vec<Vec<u16>>, Option<Box<u64>>, std::collections::BTreeMap<u8, String>);
 
@@ -43,7 +45,7 @@ const PREAMBLE: u64 = 0x400;
 fuzz_target!(|input: Input| {
     let path = PathBuf::from(format!("/dev/shm/ringway-fuzz-hostile-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
-    let options = Options::new().ring_bytes(4096);
+    let options = CreateOptions::new().ring_bytes(4096);
     if input.mpmc {
         run::<Mpmc>(&input, &path, &options.max_messages(16).max_participants(4));
     } else {
@@ -63,7 +65,7 @@ fn message(number: u8) -> Message {
     )
 }
 
-fn run<K: Kind>(input: &Input, path: &PathBuf, options: &Options) {
+fn run<K: Kind>(input: &Input, path: &PathBuf, options: &CreateOptions) {
     let limits = Limits::new().message(2000).depth(16);
     let queue = Queue::<Message, K>::create_with(path, options, &limits).expect("a new queue");
     let file = OpenOptions::new().read(true).write(true).open(path).expect("opening the file");

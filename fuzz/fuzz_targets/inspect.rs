@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use ringway::inspect::{Inspector, Peek, Start};
-use ringway::{BytesQueue, Kind, Mpmc, Options, Spsc};
+use ringway::kind::{BytesQueue, Kind, Mpmc, Spsc};
+use ringway::{CreateOptions, Framing};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -34,10 +35,10 @@ enum Shape {
 fuzz_target!(|input: Input| {
     let path = PathBuf::from(format!("/dev/shm/ringway-fuzz-inspect-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
-    let options = Options::new().ring_bytes(4096);
+    let options = CreateOptions::new().ring_bytes(4096);
     match &input.shape {
         Shape::Spsc => create::<Spsc>(&input, &path, &options),
-        Shape::Fixed => create::<Spsc>(&input, &path, &options.fixed_len(24)),
+        Shape::Fixed => create::<Spsc>(&input, &path, &options.framing(Framing::Fixed(24))),
         Shape::Mpmc => create::<Mpmc>(&input, &path, &options.max_messages(16).max_participants(4)),
         Shape::Bytes(bytes) => std::fs::write(&path, bytes).expect("writing the file"),
     }
@@ -46,7 +47,7 @@ fuzz_target!(|input: Input| {
     std::fs::remove_file(&path).expect("removing the file");
 });
 
-fn create<K: Kind>(input: &Input, path: &Path, options: &Options) {
+fn create<K: Kind>(input: &Input, path: &Path, options: &CreateOptions) {
     // SAFETY: only this process knows the file.
     let queue = unsafe { BytesQueue::<K>::create_with(path, options) }.expect("a new queue");
     let mut producer = queue.producer().expect("its producer");

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use ringway::spsc::{BytesConsumer, BytesProducer, BytesQueue};
-use ringway::{Options, RecvError, SendError};
+use ringway::{CreateOptions, Framing, RecvError, SendError};
 
 #[derive(Arbitrary, Debug)]
 enum Operation {
@@ -123,8 +123,8 @@ impl Run {
 fuzz_target!(|input: Input| {
     let path = std::path::PathBuf::from(format!("/dev/shm/ringway-fuzz-operations-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
-    let options = Options::new().ring_bytes(4096);
-    let options = if input.fixed { options.fixed_len(24) } else { options };
+    let options = CreateOptions::new().ring_bytes(4096);
+    let options = if input.fixed { options.framing(Framing::Fixed(24)) } else { options };
     // SAFETY: only this process knows the file.
     let queue = unsafe { BytesQueue::create_with(&path, &options) }.expect("a new queue");
     let (producer, consumer) = (queue.producer().ok(), queue.consumer().ok());

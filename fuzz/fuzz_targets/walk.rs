@@ -6,9 +6,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use libfuzzer_sys::fuzz_target;
-use ringway::Options;
+use ringway::{CreateOptions, Framing};
 use ringway::spsc;
-use ringway::untrusted::{BytesQueue, Limits};
+use ringway::untrusted::Limits;
+use ringway::untrusted::kind::BytesQueue;
 
 /// `tail`, `head`, `released`, `taken`, `redo_until`, `redo_count`.
 const CURSORS: [u64; 6] = [0x500, 0x580, 0x600, 0x608, 0x610, 0x618];
@@ -19,10 +20,10 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((first, bytes)) = bytes.split_first() else { return };
     let path = PathBuf::from(format!("/dev/shm/ringway-fuzz-walk-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
-    let options = Options::new().ring_bytes(4096);
-    let options = if first & 1 == 0 { options } else { options.fixed_len(24) };
+    let options = CreateOptions::new().ring_bytes(4096);
+    let options = if first & 1 == 0 { options } else { options.framing(Framing::Fixed(24)) };
     let queue =
-        BytesQueue::<ringway::Spsc>::create_with(&path, &options, &Limits::new()).expect("a new queue");
+        BytesQueue::<ringway::kind::Spsc>::create_with(&path, &options, &Limits::new()).expect("a new queue");
     // The reader first, or the writer, whose walk makes `tail` right.
     put(&path, bytes);
     if first & 2 == 0 {

@@ -63,7 +63,7 @@ impl<C: ConsumerHandle> AsyncConsumer<C> {
     /// Cancellation-safe: a future that is dropped has taken nothing.
     ///
     /// # Errors
-    /// Those of the consumer's [`recv`](crate::BytesConsumer::recv), but never `Interrupted` or
+    /// Those of the consumer's [`recv`](crate::kind::BytesConsumer::recv), but never `Interrupted` or
     /// `Cancelled`.
     pub fn recv(&mut self) -> RecvFut<'_, C> {
         RecvFut { registration: Registration::new(&self.source), consumer: Some(&mut self.consumer) }

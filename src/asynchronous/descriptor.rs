@@ -169,7 +169,7 @@ impl<C: ConsumerHandle> PollConsumer<C> {
     /// now on, until there may be one.
     ///
     /// # Errors
-    /// Those of the consumer's [`try_recv`](crate::BytesConsumer::try_recv). The descriptor stays
+    /// Those of the consumer's [`try_recv`](crate::kind::BytesConsumer::try_recv). The descriptor stays
     /// readable with every error but `Empty`.
     pub fn try_recv(&mut self) -> Result<C::Frame<'_>, RecvError> {
         let Self { signal, consumer } = self;
@@ -250,7 +250,7 @@ impl<P: ProducerHandle> PollProducer<P> {
     /// on, until there may be some.
     ///
     /// # Errors
-    /// Those of the producer's [`try_send`](crate::BytesProducer::try_send). The descriptor stays
+    /// Those of the producer's [`try_send`](crate::kind::BytesProducer::try_send). The descriptor stays
     /// readable with every error but `Full`.
     pub fn try_send(&mut self, message: &P::Message) -> Result<(), SendError> {
         let Self { signal, producer } = self;

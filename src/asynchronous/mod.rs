@@ -33,7 +33,7 @@
 //! queue, one of them is. On kernels without `futex_waitv` the reactor sleeps on its queues in
 //! turn, a millisecond each, and notifications take effect up to a millisecond late.
 //!
-//! A message passes one thread more than with [`recv`](crate::BytesConsumer::recv). For the lowest
+//! A message passes one thread more than with [`recv`](crate::kind::BytesConsumer::recv). For the lowest
 //! latency, use that, in a thread of its own.
 //!
 //! # Cancelling
@@ -41,7 +41,7 @@
 //! Any future here may be dropped at any time, by `tokio::select!` or otherwise: a message is taken
 //! in the same call that returns it, so none is lost, and what the future was woken for is passed
 //! on to another task or process. [`Canceller`](crate::Canceller)s and
-//! [`set_wait_strategy`](crate::BytesConsumer::set_wait_strategy) have no effect here.
+//! [`set_wait_strategy`](crate::kind::BytesConsumer::set_wait_strategy) have no effect here.
 //!
 //! # Frames and `await`
 //!

@@ -41,7 +41,7 @@ impl<P: ProducerHandle> AsyncProducer<P> {
     /// Cancellation-safe: a future that is dropped before it is ready has sent nothing.
     ///
     /// # Errors
-    /// Those of the producer's [`send`](crate::BytesProducer::send), but never `Interrupted` or
+    /// Those of the producer's [`send`](crate::kind::BytesProducer::send), but never `Interrupted` or
     /// `Cancelled`.
     pub fn send<'p>(&'p mut self, message: &'p P::Message) -> SendFut<'p, P> {
         let registration = Registration::new(&self.source);

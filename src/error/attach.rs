@@ -52,7 +52,7 @@ pub enum AttachError {
         path: PathBuf,
     },
     /// The file was truncated while it was open here
-    /// ([`Options::guard_truncation`](crate::Options::guard_truncation)).
+    /// ([`OpenOptions::guard_truncation`](crate::OpenOptions::guard_truncation)).
     Truncated {
         /// The file.
         path: PathBuf,
@@ -108,7 +108,7 @@ impl fmt::Display for AttachError {
             Self::NoSpace { path, needed, has_holes: false } => write!(
                 f,
                 "{}: no space for one more producer's lane of {needed} bytes; free some, or create the queue with \
-                 less capacity",
+                 fewer `ring_bytes`",
                 path.display()
             ),
             Self::Unlinked { path } => {

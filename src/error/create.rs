@@ -96,13 +96,13 @@ impl fmt::Display for CreateError {
             }
             Self::NoSpace { path, needed } => write!(
                 f,
-                "{}: no room for the {needed} bytes of the queue; free some space or ask for less capacity",
+                "{}: no room for the {needed} bytes of the queue; free some space or ask for fewer `ring_bytes`",
                 path.display()
             ),
             Self::FileSizeLimit { path, needed, limit } => write!(
                 f,
                 "{}: the queue takes {needed} bytes, and this process may not make files of more than {limit} (ulimit -f, \
-                 RLIMIT_FSIZE; LimitFSIZE= of a systemd unit); raise the limit or ask for less capacity",
+                 RLIMIT_FSIZE; LimitFSIZE= of a systemd unit); raise the limit or ask for fewer `ring_bytes`",
                 path.display()
             ),
             Self::ReadOnly { path } => write!(

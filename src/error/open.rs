@@ -71,7 +71,7 @@ pub enum OpenError {
         /// Why it cannot.
         reason: &'static str,
     },
-    /// More users can write to the file than [`Options::sharing`](crate::Options::sharing) allows.
+    /// More users can write to the file than [`OpenOptions::sharing`](crate::OpenOptions::sharing) allows.
     WrongOwnerOrMode {
         /// The file.
         path: PathBuf,
@@ -202,7 +202,7 @@ pub enum OpenError {
         limit: u64,
     },
     /// The machine was started again since the queue was last used, and nothing proves that all of
-    /// it reached the disk ([`Options::after_power_loss`](crate::Options::after_power_loss)). Or
+    /// it reached the disk ([`OpenOptions::after_power_loss`](crate::OpenOptions::after_power_loss)). Or
     /// the machine was not: containers of systemd-nspawn and LXC have boot ids of their own, so
     /// that a queue can seem to be from another boot although all of its messages are there.
     Unproven {
@@ -245,7 +245,7 @@ impl fmt::Display for OpenError {
             Self::PermissionDenied { path } => write!(
                 f,
                 "{}: no permission to read and write it; run as its owner, or have its creator share it: with \
-                 `Options::sharing(Sharing::Group)` in all programs (`--sharing` of the command) it gets mode 660, and is \
+                 `sharing(Sharing::Group)` in all programs (`--sharing` of the command) it gets mode 660, and is \
                  trusted by each of them. To change its mode alone leads to the next refusal, because every user who can write to a queue \
                  has to be trusted",
                 path.display()
@@ -260,7 +260,7 @@ impl fmt::Display for OpenError {
                 f,
                 "{}: more can write to it than this process trusts: expected a file of user {own} with mode 600, found one \
                  of user {owner} with mode {mode:o}; every user who can write to a queue is trusted; if that is intended, say \
-                 `Options::sharing` here too (`--sharing` of the command), else change its mode, or create it anew",
+                 `OpenOptions::sharing` here too (`--sharing` of the command), else change its mode, or create it anew",
                 path.display()
             ),
             Self::NotSealed { path, found } => write!(
@@ -358,7 +358,7 @@ impl fmt::Display for OpenError {
                 "{}: its boot id is not the one that is seen here: the machine was started again since the queue was last used, \
                  or this is a container with a boot id of its own (systemd-nspawn, LXC); {found}. After a restart of the machine \
                  messages may be missing or torn; after that of such a container alone all are there. \
-                 Options::after_power_loss(AfterPowerLoss::Keep) takes them as they are; `ringway doctor --repair` drops all \
+                 OpenOptions::after_power_loss(AfterPowerLoss::Keep) takes them as they are; `ringway doctor --repair` drops all \
                  of them, as `Discard` does, and so does it to remove the file and create it anew. Containers that share the \
                  host's boot id, or a queue on tmpfs (/dev/shm), never get here",
                 path.display()

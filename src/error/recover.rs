@@ -19,7 +19,7 @@ pub enum RecoverError {
     /// The handle was created before a fork, and this is the child.
     Forked,
     /// The file was truncated while it was open here
-    /// ([`Options::guard_truncation`](crate::Options::guard_truncation)).
+    /// ([`OpenOptions::guard_truncation`](crate::OpenOptions::guard_truncation)).
     Truncated {
         /// The file.
         path: PathBuf,

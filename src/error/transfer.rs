@@ -148,7 +148,7 @@ pub enum SendError {
     /// The queue is closed: nothing is sent any more.
     Closed,
     /// A signal handler ran while this waited, and the handle is
-    /// [interruptible](crate::BytesProducer::set_interruptible).
+    /// [interruptible](crate::kind::BytesProducer::set_interruptible).
     Interrupted,
     /// The handle's [canceller](crate::Canceller) ended the wait.
     Cancelled,
@@ -169,7 +169,7 @@ pub enum SendError {
     },
     /// The value could not be serialised.
     Serialize(SerializeError),
-    /// The value is of another type, whose archive is different ([`Producer::of`](crate::Producer::of)).
+    /// The value is of another type, whose archive is different ([`Producer::of`](crate::kind::Producer::of)).
     WrongSchema {
         /// How the queue's type (found) and that of the value (expected) differ.
         mismatch: SchemaMismatch,
@@ -185,7 +185,7 @@ pub enum SendError {
     PositionsExhausted,
     /// A cursor in the file has an invalid value.
     Corrupted(Box<Corrupted>),
-    /// The queue is orphaned, and [`Options::end_when_orphaned`](crate::Options::end_when_orphaned)
+    /// The queue is orphaned, and [`OpenOptions::end_when_orphaned`](crate::OpenOptions::end_when_orphaned)
     /// asks for an error in that case.
     Orphaned {
         /// The file.
@@ -198,7 +198,7 @@ pub enum SendError {
     /// The handle was created before a fork, and this is the child.
     Forked,
     /// The file was truncated while it was open here
-    /// ([`Options::guard_truncation`](crate::Options::guard_truncation)).
+    /// ([`OpenOptions::guard_truncation`](crate::OpenOptions::guard_truncation)).
     Truncated {
         /// The file.
         path: PathBuf,
@@ -219,12 +219,12 @@ impl fmt::Display for SendError {
             Self::TooLarge { len, max } => write!(
                 f,
                 "the message has {len} bytes, and a frame of this queue at most {max}; create the queue with more \
-                 capacity (a frame may be at most half of it)"
+                 `ring_bytes` (a frame may be at most half of them)"
             ),
             Self::WrongLength { len, expected } => write!(
                 f,
                 "the message has {len} bytes, and this queue holds messages of exactly {expected} bytes; create it \
-                 without the fixed-size option, or with `Options::any_size`, for messages of different sizes"
+                 with `Framing::Variable` for messages of different sizes"
             ),
             Self::Serialize(error) => write!(f, "the message could not be serialised: {error}"),
             Self::WrongSchema { mismatch } => {
@@ -275,16 +275,16 @@ pub enum RecvError {
     /// No message had arrived when the time was up (`*_timeout` and `*_deadline` only).
     Timeout,
     /// The queue is closed and everything was taken, or there are no producers and the consumer
-    /// [ends with them](crate::BytesConsumer::end_when_disconnected). Other consumers may still
+    /// [ends with them](crate::kind::BytesConsumer::end_when_disconnected). Other consumers may still
     /// hold frames, and reject them.
     Closed,
     /// A signal handler ran while this waited, and the handle is
-    /// [interruptible](crate::BytesConsumer::set_interruptible).
+    /// [interruptible](crate::kind::BytesConsumer::set_interruptible).
     Interrupted,
     /// The handle's [canceller](crate::Canceller) ended the wait.
     Cancelled,
     /// A frame is not a valid archive of the queue's type. The next call continues after it: it was
-    /// skipped, or, if there is a [maximum of redeliveries](crate::Options::max_redeliveries),
+    /// skipped, or, if there is a [maximum of redeliveries](crate::CreateOptions::max_redeliveries),
     /// rejected, so that it is dead-lettered in the end.
     Invalid(Box<InvalidFrame>),
     /// A message is larger than this consumer takes
@@ -298,7 +298,7 @@ pub enum RecvError {
     },
     /// A cursor or commit word in the file has an invalid value.
     Corrupted(Box<Corrupted>),
-    /// The queue is orphaned, and [`Options::end_when_orphaned`](crate::Options::end_when_orphaned)
+    /// The queue is orphaned, and [`OpenOptions::end_when_orphaned`](crate::OpenOptions::end_when_orphaned)
     /// asks for an error in that case.
     Orphaned {
         /// The file.
@@ -311,7 +311,7 @@ pub enum RecvError {
     /// The handle was created before a fork, and this is the child.
     Forked,
     /// The file was truncated while it was open here
-    /// ([`Options::guard_truncation`](crate::Options::guard_truncation)).
+    /// ([`OpenOptions::guard_truncation`](crate::OpenOptions::guard_truncation)).
     Truncated {
         /// The file.
         path: PathBuf,

@@ -41,7 +41,7 @@ pub struct Header {
     pub uuid: [u8; 16],
     /// When it was created, by its creator's clock; `None` if that was not recorded.
     pub created: Option<SystemTime>,
-    /// Whether each message has a checksum ([`Checksummed`](crate::Checksummed)).
+    /// Whether each message has a checksum ([`Checksummed`](crate::kind::Checksummed)).
     pub has_checksums: bool,
     /// Ring bytes; MPMC: of each producer's lane.
     pub ring_bytes: u64,

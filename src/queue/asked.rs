@@ -1,8 +1,8 @@
 //! Options that differ from what the queue has: sizes are rounded, and an existing queue keeps its
 //! options.
 
-use super::kind::Engine;
-use super::options::Options;
+use super::create_options::CreateOptions;
+use super::options::ResolvedOptions;
 use super::schema::Schema;
 use super::shared::Shared;
 use crate::layout::{Framing, Geometry};
@@ -11,11 +11,11 @@ use crate::shm::Warning;
 /// A numeric option about the shape of a new queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    Capacity,
+    RingBytes,
     Align,
-    FixedLen,
-    Links,
-    Participants,
+    Framing,
+    MaxMessages,
+    MaxParticipants,
     AtMostOnce,
     MaxRedeliveries,
 }
@@ -23,11 +23,11 @@ pub(super) enum Asked {
 impl Asked {
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Capacity => "capacity",
+            Self::RingBytes => "ring_bytes",
             Self::Align => "align",
-            Self::FixedLen => "fixed_len",
-            Self::Links => "links",
-            Self::Participants => "participants",
+            Self::Framing => "framing",
+            Self::MaxMessages => "max_messages",
+            Self::MaxParticipants => "max_participants",
             Self::AtMostOnce => "delivery",
             Self::MaxRedeliveries => "max_redeliveries",
         }
@@ -36,16 +36,9 @@ impl Asked {
 
 impl Shared {
     /// Adds a warning for each option that had another effect than requested, or none.
-    pub(crate) fn note_options<K: Engine>(&self, options: &Options, schema: &Schema) {
-        let resolved = match schema.text.is_empty() {
-            true => options.for_bytes::<K>(),
-            false => options.for_type::<K>(schema),
-        };
-        // Options that describe no possible queue may still be given when an existing one is
-        // opened.
-        let Ok(resolved) = resolved else { return };
+    pub(crate) fn note_options(&self, options: &CreateOptions, resolved: &ResolvedOptions) {
         let (wanted, found) = (&resolved.geometry, self.geometry());
-        for (option, asked) in options.asked() {
+        for (option, asked) in options.asked(wanted) {
             let Some(asked) = asked else { continue };
             let (made, is) = (value(option, wanted), value(option, found));
             if made != is {
@@ -61,11 +54,11 @@ impl Shared {
 fn value(option: Asked, geometry: &Geometry) -> u64 {
     let order = geometry.order;
     match option {
-        Asked::Capacity => geometry.ring_bytes(),
+        Asked::RingBytes => geometry.ring_bytes(),
         Asked::Align => geometry.align,
-        Asked::FixedLen => geometry.fixed_message().unwrap_or(0),
-        Asked::Links => order.map_or(0, |order| order.slots),
-        Asked::Participants => order.map_or(0, |order| order.participants),
+        Asked::Framing => geometry.fixed_message().unwrap_or(0),
+        Asked::MaxMessages => order.map_or(0, |order| order.slots),
+        Asked::MaxParticipants => order.map_or(0, |order| order.participants),
         Asked::AtMostOnce => order.map_or(0, |order| order.policy.at_most_once.into()),
         Asked::MaxRedeliveries => order.map_or(0, |order| order.policy.max_redeliveries),
     }
@@ -91,7 +84,7 @@ pub(super) fn lacks_room(geometry: &Geometry, schema: &Schema) -> Option<String>
     let enough = 2 * (least + geometry.align + 8);
     (most < least).then(|| {
         format!(
-            "{about}, and with a capacity of {ring} bytes a message has at most {most}; ask for a capacity of {enough} or more"
+            "{about}, and in a ring of {ring} bytes a message has at most {most}; ask for `ring_bytes` of {enough} or more"
         )
     })
 }

@@ -39,7 +39,7 @@ impl Shared {
     /// Removes a closed queue in which nothing is left and to which no process is attached, if that
     /// was asked for.
     pub(super) fn give_way<K: Engine>(self: &Arc<Self>) -> Result<Way, OpenError> {
-        if !self.open_options().replace_closed || self.is_memfd() || !self.events().messages.is_closed() {
+        if !self.handle_options().replace_closed || self.is_memfd() || !self.events().messages.is_closed() {
             return Ok(Way::Kept);
         }
         match K::attach_receiver(Arc::clone(self)) {

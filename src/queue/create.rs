@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::closed::{MAX_BUSY, WHILE_BUSY, Way};
+use super::handle_options::HandleOptions;
 use super::kind::Engine;
 use super::open::{
     absolute, check_kind, create_error, find, initial_contents, new_preamble, not_created, resolve,
 };
-use super::options::{OpenOptions, ResolvedOptions};
+use super::options::ResolvedOptions;
 use super::shared::{CheckedFile, Shared};
 use super::space::header_not_mapped;
 use super::{Schema, open};
@@ -26,7 +27,7 @@ impl Shared {
         schema: &Schema,
     ) -> Result<Arc<Self>, CreateError> {
         let path = absolute(resolve(name).map_err(|reason| CreateError::InvalidName { reason })?);
-        let ResolvedOptions { geometry, open_options, .. } = *options;
+        let ResolvedOptions { geometry, handle_options, .. } = *options;
         let needed = geometry.file_len();
         let failed = |step| {
             let path = path.clone();
@@ -35,12 +36,12 @@ impl Shared {
         let preamble = new_preamble(options, schema).map_err(failed("reading random bytes"))?;
         let contents = initial_contents(options, &preamble, schema);
         let size = Size { len: needed, allocated: geometry.allocated_len() };
-        let plan = Plan { size, contents: &contents, sharing: open_options.sharing };
+        let plan = Plan { size, contents: &contents, sharing: handle_options.sharing_of_new() };
         let Created { file, filesystem } =
             shm::create(&path, plan).map_err(|error| not_created(&path, error, needed))?;
         let uuid = preamble.uuid;
         let checked = CheckedFile { path: path.clone(), is_memfd: false, geometry, uuid, filesystem };
-        let made = Self::new(&file, checked, schema, open_options)
+        let made = Self::new(&file, checked, schema, handle_options)
             .map_err(failed("mapping the header"))
             .and_then(|shared| shared.owned().map_err(failed("taking a share of the queue")));
         made.map(Arc::new).inspect_err(|_| {
@@ -52,29 +53,29 @@ impl Shared {
     pub(crate) fn open<K: Engine>(
         name: &Path,
         schema: &Schema,
-        open_options: OpenOptions,
+        handle_options: HandleOptions,
     ) -> Result<Arc<Self>, OpenError> {
-        Self::open_found::<K>(find(name, Some(open_options.sharing))?, schema, open_options)
+        Self::open_found::<K>(find(name, Some(handle_options.accepted_sharing()))?, schema, handle_options)
     }
 
     /// Opens a file that was found to be a queue, of any kind and type.
     pub(super) fn open_found<K: Engine>(
         found: open::QueueFile,
         schema: &Schema,
-        open_options: OpenOptions,
+        handle_options: HandleOptions,
     ) -> Result<Arc<Self>, OpenError> {
         let open::QueueFile { checked, preamble, file } = found;
         let path = checked.path.clone();
         check_kind::<K>(&path, &preamble)?;
         // Before anything of it is mapped.
-        open_options.limits.map_or(Ok(()), |limits| limits.check(&path, &checked.geometry))?;
+        handle_options.limits.map_or(Ok(()), |limits| limits.check(&path, &checked.geometry))?;
         schema.check(&path, &file, &preamble, &checked.geometry)?;
         let failed = |step| {
             let path = path.clone();
             move |source| OpenError::Io { path, step, source }
         };
         let needed = checked.geometry.lane_offset;
-        let shared = Self::new(&Arc::new(file), checked, schema, open_options)
+        let shared = Self::new(&Arc::new(file), checked, schema, handle_options)
             .map_err(|source| header_not_mapped(path.clone(), needed, source))?
             .owned()
             .map_err(failed("taking a share of the queue"))?;
@@ -82,7 +83,7 @@ impl Shared {
         if shared.is_unlinked().map_err(failed("checking the file"))? {
             return Err(OpenError::Unlinked { path });
         }
-        shared.check_boot(open_options)?;
+        shared.check_boot(handle_options)?;
         shared.note_closed();
         Ok(Arc::new(shared))
     }
@@ -97,7 +98,7 @@ impl Shared {
         // has a second name.
         let (mut tries, mut busy) = (0, 0);
         loop {
-            let unlinked = match Self::open::<K>(name, schema, options.open_options) {
+            let unlinked = match Self::open::<K>(name, schema, options.handle_options) {
                 Err(OpenError::NotFound { .. }) => None,
                 Err(error @ OpenError::Unlinked { .. }) => Some(error),
                 Ok(shared) => match shared.give_way::<K>()? {

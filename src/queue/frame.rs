@@ -203,7 +203,7 @@ impl<'c, K: Kind> BytesFrames<'c, K> {
     /// Rejects all the messages, of which the first `seen` count as delivered: these have one
     /// redelivery more, the others as many as before. For a consumer that took messages together
     /// and had to stop after some of them: a message that it did not process comes no nearer to the
-    /// [retry limit](crate::Options::max_redeliveries), and is redelivered even by a queue that
+    /// [retry limit](crate::CreateOptions::max_redeliveries), and is redelivered even by a queue that
     /// delivers at most once.
     ///
     /// SPSC: the death of a consumer counts for every message that was delivered to it and that it

@@ -6,44 +6,65 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::create_options::CreateOptions;
+use super::handle_options::HandleOptions;
 use super::kind::Engine;
 use super::open::{create_error, examine, initial_contents, memfd_name, new_preamble, open_error};
-use super::options::{OpenOptions, Options, ResolvedOptions};
+use super::open_options::OpenOptions;
+use super::options::ResolvedOptions;
 use super::shared::{CheckedFile, Shared};
 use super::{BytesQueue, Kind, Schema};
 use crate::error::{CreateError, OpenError, SendFdError};
 use crate::shm::{self, FilesystemClass, NotReceived, Plan, Size, StepError};
 
 impl<K: Kind> BytesQueue<K> {
-    /// Creates a queue that has no name: a memfd, whose size is sealed, so that no process can
-    /// truncate it. Other processes get it from this process ([`send_fd`](Self::send_fd),
-    /// [`as_fd`](AsFd::as_fd)). It ends with the last process that has it, and leaves no file.
+    /// Creates a queue with default [`CreateOptions`] that has no name: a memfd, whose size is sealed,
+    /// so that no process can truncate it. Other processes get it from this process
+    /// ([`send_fd`](Self::send_fd), [`as_fd`](AsFd::as_fd)). It ends with the last process that has it,
+    /// and leaves no file.
     ///
     /// # Errors
-    /// [`CreateError`]. `InvalidOptions` also for dead letters, which need a name.
+    /// [`CreateError`].
     ///
     /// # Safety
     /// As [`create`](Self::create), for every process that gets it.
     ///
     /// ```
-    /// use ringway::{Options, spsc::BytesQueue};
+    /// use ringway::spsc::BytesQueue;
     /// use std::os::unix::net::UnixStream;
     ///
     /// let (here, there) = UnixStream::pair()?;
     /// // SAFETY: only this process has it.
-    /// let queue = unsafe { BytesQueue::create_memfd(&Options::new())? };
+    /// let queue = unsafe { BytesQueue::create_memfd()? };
     /// queue.send_fd(&here)?;
     /// // In another process:
     /// // SAFETY: as above.
-    /// let same = unsafe { BytesQueue::recv_fd(&there, &Options::new())? };
+    /// let same = unsafe { BytesQueue::recv_fd(&there)? };
     /// queue.producer()?.send(b"hello")?;
     /// assert_eq!(&*same.consumer()?.recv()?, b"hello");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[allow(unsafe_code, reason = "the trust contract of the file")]
-    pub unsafe fn create_memfd(options: &Options) -> Result<Self, CreateError> {
+    pub unsafe fn create_memfd() -> Result<Self, CreateError> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { Self::create_memfd_with(&CreateOptions::new()) }
+    }
+
+    /// Creates a memfd queue with these options: see [`create_memfd`](Self::create_memfd).
+    ///
+    /// # Errors
+    /// [`CreateError`]; `InvalidOptions` also for
+    /// [`max_redeliveries`](CreateOptions::max_redeliveries): dead letters need a queue with a name.
+    ///
+    /// # Safety
+    /// As [`create`](Self::create), for every process that gets it.
+    #[allow(unsafe_code, reason = "the trust contract of the file")]
+    pub unsafe fn create_memfd_with(options: &CreateOptions) -> Result<Self, CreateError> {
+        options.check_creates_only()?;
         let resolved = options.for_bytes::<K>()?;
-        Shared::create_memfd::<K>(&resolved, &Schema::bytes()).map(Self::from_shared)
+        let shared = Shared::create_memfd::<K>(&resolved, &Schema::bytes())?;
+        shared.note_options(options, &resolved);
+        Ok(Self::from_shared(shared))
     }
 
     /// Receives a memfd queue that another process [sends](Self::send_fd), waiting for it as the
@@ -58,8 +79,21 @@ impl<K: Kind> BytesQueue<K> {
     /// # Safety
     /// As [`create`](Self::create), for every process that has the memfd.
     #[allow(unsafe_code, reason = "the trust contract of the file")]
-    pub unsafe fn recv_fd(socket: &UnixStream, options: &Options) -> Result<Self, OpenError> {
-        Shared::receive::<K>(socket, &Schema::bytes(), options.open_options()).map(Self::from_shared)
+    pub unsafe fn recv_fd(socket: &UnixStream) -> Result<Self, OpenError> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { Self::recv_fd_with(socket, &OpenOptions::new()) }
+    }
+
+    /// Receives a memfd queue with these options: see [`recv_fd`](Self::recv_fd).
+    ///
+    /// # Errors
+    /// As [`recv_fd`](Self::recv_fd).
+    ///
+    /// # Safety
+    /// As [`create`](Self::create), for every process that has the memfd.
+    #[allow(unsafe_code, reason = "the trust contract of the file")]
+    pub unsafe fn recv_fd_with(socket: &UnixStream, options: &OpenOptions) -> Result<Self, OpenError> {
+        Shared::receive::<K>(socket, &Schema::bytes(), options.handle_options()).map(Self::from_shared)
     }
 
     /// Opens a memfd queue by a descriptor, such as one that this process inherited. The descriptor
@@ -74,8 +108,21 @@ impl<K: Kind> BytesQueue<K> {
     /// # Safety
     /// As [`create`](Self::create), for every process that has the memfd.
     #[allow(unsafe_code, reason = "the trust contract of the file")]
-    pub unsafe fn open_fd(descriptor: impl AsFd, options: &Options) -> Result<Self, OpenError> {
-        Shared::open_fd::<K>(descriptor.as_fd(), &Schema::bytes(), options.open_options())
+    pub unsafe fn open_fd(descriptor: impl AsFd) -> Result<Self, OpenError> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { Self::open_fd_with(descriptor, &OpenOptions::new()) }
+    }
+
+    /// Opens a memfd queue by a descriptor, with these options: see [`open_fd`](Self::open_fd).
+    ///
+    /// # Errors
+    /// As [`recv_fd`](Self::recv_fd).
+    ///
+    /// # Safety
+    /// As [`create`](Self::create), for every process that has the memfd.
+    #[allow(unsafe_code, reason = "the trust contract of the file")]
+    pub unsafe fn open_fd_with(descriptor: impl AsFd, options: &OpenOptions) -> Result<Self, OpenError> {
+        Shared::open_fd::<K>(descriptor.as_fd(), &Schema::bytes(), options.handle_options())
             .map(Self::from_shared)
     }
 
@@ -95,11 +142,11 @@ impl<K: Kind> BytesQueue<K> {
     /// [`SendFdError`].
     ///
     /// ```
-    /// use ringway::{Options, spsc::BytesQueue};
+    /// use ringway::spsc::BytesQueue;
     /// use std::os::fd::AsRawFd;
     ///
     /// // SAFETY: only this process has it.
-    /// let queue = unsafe { BytesQueue::create_memfd(&Options::new())? };
+    /// let queue = unsafe { BytesQueue::create_memfd()? };
     /// let descriptor = queue.inheritable_fd()?;
     /// let name = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
     /// // In the other program, which is told the name:
@@ -124,7 +171,7 @@ impl Shared {
         options: &ResolvedOptions,
         schema: &Schema,
     ) -> Result<Arc<Self>, CreateError> {
-        let ResolvedOptions { geometry, open_options, .. } = *options;
+        let ResolvedOptions { geometry, handle_options, .. } = *options;
         if geometry.order.is_some_and(|order| order.policy.max_redeliveries != 0) {
             let reason = "`max_redeliveries` needs a queue with a name: its dead letters go to a file beside it; create one \
                           with a name, or leave it out";
@@ -138,7 +185,7 @@ impl Shared {
         let path = PathBuf::from(&name);
         let contents = initial_contents(options, &preamble, schema);
         let size = Size { len: needed, allocated: geometry.allocated_len() };
-        let plan = Plan { size, contents: &contents, sharing: open_options.sharing };
+        let plan = Plan { size, contents: &contents, sharing: handle_options.sharing_of_new() };
         let shown = name.trim_start_matches("memfd:");
         let file = shm::create_memfd(shown, plan)
             .map_err(|StepError { step, source }| failed(&path, step, source))?;
@@ -150,7 +197,7 @@ impl Shared {
             uuid,
             filesystem: FilesystemClass::MEMORY,
         };
-        let shared = Self::new(&Arc::new(file), checked, schema, open_options)
+        let shared = Self::new(&Arc::new(file), checked, schema, handle_options)
             .map_err(|source| failed(&path, "mapping the header", source))?;
         Ok(Arc::new(shared))
     }
@@ -158,7 +205,7 @@ impl Shared {
     pub(crate) fn receive<K: Engine>(
         socket: &UnixStream,
         schema: &Schema,
-        open_options: OpenOptions,
+        handle_options: HandleOptions,
     ) -> Result<Arc<Self>, OpenError> {
         let path = PathBuf::from("a received memfd");
         let received = shm::receive_descriptor(socket).map_err(|error| match error {
@@ -172,13 +219,13 @@ impl Shared {
                 OpenError::Io { path: path.clone(), step: "receiving the descriptor", source }
             }
         })?;
-        Self::open_descriptor::<K>(path, &received, schema, open_options)
+        Self::open_descriptor::<K>(path, &received, schema, handle_options)
     }
 
     pub(crate) fn open_fd<K: Engine>(
         descriptor: BorrowedFd<'_>,
         schema: &Schema,
-        open_options: OpenOptions,
+        handle_options: HandleOptions,
     ) -> Result<Arc<Self>, OpenError> {
         use std::os::fd::AsRawFd;
         let path = PathBuf::from(format!("descriptor {}", descriptor.as_raw_fd()));
@@ -187,7 +234,7 @@ impl Shared {
             step: "duplicating the descriptor",
             source,
         })?;
-        Self::open_descriptor::<K>(path, &clone.into(), schema, open_options)
+        Self::open_descriptor::<K>(path, &clone.into(), schema, handle_options)
     }
 
     /// The queue gets an open file description of its own: locks belong to descriptions, and the
@@ -196,7 +243,7 @@ impl Shared {
         path: PathBuf,
         received: &File,
         schema: &Schema,
-        open_options: OpenOptions,
+        handle_options: HandleOptions,
     ) -> Result<Arc<Self>, OpenError> {
         let not_sealed = |found| OpenError::NotSealed { path: path.clone(), found };
         let sealed = shm::check_seals(received).map_err(|source| OpenError::Io {
@@ -207,9 +254,9 @@ impl Shared {
         sealed.map_err(|unsealed| not_sealed(unsealed.in_words()))?;
         let file = shm::reopen(received, &path).map_err(|source| open_error(&path, source))?;
         Self::open_found::<K>(
-            examine(path.clone(), file, true, Some(open_options.sharing))?,
+            examine(path.clone(), file, true, Some(handle_options.accepted_sharing()))?,
             schema,
-            open_options,
+            handle_options,
         )
     }
 

@@ -6,11 +6,13 @@ pub(crate) mod checksummed;
 mod closed;
 mod consumer;
 mod create;
+mod create_options;
 mod description;
 mod dying;
 mod estimates;
 mod events;
 mod frame;
+mod handle_options;
 mod hash;
 mod held_here;
 mod interrupts;
@@ -44,11 +46,12 @@ use std::sync::Arc;
 pub use boot::{AfterPowerLoss, Boot, Survival, discard_unproven, sync};
 pub use checksummed::Checksummed;
 pub use consumer::BytesConsumer;
+pub use create_options::{CreateOptions, Delivery, Framing};
 pub use description::Description;
 pub use frame::{BytesFrame, BytesFrames};
 pub use kind::{Kind, Mpmc, MpmcKind, Spsc};
 pub use mpmc::{DeadLetter, ParticipantStats, Recovery, Stats, recover};
-pub use options::{Delivery, Options};
+pub use open_options::OpenOptions;
 pub use owned::{BytesOwnedFrame, BytesSharedConsumer};
 pub use producer::BytesProducer;
 pub use raw::RawQueue;
@@ -96,7 +99,7 @@ pub struct BytesQueue<K: Kind = Spsc> {
 }
 
 impl<K: Kind> BytesQueue<K> {
-    /// Creates a queue with default [`Options`] and opens it. A name without a slash is a file in
+    /// Creates a queue with default [`CreateOptions`] and opens it. A name without a slash is a file in
     /// `/dev/shm`; a name with a slash is a path.
     ///
     /// # Errors
@@ -111,7 +114,7 @@ impl<K: Kind> BytesQueue<K> {
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn create(name: impl AsRef<Path>) -> Result<Self, CreateError> {
         // SAFETY: the caller's promise is the same.
-        unsafe { Self::create_with(name, &Options::new()) }
+        unsafe { Self::create_with(name, &CreateOptions::new()) }
     }
 
     /// Creates a queue with these options and opens it.
@@ -122,11 +125,12 @@ impl<K: Kind> BytesQueue<K> {
     /// # Safety
     /// As [`create`](Self::create).
     #[allow(unsafe_code, reason = "the trust contract of the file")]
-    pub unsafe fn create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, CreateError> {
+    pub unsafe fn create_with(name: impl AsRef<Path>, options: &CreateOptions) -> Result<Self, CreateError> {
+        options.check_creates_only()?;
         let resolved = options.for_bytes::<K>()?;
         let schema = Schema::bytes();
         let shared = Shared::create::<K>(name.as_ref(), &resolved, &schema)?;
-        shared.note_options::<K>(options, &schema);
+        shared.note_options(options, &resolved);
         Ok(Self::from_shared(shared))
     }
 
@@ -140,11 +144,10 @@ impl<K: Kind> BytesQueue<K> {
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open(name: impl AsRef<Path>) -> Result<Self, OpenError> {
         // SAFETY: the caller's promise is the same.
-        unsafe { Self::open_with(name, &Options::new()) }
+        unsafe { Self::open_with(name, &OpenOptions::new()) }
     }
 
-    /// Opens an existing queue with these options. Only per-handle options apply; creation options
-    /// are ignored.
+    /// Opens an existing queue with these options.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -152,10 +155,9 @@ impl<K: Kind> BytesQueue<K> {
     /// # Safety
     /// As [`create`](Self::create).
     #[allow(unsafe_code, reason = "the trust contract of the file")]
-    pub unsafe fn open_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, OpenError> {
+    pub unsafe fn open_with(name: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, OpenError> {
         let schema = Schema::bytes();
-        let shared = Shared::open::<K>(name.as_ref(), &schema, options.open_options())?;
-        shared.note_options::<K>(options, &schema);
+        let shared = Shared::open::<K>(name.as_ref(), &schema, options.handle_options())?;
         Ok(Self::from_shared(shared))
     }
 
@@ -170,7 +172,7 @@ impl<K: Kind> BytesQueue<K> {
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open_or_create(name: impl AsRef<Path>) -> Result<Self, OpenError> {
         // SAFETY: the caller's promise is the same.
-        unsafe { Self::open_or_create_with(name, &Options::new()) }
+        unsafe { Self::open_or_create_with(name, &CreateOptions::new()) }
     }
 
     /// Opens the queue, or creates it with these options if there is none. An existing queue keeps
@@ -182,11 +184,14 @@ impl<K: Kind> BytesQueue<K> {
     /// # Safety
     /// As [`create`](Self::create).
     #[allow(unsafe_code, reason = "the trust contract of the file")]
-    pub unsafe fn open_or_create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, OpenError> {
+    pub unsafe fn open_or_create_with(
+        name: impl AsRef<Path>,
+        options: &CreateOptions,
+    ) -> Result<Self, OpenError> {
         let resolved = options.for_bytes::<K>().map_err(OpenError::Create)?;
         let schema = Schema::bytes();
         let shared = Shared::open_or_create::<K>(name.as_ref(), &resolved, &schema)?;
-        shared.note_options::<K>(options, &schema);
+        shared.note_options(options, &resolved);
         Ok(Self::from_shared(shared))
     }
 
@@ -284,7 +289,7 @@ impl<K: Kind> BytesQueue<K> {
     }
 
     /// Returns the bytes of the ring (MPMC: of each lane): the requested value, rounded as
-    /// [`Options::ring_bytes`] describes.
+    /// [`CreateOptions::ring_bytes`] describes.
     pub fn ring_bytes(&self) -> usize {
         self.shared.geometry().ring_bytes() as usize
     }

@@ -25,7 +25,10 @@ pub(super) struct NameWatch {
 
 impl NameWatch {
     pub(super) fn new(shared: &Shared) -> Self {
-        Self { is_on: shared.open_options().end_when_orphaned && !shared.is_memfd(), asked: Cell::new(None) }
+        Self {
+            is_on: shared.handle_options().end_when_orphaned && !shared.is_memfd(),
+            asked: Cell::new(None),
+        }
     }
 
     pub(super) fn is_on(&self) -> bool {

@@ -4,8 +4,9 @@
 
 use std::path::Path;
 
+use super::create_options::CreateOptions;
 use super::open::find;
-use super::options::Options;
+use super::open_options::OpenOptions;
 use super::{BytesConsumer, BytesProducer, BytesQueue, Description, Kind, Shared, Spsc};
 use crate::error::{AttachError, CreateError, OpenError};
 
@@ -13,16 +14,15 @@ use crate::error::{AttachError, CreateError, OpenError};
 /// as bytes, together with the [description](Description) of their type.
 ///
 /// Every message of a queue with a description must be a valid archive of the described type, in the
-/// described format, as a typed [`Producer`](crate::Producer) writes it. Consumers with the type
+/// described format, as a typed [`Producer`](crate::kind::Producer) writes it. Consumers with the type
 /// validate what they receive, and skip what is invalid, unless they chose not to
-/// ([`recv_unchecked`](crate::Consumer::recv_unchecked)), in which case an invalid message is undefined
+/// ([`recv_unchecked`](crate::kind::Consumer::recv_unchecked)), in which case an invalid message is undefined
 /// behaviour there. Hence producing is `unsafe` here. The crate `ringway-value` checks messages of a
 /// fixed layout, and encodes them; messages of another queue with the same description and
 /// [format](Description::format_word) are valid if their [alignment](Self::archive_alignment) is kept.
 ///
 /// ```
-/// use ringway::RawQueue;
-/// use ringway::spsc::Queue;
+/// use ringway::spsc::{Queue, RawQueue};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let name = dir.path().join("numbers");
@@ -32,7 +32,7 @@ use crate::error::{AttachError, CreateError, OpenError};
 ///
 /// // Another program, without the type:
 /// // SAFETY: as above.
-/// let raw = unsafe { RawQueue::<ringway::Spsc>::open(&name)? };
+/// let raw = unsafe { RawQueue::open(&name)? };
 /// assert!(raw.description().text().starts_with("message (u32, bool)\n"));
 /// let consumer = raw.consumer()?;
 /// let message = consumer.recv()?.to_vec();
@@ -58,51 +58,64 @@ impl<K: Kind> RawQueue<K> {
     /// As [`BytesQueue::create`].
     pub unsafe fn open(name: impl AsRef<Path>) -> Result<Self, OpenError> {
         // SAFETY: the caller's promise is the same.
-        unsafe { Self::open_with(name, &Options::new()) }
+        unsafe { Self::open_with(name, &OpenOptions::new()) }
     }
 
-    /// Opens an existing queue with these options, of which only per-handle ones apply.
+    /// Opens an existing queue with these options.
     ///
     /// # Errors
     /// As [`open`](Self::open).
     ///
     /// # Safety
     /// As [`BytesQueue::create`].
-    pub unsafe fn open_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, OpenError> {
-        let open_options = options.open_options();
-        let found = find(name.as_ref(), Some(open_options.sharing))?;
+    pub unsafe fn open_with(name: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, OpenError> {
+        let handle_options = options.handle_options();
+        let found = find(name.as_ref(), Some(handle_options.accepted_sharing()))?;
         let checked = &found.checked;
         let description = Description::read(&checked.path, &found.file, &found.preamble, &checked.geometry)?;
         let schema = description.schema();
-        let shared = Shared::open_found::<K>(found, &schema, open_options)?;
+        let shared = Shared::open_found::<K>(found, &schema, handle_options)?;
         Ok(Self { queue: BytesQueue::from_shared(shared), description })
     }
 
+    /// Creates a queue for messages of the described type, of any size, with default
+    /// [`CreateOptions`]: see [`create_with`](Self::create_with).
+    ///
+    /// # Errors
+    /// As [`create_with`](Self::create_with).
+    ///
+    /// # Safety
+    /// As [`BytesQueue::create`].
+    pub unsafe fn create(name: impl AsRef<Path>, description: &Description) -> Result<Self, CreateError> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { Self::create_with(name, description, &CreateOptions::new()) }
+    }
+
     /// Creates a queue for messages of the described type, which programs with the type can open.
-    /// By default messages may have any size. For a type without out-of-line data,
-    /// [`fixed_len`](Options::fixed_len) with the description's [size](Description::size) makes a queue
-    /// of a fixed size, as a typed queue would be. Messages are aligned for whatever is in them.
+    /// By default messages may have any size. For a type without out-of-line data, which only the
+    /// caller knows, [`Framing::FixedByType`](crate::Framing::FixedByType) makes a queue of a fixed
+    /// size, as a typed queue would be. Messages are aligned for whatever is in them.
     ///
     /// # Errors
     /// As [`BytesQueue::create_with`]. `InvalidOptions` if the description is that of bytes, or for
-    /// another fixed length.
+    /// `Framing::Fixed` of another length than the description's [size](Description::size).
     ///
     /// # Safety
     /// As [`BytesQueue::create`].
     ///
     /// ```
     /// use ringway::schema::Description;
-    /// use ringway::{Options, RawQueue};
+    /// use ringway::spsc::RawQueue;
+    /// use ringway::{CreateOptions, Framing};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let name = dir.path().join("copy");
     /// // From the other machine came the text and the number:
     /// let (text, format) = ("message u64\n  size 8, alignment 8\n", 0x8_0401);
     /// let description = Description::parse(text, format)?;
+    /// let options = CreateOptions::new().framing(Framing::FixedByType);
     /// // SAFETY: every process that can write this file uses ringway.
-    /// let raw = unsafe {
-    ///     RawQueue::<ringway::Spsc>::create(&name, &description, &Options::new().fixed_len(8))?
-    /// };
+    /// let raw = unsafe { RawQueue::create_with(&name, &description, &options)? };
     /// // SAFETY: as above.
     /// let typed = unsafe { ringway::spsc::Queue::<u64>::open(&name)? };
     /// // SAFETY: eight bytes are a `u64`.
@@ -110,14 +123,16 @@ impl<K: Kind> RawQueue<K> {
     /// assert_eq!(*typed.consumer()?.recv()?, 5);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub unsafe fn create(
+    pub unsafe fn create_with(
         name: impl AsRef<Path>,
         description: &Description,
-        options: &Options,
+        options: &CreateOptions,
     ) -> Result<Self, CreateError> {
+        options.check_creates_only()?;
         let schema = description.schema();
         let resolved = options.for_described::<K>(&schema, description.archive_alignment())?;
         let shared = Shared::create::<K>(name.as_ref(), &resolved, &schema)?;
+        shared.note_options(options, &resolved);
         Ok(Self { queue: BytesQueue::from_shared(shared), description: description.clone() })
     }
 

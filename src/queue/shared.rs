@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::Schema;
 use super::events::QueueEvents;
+use super::handle_options::HandleOptions;
 use super::held_here::ConsumersHere;
 use super::mpmc::SharedDeadLetterMover;
-use super::options::OpenOptions;
 use crate::error::{AttachError, Corrupted};
 use crate::lane::{Corruption, Ref};
 use crate::layout::{self, Geometry, QueueEventWords, Rare};
@@ -35,7 +35,7 @@ pub(crate) struct Shared {
     guard: ForkGuard,
     uuid: [u8; 16],
     schema: Schema,
-    open_options: OpenOptions,
+    handle_options: HandleOptions,
     map_options: MapOptions,
     /// Shared lock of the handles that were opened with `unlink_on_last_drop`.
     owner: Option<LivenessLock>,
@@ -74,11 +74,11 @@ impl Shared {
         file: &Arc<File>,
         checked: CheckedFile,
         schema: &Schema,
-        open_options: OpenOptions,
+        handle_options: HandleOptions,
     ) -> io::Result<Self> {
         let CheckedFile { path, is_memfd, geometry, uuid, filesystem } = checked;
         // A memfd cannot be truncated.
-        let is_guarded = open_options.guard_truncation && !is_memfd;
+        let is_guarded = handle_options.guard_truncation && !is_memfd;
         let tripwire = if is_guarded { Some(Arc::new(Tripwire::new()?)) } else { None };
         let guard = match &tripwire {
             Some(tripwire) => tripwire.guard(),
@@ -86,7 +86,7 @@ impl Shared {
         };
         let warnings = Warnings::default();
         filesystem.warning.into_iter().for_each(|warning| warnings.add(warning));
-        let OpenOptions { prefault, huge_pages, .. } = open_options;
+        let (prefault, huge_pages) = (handle_options.prefaults(), handle_options.huge_pages);
         let map_options =
             MapOptions { prefault, huge_pages, in_memory: filesystem.is_memory, tripwire, warnings };
         // Words that are read one by one gain nothing from huge pages.
@@ -107,7 +107,7 @@ impl Shared {
             guard,
             uuid,
             schema: schema.clone(),
-            open_options,
+            handle_options,
             map_options,
             owner: None,
             recovery: Mutex::default(),
@@ -286,17 +286,17 @@ impl Shared {
         self.map_options.in_memory
     }
 
-    pub(super) fn open_options(&self) -> OpenOptions {
-        self.open_options
+    pub(super) fn handle_options(&self) -> HandleOptions {
+        self.handle_options
     }
 
     /// The options for opening a queue that belongs to this one.
-    pub(super) fn derived_open_options(&self) -> OpenOptions {
-        OpenOptions {
+    pub(super) fn derived_handle_options(&self) -> HandleOptions {
+        HandleOptions {
             unlink_on_last_drop: false,
             end_when_orphaned: false,
             replace_closed: false,
-            ..self.open_options
+            ..self.handle_options
         }
     }
 

@@ -39,7 +39,7 @@ impl Shared {
 
     /// Whether it is known that nothing is missing. Not checked where all pages are touched anyway.
     fn needs_no_check(&self) -> io::Result<bool> {
-        Ok(!self.open_options().prefault && self.is_whole()?)
+        Ok(!self.handle_options().prefaults() && self.is_whole()?)
     }
 
     /// Whether the file holds all that it should; false if that cannot be told.

@@ -48,7 +48,7 @@ pub fn unlink(name: impl AsRef<Path>) -> Result<(), UnlinkError> {
 /// ```
 /// # let dir = tempfile::tempdir()?;
 /// # let name = dir.path().join("jobs");
-/// let options = ringway::Options::new().max_redeliveries(3);
+/// let options = ringway::CreateOptions::new().max_redeliveries(3);
 /// // SAFETY: every process that can write this file uses ringway.
 /// let queue = unsafe { ringway::mpmc::BytesQueue::create_with(&name, &options)? };
 /// let letters = queue.dead_letters()?;
@@ -71,7 +71,7 @@ pub fn unlink_with_letters(name: impl AsRef<Path>) -> Result<bool, UnlinkError> 
 /// one is.
 ///
 /// A process is attached if it has a producer or a consumer, or a handle that was opened with
-/// [`Options::unlink_on_last_drop`](crate::Options::unlink_on_last_drop). Processes that have
+/// [`OpenOptions::unlink_on_last_drop`](crate::OpenOptions::unlink_on_last_drop). Processes that have
 /// merely opened the queue do not count: their next attempt to attach fails, because the queue is
 /// gone. No process can attach between the check and the removal.
 ///
@@ -118,7 +118,7 @@ fn temporary(name: &Path) -> Option<PathBuf> {
 }
 
 /// Returns whether a live process is attached to a queue: has a producer or a consumer, or a handle
-/// that was opened with [`Options::unlink_on_last_drop`](crate::Options::unlink_on_last_drop). The
+/// that was opened with [`OpenOptions::unlink_on_last_drop`](crate::OpenOptions::unlink_on_last_drop). The
 /// answer comes from the kernel and holds at this moment; to remove a queue that is not in use,
 /// call [`unlink_if_unused`], which lets no process attach meanwhile. For a file called
 /// `.ringway-<16 digits>.tmp`, this returns whether a live process is creating it.
@@ -199,7 +199,7 @@ fn mark_dead(file: &File) -> io::Result<()> {
 impl Shared {
     /// Takes a share of the queue if it is to be removed with the last handle.
     pub(super) fn owned(mut self) -> io::Result<Self> {
-        if self.open_options().unlink_on_last_drop && !self.is_memfd() {
+        if self.handle_options().unlink_on_last_drop && !self.is_memfd() {
             let share = LivenessLock::share(self.file(), self.path(), layout::LOCK_OWNERS)?;
             self.set_owner(share.ok_or_else(|| io::Error::other("its lock is held by another program"))?);
         }
@@ -208,7 +208,7 @@ impl Shared {
 
     /// Whether a queue that is removed with its last handle has already been removed.
     pub(super) fn is_taken_away(&self) -> bool {
-        self.open_options().unlink_on_last_drop && self.is_unlinked().unwrap_or(false)
+        self.handle_options().unlink_on_last_drop && self.is_unlinked().unwrap_or(false)
     }
 
     /// Removes the queue if no process is attached. Returns whether its name does not lead to it

@@ -10,7 +10,7 @@ use nix::unistd::{getegid, geteuid, getgroups};
 /// The users whose processes may attach to a queue.
 ///
 /// Every process that may write to a queue's file is trusted by all others: see the safety section
-/// of [`create`](crate::BytesQueue::create). So a file that more users can write to than this
+/// of [`create`](crate::kind::BytesQueue::create). So a file that more users can write to than this
 /// option allows is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sharing {

@@ -9,7 +9,7 @@ use crate::error::Unproven;
 /// A non-fatal fact about a handle: an option that could not be honoured, or a caveat. The queue
 /// works nevertheless.
 ///
-/// [`Queue::warnings`](crate::Queue::warnings) lists the warnings of one handle.
+/// [`Queue::warnings`](crate::kind::Queue::warnings) lists the warnings of one handle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
@@ -25,7 +25,7 @@ pub enum Warning {
         filesystem: &'static str,
     },
     /// A section of the file has no huge pages, though they were asked for
-    /// ([`Options::huge_pages`](crate::Options::huge_pages)).
+    /// ([`OpenOptions::huge_pages`](crate::OpenOptions::huge_pages)).
     NoHugePages {
         /// What the kernel said.
         reason: String,
@@ -52,7 +52,7 @@ pub enum Warning {
         found: u64,
     },
     /// The system did not say which file the queue's name refers to, which
-    /// [`Options::end_when_orphaned`](crate::Options::end_when_orphaned) needs. The check is repeated.
+    /// [`OpenOptions::end_when_orphaned`](crate::OpenOptions::end_when_orphaned) needs. The check is repeated.
     NameUnknown {
         /// What the system said.
         reason: String,
@@ -77,7 +77,7 @@ pub enum Warning {
     /// The machine was started again since the queue was last used, nothing proves that all of it
     /// reached the disk, and its messages were dropped
     /// ([`AfterPowerLoss::Discard`](crate::AfterPowerLoss::Discard)); of a queue with checksums
-    /// ([`Checksummed`](crate::Checksummed)), only those that their checksums do not prove.
+    /// ([`Checksummed`](crate::kind::Checksummed)), only those that their checksums do not prove.
     Discarded {
         /// What is missing.
         found: Unproven,
@@ -94,7 +94,7 @@ pub enum Warning {
         reason: String,
     },
     /// Pages of the file are mapped one by one, when they are first used, although mapping in
-    /// advance was asked for ([`Options::prefault`](crate::Options::prefault)).
+    /// advance was asked for ([`OpenOptions::prefault`](crate::OpenOptions::prefault)).
     NotPrefaulted {
         /// What the kernel said.
         reason: String,
@@ -134,7 +134,7 @@ impl fmt::Display for Warning {
             }
             Self::Closed => f.write_str(
                 "the queue is closed: nothing can be sent, and receiving ends when everything was taken; unlink it to begin anew, or \
-                 open it with `Options::replace_closed`",
+                 open it with `CreateOptions::replace_closed`",
             ),
             Self::Rounded { option, asked, made } => {
                 write!(f, "`{option}` was rounded: {asked} was asked for, and the queue has {made}")

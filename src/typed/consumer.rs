@@ -83,7 +83,7 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         self.bytes.is_empty()
     }
 
-    /// The room that producers have, in the units of [`BytesQueue::room`](crate::BytesQueue::room).
+    /// The room that producers have, in the units of [`BytesQueue::room`](crate::kind::BytesQueue::room).
     pub fn room(&self) -> u64 {
         self.bytes.room()
     }

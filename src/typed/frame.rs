@@ -132,7 +132,7 @@ impl<'c, T: Message, K: Kind> Frame<'c, T, K> {
     }
 
     /// The number of earlier deliveries of the message: 0 only if there were none; MPMC counts up to 15. See
-    /// [`BytesFrame::redeliveries`](crate::BytesFrame::redeliveries).
+    /// [`BytesFrame::redeliveries`](crate::kind::BytesFrame::redeliveries).
     pub fn redeliveries(&self) -> u64 {
         self.bytes.redeliveries()
     }

@@ -6,10 +6,10 @@ use crate::queue::{DeadLetter, Mpmc, MpmcKind, Recovery, Stats};
 
 impl<T: Message, K: MpmcKind> Queue<T, K> {
     /// Runs a recovery now: finds dead participants and removes their residue. See
-    /// [`BytesQueue::recover`](crate::BytesQueue::recover).
+    /// [`BytesQueue::recover`](crate::kind::BytesQueue::recover).
     ///
     /// # Errors
-    /// Those of [`BytesQueue::recover`](crate::BytesQueue::recover).
+    /// Those of [`BytesQueue::recover`](crate::kind::BytesQueue::recover).
     pub fn recover(&self) -> Result<Recovery, RecoverError> {
         self.bytes().recover()
     }
@@ -22,10 +22,10 @@ impl<T: Message, K: MpmcKind> Queue<T, K> {
 
 impl<T: Message> Queue<T, Mpmc> {
     /// Opens the queue that holds this one's dead letters: see
-    /// [`BytesQueue::dead_letters`](crate::BytesQueue::dead_letters).
+    /// [`BytesQueue::dead_letters`](crate::kind::BytesQueue::dead_letters).
     ///
     /// # Errors
-    /// Those of [`BytesQueue::dead_letters`](crate::BytesQueue::dead_letters).
+    /// Those of [`BytesQueue::dead_letters`](crate::kind::BytesQueue::dead_letters).
     pub fn dead_letters(&self) -> Result<Self, OpenError> {
         self.bytes().dead_letters().map(Self::from_bytes)
     }

@@ -14,7 +14,7 @@ use crate::queue::{BytesOwnedFrame, BytesSharedConsumer, Kind};
 
 impl<T: Message, K: Kind> Consumer<T, K> {
     /// Makes this consumer one that threads may share, with frames that own their share of it: see
-    /// [`BytesConsumer::into_shared`](crate::BytesConsumer::into_shared).
+    /// [`BytesConsumer::into_shared`](crate::kind::BytesConsumer::into_shared).
     pub fn into_shared(self) -> SharedConsumer<T, K> {
         SharedConsumer { bytes: self.bytes.into_shared(), message: PhantomData }
     }
@@ -125,13 +125,13 @@ impl<T: Message, K: Kind> OwnedFrame<T, K> {
     }
 
     /// Returns how many times the message was delivered before: see
-    /// [`BytesFrame::redeliveries`](crate::BytesFrame::redeliveries).
+    /// [`BytesFrame::redeliveries`](crate::kind::BytesFrame::redeliveries).
     pub fn redeliveries(&self) -> u64 {
         self.bytes.redeliveries()
     }
 
     /// Returns the position of the message in the queue's order: see
-    /// [`BytesFrame::position`](crate::BytesFrame::position).
+    /// [`BytesFrame::position`](crate::kind::BytesFrame::position).
     pub fn position(&self) -> u64 {
         self.bytes.position()
     }

@@ -5,7 +5,7 @@ use crate::queue::Kind;
 
 impl<T: Message, K: Kind> Queue<T, K> {
     /// Returns the alignment of each message in bytes: see
-    /// [`BytesQueue::alignment`](crate::BytesQueue::alignment).
+    /// [`BytesQueue::alignment`](crate::kind::BytesQueue::alignment).
     pub fn alignment(&self) -> usize {
         self.bytes().alignment()
     }
@@ -13,7 +13,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
 
 impl<T: Message, K: Kind> Producer<T, K> {
     /// Returns the position after everything that this producer has committed: see
-    /// [`BytesProducer::position`](crate::BytesProducer::position).
+    /// [`BytesProducer::position`](crate::kind::BytesProducer::position).
     pub fn position(&self) -> u64 {
         self.bytes.position()
     }
@@ -21,7 +21,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
 
 impl<T: Message, K: Kind> Consumer<T, K> {
     /// Returns the position from which on no message had been delivered when this consumer
-    /// attached: see [`BytesConsumer::attached_at`](crate::BytesConsumer::attached_at).
+    /// attached: see [`BytesConsumer::attached_at`](crate::kind::BytesConsumer::attached_at).
     pub fn attached_at(&self) -> u64 {
         self.bytes.attached_at()
     }
@@ -29,7 +29,7 @@ impl<T: Message, K: Kind> Consumer<T, K> {
 
 impl<T: Message, K: Kind> Frame<'_, T, K> {
     /// Returns the position of the message in the queue's order: see
-    /// [`BytesFrame::position`](crate::BytesFrame::position).
+    /// [`BytesFrame::position`](crate::kind::BytesFrame::position).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;

@@ -206,7 +206,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
         Ok(())
     }
 
-    /// The backlog, in the units of [`BytesQueue::len`](crate::BytesQueue::len).
+    /// The backlog, in the units of [`BytesQueue::len`](crate::kind::BytesQueue::len).
     pub fn len(&self) -> u64 {
         self.bytes.len()
     }
@@ -216,7 +216,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.bytes.is_empty()
     }
 
-    /// The room that producers have, in the units of [`BytesQueue::room`](crate::BytesQueue::room).
+    /// The room that producers have, in the units of [`BytesQueue::room`](crate::kind::BytesQueue::room).
     pub fn room(&self) -> u64 {
         self.bytes.room()
     }

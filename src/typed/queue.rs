@@ -8,7 +8,9 @@ use std::time::Duration;
 use super::format::schema;
 use super::{Consumer, Message, Producer};
 use crate::error::{AttachError, CreateError, OpenError, SyncError};
-use crate::queue::{BytesConsumer, BytesProducer, BytesQueue, Kind, Options, Shared, Spsc, Uuid};
+use crate::queue::{
+    BytesConsumer, BytesProducer, BytesQueue, CreateOptions, Kind, OpenOptions, Shared, Spsc, Uuid,
+};
 
 /// A queue of messages of type `T`, archived with rkyv in the file and read in place. `K` says who
 /// may send and receive.
@@ -48,7 +50,7 @@ pub struct Queue<T, K: Kind = Spsc> {
 }
 
 impl<T: Message, K: Kind> Queue<T, K> {
-    /// Creates a queue with default [`Options`] and opens it. A bare name lives in `/dev/shm`,
+    /// Creates a queue with default [`CreateOptions`] and opens it. A bare name lives in `/dev/shm`,
     /// anything with a slash is a path.
     ///
     /// # Errors
@@ -62,7 +64,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn create(name: impl AsRef<Path>) -> Result<Self, CreateError> {
         // SAFETY: the caller's promise is the same.
-        unsafe { Self::create_with(name, &Options::new()) }
+        unsafe { Self::create_with(name, &CreateOptions::new()) }
     }
 
     /// Creates a queue and opens it.
@@ -73,11 +75,12 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// # Safety
     /// As [`create`](Self::create).
     #[allow(unsafe_code, reason = "the trust contract of the file")]
-    pub unsafe fn create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, CreateError> {
+    pub unsafe fn create_with(name: impl AsRef<Path>, options: &CreateOptions) -> Result<Self, CreateError> {
         let schema = schema::<T>();
+        options.check_creates_only()?;
         let resolved = options.for_type::<K>(&schema)?;
         let shared = Shared::create::<K>(name.as_ref(), &resolved, &schema)?;
-        shared.note_options::<K>(options, &schema);
+        shared.note_options(options, &resolved);
         Ok(Self::from_shared(shared))
     }
 
@@ -91,10 +94,10 @@ impl<T: Message, K: Kind> Queue<T, K> {
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open(name: impl AsRef<Path>) -> Result<Self, OpenError> {
         // SAFETY: the caller's promise is the same.
-        unsafe { Self::open_with(name, &Options::new()) }
+        unsafe { Self::open_with(name, &OpenOptions::new()) }
     }
 
-    /// Opens an existing queue. Only per-handle options apply; creation options are ignored.
+    /// Opens an existing queue with these options.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -102,10 +105,9 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// # Safety
     /// As [`create`](Self::create).
     #[allow(unsafe_code, reason = "the trust contract of the file")]
-    pub unsafe fn open_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, OpenError> {
+    pub unsafe fn open_with(name: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, OpenError> {
         let schema = schema::<T>();
-        let shared = Shared::open::<K>(name.as_ref(), &schema, options.open_options())?;
-        shared.note_options::<K>(options, &schema);
+        let shared = Shared::open::<K>(name.as_ref(), &schema, options.handle_options())?;
         Ok(Self::from_shared(shared))
     }
 
@@ -120,7 +122,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open_or_create(name: impl AsRef<Path>) -> Result<Self, OpenError> {
         // SAFETY: the caller's promise is the same.
-        unsafe { Self::open_or_create_with(name, &Options::new()) }
+        unsafe { Self::open_or_create_with(name, &CreateOptions::new()) }
     }
 
     /// Opens the queue, or creates it with these options if there is none. The options of an
@@ -132,11 +134,14 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// # Safety
     /// As [`create`](Self::create).
     #[allow(unsafe_code, reason = "the trust contract of the file")]
-    pub unsafe fn open_or_create_with(name: impl AsRef<Path>, options: &Options) -> Result<Self, OpenError> {
+    pub unsafe fn open_or_create_with(
+        name: impl AsRef<Path>,
+        options: &CreateOptions,
+    ) -> Result<Self, OpenError> {
         let schema = schema::<T>();
         let resolved = options.for_type::<K>(&schema).map_err(OpenError::Create)?;
         let shared = Shared::open_or_create::<K>(name.as_ref(), &resolved, &schema)?;
-        shared.note_options::<K>(options, &schema);
+        shared.note_options(options, &resolved);
         Ok(Self::from_shared(shared))
     }
 

@@ -49,7 +49,7 @@ const PAUSE: u32 = 16;
 /// a caller that is woken for a message and leaves it may have been woken in the place of another
 /// participant, which then learns of the message up to 100 ms late. Ready means *may be*: another
 /// consumer can be quicker, and a queue that is closed or corrupted is ready, for its next `try_*`
-/// says so. A consumer that [ends with its producers](crate::BytesConsumer::end_when_disconnected)
+/// says so. A consumer that [ends with its producers](crate::kind::BytesConsumer::end_when_disconnected)
 /// is ready when they have gone.
 ///
 /// One system call (`futex_waitv`, Linux 5.16) sleeps on up to 127 queues. More, and any number on

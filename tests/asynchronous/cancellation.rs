@@ -3,8 +3,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ringway::RecvError;
 use ringway::asynchronous::{AsyncConsumer, AsyncProducer};
-use ringway::{Kind, Mpmc, RecvError, Spsc};
+use ringway::kind::{Kind, Mpmc, Spsc};
 
 use super::tools::{create, run};
 use crate::common::directory;
@@ -14,8 +15,8 @@ const MESSAGES: u64 = 20_000;
 /// What a task receives that waits for both queues and a timer all the time, and drops what is not
 /// ready first.
 async fn selects<K: Kind>(
-    mut first: AsyncConsumer<ringway::BytesConsumer<K>>,
-    mut second: AsyncConsumer<ringway::BytesConsumer<K>>,
+    mut first: AsyncConsumer<ringway::kind::BytesConsumer<K>>,
+    mut second: AsyncConsumer<ringway::kind::BytesConsumer<K>>,
     drops: Arc<AtomicU64>,
 ) -> Vec<u64> {
     let mut all = Vec::new();

@@ -2,9 +2,10 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use futures_core::{FusedStream, Stream};
+use ringway::RecvError;
 use ringway::asynchronous::AsyncConsumer;
+use ringway::kind::{Kind, Mpmc, Spsc};
 use ringway::spsc::{BytesQueue, Queue};
-use ringway::{Kind, Mpmc, RecvError, Spsc};
 
 use super::tools::{Wakes, create, run};
 use crate::common::{Image, at, directory};

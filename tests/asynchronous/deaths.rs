@@ -2,8 +2,8 @@ use std::os::unix::fs::FileExt;
 use std::task::{Context, Poll};
 
 use ringway::asynchronous::AsyncConsumer;
+use ringway::kind::{BytesConsumer, Kind, Mpmc, Spsc};
 use ringway::mpmc::BytesFrame;
-use ringway::{BytesConsumer, Kind, Mpmc, Spsc};
 
 use super::tools::{Wakes, create, open};
 use crate::common::{Running, at, child_argument, child_of, directory};
@@ -13,7 +13,7 @@ fn next<K: Kind, R>(
     consumer: &mut AsyncConsumer<BytesConsumer<K>>,
     wakes: &Wakes,
     context: &mut Context<'_>,
-    read: impl Fn(ringway::BytesFrame<'_, K>) -> R,
+    read: impl Fn(ringway::kind::BytesFrame<'_, K>) -> R,
 ) -> R {
     loop {
         let before = wakes.count();

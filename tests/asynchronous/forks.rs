@@ -2,8 +2,9 @@ use std::task::{Context, Poll};
 
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
+use ringway::RecvError;
 use ringway::asynchronous::{AsyncConsumer, PollConsumer};
-use ringway::{RecvError, Spsc};
+use ringway::kind::Spsc;
 
 use super::tools::{Wakes, create, open};
 use crate::common::{directory, in_child};

@@ -3,8 +3,8 @@ use std::task::Context;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
-use ringway::Spsc;
 use ringway::asynchronous::AsyncConsumer;
+use ringway::kind::Spsc;
 
 use super::tools::{Wakes, create};
 use crate::common::{HANGS, directory, in_child};

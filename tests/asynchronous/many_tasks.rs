@@ -1,6 +1,7 @@
 use ringway::asynchronous::AsyncConsumer;
+use ringway::kind::Mpmc;
 use ringway::mpmc::BytesQueue;
-use ringway::{Mpmc, Options, RecvError};
+use ringway::{CreateOptions, RecvError};
 
 use super::tools::{create, run};
 use crate::common::{directory, in_child};
@@ -34,7 +35,7 @@ const MESSAGES: u64 = 5000;
 fn a_thousand_tasks_wait_for_four_queues() {
     in_child("asynchronous::many_tasks::a_thousand_tasks_wait_for_four_queues", || {
         let dir = directory();
-        let options = Options::new().ring_bytes(1 << 12).max_participants(TASKS as usize + 8);
+        let options = CreateOptions::new().ring_bytes(1 << 12).max_participants(TASKS as usize + 8);
         let received = run(async move {
             let (mut receiving, mut sending) = (Vec::new(), Vec::new());
             for queue in 0..QUEUES {

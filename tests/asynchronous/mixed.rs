@@ -1,8 +1,9 @@
 use std::task::Context;
 use std::time::{Duration, Instant};
 
+use ringway::WaitStrategy;
 use ringway::asynchronous::AsyncConsumer;
-use ringway::{Mpmc, WaitStrategy};
+use ringway::kind::Mpmc;
 
 use super::tools::{Wakes, create};
 use crate::common::{Running, child_argument, child_of, directory};

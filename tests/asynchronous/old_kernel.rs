@@ -1,5 +1,5 @@
-use ringway::Mpmc;
 use ringway::asynchronous::{AsyncConsumer, AsyncProducer};
+use ringway::kind::Mpmc;
 
 use super::tools::{create, run};
 use crate::common::old_kernel::without_futex_waitv;
@@ -28,7 +28,7 @@ fn messages_go_round_on_a_kernel_without_futex_waitv() {
                 first.send(&round.to_ne_bytes()).await.unwrap();
                 assert_eq!(*from_third.recv().await.unwrap(), round.to_ne_bytes());
             }
-            queues.iter().for_each(ringway::BytesQueue::close);
+            queues.iter().for_each(ringway::kind::BytesQueue::close);
         });
     });
 }

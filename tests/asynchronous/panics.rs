@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use ringway::Mpmc;
 use ringway::asynchronous::AsyncConsumer;
+use ringway::kind::Mpmc;
 
 use super::tools::{Wakes, create};
 use crate::common::directory;

@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use ringway::asynchronous::{AsyncConsumer, AsyncProducer};
-use ringway::{Kind, Mpmc, Spsc};
+use ringway::kind::{Kind, Mpmc, Spsc};
 
 use super::tools::{create, open, run};
 use crate::common::{Running, child_argument, child_of, directory};

@@ -4,7 +4,8 @@ use std::time::Instant;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use ringway::asynchronous::{PollConsumer, PollProducer};
-use ringway::{Kind, Mpmc, RecvError, SendError, Spsc};
+use ringway::kind::{Kind, Mpmc, Spsc};
+use ringway::{RecvError, SendError};
 
 use super::tools::{create, open};
 use crate::common::{HANGS, Running, child_argument, child_of, directory};

@@ -2,15 +2,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_sink::Sink;
+use ringway::SendError;
 use ringway::asynchronous::{AsyncConsumer, AsyncProducer};
+use ringway::kind::{Kind, Mpmc, Spsc};
 use ringway::spsc::Queue;
-use ringway::{Kind, Mpmc, SendError, Spsc};
 
 use super::tools::{Wakes, create, run};
 use crate::common::directory;
 
 /// Fills the queue; returns how many fitted.
-fn fill<K: Kind>(producer: &mut AsyncProducer<ringway::BytesProducer<K>>) -> u64 {
+fn fill<K: Kind>(producer: &mut AsyncProducer<ringway::kind::BytesProducer<K>>) -> u64 {
     (0..).find(|_| matches!(producer.get_mut().try_send(&[7; 64]), Err(SendError::Full))).unwrap()
 }
 
@@ -62,7 +63,7 @@ fn all_of_many_are_sent_in_order() {
     let dir = directory();
     // SAFETY: only this test knows the file.
     let queue = unsafe {
-        Queue::<u64>::create_with(dir.path().join("typed"), &ringway::Options::new().ring_bytes(4096))
+        Queue::<u64>::create_with(dir.path().join("typed"), &ringway::CreateOptions::new().ring_bytes(4096))
             .unwrap()
     };
     let bytes = create::<Mpmc>(&dir.path().join("bytes"), 4096);

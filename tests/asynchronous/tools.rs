@@ -6,14 +6,15 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use ringway::{BytesQueue, Kind, Options};
+use ringway::CreateOptions;
+use ringway::kind::{BytesQueue, Kind};
 
 use crate::common::HANGS;
 
 /// A new queue with this number of ring bytes.
 pub(crate) fn create<K: Kind>(path: &Path, capacity: usize) -> BytesQueue<K> {
     // SAFETY: only this test and its children know the file.
-    unsafe { BytesQueue::create_with(path, &Options::new().ring_bytes(capacity)) }.unwrap()
+    unsafe { BytesQueue::create_with(path, &CreateOptions::new().ring_bytes(capacity)) }.unwrap()
 }
 
 /// Opens an existing queue.

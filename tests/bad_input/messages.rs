@@ -24,7 +24,7 @@ fn a_role_that_is_taken_by_this_process() {
     let dir = directory();
     let path = dir.path().join("queue");
     let me = std::process::id();
-    for options in [small(), small().fixed_len(8)] {
+    for options in [small(), small().framing(Framing::Fixed(8))] {
         let queue = create_bytes(&path, &options).unwrap();
         let _held = (queue.producer().unwrap(), queue.consumer().unwrap());
         for queue in [queue.clone(), open_bytes(&path).unwrap()] {
@@ -71,7 +71,7 @@ fn a_message_that_is_too_large() {
     fn check(error: SendError, expected: (usize, usize)) {
         let SendError::TooLarge { len, max } = error else { panic!("{error:?}") };
         assert_eq!((len, max), expected);
-        assert_says(&error, &[&format!("{len} bytes"), &format!("at most {max}"), "more capacity"]);
+        assert_says(&error, &[&format!("{len} bytes"), &format!("at most {max}"), "more `ring_bytes`"]);
     }
     let dir = directory();
     let queue = create_bytes(dir.path().join("bytes"), &small()).unwrap();
@@ -116,15 +116,11 @@ fn a_message_of_another_length() {
         assert_eq!((len, fixed), expected);
         assert_says(
             &error,
-            &[
-                &format!("has {len} bytes"),
-                &format!("exactly {fixed} bytes"),
-                "without the fixed-size option",
-            ],
+            &[&format!("has {len} bytes"), &format!("exactly {fixed} bytes"), "`Framing::Variable`"],
         );
     }
     let dir = directory();
-    let queue = create_bytes(dir.path().join("bytes"), &small().fixed_len(24)).unwrap();
+    let queue = create_bytes(dir.path().join("bytes"), &small().framing(Framing::Fixed(24))).unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     for len in [0, 1, 23, 25, 1 << 20] {
         let bad = vec![1; len];

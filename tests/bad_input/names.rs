@@ -48,7 +48,7 @@ fn what_exists_is_never_replaced() {
         for error in [
             create_bytes(&path, &small()).unwrap_err(),
             create_typed::<Tick>(&path, &small()).unwrap_err(),
-            create_typed::<Point>(&path, &small().fixed_size()).unwrap_err(),
+            create_typed::<Point>(&path, &small().framing(Framing::FixedByType)).unwrap_err(),
         ] {
             assert!(matches!(error, CreateError::AlreadyExists { .. }), "{error:?}");
             assert_says(&error, &[path.to_str().unwrap(), "exists", "open it", "unlink it first"]);

@@ -52,7 +52,7 @@ fn no_permission() {
                         "no permission",
                         "read and write",
                         "change its mode",
-                        "Options::sharing",
+                        "sharing(Sharing::Group)",
                     ],
                 );
             }

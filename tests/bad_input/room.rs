@@ -1,4 +1,4 @@
-//! Options, and disks that are too small.
+//! CreateOptions, and disks that are too small.
 
 use super::*;
 
@@ -6,31 +6,43 @@ use super::*;
 fn options_that_cannot_be() {
     let dir = directory();
     let path = dir.path().join("queue");
-    let bytes = |options: Options| create_bytes(&path, &options).unwrap_err();
-    let typed = |options: Options| create_typed::<Tick>(&path, &options).unwrap_err();
+    let bytes = |options: CreateOptions| create_bytes(&path, &options).unwrap_err();
+    let typed = |options: CreateOptions| create_typed::<Tick>(&path, &options).unwrap_err();
     let cases = [
         (bytes(small().align(3)), "alignment is 3", "power of two from 1 to 128"),
         (typed(small().align(48)), "alignment is 48", "power of two from 1 to 128"),
         (bytes(small().align(0)), "alignment is 0", "power of two"),
         (bytes(small().align(256)), "alignment is 256", "power of two"),
         (typed(small().align(usize::MAX)), &usize::MAX.to_string(), "power of two"),
-        (bytes(small().fixed_len(8).align(5)), "alignment is 5", "power of two"),
-        (bytes(small().fixed_len(0)), "length is 0", "must be from 1"),
-        (bytes(small().fixed_len(usize::MAX)), &usize::MAX.to_string(), "must be from 1"),
-        (typed(small().fixed_len(8)), "`fixed_len` is for queues of bytes", "say `fixed_size`"),
-        (bytes(small().fixed_size()), "`fixed_size` is for typed queues", "say `fixed_len(bytes)`"),
+        (bytes(small().framing(Framing::Fixed(8)).align(5)), "alignment is 5", "power of two"),
+        (bytes(small().framing(Framing::Fixed(0))), "length is 0", "must be from 1"),
+        (bytes(small().framing(Framing::Fixed(usize::MAX))), &usize::MAX.to_string(), "must be from 1"),
         (
-            create_typed::<()>(&path, &small().fixed_size()).unwrap_err(),
-            "`fixed_size` needs a type",
+            typed(small().framing(Framing::Fixed(8))),
+            "`Framing::Fixed` is for queues of bytes",
+            "use `Framing::FixedByType`",
+        ),
+        (
+            bytes(small().framing(Framing::FixedByType)),
+            "`Framing::FixedByType` is for typed queues",
+            "use `Framing::Fixed(bytes)`",
+        ),
+        (
+            create_typed::<()>(&path, &small().framing(Framing::FixedByType)).unwrap_err(),
+            "`Framing::FixedByType` needs a type",
             "has none",
         ),
         (
-            typed(small().fixed_size()),
-            "`fixed_size` needs a type without out-of-line data",
+            typed(small().framing(Framing::FixedByType)),
+            "`Framing::FixedByType` needs a type without out-of-line data",
             "`Tick` has some",
         ),
-        (bytes(Options::new().ring_bytes(usize::MAX)), &usize::MAX.to_string(), "at most 17592186044416"),
-        (typed(Options::new().ring_bytes((1 << 44) + 1)), "17592186044417", "at most 17592186044416"),
+        (
+            bytes(CreateOptions::new().ring_bytes(usize::MAX)),
+            &usize::MAX.to_string(),
+            "at most 17592186044416",
+        ),
+        (typed(CreateOptions::new().ring_bytes((1 << 44) + 1)), "17592186044417", "at most 17592186044416"),
         (bytes(small().start_position(4)), "start position 4", "no frame boundary"),
     ];
     for (error, found, expected) in cases {
@@ -40,10 +52,12 @@ fn options_that_cannot_be() {
     }
     // Bad options are an error whether the queue exists or not.
     // SAFETY: as in `create_bytes`.
-    let error = unsafe { BytesQueue::open_or_create_with(&path, &small().fixed_len(0)) }.unwrap_err();
+    let error =
+        unsafe { BytesQueue::open_or_create_with(&path, &small().framing(Framing::Fixed(0))) }.unwrap_err();
     assert!(matches!(error, OpenError::Create(CreateError::InvalidOptions { .. })), "{error:?}");
     // SAFETY: as in `create_bytes`.
-    let error = unsafe { Queue::<Tick>::open_or_create_with(&path, &small().fixed_len(8)) }.unwrap_err();
+    let error = unsafe { Queue::<Tick>::open_or_create_with(&path, &small().framing(Framing::Fixed(8))) }
+        .unwrap_err();
     assert!(matches!(error, OpenError::Create(CreateError::InvalidOptions { .. })), "{error:?}");
     assert_eq!(names_in(dir.path()), [""; 0]);
 }
@@ -59,30 +73,38 @@ fn options_under_which_no_message_fits() {
     }
     let dir = directory();
     let path = dir.path().join("queue");
-    let create_mpmc = |options: &Options| {
+    let create_mpmc = |options: &CreateOptions| {
         // SAFETY: as in `create_bytes`.
         unsafe { mpmc::Queue::<Large>::create_with(&path, options) }.map(drop)
     };
-    let create = |options: &Options| create_typed::<Large>(&path, options).map(drop);
+    let create = |options: &CreateOptions| create_typed::<Large>(&path, options).map(drop);
     // SAFETY: as in `create_bytes`.
-    let memfd = |options: &Options| unsafe { Queue::<Large>::create_memfd(options) }.map(drop);
-    for create in [&create as &dyn Fn(&Options) -> Result<(), CreateError>, &create_mpmc, &memfd] {
+    let memfd = |options: &CreateOptions| unsafe { Queue::<Large>::create_memfd_with(options) }.map(drop);
+    for create in [&create as &dyn Fn(&CreateOptions) -> Result<(), CreateError>, &create_mpmc, &memfd] {
         for capacity in [0, 1, 4096, 1 << 15, 1 << 16] {
-            let error = create(&Options::new().ring_bytes(capacity)).unwrap_err();
+            let error = create(&CreateOptions::new().ring_bytes(capacity)).unwrap_err();
             assert!(matches!(error, CreateError::InvalidOptions { .. }), "{error:?}");
-            assert_says(&error, &["a message of type `Large` takes 32776 bytes", "ask for a capacity of"]);
+            assert_says(&error, &["a message of type `Large` takes 32776 bytes", "ask for `ring_bytes` of"]);
             assert_eq!(names_in(dir.path()), [""; 0]);
         }
-        create(&Options::new().ring_bytes(1 << 17)).unwrap();
+        create(&CreateOptions::new().ring_bytes(1 << 17)).unwrap();
         let _ = unlink(&path);
     }
     // The smallest possible ring: `Tick` has 16 bytes.
-    let error = create_typed::<Tick>(&path, &Options::new().ring_bytes(1)).unwrap_err();
-    assert_says(&error, &["cannot create", "`Tick`", "at most 8", "ask for a capacity of"]);
+    let error = create_typed::<Tick>(&path, &CreateOptions::new().ring_bytes(1)).unwrap_err();
+    assert_says(&error, &["cannot create", "`Tick`", "at most 8", "ask for `ring_bytes` of"]);
     // The size that the error asks for is enough.
-    let enough: usize =
-        error.to_string().rsplit_once("capacity of ").unwrap().1.split(' ').next().unwrap().parse().unwrap();
-    let queue = create_typed::<Tick>(&path, &Options::new().ring_bytes(enough)).unwrap();
+    let enough: usize = error
+        .to_string()
+        .rsplit_once("`ring_bytes` of ")
+        .unwrap()
+        .1
+        .split(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let queue = create_typed::<Tick>(&path, &CreateOptions::new().ring_bytes(enough)).unwrap();
     queue.producer().unwrap().send(&Tick { symbol: String::new(), prices: vec![] }).unwrap();
     unlink(&path).unwrap();
     assert_eq!(names_in(dir.path()), [""; 0]);
@@ -93,39 +115,40 @@ fn sizes_that_are_rounded_and_options_that_are_ignored_are_noted() {
     use ringway::{Warning, mpmc};
     let dir = directory();
     let path = dir.path().join("queue");
-    let asked = Options::new().ring_bytes(5000).max_messages(100).max_participants(3);
+    let asked = CreateOptions::new().ring_bytes(5000).max_messages(100).max_participants(3);
     // SAFETY: as in `create_bytes`.
     let queue = unsafe { mpmc::BytesQueue::create_with(&path, &asked) }.unwrap();
     let rounded = |option, asked, made| Warning::Rounded { option, asked, made };
-    assert_eq!(queue.warnings(), [rounded("capacity", 5000, 8192), rounded("links", 100, 128)]);
+    assert_eq!(queue.warnings(), [rounded("ring_bytes", 5000, 8192), rounded("max_messages", 100, 128)]);
     assert_eq!(queue.ring_bytes(), 8192);
     assert!(queue.warnings()[0].to_string().contains("5000 was asked for, and the queue has 8192"));
     // Opening with the same options again gives only those warnings; other options give others.
     // SAFETY: as in `create_bytes`.
     let again = unsafe { mpmc::BytesQueue::open_or_create_with(&path, &asked) }.unwrap();
     assert_eq!(again.warnings(), queue.warnings());
-    let others = Options::new().ring_bytes(1 << 20).max_redeliveries(3);
+    let others = CreateOptions::new().ring_bytes(1 << 20).max_redeliveries(3);
     // SAFETY: as in `create_bytes`.
-    let other = unsafe { mpmc::BytesQueue::open_with(&path, &others) }.unwrap();
+    let other = unsafe { mpmc::BytesQueue::open_or_create_with(&path, &others) }.unwrap();
     let ignored = |option, asked, found| Warning::Ignored { option, asked, found };
-    assert_eq!(other.warnings(), [ignored("capacity", 1 << 20, 8192), ignored("max_redeliveries", 3, 0)]);
+    assert_eq!(other.warnings(), [ignored("ring_bytes", 1 << 20, 8192), ignored("max_redeliveries", 3, 0)]);
     assert!(other.warnings()[0].to_string().contains("was ignored, since the queue exists already"));
     // Options that are not set are not compared.
     // SAFETY: as in `create_bytes`.
     assert_eq!(unsafe { mpmc::BytesQueue::open(&path) }.unwrap().warnings(), []);
-    let typed = create_typed::<Point>(dir.path().join("typed"), &Options::new().ring_bytes(100)).unwrap();
-    assert_eq!(typed.warnings(), [rounded("capacity", 100, 96)]);
+    let typed =
+        create_typed::<Point>(dir.path().join("typed"), &CreateOptions::new().ring_bytes(100)).unwrap();
+    assert_eq!(typed.warnings(), [rounded("ring_bytes", 100, 96)]);
 }
 
 /// Creating in `directory` must fail for lack of room and leave no file.
 fn assert_no_room(directory: &Path, capacity: usize) {
     let path = directory.join("queue");
-    let options = Options::new().ring_bytes(capacity);
+    let options = CreateOptions::new().ring_bytes(capacity);
     let mut errors = vec![
         create_bytes(&path, &options).unwrap_err(),
-        create_bytes(&path, &options.clone().fixed_len(64)).unwrap_err(),
+        create_bytes(&path, &options.clone().framing(Framing::Fixed(64))).unwrap_err(),
         create_typed::<Tick>(&path, &options).unwrap_err(),
-        create_typed::<Point>(&path, &options.clone().fixed_size()).unwrap_err(),
+        create_typed::<Point>(&path, &options.clone().framing(Framing::FixedByType)).unwrap_err(),
     ];
     // SAFETY: as in `create_bytes`.
     match unsafe { BytesQueue::open_or_create_with(&path, &options) }.unwrap_err() {
@@ -137,7 +160,13 @@ fn assert_no_room(directory: &Path, capacity: usize) {
         assert!(needed > capacity as u64);
         assert_says(
             &error,
-            &[path.to_str().unwrap(), "no room", &needed.to_string(), "free some space", "less capacity"],
+            &[
+                path.to_str().unwrap(),
+                "no room",
+                &needed.to_string(),
+                "free some space",
+                "fewer `ring_bytes`",
+            ],
         );
         assert_eq!(names_in(directory), [""; 0]);
     }
@@ -208,13 +237,13 @@ fn unmount(directory: &Path) {
 fn assert_too_large(dir: &Path) {
     use ringway::mpmc;
     let path = dir.join("queue");
-    let large = Options::new().ring_bytes(1 << 20);
+    let large = CreateOptions::new().ring_bytes(1 << 20);
     // SAFETY: as in `create_bytes`.
-    let memfd = unsafe { BytesQueue::create_memfd(&large) };
+    let memfd = unsafe { BytesQueue::create_memfd_with(&large) };
     // SAFETY: as in `create_bytes`.
     let opened = unsafe { BytesQueue::open_or_create_with(&path, &large) };
     // SAFETY: as in `create_bytes`. It is the slots that take the space.
-    let links = unsafe { mpmc::BytesQueue::create_with(&path, &Options::new().max_messages(1 << 20)) };
+    let links = unsafe { mpmc::BytesQueue::create_with(&path, &CreateOptions::new().max_messages(1 << 20)) };
     let Err(OpenError::Create(opened)) = opened else { panic!("{opened:?}") };
     for error in [
         create_bytes(&path, &large).unwrap_err(),
@@ -292,7 +321,7 @@ fn a_limit_on_file_sizes_in_the_middle_of_work() {
         use ringway::mpmc;
         let dir = directory();
         let path = dir.path().join("queue");
-        let options = Options::new().ring_bytes(1 << 20).max_redeliveries(1);
+        let options = CreateOptions::new().ring_bytes(1 << 20).max_redeliveries(1);
         // SAFETY: as in `create_bytes`.
         let queue = unsafe { mpmc::BytesQueue::create_with(&path, &options) }.unwrap();
         queue.producer().unwrap().send(b"poison").unwrap();

@@ -20,9 +20,9 @@ fn messages_less_aligned_than_their_type() {
         assert_eq!(std::fs::read(&path).unwrap(), image.0);
     }
     let dir = directory();
-    create_typed::<u128>(dir.path().join("variable"), &small().any_size()).unwrap();
+    create_typed::<u128>(dir.path().join("variable"), &small().framing(Framing::Variable)).unwrap();
     check::<u128>(Image::of(&dir.path().join("variable")), 8);
-    create_typed::<Point>(dir.path().join("fixed"), &small().fixed_size()).unwrap();
+    create_typed::<Point>(dir.path().join("fixed"), &small().framing(Framing::FixedByType)).unwrap();
     for align in [1, 2, 4] {
         check::<Point>(Image::of(&dir.path().join("fixed")), align);
     }
@@ -198,7 +198,8 @@ fn another_rkyv_format() {
 /// Added and missing fields are named, and the messages that would be lost are counted.
 #[test]
 fn a_type_with_other_fields_and_messages_of_the_old_one() {
-    use ringway::{Mpmc, mpmc};
+    use ringway::kind::Mpmc;
+    use ringway::mpmc;
     mod new {
         #[derive(rkyv::Archive, rkyv::Serialize, ringway::Message)]
         pub(super) struct Tick {
@@ -219,7 +220,7 @@ fn a_type_with_other_fields_and_messages_of_the_old_one() {
     queue.producer().unwrap().send_many(&[tick(), tick(), tick()]).unwrap();
     drop(queue.consumer().unwrap().recv().unwrap());
     // SAFETY: as in `create_bytes`.
-    let error = unsafe { ringway::Queue::<new::Tick, Mpmc>::open(&path) }.unwrap_err();
+    let error = unsafe { ringway::kind::Queue::<new::Tick, Mpmc>::open(&path) }.unwrap_err();
     assert_says(
         &error,
         &[

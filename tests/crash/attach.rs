@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ringway::spsc::BytesQueue;
-use ringway::{OpenError, Options, UnlinkError};
+use ringway::{CreateOptions, OpenError, UnlinkError};
 
 use super::both::wait_for;
 use crate::KINDS;
@@ -165,7 +165,7 @@ pub(crate) fn redeliveries_count_deaths() -> Outcome {
 pub(crate) fn creator_dies(kills: u64) -> Outcome {
     let place = TestDir::new()?;
     let path = place.path();
-    let options = Options::new().ring_bytes(4096);
+    let options = CreateOptions::new().ring_bytes(4096);
     let mut random = Random::new(8);
     let (mut none, mut whole, mut unlinked) = (0, 0, 0);
     for _ in 0..kills {
@@ -207,7 +207,7 @@ pub(crate) fn creator_dies(kills: u64) -> Outcome {
 fn create_and_unlink(place: &TestDir, end: End) -> Outcome {
     end.arm();
     loop {
-        drop(place.create(&Options::new().ring_bytes(4096))?);
+        drop(place.create(&CreateOptions::new().ring_bytes(4096))?);
         drop(place.open()?.producer()?);
         match ringway::unlink(place.path()) {
             Ok(()) | Err(UnlinkError::Open(OpenError::NotFound { .. })) => {}

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ringway::{OpenError, Options, UnlinkError, mpmc, spsc};
+use ringway::{CreateOptions, OpenError, UnlinkError, mpmc, spsc};
 
 use crate::process::{Child, End, Outcome, Random, Test, TestDir, Words, ensure, number_from};
 
@@ -22,8 +22,8 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-fn options() -> Options {
-    Options::new().ring_bytes(4096).unlink_on_last_drop(true)
+fn options() -> CreateOptions {
+    CreateOptions::new().ring_bytes(4096).unlink_on_last_drop(true)
 }
 
 /// Kills `runs` children at random points; returns how many ended first.
@@ -67,7 +67,7 @@ fn one_name(runs: u64) -> Outcome {
 fn many_names(runs: u64) -> Outcome {
     let place = TestDir::new()?;
     let name = |number: u64| place.directory().join(format!("run-{number}"));
-    let options = Options::new().ring_bytes(4096).max_messages(8).max_participants(4);
+    let options = CreateOptions::new().ring_bytes(4096).max_messages(8).max_participants(4);
     let bystander = name(runs);
     // SAFETY: as above.
     let living = unsafe { mpmc::BytesQueue::create_with(&bystander, &options) }?;
@@ -104,7 +104,7 @@ fn memfds(runs: u64) -> Outcome {
     let before = names()?;
     kill_runs(runs, |_| {
         // SAFETY: only this child has it.
-        use_spsc(&unsafe { spsc::BytesQueue::create_memfd(&Options::new().ring_bytes(4096)) }?)
+        use_spsc(&unsafe { spsc::BytesQueue::create_memfd_with(&CreateOptions::new().ring_bytes(4096)) }?)
     })?;
     ensure!(names()? == before, "a memfd has a name");
     Ok(())
@@ -115,7 +115,7 @@ fn owners() -> Outcome {
     let place = TestDir::new()?;
     let path = place.path();
     // SAFETY: as above.
-    let open = |options: &Options| unsafe { spsc::BytesQueue::open_or_create_with(&path, options) };
+    let open = |options: &CreateOptions| unsafe { spsc::BytesQueue::open_or_create_with(&path, options) };
     let words = Words::new(1);
     let wait_for =
         |what: u64| super::both::wait_for(|| words[0].load(std::sync::atomic::Ordering::SeqCst) == what);
@@ -141,7 +141,7 @@ fn owners() -> Outcome {
     ensure!(!path.exists(), "nobody owns it any more");
 
     // A producer is alive that owns nothing.
-    let plain = open(&Options::new())?;
+    let plain = open(&CreateOptions::new())?;
     let producer = plain.producer()?;
     drop(open(&options())?);
     ensure!(path.exists(), "somebody takes part");

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ringway::mpmc::{BytesConsumer, BytesQueue};
-use ringway::{Options, RecvError, Stats};
+use ringway::{CreateOptions, RecvError, Stats};
 
 use super::both::wait_for;
 use crate::process::{Child, Outcome, Test, TestDir, Words, ensure};
@@ -81,11 +81,11 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 /// A queue with few slots.
-fn small() -> Options {
-    Options::new().max_messages(4).ring_bytes(4096).max_participants(8)
+fn small() -> CreateOptions {
+    CreateOptions::new().max_messages(4).ring_bytes(4096).max_participants(8)
 }
 
-fn with_queue(options: &Options, body: impl FnOnce(&TestDir, &BytesQueue) -> Outcome) -> Outcome {
+fn with_queue(options: &CreateOptions, body: impl FnOnce(&TestDir, &BytesQueue) -> Outcome) -> Outcome {
     let place = TestDir::new()?;
     let queue = place.create_mpmc(options)?;
     body(&place, &queue)?;

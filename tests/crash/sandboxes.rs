@@ -19,7 +19,11 @@ pub(crate) fn tests() -> Vec<Test> {
 /// As in a minimal container: the file is opened once more by its name.
 fn without_proc() -> Outcome {
     let place = TestDir::new()?;
-    drop(place.create_mpmc(&ringway::Options::new().ring_bytes(4096).max_messages(8).max_participants(4))?);
+    drop(
+        place.create_mpmc(
+            &ringway::CreateOptions::new().ring_bytes(4096).max_messages(8).max_participants(4),
+        )?,
+    );
     Child::fork(|| {
         nix::unistd::chroot(place.directory())?;
         std::env::set_current_dir("/")?;
@@ -53,7 +57,7 @@ fn without_proc() -> Outcome {
 /// As in gVisor and qemu-user: a handler tells forked children apart.
 fn without_wiped_pages() -> Outcome {
     let place = TestDir::new()?;
-    drop(place.create(&ringway::Options::new().ring_bytes(4096))?);
+    drop(place.create(&ringway::CreateOptions::new().ring_bytes(4096))?);
     Child::fork(|| {
         deny(libc::SYS_madvise, Calls::With(2, libc::MADV_WIPEONFORK as u32), libc::EINVAL)?;
         let queue = place.open()?;
@@ -83,7 +87,7 @@ fn without_wiped_pages() -> Outcome {
 
 fn without_locks() -> Outcome {
     let place = TestDir::new()?;
-    drop(place.create(&ringway::Options::new().ring_bytes(4096))?);
+    drop(place.create(&ringway::CreateOptions::new().ring_bytes(4096))?);
     Child::fork(|| {
         for command in [libc::F_OFD_SETLK, libc::F_OFD_GETLK] {
             deny(libc::SYS_fcntl, Calls::With(1, command as u32), libc::EINVAL)?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ringway::spsc::BytesQueue;
-use ringway::{OpenError, Options};
+use ringway::{CreateOptions, OpenError};
 
 use super::attempts::{Kill, Step, at_events};
 use super::tracer::Gate;
@@ -19,8 +19,8 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-fn options() -> Options {
-    Options::new().ring_bytes(1024)
+fn options() -> CreateOptions {
+    CreateOptions::new().ring_bytes(1024)
 }
 
 fn create(kill: Kill<'_>) -> Outcome {

@@ -1,7 +1,7 @@
 //! Producers of values are killed at every instruction: they serialise straight into the file,
 //! where no consumer may ever see what is not complete.
 
-use ringway::Options;
+use ringway::CreateOptions;
 use ringway::spsc::{Consumer, Producer, Queue};
 use rkyv::{Archive, Serialize};
 
@@ -45,7 +45,7 @@ pub(crate) fn tests() -> Vec<Test> {
 
 fn attempt(start: u64, messages: u64, count: u64, kill: Kill<'_>) -> Outcome {
     let place = TestDir::new()?;
-    let options = Options::new().ring_bytes(1024).start_position(start);
+    let options = CreateOptions::new().ring_bytes(1024).start_position(start);
     // SAFETY: only this test and its children know the file.
     let queue = unsafe { Queue::<Note>::create_with(place.path(), &options) }?;
     let consumer = queue.consumer()?;

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use ringway::Options;
+use ringway::CreateOptions;
 use ringway::mpmc;
 use ringway::spsc::BytesQueue;
 
@@ -11,12 +11,12 @@ use crate::process::{Outcome, TestDir, ensure};
 
 pub(crate) const SOON: Duration = Duration::from_secs(5);
 
-pub(crate) fn spsc() -> Options {
-    Options::new().ring_bytes(4096)
+pub(crate) fn spsc() -> CreateOptions {
+    CreateOptions::new().ring_bytes(4096)
 }
 
-pub(crate) fn many() -> Options {
-    Options::new().ring_bytes(4096).max_messages(8).max_participants(4)
+pub(crate) fn many() -> CreateOptions {
+    CreateOptions::new().ring_bytes(4096).max_messages(8).max_participants(4)
 }
 
 /// What the process has open and mapped.

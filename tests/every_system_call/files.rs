@@ -4,7 +4,7 @@ use nix::errno::Errno;
 use nix::libc;
 use ringway::mpmc;
 use ringway::spsc::BytesQueue;
-use ringway::{Options, Sharing};
+use ringway::{CreateOptions, OpenOptions, Sharing};
 
 use super::checks::{Holdings, explains, many, many_works, only_the_queue, passes, spsc, spsc_works};
 use super::injector::{Gate, Operation, each_call_fails};
@@ -49,7 +49,7 @@ fn tried<R, E: std::error::Error + 'static>(
 ) -> Outcome<bool> {
     // What a process needs once (handlers, a page to detect forks by) it has from now on.
     // SAFETY: only this test has it.
-    drop(unsafe { BytesQueue::create_memfd(&spsc().guard_truncation(true)) }?);
+    drop(unsafe { BytesQueue::create_memfd_with(&spsc().guard_truncation(true)) }?);
     let before = Holdings::now()?;
     let result = gate.around(&mut begin)?;
     if let Err(error) = &result {
@@ -61,7 +61,7 @@ fn tried<R, E: std::error::Error + 'static>(
     Ok(is_done)
 }
 
-fn create_with(place: &TestDir, gate: &Gate, options: &Options) -> Outcome {
+fn create_with(place: &TestDir, gate: &Gate, options: &CreateOptions) -> Outcome {
     // SAFETY: only this test and its children know the file.
     let is_done = tried(place, gate, || unsafe { BytesQueue::create_with(place.path(), options) })?;
     ensure!(only_the_queue(place)? == is_done, "created: {is_done}, and it is there: {}", !is_done);
@@ -90,7 +90,7 @@ fn create_many(place: &TestDir, gate: &Gate) -> Outcome {
     Ok(())
 }
 
-fn open_with(place: &TestDir, gate: &Gate, options: &Options) -> Outcome {
+fn open_with(place: &TestDir, gate: &Gate, options: &OpenOptions) -> Outcome {
     // SAFETY: as above.
     tried(place, gate, || unsafe { BytesQueue::open_with(place.path(), options) })?;
     // SAFETY: as above.
@@ -98,11 +98,11 @@ fn open_with(place: &TestDir, gate: &Gate, options: &Options) -> Outcome {
 }
 
 fn open(place: &TestDir, gate: &Gate) -> Outcome {
-    open_with(place, gate, &Options::new())
+    open_with(place, gate, &OpenOptions::new())
 }
 
 fn open_with_everything(place: &TestDir, gate: &Gate) -> Outcome {
-    let options = Options::new().guard_truncation(true).sharing(Sharing::Group).huge_pages(true);
+    let options = OpenOptions::new().guard_truncation(true).sharing(Sharing::Group).huge_pages(true);
     open_with(place, gate, &options)
 }
 
@@ -115,7 +115,8 @@ fn open_or_create(place: &TestDir, gate: &Gate) -> Outcome {
 fn close_last(place: &TestDir, gate: &Gate) -> Outcome {
     let before = Holdings::now()?;
     // SAFETY: as above.
-    let queue = unsafe { BytesQueue::open_with(place.path(), &spsc().unlink_on_last_drop(true)) }?;
+    let queue =
+        unsafe { BytesQueue::open_with(place.path(), &OpenOptions::new().unlink_on_last_drop(true)) }?;
     gate.around(|| drop(queue))?;
     before.all_given_back()
 }

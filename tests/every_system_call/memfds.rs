@@ -3,7 +3,6 @@
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 
-use ringway::Options;
 use ringway::spsc::BytesQueue;
 
 use super::checks::{Holdings, explains, passes, spsc};
@@ -34,7 +33,7 @@ fn is_untouched(place: &TestDir) -> Outcome {
 
 fn memfd() -> Outcome<BytesQueue> {
     // SAFETY: only this process has it.
-    Ok(unsafe { BytesQueue::create_memfd(&spsc()) }?)
+    Ok(unsafe { BytesQueue::create_memfd_with(&spsc()) }?)
 }
 
 /// Runs `begin` with a failure; what it created in spite of that works, and nothing leaks.
@@ -57,14 +56,14 @@ fn tried<R, E: std::error::Error + 'static>(
 fn create(_: &TestDir, gate: &Gate) -> Outcome {
     drop(memfd()?);
     // SAFETY: only this process has it.
-    tried(gate, "memfd:ringway", || unsafe { BytesQueue::create_memfd(&spsc()) }, passes)?;
+    tried(gate, "memfd:ringway", || unsafe { BytesQueue::create_memfd_with(&spsc()) }, passes)?;
     passes(&memfd()?)
 }
 
 fn open_fd(_: &TestDir, gate: &Gate) -> Outcome {
     let queue = memfd()?;
     // SAFETY: only this process has it.
-    tried(gate, "", || unsafe { BytesQueue::open_fd(&queue, &Options::new()) }, passes)?;
+    tried(gate, "", || unsafe { BytesQueue::open_fd(&queue) }, passes)?;
     passes(&queue)
 }
 
@@ -92,7 +91,7 @@ fn receive(_: &TestDir, gate: &Gate) -> Outcome {
     drop(here);
     // A descriptor that was not received is still in the socket, and no descriptor of this process.
     // SAFETY: only this process has it.
-    tried(gate, "", || unsafe { BytesQueue::recv_fd(&there, &Options::new()) }, passes)?;
+    tried(gate, "", || unsafe { BytesQueue::recv_fd(&there) }, passes)?;
     passes(&queue)
 }
 

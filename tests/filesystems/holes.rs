@@ -11,10 +11,12 @@ use super::*;
 const CAPACITY: usize = 256 << 10;
 
 /// A queue that was used: MPMC lanes are ready.
-fn used<K: ringway::Kind>(path: &Path) {
+fn used<K: ringway::kind::Kind>(path: &Path) {
     // SAFETY: only these tests know the file.
-    let queue =
-        unsafe { ringway::BytesQueue::<K>::create_with(path, &Options::new().ring_bytes(CAPACITY)) }.unwrap();
+    let queue = unsafe {
+        ringway::kind::BytesQueue::<K>::create_with(path, &CreateOptions::new().ring_bytes(CAPACITY))
+    }
+    .unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     producer.send(b"received").unwrap();
     drop(consumer.recv().unwrap());
@@ -66,9 +68,9 @@ impl Drop for Filler {
     }
 }
 
-fn open_any<K: ringway::Kind>(path: &Path) -> Result<ringway::BytesQueue<K>, OpenError> {
+fn open_any<K: ringway::kind::Kind>(path: &Path) -> Result<ringway::kind::BytesQueue<K>, OpenError> {
     // SAFETY: only these tests know the file.
-    unsafe { ringway::BytesQueue::open(path) }
+    unsafe { ringway::kind::BytesQueue::open(path) }
 }
 
 fn says_what_happened(error: &dyn std::fmt::Display, path: &Path) {
@@ -79,7 +81,7 @@ fn says_what_happened(error: &dyn std::fmt::Display, path: &Path) {
 }
 
 /// Sends and receives until all of the ring was written to.
-fn goes_round<K: ringway::Kind>(path: &Path) {
+fn goes_round<K: ringway::kind::Kind>(path: &Path) {
     let queue = open_any::<K>(path).unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     // Unless it was received while the filesystem was full.
@@ -94,7 +96,7 @@ fn goes_round<K: ringway::Kind>(path: &Path) {
 
 /// What happens on a full filesystem to a process that opens or attaches: an error of no space, or
 /// all works. Returns which.
-fn attach_on_full<K: ringway::Kind>(path: &Path, is_punched: bool) -> [bool; 2] {
+fn attach_on_full<K: ringway::kind::Kind>(path: &Path, is_punched: bool) -> [bool; 2] {
     let queue = match open_any::<K>(path) {
         Ok(queue) => queue,
         Err(error) => {
@@ -133,7 +135,7 @@ fn attach_on_full<K: ringway::Kind>(path: &Path, is_punched: bool) -> [bool; 2] 
 }
 
 /// `takes`: whether a consumer can read the copy on a full filesystem.
-fn of_kind<K: ringway::Kind>(at: &Path, takes: bool) {
+fn of_kind<K: ringway::kind::Kind>(at: &Path, takes: bool) {
     let (original, copy) = (at.join("original"), at.join("copy"));
     used::<K>(&original);
     copy_with_holes(&original, &copy);
@@ -170,8 +172,8 @@ fn on_tmpfs() {
         let at = dir.join("mounted");
         std::fs::create_dir(&at)?;
         mount("tmpfs", "tmpfs", &at, "size=4M")?;
-        of_kind::<ringway::Spsc>(&at, false);
-        of_kind::<ringway::Mpmc>(&at, false);
+        of_kind::<ringway::kind::Spsc>(&at, false);
+        of_kind::<ringway::kind::Mpmc>(&at, false);
         unmount(&at);
         Ok(())
     });
@@ -183,8 +185,8 @@ fn on_ext4() {
         with_image(dir, "ext4", 16, |at| {
             // Reading a hole takes no space on a disk; but an MPMC queue's slots have holes too,
             // which are stored to.
-            of_kind::<ringway::Spsc>(at, true);
-            of_kind::<ringway::Mpmc>(at, false);
+            of_kind::<ringway::kind::Spsc>(at, true);
+            of_kind::<ringway::kind::Mpmc>(at, false);
         })
     });
 }
@@ -214,5 +216,6 @@ fn attaching_is_the_moment() {
 
 fn create_sized(path: &Path) -> BytesQueue {
     // SAFETY: only these tests know the file.
-    unsafe { BytesQueue::create_with(path, &Options::new().ring_bytes(CAPACITY).prefault(false)) }.unwrap()
+    unsafe { BytesQueue::create_with(path, &CreateOptions::new().ring_bytes(CAPACITY).prefault(false)) }
+        .unwrap()
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ringway::{AttachError, Options, mpmc, spsc};
+use ringway::{AttachError, CreateOptions, mpmc, spsc};
 
 /// How long participants attach and detach.
 const TIME: Duration = Duration::from_millis(1500);
@@ -53,7 +53,7 @@ pub(crate) fn liveness_locks_do_not_depend_on_programs(path: &Path) {
 }
 
 fn many_stay_alive(path: &Path, settle: &impl Fn()) {
-    let options = Options::new().ring_bytes(4096).max_messages(64).max_participants(64);
+    let options = CreateOptions::new().ring_bytes(4096).max_messages(64).max_participants(64);
     // SAFETY: only this test knows the file.
     let queue = unsafe { mpmc::BytesQueue::create_with(path, &options) }.unwrap();
     let (begin, mut locks) = (Instant::now(), 0);
@@ -77,7 +77,7 @@ fn many_stay_alive(path: &Path, settle: &impl Fn()) {
 }
 
 fn one_is_the_only_one(path: &Path, settle: &impl Fn()) {
-    let options = Options::new().ring_bytes(4096).unlink_on_last_drop(true);
+    let options = CreateOptions::new().ring_bytes(4096).unlink_on_last_drop(true);
     let (begin, mut locks) = (Instant::now(), 0);
     while begin.elapsed() < TIME {
         // SAFETY: as above.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use ringway::inspect::{Inspector, Peek, Start};
-use ringway::{InspectError, Options};
+use ringway::{CreateOptions, Framing, InspectError};
 
 use super::common::{Image, at, directory};
 use super::{create_mpmc, create_spsc};
@@ -31,8 +31,9 @@ fn inspect_all(path: &Path) {
 fn images() -> Vec<Image> {
     let dir = directory();
     let path = |name: &str| -> PathBuf { dir.path().join(name) };
-    let spsc = create_spsc(&path("spsc"), &Options::new().ring_bytes(1024));
-    let fixed = create_spsc(&path("fixed"), &Options::new().ring_bytes(1024).fixed_len(24));
+    let spsc = create_spsc(&path("spsc"), &CreateOptions::new().ring_bytes(1024));
+    let fixed =
+        create_spsc(&path("fixed"), &CreateOptions::new().ring_bytes(1024).framing(Framing::Fixed(24)));
     let mut images = Vec::new();
     for (queue, name) in [(spsc, "spsc"), (fixed, "fixed")] {
         let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
@@ -44,8 +45,10 @@ fn images() -> Vec<Image> {
         images.push(Image::of(&path(name)));
         drop(held);
     }
-    let queue =
-        create_mpmc(&path("mpmc"), &Options::new().ring_bytes(4096).max_messages(8).max_participants(3));
+    let queue = create_mpmc(
+        &path("mpmc"),
+        &CreateOptions::new().ring_bytes(4096).max_messages(8).max_participants(3),
+    );
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     (0..8).for_each(|number| producer.send(&[number; 24]).unwrap());
     consumer.recv().unwrap().reject();
@@ -157,7 +160,7 @@ fn invalid_values_are_found() {
 fn a_corrupted_commit_word_stops_the_walk() {
     let dir = directory();
     let path = dir.path().join("queue");
-    let queue = create_spsc(&path, &Options::new().ring_bytes(4096));
+    let queue = create_spsc(&path, &CreateOptions::new().ring_bytes(4096));
     queue.producer().unwrap().send_many(&[[1; 8], [2; 8], [3; 8]]).unwrap();
     let mut image = Image::of(&path);
     image.put_u64(at::FIRST_WORD + 16, u64::MAX);
@@ -176,7 +179,9 @@ fn a_file_that_becomes_shorter_is_an_error() {
     let path = dir.path().join("queue");
     for len in [0, 0x1000, 0x1100, 0x2010] {
         let _ = std::fs::remove_file(&path);
-        drop(create_mpmc(&path, &Options::new().max_messages(1024)).producer().unwrap().send(b"message"));
+        drop(
+            create_mpmc(&path, &CreateOptions::new().max_messages(1024)).producer().unwrap().send(b"message"),
+        );
         let inspector = Inspector::open(&path).unwrap();
         std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(len).unwrap();
         let error = inspector.snapshot().unwrap_err();

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 
 use proptest::prelude::*;
 use ringway::inspect::{Inspector, Peek};
-use ringway::{BytesFrame, BytesQueue, Kind, Mpmc, Options, Spsc};
+use ringway::kind::{BytesFrame, BytesQueue, Kind, Mpmc, Spsc};
+use ringway::{CreateOptions, Framing};
 
 use super::common::directory;
 
@@ -30,7 +31,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// `fixed`: the length of all messages.
-fn agrees<K: Kind>(steps: &[Step], options: &Options, fixed: Option<usize>) {
+fn agrees<K: Kind>(steps: &[Step], options: &CreateOptions, fixed: Option<usize>) {
     let dir = directory();
     let path = dir.path().join("queue");
     // SAFETY: only this test knows the file.
@@ -84,17 +85,17 @@ proptest! {
 
     #[test]
     fn spsc_variable(steps in steps(), start in prop::sample::select(vec![0_u64, (1 << 32) - 512, 1 << 61])) {
-        agrees::<Spsc>(&steps, &Options::new().ring_bytes(1024).start_position(start), None);
+        agrees::<Spsc>(&steps, &CreateOptions::new().ring_bytes(1024).start_position(start), None);
     }
 
     #[test]
     fn spsc_fixed(steps in steps(), start in prop::sample::select(vec![0_u64, (1 << 32) - 5, 1 << 61])) {
-        agrees::<Spsc>(&steps, &Options::new().ring_bytes(1024).fixed_len(40).start_position(start), Some(40));
+        agrees::<Spsc>(&steps, &CreateOptions::new().ring_bytes(1024).framing(Framing::Fixed(40)).start_position(start), Some(40));
     }
 
     #[test]
     fn mpmc(steps in steps(), start in prop::sample::select(vec![0_u64, (1 << 32) - 5, (1 << 49) - 4096])) {
-        let options = Options::new().ring_bytes(4096).max_messages(8).max_participants(3);
+        let options = CreateOptions::new().ring_bytes(4096).max_messages(8).max_participants(3);
         agrees::<Mpmc>(&steps, &options.start_position(start), None);
     }
 }

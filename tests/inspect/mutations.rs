@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use ringway::inspect::{Inspector, Peek};
-use ringway::{BytesQueue, Kind, Mpmc, Options, RecvError, Spsc};
+use ringway::kind::{BytesQueue, Kind, Mpmc, Spsc};
+use ringway::{CreateOptions, Framing, RecvError};
 
 use super::common::{Image, at, directory};
 
@@ -26,7 +27,7 @@ fn message(number: u64, fixed: Option<usize>) -> Vec<u8> {
 }
 
 /// The bytes of a queue whose participants all died with the words as they are.
-fn image<K: Kind>(options: &Options, fixed: Option<usize>) -> Image {
+fn image<K: Kind>(options: &CreateOptions, fixed: Option<usize>) -> Image {
     let dir = directory();
     let path = dir.path().join("queue");
     // SAFETY: only this test knows the file.
@@ -142,7 +143,7 @@ fn over(old: u64, new: u64) -> bool {
     new == lap << 18 || new == (lap + 1) << 18
 }
 
-fn changes<K: Kind>(options: &Options, fixed: Option<usize>, words: &[Word]) {
+fn changes<K: Kind>(options: &CreateOptions, fixed: Option<usize>, words: &[Word]) {
     let image = image::<K>(options, fixed);
     let dir = directory();
     let path = dir.path().join("queue");
@@ -192,14 +193,14 @@ const SPSC: [Word; 14] = [
 fn spsc_fixed() {
     let mut words = SPSC.to_vec();
     words.extend([("tail", at::TAIL, position as Excuse), ("released", at::RELEASED, position)]);
-    changes::<Spsc>(&Options::new().ring_bytes(1024).fixed_len(24), Some(24), &words);
+    changes::<Spsc>(&CreateOptions::new().ring_bytes(1024).framing(Framing::Fixed(24)), Some(24), &words);
 }
 
 #[test]
 fn spsc_variable() {
     let mut words = SPSC.to_vec();
     words.extend([("tail", at::TAIL, none as Excuse), ("released", at::RELEASED, none)]);
-    let options = Options::new().ring_bytes(1024);
+    let options = CreateOptions::new().ring_bytes(1024);
     let image = image::<Spsc>(&options, None);
     // The commit words of what is in the ring: variable-size frames lie one after the other.
     let mut position = image.u64_at(at::RELEASED);
@@ -231,7 +232,7 @@ fn mpmc() {
             words.push(("entry's own", at::REGISTRY + entry * at::ENTRY_LEN + 0x80 + 8 * word, none));
         }
     }
-    let options = Options::new().ring_bytes(4096).max_messages(8).max_participants(3);
+    let options = CreateOptions::new().ring_bytes(4096).max_messages(8).max_participants(3);
     let links = image::<Mpmc>(&options, None).u64_at(0x188) as usize;
     for link in 0..8 {
         words.push(("state", links + 16 * link, over));

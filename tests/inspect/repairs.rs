@@ -1,7 +1,7 @@
 //! Recovering and removing from outside.
 
 use ringway::inspect::{Liveness, Snapshot};
-use ringway::{OpenError, Options, RecoverError, RecvError, UnlinkError, mpmc};
+use ringway::{CreateOptions, Framing, OpenError, RecoverError, RecvError, UnlinkError, mpmc};
 use ringway::{recover, unlink_if_unused};
 
 use super::common::{Image, directory};
@@ -11,7 +11,7 @@ use super::{create_mpmc, create_spsc};
 fn what_the_dead_left_is_given_back() {
     let dir = directory();
     let (path, copy) = (dir.path().join("queue"), dir.path().join("copy"));
-    let queue = create_mpmc(&path, &Options::new().max_messages(16).max_participants(4));
+    let queue = create_mpmc(&path, &CreateOptions::new().max_messages(16).max_participants(4));
     queue.producer().unwrap().send_many(&[b"one", b"two"]).unwrap();
     let consumer = queue.consumer().unwrap();
     let held = consumer.recv().unwrap();
@@ -51,7 +51,7 @@ fn queues_of_any_type_are_recovered() {
     Image::of(&path).write(&copy);
     assert_eq!(recover(&copy).unwrap().deaths, 1);
     let spsc = dir.path().join("spsc");
-    drop(create_spsc(&spsc, &Options::new()));
+    drop(create_spsc(&spsc, &CreateOptions::new()));
     assert_eq!(recover(&spsc).unwrap(), Default::default());
 }
 
@@ -59,7 +59,7 @@ fn queues_of_any_type_are_recovered() {
 fn only_unused_queues_are_removed() {
     let dir = directory();
     let path = dir.path().join("queue");
-    let spsc = create_spsc(&path, &Options::new());
+    let spsc = create_spsc(&path, &CreateOptions::new());
     let producer = spsc.producer().unwrap();
     assert!(!unlink_if_unused(&path).unwrap() && path.exists());
     drop(producer);
@@ -69,7 +69,7 @@ fn only_unused_queues_are_removed() {
     assert!(unlink_if_unused(&path).unwrap() && !path.exists());
     assert!(matches!(spsc.producer(), Err(ringway::AttachError::Unlinked { .. })), "it is dead for all");
 
-    let mpmc = create_mpmc(&path, &Options::new());
+    let mpmc = create_mpmc(&path, &CreateOptions::new());
     let consumer = mpmc.consumer().unwrap();
     assert!(!unlink_if_unused(&path).unwrap() && path.exists());
     drop(consumer);
@@ -95,7 +95,7 @@ fn removing_and_attaching_exclude_each_other() {
     let dir = directory();
     let path = dir.path().join("queue");
     for round in 0..200 {
-        let queue = create_spsc(&path, &Options::new().ring_bytes(4096));
+        let queue = create_spsc(&path, &CreateOptions::new().ring_bytes(4096));
         let remover = std::thread::spawn({
             let path = path.clone();
             move || unlink_if_unused(&path).unwrap()
@@ -114,7 +114,9 @@ fn removing_and_attaching_exclude_each_other() {
 #[test]
 fn what_was_released_out_of_order_waits_no_more() {
     let dir = directory();
-    for (name, options) in [("variable", Options::new()), ("fixed", Options::new().fixed_len(8))] {
+    for (name, options) in
+        [("variable", CreateOptions::new()), ("fixed", CreateOptions::new().framing(Framing::Fixed(8)))]
+    {
         let path = dir.path().join(name);
         let queue = create_spsc(&path, &options);
         let mut producer = queue.producer().unwrap();

@@ -4,7 +4,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ringway::inspect::{Inspector, Peek, PeekedFrame, Start};
-use ringway::{BytesQueue, Kind, Mpmc, Options, RecvError, Spsc};
+use ringway::kind::{BytesQueue, Kind, Mpmc, Spsc};
+use ringway::{CreateOptions, Framing, RecvError};
 
 use super::common::directory;
 use super::common::ends::on_panic;
@@ -30,7 +31,7 @@ impl Drop for Done<'_> {
     }
 }
 
-fn run<K: Kind>(options: &Options, fixed: Option<usize>, consumers: usize) {
+fn run<K: Kind>(options: &CreateOptions, fixed: Option<usize>, consumers: usize) {
     const MESSAGES: u64 = 20_000;
     let dir = directory();
     let path = dir.path().join("queue");
@@ -81,15 +82,15 @@ fn run<K: Kind>(options: &Options, fixed: Option<usize>, consumers: usize) {
 
 #[test]
 fn spsc_variable() {
-    run::<Spsc>(&Options::new().ring_bytes(4096), None, 1);
+    run::<Spsc>(&CreateOptions::new().ring_bytes(4096), None, 1);
 }
 
 #[test]
 fn spsc_fixed() {
-    run::<Spsc>(&Options::new().ring_bytes(4096).fixed_len(24), Some(24), 1);
+    run::<Spsc>(&CreateOptions::new().ring_bytes(4096).framing(Framing::Fixed(24)), Some(24), 1);
 }
 
 #[test]
 fn mpmc() {
-    run::<Mpmc>(&Options::new().ring_bytes(4096).max_messages(16).max_participants(4), None, 2);
+    run::<Mpmc>(&CreateOptions::new().ring_bytes(4096).max_messages(16).max_participants(4), None, 2);
 }

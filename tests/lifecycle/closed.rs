@@ -1,11 +1,12 @@
 //! Closing and starting again.
 
-use ringway::{BytesQueue, Kind, Mpmc, Options, RecvError, SendError, Spsc, Warning};
+use ringway::kind::{BytesQueue, Kind, Mpmc, Spsc};
+use ringway::{CreateOptions, RecvError, SendError, Warning};
 
 use super::directory;
 
 fn start<K: Kind>(path: &std::path::Path, replace: bool) -> BytesQueue<K> {
-    let options = Options::new().replace_closed(replace);
+    let options = CreateOptions::new().replace_closed(replace);
     // SAFETY: only this test knows the file.
     unsafe { BytesQueue::open_or_create_with(path, &options) }.unwrap()
 }

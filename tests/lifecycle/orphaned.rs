@@ -6,18 +6,19 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use ringway::asynchronous::{AsyncConsumer, AsyncProducer};
-use ringway::{BytesQueue, Interest, Kind, Mpmc, Options, RecvError, SendError, Spsc, WaitSet, WaitStrategy};
+use ringway::kind::{BytesQueue, Kind, Mpmc, Spsc};
+use ringway::{CreateOptions, Interest, RecvError, SendError, WaitSet, WaitStrategy};
 
 use super::directory;
 
 /// Far above the 150 ms that are promised, for a machine that is busy.
 const SOON: Duration = Duration::from_secs(5);
 
-fn told() -> Options {
-    Options::new().ring_bytes(4096).end_when_orphaned(true)
+fn told() -> CreateOptions {
+    CreateOptions::new().ring_bytes(4096).end_when_orphaned(true)
 }
 
-fn create<K: Kind>(path: &Path, options: &Options) -> BytesQueue<K> {
+fn create<K: Kind>(path: &Path, options: &CreateOptions) -> BytesQueue<K> {
     // SAFETY: only this test knows the file.
     unsafe { BytesQueue::create_with(path, options) }.unwrap()
 }
@@ -30,7 +31,7 @@ fn ways_to_go() -> [fn(&Path); 4] {
         |path| std::fs::rename(path, path.with_extension("old")).unwrap(),
         |path| {
             std::fs::remove_file(path).unwrap();
-            drop(create::<Mpmc>(path, &Options::new()));
+            drop(create::<Mpmc>(path, &CreateOptions::new()));
         },
     ]
 }
@@ -164,9 +165,9 @@ fn tasks_are_told() {
 fn no_other_participant_is_told() {
     let dir = directory();
     let path = dir.path().join("q");
-    let queue = create::<Spsc>(&path, &Options::new());
+    let queue = create::<Spsc>(&path, &CreateOptions::new());
     // SAFETY: only this test has it.
-    let nameless = unsafe { BytesQueue::<Spsc>::create_memfd(&told()) }.unwrap();
+    let nameless = unsafe { BytesQueue::<Spsc>::create_memfd_with(&told()) }.unwrap();
     for queue in [queue, nameless] {
         let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         let _ = std::fs::remove_file(&path);

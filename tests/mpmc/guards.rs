@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use ringway::{Delivery, Options, RecvError, SendError};
+use ringway::{CreateOptions, Delivery, RecvError, SendError};
 
 use crate::{drain, queue, small};
 
@@ -39,7 +39,7 @@ fn a_slot_is_free_when_its_own_guard_is_dropped() {
 
 #[test]
 fn guards_go_to_other_threads() {
-    let (_dir, queue) = queue(&Options::new().max_messages(64).ring_bytes(1 << 16));
+    let (_dir, queue) = queue(&CreateOptions::new().max_messages(64).ring_bytes(1 << 16));
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     for round in 0..50_u64 {
         (0..60_u64).for_each(|i| producer.send(&[(round + i) as u8; 100]).unwrap());

@@ -1,12 +1,12 @@
 //! The dead-letter queue: where it is, what becomes of its file, and what a dead letter contains.
 
 use ringway::mpmc::{BytesConsumer, BytesProducer, BytesQueue};
-use ringway::{AttachError, DeadLetterCause, OpenError, Options, RecvError, Warning};
+use ringway::{AttachError, CreateOptions, DeadLetterCause, OpenError, RecvError, Warning};
 
 use crate::{drain, queue, small};
 
-fn options() -> Options {
-    Options::new().max_messages(16).ring_bytes(4096).max_participants(8).max_redeliveries(1)
+fn options() -> CreateOptions {
+    CreateOptions::new().max_messages(16).ring_bytes(4096).max_participants(8).max_redeliveries(1)
 }
 
 /// Sends a message and rejects it until it is a dead letter, or should be.
@@ -66,7 +66,7 @@ fn what_cannot_be_the_dead_letter_queue_is_told_when_a_consumer_attaches() {
     assert!(text.contains("u32"), "{text}");
     // SAFETY: as above.
     let shared = |path: &std::path::Path| unsafe {
-        BytesQueue::create_with(path, &Options::new().sharing(ringway::Sharing::Everybody))
+        BytesQueue::create_with(path, &CreateOptions::new().sharing(ringway::Sharing::Everybody))
     };
     wrong_file(|path| drop(shared(path).unwrap()));
 }

@@ -1,13 +1,13 @@
-//! Options, and queues of the other kind.
+//! CreateOptions, and queues of the other kind.
 
 use std::os::unix::fs::MetadataExt;
 
-use ringway::{AttachError, CreateError, Delivery, OpenError, Options, SendError, mpmc, spsc};
+use ringway::{AttachError, CreateError, CreateOptions, Delivery, Framing, OpenError, SendError, mpmc, spsc};
 
 use crate::{queue, small};
 
 #[track_caller]
-fn refused(options: &Options, words: &[&str]) {
+fn refused(options: &CreateOptions, words: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
     // SAFETY: only this test knows the file.
     let error = unsafe { mpmc::BytesQueue::create_with(dir.path().join("q"), options) }.unwrap_err();
@@ -18,7 +18,7 @@ fn refused(options: &Options, words: &[&str]) {
 
 #[test]
 fn invalid_options_are_refused() {
-    let options = Options::new;
+    let options = CreateOptions::new;
     refused(&options().max_participants(1), &["participants", "1"]);
     refused(&options().max_participants(5000), &["participants", "5000", "4096"]);
     refused(&options().max_redeliveries(0), &["max_redeliveries", "0"]);
@@ -27,8 +27,8 @@ fn invalid_options_are_refused() {
     refused(&options().max_redeliveries(15), &["15", "less"]);
     refused(&options().max_messages(1 << 30), &["1073741824 messages", "16777216"]);
     refused(&options().align(48), &["48"]);
-    refused(&options().fixed_len(0), &["0"]);
-    refused(&options().fixed_size(), &["fixed_size"]);
+    refused(&options().framing(Framing::Fixed(0)), &["0"]);
+    refused(&options().framing(Framing::FixedByType), &["FixedByType"]);
     refused(&options().ring_bytes(1 << 44).max_participants(4096), &["capacity"]);
 }
 
@@ -36,7 +36,7 @@ fn invalid_options_are_refused() {
 fn an_spsc_queue_has_none_of_these() {
     let dir = tempfile::tempdir().unwrap();
     let name = dir.path().join("q");
-    let options = Options::new;
+    let options = CreateOptions::new;
     for (option, options) in [
         ("max_messages", options().max_messages(4)),
         ("max_participants", options().max_participants(4)),
@@ -73,7 +73,8 @@ fn a_queue_of_the_other_kind_is_refused() {
 #[test]
 fn lanes_take_space_when_they_are_first_used() {
     const LANE: u64 = 1 << 20;
-    let (dir, queue) = queue(&Options::new().ring_bytes(LANE as usize).max_participants(16).max_messages(64));
+    let (dir, queue) =
+        queue(&CreateOptions::new().ring_bytes(LANE as usize).max_participants(16).max_messages(64));
     let blocks = || std::fs::metadata(dir.path().join("q")).unwrap().blocks() * 512;
     assert!(std::fs::metadata(dir.path().join("q")).unwrap().len() >= 16 * LANE);
     let empty = blocks();

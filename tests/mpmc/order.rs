@@ -1,6 +1,6 @@
 //! The order in which messages are redelivered: that of their positions.
 
-use ringway::Options;
+use ringway::CreateOptions;
 use ringway::mpmc::BytesConsumer;
 
 use crate::{queue, small};
@@ -13,7 +13,7 @@ fn numbers(consumer: &BytesConsumer, count: usize) -> Vec<u8> {
 #[test]
 fn what_comes_again_comes_oldest_first() {
     for first in 0..9_u8 {
-        let (_dir, queue) = queue(&Options::new().max_messages(8).ring_bytes(4096));
+        let (_dir, queue) = queue(&CreateOptions::new().max_messages(8).ring_bytes(4096));
         let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         // Wherever in the order ring they are.
         for _ in 0..first {

@@ -1,6 +1,6 @@
 //! What producers can do, and what they are refused.
 
-use ringway::{RecvError, SendError};
+use ringway::{Framing, RecvError, SendError};
 
 use crate::{MOMENT, drain, queue, small};
 
@@ -141,7 +141,7 @@ fn messages_larger_than_half_a_lane_are_refused() {
 #[test]
 fn messages_of_one_length() {
     for len in [1, 7, 64, 100] {
-        let (_dir, queue) = queue(&small().fixed_len(len).max_messages(16));
+        let (_dir, queue) = queue(&small().framing(Framing::Fixed(len)).max_messages(16));
         let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         let error = producer.try_send(&vec![0; len + 1]).unwrap_err();
         assert!(
@@ -216,10 +216,13 @@ fn a_timeout_tells_which_frames_this_process_holds() {
 fn a_timeout_tells_which_frames_this_process_holds_spsc() {
     for (options, said) in [
         (
-            ringway::Options::new().ring_bytes(4096).fixed_len(1024),
+            ringway::CreateOptions::new().ring_bytes(4096).framing(Framing::Fixed(1024)),
             "hold 4 messages in flight, the oldest at position 0:",
         ),
-        (ringway::Options::new().ring_bytes(4096), "hold messages in flight, the oldest at position 0:"),
+        (
+            ringway::CreateOptions::new().ring_bytes(4096),
+            "hold messages in flight, the oldest at position 0:",
+        ),
     ] {
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         // SAFETY: only this test knows the file.

@@ -1,7 +1,7 @@
 //! Queues of values.
 
 use ringway::mpmc::{Message, Queue};
-use ringway::{OpenError, Options, RecvError, SendError};
+use ringway::{CreateOptions, Framing, OpenError, RecvError, SendError};
 use rkyv::{Archive, Deserialize, Serialize};
 
 #[derive(Archive, Serialize, ringway::Message, Deserialize, Clone, Debug, PartialEq)]
@@ -22,7 +22,7 @@ fn order(id: u64) -> Order {
     Order { id, symbol: "S".repeat(id as usize % 40), legs }
 }
 
-fn typed<T: Message>(options: &Options) -> (tempfile::TempDir, Queue<T>) {
+fn typed<T: Message>(options: &CreateOptions) -> (tempfile::TempDir, Queue<T>) {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     // SAFETY: only this test knows the file.
     let queue = unsafe { Queue::create_with(dir.path().join("q"), options) }.unwrap();
@@ -31,7 +31,7 @@ fn typed<T: Message>(options: &Options) -> (tempfile::TempDir, Queue<T>) {
 
 #[test]
 fn values_with_strings_and_vectors_arrive() {
-    let (_dir, queue) = typed::<Order>(&Options::new().max_messages(16).ring_bytes(4096));
+    let (_dir, queue) = typed::<Order>(&CreateOptions::new().max_messages(16).ring_bytes(4096));
     let mut producers = [queue.producer().unwrap(), queue.producer().unwrap()];
     let consumers = [queue.consumer().unwrap(), queue.consumer().unwrap()];
     let (mut next, mut full) = (0, 0);
@@ -61,7 +61,8 @@ fn values_with_strings_and_vectors_arrive() {
 
 #[test]
 fn values_of_one_size_arrive() {
-    let (_dir, queue) = typed::<Tick>(&Options::new().max_messages(64).ring_bytes(4096).fixed_size());
+    let (_dir, queue) =
+        typed::<Tick>(&CreateOptions::new().max_messages(64).ring_bytes(4096).framing(Framing::FixedByType));
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     for id in 0..5000 {
         let price = id as u32 * 3;
@@ -72,7 +73,7 @@ fn values_of_one_size_arrive() {
     /// It claims that all of it is in its root, which is not true of every text.
     #[derive(Archive, Serialize, ringway::Message)]
     struct Text(#[ringway(opaque = "Text", inline)] String);
-    let (_dir, queue) = typed::<Text>(&Options::new());
+    let (_dir, queue) = typed::<Text>(&CreateOptions::new());
     let mut producer = queue.producer().unwrap();
     let error = producer.try_send(&Text("longer than what fits into the root".to_owned()));
     assert!(matches!(error, Err(SendError::WrongLength { .. })), "{error:?}");
@@ -80,7 +81,7 @@ fn values_of_one_size_arrive() {
 
 #[test]
 fn frames_go_to_other_threads() {
-    let (_dir, queue) = typed::<Order>(&Options::new());
+    let (_dir, queue) = typed::<Order>(&CreateOptions::new());
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     (0..10).for_each(|id| producer.send(&order(id)).unwrap());
     std::thread::scope(|scope| {
@@ -94,7 +95,7 @@ fn frames_go_to_other_threads() {
 
 #[test]
 fn another_type_is_refused() {
-    let (dir, _queue) = typed::<Order>(&Options::new());
+    let (dir, _queue) = typed::<Order>(&CreateOptions::new());
     // SAFETY: only this test knows the file.
     let error = unsafe { Queue::<Tick>::open(dir.path().join("q")) }.unwrap_err();
     assert!(matches!(error, OpenError::WrongType { .. }), "{error}");
@@ -102,7 +103,7 @@ fn another_type_is_refused() {
 
 #[test]
 fn values_become_dead_letters() {
-    let (_dir, queue) = typed::<Order>(&Options::new().max_redeliveries(1));
+    let (_dir, queue) = typed::<Order>(&CreateOptions::new().max_redeliveries(1));
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     producer.send(&order(3)).unwrap();
     producer.send(&order(4)).unwrap();

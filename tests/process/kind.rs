@@ -1,7 +1,7 @@
 //! The kinds of queues with which every test is run.
 
-use ringway::Options;
 use ringway::spsc::BytesQueue;
+use ringway::{CreateOptions, Framing};
 
 use super::{Outcome, Shape, TestDir, ensure};
 
@@ -38,12 +38,12 @@ impl Kind {
     }
 
     pub(crate) fn create(&self, place: &TestDir) -> Outcome<BytesQueue> {
-        let mut options = Options::new().ring_bytes(self.capacity).start_position(self.start);
+        let mut options = CreateOptions::new().ring_bytes(self.capacity).start_position(self.start);
         if let Some(align) = self.align {
             options = options.align(align);
         }
         if let Shape::Fixed(len) = self.shape {
-            options = options.fixed_len(len);
+            options = options.framing(Framing::Fixed(len));
         }
         place.create(&options)
     }

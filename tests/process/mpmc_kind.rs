@@ -1,7 +1,7 @@
 //! The kinds of MPMC queues with which every test is run.
 
 use ringway::mpmc::BytesQueue;
-use ringway::{Delivery, Options, Recovery, SendError};
+use ringway::{CreateOptions, Delivery, Framing, Recovery, SendError};
 
 use super::{Outcome, Shape, TestDir, dump, ensure};
 
@@ -50,7 +50,7 @@ impl MpmcKind {
     }
 
     pub(crate) fn create(&self, place: &TestDir) -> Outcome<BytesQueue> {
-        let mut options = Options::new()
+        let mut options = CreateOptions::new()
             .max_messages(self.links)
             .ring_bytes(self.lane)
             .max_participants(self.participants)
@@ -62,7 +62,7 @@ impl MpmcKind {
             options = options.max_redeliveries(count);
         }
         if let Shape::Fixed(len) = self.shape {
-            options = options.fixed_len(len);
+            options = options.framing(Framing::Fixed(len));
         }
         place.create_mpmc(&options)
     }

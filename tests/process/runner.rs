@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use ringway::spsc::BytesQueue;
-use ringway::{Options, mpmc};
+use ringway::{CreateOptions, mpmc};
 
 use super::{Random, cause, watchdog};
 
@@ -109,7 +109,7 @@ impl TestDir {
         self.directory.path()
     }
 
-    pub(crate) fn create(&self, options: &Options) -> Outcome<BytesQueue> {
+    pub(crate) fn create(&self, options: &CreateOptions) -> Outcome<BytesQueue> {
         // SAFETY: only this test and its children know the file.
         Ok(unsafe { BytesQueue::create_with(self.path(), options) }?)
     }
@@ -119,7 +119,7 @@ impl TestDir {
         Ok(unsafe { BytesQueue::open(self.path()) }?)
     }
 
-    pub(crate) fn create_mpmc(&self, options: &Options) -> Outcome<mpmc::BytesQueue> {
+    pub(crate) fn create_mpmc(&self, options: &CreateOptions) -> Outcome<mpmc::BytesQueue> {
         // SAFETY: as above.
         Ok(unsafe { mpmc::BytesQueue::create_with(self.path(), options) }?)
     }

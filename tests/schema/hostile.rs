@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ringway::schema::{Describer, Description, Structure};
-use ringway::{CreateError, Message, OpenError, Options, RecvError, mpmc, spsc};
+use ringway::{CreateError, CreateOptions, Message, OpenError, RecvError, mpmc, spsc};
 use rkyv::{Archive, Serialize};
 
 use crate::common::{Image, at, directory};
@@ -186,7 +186,7 @@ const REST: usize = "message  (size 1, alignment 1)\n  size 1, alignment 1\n".le
 /// The words after the description begin on a page of their own, however long the description is.
 fn works_with<const N: usize>() {
     let dir = directory();
-    let options = || Options::new().ring_bytes(4096);
+    let options = || CreateOptions::new().ring_bytes(4096);
     let path = dir.path().join("one");
     // SAFETY: only this test knows the file.
     let queue = unsafe { spsc::Queue::create_with(&path, &options()) }.unwrap();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ringway::schema::Description;
-use ringway::{CreateError, Message, OpenError, Options, mpmc, spsc};
+use ringway::{CreateError, CreateOptions, Message, OpenError, mpmc, spsc};
 
 /// What a test does with a type without naming it.
 pub(crate) struct Shape {
@@ -21,7 +21,7 @@ impl Shape {
 }
 
 fn create<T: Message>(path: &Path, many: bool) -> Result<(), CreateError> {
-    let options = Options::new().ring_bytes(4096);
+    let options = CreateOptions::new().ring_bytes(4096);
     match many {
         // SAFETY: only this test knows the file.
         false => unsafe { spsc::Queue::<T>::create_with(path, &options) }.map(drop),

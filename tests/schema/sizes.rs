@@ -1,7 +1,7 @@
 //! Types whose archives all have one size are stored without headers, unless the options request
 //! them.
 
-use ringway::{CreateError, Message, Options, mpmc, spsc};
+use ringway::{CreateError, CreateOptions, Framing, Message, mpmc, spsc};
 use rkyv::{Archive, Serialize};
 
 use crate::common::{Image, at, directory};
@@ -22,7 +22,7 @@ enum Place {
 const POINT: Point = Point { x: 1, y: Some(2), z: [Place::Nowhere, Place::At(3)] };
 
 /// Framing and length of messages of a new queue; a message is sent and received.
-fn framing<T: Message>(options: &Options, value: &T) -> (u32, u64) {
+fn framing<T: Message>(options: &CreateOptions, value: &T) -> (u32, u64) {
     let dir = directory();
     let path = dir.path().join("queue");
     // SAFETY: only this test knows the file.
@@ -46,10 +46,10 @@ fn framing<T: Message>(options: &Options, value: &T) -> (u32, u64) {
 
 #[test]
 fn types_without_anything_elsewhere_are_stored_without_headers() {
-    let small = || Options::new().ring_bytes(4096);
+    let small = || CreateOptions::new().ring_bytes(4096);
     assert_eq!(framing(&small(), &POINT), (2, 32));
-    assert_eq!(framing(&small().fixed_size(), &POINT), (2, 32));
-    assert_eq!(framing(&small().any_size(), &POINT), (1, 0));
+    assert_eq!(framing(&small().framing(Framing::FixedByType), &POINT), (2, 32));
+    assert_eq!(framing(&small().framing(Framing::Variable), &POINT), (1, 0));
     assert_eq!(framing(&small(), &(7_u64, 'x', [true; 3])), (2, 16));
     assert_eq!(framing(&small(), &[1_u8; 3]), (2, 3));
 
@@ -65,8 +65,10 @@ fn fixed_size_is_refused_where_it_cannot_be() {
     let dir = directory();
     let path = dir.path().join("queue");
     // SAFETY: only this test knows the file.
-    let error =
-        unsafe { spsc::Queue::<Vec<Point>>::create_with(&path, &Options::new().fixed_size()) }.unwrap_err();
+    let error = unsafe {
+        spsc::Queue::<Vec<Point>>::create_with(&path, &CreateOptions::new().framing(Framing::FixedByType))
+    }
+    .unwrap_err();
     assert!(matches!(error, CreateError::InvalidOptions { .. }), "{error:?}");
     assert!(error.to_string().contains("`Vec<Point>` has some"), "{error}");
     assert!(!path.exists());
@@ -77,7 +79,8 @@ fn headers_are_no_matter_of_the_type() {
     let dir = directory();
     let path = dir.path().join("queue");
     // SAFETY: only this test knows the file.
-    let queue = unsafe { spsc::Queue::create_with(&path, &Options::new().any_size()) }.unwrap();
+    let queue =
+        unsafe { spsc::Queue::create_with(&path, &CreateOptions::new().framing(Framing::Variable)) }.unwrap();
     queue.producer().unwrap().send(&POINT).unwrap();
     // SAFETY: as above.
     let queue = unsafe { spsc::Queue::<Point>::open_or_create(&path) }.unwrap();

@@ -1,7 +1,7 @@
 //! Messages of types, serialised into the file and validated there.
 
 use ringway::spsc::{Consumer, Message, Queue};
-use ringway::{Options, RecvError};
+use ringway::{CreateOptions, Framing, RecvError};
 use rkyv::{Archive, Serialize};
 
 use crate::process::{Child, Outcome, Random, TestDir, ensure, progress};
@@ -61,7 +61,7 @@ impl ArchivedSample {
 
 pub(crate) fn any_size(count: u64) -> Outcome {
     for capacity in [8192, 1 << 20] {
-        all_arrive(&Options::new().ring_bytes(capacity), count / 2, Report::new, |found, number| {
+        all_arrive(&CreateOptions::new().ring_bytes(capacity), count / 2, Report::new, |found, number| {
             found.is(number)
         })?;
     }
@@ -70,7 +70,7 @@ pub(crate) fn any_size(count: u64) -> Outcome {
 
 pub(crate) fn fixed_size(count: u64) -> Outcome {
     for capacity in [200, 1 << 18] {
-        let options = Options::new().ring_bytes(capacity).fixed_size();
+        let options = CreateOptions::new().ring_bytes(capacity).framing(Framing::FixedByType);
         all_arrive(&options, count / 2, Sample::new, |found, number| found.is(number))?;
     }
     Ok(())
@@ -79,7 +79,7 @@ pub(crate) fn fixed_size(count: u64) -> Outcome {
 /// A child sends `count` messages, alone and in batches; this process takes them alone, in runs,
 /// and some guards out of order.
 fn all_arrive<T: Message>(
-    options: &Options,
+    options: &CreateOptions,
     count: u64,
     make: impl Fn(u64) -> T,
     is: impl Fn(&T::Archived, u64) -> bool,

@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 
 use ringway::asynchronous::AsyncProducer;
-use ringway::{Interest, Mpmc, Options, SendError, Spsc, WaitSet, untrusted};
+use ringway::kind::{Mpmc, Spsc};
+use ringway::{CreateOptions, Interest, SendError, WaitSet, untrusted};
 use rkyv::with::{AsOwned, InlineAsBox};
 use rkyv::{Archive, Serialize};
 
@@ -34,7 +35,7 @@ fn is_received(log: &ArchivedLog<'_>, number: usize) {
 
 #[test]
 fn what_is_sent_need_not_outlive_the_producer() {
-    let (_dir, queue) = queue::<Log<'static>>(&Options::new());
+    let (_dir, queue) = queue::<Log<'static>>(&CreateOptions::new());
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     send_all(|log| producer.of().unwrap().send(log).unwrap());
     send_all(|log| producer.of().unwrap().try_send(log).unwrap());
@@ -55,14 +56,14 @@ fn what_is_sent_need_not_outlive_the_producer() {
 fn tasks_and_distrusting_ones_send_what_they_borrow() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     // SAFETY: only this test knows the file.
-    let queue = unsafe { ringway::Queue::<Log<'static>, Mpmc>::create(dir.path().join("q")) }.unwrap();
+    let queue = unsafe { ringway::kind::Queue::<Log<'static>, Mpmc>::create(dir.path().join("q")) }.unwrap();
     let consumer = queue.consumer().unwrap();
     let mut producer = AsyncProducer::new(queue.producer().unwrap()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     send_all(|log| runtime.block_on(producer.of().unwrap().send(log)).unwrap());
     (0..3).for_each(|number| is_received(&consumer.recv().unwrap(), number));
 
-    let queue = untrusted::Queue::<Log<'static>, Spsc>::create(dir.path().join("other")).unwrap();
+    let queue = untrusted::kind::Queue::<Log<'static>, Spsc>::create(dir.path().join("other")).unwrap();
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     send_all(|log| producer.of().unwrap().send(log).unwrap());
     (0..3).for_each(|number| is_received(&consumer.recv().unwrap(), number));
@@ -71,7 +72,7 @@ fn tasks_and_distrusting_ones_send_what_they_borrow() {
 /// An unrelated type, which archives alike.
 #[test]
 fn slices_go_where_vectors_do() {
-    let (_dir, queue) = queue::<Vec<String>>(&Options::new());
+    let (_dir, queue) = queue::<Vec<String>>(&CreateOptions::new());
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let words: std::collections::VecDeque<String> = ["one", "two"].map(String::from).into();
     producer.of().unwrap().send(&words).unwrap();
@@ -90,7 +91,7 @@ fn another_archive_is_refused() {
             pub(super) price: i64,
         }
     }
-    let (_dir, queue) = queue::<Tick>(&Options::new());
+    let (_dir, queue) = queue::<Tick>(&CreateOptions::new());
     let mut producer = queue.producer().unwrap();
     let Err(error @ SendError::WrongSchema { .. }) = producer.of::<other::Tick>().map(drop) else {
         panic!("taken")
@@ -104,7 +105,7 @@ fn another_archive_is_refused() {
 /// The message types of plain calls are inferred as before.
 #[test]
 fn literals_are_what_the_queue_holds() {
-    let (_dir, queue) = queue::<u64>(&Options::new());
+    let (_dir, queue) = queue::<u64>(&CreateOptions::new());
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     producer.send(&7).unwrap();
     producer.send_many(&[8, 9]).unwrap();

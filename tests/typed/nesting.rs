@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;
 use ringway::asynchronous::AsyncProducer;
+use ringway::kind::{BytesQueue, Kind, Mpmc, Spsc};
 use ringway::spsc::{Message, Queue};
-use ringway::{BytesQueue, Kind, Mpmc, Options, RecvError, SendError, Spsc, untrusted};
+use ringway::{CreateOptions, RecvError, SendError, untrusted};
 use rkyv::{Archive, Serialize};
 
 use crate::common::Image;
@@ -62,10 +63,10 @@ fn wrapped(way: u8, inner: Any) -> Any {
     }
 }
 
-fn create<T: Message, K: Kind>(options: &Options) -> (tempfile::TempDir, ringway::Queue<T, K>) {
+fn create<T: Message, K: Kind>(options: &CreateOptions) -> (tempfile::TempDir, ringway::kind::Queue<T, K>) {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     // SAFETY: only this test knows the file.
-    let queue = unsafe { ringway::Queue::create_with(dir.path().join("q"), options) }.unwrap();
+    let queue = unsafe { ringway::kind::Queue::create_with(dir.path().join("q"), options) }.unwrap();
     (dir, queue)
 }
 
@@ -81,7 +82,7 @@ fn is_refused(sent: Result<(), SendError>) {
 }
 
 fn lists<K: Kind>() {
-    let (_dir, queue) = create::<Node, K>(&Options::new());
+    let (_dir, queue) = create::<Node, K>(&CreateOptions::new());
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     for pointers in [0, 1, LIMIT - 1, LIMIT] {
         producer.send(&list(pointers)).unwrap();
@@ -124,7 +125,7 @@ fn lists_up_to_the_limit() {
 fn untrusted_producers_refuse_too() {
     with_room(|| {
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-        let queue = untrusted::Queue::<Node, Spsc>::create(dir.path().join("q")).unwrap();
+        let queue = untrusted::kind::Queue::<Node, Spsc>::create(dir.path().join("q")).unwrap();
         let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         producer.send(&list(3)).unwrap();
         drop(consumer.recv().unwrap());
@@ -150,7 +151,7 @@ proptest! {
         text in prop::collection::vec(any::<char>(), 0..20),
     ) {
         with_room(move || {
-            let (_dir, queue) = create::<Any, Spsc>(&Options::new());
+            let (_dir, queue) = create::<Any, Spsc>(&CreateOptions::new());
             let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
             let depth: usize = ways.iter().map(|way| if way % 6 == 4 { 2 } else { 1 }).sum();
             let value = ways.iter().fold(Any::Text(text.into_iter().collect()), |inner, way| wrapped(*way, inner));
@@ -169,7 +170,7 @@ proptest! {
 fn what_cannot_be_read_becomes_a_dead_letter() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     let name = dir.path().join("q");
-    let options = Options::new().max_redeliveries(2);
+    let options = CreateOptions::new().max_redeliveries(2);
     // SAFETY: only this test knows the file.
     let queue = unsafe { ringway::mpmc::Queue::<String>::create_with(&name, &options) }.unwrap();
     // A program that does not keep to the type: the bytes are no archive of a string.
@@ -194,8 +195,8 @@ fn what_cannot_be_read_is_skipped_where_nothing_comes_again() {
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         let name = dir.path().join("q");
         let options = match has_retry_limit {
-            false => Options::new().delivery(ringway::Delivery::AtMostOnce),
-            true => Options::new().max_redeliveries(2),
+            false => CreateOptions::new().delivery(ringway::Delivery::AtMostOnce),
+            true => CreateOptions::new().max_redeliveries(2),
         };
         // SAFETY: only this test knows the file, as below.
         drop(unsafe { ringway::mpmc::Queue::<String>::create_with(&name, &options) }.unwrap());
@@ -228,7 +229,7 @@ fn deliver_at_most_once(name: &std::path::Path) {
 fn what_cannot_be_read_in_a_batch_becomes_a_dead_letter() {
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
     let name = dir.path().join("q");
-    let options = Options::new().max_redeliveries(1);
+    let options = CreateOptions::new().max_redeliveries(1);
     // SAFETY: only this test knows the file.
     let queue = unsafe { ringway::mpmc::Queue::<String>::create_with(&name, &options) }.unwrap();
     let good = rkyv::to_bytes::<rkyv::rancor::Error>(&String::from("good")).unwrap();

@@ -6,8 +6,10 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ringway::untrusted::{BytesQueue, Limits, Queue};
-use ringway::{Kind, Mpmc, Options, RecvError, Spsc};
+use ringway::kind::{Kind, Mpmc, Spsc};
+use ringway::untrusted::Limits;
+use ringway::untrusted::kind::{BytesQueue, Queue};
+use ringway::{CreateOptions, Framing, RecvError};
 use rkyv::{Archive, Serialize};
 
 use crate::common::{HANGS, Running, child_argument, child_of, directory};
@@ -153,7 +155,7 @@ fn take_part<K: Kind>(queue: &Queue<Message, K>, tally: &mut Tally, until: Insta
     }
 }
 
-fn storm<K: Kind>(test: &str, options: &Options) {
+fn storm<K: Kind>(test: &str, options: &CreateOptions) {
     if let Some(path) = child_argument(test) {
         return attack(&path);
     }
@@ -187,8 +189,8 @@ fn attack(path: &Path) {
     }
 }
 
-fn small() -> Options {
-    Options::new().ring_bytes(16 * 1024)
+fn small() -> CreateOptions {
+    CreateOptions::new().ring_bytes(16 * 1024)
 }
 
 #[test]
@@ -211,7 +213,7 @@ fn a_hostile_process_causes_errors_only_fixed() {
     }
     let dir = directory();
     let path = dir.path().join("q");
-    let options = Options::new().ring_bytes(4096).align(1).fixed_len(13);
+    let options = CreateOptions::new().ring_bytes(4096).align(1).framing(Framing::Fixed(13));
     let queue = BytesQueue::<Spsc>::create_with(&path, &options, &Limits::new()).unwrap();
     let mut attacker = Running::start(&mut child_of(test, &path));
     attacker.wait_for_line("attacking");

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use nix::libc;
 use nix::sys::signal::Signal::SIGUSR1;
-use ringway::{BytesConsumer, Canceller, Kind, Mpmc, RecvError, SendError, Spsc, WaitStrategy};
+use ringway::kind::{BytesConsumer, Kind, Mpmc, Spsc};
+use ringway::{Canceller, RecvError, SendError, WaitStrategy};
 
 use super::asleep::{HANGS, until};
 use super::peer::{Notes, Peer, Tried, number_of, open, with_queue};

@@ -4,7 +4,8 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use ringway::{BytesQueue, Kind, Mpmc, RecvError, SendError, Spsc, WaitStrategy};
+use ringway::kind::{BytesQueue, Kind, Mpmc, Spsc};
+use ringway::{RecvError, SendError, WaitStrategy};
 
 use super::asleep::{EventCounts, HANGS, OneProcessor, until};
 use super::peer::{Peer, Tried, number_of, open, with_queue};

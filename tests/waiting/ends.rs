@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use ringway::{Kind, Mpmc, RecvError, Spsc, WaitStrategy};
+use ringway::kind::{Kind, Mpmc, Spsc};
+use ringway::{RecvError, WaitStrategy};
 
 use super::asleep::{HANGS, until};
 use super::peer::{Notes, Peer, Tried, number_of, open, receive_all, rest, with_queue};

@@ -4,7 +4,8 @@
 use std::time::{Duration, Instant};
 
 use nix::libc;
-use ringway::{Mpmc, Spsc, WaitStrategy};
+use ringway::WaitStrategy;
+use ringway::kind::{Mpmc, Spsc};
 
 use super::asleep::{EventCounts, HANGS, until};
 use super::peer::{Peer, Tried, number_of, open, with_queue};

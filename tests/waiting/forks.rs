@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use ringway::{Mpmc, RecvError, SendError, Spsc, WaitStrategy};
+use ringway::kind::{Mpmc, Spsc};
+use ringway::{RecvError, SendError, WaitStrategy};
 
 use super::asleep::HANGS;
 use super::peer::{Peer, Tried, open, receive_all, with_queue};

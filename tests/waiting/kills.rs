@@ -4,7 +4,9 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use nix::libc;
-use ringway::{Mpmc, Spsc, WaitStrategy};
+use ringway::Framing;
+use ringway::WaitStrategy;
+use ringway::kind::{Mpmc, Spsc};
 
 use super::asleep::{EventCounts, HANGS, OneProcessor, is_asleep, until};
 use super::peer::{Peer, Tried, create, open, with_queue};
@@ -45,7 +47,7 @@ fn killed_waker<K: Tried>(count: u64, fixed: Option<usize>) -> Outcome {
 /// The time from the kill to the delivery of the last message that was committed.
 fn attempt_to_wake<K: Tried>(count: u64, fixed: Option<usize>, kill: Kill<'_>) -> Outcome<Option<Duration>> {
     let place = TestDir::new()?;
-    let options = fixed.map_or(K::options(), |len| K::options().fixed_len(len));
+    let options = fixed.map_or(K::options(), |len| K::options().framing(Framing::Fixed(len)));
     let queue = create::<K>(&place, &options)?;
     let peer = Peer::consumer::<K>(&place, WaitStrategy::Park);
     peer.wait_until_asleep()?;

@@ -4,9 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nix::unistd::Pid;
-use ringway::{
-    BytesConsumer, BytesProducer, BytesQueue, Kind, Mpmc, Options, RecvError, SendError, Spsc, WaitStrategy,
-};
+use ringway::kind::{BytesConsumer, BytesProducer, BytesQueue, Kind, Mpmc, Spsc};
+use ringway::{CreateOptions, RecvError, SendError, WaitStrategy};
 
 use super::asleep::{is_asleep, until};
 use crate::process::{Child, Outcome, TestDir, Words, ensure};
@@ -15,7 +14,7 @@ use crate::process::{Child, Outcome, TestDir, Words, ensure};
 pub(crate) trait Tried: Kind {
     const NAME: &'static str;
 
-    fn options() -> Options;
+    fn options() -> CreateOptions;
 
     /// Messages of eight bytes that a full queue holds.
     const FULL: u64;
@@ -26,8 +25,8 @@ impl Tried for Spsc {
     /// Frames of 16 bytes; one granule stays free.
     const FULL: u64 = 63;
 
-    fn options() -> Options {
-        Options::new().ring_bytes(1024)
+    fn options() -> CreateOptions {
+        CreateOptions::new().ring_bytes(1024)
     }
 }
 
@@ -35,12 +34,12 @@ impl Tried for Mpmc {
     const NAME: &'static str = "MPMC";
     const FULL: u64 = 4;
 
-    fn options() -> Options {
-        Options::new().max_messages(4).ring_bytes(4096).max_participants(16)
+    fn options() -> CreateOptions {
+        CreateOptions::new().max_messages(4).ring_bytes(4096).max_participants(16)
     }
 }
 
-pub(crate) fn create<K: Kind>(place: &TestDir, options: &Options) -> Outcome<BytesQueue<K>> {
+pub(crate) fn create<K: Kind>(place: &TestDir, options: &CreateOptions) -> Outcome<BytesQueue<K>> {
     // SAFETY: only this test and its children know the file.
     Ok(unsafe { BytesQueue::create_with(place.path(), options) }?)
 }

@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use ringway::{BytesConsumer, Delivery, Kind, Mpmc, Options, Spsc, WaitStrategy};
+use ringway::kind::{BytesConsumer, Kind, Mpmc, Spsc};
+use ringway::{CreateOptions, Delivery, WaitStrategy};
 
 use super::asleep::{HANGS, until};
 use super::calls::{Call, Watched, mark};
@@ -21,7 +22,7 @@ const RUN: u64 = 4;
 const LANE: u64 = 64;
 
 /// The room of a lane ends long before the slots do.
-fn lane() -> Options {
+fn lane() -> CreateOptions {
     Mpmc::options().max_messages(1024).align(64)
 }
 
@@ -56,7 +57,7 @@ pub(crate) fn tests() -> Vec<Test> {
     tests
 }
 
-fn at_most_once(options: Options) -> Options {
+fn at_most_once(options: CreateOptions) -> CreateOptions {
     options.delivery(Delivery::AtMostOnce)
 }
 
@@ -71,12 +72,17 @@ enum Giving {
 
 /// The queue is full, its producers sleep; a consumer releases room, which wakes all of them once,
 /// and they continue.
-fn given_back<K: Tried>(options: Options, full: u64, producers: usize, way: Giving) -> Outcome {
+fn given_back<K: Tried>(options: CreateOptions, full: u64, producers: usize, way: Giving) -> Outcome {
     on_sleepers(|| wakes_producers::<K>(&options, full, producers, way))
 }
 
 /// Whether all of them were woken by the one wake.
-fn wakes_producers<K: Tried>(options: &Options, full: u64, producers: usize, way: Giving) -> Outcome<bool> {
+fn wakes_producers<K: Tried>(
+    options: &CreateOptions,
+    full: u64,
+    producers: usize,
+    way: Giving,
+) -> Outcome<bool> {
     let place = TestDir::new()?;
     let queue = create::<K>(&place, options)?;
     let senders: Vec<_> = (0..producers)
@@ -165,7 +171,11 @@ fn give_back<K: Kind>(consumer: BytesConsumer<K>, way: Giving, notes: &Notes) ->
 
 /// A full queue, whose messages are not redelivered: a producer sleeps, and a consumer holds
 /// everything.
-fn with_holder(options: Options, full: u64, body: impl FnOnce(&TestDir, &Peer, Peer) -> Outcome) -> Outcome {
+fn with_holder(
+    options: CreateOptions,
+    full: u64,
+    body: impl FnOnce(&TestDir, &Peer, Peer) -> Outcome,
+) -> Outcome {
     let place = TestDir::new()?;
     let queue = create::<Mpmc>(&place, &at_most_once(options))?;
     let sender = Peer::producer::<Mpmc>(&place, WaitStrategy::Park, 0);
@@ -187,7 +197,7 @@ fn with_holder(options: Options, full: u64, body: impl FnOnce(&TestDir, &Peer, P
 }
 
 /// The consumer that holds everything is killed: the producer finds out by itself.
-fn dead_holder(options: Options, full: u64) -> Outcome {
+fn dead_holder(options: CreateOptions, full: u64) -> Outcome {
     const ROUNDS: u32 = 20;
     let mut latest = Duration::ZERO;
     for _ in 0..ROUNDS {

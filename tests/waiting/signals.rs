@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::sys::signal::Signal::{SIGCONT, SIGSTOP, SIGUSR1};
-use ringway::{Mpmc, RecvError, SendError, Spsc, WaitStrategy};
+use ringway::kind::{Mpmc, Spsc};
+use ringway::{RecvError, SendError, WaitStrategy};
 
 use super::asleep::{HANGS, until};
 use super::peer::{Peer, Tried, number_of, open, with_queue};

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{SIGCONT, SIGSTOP, SIGUSR1};
-use ringway::{BytesConsumer, BytesProducer, Kind, Mpmc, Options, RecvError, SendError, Spsc, WaitStrategy};
+use ringway::kind::{BytesConsumer, BytesProducer, Kind, Mpmc, Spsc};
+use ringway::{CreateOptions, RecvError, SendError, WaitStrategy};
 
 use super::asleep::{EventCounts, HANGS};
 use super::peer::{create, number_of, open};
@@ -17,10 +18,15 @@ pub(crate) fn tests() -> Vec<Test> {
     let parks = number_from("RINGWAY_PARKS", default);
     vec![
         Test::new("stress: four producers, four consumers", move || {
-            stress::<Mpmc>(Options::new().max_messages(16).ring_bytes(4096).max_participants(16), 4, 4, parks)
+            stress::<Mpmc>(
+                CreateOptions::new().max_messages(16).ring_bytes(4096).max_participants(16),
+                4,
+                4,
+                parks,
+            )
         }),
         Test::new("stress: one and one", move || {
-            stress::<Spsc>(Options::new().ring_bytes(1024), 1, 1, parks / 16)
+            stress::<Spsc>(CreateOptions::new().ring_bytes(1024), 1, 1, parks / 16)
         }),
     ]
 }
@@ -58,7 +64,7 @@ impl Field<'_> {
     }
 }
 
-fn stress<K: Kind>(options: Options, producers: usize, consumers: usize, parks: u64) -> Outcome {
+fn stress<K: Kind>(options: CreateOptions, producers: usize, consumers: usize, parks: u64) -> Outcome {
     let place = TestDir::new()?;
     let queue = create::<K>(&place, &options)?;
     let all = producers + consumers;

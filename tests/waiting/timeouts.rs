@@ -5,7 +5,8 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use nix::libc;
-use ringway::{BytesConsumer, BytesProducer, Mpmc, RecvError, SendError, Spsc, WaitStrategy};
+use ringway::kind::{BytesConsumer, BytesProducer, Mpmc, Spsc};
+use ringway::{RecvError, SendError, WaitStrategy};
 
 use super::asleep::sleeps;
 use super::peer::{Peer, Tried, rest, with_queue};

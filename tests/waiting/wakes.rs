@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use ringway::{BytesConsumer, BytesProducer, Kind, Mpmc, RecvError, Spsc, WaitStrategy};
+use ringway::kind::{BytesConsumer, BytesProducer, Kind, Mpmc, Spsc};
+use ringway::{RecvError, WaitStrategy};
 
 use super::asleep::{OneProcessor, is_asleep, sleeps, until};
 use super::calls::{Call, Watched, mark};

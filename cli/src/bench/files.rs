@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
-use ringway::{Options, mpmc, spsc};
+use ringway::{CreateOptions, mpmc, spsc};
 
 use super::plan::{Case, Framing};
 use super::words::with_words;
@@ -95,16 +95,18 @@ fn create_memory(path: &Path, bytes: u64) -> Result<()> {
     create().with_context(|| format!("creating {}", path.display()))
 }
 
-fn options(capacity: Option<usize>) -> Options {
-    capacity.map_or_else(Options::new, |capacity| Options::new().ring_bytes(capacity))
+fn options(capacity: Option<usize>) -> CreateOptions {
+    capacity.map_or_else(CreateOptions::new, |capacity| CreateOptions::new().ring_bytes(capacity))
 }
 
 fn create_queue(path: &Path, case: &Case, capacity: Option<usize>) -> Result<()> {
     let options = options(capacity);
     let options = match case.framing {
-        Framing::Fixed => options.fixed_len(case.bytes),
+        Framing::Fixed => options.framing(ringway::Framing::Fixed(case.bytes)),
         Framing::Variable => options,
-        Framing::Typed => return create_typed(path, case.bytes, &options.fixed_size()),
+        Framing::Typed => {
+            return create_typed(path, case.bytes, &options.framing(ringway::Framing::FixedByType));
+        }
     };
     // SAFETY: only this benchmark's own processes know the file.
     unsafe { spsc::BytesQueue::create_with(path, &options) }?;
@@ -112,11 +114,11 @@ fn create_queue(path: &Path, case: &Case, capacity: Option<usize>) -> Result<()>
 }
 
 /// Creates the queue of a typed case.
-fn create_typed(path: &Path, bytes: usize, options: &Options) -> Result<()> {
+fn create_typed(path: &Path, bytes: usize, options: &CreateOptions) -> Result<()> {
     with_words!(bytes, create_typed_in_words(path, options))
 }
 
-fn create_typed_in_words<const W: usize>(path: &Path, options: &Options) -> Result<()> {
+fn create_typed_in_words<const W: usize>(path: &Path, options: &CreateOptions) -> Result<()> {
     // SAFETY: only this benchmark's own processes know the file.
     unsafe { spsc::Queue::<[u64; W]>::create_with(path, options) }?;
     Ok(())

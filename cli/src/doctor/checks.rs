@@ -51,7 +51,7 @@ fn outlived(snapshot: &Snapshot) -> Option<Finding> {
         ))
         .advice(
             "--repair drops all of its messages for good, and counts them; to keep them, open it once with \
-             Options::after_power_loss(AfterPowerLoss::Keep) (`peek` shows them); containers that share the host's boot id, \
+             CreateOptions::after_power_loss(AfterPowerLoss::Keep) (`peek` shows them); containers that share the host's boot id, \
              or a queue on tmpfs (/dev/shm), avoid this",
         )
         .remedy(Remedy::Discard)

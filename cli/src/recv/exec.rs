@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use ringway::{BytesConsumer, BytesFrame, Kind, RecvError};
+use ringway::RecvError;
+use ringway::kind::{BytesConsumer, BytesFrame, Kind};
 
 use super::Arguments;
 use super::backoff::Backoff;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
-use ringway::{BytesConsumer, Kind};
+use ringway::kind::{BytesConsumer, Kind};
 
 use crate::ending::Outcome;
 use crate::framing::Format;

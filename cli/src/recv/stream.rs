@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use ringway::inspect::Inspector;
-use ringway::{BytesConsumer, BytesFrames, Kind};
+use ringway::kind::{BytesConsumer, BytesFrames, Kind};
 
 use super::idle::{Idle, Stop};
 use crate::framing::Format;

@@ -1,6 +1,6 @@
 //! All systems: which cases each takes part in, and how it may wait.
 
-use ::ringway::{Mpmc, Spsc};
+use ::ringway::kind::{Mpmc, Spsc};
 use anyhow::{Context, Result};
 
 use super::disruptor::Disruptors;

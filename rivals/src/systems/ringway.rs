@@ -6,9 +6,8 @@ use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use ringway::{
-    AttachError, BytesConsumer, BytesProducer, BytesQueue, Kind, Mpmc, Options, RecvError, SendError, Spsc,
-};
+use ringway::kind::{BytesConsumer, BytesProducer, BytesQueue, Kind, Mpmc, Spsc};
+use ringway::{AttachError, CreateOptions, Framing, RecvError, SendError};
 use workload::fill_bytes;
 
 use super::{Family, Receiver, Sender, Setup, System};
@@ -20,19 +19,19 @@ const LANE: usize = 1 << 19;
 
 /// What differs.
 pub(super) trait Made: Kind + Sync {
-    fn options(setup: &Setup) -> Options;
+    fn options(setup: &Setup) -> CreateOptions;
 }
 
 impl Made for Spsc {
-    fn options(setup: &Setup) -> Options {
-        Options::new().ring_bytes(setup.capacity * setup.bytes).fixed_len(setup.bytes)
+    fn options(setup: &Setup) -> CreateOptions {
+        CreateOptions::new().ring_bytes(setup.capacity * setup.bytes).framing(Framing::Fixed(setup.bytes))
     }
 }
 
 impl Made for Mpmc {
-    fn options(setup: &Setup) -> Options {
+    fn options(setup: &Setup) -> CreateOptions {
         let lane = (setup.capacity * setup.bytes).max(LANE);
-        Options::new().max_messages(setup.capacity).ring_bytes(lane)
+        CreateOptions::new().max_messages(setup.capacity).ring_bytes(lane)
     }
 }
 

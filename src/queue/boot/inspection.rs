@@ -38,7 +38,7 @@ pub enum Survival {
     /// The file was used in another boot, and all of it is there.
     Proven,
     /// The file was used in another boot, and nothing proves that all of it reached the disk:
-    /// opening refuses it, unless [`Options::after_power_loss`](crate::Options::after_power_loss)
+    /// opening refuses it, unless [`OpenOptions::after_power_loss`](crate::OpenOptions::after_power_loss)
     /// says otherwise.
     Unproven,
     /// The current boot could not be determined.

@@ -96,7 +96,7 @@ use self::contents::Contents;
 use self::record::{Record, words_of};
 use self::remedy::{Remade, Remedy, remake};
 use super::Shared;
-use super::options::OpenOptions;
+use super::handle_options::HandleOptions;
 use crate::error::{OpenError, Unproven};
 use crate::layout::{ENTRY_PRODUCER, Geometry, LOCK_ENTRY, SPSC_ENTRIES};
 use crate::shm::{self, AttachLock, AttachLockError, Warning};
@@ -140,7 +140,7 @@ enum Sealing {
 
 impl Shared {
     /// Checks whether the file has outlived its machine, and treats it as the options say.
-    pub(super) fn check_boot(&self, open_options: OpenOptions) -> Result<(), OpenError> {
+    pub(super) fn check_boot(&self, handle_options: HandleOptions) -> Result<(), OpenError> {
         if !self.outlives_boots() {
             return Ok(());
         }
@@ -175,7 +175,7 @@ impl Shared {
         let doubt = doubt(&contents, &record);
         let Some(found) = doubt.map_err(failed("reading what is in the queue"))? else { return Ok(()) };
         let has_checksums = self.geometry().trailer != 0;
-        let remedy = match open_options.after_power_loss {
+        let remedy = match handle_options.after_power_loss {
             AfterPowerLoss::Discard => Remedy::Empty(has_checksums.then(|| self.uuid())),
             _ if has_checksums => Remedy::Check(self.uuid()),
             AfterPowerLoss::Keep => Remedy::Salvage,

@@ -2,12 +2,12 @@
 
 /// What opening does with a queue that was last used before the machine was started again, if
 /// nothing proves that all of it reached the disk
-/// ([`Options::after_power_loss`](crate::Options::after_power_loss)).
+/// ([`OpenOptions::after_power_loss`](crate::OpenOptions::after_power_loss)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AfterPowerLoss {
     /// Opening fails with [`OpenError::Unproven`](crate::OpenError::Unproven). The file stays
-    /// unchanged. A queue with checksums ([`Checksummed`](crate::Checksummed)) is opened: both this
+    /// unchanged. A queue with checksums ([`Checksummed`](crate::kind::Checksummed)) is opened: both this
     /// and `Keep` keep the messages that their checksums prove.
     #[default]
     Refuse,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::AfterPowerLoss;
 use crate::error::{OpenError, SyncError};
+use crate::queue::handle_options::HandleOptions;
 use crate::queue::open::{QueueFile, find};
-use crate::queue::options::OpenOptions;
 use crate::queue::{BytesQueue, Kind, Schema, Shared};
 use crate::shm::{self, AttachLockError, Warning};
 
@@ -95,11 +95,12 @@ pub fn discard_unproven(name: impl AsRef<Path>) -> Result<Option<u64>, OpenError
 /// Opens a queue of any type, without attaching.
 fn open(name: &Path, after_power_loss: AfterPowerLoss) -> Result<Arc<Shared>, OpenError> {
     let QueueFile { file, checked, .. } = find(name, None)?;
-    let open_options = OpenOptions { prefault: false, after_power_loss, ..OpenOptions::default() };
+    let handle_options =
+        HandleOptions { prefault: Some(false), after_power_loss, ..HandleOptions::default() };
     let path = checked.path.clone();
-    let shared = Shared::new(&Arc::new(file), checked, &Schema::bytes(), open_options)
+    let shared = Shared::new(&Arc::new(file), checked, &Schema::bytes(), handle_options)
         .map_err(|source| OpenError::Io { path, step: "mapping the header", source })?;
-    shared.check_boot(open_options)?;
+    shared.check_boot(handle_options)?;
     Ok(Arc::new(shared))
 }
 

@@ -57,7 +57,7 @@ use crate::layout::TRAILER;
 /// [`mpmc::checksummed`](crate::mpmc::checksummed) name its types.
 ///
 /// For queues on disks that must survive a power loss. After one, an ordinary queue is all or
-/// nothing ([`Options::after_power_loss`](crate::Options::after_power_loss)). A queue with
+/// nothing ([`OpenOptions::after_power_loss`](crate::OpenOptions::after_power_loss)). A queue with
 /// checksums keeps each message that is whole and in its place, and delivers it as one that may
 /// have been delivered before. A message that is torn or of another moment is dropped, and counted.
 ///

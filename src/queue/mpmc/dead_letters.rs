@@ -76,7 +76,7 @@ impl Shared {
         }
         let name = letters_name(self.path());
         if !create {
-            return Self::open::<Mpmc>(&name, self.schema(), self.derived_open_options());
+            return Self::open::<Mpmc>(&name, self.schema(), self.derived_handle_options());
         }
         Self::open_or_create::<Mpmc>(&name, &self.options_for_letters(), self.schema())
     }
@@ -84,7 +84,7 @@ impl Shared {
 
 impl BytesQueue<Mpmc> {
     /// Opens the queue that holds this queue's dead letters: messages that were redelivered more
-    /// often than [`Options::max_redeliveries`](crate::Options::max_redeliveries) allows. It is an
+    /// often than [`CreateOptions::max_redeliveries`](crate::CreateOptions::max_redeliveries) allows. It is an
     /// ordinary queue in a file of its own, `<name>.dead`. It is created with the first dead
     /// letter, or by this call, so that a consumer can wait for the first one.
     ///
@@ -100,7 +100,7 @@ impl BytesQueue<Mpmc> {
     /// ```
     /// # let dir = tempfile::tempdir()?;
     /// # let name = dir.path().join("jobs");
-    /// let options = ringway::Options::new().max_redeliveries(1);
+    /// let options = ringway::CreateOptions::new().max_redeliveries(1);
     /// // SAFETY: every process that can write this file uses ringway.
     /// let queue = unsafe { ringway::mpmc::BytesQueue::create_with(&name, &options)? };
     /// let letters = queue.dead_letters()?.consumer()?;

@@ -87,7 +87,7 @@ impl Shared {
             geometry: self.geometry().for_letters(),
             start_position: 0,
             uuid: None,
-            open_options: self.derived_open_options(),
+            handle_options: self.derived_handle_options(),
         }
     }
 

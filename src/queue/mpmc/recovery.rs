@@ -8,9 +8,9 @@ use super::probe::KernelProbe;
 use crate::error::RecoverError;
 use crate::order_ring::{EntrySet, OrderRing, Recovered};
 use crate::queue::BytesQueue;
+use crate::queue::handle_options::HandleOptions;
 use crate::queue::kind::{Mpmc, MpmcKind};
 use crate::queue::open::{QueueFile, find};
-use crate::queue::options::OpenOptions;
 use crate::queue::space::header_not_mapped;
 use crate::queue::{Schema, Shared};
 use crate::shm::RecoveryLock;
@@ -90,11 +90,11 @@ pub fn recover(name: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
         return Ok(Recovery::default());
     }
     let (path, needed) = (checked.path.clone(), checked.geometry.lane_offset);
-    let open_options = OpenOptions { prefault: false, ..OpenOptions::default() };
-    let shared = Shared::new(&Arc::new(file), checked, &Schema::bytes(), open_options)
+    let handle_options = HandleOptions { prefault: Some(false), ..HandleOptions::default() };
+    let shared = Shared::new(&Arc::new(file), checked, &Schema::bytes(), handle_options)
         .map_err(|source| RecoverError::Open(header_not_mapped(path, needed, source)))?;
     // Contents that are in doubt are not moved about.
-    shared.check_boot(open_options).map_err(RecoverError::Open)?;
+    shared.check_boot(handle_options).map_err(RecoverError::Open)?;
     BytesQueue::<Mpmc>::from_shared(Arc::new(shared)).recover()
 }
 

@@ -18,7 +18,7 @@ use crate::order_ring::CursorGuess;
 use crate::park::EventCount;
 use crate::queue::kind::{Mpmc, Receiver as _, Sender as _};
 use crate::queue::producer::AMPLE_ROOM_WAIT;
-use crate::queue::{BytesConsumer, BytesQueue, Options};
+use crate::queue::{BytesConsumer, BytesQueue, CreateOptions};
 use crate::wait::{Until, WaitStrategy, is_before_park};
 
 #[test]
@@ -26,8 +26,8 @@ fn room_is_ample_when_a_quarter_has_come_back() {
     let positions = |sender: &MpmcSender| sender.has_ample_positions();
     let room = |sender: &MpmcSender| sender.has_ample_room();
     for (options, is_ample) in [
-        (Options::new().max_messages(16), &positions as &dyn Fn(&_) -> _),
-        (Options::new().max_messages(1 << 12).ring_bytes(1 << 16), &room),
+        (CreateOptions::new().max_messages(16), &positions as &dyn Fn(&_) -> _),
+        (CreateOptions::new().max_messages(1 << 12).ring_bytes(1 << 16), &room),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let queue = create(dir.path(), &options);
@@ -59,7 +59,7 @@ fn room_is_ample_when_a_quarter_has_come_back() {
 #[test]
 fn patience_ends() {
     let dir = tempfile::tempdir().unwrap();
-    let queue = create(dir.path(), &Options::new());
+    let queue = create(dir.path(), &CreateOptions::new());
     let mut producer = queue.producer().unwrap();
     let in_a_minute = Until::after(Duration::from_secs(60));
     let soon = Until::after(Duration::from_micros(100));
@@ -89,7 +89,7 @@ fn patience_ends() {
 #[test]
 fn the_last_attempt_comes_after_the_timeout() {
     let dir = tempfile::tempdir().unwrap();
-    let queue = create(dir.path(), &Options::new());
+    let queue = create(dir.path(), &CreateOptions::new());
     let mut producer = queue.producer().unwrap();
     producer.set_wait_strategy(WaitStrategy::Spin);
     let until = Until::after(Duration::from_millis(2));
@@ -100,7 +100,7 @@ fn the_last_attempt_comes_after_the_timeout() {
     assert!(matches!(producer.wait(1, until, |_| false, never), Err(SendError::Timeout { .. })));
 }
 
-fn create(directory: &Path, options: &Options) -> BytesQueue<Mpmc> {
+fn create(directory: &Path, options: &CreateOptions) -> BytesQueue<Mpmc> {
     #[allow(unsafe_code)]
     // SAFETY: only this test has the file.
     unsafe { BytesQueue::create_with(directory.join("q"), options) }.unwrap()
@@ -133,7 +133,7 @@ fn wait_until_asleep(threads: &[Pid], event: &EventCount) {
 /// is woken for it cannot take it. Returns how many times the eventcount is notified for the first.
 fn notifications_for_two() -> u32 {
     let dir = tempfile::tempdir().unwrap();
-    let queue = create(dir.path(), &Options::new());
+    let queue = create(dir.path(), &CreateOptions::new());
     let event = &queue.shared().events().messages;
     // Its lane stays ready, and its entry is the first to be taken again.
     drop(MpmcSender::attach(Arc::clone(queue.shared())).unwrap());
@@ -172,7 +172,7 @@ fn a_wake_is_passed_on_for_what_could_not_be_taken() {
 #[test]
 fn dead_letters_wake_their_consumers() {
     let dir = tempfile::tempdir().unwrap();
-    let queue = create(dir.path(), &Options::new().max_redeliveries(1));
+    let queue = create(dir.path(), &CreateOptions::new().max_redeliveries(1));
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let mut dead_letter = || {
         producer.try_send(b"unwanted").unwrap();
@@ -202,7 +202,7 @@ fn dead_letters_wake_their_consumers() {
 #[test]
 fn a_corrupted_frame_in_a_batch_is_reported() {
     let dir = tempfile::tempdir().unwrap();
-    let queue = create(dir.path(), &Options::new());
+    let queue = create(dir.path(), &CreateOptions::new());
     drop(MpmcSender::attach(Arc::clone(queue.shared())).unwrap());
     let claimer = Participant::attach(Arc::clone(queue.shared()), EntryRole::Producer).unwrap();
     let consumer = queue.consumer().unwrap();
@@ -225,7 +225,7 @@ fn a_corrupted_frame_in_a_batch_is_reported() {
 #[test]
 fn a_recovery_that_was_another_s_is_no_cause_later() {
     let dir = tempfile::tempdir().unwrap();
-    let queue = create(dir.path(), &Options::new().max_messages(16));
+    let queue = create(dir.path(), &CreateOptions::new().max_messages(16));
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     producer.sender().trouble().unwrap().note_busy();
     consumer.receiver().trouble().unwrap().note_busy();
@@ -246,7 +246,7 @@ fn a_recovery_that_was_another_s_is_no_cause_later() {
 #[test]
 fn a_recovery_that_does_not_end_is_a_cause() {
     let dir = tempfile::tempdir().unwrap();
-    let queue = create(dir.path(), &Options::new());
+    let queue = create(dir.path(), &CreateOptions::new());
     let consumer = queue.consumer().unwrap();
     let (trouble, began) = (consumer.receiver().trouble().unwrap(), Instant::now());
     while began.elapsed() < Duration::from_millis(1100) {

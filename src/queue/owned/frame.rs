@@ -49,13 +49,13 @@ impl<K: Kind> BytesOwnedFrame<K> {
     }
 
     /// Returns how many times the message was delivered before: see
-    /// [`BytesFrame::redeliveries`](crate::BytesFrame::redeliveries).
+    /// [`BytesFrame::redeliveries`](crate::kind::BytesFrame::redeliveries).
     pub fn redeliveries(&self) -> u64 {
         self.redeliveries
     }
 
     /// Returns the position of the message in the queue's order: see
-    /// [`BytesFrame::position`](crate::BytesFrame::position).
+    /// [`BytesFrame::position`](crate::kind::BytesFrame::position).
     pub fn position(&self) -> u64 {
         FrameStoreOf::<K>::position(self.taken)
     }

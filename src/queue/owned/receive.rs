@@ -17,7 +17,7 @@ impl<K: Kind> BytesSharedConsumer<K> {
     /// Takes the next message, if one is there now.
     ///
     /// # Errors
-    /// As [`BytesConsumer::try_recv`](crate::BytesConsumer::try_recv).
+    /// As [`BytesConsumer::try_recv`](crate::kind::BytesConsumer::try_recv).
     pub fn try_recv(&self) -> Result<BytesOwnedFrame<K>, RecvError> {
         let mut state = self.inner.lock()?;
         self.inner.try_take(&mut state)
@@ -26,7 +26,7 @@ impl<K: Kind> BytesSharedConsumer<K> {
     /// Takes the next message, waiting for it as long as it takes. Several threads may wait.
     ///
     /// # Errors
-    /// As [`BytesConsumer::recv`](crate::BytesConsumer::recv).
+    /// As [`BytesConsumer::recv`](crate::kind::BytesConsumer::recv).
     pub fn recv(&self) -> Result<BytesOwnedFrame<K>, RecvError> {
         self.recv_until(Until::Forever)
     }

@@ -3,7 +3,7 @@
 
 use crate::park::Waitable;
 use crate::queue::kind::Spsc;
-use crate::queue::{BytesQueue, Options};
+use crate::queue::{BytesQueue, CreateOptions};
 
 /// Room that is released before a sixteenth of the ring has accumulated is notified when an attempt
 /// of the consumer finds nothing: its own, or that of a set in which it waits.
@@ -14,7 +14,7 @@ fn an_empty_consumer_notifies_of_room_released_before() {
         #[allow(unsafe_code)]
         // SAFETY: only this test has the file.
         let queue =
-            unsafe { BytesQueue::<Spsc>::create_with(dir.path().join("q"), &Options::new()) }.unwrap();
+            unsafe { BytesQueue::<Spsc>::create_with(dir.path().join("q"), &CreateOptions::new()) }.unwrap();
         let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
         producer.try_send(b"little").unwrap();
         let room = &queue.shared().events().room;

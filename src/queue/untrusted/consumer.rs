@@ -119,14 +119,14 @@ impl<K: Kind> BytesConsumer<K> {
     }
 
     /// Sets whether a signal handler that runs while this consumer sleeps ends its call, like
-    /// [`BytesConsumer::set_interruptible`](crate::BytesConsumer::set_interruptible).
+    /// [`BytesConsumer::set_interruptible`](crate::kind::BytesConsumer::set_interruptible).
     pub fn set_interruptible(&self, interruptible: bool) {
         self.inner.set_interruptible(interruptible);
     }
 
     /// Sets whether receiving returns [`RecvError::Closed`] when every message was taken and no
     /// producer is alive, like
-    /// [`BytesConsumer::end_when_disconnected`](crate::BytesConsumer::end_when_disconnected).
+    /// [`BytesConsumer::end_when_disconnected`](crate::kind::BytesConsumer::end_when_disconnected).
     pub fn end_when_disconnected(&self, ends: bool) {
         self.inner.end_when_disconnected(ends);
     }
@@ -139,7 +139,7 @@ impl<K: Kind> BytesConsumer<K> {
     /// Waits until a producer is attached and alive, but no longer than `timeout`.
     ///
     /// # Errors
-    /// As [`BytesConsumer::wait_for_producer`](crate::BytesConsumer::wait_for_producer).
+    /// As [`BytesConsumer::wait_for_producer`](crate::kind::BytesConsumer::wait_for_producer).
     pub fn wait_for_producer(&self, timeout: Duration) -> Result<(), RecvError> {
         self.inner.wait_for_producer(timeout)
     }

@@ -43,10 +43,10 @@ pub use consumer::{BytesConsumer, BytesFrame};
 pub use limits::Limits;
 pub use producer::BytesProducer;
 
-use super::options::OpenOptions;
-use super::{Kind, Options, Schema, Shared, Spsc};
+use super::handle_options::HandleOptions;
+use super::{CreateOptions, Kind, OpenOptions, Schema, Shared, Spsc};
 use crate::error::{AttachError, CreateError, OpenError};
-use crate::shm::Sharing;
+use crate::shm::Warning;
 
 /// A queue of byte messages whose peers are untrusted.
 ///
@@ -55,7 +55,7 @@ use crate::shm::Sharing;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let name = dir.path().join("bytes");
-/// let queue = BytesQueue::<ringway::Spsc>::create(&name)?;
+/// let queue = BytesQueue::<ringway::kind::Spsc>::create(&name)?;
 /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
 /// producer.send(b"hello")?;
 /// assert_eq!(&*consumer.recv()?, b"hello");
@@ -67,7 +67,7 @@ pub struct BytesQueue<K: Kind = Spsc> {
 }
 
 impl<K: Kind> BytesQueue<K> {
-    /// Creates a queue with default [`Options`] and [`Limits`] and opens it. A name without a slash
+    /// Creates a queue with default [`CreateOptions`] and [`Limits`] and opens it. A name without a slash
     /// is a file in `/dev/shm`; a name with a slash is a path. Only processes of the same user can
     /// write the file, until its mode is changed.
     ///
@@ -75,7 +75,7 @@ impl<K: Kind> BytesQueue<K> {
     /// [`CreateError`]: `AlreadyExists` if there is a file of that name. No error leaves a new file
     /// in place.
     pub fn create(name: impl AsRef<Path>) -> Result<Self, CreateError> {
-        Self::create_with(name, &Options::new(), &Limits::new())
+        Self::create_with(name, &CreateOptions::new(), &Limits::new())
     }
 
     /// Creates a queue and opens it. The size of its file follows from `options`, not from
@@ -85,29 +85,46 @@ impl<K: Kind> BytesQueue<K> {
     /// As [`create`](Self::create), and `InvalidOptions`.
     pub fn create_with(
         name: impl AsRef<Path>,
-        options: &Options,
+        options: &CreateOptions,
         limits: &Limits,
     ) -> Result<Self, CreateError> {
+        options.check_creates_only()?;
         let resolved = options.for_bytes::<K>()?;
         let shared = Shared::create::<K>(name.as_ref(), &resolved, &Schema::bytes())?;
+        shared.note_options(options, &resolved);
         Ok(Self::from_shared(shared, *limits))
     }
 
-    /// Opens an existing queue, with default [`Limits`].
+    /// Opens an existing queue, with default [`OpenOptions`] and [`Limits`].
     ///
     /// # Errors
     /// [`OpenError`] tells what the file is instead; the file is not changed.
     pub fn open(name: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Self::open_with(name, &Limits::new())
+        Self::open_with(name, &OpenOptions::new(), &Limits::new())
     }
 
-    /// Opens an existing queue, with these limits.
+    /// Opens an existing queue, with these options and limits. Unless [`OpenOptions::sharing`] is set,
+    /// any user may be able to write to the file; unless [`OpenOptions::prefault`] is set, its pages
+    /// are mapped when they are used.
     ///
     /// # Errors
     /// As [`open`](Self::open); `TooLarge` if its file is larger than the limit.
-    pub fn open_with(name: impl AsRef<Path>, limits: &Limits) -> Result<Self, OpenError> {
-        let shared = Shared::open::<K>(name.as_ref(), &Schema::bytes(), untrusted_open_options(limits))?;
+    pub fn open_with(
+        name: impl AsRef<Path>,
+        options: &OpenOptions,
+        limits: &Limits,
+    ) -> Result<Self, OpenError> {
+        let handle_options = untrusted(options.handle_options(), limits);
+        let shared = Shared::open::<K>(name.as_ref(), &Schema::bytes(), handle_options)?;
         Ok(Self::from_shared(shared, *limits))
+    }
+
+    /// Opens the queue, or creates it, with default options and [`Limits`].
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`create`](Self::create).
+    pub fn open_or_create(name: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::open_or_create_with(name, &CreateOptions::new(), &Limits::new())
     }
 
     /// Opens the queue, or creates it with these options if there is none.
@@ -116,12 +133,13 @@ impl<K: Kind> BytesQueue<K> {
     /// As [`open_with`](Self::open_with) and [`create_with`](Self::create_with).
     pub fn open_or_create_with(
         name: impl AsRef<Path>,
-        options: &Options,
+        options: &CreateOptions,
         limits: &Limits,
     ) -> Result<Self, OpenError> {
         let mut resolved = options.for_bytes::<K>().map_err(OpenError::Create)?;
-        resolved.open_options.limits = Some(*limits);
+        resolved.handle_options = untrusted(resolved.handle_options, limits);
         let shared = Shared::open_or_create::<K>(name.as_ref(), &resolved, &Schema::bytes())?;
+        shared.note_options(options, &resolved);
         Ok(Self::from_shared(shared, *limits))
     }
 
@@ -133,7 +151,7 @@ impl<K: Kind> BytesQueue<K> {
     /// Attaches as the queue's producer, or (MPMC) as one of them.
     ///
     /// # Errors
-    /// As [`BytesQueue::producer`](crate::BytesQueue::producer).
+    /// As [`BytesQueue::producer`](crate::kind::BytesQueue::producer).
     pub fn producer(&self) -> Result<BytesProducer<K>, AttachError> {
         Ok(BytesProducer::new(self.inner.producer()?, self.limits))
     }
@@ -141,7 +159,7 @@ impl<K: Kind> BytesQueue<K> {
     /// Attaches as the queue's consumer, or (MPMC) as one of them.
     ///
     /// # Errors
-    /// As [`BytesQueue::consumer`](crate::BytesQueue::consumer).
+    /// As [`BytesQueue::consumer`](crate::kind::BytesQueue::consumer).
     pub fn consumer(&self) -> Result<BytesConsumer<K>, AttachError> {
         Ok(BytesConsumer::new(self.inner.consumer()?, self.limits))
     }
@@ -154,6 +172,12 @@ impl<K: Kind> BytesQueue<K> {
     /// Returns whether the queue was closed.
     pub fn is_closed(&self) -> bool {
         self.inner.is_closed()
+    }
+
+    /// Returns the non-fatal warnings of this handle, its clones and the participants attached
+    /// through them: options that could not be honoured, filesystem caveats.
+    pub fn warnings(&self) -> Vec<Warning> {
+        self.inner.warnings()
     }
 
     /// Returns the path of this queue's file.
@@ -191,13 +215,7 @@ impl<K: Kind> std::fmt::Debug for BytesQueue<K> {
     }
 }
 
-/// The options for opening an untrusted file: it may be writable by any user, since nothing in it
-/// is trusted.
-pub(crate) fn untrusted_open_options(limits: &Limits) -> OpenOptions {
-    OpenOptions {
-        sharing: Sharing::Everybody,
-        prefault: false,
-        limits: Some(*limits),
-        ..OpenOptions::default()
-    }
+/// The options of a handle whose peers are untrusted.
+pub(crate) fn untrusted(handle_options: HandleOptions, limits: &Limits) -> HandleOptions {
+    HandleOptions { limits: Some(*limits), ..handle_options }
 }

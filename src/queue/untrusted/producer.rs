@@ -136,7 +136,7 @@ impl<K: Kind> BytesProducer<K> {
     }
 
     /// Sets whether a signal handler that runs while this producer sleeps ends its call, like
-    /// [`BytesProducer::set_interruptible`](crate::BytesProducer::set_interruptible).
+    /// [`BytesProducer::set_interruptible`](crate::kind::BytesProducer::set_interruptible).
     pub fn set_interruptible(&mut self, interruptible: bool) {
         self.inner.set_interruptible(interruptible);
     }

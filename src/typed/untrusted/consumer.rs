@@ -88,13 +88,13 @@ impl<T: Message, K: Kind> Consumer<T, K> {
     }
 
     /// Sets whether signals end waits: see
-    /// [`BytesConsumer::set_interruptible`](crate::BytesConsumer::set_interruptible).
+    /// [`BytesConsumer::set_interruptible`](crate::kind::BytesConsumer::set_interruptible).
     pub fn set_interruptible(&self, interruptible: bool) {
         self.bytes.set_interruptible(interruptible);
     }
 
     /// Sets whether receiving ends when no producer is alive: see
-    /// [`BytesConsumer::end_when_disconnected`](crate::BytesConsumer::end_when_disconnected).
+    /// [`BytesConsumer::end_when_disconnected`](crate::kind::BytesConsumer::end_when_disconnected).
     pub fn end_when_disconnected(&self, ends: bool) {
         self.bytes.end_when_disconnected(ends);
     }
@@ -105,10 +105,10 @@ impl<T: Message, K: Kind> Consumer<T, K> {
     }
 
     /// Waits until there is a producer: see
-    /// [`BytesConsumer::wait_for_producer`](crate::BytesConsumer::wait_for_producer).
+    /// [`BytesConsumer::wait_for_producer`](crate::kind::BytesConsumer::wait_for_producer).
     ///
     /// # Errors
-    /// Those of [`BytesConsumer::wait_for_producer`](crate::BytesConsumer::wait_for_producer).
+    /// Those of [`BytesConsumer::wait_for_producer`](crate::kind::BytesConsumer::wait_for_producer).
     pub fn wait_for_producer(&self, timeout: Duration) -> Result<(), RecvError> {
         self.bytes.wait_for_producer(timeout)
     }

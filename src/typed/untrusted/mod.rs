@@ -12,8 +12,9 @@ pub use producer::Producer;
 use super::Message;
 use super::format::schema;
 use crate::error::{AttachError, CreateError, OpenError};
-use crate::queue::untrusted::{BytesQueue, Limits, untrusted_open_options};
-use crate::queue::{Kind, Options, Shared, Spsc};
+use crate::queue::untrusted::{BytesQueue, Limits, untrusted};
+use crate::queue::{CreateOptions, Kind, OpenOptions, Shared, Spsc};
+use crate::shm::Warning;
 
 /// A queue of messages of type `T` with untrusted peers.
 ///
@@ -24,14 +25,14 @@ pub struct Queue<T, K: Kind = Spsc> {
 }
 
 impl<T: Message, K: Kind> Queue<T, K> {
-    /// Creates a queue with default [`Options`] and [`Limits`] and opens it. A bare name lives in
+    /// Creates a queue with default [`CreateOptions`] and [`Limits`] and opens it. A bare name lives in
     /// `/dev/shm`, anything with a slash is a path. Only processes of the same user can write the
     /// file, until its mode is changed.
     ///
     /// # Errors
     /// [`CreateError`]: `AlreadyExists` if there is a file of that name. A failure leaves no file.
     pub fn create(name: impl AsRef<Path>) -> Result<Self, CreateError> {
-        Self::create_with(name, &Options::new(), &Limits::new())
+        Self::create_with(name, &CreateOptions::new(), &Limits::new())
     }
 
     /// Creates a queue and opens it. `options` determine the size of its file; `limits` do not apply to it.
@@ -40,29 +41,47 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// As [`create`](Self::create), and `InvalidOptions`.
     pub fn create_with(
         name: impl AsRef<Path>,
-        options: &Options,
+        options: &CreateOptions,
         limits: &Limits,
     ) -> Result<Self, CreateError> {
+        options.check_creates_only()?;
         let schema = schema::<T>();
-        let shared = Shared::create::<K>(name.as_ref(), &options.for_type::<K>(&schema)?, &schema)?;
+        let resolved = options.for_type::<K>(&schema)?;
+        let shared = Shared::create::<K>(name.as_ref(), &resolved, &schema)?;
+        shared.note_options(options, &resolved);
         Ok(Self::new(BytesQueue::from_shared(shared, *limits)))
     }
 
-    /// Opens an existing queue, with default [`Limits`].
+    /// Opens an existing queue, with default [`OpenOptions`] and [`Limits`].
     ///
     /// # Errors
     /// [`OpenError`] if the file is no such queue; it says what the file is instead. The file is not changed.
     pub fn open(name: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Self::open_with(name, &Limits::new())
+        Self::open_with(name, &OpenOptions::new(), &Limits::new())
     }
 
-    /// Opens an existing queue.
+    /// Opens an existing queue, with these options and limits. Unless [`OpenOptions::sharing`] is set,
+    /// any user may be able to write to the file; unless [`OpenOptions::prefault`] is set, its pages
+    /// are mapped when they are used.
     ///
     /// # Errors
     /// As [`open`](Self::open); `TooLarge` if its file is larger than the limit.
-    pub fn open_with(name: impl AsRef<Path>, limits: &Limits) -> Result<Self, OpenError> {
-        let shared = Shared::open::<K>(name.as_ref(), &schema::<T>(), untrusted_open_options(limits))?;
+    pub fn open_with(
+        name: impl AsRef<Path>,
+        options: &OpenOptions,
+        limits: &Limits,
+    ) -> Result<Self, OpenError> {
+        let handle_options = untrusted(options.handle_options(), limits);
+        let shared = Shared::open::<K>(name.as_ref(), &schema::<T>(), handle_options)?;
         Ok(Self::new(BytesQueue::from_shared(shared, *limits)))
+    }
+
+    /// Opens the queue, or creates it, with default options and [`Limits`].
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`create`](Self::create).
+    pub fn open_or_create(name: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::open_or_create_with(name, &CreateOptions::new(), &Limits::new())
     }
 
     /// Opens the queue, or creates it with these options if there is none.
@@ -71,13 +90,14 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// As [`open_with`](Self::open_with) and [`create_with`](Self::create_with).
     pub fn open_or_create_with(
         name: impl AsRef<Path>,
-        options: &Options,
+        options: &CreateOptions,
         limits: &Limits,
     ) -> Result<Self, OpenError> {
         let schema = schema::<T>();
         let mut resolved = options.for_type::<K>(&schema).map_err(OpenError::Create)?;
-        resolved.open_options.limits = Some(*limits);
+        resolved.handle_options = untrusted(resolved.handle_options, limits);
         let shared = Shared::open_or_create::<K>(name.as_ref(), &resolved, &schema)?;
+        shared.note_options(options, &resolved);
         Ok(Self::new(BytesQueue::from_shared(shared, *limits)))
     }
 
@@ -88,7 +108,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// Attaches the queue's producer, or (MPMC) one of them.
     ///
     /// # Errors
-    /// See [`Queue::producer`](crate::Queue::producer).
+    /// See [`Queue::producer`](crate::kind::Queue::producer).
     pub fn producer(&self) -> Result<Producer<T, K>, AttachError> {
         self.bytes.producer().map(Producer::new)
     }
@@ -96,7 +116,7 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// Attaches the queue's consumer, or (MPMC) one of them.
     ///
     /// # Errors
-    /// See [`Queue::consumer`](crate::Queue::consumer).
+    /// See [`Queue::consumer`](crate::kind::Queue::consumer).
     pub fn consumer(&self) -> Result<Consumer<T, K>, AttachError> {
         Ok(Consumer::new(self.bytes.consumer()?, self.bytes.limits()))
     }
@@ -109,6 +129,12 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// Whether the queue was closed.
     pub fn is_closed(&self) -> bool {
         self.bytes.is_closed()
+    }
+
+    /// Non-fatal warnings of this handle, its clones and the participants attached through them:
+    /// options that could not be honoured, filesystem caveats.
+    pub fn warnings(&self) -> Vec<Warning> {
+        self.bytes.warnings()
     }
 
     /// The path of this queue's file.

@@ -46,10 +46,10 @@ impl<T: Message, K: Kind> Producer<T, K> {
     }
 
     /// Returns this producer for values of another type with an identical archive: see
-    /// [`Producer::of`](crate::Producer::of).
+    /// [`Producer::of`](crate::kind::Producer::of).
     ///
     /// # Errors
-    /// Those of [`Producer::of`](crate::Producer::of).
+    /// Those of [`Producer::of`](crate::kind::Producer::of).
     #[allow(unsafe_code, reason = "two types of one layout")]
     pub fn of<U: Message>(&mut self) -> Result<&mut Producer<U, K>, SendError> {
         if !self.known.is::<U>() {
@@ -168,7 +168,7 @@ impl<T: Message, K: Kind> Producer<T, K> {
     }
 
     /// Sets whether signals end waits: see
-    /// [`BytesProducer::set_interruptible`](crate::BytesProducer::set_interruptible).
+    /// [`BytesProducer::set_interruptible`](crate::kind::BytesProducer::set_interruptible).
     pub fn set_interruptible(&mut self, interruptible: bool) {
         self.bytes.set_interruptible(interruptible);
     }

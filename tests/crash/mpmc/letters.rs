@@ -8,7 +8,7 @@ use crate::process::{Outcome, TestDir, ensure, gets_nothing_more};
 
 const UUID: [u8; 16] = [9; 16];
 
-fn options() -> ringway::Options {
+fn options() -> ringway::CreateOptions {
     small().max_redeliveries(2).uuid(UUID)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use ringway::{AttachError, Options};
+use ringway::{AttachError, CreateOptions};
 
 use super::{SOON, holder, living, sender, small, with_queue};
 use crate::crash::both::wait_for;
@@ -100,7 +100,7 @@ pub(crate) fn free_while_others_recover() -> Outcome {
 pub(crate) fn a_thousand() -> Outcome {
     const PROCESSES: u64 = 4;
     const EACH: u64 = 260;
-    let options = Options::new().max_messages(64).ring_bytes(4096).max_participants(1100);
+    let options = CreateOptions::new().max_messages(64).ring_bytes(4096).max_participants(1100);
     with_queue(&options, |place, queue| {
         let words = Words::new(2);
         let (ready, may_go) = (&words[0], &words[1]);

@@ -1,6 +1,6 @@
 //! Producers that are killed, or paused, between claim and commit; and their lanes.
 
-use ringway::{Options, SendError};
+use ringway::{CreateOptions, SendError};
 
 use super::{MOMENT, SOON, comes, holder, living, nothing_comes, sender, small, with_queue};
 use crate::process::{Outcome, ensure, forge, gets_nothing_more};
@@ -119,7 +119,7 @@ fn message(number: u8) -> Vec<u8> {
 /// The lane's new owner writes over nothing, and gets all of the room once the messages are
 /// released.
 pub(crate) fn lane_is_taken_over() -> Outcome {
-    with_queue(&Options::new().max_messages(64).ring_bytes(4096).max_participants(2), |place, queue| {
+    with_queue(&CreateOptions::new().max_messages(64).ring_bytes(4096).max_participants(2), |place, queue| {
         let consumer = queue.consumer()?;
         let (mut sent, mut received) = (0_u8, 0_u8);
         for round in 0..60 {
@@ -159,7 +159,7 @@ pub(crate) fn lane_is_taken_over() -> Outcome {
 /// What a living consumer holds in a dead producer's lane stays as it is, and so does what another
 /// dead consumer held.
 pub(crate) fn held_in_a_lane() -> Outcome {
-    with_queue(&Options::new().max_messages(64).ring_bytes(4096).max_participants(3), |place, queue| {
+    with_queue(&CreateOptions::new().max_messages(64).ring_bytes(4096).max_participants(3), |place, queue| {
         let consumer = queue.consumer()?;
         let dead = sender(place, &[&message(0), &message(1), &message(2), &message(3)])?;
         let held = consumer.recv()?;

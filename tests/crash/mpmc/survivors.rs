@@ -246,7 +246,8 @@ fn crowd(place: &TestDir, count: usize) -> Outcome<Child> {
 pub(crate) fn among_thousands() -> Outcome {
     const ROUNDS: usize = 20;
     for others in [0, 4000] {
-        let options = ringway::Options::new().max_messages(64).ring_bytes(4096).max_participants(others + 8);
+        let options =
+            ringway::CreateOptions::new().max_messages(64).ring_bytes(4096).max_participants(others + 8);
         with_queue(&options, |place, queue| {
             let crowd = crowd(place, others)?;
             let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
-use ringway::{BytesConsumer, BytesFrame, Kind, RecvError};
+use ringway::RecvError;
+use ringway::kind::{BytesConsumer, BytesFrame, Kind};
 
 use super::Arguments;
 use super::backoff::Backoff;

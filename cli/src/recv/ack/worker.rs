@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::poll::{PollFd, PollFlags};
-use ringway::{BytesFrame, Kind};
+use ringway::kind::{BytesFrame, Kind};
 
 use crate::framing::Format;
 use crate::recv::process::{Process, command, set_nonblocking, wait_for};

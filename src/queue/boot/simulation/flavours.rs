@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 use std::path::Path;
 
 use crate::error::{AttachError, OpenError, RecvError, SendError};
-use crate::queue::{AfterPowerLoss, BytesConsumer, BytesProducer, BytesQueue, Kind, Options};
+use crate::queue::{
+    AfterPowerLoss, BytesConsumer, BytesProducer, BytesQueue, CreateOptions, Framing, Kind, OpenOptions,
+};
 use crate::shm::Warning;
 use crate::typed::{Consumer, Producer, Queue};
 
@@ -44,11 +46,11 @@ pub(super) trait Flavour {
     }
 }
 
-fn options() -> Options {
-    Options::new().ring_bytes(16 << 10)
+fn options() -> CreateOptions {
+    CreateOptions::new().ring_bytes(16 << 10)
 }
 
-fn mpmc<K: Kind>(options: Options) -> Options {
+fn mpmc<K: Kind>(options: CreateOptions) -> CreateOptions {
     if std::any::type_name::<K>().contains("Mpmc") {
         options.max_messages(64).max_participants(4)
     } else {
@@ -115,7 +117,7 @@ macro_rules! of_bytes {
 
             fn open(path: &Path, what: AfterPowerLoss) -> Result<Self::Queue, OpenError> {
                 // SAFETY: as above.
-                unsafe { BytesQueue::open_with(path, &Options::new().after_power_loss(what)) }
+                unsafe { BytesQueue::open_with(path, &OpenOptions::new().after_power_loss(what)) }
             }
 
             fn producer(queue: &Self::Queue) -> Result<Self::Producer, AttachError> {
@@ -155,7 +157,7 @@ macro_rules! of_bytes {
 }
 
 of_bytes!(Bytes, options(), len_of);
-of_bytes!(Fixed, options().fixed_len(104), |_| 104);
+of_bytes!(Fixed, options().framing(Framing::Fixed(104)), |_| 104);
 
 type Content = (u64, Vec<u8>);
 
@@ -172,7 +174,7 @@ impl<K: Kind> Flavour for Typed<K> {
 
     fn open(path: &Path, what: AfterPowerLoss) -> Result<Self::Queue, OpenError> {
         // SAFETY: as above.
-        unsafe { Queue::open_with(path, &Options::new().after_power_loss(what)) }
+        unsafe { Queue::open_with(path, &OpenOptions::new().after_power_loss(what)) }
     }
 
     fn producer(queue: &Self::Queue) -> Result<Self::Producer, AttachError> {

@@ -4,11 +4,11 @@ use super::*;
 
 /// The header on the disk is as old as the last attach, the ring is newer: what was found there
 /// must not outlive what is sent from then on.
-fn positions_go_on_behind_all_that_was_found(options: &Options, what: AfterPowerLoss) {
+fn positions_go_on_behind_all_that_was_found(options: &CreateOptions, what: AfterPowerLoss) {
     type Queue = BytesQueue<Checksummed<Spsc>>;
     let open = |path: &Path, what| {
         // SAFETY: no other process knows these files.
-        unsafe { Queue::open_with(path, &options.clone().after_power_loss(what)) }.unwrap()
+        unsafe { Queue::open_with(path, &OpenOptions::new().after_power_loss(what)) }.unwrap()
     };
     let place = Place::new();
     // SAFETY: as above.
@@ -48,7 +48,7 @@ fn positions_go_on_behind_all_that_was_found_any_size() {
 #[test]
 fn positions_go_on_behind_all_that_was_found_one_size() {
     for what in [AfterPowerLoss::Keep, AfterPowerLoss::Discard] {
-        positions_go_on_behind_all_that_was_found(&options().fixed_len(104), what);
+        positions_go_on_behind_all_that_was_found(&options().framing(Framing::Fixed(104)), what);
     }
 }
 
@@ -58,7 +58,7 @@ fn positions_go_on_behind_all_that_was_found_one_size() {
 fn what_was_put_back_is_not_lost_with_the_next_power_loss() {
     type Queue = BytesQueue<Checksummed<Spsc>>;
     // SAFETY: no other process knows these files.
-    let open = |path: &Path| unsafe { Queue::open_with(path, &options()) }.unwrap();
+    let open = |path: &Path| unsafe { Queue::open(path) }.unwrap();
     let place = Place::new();
     let queue = create::<Checksummed<Spsc>>(&place.path());
     let mut producer = queue.producer().unwrap();

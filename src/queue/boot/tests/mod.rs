@@ -14,7 +14,7 @@ use crate::error::{OpenError, SyncError, Unproven};
 use crate::inspect::Snapshot;
 use crate::queue::{BytesQueue, Checksummed, Kind, Mpmc, Spsc};
 use crate::shm::boot::pretend;
-use crate::{Options, Warning};
+use crate::{CreateOptions, Framing, OpenOptions, Warning};
 
 struct Place(tempfile::TempDir);
 
@@ -41,8 +41,8 @@ impl Place {
     }
 }
 
-fn options() -> Options {
-    Options::new().ring_bytes(8192)
+fn options() -> CreateOptions {
+    CreateOptions::new().ring_bytes(8192)
 }
 
 fn create<K: Kind>(path: &Path) -> BytesQueue<K> {
@@ -52,7 +52,7 @@ fn create<K: Kind>(path: &Path) -> BytesQueue<K> {
 
 fn open<K: Kind>(path: &Path, what: AfterPowerLoss) -> Result<BytesQueue<K>, OpenError> {
     // SAFETY: as above.
-    unsafe { BytesQueue::open_with(path, &options().after_power_loss(what)) }
+    unsafe { BytesQueue::open_with(path, &OpenOptions::new().after_power_loss(what)) }
 }
 
 fn drain<K: Kind>(queue: &BytesQueue<K>) -> Vec<Vec<u8>> {

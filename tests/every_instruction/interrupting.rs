@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::sys::signal::Signal;
-use ringway::{Canceller, Kind, Mpmc, Options, RecvError, SendError, Spsc, WaitStrategy};
+use ringway::kind::{Kind, Mpmc, Spsc};
+use ringway::{Canceller, CreateOptions, RecvError, SendError, WaitStrategy};
 
 use super::tracer::{Gate, Traced};
 use crate::process::{Outcome, Test, TestDir, ensure};
@@ -66,8 +67,8 @@ fn install() -> Outcome {
 }
 
 /// A queue of which an attempt goes through few slots.
-fn small<K: Kind>() -> Options {
-    let options = Options::new();
+fn small<K: Kind>() -> CreateOptions {
+    let options = CreateOptions::new();
     if std::any::type_name::<K>().ends_with("Mpmc") {
         options.max_messages(16).max_participants(4)
     } else {
@@ -79,10 +80,10 @@ fn receiver<K: Kind>(way: Way) -> Outcome {
     let directory = TestDir::new()?;
     let name = &directory.path();
     // SAFETY: the file is this test's alone.
-    drop(unsafe { ringway::BytesQueue::<K>::create_with(name, &small::<K>())? });
+    drop(unsafe { ringway::kind::BytesQueue::<K>::create_with(name, &small::<K>())? });
     interrupted(|gate| {
         // SAFETY: as above.
-        let consumer = unsafe { ringway::BytesQueue::<K>::open(name)? }.consumer()?;
+        let consumer = unsafe { ringway::kind::BytesQueue::<K>::open(name)? }.consumer()?;
         consumer.set_wait_strategy(WaitStrategy::Park);
         match way {
             Way::Canceller => drop(CANCELLER.set(consumer.canceller())),

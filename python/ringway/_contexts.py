@@ -1,0 +1,57 @@
+"""`multiprocessing` contexts whose queues are ringway's."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+from multiprocessing.context import BaseContext
+from typing import Any
+
+from ._queues import JoinableQueue, Queue
+from ._simple import SimpleQueue
+
+
+class _Queues:
+    """What is put in the place of a context's own queues."""
+
+    _ringway_base: BaseContext
+
+    def Queue(self, maxsize: int = 0, **options: Any) -> Queue[Any]:  # noqa: N802
+        return Queue(maxsize, ctx=self._ringway_base, **options)
+
+    def JoinableQueue(self, maxsize: int = 0, **options: Any) -> JoinableQueue[Any]:  # noqa: N802
+        return JoinableQueue(maxsize, ctx=self._ringway_base, **options)
+
+    def SimpleQueue(self, **options: Any) -> SimpleQueue[Any]:  # noqa: N802
+        return SimpleQueue(ctx=self._ringway_base, **options)
+
+    def Pool(self, *arguments: Any, **options: Any) -> Any:  # noqa: N802
+        # A pool's own pipes are of no use to anybody else.
+        return self._ringway_base.Pool(*arguments, **options)
+
+    def get_context(self, method: str | None = None) -> Any:
+        return self if method is None else get_context(method)
+
+
+@functools.cache
+def _class(base: type) -> type:
+    return type(f"Ringway{base.__name__}", (_Queues, base), {})
+
+
+def get_context(method: str | None = None) -> Any:
+    """`multiprocessing.get_context(method)`, with ringway's queues: the one line to change.
+
+    >>> import ringway
+    >>> mp = ringway.get_context("spawn")
+    >>> q = mp.Queue()
+    >>> type(q)
+    <class 'ringway.Queue'>
+    >>> q.close()
+    """
+    base: Any = multiprocessing.get_context(method)
+    if hasattr(base, "_default_context"):
+        base = base.get_context(base.get_start_method())
+    made = _class(type(base)).__new__(_class(type(base)))
+    made.__dict__.update(base.__dict__)
+    made._ringway_base = base
+    return made

@@ -1,0 +1,169 @@
+"""`multiprocessing`'s queues, in a file that every process maps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from multiprocessing import util
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from . import _core
+from ._passing import passed, reopened
+from ._stats import Stats
+
+T = TypeVar("T")
+
+#: The bytes of each process's part of the file, and the objects that the file holds at most.
+RING_BYTES = 4 << 20
+MAX_MESSAGES = 1 << 14
+MAX_PARTICIPANTS = 256
+
+
+class Queue(_core.QueueBase, Generic[T]):
+    """`multiprocessing.Queue` that no killed process can block or damage.
+
+    `maxsize`: how many objects the queue takes; 0 means that `put` never waits. `path`: a name
+    (a file in /dev/shm) or a path, by which any process can open the same queue with
+    `Queue(path=...)`; without one the queue ends with the last process that has it. `overflow`: what
+    an unbounded queue does when its file is full: "list" keeps what is put in a list of this process,
+    as `multiprocessing.Queue` does with everything; "block" waits. `ring_bytes`: the room of each
+    process that puts; an object takes at most half of it. `allow_pickle`: whether `get` unpickles.
+
+    >>> q = Queue()
+    >>> q.put({"job": 1})
+    >>> q.get(timeout=1)
+    {'job': 1}
+    >>> q.close()
+    """
+
+    _joinable = False
+
+    def __init__(
+        self,
+        maxsize: int = 0,
+        *,
+        ctx: Any = None,
+        path: str | os.PathLike[str] | None = None,
+        overflow: str = "list",
+        ring_bytes: int = RING_BYTES,
+        max_participants: int = MAX_PARTICIPANTS,
+        allow_pickle: bool = True,
+        sharing: str | None = None,
+    ) -> None:
+        if overflow not in ("list", "block"):
+            raise ValueError(f'`overflow` is "list" or "block", not {overflow!r}')
+        maxsize = max(0, maxsize)
+        self._maxsize = maxsize
+        self._overflow = overflow
+        self._start(
+            "memfd" if path is None else "open_or_create",
+            None if path is None else Path(path),
+            None,
+            allow_pickle,
+            ring_bytes=ring_bytes,
+            max_messages=maxsize or MAX_MESSAGES,
+            max_participants=max_participants,
+            sharing=sharing,
+        )
+
+    def _start(self, how: str, path: Path | None, uuid: bytes | None, allow_pickle: bool, **options: Any) -> None:
+        hooked = type(self)._on_queue_feeder_error is not Queue._on_queue_feeder_error
+        overflows = self._maxsize == 0 and self._overflow == "list"
+        self._allow_pickle = allow_pickle
+        self._join_cancelled = False
+        self._joined_at_exit = 0
+        self._open(how, path, self._maxsize, overflows, allow_pickle, hooked, uuid, **options)
+
+    # Passing on: as arguments of processes, pools and executors, inside other objects.
+
+    def __reduce__(self) -> Any:
+        state = {name: value for name, value in self.__dict__.items() if name not in _OWN}
+        return _restore, (type(self), passed(self), self._maxsize, self._overflow, self._allow_pickle, state)
+
+    # The end.
+
+    def join_thread(self) -> None:
+        """Wait until everything that this process has put is in the file. Call `close()` first."""
+        if not self._join_cancelled:
+            self._flush()
+
+    def cancel_join_thread(self) -> None:
+        """Let this process end although it could not put everything into the file: that is lost then."""
+        self._join_cancelled = True
+
+    def _join_at_exit(self) -> None:
+        """Called when something could not be put into the file at once."""
+        if self._joined_at_exit != os.getpid():
+            self._joined_at_exit = os.getpid()
+            util.Finalize(None, self.join_thread, exitpriority=-5)
+
+    @staticmethod
+    def _on_queue_feeder_error(e: BaseException, obj: Any) -> None:
+        """A subclass may override this to handle what cannot be pickled; by default `put` raises it."""
+        raise e
+
+    # More than multiprocessing's.
+
+    @property
+    def path(self) -> Path | None:
+        """The file's path; None for a queue without a name."""
+        return self._path
+
+    @property
+    def maxsize(self) -> int:
+        """How many objects the queue takes; 0: as many as there is memory for."""
+        return self._maxsize
+
+    def stats(self) -> Stats:
+        """The counters of the queue."""
+        return Stats(self._stats())
+
+    def unlink(self) -> None:
+        """Remove the name. Processes that have the queue open keep it."""
+        if self.path is not None:
+            os.unlink(self.path)
+
+    def __enter__(self) -> Queue[T]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[T]:
+        """Objects, until the queue is shut down and empty."""
+        from ._errors import ShutDown
+
+        while True:
+            try:
+                yield self.get()
+            except ShutDown:
+                return
+
+    def __repr__(self) -> str:
+        name = self.path or "without a name"
+        return f"<ringway.{type(self).__name__} {name}>"
+
+
+#: What is of this process only.
+_OWN = ("_maxsize", "_overflow", "_allow_pickle", "_join_cancelled", "_joined_at_exit", "_asyncio")
+
+
+def _restore(
+    cls: type[Queue[Any]], where: Any, maxsize: int, overflow: str, allow_pickle: bool, state: dict[str, Any]
+) -> Queue[Any]:
+    with reopened(where) as (how, path, uuid):
+        queue = cls.__new__(cls)
+        queue.__dict__.update(state)
+        queue._maxsize = maxsize
+        queue._overflow = overflow
+        queue._start(how, path, uuid, allow_pickle)
+    return queue
+
+
+class JoinableQueue(Queue[T], Generic[T]):
+    """`multiprocessing.JoinableQueue`: a queue that counts what is done, without a lock that a killed
+    process could keep.
+    """
+
+    _joinable = True

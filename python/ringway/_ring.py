@@ -1,0 +1,116 @@
+"""Messages in place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from . import _core
+from ._passing import passed, reopened
+from ._stats import Stats
+
+
+class Ring(_core.RingBase):
+    """A queue of bytes in a file, read and written in place; the same file as a Rust peer's.
+
+    >>> ring = Ring.memfd()
+    >>> ring.send(b"hello")
+    >>> with ring.recv(timeout=1) as frame:
+    ...     bytes(frame)
+    b'hello'
+    >>> ring.close()
+    """
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], *, kind: str = "mpmc", **options: Any) -> Ring:
+        """Create a queue. A path without a slash is a file in /dev/shm.
+
+        `kind`: "mpmc" (many producers and consumers) or "spsc" (one of each). Options: `ring_bytes`,
+        `max_messages`, `max_participants`, `max_redeliveries`, `sharing` ("user" or "group"),
+        `huge_pages`, `prefault`.
+
+        Raises `FileExistsError` if there is a file of that name.
+        """
+        return cls("create", Path(path), kind=kind, **options)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], *, allow_pickle: bool = False, sharing: str | None = None) -> Ring:
+        """Open a queue of bytes of either kind, made by whichever program.
+
+        Raises `FileNotFoundError` if there is none, and `MismatchError` if the file is another.
+        """
+        return cls("open", Path(path), allow_pickle=allow_pickle, sharing=sharing)
+
+    @classmethod
+    def open_or_create(cls, path: str | os.PathLike[str], *, kind: str = "mpmc", **options: Any) -> Ring:
+        """Open the queue, or create it if there is none; whichever process comes first creates it."""
+        return cls("open_or_create", Path(path), kind=kind, **options)
+
+    @classmethod
+    def memfd(cls, *, kind: str = "mpmc", **options: Any) -> Ring:
+        """Create a queue without a name. It ends with the last process that has it."""
+        return cls("memfd", kind=kind, **options)
+
+    def __reduce__(self) -> Any:
+        return _restore, (type(self), passed(self), self._allow_pickle)
+
+    @property
+    def _path(self) -> Path | None:
+        return self.path
+
+    @property
+    def _uuid(self) -> bytes:
+        return bytes(self.uuid)
+
+    def reserve_array(
+        self, shape: int | tuple[int, ...], dtype: Any, block: bool = True, timeout: float | None = None
+    ) -> _core.Reservation:
+        """Reserve an array, to be written in place: `with ring.reserve_array((2, 3), "f4") as a`."""
+        import numpy as np
+
+        extents = [shape] if isinstance(shape, int) else list(shape)
+        return self._reserve_array(extents, np.dtype(dtype), block, timeout)
+
+    def send_arrow(self, data: Any, block: bool = True, timeout: float | None = None) -> None:
+        """Send a `pyarrow` record batch or table."""
+        from . import _arrays
+
+        stream = _arrays.arrow_stream(data)
+        with self.reserve(_arrays.ARROW_AT + stream.size, block, timeout) as view:
+            view[: _arrays.ARROW_AT] = bytes([_arrays.ARROW]).ljust(_arrays.ARROW_AT, b"\0")
+            view[_arrays.ARROW_AT :] = memoryview(stream)
+
+    def stats(self) -> Stats:
+        """The counters of the queue."""
+        return Stats(self._stats())
+
+    def unlink(self) -> None:
+        """Remove the name. Processes that have the queue open keep it."""
+        if self.path is not None:
+            os.unlink(self.path)
+
+    def __enter__(self) -> Ring:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[_core.Frame]:
+        """Frames, until the queue is shut down and empty."""
+        from ._errors import ShutDown
+
+        while True:
+            try:
+                yield self.recv()
+            except ShutDown:
+                return
+
+    def __repr__(self) -> str:
+        return f"<ringway.Ring {self.path or 'without a name'}, {self.kind}>"
+
+
+def _restore(cls: type[Ring], where: Any, allow_pickle: bool) -> Ring:
+    with reopened(where) as (how, path, uuid):
+        return cls(how, path, uuid=uuid, allow_pickle=allow_pickle)

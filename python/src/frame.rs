@@ -1,0 +1,233 @@
+//! A received message, in place.
+#![allow(unsafe_code, reason = "lends the payload through the buffer protocol")]
+
+use std::ffi::c_int;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::exceptions::{PyBufferError, PyValueError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple, PyType};
+
+use crate::codec::{self, ArrayHeader};
+use crate::engine::{Fate, KeptMapping, OwnedFrame};
+use crate::exit;
+
+/// A received message, in place in the file: a read-only buffer.
+///
+/// The message counts as processed, and its room is given back, when the frame is released or its
+/// last reference goes. Used in `with`, it is released at the end, or comes again for another
+/// consumer if an exception ends the block.
+#[pyclass(frozen, weakref, module = "ringway")]
+pub(crate) struct Frame {
+    /// `None` once released. Locked with the GIL held, for a few instructions.
+    frame: Mutex<Option<OwnedFrame>>,
+    /// The payload, which stays mapped after the release: views of it that hold no export may show
+    /// other bytes then, but never freed memory.
+    payload: (*const u8, usize),
+    _mapping: KeptMapping,
+    exports: AtomicUsize,
+    allow_pickle: bool,
+}
+
+// SAFETY: the payload is read-only here and mapped as long as `_mapping` lives.
+unsafe impl Send for Frame {}
+// SAFETY: as above.
+unsafe impl Sync for Frame {}
+
+impl Frame {
+    pub(crate) fn new(frame: OwnedFrame, allow_pickle: bool) -> Self {
+        let payload = (frame.bytes().as_ptr(), frame.bytes().len());
+        let mapping = frame.mapping();
+        let exports = AtomicUsize::new(0);
+        Self { frame: Mutex::new(Some(frame)), payload, _mapping: mapping, exports, allow_pickle }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<OwnedFrame>> {
+        self.frame.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<R>(&self, act: impl FnOnce(&OwnedFrame) -> R) -> PyResult<R> {
+        self.lock().as_ref().map(act).ok_or_else(released)
+    }
+
+    fn end(&self, py: Python<'_>, fate: Fate) -> PyResult<()> {
+        let exports = self.exports.load(Ordering::Acquire);
+        if exports > 0 {
+            return Err(PyBufferError::new_err(format!(
+                "{exports} views of the frame (memoryviews, arrays) are still there; delete them first, or let the frame \
+                 go when they go"
+            )));
+        }
+        let Some(frame) = self.lock().take() else { return Ok(()) };
+        match fate {
+            Fate::Release => frame.end(fate),
+            // SPSC: may wait for another thread's turn.
+            _ => exit::detached(py, move || frame.end(fate)),
+        }
+        Ok(())
+    }
+}
+
+fn released() -> PyErr {
+    PyValueError::new_err("the frame was released")
+}
+
+#[pymethods]
+impl Frame {
+    unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+        let frame = slf.get();
+        if frame.lock().is_none() {
+            return Err(PyBufferError::new_err("the frame was released"));
+        }
+        let (payload, len) = frame.payload;
+        // SAFETY: `view` is the caller's to fill; the payload stays mapped as long as the object
+        // lives, to which the view gets a reference; it is read-only, so that its constness is kept.
+        let filled = unsafe {
+            ffi::PyBuffer_FillInfo(view, slf.as_ptr(), payload.cast_mut().cast(), len as isize, 1, flags)
+        };
+        if filled < 0 {
+            return Err(PyErr::fetch(slf.py()));
+        }
+        frame.exports.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+
+    unsafe fn __releasebuffer__(&self, _view: *mut ffi::Py_buffer) {
+        self.exports.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn __len__(&self) -> usize {
+        self.payload.1
+    }
+
+    fn __bytes__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        self.with(|frame| PyBytes::new(py, frame.bytes()))
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (kind, _value, _traceback))]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        kind: Option<&Bound<'_, PyAny>>,
+        _value: Option<&Bound<'_, PyAny>>,
+        _traceback: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        match kind {
+            None => self.end(py, Fate::Release),
+            Some(_) => self.end(py, Fate::Reject),
+        }
+    }
+
+    /// Gives the room back: the message was processed. Again: does nothing.
+    ///
+    /// Raises `BufferError` while views of the frame are there.
+    fn release(&self, py: Python<'_>) -> PyResult<()> {
+        self.end(py, Fate::Release)
+    }
+
+    /// Lets the message come again, before any new one, with one redelivery more.
+    ///
+    /// Raises `BufferError` while views of the frame are there.
+    fn reject(&self, py: Python<'_>) -> PyResult<()> {
+        self.end(py, Fate::Reject)
+    }
+
+    /// Puts the message back as it was: it was not processed, and comes again before any new one.
+    ///
+    /// Raises `BufferError` while views of the frame are there.
+    fn put_back(&self, py: Python<'_>) -> PyResult<()> {
+        self.end(py, Fate::PutBack)
+    }
+
+    /// Whether the room was given back.
+    #[getter]
+    fn released(&self) -> bool {
+        self.lock().is_none()
+    }
+
+    /// How many bytes the message has.
+    #[getter]
+    fn nbytes(&self) -> usize {
+        self.payload.1
+    }
+
+    /// The message's position in the order of the queue. MPMC: the number of messages before it.
+    #[getter]
+    fn position(&self) -> PyResult<u64> {
+        self.with(OwnedFrame::position)
+    }
+
+    /// How many times the message was delivered before: 0 only if never.
+    #[getter]
+    fn redeliveries(&self, py: Python<'_>) -> PyResult<u64> {
+        let guard = self.lock();
+        let frame = guard.as_ref().ok_or_else(released)?;
+        let _ = py;
+        Ok(frame.redeliveries())
+    }
+
+    /// The object in a message that `Queue.put` or `Ring.send_array` wrote, as `Queue.get` returns
+    /// it: a copy.
+    fn decode<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let guard = self.lock();
+        let bytes = guard.as_ref().ok_or_else(released)?.bytes();
+        let (pointer, len) = (bytes.as_ptr(), bytes.len());
+        drop(guard);
+        // Code of Python may run, and release the frame: then the bytes may be others, but mapped.
+        // SAFETY: mapped as long as `self` lives; an export keeps `release` away meanwhile.
+        let bytes = unsafe { std::slice::from_raw_parts(pointer, len) };
+        self.exports.fetch_add(1, Ordering::AcqRel);
+        let decoded = codec::decode(py, bytes, self.allow_pickle);
+        self.exports.fetch_sub(1, Ordering::AcqRel);
+        decoded
+    }
+
+    /// The message as a numpy array, in place and read-only.
+    ///
+    /// Without arguments: an array that `Ring.send_array`, `Ring.reserve_array` or `Queue.put`
+    /// wrote. With `dtype`: the bytes of any message as an array of that type, and of `shape` (by
+    /// default one dimension). With `copy=True`: a copy, which is the caller's own.
+    ///
+    /// The array keeps the frame: its room is given back when both are gone.
+    #[pyo3(signature = (*, dtype = None, shape = None, copy = false))]
+    fn array<'py>(
+        slf: &Bound<'py, Self>,
+        dtype: Option<&Bound<'py, PyAny>>,
+        shape: Option<&Bound<'py, PyAny>>,
+        copy: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let array = match dtype {
+            Some(dtype) => {
+                py.import("ringway._arrays")?.getattr("of_bytes")?.call1((slf, dtype, shape))?
+            }
+            None => {
+                let frame = slf.get();
+                let header = frame.with(|frame| match frame.bytes().first() {
+                    Some(&codec::NDARRAY) => ArrayHeader::read(py, frame.bytes()),
+                    _ => Err(PyValueError::new_err(
+                        "the message holds no array that ringway wrote; say which one it is: frame.array(dtype=...)",
+                    )),
+                })??;
+                codec::shaped(py, &header, slf.as_any(), header.at)?
+            }
+        };
+        if copy { array.call_method0("copy") } else { Ok(array) }
+    }
+
+    fn __repr__(&self) -> String {
+        let (_, len) = self.payload;
+        if self.lock().is_none() { format!("<ringway.Frame of {len} bytes, released>") } else { format!("<ringway.Frame of {len} bytes>") }
+    }
+
+    #[classmethod]
+    fn __class_getitem__<'py>(class: &Bound<'py, PyType>, _item: &Bound<'py, PyTuple>) -> Bound<'py, PyType> {
+        class.clone()
+    }
+}

@@ -1,0 +1,38 @@
+//! `ringway._core`: the native part of Ringway for Python.
+//!
+//! ```text
+//! queue.rs  overflow.rs         put and get of objects
+//! ring.rs  frame.rs  reservation.rs   messages in place
+//! codec/                        objects to bytes and back (docs/python-format.md)
+//! link.rs  settings.rs          an open queue in this process: handles, waits, forks, options
+//! exit.rs                       the GIL around waits, the interpreter's end, forks
+//! errors.rs                     exceptions
+//! engine.rs                     the library's handles; the only module that names them
+//! ```
+#![deny(unsafe_code)]
+
+mod codec;
+mod engine;
+mod errors;
+mod exit;
+mod frame;
+mod link;
+mod overflow;
+mod queue;
+mod reservation;
+mod ring;
+mod settings;
+
+use pyo3::prelude::*;
+
+/// The native part of Ringway for Python; use `ringway`.
+#[pymodule(gil_used = false)]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<queue::Queue>()?;
+    module.add_class::<ring::Ring>()?;
+    module.add_class::<frame::Frame>()?;
+    module.add_class::<reservation::Reservation>()?;
+    module.add_function(wrap_pyfunction!(exit::_interpreter_exits, module)?)?;
+    Ok(())
+}

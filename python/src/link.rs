@@ -1,0 +1,385 @@
+//! One open queue in this process: its handles, lent to one thread at a time, waits without the
+//! GIL, and a new start in forked children.
+//!
+//! # Locks
+//! `state` is locked only with the GIL held, for a few instructions, in which nothing is waited for
+//! and no code of Python runs. So no thread ever waits for it, and no thread holds it while another
+//! one forks (Python forks with the GIL held).
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use ringway::{Options, RecvError, SendError, Uuid};
+
+use crate::engine::{Kind, OwnedFrame, Queue, Receiver, Reserved, Sender};
+use crate::{errors, exit};
+
+/// The longest time without a look for signals: a signal that arrives just before the thread falls
+/// asleep is noticed this late.
+const SLICE: Duration = Duration::from_millis(40);
+
+/// What is copied without the GIL: a copy that takes longer than giving the GIL back.
+const DETACHED_COPY: usize = 1 << 18;
+
+/// How long a call waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wait {
+    No,
+    /// `None`: for ever.
+    Until(Option<Instant>),
+}
+
+impl Wait {
+    /// As `block` and `timeout` (in seconds) of the standard library's queues say.
+    pub(crate) fn new(block: bool, timeout: Option<f64>) -> PyResult<Self> {
+        match (block, timeout) {
+            (false, _) => Ok(Self::No),
+            (true, None) => Ok(Self::Until(None)),
+            (true, Some(seconds)) if seconds.is_nan() => {
+                Err(pyo3::exceptions::PyValueError::new_err("`timeout` must be a number of seconds, not nan"))
+            }
+            (true, Some(seconds)) if seconds <= 0.0 => Ok(Self::No),
+            (true, Some(seconds)) => {
+                let timeout = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+                // A deadline that cannot be represented never comes.
+                Ok(Self::Until(Instant::now().checked_add(timeout)))
+            }
+        }
+    }
+
+    /// The next slice; `None` if the time is up.
+    fn slice(self) -> Option<Duration> {
+        match self {
+            Self::No => None,
+            Self::Until(None) => Some(SLICE),
+            Self::Until(Some(deadline)) => {
+                let left = deadline.checked_duration_since(Instant::now())?;
+                (!left.is_zero()).then_some(left.min(SLICE))
+            }
+        }
+    }
+
+    /// Repeats `attempt`, which waits for at most a slice and has been made once, until it finds
+    /// something or the time is up; runs handlers of signals in between.
+    pub(crate) fn repeat<R>(
+        self,
+        py: Python<'_>,
+        mut attempt: impl FnMut(Duration) -> PyResult<Option<R>>,
+    ) -> PyResult<Option<R>> {
+        while let Some(slice) = self.slice() {
+            if let Some(found) = attempt(slice)? {
+                return Ok(Some(found));
+            }
+            py.check_signals()?;
+        }
+        Ok(None)
+    }
+}
+
+/// What is to be sent.
+pub(crate) trait Payload: Sync {
+    fn len(&self) -> usize;
+
+    /// Fills a frame of `len` bytes.
+    fn write(&self, frame: &mut [u8]);
+}
+
+impl Payload for [u8] {
+    #[inline]
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    #[inline]
+    fn write(&self, frame: &mut [u8]) {
+        frame.copy_from_slice(self);
+    }
+}
+
+pub(crate) struct Link {
+    kind: Kind,
+    /// `None`: a memfd.
+    path: Option<PathBuf>,
+    uuid: Uuid,
+    max_message: usize,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// That of the process that made the handles.
+    generation: u64,
+    /// `None` once closed.
+    queue: Option<Queue>,
+    senders: Vec<Sender>,
+    receivers: Vec<Receiver>,
+}
+
+impl Link {
+    pub(crate) fn new(queue: Queue, is_named: bool) -> Self {
+        exit::watch_forks();
+        Self {
+            kind: queue.kind(),
+            path: is_named.then(|| queue.path().to_path_buf()),
+            uuid: queue.uuid(),
+            max_message: queue.max_message(),
+            state: Mutex::new(State {
+                generation: exit::generation(),
+                queue: Some(queue),
+                senders: Vec::new(),
+                receivers: Vec::new(),
+            }),
+        }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    pub(crate) fn uuid(&self) -> Uuid {
+        self.uuid
+    }
+
+    pub(crate) fn max_message(&self) -> usize {
+        self.max_message
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state of this process. In a forked child, the parent's handles are given up first, and
+    /// the queue is opened anew.
+    fn state(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, State>> {
+        let mut state = self.lock();
+        if state.generation != exit::generation() {
+            state.reopen(self.path.as_deref(), self.uuid).map_err(|reason| reason.into_error(py))?;
+        }
+        Ok(state)
+    }
+
+    /// A handle of the queue.
+    pub(crate) fn queue(&self, py: Python<'_>) -> PyResult<Queue> {
+        self.state(py)?.queue.clone().ok_or_else(|| closed(self))
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().queue.is_none()
+    }
+
+    /// Gives all handles up that are not lent.
+    pub(crate) fn close(&self, py: Python<'_>) {
+        let (queue, senders, receivers) = {
+            let mut state = self.lock();
+            (state.queue.take(), std::mem::take(&mut state.senders), std::mem::take(&mut state.receivers))
+        };
+        // Detaching takes locks of the kernel.
+        exit::detached(py, move || drop((senders, receivers, queue)));
+    }
+
+    /// Lends the producer to this thread; attaches one if there is none.
+    #[inline]
+    pub(crate) fn sender(&self, py: Python<'_>) -> PyResult<Lease<'_, Sender>> {
+        let (queue, generation) = {
+            let mut state = self.state(py)?;
+            let generation = state.generation;
+            if let Some(sender) = state.senders.pop() {
+                return Ok(Lease { link: self, item: Some(sender), generation, give_back: State::senders });
+            }
+            (state.queue.clone().ok_or_else(|| closed(self))?, generation)
+        };
+        let sender =
+            exit::detached(py, move || queue.sender()).map_err(|error| errors::of_attach(py, &error))?;
+        Ok(Lease { link: self, item: Some(sender), generation, give_back: State::senders })
+    }
+
+    /// Lends a consumer to this thread; attaches one if there is none.
+    #[inline]
+    pub(crate) fn receiver(&self, py: Python<'_>) -> PyResult<Lease<'_, Receiver>> {
+        let (queue, generation) = {
+            let mut state = self.state(py)?;
+            let generation = state.generation;
+            if let Some(receiver) = state.receivers.pop() {
+                return Ok(Lease { link: self, item: Some(receiver), generation, give_back: State::receivers });
+            }
+            (state.queue.clone().ok_or_else(|| closed(self))?, generation)
+        };
+        let receiver =
+            exit::detached(py, move || queue.receiver()).map_err(|error| errors::of_attach(py, &error))?;
+        Ok(Lease { link: self, item: Some(receiver), generation, give_back: State::receivers })
+    }
+
+    /// Sends one message. False if there was no room in time.
+    #[inline]
+    pub(crate) fn send(&self, py: Python<'_>, payload: &(impl Payload + ?Sized), wait: Wait) -> PyResult<bool> {
+        let mut sender = self.sender(py)?;
+        let sender = sender.item();
+        match attempt(py, payload, sender.try_reserve(payload.len()), Reserved::commit) {
+            Ok(()) => return Ok(true),
+            Err(SendError::Full) => {}
+            Err(error) => return Err(errors::of_send(py, &error)),
+        }
+        let sent = wait.repeat(py, |slice| {
+            let reserved = exit::detached(py, || sender.reserve_timeout(payload.len(), slice));
+            // A commit may wait, too, for positions in the order.
+            match attempt(py, payload, reserved, |reserved| exit::detached(py, || reserved.commit())) {
+                Ok(()) => Ok(Some(())),
+                Err(SendError::Full | SendError::Timeout { .. } | SendError::Interrupted) => Ok(None),
+                Err(error) => Err(errors::of_send(py, &error)),
+            }
+        })?;
+        Ok(sent.is_some())
+    }
+
+    /// Receives one message. `None` if none came in time.
+    #[inline]
+    pub(crate) fn recv(&self, py: Python<'_>, wait: Wait) -> PyResult<Option<OwnedFrame>> {
+        let mut receiver = self.receiver(py)?;
+        let receiver = receiver.item();
+        if let Some(frame) = received(py, receiver.try_recv())? {
+            return Ok(Some(frame));
+        }
+        wait.repeat(py, |slice| received(py, exit::detached(py, || receiver.recv_timeout(slice))))
+    }
+}
+
+#[inline]
+fn received(py: Python<'_>, result: Result<OwnedFrame, RecvError>) -> PyResult<Option<OwnedFrame>> {
+    match result {
+        Ok(frame) => Ok(Some(frame)),
+        Err(RecvError::Empty | RecvError::Timeout | RecvError::Interrupted) => Ok(None),
+        Err(error) => Err(errors::of_recv(py, &error)),
+    }
+}
+
+#[inline]
+fn attempt<'s>(
+    py: Python<'_>,
+    payload: &(impl Payload + ?Sized),
+    reserved: Result<Reserved<'s>, SendError>,
+    commit: impl FnOnce(Reserved<'s>) -> Result<(), SendError>,
+) -> Result<(), SendError> {
+    let mut reserved = reserved?;
+    if payload.len() >= DETACHED_COPY {
+        let frame = reserved.bytes();
+        exit::detached(py, move || payload.write(frame));
+    } else {
+        payload.write(reserved.bytes());
+    }
+    commit(reserved)
+}
+
+fn closed(link: &Link) -> PyErr {
+    let name = link.path().map_or_else(|| "the queue".into(), |path| path.display().to_string());
+    pyo3::exceptions::PyValueError::new_err(format!("{name} is closed in this process; open it again"))
+}
+
+/// Why a forked child could not open the queue again.
+enum NotReopened {
+    Open(ringway::OpenError),
+    Another(PathBuf),
+}
+
+impl NotReopened {
+    fn into_error(self, py: Python<'_>) -> PyErr {
+        match self {
+            Self::Open(error) => errors::of_open(py, &error),
+            Self::Another(path) => another_queue(py, &path),
+        }
+    }
+}
+
+/// The error of a name that leads to another queue than it did.
+pub(crate) fn another_queue(py: Python<'_>, path: &Path) -> PyErr {
+    errors::raise(
+        py,
+        "ringway._errors",
+        "MismatchError",
+        format!(
+            "{}: this is another queue than the one that was passed here: that one was removed, and this one created \
+             under the same name; pass the new one",
+            path.display()
+        ),
+    )
+}
+
+impl State {
+    fn senders(&mut self) -> &mut Vec<Sender> {
+        &mut self.senders
+    }
+
+    fn receivers(&mut self) -> &mut Vec<Receiver> {
+        &mut self.receivers
+    }
+
+    fn reopen(&mut self, path: Option<&Path>, uuid: Uuid) -> Result<(), NotReopened> {
+        // The handles of the parent do nothing here; what they keep open is closed.
+        self.senders.clear();
+        self.receivers.clear();
+        if let Some(old) = &self.queue {
+            let options = open_options();
+            let queue = match path {
+                Some(path) => Queue::open(old.kind(), path, &options),
+                None => Queue::open_fd(old.kind(), old.fd(), &options),
+            };
+            let queue = queue.map_err(NotReopened::Open)?;
+            if queue.uuid() != uuid {
+                return Err(NotReopened::Another(queue.path().to_path_buf()));
+            }
+            self.queue = Some(queue);
+        }
+        self.generation = exit::generation();
+        Ok(())
+    }
+}
+
+/// How this process treats a queue that it opens.
+pub(crate) fn open_options() -> Options {
+    Options::new().prefault(false)
+}
+
+/// A handle that is lent to this thread, until it is dropped (with the GIL held).
+pub(crate) struct Lease<'l, T> {
+    link: &'l Link,
+    item: Option<T>,
+    generation: u64,
+    give_back: fn(&mut State) -> &mut Vec<T>,
+}
+
+impl<T> Lease<'_, T> {
+    #[inline]
+    pub(crate) fn item(&mut self) -> &mut T {
+        self.item.as_mut().expect("lent until dropped")
+    }
+
+    /// Takes the handle away; `Link::return_sender` brings it back.
+    pub(crate) fn keep(mut self) -> T {
+        self.item.take().expect("lent until dropped")
+    }
+}
+
+impl<T> Drop for Lease<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        let Some(item) = self.item.take() else { return };
+        let mut state = self.link.lock();
+        if state.generation == self.generation && state.queue.is_some() {
+            (self.give_back)(&mut state).push(item);
+        }
+    }
+}
+
+impl Link {
+    /// Returns a producer that was kept.
+    pub(crate) fn return_sender(&self, sender: Sender, generation: u64) {
+        let mut state = self.lock();
+        if state.generation == generation && state.queue.is_some() {
+            state.senders.push(sender);
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! The native part of `ringway.Queue`: `put` and `get` of any object, without a step in Python.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+
+use crate::codec::{self, Encoded};
+use crate::engine::{Fate, OwnedFrame};
+use crate::frame::Frame;
+use crate::link::{Link, Wait};
+use crate::overflow::Overflow;
+use crate::ring::stats;
+use crate::settings::{Settings, open};
+use crate::{errors, exit};
+
+/// A queue of objects; see `ringway.Queue`.
+#[pyclass(frozen, weakref, subclass, module = "ringway._core", name = "QueueBase")]
+pub(crate) struct Queue {
+    open: OnceLock<Open>,
+}
+
+struct Open {
+    link: Link,
+    /// 0: unbounded.
+    maxsize: usize,
+    /// An unbounded queue that is full keeps what is put in a list.
+    overflows: bool,
+    allow_pickle: bool,
+    /// Errors of pickling go to the class's `_on_queue_feeder_error`.
+    has_error_hook: bool,
+    /// Whether this process has put anything.
+    was_used: AtomicBool,
+    /// With the number of the process that it belongs to. Locked with the GIL held, for moments.
+    overflow: Mutex<(u64, Arc<Overflow>)>,
+}
+
+impl Open {
+    /// The overflow list of this process.
+    fn overflow(&self) -> Arc<Overflow> {
+        let mut overflow = self.overflow.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = exit::generation();
+        if overflow.0 != generation {
+            // The parent's, which one of its threads may have locked when it forked: not even
+            // dropped.
+            std::mem::forget(std::mem::replace(&mut *overflow, (generation, Arc::default())));
+        }
+        Arc::clone(&overflow.1)
+    }
+
+    #[inline]
+    fn put(&self, slf: &Bound<'_, Queue>, message: &Encoded<'_>, wait: Wait) -> PyResult<bool> {
+        let py = slf.py();
+        if !self.overflows {
+            return self.link.send(py, &message.raw, wait);
+        }
+        let overflow = self.overflow();
+        if overflow.len() == 0 && self.link.send(py, &message.raw, Wait::No)? {
+            return Ok(true);
+        }
+        self.put_aside(slf, &overflow, message)?;
+        Ok(true)
+    }
+
+    #[cold]
+    fn put_aside(&self, slf: &Bound<'_, Queue>, overflow: &Arc<Overflow>, message: &Encoded<'_>) -> PyResult<()> {
+        let py = slf.py();
+        let Err(message) = overflow.push_behind(message.to_vec()) else { return Ok(()) };
+        if let Some(error) = overflow.take_failure() {
+            return Err(errors::of_send(py, &error));
+        }
+        let sender = match overflow.take_sender() {
+            Some(sender) => sender,
+            None => self.link.sender(py)?.keep(),
+        };
+        slf.call_method0(pyo3::intern!(py, "_join_at_exit"))?;
+        overflow.begin(message, sender)?;
+        Ok(())
+    }
+}
+
+impl Queue {
+    fn opened(&self) -> PyResult<&Open> {
+        self.open.get().ok_or_else(|| PyRuntimeError::new_err("Queue.__init__() was not called"))
+    }
+
+    /// The open queue, for putting and getting.
+    #[inline]
+    fn in_use<'a>(slf: &'a Bound<'_, Self>) -> PyResult<&'a Open> {
+        let open = slf.get().opened()?;
+        if open.link.is_closed() {
+            return Err(PyValueError::new_err(format!("Queue {} is closed", slf.as_any().repr()?)));
+        }
+        Ok(open)
+    }
+}
+
+/// Takes what a message holds; then its room is given back.
+#[inline]
+fn taken<'py>(py: Python<'py>, open: &Open, frame: OwnedFrame) -> PyResult<Bound<'py, PyAny>> {
+    let decoded = codec::decode(py, frame.bytes(), open.allow_pickle);
+    if let Err(error) = &decoded
+        && !open.allow_pickle
+        && is_refusal(py, error)
+    {
+        exit::detached(py, move || frame.end(Fate::PutBack));
+    }
+    decoded
+}
+
+#[cold]
+fn is_refusal(py: Python<'_>, error: &PyErr) -> bool {
+    let class = py.import("ringway._errors").and_then(|errors| errors.getattr("PickleRefused"));
+    class.is_ok_and(|class| error.is_instance(py, &class))
+}
+
+#[pymethods]
+impl Queue {
+    #[new]
+    #[pyo3(signature = (*_positional, **_named))]
+    fn new(_positional: &Bound<'_, PyTuple>, _named: Option<&Bound<'_, PyDict>>) -> Self {
+        Self { open: OnceLock::new() }
+    }
+
+    #[pyo3(signature = (how, path, maxsize, overflows, allow_pickle, has_error_hook, uuid = None, **options))]
+    #[allow(clippy::too_many_arguments, reason = "called by `Queue.__init__` only")]
+    fn _open(
+        &self,
+        py: Python<'_>,
+        how: &str,
+        path: Option<PathBuf>,
+        maxsize: usize,
+        overflows: bool,
+        allow_pickle: bool,
+        has_error_hook: bool,
+        uuid: Option<&[u8]>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        let settings = Settings::new(Some("mpmc"), options)?;
+        let (queue, is_named) = open(py, how, path.as_deref(), uuid, &settings)?;
+        let open = Open {
+            link: Link::new(queue, is_named),
+            maxsize,
+            overflows,
+            allow_pickle,
+            has_error_hook,
+            was_used: AtomicBool::new(false),
+            overflow: Mutex::new((exit::generation(), Arc::default())),
+        };
+        self.open.set(open).map_err(|_| PyRuntimeError::new_err("Queue.__init__() was called twice"))
+    }
+
+    /// Puts an object into the queue.
+    ///
+    /// A full queue: waits if `block`, for at most `timeout` seconds, and then raises `queue.Full`.
+    /// An unbounded queue never waits. What cannot be pickled raises here. `ValueError`: larger
+    /// than any message can be, or the queue is closed.
+    #[pyo3(signature = (obj, block = true, timeout = None))]
+    #[inline]
+    fn put(slf: &Bound<'_, Self>, obj: &Bound<'_, PyAny>, block: bool, timeout: Option<f64>) -> PyResult<()> {
+        let open = Self::in_use(slf)?;
+        let wait = Wait::new(block, timeout)?;
+        let message = match codec::encode(obj) {
+            Ok(message) => message,
+            Err(error) if open.has_error_hook => {
+                let hook = slf.getattr("_on_queue_feeder_error")?;
+                return hook.call1((error.into_value(slf.py()), obj)).map(drop);
+            }
+            Err(error) => return Err(error),
+        };
+        open.was_used.store(true, Ordering::Relaxed);
+        if open.put(slf, &message, wait)? { Ok(()) } else { Err(errors::full(slf.py())) }
+    }
+
+    /// Puts an object into the queue if there is room now.
+    fn put_nowait(slf: &Bound<'_, Self>, obj: &Bound<'_, PyAny>) -> PyResult<()> {
+        Self::put(slf, obj, false, None)
+    }
+
+    /// Puts each object of an iterable, in order. Returns how many: fewer than there are only if
+    /// the time was up.
+    #[pyo3(signature = (objs, block = true, timeout = None))]
+    fn put_many(
+        slf: &Bound<'_, Self>,
+        objs: &Bound<'_, PyAny>,
+        block: bool,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
+        let open = Self::in_use(slf)?;
+        let wait = Wait::new(block, timeout)?;
+        open.was_used.store(true, Ordering::Relaxed);
+        let mut count = 0;
+        for obj in objs.try_iter()? {
+            if !open.put(slf, &codec::encode(&obj?)?, wait)? {
+                break;
+            }
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Takes an object out of the queue.
+    ///
+    /// An empty queue: waits if `block`, for at most `timeout` seconds, and then raises
+    /// `queue.Empty`. `ShutDown`: the queue was shut down, and is empty.
+    #[pyo3(signature = (block = true, timeout = None))]
+    #[inline]
+    fn get<'py>(slf: &Bound<'py, Self>, block: bool, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+        let open = Self::in_use(slf)?;
+        let py = slf.py();
+        let frame = open.link.recv(py, Wait::new(block, timeout)?)?.ok_or_else(|| errors::empty(py))?;
+        taken(py, open, frame)
+    }
+
+    /// Takes an object out of the queue if there is one now.
+    fn get_nowait<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Self::get(slf, false, None)
+    }
+
+    /// Takes up to `max` objects; waits for the first only.
+    #[pyo3(signature = (max, block = true, timeout = None))]
+    fn get_many<'py>(
+        slf: &Bound<'py, Self>,
+        max: usize,
+        block: bool,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let open = Self::in_use(slf)?;
+        let py = slf.py();
+        let objects = PyList::empty(py);
+        let mut wait = Wait::new(block, timeout)?;
+        while objects.len() < max {
+            let frame = match open.link.recv(py, wait) {
+                Ok(Some(frame)) => frame,
+                Ok(None) if objects.is_empty() => return Err(errors::empty(py)),
+                Err(error) if objects.is_empty() => return Err(error),
+                _ => break,
+            };
+            match codec::decode(py, frame.bytes(), open.allow_pickle) {
+                Ok(object) => objects.append(object)?,
+                Err(_) if objects.is_empty() => return taken(py, open, frame)?.cast_into().map_err(Into::into),
+                Err(_) => {
+                    // What was taken before is not lost; the next call raises.
+                    exit::detached(py, move || frame.end(Fate::PutBack));
+                    break;
+                }
+            }
+            wait = Wait::No;
+        }
+        Ok(objects)
+    }
+
+    /// Receives a message as a `Frame`, in place: it counts as processed once the frame is
+    /// released, and comes again for another process if this one is killed before.
+    #[pyo3(signature = (block = true, timeout = None))]
+    fn recv(slf: &Bound<'_, Self>, block: bool, timeout: Option<f64>) -> PyResult<Frame> {
+        let open = Self::in_use(slf)?;
+        let py = slf.py();
+        let frame = open.link.recv(py, Wait::new(block, timeout)?)?.ok_or_else(|| errors::empty(py))?;
+        Ok(Frame::new(frame, open.allow_pickle))
+    }
+
+    /// How many objects wait in the queue, including those that this process could not put into
+    /// the file yet.
+    fn qsize(slf: &Bound<'_, Self>) -> PyResult<u64> {
+        let open = slf.get().opened()?;
+        if open.link.is_closed() && open.was_used.load(Ordering::Relaxed) {
+            return Err(pyo3::exceptions::PyOSError::new_err("the queue is closed"));
+        }
+        if open.link.is_closed() {
+            return Ok(0);
+        }
+        Ok(open.link.queue(slf.py())?.len() + open.overflow().len() as u64)
+    }
+
+    /// Whether the queue is empty, at this moment.
+    fn empty(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Ok(Self::qsize(slf)? == 0)
+    }
+
+    /// Whether `maxsize` objects are in the queue, at this moment. Never if it is unbounded.
+    fn full(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let maxsize = slf.get().opened()?.maxsize;
+        Ok(maxsize > 0 && Self::qsize(slf)? >= maxsize as u64)
+    }
+
+    /// Gives up this process's handles: it puts and gets no more. Again: does nothing.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.opened()?.link.close(py);
+        Ok(())
+    }
+
+    /// Whether this process has closed the queue.
+    #[getter]
+    fn closed(&self) -> PyResult<bool> {
+        Ok(self.opened()?.link.is_closed())
+    }
+
+    /// Waits until what this process has put is in the file, for at most `timeout` seconds. True
+    /// if it is.
+    #[pyo3(signature = (timeout = None))]
+    fn _flush(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let Some(open) = self.open.get() else { return Ok(true) };
+        let overflow = open.overflow();
+        if overflow.len() == 0 {
+            return Ok(true);
+        }
+        let wait = match Wait::new(true, timeout)? {
+            Wait::No => return Ok(false),
+            wait => wait,
+        };
+        let is_empty = wait.repeat(py, |slice: Duration| {
+            Ok(exit::detached(py, || overflow.wait_empty(slice)).then_some(()))
+        })?;
+        match overflow.take_failure() {
+            Some(error) => Err(errors::of_send(py, &error)),
+            None => Ok(is_empty.is_some()),
+        }
+    }
+
+    /// Ends the queue for good, for every process: putting raises `ShutDown`, and getting, too,
+    /// once the queue is empty; with `immediate`, everything in it is dropped now.
+    #[pyo3(signature = (immediate = false))]
+    fn shutdown(slf: &Bound<'_, Self>, immediate: bool) -> PyResult<()> {
+        let open = Self::in_use(slf)?;
+        let py = slf.py();
+        let queue = open.link.queue(py)?;
+        exit::detached(py, || queue.shut_down());
+        while immediate && matches!(open.link.recv(py, Wait::No), Ok(Some(_))) {}
+        Ok(())
+    }
+
+    #[getter]
+    fn _path(&self) -> PyResult<Option<PathBuf>> {
+        Ok(self.opened()?.link.path().map(Into::into))
+    }
+
+    #[getter]
+    fn _uuid(&self) -> PyResult<Vec<u8>> {
+        Ok(self.opened()?.link.uuid().as_bytes().to_vec())
+    }
+
+    #[getter]
+    fn _max_message(&self) -> PyResult<usize> {
+        Ok(self.opened()?.link.max_message())
+    }
+
+    /// The descriptor of the file.
+    fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
+        use std::os::fd::AsRawFd;
+        Ok(self.opened()?.link.queue(py)?.fd().as_raw_fd())
+    }
+
+    fn _stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        stats(py, &self.opened()?.link.queue(py)?)
+    }
+}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
+import queue
+from collections.abc import AsyncIterator, Iterator
 from multiprocessing import util
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
-from . import _core
+from . import _asyncio, _core
+from ._errors import ShutDown
 from ._passing import passed, reopened
 from ._stats import Stats
 
@@ -81,7 +84,59 @@ class Queue(_core.QueueBase, Generic[T]):
         state = {name: value for name, value in self.__dict__.items() if name not in _OWN}
         return _restore, (type(self), passed(self), self._maxsize, self._overflow, self._allow_pickle, state)
 
+    # In an event loop.
+
+    async def aget(self) -> T:
+        """Like `get`, in asyncio.
+
+        >>> import asyncio
+        >>> async def main():
+        ...     with Queue() as q:
+        ...         await q.aput("hello")
+        ...         return await q.aget()
+        >>> asyncio.run(main())
+        'hello'
+        """
+        while True:
+            fd = self._messages_fd()
+            with contextlib.suppress(queue.Empty):
+                return cast("T", self._get_polled())
+            await _asyncio.readable(fd)
+
+    async def aput(self, obj: T) -> None:
+        """Like `put`, in asyncio. Only a bounded queue, or one with `overflow="block"`, ever waits."""
+        if self._maxsize == 0 and self._overflow == "list":
+            self.put(obj)
+            return
+        fd = self._room_fd()
+        while not self._put_polled(obj):
+            await _asyncio.readable(fd)
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        """Objects, until the queue is shut down and empty."""
+        while True:
+            try:
+                yield await self.aget()
+            except ShutDown:
+                return
+
+    def _messages_fd(self) -> int:
+        fd = self._readable_fileno()
+        self._polled = (*getattr(self, "_polled", ())[-1:], fd)
+        return fd
+
+    def _room_fd(self) -> int:
+        fd = self._writable_fileno()
+        self._polled = (*getattr(self, "_polled", ())[-1:], fd)
+        return fd
+
     # The end.
+
+    def close(self) -> None:
+        """Give up this process's handles: it puts and gets no more. Again: does nothing."""
+        for fd in getattr(self, "_polled", ()):
+            _asyncio.wake(fd)
+        super().close()
 
     def join_thread(self) -> None:
         """Wait until everything that this process has put is in the file. Call `close()` first."""
@@ -132,8 +187,6 @@ class Queue(_core.QueueBase, Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         """Objects, until the queue is shut down and empty."""
-        from ._errors import ShutDown
-
         while True:
             try:
                 yield self.get()
@@ -146,19 +199,19 @@ class Queue(_core.QueueBase, Generic[T]):
 
 
 #: What is of this process only.
-_OWN = ("_maxsize", "_overflow", "_allow_pickle", "_join_cancelled", "_joined_at_exit", "_asyncio")
+_OWN = ("_maxsize", "_overflow", "_allow_pickle", "_join_cancelled", "_joined_at_exit", "_polled")
 
 
 def _restore(
     cls: type[Queue[Any]], where: Any, maxsize: int, overflow: str, allow_pickle: bool, state: dict[str, Any]
 ) -> Queue[Any]:
     with reopened(where) as (how, path, uuid):
-        queue = cls.__new__(cls)
-        queue.__dict__.update(state)
-        queue._maxsize = maxsize
-        queue._overflow = overflow
-        queue._start(how, path, uuid, allow_pickle)
-    return queue
+        made = cls.__new__(cls)
+        made.__dict__.update(state)
+        made._maxsize = maxsize
+        made._overflow = overflow
+        made._start(how, path, uuid, allow_pickle)
+    return made
 
 
 class JoinableQueue(Queue[T], Generic[T]):

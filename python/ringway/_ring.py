@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
+import queue
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-from . import _core
+from . import _asyncio, _core
+from ._errors import ShutDown
 from ._passing import passed, reopened
 from ._stats import Stats
 
@@ -82,6 +85,25 @@ class Ring(_core.RingBase):
             view[: _arrays.ARROW_AT] = bytes([_arrays.ARROW]).ljust(_arrays.ARROW_AT, b"\0")
             view[_arrays.ARROW_AT :] = memoryview(stream)
 
+    async def arecv(self) -> _core.Frame:
+        """Like `recv`, in asyncio (MPMC only)."""
+        while True:
+            fd = self._readable_fileno()
+            for _ in range(2):
+                with contextlib.suppress(queue.Empty):
+                    return self.recv(block=False)
+                # If there is nothing still, the descriptor is not readable from now on.
+                self._settle()
+            await _asyncio.readable(fd)
+
+    async def __aiter__(self) -> AsyncIterator[_core.Frame]:
+        """Frames, until the queue is shut down and empty."""
+        while True:
+            try:
+                yield await self.arecv()
+            except ShutDown:
+                return
+
     def stats(self) -> Stats:
         """The counters of the queue."""
         return Stats(self._stats())
@@ -99,8 +121,6 @@ class Ring(_core.RingBase):
 
     def __iter__(self) -> Iterator[_core.Frame]:
         """Frames, until the queue is shut down and empty."""
-        from ._errors import ShutDown
-
         while True:
             try:
                 yield self.recv()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
+import time
 from typing import Any, Generic, TypeVar
 
 from ._queues import Queue
@@ -58,7 +60,18 @@ class _End:
         return self._queue.get()
 
     def poll(self, timeout: float | None = 0.0) -> bool:
-        return self._queue._poll(timeout)
+        if not self._queue.empty():
+            return True
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = None if end is None else max(0.0, end - time.monotonic())
+            ready = select.poll()
+            ready.register(self.fileno(), select.POLLIN)
+            ready.poll(None if left is None else left * 1000)
+            if not self._queue.empty():
+                return True
+            if left == 0.0:
+                return False
 
     def fileno(self) -> int:
         return self._queue._readable_fileno()

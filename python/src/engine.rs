@@ -1,17 +1,17 @@
 //! The only module that names the library's handles: one kind of queue behind each enum, and frames
 //! that own what they are lent from.
-#![allow(unsafe_code, reason = "frames that outlive a borrow, and handles that one thread at a time uses")]
+#![allow(unsafe_code, reason = "opens files; reservations that own their producer")]
 
 use std::cell::UnsafeCell;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use ringway::asynchronous::{PollConsumer, PollProducer};
 use ringway::{
-    AttachError, BytesConsumer, BytesFrame, BytesProducer, BytesQueue, CreateError, Mpmc, OpenError, Options,
-    RecvError, ReservedFrame, SendError, Spsc, Stats, Uuid,
+    AttachError, BytesConsumer, BytesFrame, BytesOwnedFrame, BytesProducer, BytesQueue, BytesSharedConsumer,
+    CreateError, Mpmc, OpenError, Options, RecvError, ReservedFrame, SendError, Spsc, Stats, Uuid,
 };
 
 /// A queue of bytes, of either kind.
@@ -78,7 +78,11 @@ impl Queue {
         }
     }
 
-    pub(crate) fn open_fd(kind: Kind, descriptor: BorrowedFd<'_>, options: &Options) -> Result<Self, OpenError> {
+    pub(crate) fn open_fd(
+        kind: Kind,
+        descriptor: BorrowedFd<'_>,
+        options: &Options,
+    ) -> Result<Self, OpenError> {
         Ok(match kind {
             // SAFETY: as in `create`.
             Kind::Mpmc => Self::Mpmc(unsafe { BytesQueue::open_fd(descriptor, options)? }),
@@ -151,28 +155,47 @@ impl Queue {
     }
 
     pub(crate) fn receiver(&self) -> Result<Receiver, AttachError> {
-        Ok(Receiver {
-            shared: Arc::new(match self {
-                Self::Mpmc(queue) => SharedConsumer::Mpmc(waiting_for_signals(queue.consumer()?)),
-                Self::Spsc(queue) => SharedConsumer::Spsc(LockedConsumer {
-                    consumer: waiting_for_signals(queue.consumer()?),
-                    turn: Mutex::new(()),
-                    to_release: Mutex::default(),
-                }),
-            }),
+        Ok(match self {
+            Self::Mpmc(queue) => Receiver::Mpmc(ended_by_signals(queue.consumer()?).into_shared()),
+            Self::Spsc(queue) => Receiver::Spsc(ended_by_signals(queue.consumer()?).into_shared()),
         })
     }
 
-    /// A consumer for an event loop; only MPMC has more than one.
-    pub(crate) fn mpmc(&self) -> Option<&BytesQueue<Mpmc>> {
+    /// `None` for SPSC, of which there is one consumer only.
+    pub(crate) fn taker(&self) -> Option<Result<Taker, AttachError>> {
         match self {
-            Self::Mpmc(queue) => Some(queue),
+            Self::Mpmc(queue) => Some(queue.consumer().map(ended_by_signals)),
             Self::Spsc(_) => None,
         }
     }
+
+    /// A consumer for event loops. `None` for SPSC, of which there is one consumer only.
+    pub(crate) fn poll_taker(&self) -> Option<Result<PollTaker, PollError>> {
+        let Self::Mpmc(queue) = self else { return None };
+        let consumer = queue.consumer().map_err(PollError::Attach);
+        Some(consumer.and_then(|consumer| PollConsumer::new(consumer).map_err(PollError::System)))
+    }
+
+    /// A producer for event loops. `None` for SPSC.
+    pub(crate) fn poll_sender(&self) -> Option<Result<PollSender, PollError>> {
+        let Self::Mpmc(queue) = self else { return None };
+        let producer = queue.producer().map_err(PollError::Attach);
+        Some(producer.and_then(|producer| PollProducer::new(producer).map_err(PollError::System)))
+    }
 }
 
-fn waiting_for_signals<K: ringway::Kind>(consumer: BytesConsumer<K>) -> BytesConsumer<K> {
+/// With a descriptor that is readable while a message may be there.
+pub(crate) type PollTaker = PollConsumer<BytesConsumer<Mpmc>>;
+/// With a descriptor that is readable while there may be room.
+pub(crate) type PollSender = PollProducer<BytesProducer<Mpmc>>;
+
+/// Why there is no handle for event loops.
+pub(crate) enum PollError {
+    Attach(AttachError),
+    System(std::io::Error),
+}
+
+fn ended_by_signals<K: ringway::Kind>(consumer: BytesConsumer<K>) -> BytesConsumer<K> {
     consumer.set_interruptible(true);
     consumer
 }
@@ -214,7 +237,11 @@ impl Sender {
         }
     }
 
-    pub(crate) fn reserve_timeout(&mut self, len: usize, timeout: Duration) -> Result<Reserved<'_>, SendError> {
+    pub(crate) fn reserve_timeout(
+        &mut self,
+        len: usize,
+        timeout: Duration,
+    ) -> Result<Reserved<'_>, SendError> {
         match &*self.shared {
             SharedProducer::Mpmc(cell) => {
                 // SAFETY: as in `try_reserve`.
@@ -301,86 +328,69 @@ impl OwnedReservation {
     }
 }
 
-/// A consumer that one thread at a time receives with, while any number of frames of it are held.
-/// Not `Clone`: whoever owns it is the one that receives.
-pub(crate) struct Receiver {
-    shared: Arc<SharedConsumer>,
-}
+/// A consumer of the kind that queues of objects have; one thread at a time takes with it.
+pub(crate) type Taker = BytesConsumer<Mpmc>;
 
-pub(crate) enum SharedConsumer {
-    Mpmc(BytesConsumer<Mpmc>),
-    Spsc(LockedConsumer),
-}
+/// A consumer while one thread takes with it.
+pub(crate) struct Turn<'t>(&'t Taker);
 
-// SAFETY: MPMC: the consumer's methods are called through `&mut Receiver` only, of which there is
-// one for each `SharedConsumer`, and it is `Send`; frames refer to its store, which is `Sync` (that
-// is why `BytesFrame<Mpmc>` is `Send`). SPSC: every access to the consumer, also the release of its
-// frames, is made with `turn` locked.
-unsafe impl Sync for SharedConsumer {}
+// SAFETY: a `&BytesConsumer` must not be used by two threads at a time. This is made of an exclusive
+// borrow, and `Link::take`, the only user, keeps it in a local variable: the closure that waits
+// without the GIL runs on the same thread.
+unsafe impl Sync for Turn<'_> {}
 
-// SAFETY: consumers are `Send`; the frames that wait for their release are those of this consumer.
-unsafe impl Send for SharedConsumer {}
-
-/// An SPSC consumer: its frames are released through its own cells, so that one lock guards both.
-pub(crate) struct LockedConsumer {
-    consumer: BytesConsumer<Spsc>,
-    turn: Mutex<()>,
-    /// Frames whose last owner went while another thread had its turn. `'static` stands for: as
-    /// long as `consumer`, which is not moved and outlives the list, for `release_waiting` empties
-    /// it first.
-    to_release: Mutex<Vec<BytesFrame<'static, Spsc>>>,
-}
-
-impl LockedConsumer {
-    /// Releases a frame, now or as soon as the thread that has its turn ends it. Never waits.
-    fn release(&self, frame: BytesFrame<'static, Spsc>) {
-        unpoisoned(self.to_release.lock()).push(frame);
-        self.release_waiting();
+impl<'t> Turn<'t> {
+    #[inline]
+    pub(crate) fn new(taker: &'t mut Taker) -> Self {
+        Self(taker)
     }
 
-    fn release_waiting(&self) {
-        // A frame that is added while another thread has its turn: that thread looks again after
-        // its turn, so none stays.
-        while !unpoisoned(self.to_release.lock()).is_empty() {
-            let turn = match self.turn.try_lock() {
-                Ok(turn) => turn,
-                Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
-                Err(TryLockError::WouldBlock) => return,
-            };
-            self.empty_list();
-            drop(turn);
-        }
+    #[inline]
+    pub(crate) fn try_recv(&self) -> Result<BytesFrame<'t, Mpmc>, RecvError> {
+        self.0.try_recv()
     }
 
-    /// The caller has its turn.
-    fn empty_list(&self) {
-        let frames = std::mem::take(&mut *unpoisoned(self.to_release.lock()));
-        drop(frames);
-    }
-
-    fn take_turn<R>(&self, act: impl FnOnce(&BytesConsumer<Spsc>) -> R) -> R {
-        let turn = unpoisoned(self.turn.lock());
-        self.empty_list();
-        let result = act(&self.consumer);
-        self.empty_list();
-        drop(turn);
-        self.release_waiting();
-        result
+    pub(crate) fn recv_timeout(&self, timeout: Duration) -> Result<BytesFrame<'t, Mpmc>, RecvError> {
+        self.0.recv_timeout(timeout)
     }
 }
 
-impl Drop for LockedConsumer {
-    fn drop(&mut self) {
-        self.empty_list();
+/// A consumer that threads share, whose frames own their share of it.
+#[derive(Clone)]
+pub(crate) enum Receiver {
+    Mpmc(BytesSharedConsumer<Mpmc>),
+    Spsc(BytesSharedConsumer<Spsc>),
+}
+
+/// A message in place in the file.
+pub(crate) enum OwnedFrame {
+    Mpmc(BytesOwnedFrame<Mpmc>),
+    Spsc(BytesOwnedFrame<Spsc>),
+}
+
+impl Receiver {
+    #[inline]
+    pub(crate) fn try_recv(&self) -> Result<OwnedFrame, RecvError> {
+        Ok(match self {
+            Self::Mpmc(consumer) => OwnedFrame::Mpmc(consumer.try_recv()?),
+            Self::Spsc(consumer) => OwnedFrame::Spsc(consumer.try_recv()?),
+        })
+    }
+
+    pub(crate) fn recv_timeout(&self, timeout: Duration) -> Result<OwnedFrame, RecvError> {
+        Ok(match self {
+            Self::Mpmc(consumer) => OwnedFrame::Mpmc(consumer.recv_timeout(timeout)?),
+            Self::Spsc(consumer) => OwnedFrame::Spsc(consumer.recv_timeout(timeout)?),
+        })
+    }
+
+    /// How many frames of it this process holds.
+    pub(crate) fn held(&self) -> usize {
+        each!(self, consumer => consumer.held()).unwrap_or_default()
     }
 }
 
-/// No code panics while it holds such a lock.
-fn unpoisoned<R>(locked: Result<R, PoisonError<R>>) -> R {
-    locked.unwrap_or_else(PoisonError::into_inner)
-}
-
-/// How a frame gives its room back.
+/// What happens to a message when its frame ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fate {
     Release,
@@ -390,148 +400,33 @@ pub(crate) enum Fate {
     PutBack,
 }
 
-/// How many frames this process holds.
-pub(crate) static HELD: AtomicUsize = AtomicUsize::new(0);
-
-/// A message in place in the file. It keeps the consumer, and so the mapping.
-pub(crate) struct OwnedFrame {
-    /// `None` once the room was given back. Before `owner`, which outlives it.
-    lent: Option<Lent>,
-    owner: Arc<SharedConsumer>,
-    payload: (*const u8, usize),
-}
-
-// SAFETY: an MPMC frame is `Send`; an SPSC frame is only touched with the lock of its consumer. The
-// payload is read-only and mapped as long as `owner` lives.
-unsafe impl Send for OwnedFrame {}
-
-// SAFETY: shared references only read the payload, which does not change while the frame is in
-// flight, and the constant position; redeliveries of SPSC are read with the lock.
-unsafe impl Sync for OwnedFrame {}
-
-/// `'static` stands for: as long as the consumer, which `OwnedFrame::owner` keeps at its address.
-enum Lent {
-    Mpmc(BytesFrame<'static, Mpmc>),
-    Spsc(BytesFrame<'static, Spsc>),
-}
-
-impl Receiver {
-    #[inline]
-    pub(crate) fn try_recv(&mut self) -> Result<OwnedFrame, RecvError> {
-        self.recv_with(None)
-    }
-
-    pub(crate) fn recv_timeout(&mut self, timeout: Duration) -> Result<OwnedFrame, RecvError> {
-        self.recv_with(Some(timeout))
-    }
-
-    #[inline]
-    fn recv_with(&mut self, timeout: Option<Duration>) -> Result<OwnedFrame, RecvError> {
-        let lent = match &*self.shared {
-            SharedConsumer::Mpmc(consumer) => Lent::Mpmc(forever(receive(consumer, timeout)?)),
-            SharedConsumer::Spsc(locked) => locked.take_turn(|consumer| {
-                receive(consumer, timeout).map(|frame| Lent::Spsc(forever(frame)))
-            })?,
-        };
-        HELD.fetch_add(1, Ordering::Relaxed);
-        let payload = match &lent {
-            Lent::Mpmc(frame) => (frame.as_ptr(), frame.len()),
-            Lent::Spsc(frame) => (frame.as_ptr(), frame.len()),
-        };
-        Ok(OwnedFrame { lent: Some(lent), owner: Arc::clone(&self.shared), payload })
-    }
-}
-
-#[inline]
-fn receive<K: ringway::Kind>(
-    consumer: &BytesConsumer<K>,
-    timeout: Option<Duration>,
-) -> Result<BytesFrame<'_, K>, RecvError> {
-    match timeout {
-        None => consumer.try_recv(),
-        Some(timeout) => consumer.recv_timeout(timeout),
-    }
-}
-
-/// Frees a frame of its borrow. The caller keeps the consumer for as long as the frame, at its
-/// address.
-#[inline]
-fn forever<K: ringway::Kind>(frame: BytesFrame<'_, K>) -> BytesFrame<'static, K> {
-    // SAFETY: only the lifetime changes; the callers put the frame beside an `Arc` of what holds
-    // the consumer, and give it up before the `Arc`.
-    unsafe { std::mem::transmute(frame) }
-}
-
 impl OwnedFrame {
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
-        let (payload, len) = self.payload;
-        // SAFETY: the payload of a frame in flight, which `self` holds: mapped, initialised and not
-        // written by the contract of opening the queue.
-        unsafe { std::slice::from_raw_parts(payload, len) }
+        each!(self, frame => frame)
     }
 
     pub(crate) fn position(&self) -> u64 {
-        match &self.lent {
-            Some(Lent::Mpmc(frame)) => frame.position(),
-            Some(Lent::Spsc(frame)) => frame.position(),
-            None => 0,
-        }
+        each!(self, frame => frame.position())
     }
 
     pub(crate) fn redeliveries(&self) -> u64 {
-        match (&self.lent, &*self.owner) {
-            (Some(Lent::Mpmc(frame)), _) => frame.redeliveries(),
-            (Some(Lent::Spsc(frame)), SharedConsumer::Spsc(locked)) => {
-                locked.take_turn(|_| frame.redeliveries())
-            }
-            _ => 0,
-        }
-    }
-
-    /// What keeps the mapping when the frame is gone.
-    pub(crate) fn mapping(&self) -> KeptMapping {
-        KeptMapping::Consumer(Arc::clone(&self.owner))
+        each!(self, frame => frame.redeliveries())
     }
 
     /// Gives the room back.
-    pub(crate) fn end(mut self, fate: Fate) {
-        self.end_in_place(fate);
-    }
-
-    #[inline]
-    fn end_in_place(&mut self, fate: Fate) {
-        let Some(lent) = self.lent.take() else { return };
-        HELD.fetch_sub(1, Ordering::Relaxed);
-        match (lent, &*self.owner) {
-            (Lent::Mpmc(frame), _) => end(frame, fate),
-            (Lent::Spsc(frame), SharedConsumer::Spsc(locked)) => match fate {
-                Fate::Release => locked.release(frame),
-                _ => locked.take_turn(|_| end(frame, fate)),
-            },
-            (Lent::Spsc(_), SharedConsumer::Mpmc(_)) => unreachable!("a frame is of its consumer's kind"),
+    pub(crate) fn end(self, fate: Fate) {
+        match fate {
+            Fate::Release => drop(self),
+            Fate::Reject => each!(self, frame => frame.reject()),
+            Fate::PutBack => each!(self, frame => frame.put_back()),
         }
     }
 }
 
-fn end<K: ringway::Kind>(frame: BytesFrame<'_, K>, fate: Fate) {
-    match fate {
-        Fate::Release => drop(frame),
-        Fate::Reject => frame.reject(),
-        Fate::PutBack => frame.put_back(),
-    }
-}
-
-impl Drop for OwnedFrame {
-    #[inline]
-    fn drop(&mut self) {
-        self.end_in_place(Fate::Release);
-    }
-}
-
-/// Keeps the mapping in which a frame was, so that a view of it never sees freed memory.
+/// Keeps a mapping in which a message was, so that a view of it never sees freed memory.
 #[allow(dead_code, reason = "kept, not read")]
 pub(crate) enum KeptMapping {
-    Consumer(Arc<SharedConsumer>),
+    Consumer(Receiver),
     Producer(Arc<SharedProducer>),
 }

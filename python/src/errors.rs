@@ -100,7 +100,9 @@ pub(crate) fn of_create(_py: Python<'_>, error: &CreateError) -> PyErr {
     let message = error.to_string();
     match error {
         CreateError::AlreadyExists { path } => with_number(libc::EEXIST, message, path),
-        CreateError::InvalidName { .. } | CreateError::InvalidOptions { .. } => PyValueError::new_err(message),
+        CreateError::InvalidName { .. } | CreateError::InvalidOptions { .. } => {
+            PyValueError::new_err(message)
+        }
         CreateError::NoSpace { path, .. } => with_number(libc::ENOSPC, message, path),
         CreateError::Io { path, source, .. } => of_the_system(source, message, path),
         _ => PyOSError::new_err(message),

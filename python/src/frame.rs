@@ -11,8 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple, PyType};
 
 use crate::codec::{self, ArrayHeader};
-use crate::engine::{Fate, KeptMapping, OwnedFrame};
-use crate::exit;
+use crate::engine::{Fate, KeptMapping, OwnedFrame, Receiver};
 
 /// A received message, in place in the file: a read-only buffer.
 ///
@@ -37,9 +36,9 @@ unsafe impl Send for Frame {}
 unsafe impl Sync for Frame {}
 
 impl Frame {
-    pub(crate) fn new(frame: OwnedFrame, allow_pickle: bool) -> Self {
+    pub(crate) fn new((frame, receiver): (OwnedFrame, Receiver), allow_pickle: bool) -> Self {
         let payload = (frame.bytes().as_ptr(), frame.bytes().len());
-        let mapping = frame.mapping();
+        let mapping = KeptMapping::Consumer(receiver);
         let exports = AtomicUsize::new(0);
         Self { frame: Mutex::new(Some(frame)), payload, _mapping: mapping, exports, allow_pickle }
     }
@@ -52,7 +51,7 @@ impl Frame {
         self.lock().as_ref().map(act).ok_or_else(released)
     }
 
-    fn end(&self, py: Python<'_>, fate: Fate) -> PyResult<()> {
+    fn end(&self, fate: Fate) -> PyResult<()> {
         let exports = self.exports.load(Ordering::Acquire);
         if exports > 0 {
             return Err(PyBufferError::new_err(format!(
@@ -61,11 +60,7 @@ impl Frame {
             )));
         }
         let Some(frame) = self.lock().take() else { return Ok(()) };
-        match fate {
-            Fate::Release => frame.end(fate),
-            // SPSC: may wait for another thread's turn.
-            _ => exit::detached(py, move || frame.end(fate)),
-        }
+        frame.end(fate);
         Ok(())
     }
 }
@@ -113,36 +108,35 @@ impl Frame {
     #[pyo3(signature = (kind, _value, _traceback))]
     fn __exit__(
         &self,
-        py: Python<'_>,
         kind: Option<&Bound<'_, PyAny>>,
         _value: Option<&Bound<'_, PyAny>>,
         _traceback: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         match kind {
-            None => self.end(py, Fate::Release),
-            Some(_) => self.end(py, Fate::Reject),
+            None => self.end(Fate::Release),
+            Some(_) => self.end(Fate::Reject),
         }
     }
 
     /// Gives the room back: the message was processed. Again: does nothing.
     ///
     /// Raises `BufferError` while views of the frame are there.
-    fn release(&self, py: Python<'_>) -> PyResult<()> {
-        self.end(py, Fate::Release)
+    fn release(&self) -> PyResult<()> {
+        self.end(Fate::Release)
     }
 
     /// Lets the message come again, before any new one, with one redelivery more.
     ///
     /// Raises `BufferError` while views of the frame are there.
-    fn reject(&self, py: Python<'_>) -> PyResult<()> {
-        self.end(py, Fate::Reject)
+    fn reject(&self) -> PyResult<()> {
+        self.end(Fate::Reject)
     }
 
     /// Puts the message back as it was: it was not processed, and comes again before any new one.
     ///
     /// Raises `BufferError` while views of the frame are there.
-    fn put_back(&self, py: Python<'_>) -> PyResult<()> {
-        self.end(py, Fate::PutBack)
+    fn put_back(&self) -> PyResult<()> {
+        self.end(Fate::PutBack)
     }
 
     /// Whether the room was given back.
@@ -165,11 +159,8 @@ impl Frame {
 
     /// How many times the message was delivered before: 0 only if never.
     #[getter]
-    fn redeliveries(&self, py: Python<'_>) -> PyResult<u64> {
-        let guard = self.lock();
-        let frame = guard.as_ref().ok_or_else(released)?;
-        let _ = py;
-        Ok(frame.redeliveries())
+    fn redeliveries(&self) -> PyResult<u64> {
+        self.with(OwnedFrame::redeliveries)
     }
 
     /// The object in a message that `Queue.put` or `Ring.send_array` wrote, as `Queue.get` returns
@@ -204,9 +195,7 @@ impl Frame {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let array = match dtype {
-            Some(dtype) => {
-                py.import("ringway._arrays")?.getattr("of_bytes")?.call1((slf, dtype, shape))?
-            }
+            Some(dtype) => py.import("ringway._arrays")?.getattr("of_bytes")?.call1((slf, dtype, shape))?,
             None => {
                 let frame = slf.get();
                 let header = frame.with(|frame| match frame.bytes().first() {
@@ -223,7 +212,11 @@ impl Frame {
 
     fn __repr__(&self) -> String {
         let (_, len) = self.payload;
-        if self.lock().is_none() { format!("<ringway.Frame of {len} bytes, released>") } else { format!("<ringway.Frame of {len} bytes>") }
+        if self.lock().is_none() {
+            format!("<ringway.Frame of {len} bytes, released>")
+        } else {
+            format!("<ringway.Frame of {len} bytes>")
+        }
     }
 
     #[classmethod]

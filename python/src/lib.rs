@@ -4,6 +4,7 @@
 //! queue.rs  overflow.rs         put and get of objects
 //! ring.rs  frame.rs  reservation.rs   messages in place
 //! codec/                        objects to bytes and back (docs/python-format.md)
+//! polled.rs                     descriptors for event loops
 //! link.rs  settings.rs          an open queue in this process: handles, waits, forks, options
 //! exit.rs                       the GIL around waits, the interpreter's end, forks
 //! errors.rs                     exceptions
@@ -18,6 +19,7 @@ mod exit;
 mod frame;
 mod link;
 mod overflow;
+mod polled;
 mod queue;
 mod reservation;
 mod ring;

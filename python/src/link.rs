@@ -10,10 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use ringway::{Options, RecvError, SendError, Uuid};
 
-use crate::engine::{Kind, OwnedFrame, Queue, Receiver, Reserved, Sender};
+use crate::engine::{
+    Fate, Kind, OwnedFrame, PollSender, PollTaker, Queue, Receiver, Reserved, Sender, Taker, Turn,
+};
+use crate::polled::Polled;
 use crate::{errors, exit};
 
 /// The longest time without a look for signals: a signal that arrives just before the thread falls
@@ -107,13 +111,17 @@ pub(crate) struct Link {
     state: Mutex<State>,
 }
 
-struct State {
+pub(crate) struct State {
     /// That of the process that made the handles.
     generation: u64,
     /// `None` once closed.
-    queue: Option<Queue>,
+    pub(crate) queue: Option<Queue>,
     senders: Vec<Sender>,
-    receivers: Vec<Receiver>,
+    takers: Vec<Taker>,
+    /// For frames: threads share it.
+    receiver: Option<Receiver>,
+    pub(crate) poll_taker: Polled<PollTaker>,
+    pub(crate) poll_sender: Polled<PollSender>,
 }
 
 impl Link {
@@ -128,7 +136,10 @@ impl Link {
                 generation: exit::generation(),
                 queue: Some(queue),
                 senders: Vec::new(),
-                receivers: Vec::new(),
+                takers: Vec::new(),
+                receiver: None,
+                poll_taker: Polled::default(),
+                poll_sender: Polled::default(),
             }),
         }
     }
@@ -149,13 +160,13 @@ impl Link {
         self.max_message
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state of this process. In a forked child, the parent's handles are given up first, and
     /// the queue is opened anew.
-    fn state(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, State>> {
+    pub(crate) fn state(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, State>> {
         let mut state = self.lock();
         if state.generation != exit::generation() {
             state.reopen(self.path.as_deref(), self.uuid).map_err(|reason| reason.into_error(py))?;
@@ -174,12 +185,14 @@ impl Link {
 
     /// Gives all handles up that are not lent.
     pub(crate) fn close(&self, py: Python<'_>) {
-        let (queue, senders, receivers) = {
+        let handles = {
             let mut state = self.lock();
-            (state.queue.take(), std::mem::take(&mut state.senders), std::mem::take(&mut state.receivers))
+            let (senders, takers) = (std::mem::take(&mut state.senders), std::mem::take(&mut state.takers));
+            let polled = (state.poll_taker.take(), state.poll_sender.take());
+            (senders, takers, polled, state.receiver.take(), state.queue.take())
         };
         // Detaching takes locks of the kernel.
-        exit::detached(py, move || drop((senders, receivers, queue)));
+        exit::detached(py, move || drop(handles));
     }
 
     /// Lends the producer to this thread; attaches one if there is none.
@@ -200,23 +213,58 @@ impl Link {
 
     /// Lends a consumer to this thread; attaches one if there is none.
     #[inline]
-    pub(crate) fn receiver(&self, py: Python<'_>) -> PyResult<Lease<'_, Receiver>> {
+    fn taker(&self, py: Python<'_>) -> PyResult<Lease<'_, Taker>> {
         let (queue, generation) = {
             let mut state = self.state(py)?;
             let generation = state.generation;
-            if let Some(receiver) = state.receivers.pop() {
-                return Ok(Lease { link: self, item: Some(receiver), generation, give_back: State::receivers });
+            if let Some(taker) = state.takers.pop() {
+                return Ok(Lease { link: self, item: Some(taker), generation, give_back: State::takers });
             }
             (state.queue.clone().ok_or_else(|| closed(self))?, generation)
         };
-        let receiver =
-            exit::detached(py, move || queue.receiver()).map_err(|error| errors::of_attach(py, &error))?;
-        Ok(Lease { link: self, item: Some(receiver), generation, give_back: State::receivers })
+        let taker = exit::detached(py, move || queue.taker());
+        let taker = taker.ok_or_else(|| PyRuntimeError::new_err("an SPSC queue has one consumer"))?;
+        let taker = taker.map_err(|error| errors::of_attach(py, &error))?;
+        Ok(Lease { link: self, item: Some(taker), generation, give_back: State::takers })
+    }
+
+    /// The consumer of frames; attaches it if there is none.
+    fn receiver(&self, py: Python<'_>) -> PyResult<Receiver> {
+        let (queue, generation) = {
+            let state = self.state(py)?;
+            if let Some(receiver) = &state.receiver {
+                return Ok(receiver.clone());
+            }
+            (state.queue.clone().ok_or_else(|| closed(self))?, state.generation)
+        };
+        let receiver = exit::detached(py, move || queue.receiver());
+        let receiver = receiver.map_err(|error| errors::of_attach(py, &error))?;
+        let mut state = self.state(py)?;
+        match &state.receiver {
+            // Another thread has attached one meanwhile.
+            Some(first) => return Ok(first.clone()),
+            None if state.queue.is_some() && state.generation == generation => {
+                state.receiver = Some(receiver.clone());
+            }
+            None => {}
+        }
+        Ok(receiver)
+    }
+
+    /// The consumer of frames, if there is one; and how many frames of it are held.
+    pub(crate) fn held(&self) -> usize {
+        let receiver = self.lock().receiver.clone();
+        receiver.map_or(0, |receiver| receiver.held())
     }
 
     /// Sends one message. False if there was no room in time.
     #[inline]
-    pub(crate) fn send(&self, py: Python<'_>, payload: &(impl Payload + ?Sized), wait: Wait) -> PyResult<bool> {
+    pub(crate) fn send(
+        &self,
+        py: Python<'_>,
+        payload: &(impl Payload + ?Sized),
+        wait: Wait,
+    ) -> PyResult<bool> {
         let mut sender = self.sender(py)?;
         let sender = sender.item();
         match attempt(py, payload, sender.try_reserve(payload.len()), Reserved::commit) {
@@ -238,18 +286,45 @@ impl Link {
 
     /// Receives one message. `None` if none came in time.
     #[inline]
-    pub(crate) fn recv(&self, py: Python<'_>, wait: Wait) -> PyResult<Option<OwnedFrame>> {
-        let mut receiver = self.receiver(py)?;
-        let receiver = receiver.item();
-        if let Some(frame) = received(py, receiver.try_recv())? {
-            return Ok(Some(frame));
+    pub(crate) fn recv(&self, py: Python<'_>, wait: Wait) -> PyResult<Option<(OwnedFrame, Receiver)>> {
+        let receiver = self.receiver(py)?;
+        let frame = match received(py, receiver.try_recv())? {
+            Some(frame) => Some(frame),
+            None => {
+                wait.repeat(py, |slice| received(py, exit::detached(py, || receiver.recv_timeout(slice))))?
+            }
+        };
+        Ok(frame.map(|frame| (frame, receiver)))
+    }
+
+    /// Takes one message, and what `read` makes of it; then its room is given back, or not, as
+    /// `read` says. `None` if none came in time.
+    #[inline]
+    pub(crate) fn take<R>(
+        &self,
+        py: Python<'_>,
+        wait: Wait,
+        read: impl FnOnce(&[u8]) -> (R, Fate),
+    ) -> PyResult<Option<R>> {
+        let mut taker = self.taker(py)?;
+        let turn = Turn::new(taker.item());
+        let frame = match received(py, turn.try_recv())? {
+            Some(frame) => Some(frame),
+            None => wait.repeat(py, |slice| received(py, exit::detached(py, || turn.recv_timeout(slice))))?,
+        };
+        let Some(frame) = frame else { return Ok(None) };
+        let (result, fate) = read(&frame);
+        match fate {
+            Fate::Release => drop(frame),
+            Fate::Reject => frame.reject(),
+            Fate::PutBack => frame.put_back(),
         }
-        wait.repeat(py, |slice| received(py, exit::detached(py, || receiver.recv_timeout(slice))))
+        Ok(Some(result))
     }
 }
 
 #[inline]
-fn received(py: Python<'_>, result: Result<OwnedFrame, RecvError>) -> PyResult<Option<OwnedFrame>> {
+pub(crate) fn received<F>(py: Python<'_>, result: Result<F, RecvError>) -> PyResult<Option<F>> {
     match result {
         Ok(frame) => Ok(Some(frame)),
         Err(RecvError::Empty | RecvError::Timeout | RecvError::Interrupted) => Ok(None),
@@ -274,7 +349,7 @@ fn attempt<'s>(
     commit(reserved)
 }
 
-fn closed(link: &Link) -> PyErr {
+pub(crate) fn closed(link: &Link) -> PyErr {
     let name = link.path().map_or_else(|| "the queue".into(), |path| path.display().to_string());
     pyo3::exceptions::PyValueError::new_err(format!("{name} is closed in this process; open it again"))
 }
@@ -313,14 +388,17 @@ impl State {
         &mut self.senders
     }
 
-    fn receivers(&mut self) -> &mut Vec<Receiver> {
-        &mut self.receivers
+    fn takers(&mut self) -> &mut Vec<Taker> {
+        &mut self.takers
     }
 
     fn reopen(&mut self, path: Option<&Path>, uuid: Uuid) -> Result<(), NotReopened> {
         // The handles of the parent do nothing here; what they keep open is closed.
         self.senders.clear();
-        self.receivers.clear();
+        self.takers.clear();
+        self.receiver = None;
+        // The thread that watches for them is the parent's, and may have locked what they share.
+        std::mem::forget((self.poll_taker.take(), self.poll_sender.take()));
         if let Some(old) = &self.queue {
             let options = open_options();
             let queue = match path {

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::codec::{self, Encoded};
-use crate::engine::{Fate, OwnedFrame};
+use crate::engine::Fate;
 use crate::frame::Frame;
 use crate::link::{Link, Wait};
 use crate::overflow::Overflow;
@@ -67,7 +67,12 @@ impl Open {
     }
 
     #[cold]
-    fn put_aside(&self, slf: &Bound<'_, Queue>, overflow: &Arc<Overflow>, message: &Encoded<'_>) -> PyResult<()> {
+    fn put_aside(
+        &self,
+        slf: &Bound<'_, Queue>,
+        overflow: &Arc<Overflow>,
+        message: &Encoded<'_>,
+    ) -> PyResult<()> {
         let py = slf.py();
         let Err(message) = overflow.push_behind(message.to_vec()) else { return Ok(()) };
         if let Some(error) = overflow.take_failure() {
@@ -99,17 +104,15 @@ impl Queue {
     }
 }
 
-/// Takes what a message holds; then its room is given back.
+/// What a message holds, and what becomes of it.
 #[inline]
-fn taken<'py>(py: Python<'py>, open: &Open, frame: OwnedFrame) -> PyResult<Bound<'py, PyAny>> {
-    let decoded = codec::decode(py, frame.bytes(), open.allow_pickle);
-    if let Err(error) = &decoded
-        && !open.allow_pickle
-        && is_refusal(py, error)
-    {
-        exit::detached(py, move || frame.end(Fate::PutBack));
-    }
-    decoded
+fn read<'py>(py: Python<'py>, open: &Open, message: &[u8]) -> (PyResult<Bound<'py, PyAny>>, Fate) {
+    let decoded = codec::decode(py, message, open.allow_pickle);
+    let fate = match &decoded {
+        Err(error) if !open.allow_pickle && is_refusal(py, error) => Fate::PutBack,
+        _ => Fate::Release,
+    };
+    (decoded, fate)
 }
 
 #[cold]
@@ -212,8 +215,8 @@ impl Queue {
     fn get<'py>(slf: &Bound<'py, Self>, block: bool, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
         let open = Self::in_use(slf)?;
         let py = slf.py();
-        let frame = open.link.recv(py, Wait::new(block, timeout)?)?.ok_or_else(|| errors::empty(py))?;
-        taken(py, open, frame)
+        let taken = open.link.take(py, Wait::new(block, timeout)?, |message| read(py, open, message))?;
+        taken.ok_or_else(|| errors::empty(py))?
     }
 
     /// Takes an object out of the queue if there is one now.
@@ -234,20 +237,17 @@ impl Queue {
         let objects = PyList::empty(py);
         let mut wait = Wait::new(block, timeout)?;
         while objects.len() < max {
-            let frame = match open.link.recv(py, wait) {
-                Ok(Some(frame)) => frame,
-                Ok(None) if objects.is_empty() => return Err(errors::empty(py)),
-                Err(error) if objects.is_empty() => return Err(error),
+            let is_first = objects.is_empty();
+            let taken = open.link.take(py, wait, |message| match read(py, open, message) {
+                // What was taken before is not lost; the next call raises.
+                (Err(_), _) if !is_first => (None, Fate::PutBack),
+                (object, fate) => (Some(object), fate),
+            });
+            match taken {
+                Ok(Some(Some(object))) => objects.append(object?)?,
+                Ok(None) if is_first => return Err(errors::empty(py)),
+                Err(error) if is_first => return Err(error),
                 _ => break,
-            };
-            match codec::decode(py, frame.bytes(), open.allow_pickle) {
-                Ok(object) => objects.append(object)?,
-                Err(_) if objects.is_empty() => return taken(py, open, frame)?.cast_into().map_err(Into::into),
-                Err(_) => {
-                    // What was taken before is not lost; the next call raises.
-                    exit::detached(py, move || frame.end(Fate::PutBack));
-                    break;
-                }
             }
             wait = Wait::No;
         }
@@ -262,6 +262,32 @@ impl Queue {
         let py = slf.py();
         let frame = open.link.recv(py, Wait::new(block, timeout)?)?.ok_or_else(|| errors::empty(py))?;
         Ok(Frame::new(frame, open.allow_pickle))
+    }
+
+    /// Like `get_nowait`, for event loops.
+    fn _get_polled<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let open = Self::in_use(slf)?;
+        let py = slf.py();
+        let taken = open.link.take_polled(py, |message| read(py, open, message))?;
+        taken.ok_or_else(|| errors::empty(py))?
+    }
+
+    /// Like `put_nowait`, for event loops. False: the queue is full.
+    fn _put_polled(slf: &Bound<'_, Self>, obj: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let open = Self::in_use(slf)?;
+        let message = codec::encode(obj)?.to_vec();
+        open.was_used.store(true, Ordering::Relaxed);
+        open.link.send_polled(slf.py(), &message)
+    }
+
+    /// A descriptor that is readable while an object may be there.
+    fn _readable_fileno(&self, py: Python<'_>) -> PyResult<i32> {
+        self.opened()?.link.messages_fd(py)
+    }
+
+    /// A descriptor that is readable while there may be room.
+    fn _writable_fileno(&self, py: Python<'_>) -> PyResult<i32> {
+        self.opened()?.link.room_fd(py)
     }
 
     /// How many objects wait in the queue, including those that this process could not put into
@@ -279,7 +305,12 @@ impl Queue {
 
     /// Whether the queue is empty, at this moment.
     fn empty(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        Ok(Self::qsize(slf)? == 0)
+        let is_empty = Self::qsize(slf)? == 0;
+        let link = &slf.get().opened()?.link;
+        if is_empty && !link.is_closed() && link.is_polled() {
+            link.settle(slf.py())?;
+        }
+        Ok(is_empty)
     }
 
     /// Whether `maxsize` objects are in the queue, at this moment. Never if it is unbounded.
@@ -330,7 +361,7 @@ impl Queue {
         let py = slf.py();
         let queue = open.link.queue(py)?;
         exit::detached(py, || queue.shut_down());
-        while immediate && matches!(open.link.recv(py, Wait::No), Ok(Some(_))) {}
+        while immediate && matches!(open.link.take(py, Wait::No, |_| ((), Fate::Release)), Ok(Some(()))) {}
         Ok(())
     }
 
@@ -356,6 +387,6 @@ impl Queue {
     }
 
     fn _stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        stats(py, &self.opened()?.link.queue(py)?)
+        stats(py, &self.opened()?.link)
     }
 }

@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyList};
 use ringway::SendError;
 
 use crate::codec::{self, Part, Raw};
-use crate::engine::{self, Kind, OwnedReservation, Queue};
+use crate::engine::{Kind, OwnedReservation};
 use crate::frame::Frame;
 use crate::link::{Link, Payload, Wait};
 use crate::reservation::Reservation;
@@ -96,7 +96,13 @@ impl Ring {
 
     /// Sends a copy of `data`, any contiguous buffer.
     #[pyo3(signature = (data, block = true, timeout = None))]
-    fn send(&self, py: Python<'_>, data: &Bound<'_, PyAny>, block: bool, timeout: Option<f64>) -> PyResult<()> {
+    fn send(
+        &self,
+        py: Python<'_>,
+        data: &Bound<'_, PyAny>,
+        block: bool,
+        timeout: Option<f64>,
+    ) -> PyResult<()> {
         let wait = Wait::new(block, timeout)?;
         if let Ok(bytes) = data.cast_exact::<pyo3::types::PyBytes>() {
             return self.send_payload(py, bytes.as_bytes(), wait);
@@ -156,7 +162,12 @@ impl Ring {
 
     /// Reserves a message of `nbytes` bytes, to be written in place: `with ring.reserve(n) as view`.
     #[pyo3(signature = (nbytes, block = true, timeout = None))]
-    fn reserve(slf: &Bound<'_, Self>, nbytes: usize, block: bool, timeout: Option<f64>) -> PyResult<Reservation> {
+    fn reserve(
+        slf: &Bound<'_, Self>,
+        nbytes: usize,
+        block: bool,
+        timeout: Option<f64>,
+    ) -> PyResult<Reservation> {
         Self::reserve_with(slf, nbytes, None, Wait::new(block, timeout)?)
     }
 
@@ -266,18 +277,29 @@ impl Ring {
         Ok(self.link.queue(py)?.fd().as_raw_fd())
     }
 
+    /// A descriptor that is readable while a message may be there.
+    fn _readable_fileno(&self, py: Python<'_>) -> PyResult<i32> {
+        self.link.messages_fd(py)
+    }
+
+    /// Has that descriptor tell what is true after messages were received.
+    fn _settle(&self, py: Python<'_>) -> PyResult<()> {
+        self.link.settle(py)
+    }
+
     fn _stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        stats(py, &self.link.queue(py)?)
+        stats(py, &self.link)
     }
 }
 
 /// The counters, by name.
-pub(crate) fn stats<'py>(py: Python<'py>, queue: &Queue) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn stats<'py>(py: Python<'py>, link: &Link) -> PyResult<Bound<'py, PyDict>> {
+    let queue = link.queue(py)?;
     let named = PyDict::new(py);
     named.set_item("backlog", queue.len())?;
     named.set_item("room", queue.room())?;
     named.set_item("ring_bytes", queue.ring_bytes())?;
-    named.set_item("held_here", engine::HELD.load(std::sync::atomic::Ordering::Relaxed))?;
+    named.set_item("held_here", link.held())?;
     named.set_item("warnings", queue.warnings())?;
     if let Some(stats) = exit::detached(py, || queue.stats()) {
         for (name, value) in [

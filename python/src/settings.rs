@@ -66,7 +66,8 @@ pub(crate) fn open(
     let Settings { kind, options } = settings;
     let needed = || path.ok_or_else(|| PyTypeError::new_err("a path is needed"));
     let created = kind.unwrap_or(Kind::Mpmc);
-    let opened = |result: Result<Queue, ringway::OpenError>| result.map_err(|error| errors::of_open(py, &error));
+    let opened =
+        |result: Result<Queue, ringway::OpenError>| result.map_err(|error| errors::of_open(py, &error));
     let (queue, is_named) = match how {
         "create" => {
             let path = needed()?;
@@ -103,4 +104,3 @@ pub(crate) fn open(
     }
     Ok((queue, is_named))
 }
-

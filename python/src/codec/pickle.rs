@@ -69,9 +69,8 @@ impl Pickler {
     fn new(py: Python<'_>) -> PyResult<Self> {
         static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         static TABLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let class = CLASS.get_or_try_init(py, || {
-            Ok::<_, PyErr>(py.import("pickle")?.getattr("Pickler")?.unbind())
-        })?;
+        let class = CLASS
+            .get_or_try_init(py, || Ok::<_, PyErr>(py.import("pickle")?.getattr("Pickler")?.unbind()))?;
         let table = TABLE.get_or_try_init(py, || {
             Ok::<_, PyErr>(py.import("ringway._pickling")?.getattr("DISPATCH_TABLE")?.unbind())
         })?;

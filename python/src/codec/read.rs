@@ -6,7 +6,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString};
 
 use super::{
-    ARROW, BYTEARRAY, BYTES, FALSE, FLOAT, INT, NDARRAY, NONE, PICKLE, PICKLE_BUFFERS, STR, TRUE, aligned, array,
+    ARROW, BYTEARRAY, BYTES, FALSE, FLOAT, INT, NDARRAY, NONE, PICKLE, PICKLE_BUFFERS, STR, TRUE, aligned,
+    array,
 };
 use crate::errors;
 
@@ -53,12 +54,18 @@ impl<'a> Cursor<'a> {
 }
 
 fn cut_off() -> PyErr {
-    PyValueError::new_err("the message is cut off: it was not written by ringway for Python, or by another version")
+    PyValueError::new_err(
+        "the message is cut off: it was not written by ringway for Python, or by another version",
+    )
 }
 
 /// The object that a message holds. What it needs of the message is copied.
 #[inline]
-pub(crate) fn decode<'py>(py: Python<'py>, message: &[u8], allow_pickle: bool) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn decode<'py>(
+    py: Python<'py>,
+    message: &[u8],
+    allow_pickle: bool,
+) -> PyResult<Bound<'py, PyAny>> {
     let Some((&codec, rest)) = message.split_first() else { return Err(unknown(None)) };
     if codec == BYTES {
         return Ok(PyBytes::new(py, rest).into_any());
@@ -94,7 +101,8 @@ pub(crate) fn decode<'py>(py: Python<'py>, message: &[u8], allow_pickle: bool) -
 }
 
 fn unknown(codec: Option<u8>) -> PyErr {
-    let found = codec.map_or_else(|| "the message is empty".into(), |codec| format!("the first byte is {codec:#04x}"));
+    let found = codec
+        .map_or_else(|| "the message is empty".into(), |codec| format!("the first byte is {codec:#04x}"));
     PyValueError::new_err(format!(
         "the message was not put by `ringway.Queue` ({found}); receive raw bytes with `ringway.Ring`"
     ))
@@ -140,8 +148,9 @@ fn unpickle<'py>(
     buffers: Option<Bound<'py, PyList>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let loads =
-        LOADS.get_or_try_init(py, || Ok::<_, PyErr>(py.import("pickle")?.getattr("loads")?.unbind()))?.bind(py);
+    let loads = LOADS
+        .get_or_try_init(py, || Ok::<_, PyErr>(py.import("pickle")?.getattr("loads")?.unbind()))?
+        .bind(py);
     // A copy: code of Python runs meanwhile, and may keep what it is given.
     let stream = PyBytes::new(py, stream);
     match buffers {

@@ -35,9 +35,10 @@ __all__ = [
     "get_context",
 ]
 
-for _class in (Queue, JoinableQueue, SimpleQueue, Ring, Stats, CorruptedError, MismatchError, PickleRefused, RingwayError):
-    _class.__module__ = "ringway"
-del _class
+for _name in __all__:
+    if isinstance(globals()[_name], type):
+        globals()[_name].__module__ = "ringway"
+del _name
 
 
 def _watch_exit() -> None:

@@ -34,7 +34,7 @@ class _Queues:
 
 
 @functools.cache
-def _class(base: type) -> type:
+def _class(base: Any) -> Any:
     return type(f"Ringway{base.__name__}", (_Queues, base), {})
 
 
@@ -51,7 +51,7 @@ def get_context(method: str | None = None) -> Any:
     base: Any = multiprocessing.get_context(method)
     if hasattr(base, "_default_context"):
         base = base.get_context(base.get_start_method())
-    made = _class(type(base)).__new__(_class(type(base)))
+    made: Any = object.__new__(_class(type(base)))
     made.__dict__.update(base.__dict__)
     made._ringway_base = base
     return made

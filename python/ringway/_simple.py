@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import time
@@ -10,6 +11,16 @@ from typing import Any, Generic, TypeVar
 from ._queues import Queue
 
 T = TypeVar("T")
+
+
+class _NoLock(contextlib.nullcontext[None]):
+    """The lock of an end, which needs none."""
+
+    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
 
 
 class SimpleQueue(Queue[T], Generic[T]):
@@ -30,6 +41,9 @@ class SimpleQueue(Queue[T], Generic[T]):
         if self.closed:
             raise OSError("the queue is closed")
         return super().empty()
+
+    #: What `multiprocessing.pool` locks.
+    _rlock = _wlock = _NoLock()
 
     @property
     def _reader(self) -> _End:

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::exceptions::{PyBufferError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple, PyType};
+use pyo3::types::PyBytes;
 
 use crate::codec::{self, ArrayHeader};
 use crate::engine::{Fate, KeptMapping, OwnedFrame, Receiver};
@@ -210,6 +210,11 @@ impl Frame {
         if copy { array.call_method0("copy") } else { Ok(array) }
     }
 
+    /// The `pyarrow` table that `Ring.send_arrow` wrote, in place: it keeps the frame.
+    fn arrow<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("ringway._arrays")?.getattr("arrow_in_place")?.call1((slf,))
+    }
+
     fn __repr__(&self) -> String {
         let (_, len) = self.payload;
         if self.lock().is_none() {
@@ -217,10 +222,5 @@ impl Frame {
         } else {
             format!("<ringway.Frame of {len} bytes>")
         }
-    }
-
-    #[classmethod]
-    fn __class_getitem__<'py>(class: &Bound<'py, PyType>, _item: &Bound<'py, PyTuple>) -> Bound<'py, PyType> {
-        class.clone()
     }
 }

@@ -1,0 +1,366 @@
+"""The contract of `multiprocessing.Queue`."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import gc
+import multiprocessing
+import os
+import pickle
+import queue
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import programs
+import pytest
+
+import ringway
+
+VALUES: list[Any] = [
+    None, True, False, 0, -1, 2**63 - 1, -(2**63), 2**63, 2**200, 0.0, -1.5, float("inf"), b"", b"bytes",
+    b"x" * 100_000, "", "text", "üñí\0", "\ud800", bytearray(b"changes"), {"a": [1, (2, 3)]}, [None], (), {1, 2},
+    ValueError("no"), range(3), Path("/x"), memoryview, len,
+]  # fmt: skip
+
+
+def same(one: Any, other: Any) -> bool:
+    if isinstance(one, Exception):
+        return type(one) is type(other) and one.args == other.args
+    return type(one) is type(other) and one == other
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: repr(value)[:20])
+def test_what_is_put_is_got(value: Any) -> None:
+    with ringway.Queue() as q:
+        q.put(value)
+        assert same(q.get(timeout=1), value)
+        assert q.empty()
+
+
+def test_subclasses_of_small_types_stay_what_they_are() -> None:
+    class Text(str):
+        pass
+
+    globals()["Text"] = Text
+    Text.__qualname__ = "Text"
+    with ringway.Queue() as q:
+        q.put(Text("x"))
+        assert type(q.get()) is Text
+
+
+def test_order_and_size() -> None:
+    with ringway.Queue() as q:
+        q.put_many(range(100))
+        assert q.qsize() == 100 and not q.empty() and not q.full()
+        assert q.get_many(10) == list(range(10))
+        assert q.get_many(1000) == list(range(10, 100))
+        assert q.empty()
+
+
+def test_timeouts_and_their_exceptions() -> None:
+    with ringway.Queue() as q:
+        for call in (lambda: q.get(False), q.get_nowait, lambda: q.get(timeout=0), lambda: q.get(True, -1)):
+            begin = time.monotonic()
+            with pytest.raises(queue.Empty):
+                call()
+            assert time.monotonic() - begin < 0.05
+        begin = time.monotonic()
+        with pytest.raises(queue.Empty):
+            q.get(timeout=0.2)
+        assert 0.2 <= time.monotonic() - begin < 0.3
+        with pytest.raises(ValueError, match="nan"):
+            q.get(timeout=float("nan"))
+
+
+def test_a_closed_queue_raises_value_error() -> None:
+    q: ringway.Queue[int] = ringway.Queue()
+    q.put(1)
+    q.close()
+    q.close()
+    with pytest.raises(ValueError, match="is closed"):
+        q.put(1)
+    with pytest.raises(ValueError, match="is closed"):
+        q.get()
+    with pytest.raises(OSError, match="is closed"):
+        q.empty()
+    q.join_thread()
+
+
+def test_errors_of_pickling_come_from_put_and_the_queue_goes_on() -> None:
+    with ringway.Queue() as q:
+        with pytest.raises((pickle.PicklingError, AttributeError)):
+            q.put(lambda: None)
+        q.put(1)
+        assert q.get(timeout=1) == 1
+
+
+class BadUnpickling:
+    def __reduce__(self) -> Any:
+        return _raise, ()
+
+
+def _raise() -> None:
+    raise RuntimeError("while unpickling")
+
+
+def test_errors_of_unpickling_come_from_get_once() -> None:
+    with ringway.Queue() as q:
+        q.put(BadUnpickling())
+        q.put(2)
+        with pytest.raises(RuntimeError, match="while unpickling"):
+            q.get(timeout=1)
+        assert q.get(timeout=1) == 2
+        q.put_many([1, BadUnpickling(), 3])
+        assert q.get_many(10) == [1]
+        with pytest.raises(RuntimeError):
+            q.get_many(10)
+        assert q.get_many(10) == [3]
+
+
+def test_no_late_changes() -> None:
+    with ringway.Queue() as q:
+        item = [1]
+        q.put(item)
+        item.append(2)
+        assert q.get() == [1]
+
+
+def test_larger_than_the_file_names_both_sizes() -> None:
+    with ringway.Queue(ring_bytes=1 << 16) as q:
+        with pytest.raises(ValueError, match=r"1000001 bytes.*at most \d+"):
+            q.put(b"x" * 1_000_000)
+        q.put(b"x" * 30_000)
+
+
+def test_unbounded_put_never_waits_and_order_is_kept() -> None:
+    with ringway.Queue(ring_bytes=1 << 16) as q:
+        items = [bytes([n % 256]) * 1000 for n in range(1000)]
+        begin = time.monotonic()
+        for item in items:
+            q.put(item)
+        assert time.monotonic() - begin < 5
+        assert q.qsize() == 1000
+        assert [q.get(timeout=5) for _ in items] == items
+        q.put(b"after")
+        assert q.get(timeout=5) == b"after"
+
+
+def test_overflow_block_waits() -> None:
+    with ringway.Queue(ring_bytes=1 << 16, overflow="block") as q:
+        with pytest.raises(queue.Full):
+            for _ in range(1000):
+                q.put(b"x" * 1000, timeout=0.05)
+        assert q.qsize() < 100
+
+
+def test_other_processes(method: str) -> None:
+    mp = ringway.get_context(method)
+    asked, answered = mp.Queue(), mp.Queue()
+    process = mp.Process(target=programs.echo, args=(asked, answered))
+    process.start()
+    items = [1, "two", {"three": 3}, b"4" * 10_000]
+    asked.put_many(items)
+    assert [answered.get(timeout=30) for _ in items] == items
+    asked.put(None)
+    process.join(30)
+    assert process.exitcode == 0
+    asked.close()
+    answered.close()
+
+
+def test_as_an_argument_of_pools_and_executors(method: str) -> None:
+    with ringway.Queue() as q:
+        with multiprocessing.get_context(method).Pool(2) as pool:
+            assert pool.starmap(programs.square, [(q, n) for n in range(10)]) == [n * n for n in range(10)]
+        assert sorted(q.get(timeout=5) for _ in range(10)) == list(range(10))
+        context = multiprocessing.get_context(method)
+        with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as executor:
+            assert list(executor.map(programs.square, [q] * 5, range(5))) == [0, 1, 4, 9, 16]
+        assert sorted(q.get(timeout=5) for _ in range(5)) == list(range(5))
+
+
+def test_a_context_with_our_queues_runs_pools_and_executors(method: str) -> None:
+    mp = ringway.get_context(method)
+    with mp.Pool(2) as pool:
+        assert pool.map(abs, [-1, -2]) == [1, 2]
+    with concurrent.futures.ProcessPoolExecutor(2, mp_context=mp) as executor:
+        assert list(executor.map(abs, [-1, -2])) == [1, 2]
+
+
+def test_inside_other_objects_and_twice(method: str) -> None:
+    mp = ringway.get_context(method)
+    through, q = mp.Queue(), mp.Queue()
+    sender = mp.Process(target=programs.pass_on, args=(q, through))
+    receiver = mp.Process(target=programs.put_through, args=(through,))
+    sender.start()
+    receiver.start()
+    assert q.get(timeout=30) == "arrived"
+    sender.join(30)
+    receiver.join(30)
+    assert (sender.exitcode, receiver.exitcode) == (0, 0)
+
+
+def test_by_path(path: Path, method: str) -> None:
+    mp = multiprocessing.get_context(method)
+    with ringway.Queue(path=path) as q:
+        process = mp.Process(target=programs.use_by_path, args=(str(path),))
+        process.start()
+        assert q.get(timeout=30) == process.pid
+        process.join(30)
+        assert q.path == path
+        q.unlink()
+        assert not path.exists()
+
+
+def test_never_another_queue_of_the_same_name(path: Path) -> None:
+    q: ringway.Queue[int] = ringway.Queue(path=path)
+    passed = pickle.dumps(q)
+    q.unlink()
+    q.close()
+    with ringway.Queue(path=path) as other, pytest.raises(ringway.MismatchError, match="another queue"):
+        assert other.empty()
+        pickle.loads(passed)
+
+
+def test_passed_by_a_process_that_is_gone_says_so() -> None:
+    q: ringway.Queue[int] = ringway.Queue()
+    passed = pickle.dumps(q)
+    q.close()
+    with pytest.raises((FileNotFoundError, ringway.MismatchError)):
+        pickle.loads(passed)
+
+
+def test_forked_child_of_a_process_that_used_it() -> None:
+    with ringway.Queue() as q:
+        q.put(1)
+        assert q.get() == 1
+        child = os.fork()
+        if child == 0:
+            try:
+                q.put("child")
+                assert q.get(timeout=5) == "child"
+                q.put("again")
+                os._exit(0)
+            except BaseException:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert q.get(timeout=5) == "again"
+
+
+def test_fork_while_a_thread_waits() -> None:
+    with ringway.Queue() as q:
+        got: list[Any] = []
+        thread = threading.Thread(target=lambda: got.append(q.get(timeout=30)))
+        thread.start()
+        time.sleep(0.05)
+        child = os.fork()
+        if child == 0:
+            try:
+                q.put("from the child")
+                os._exit(0)
+            except BaseException:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        thread.join(30)
+        assert got == ["from the child"]
+
+
+def test_threads_share_a_queue() -> None:
+    with ringway.Queue() as q:
+        got: list[int] = []
+
+        def take() -> None:
+            for item in iter(lambda: q.get(timeout=30), None):
+                got.append(item)
+
+        takers = [threading.Thread(target=take) for _ in range(4)]
+        putters = [threading.Thread(target=lambda n=n: [q.put(n * 1000 + i) for i in range(1000)]) for n in range(4)]
+        for thread in takers + putters:
+            thread.start()
+        for thread in putters:
+            thread.join(60)
+        for _ in takers:
+            q.put(None)
+        for thread in takers:
+            thread.join(60)
+        assert sorted(got) == sorted(n * 1000 + i for n in range(4) for i in range(1000))
+
+
+def test_shutdown() -> None:
+    with ringway.Queue() as q:
+        q.put(1)
+        q.shutdown()
+        with pytest.raises(ringway.ShutDown):
+            q.put(2)
+        assert q.get() == 1
+        with pytest.raises(ringway.ShutDown):
+            q.get()
+        assert list(q) == []
+    with ringway.Queue() as q:
+        q.put(1)
+        q.shutdown(immediate=True)
+        with pytest.raises(ringway.ShutDown):
+            q.get()
+
+
+def test_ctrl_c_ends_a_wait(path: Path) -> None:
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(*_: Any) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with ringway.Queue() as q, ringway.Queue(overflow="block", ring_bytes=1 << 16) as full:
+            with pytest.raises(queue.Full):
+                while True:
+                    full.put(b"x" * 10_000, block=False)
+            for wait in (q.get, lambda: full.put(b"x" * 10_000), q.recv):
+                for delay in (0.001, 0.02, 0.3):
+                    signal.setitimer(signal.ITIMER_REAL, delay)
+                    begin = time.monotonic()
+                    with pytest.raises(Interrupted):
+                        wait()
+                    assert time.monotonic() - begin < delay + 0.05
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_allow_pickle_false_never_unpickles(path: Path) -> None:
+    with ringway.Queue(path=path) as q, ringway.Queue(path=path, allow_pickle=False) as careful:
+        q.put(BadUnpickling())
+        with pytest.raises(ringway.PickleRefused, match="allow_pickle=True"):
+            careful.get(timeout=1)
+        assert careful.qsize() == 1, "nothing is lost"
+        with pytest.raises(RuntimeError, match="while unpickling"):
+            q.get(timeout=1)
+        q.put("plain")
+        assert careful.get(timeout=1) == "plain"
+
+
+def test_hostile_messages_are_errors(path: Path) -> None:
+    ring = ringway.Ring.create(path)
+    with ringway.Queue(path=path) as q:
+        for message in (b"", b"\xff", b"\x04123", b"\x07\xff\xff", b"\x11\0\0\0\xff\xff\xff\xff" + b"\xff" * 40,
+                        b"\x20\0\xff\xff\xff\xff\xff\xff", b"\x20\0\x02\0\x01\0\0\0" + b"\xff" * 8 + b"|O",
+                        b"\x20\0\x03\0\x01\0\0\0" + b"\x01" + b"\0" * 7 + b"<f8", b"\x11"):  # fmt: skip
+            ring.send(message)
+            with pytest.raises(ValueError):
+                q.get(timeout=1)
+        assert q.empty()
+    ring.close()
+
+
+def test_garbage_collection_closes() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        q: ringway.Queue[int] = ringway.Queue()
+        q.put(1)
+        q.get()
+        del q
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) <= before + 2

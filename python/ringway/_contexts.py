@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
+import sys
 from multiprocessing.context import BaseContext
 from typing import Any
 
@@ -22,7 +23,11 @@ class _Queues:
     def JoinableQueue(self, maxsize: int = 0, **options: Any) -> JoinableQueue[Any]:  # noqa: N802
         return JoinableQueue(maxsize, ctx=self._ringway_base, **options)
 
-    def SimpleQueue(self, **options: Any) -> SimpleQueue[Any]:  # noqa: N802
+    def SimpleQueue(self, **options: Any) -> Any:  # noqa: N802
+        # Executors and pools reach for the pipe's ends in theirs, which ours do not have.
+        caller = sys._getframe(1).f_globals.get("__name__", "")
+        if caller.startswith(("concurrent.futures.", "multiprocessing.")):
+            return self._ringway_base.SimpleQueue()
         return SimpleQueue(ctx=self._ringway_base, **options)
 
     def Pool(self, *arguments: Any, **options: Any) -> Any:  # noqa: N802

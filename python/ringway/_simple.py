@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import select
-import time
 from typing import Any, Generic, TypeVar
 
 from ._queues import Queue
 
 T = TypeVar("T")
-
-
-class _NoLock(contextlib.nullcontext[None]):
-    """The lock of an end, which needs none."""
-
-    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
-        return True
-
-    def release(self) -> None:
-        pass
 
 
 class SimpleQueue(Queue[T], Generic[T]):
@@ -41,9 +28,6 @@ class SimpleQueue(Queue[T], Generic[T]):
         if self.closed:
             raise OSError("the queue is closed")
         return super().empty()
-
-    #: What `multiprocessing.pool` locks.
-    _rlock = _wlock = _NoLock()
 
     @property
     def _reader(self) -> _End:
@@ -72,20 +56,3 @@ class _End:
 
     def recv(self) -> Any:
         return self._queue.get()
-
-    def poll(self, timeout: float | None = 0.0) -> bool:
-        if not self._queue.empty():
-            return True
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            left = None if end is None else max(0.0, end - time.monotonic())
-            ready = select.poll()
-            ready.register(self.fileno(), select.POLLIN)
-            ready.poll(None if left is None else left * 1000)
-            if not self._queue.empty():
-                return True
-            if left == 0.0:
-                return False
-
-    def fileno(self) -> int:
-        return self._queue._readable_fileno()

@@ -9,9 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringway::asynchronous::{PollConsumer, PollProducer};
+use ringway::kind::{
+    BytesConsumer, BytesFrame, BytesOwnedFrame, BytesProducer, BytesQueue, BytesSharedConsumer, Mpmc,
+    RawQueue, ReservedFrame, Spsc,
+};
+use ringway::schema::Description;
 use ringway::{
-    AttachError, BytesConsumer, BytesFrame, BytesOwnedFrame, BytesProducer, BytesQueue, BytesSharedConsumer,
-    CreateError, Mpmc, OpenError, Options, RecvError, ReservedFrame, SendError, Spsc, Stats, Uuid,
+    AttachError, CreateError, CreateOptions, OpenError, OpenOptions, RecvError, SendError, Stats, Uuid,
 };
 
 /// A queue of bytes, of either kind.
@@ -37,7 +41,11 @@ macro_rules! each {
 }
 
 impl Queue {
-    pub(crate) fn create(kind: Kind, path: Option<&Path>, options: &Options) -> Result<Self, CreateError> {
+    pub(crate) fn create(
+        kind: Kind,
+        path: Option<&Path>,
+        options: &CreateOptions,
+    ) -> Result<Self, CreateError> {
         // SAFETY (all four): the documented contract of the Python classes: only programs that use
         // ringway can write to the file.
         Ok(match (kind, path) {
@@ -46,13 +54,13 @@ impl Queue {
             // SAFETY: as above.
             (Kind::Spsc, Some(path)) => Self::Spsc(unsafe { BytesQueue::create_with(path, options)? }),
             // SAFETY: as above.
-            (Kind::Mpmc, None) => Self::Mpmc(unsafe { BytesQueue::create_memfd(options)? }),
+            (Kind::Mpmc, None) => Self::Mpmc(unsafe { BytesQueue::create_memfd_with(options)? }),
             // SAFETY: as above.
-            (Kind::Spsc, None) => Self::Spsc(unsafe { BytesQueue::create_memfd(options)? }),
+            (Kind::Spsc, None) => Self::Spsc(unsafe { BytesQueue::create_memfd_with(options)? }),
         })
     }
 
-    pub(crate) fn open(kind: Kind, path: &Path, options: &Options) -> Result<Self, OpenError> {
+    pub(crate) fn open(kind: Kind, path: &Path, options: &OpenOptions) -> Result<Self, OpenError> {
         Ok(match kind {
             // SAFETY: as in `create`.
             Kind::Mpmc => Self::Mpmc(unsafe { BytesQueue::open_with(path, options)? }),
@@ -61,7 +69,11 @@ impl Queue {
         })
     }
 
-    pub(crate) fn open_or_create(kind: Kind, path: &Path, options: &Options) -> Result<Self, OpenError> {
+    pub(crate) fn open_or_create(
+        kind: Kind,
+        path: &Path,
+        options: &CreateOptions,
+    ) -> Result<Self, OpenError> {
         Ok(match kind {
             // SAFETY: as in `create`.
             Kind::Mpmc => Self::Mpmc(unsafe { BytesQueue::open_or_create_with(path, options)? }),
@@ -70,24 +82,47 @@ impl Queue {
         })
     }
 
-    /// Opens the queue of whichever kind it is.
-    pub(crate) fn open_any(path: &Path, options: &Options) -> Result<Self, OpenError> {
-        match Self::open(Kind::Mpmc, path, options) {
-            Err(OpenError::WrongKind { .. }) => Self::open(Kind::Spsc, path, options),
-            opened => opened,
+    /// Opens the queue of whichever kind and type it is; its description, if it is of a type.
+    pub(crate) fn open_any(
+        path: &Path,
+        options: &OpenOptions,
+    ) -> Result<(Self, Option<Description>), OpenError> {
+        match Self::open_typed(path, options) {
+            Ok((queue, description)) if !description.text().is_empty() => Ok((queue, Some(description))),
+            Ok((queue, _)) => Ok((queue, None)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn open_typed(path: &Path, options: &OpenOptions) -> Result<(Self, Description), OpenError> {
+        // SAFETY: as in `create`.
+        match unsafe { RawQueue::<Mpmc>::open_with(path, options) } {
+            Ok(queue) => {
+                // SAFETY: what is sent to a typed queue is checked first: see `typed.rs`.
+                let bytes = unsafe { queue.as_bytes() }.clone();
+                Ok((Self::Mpmc(bytes), queue.description().clone()))
+            }
+            Err(OpenError::WrongKind { .. }) => {
+                // SAFETY: as in `create`.
+                let queue = unsafe { RawQueue::<Spsc>::open_with(path, options)? };
+                // SAFETY: as above.
+                let bytes = unsafe { queue.as_bytes() }.clone();
+                Ok((Self::Spsc(bytes), queue.description().clone()))
+            }
+            Err(error) => Err(error),
         }
     }
 
     pub(crate) fn open_fd(
         kind: Kind,
         descriptor: BorrowedFd<'_>,
-        options: &Options,
+        options: &OpenOptions,
     ) -> Result<Self, OpenError> {
         Ok(match kind {
             // SAFETY: as in `create`.
-            Kind::Mpmc => Self::Mpmc(unsafe { BytesQueue::open_fd(descriptor, options)? }),
+            Kind::Mpmc => Self::Mpmc(unsafe { BytesQueue::open_fd_with(descriptor, options)? }),
             // SAFETY: as in `create`.
-            Kind::Spsc => Self::Spsc(unsafe { BytesQueue::open_fd(descriptor, options)? }),
+            Kind::Spsc => Self::Spsc(unsafe { BytesQueue::open_fd_with(descriptor, options)? }),
         })
     }
 
@@ -195,7 +230,7 @@ pub(crate) enum PollError {
     System(std::io::Error),
 }
 
-fn ended_by_signals<K: ringway::Kind>(consumer: BytesConsumer<K>) -> BytesConsumer<K> {
+fn ended_by_signals<K: ringway::kind::Kind>(consumer: BytesConsumer<K>) -> BytesConsumer<K> {
     consumer.set_interruptible(true);
     consumer
 }

@@ -65,6 +65,14 @@ fn own_thread() -> u64 {
     unsafe { libc::pthread_self() as u64 }
 }
 
+/// Whether this is the thread whose number is that of its process. After a fork in another thread,
+/// that one is the child's main thread, and Python's.
+pub(crate) fn is_main_thread() -> bool {
+    // SAFETY: has no requirements.
+    let (thread, process) = (unsafe { libc::gettid() }, std::process::id());
+    thread as u32 == process
+}
+
 /// The number of this process: handles that were made under another number are an ancestor's.
 #[inline]
 pub(crate) fn generation() -> u64 {

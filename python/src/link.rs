@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use ringway::{Options, RecvError, SendError, Uuid};
+use ringway::{OpenOptions, RecvError, SendError, Uuid};
 
 use crate::engine::{
     Fate, Kind, OwnedFrame, PollSender, PollTaker, Queue, Receiver, Reserved, Sender, Taker, Turn,
@@ -20,9 +20,12 @@ use crate::engine::{
 use crate::polled::Polled;
 use crate::{errors, exit};
 
-/// The longest time without a look for signals: a signal that arrives just before the thread falls
-/// asleep is noticed this late.
+/// The longest time without a look for signals: one that arrives just before the thread falls asleep
+/// is noticed this late.
 const SLICE: Duration = Duration::from_millis(40);
+
+/// The same of a thread that handles no signals: Python handles them in its main thread only.
+const SLICE_ELSEWHERE: Duration = Duration::from_secs(2);
 
 /// What is copied without the GIL: a copy that takes longer than giving the GIL back.
 const DETACHED_COPY: usize = 1 << 18;
@@ -57,10 +60,10 @@ impl Wait {
     fn slice(self) -> Option<Duration> {
         match self {
             Self::No => None,
-            Self::Until(None) => Some(SLICE),
+            Self::Until(None) => Some(longest()),
             Self::Until(Some(deadline)) => {
                 let left = deadline.checked_duration_since(Instant::now())?;
-                (!left.is_zero()).then_some(left.min(SLICE))
+                (!left.is_zero()).then_some(left.min(longest()))
             }
         }
     }
@@ -80,6 +83,10 @@ impl Wait {
         }
         Ok(None)
     }
+}
+
+fn longest() -> Duration {
+    if exit::is_main_thread() { SLICE } else { SLICE_ELSEWHERE }
 }
 
 /// What is to be sent.
@@ -417,8 +424,8 @@ impl State {
 }
 
 /// How this process treats a queue that it opens.
-pub(crate) fn open_options() -> Options {
-    Options::new().prefault(false)
+pub(crate) fn open_options() -> OpenOptions {
+    OpenOptions::new().prefault(false)
 }
 
 /// A handle that is lent to this thread, until it is dropped (with the GIL held).

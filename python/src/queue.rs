@@ -144,9 +144,9 @@ impl Queue {
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
         let settings = Settings::new(Some("mpmc"), options)?;
-        let (queue, is_named) = open(py, how, path.as_deref(), uuid, &settings)?;
+        let opened = open(py, how, path.as_deref(), uuid, &settings)?;
         let open = Open {
-            link: Link::new(queue, is_named),
+            link: Link::new(opened.queue, opened.is_named),
             maxsize,
             overflows,
             allow_pickle,

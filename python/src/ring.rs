@@ -1,12 +1,14 @@
 //! Frames in place: the native part of `ringway.Ring`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use ringway::SendError;
+use ringway_value::MessageType;
 
 use crate::codec::{self, Part, Raw};
 use crate::engine::{Kind, OwnedReservation};
@@ -21,6 +23,8 @@ use crate::{errors, exit};
 pub(crate) struct Ring {
     link: Link,
     allow_pickle: bool,
+    /// What the messages of a typed queue are.
+    message: Option<Arc<MessageType>>,
 }
 
 impl Ring {
@@ -90,8 +94,14 @@ impl Ring {
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let settings = Settings::new(kind, options)?;
-        let (queue, is_named) = open(py, how, path.as_deref(), uuid, &settings)?;
-        Ok(Self { link: Link::new(queue, is_named), allow_pickle })
+        let opened = open(py, how, path.as_deref(), uuid, &settings)?;
+        let message = opened.description.map(|description| MessageType::new(&description)).transpose();
+        let message = message.map_err(|error| PyValueError::new_err(error.to_string()))?;
+        Ok(Self {
+            link: Link::new(opened.queue, opened.is_named),
+            allow_pickle,
+            message: message.map(Arc::new),
+        })
     }
 
     /// Sends a copy of `data`, any contiguous buffer.

@@ -5,14 +5,18 @@ use std::path::Path;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
-use ringway::{Options, Sharing};
+use ringway::schema::Description;
+use ringway::{CreateError, CreateOptions, OpenError, OpenOptions, Sharing};
 
 use crate::engine::{Kind, Queue};
 use crate::{errors, exit, link};
 
 pub(crate) struct Settings {
     kind: Option<Kind>,
-    options: Options,
+    /// Of a new queue ...
+    create: CreateOptions,
+    /// ... and of an existing one.
+    open: OpenOptions,
 }
 
 impl Settings {
@@ -26,81 +30,99 @@ impl Settings {
             }
         };
         // Frames begin at multiples of 64, and so do buffers and arrays in them.
-        let mut options = link::open_options().align(64);
+        let mut create = CreateOptions::new().prefault(false).align(64);
+        let mut open = link::open_options();
         for (name, value) in named.into_iter().flatten() {
             if value.is_none() {
                 continue;
             }
             let name = name.cast::<PyString>()?.to_str()?.to_owned();
-            options = match name.as_str() {
-                "ring_bytes" => options.ring_bytes(value.extract()?),
-                "max_messages" => options.max_messages(value.extract()?),
-                "max_participants" => options.max_participants(value.extract()?),
-                "max_redeliveries" => options.max_redeliveries(value.extract()?),
-                "huge_pages" => options.huge_pages(value.extract()?),
-                "prefault" => options.prefault(value.extract()?),
-                "sharing" => options.sharing(match value.extract::<&str>()? {
-                    "user" => Sharing::Owner,
-                    "group" => Sharing::Group,
-                    other => {
-                        return Err(PyValueError::new_err(format!(
-                            "`sharing` is \"user\" or \"group\", not {other:?}"
-                        )));
-                    }
-                }),
+            match name.as_str() {
+                "ring_bytes" => create = create.ring_bytes(value.extract()?),
+                "max_messages" => create = create.max_messages(value.extract()?),
+                "max_participants" => create = create.max_participants(value.extract()?),
+                "max_redeliveries" => create = create.max_redeliveries(value.extract()?),
+                "huge_pages" => {
+                    create = create.huge_pages(value.extract()?);
+                    open = open.huge_pages(value.extract()?);
+                }
+                "prefault" => {
+                    create = create.prefault(value.extract()?);
+                    open = open.prefault(value.extract()?);
+                }
+                "sharing" => {
+                    let sharing = match value.extract::<String>()?.as_str() {
+                        "user" => Sharing::Owner,
+                        "group" => Sharing::Group,
+                        other => {
+                            return Err(PyValueError::new_err(format!(
+                                "`sharing` is \"user\" or \"group\", not {other:?}"
+                            )));
+                        }
+                    };
+                    create = create.sharing(sharing);
+                    open = open.sharing(sharing);
+                }
                 other => return Err(PyTypeError::new_err(format!("there is no option `{other}`"))),
-            };
+            }
         }
-        Ok(Self { kind, options })
+        Ok(Self { kind, create, open })
     }
 }
 
-/// Creates or opens a queue. Returns whether it has a name.
+/// A queue that was created or opened.
+pub(crate) struct Opened {
+    pub(crate) queue: Queue,
+    pub(crate) is_named: bool,
+    /// Of the type of its messages, if they are not bytes.
+    pub(crate) description: Option<Description>,
+}
+
+/// Creates or opens a queue.
 pub(crate) fn open(
     py: Python<'_>,
     how: &str,
     path: Option<&Path>,
     uuid: Option<&[u8]>,
     settings: &Settings,
-) -> PyResult<(Queue, bool)> {
-    let Settings { kind, options } = settings;
+) -> PyResult<Opened> {
+    let Settings { kind, create, open } = settings;
     let needed = || path.ok_or_else(|| PyTypeError::new_err("a path is needed"));
-    let created = kind.unwrap_or(Kind::Mpmc);
-    let opened =
-        |result: Result<Queue, ringway::OpenError>| result.map_err(|error| errors::of_open(py, &error));
-    let (queue, is_named) = match how {
+    let new_kind = kind.unwrap_or(Kind::Mpmc);
+    let created = |result: Result<Queue, CreateError>, is_named| match result {
+        Ok(queue) => Ok(Opened { queue, is_named, description: None }),
+        Err(error) => Err(errors::of_create(py, &error)),
+    };
+    let found = |result: Result<(Queue, Option<Description>), OpenError>, is_named| match result {
+        Ok((queue, description)) => Ok(Opened { queue, is_named, description }),
+        Err(error) => Err(errors::of_open(py, &error)),
+    };
+    let bytes = |result: Result<Queue, OpenError>| result.map(|queue| (queue, None));
+    let opened = match how {
         "create" => {
             let path = needed()?;
-            let queue = exit::detached(py, || Queue::create(created, Some(path), options));
-            (queue.map_err(|error| errors::of_create(py, &error))?, true)
+            created(exit::detached(py, || Queue::create(new_kind, Some(path), create)), true)
         }
-        "memfd" => {
-            let queue = exit::detached(py, || Queue::create(created, None, options));
-            (queue.map_err(|error| errors::of_create(py, &error))?, false)
-        }
-        "open" => {
-            let path = needed()?;
-            let queue = exit::detached(py, || match kind {
-                Some(kind) => Queue::open(*kind, path, options),
-                None => Queue::open_any(path, options),
-            });
-            (opened(queue)?, true)
-        }
+        "memfd" => created(exit::detached(py, || Queue::create(new_kind, None, create)), false),
         "open_or_create" => {
             let path = needed()?;
-            (opened(exit::detached(py, || Queue::open_or_create(created, path, options)))?, true)
+            found(bytes(exit::detached(py, || Queue::open_or_create(new_kind, path, create))), true)
         }
-        // `path` leads to a descriptor: /proc/<pid>/fd/<number>.
-        "descriptor" => {
+        // "descriptor": `path` leads to one, such as /proc/<pid>/fd/<number>.
+        "open" | "descriptor" => {
             let path = needed()?;
-            (opened(exit::detached(py, || Queue::open_any(path, options)))?, false)
+            let result = exit::detached(py, || match kind {
+                Some(kind) => bytes(Queue::open(*kind, path, open)),
+                None => Queue::open_any(path, open),
+            });
+            found(result, how == "open")
         }
-        other => return Err(PyValueError::new_err(format!("no way to open: {other:?}"))),
-    };
+        other => Err(PyValueError::new_err(format!("no way to open: {other:?}"))),
+    }?;
     if let Some(expected) = uuid
-        && queue.uuid().as_bytes().as_slice() != expected
+        && opened.queue.uuid().as_bytes().as_slice() != expected
     {
-        return Err(link::another_queue(py, path.unwrap_or(queue.path())));
+        return Err(link::another_queue(py, path.unwrap_or(opened.queue.path())));
     }
-    Ok((queue, is_named))
+    Ok(opened)
 }

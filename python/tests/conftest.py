@@ -1,25 +1,12 @@
-"""Bounds for everything that waits."""
+"""What the tests share. Each test is bounded: see pyproject.toml."""
 
 from __future__ import annotations
 
-import faulthandler
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-#: Seconds after which a test that hangs ends the run, with the stacks of all threads.
-BOUND = float(os.environ.get("RINGWAY_TEST_BOUND", "90"))
-
 METHODS = ["fork", "spawn", "forkserver"]
-
-
-@pytest.fixture(autouse=True)
-def bounded() -> Iterator[None]:
-    faulthandler.dump_traceback_later(BOUND, exit=True)
-    yield
-    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(params=METHODS)

@@ -18,7 +18,6 @@ import ringway  # noqa: E402
 # Children that are spawned import this module, too.
 multiprocessing.queues.Queue = ringway.Queue
 multiprocessing.queues.JoinableQueue = ringway.JoinableQueue
-multiprocessing.queues.SimpleQueue = ringway.SimpleQueue
 multiprocessing.Queue = ringway.Queue
 multiprocessing.JoinableQueue = ringway.JoinableQueue
 multiprocessing.SimpleQueue = ringway.SimpleQueue

@@ -63,6 +63,13 @@ pub enum AttachError {
         /// The file.
         path: PathBuf,
     },
+    /// No registry entry of an MPMC queue is free, though not all of their participants are alive, and another
+    /// process has held the recovery lock, which is needed to free the entries of the dead: it must be stopped or
+    /// swapped out.
+    RecoveryBusy {
+        /// The file.
+        path: PathBuf,
+    },
     /// A consumer of a queue with dead letters: the file with the name of its dead-letter queue
     /// cannot be one.
     DeadLetters {
@@ -126,13 +133,23 @@ impl fmt::Display for AttachError {
                 "{}: another process has been attaching to it for seconds; it may be stopped: continue or kill it",
                 path.display()
             ),
-            Self::DeadLetters { path, source } => write!(
+            Self::RecoveryBusy { path } => write!(
                 f,
-                "{}: this cannot be the queue's dead-letter queue, so that messages which fail would be delivered again for \
-                 ever: {source}; if it is left from an earlier version of the queue, receive what is in it with the program \
-                 that made it, or move it away, then unlink it",
+                "{}: all places for producers and consumers are taken, some of them by participants that are dead, and \
+                 another process that is recovering from them does not go on; it may be stopped: continue or kill it",
                 path.display()
             ),
+            Self::DeadLetters { path, source } => {
+                let (letters, queue) = (path.display(), path.with_extension(""));
+                write!(
+                    f,
+                    "{letters}: this cannot be the dead-letter queue of {}, so that messages which fail would be delivered \
+                     again for ever: {source}; if it is left from an earlier version of the queue, look into it \
+                     (`ringway peek {letters}`) or receive what is in it with the program that made it, then move it away \
+                     (`mv {letters} {letters}.old`)",
+                    queue.display()
+                )
+            }
             Self::Corrupted(corrupted) => corrupted.fmt(f),
             Self::Interrupted => {
                 f.write_str("a signal came while waiting for a role; call again to go on waiting")

@@ -267,8 +267,13 @@ impl ReleaseTracker {
         let mut slow_path = self.slow_path.borrow_mut();
         let frame = slow_path.rejected.pop_first().map(|(_, frame)| frame);
         self.has_rejected.set(!slow_path.rejected.is_empty());
-        // A frame that an earlier consumer left is delivered by this one now.
-        self.cursors.consumer.taken.store(self.taken.get(), Ordering::Release);
+        // A frame that an earlier consumer left is delivered by this one now. The frames after it are not: if this
+        // consumer dies before they are, that is no delivery of theirs.
+        if let Some(frame) = frame {
+            let taken = &self.cursors.consumer.taken;
+            let newest = taken.load(Ordering::Relaxed).max(frame.end);
+            taken.store(newest, Ordering::Release);
+        }
         frame
     }
 

@@ -23,9 +23,11 @@ pub(super) fn retry_while_dying<R>(
     let mut pause = FIRST_PAUSE;
     loop {
         match attach() {
-            Err(AttachError::RoleTaken { .. } | AttachError::TooManyParticipants { .. })
-                if Instant::now() < *until.get_or_insert_with(|| Instant::now() + MOST) =>
-            {
+            Err(
+                AttachError::RoleTaken { .. }
+                | AttachError::TooManyParticipants { .. }
+                | AttachError::RecoveryBusy { .. },
+            ) if Instant::now() < *until.get_or_insert_with(|| Instant::now() + MOST) => {
                 std::thread::sleep(pause);
                 pause *= 2;
             }

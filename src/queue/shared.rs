@@ -21,7 +21,7 @@ use crate::park::EventCount;
 use crate::shm::fork::ForkGuard;
 use crate::shm::{
     self, Access, AttachLock, AttachLockError, FilesystemClass, LivenessLock, MapOptions, Mapping, Named,
-    RecoveryLock, Section, Tripwire, Warning, Warnings,
+    RecoveryLock, Section, SpareDescription, Tripwire, Warning, Warnings,
 };
 use crate::sync::Ordering;
 
@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     map_options: MapOptions,
     /// Shared lock of the handles that were opened with `unlink_on_last_drop`.
     owner: Option<LivenessLock>,
+    /// For what the last participant does when it leaves.
+    spare: SpareDescription,
     /// MPMC: the recovery lock of the participants that are attached through this handle, which
     /// keep it.
     recovery: Mutex<Weak<RecoveryLock>>,
@@ -110,6 +112,7 @@ impl Shared {
             handle_options,
             map_options,
             owner: None,
+            spare: SpareDescription::default(),
             recovery: Mutex::default(),
             events,
             is_trusted: true,
@@ -161,6 +164,19 @@ impl Shared {
             NameStatus::Replaced => Err(AttachError::Orphaned { path: self.path.clone() }),
             NameStatus::Unlinked => Err(AttachError::Unlinked { path: self.path.clone() }),
         }
+    }
+
+    /// Opens what [`with_attach_lock`](Self::with_attach_lock) needs.
+    pub(super) fn keep_spare(&self) {
+        self.spare.keep(&self.file, &self.path);
+    }
+
+    /// Runs `critical` under the attach lock; needs nothing new of the system, once the spare is there.
+    pub(super) fn with_attach_lock<R>(
+        &self,
+        critical: impl FnOnce(&AttachLock) -> R,
+    ) -> Result<R, AttachLockError> {
+        self.spare.with_lock(&self.file, &self.path, critical)
     }
 
     /// Returns the recovery lock: that of the participants of this handle, or a new one.

@@ -201,6 +201,7 @@ impl Shared {
     pub(super) fn owned(mut self) -> io::Result<Self> {
         if self.handle_options().unlink_on_last_drop && !self.is_memfd() {
             let share = LivenessLock::share(self.file(), self.path(), layout::LOCK_OWNERS)?;
+            self.keep_spare();
             self.set_owner(share.ok_or_else(|| io::Error::other("its lock is held by another program"))?);
         }
         Ok(self)
@@ -230,12 +231,18 @@ impl Shared {
     /// Releases the share, and removes the queue if it was the last one and no process is attached.
     fn leave(&mut self) -> io::Result<()> {
         let Some(share) = self.take_owner() else { return Ok(()) };
-        let Ok(_lock) = AttachLock::take(self.file(), self.path()) else { return Ok(()) };
-        drop(share);
-        if !has_participants(self.file(), self.geometry())? && take_name(self.path(), self.file())? {
-            mark_dead(self.file())?;
+        let left = self.with_attach_lock(|_lock| {
+            drop(share);
+            if !has_participants(self.file(), self.geometry())? && take_name(self.path(), self.file())? {
+                mark_dead(self.file())?;
+            }
+            Ok(())
+        });
+        match left {
+            Ok(done) => done,
+            Err(AttachLockError::Busy) => Ok(()),
+            Err(AttachLockError::Io(source)) => Err(source),
         }
-        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::description::{HeldLock, PrivateDescription};
@@ -26,7 +27,8 @@ const STEP: Duration = Duration::from_millis(100);
 
 /// Held while a participant attaches, or the queue is unlinked; released when dropped.
 pub(crate) struct AttachLock {
-    lock: HeldLock,
+    /// `None` once its description was given back.
+    lock: Option<HeldLock>,
     /// The byte that is locked to show progress, and when that was.
     moved: Cell<(Option<i64>, Instant)>,
 }
@@ -48,6 +50,16 @@ impl AttachLock {
 
     fn take_within(file: &File, path: &Path, patience: Duration) -> Result<Self, AttachLockError> {
         let description = PrivateDescription::open(file, path).map_err(AttachLockError::Io)?;
+        Self::wait(&description, patience)?;
+        Ok(Self::of(description))
+    }
+
+    fn of(description: PrivateDescription) -> Self {
+        Self { lock: Some(HeldLock::of(description, LOCK_ATTACH)), moved: Cell::new((None, Instant::now())) }
+    }
+
+    /// Locks a description.
+    fn wait(description: &PrivateDescription, patience: Duration) -> Result<(), AttachLockError> {
         let (mut since, mut asked, mut seen) = (Instant::now(), Instant::now(), None);
         while !try_lock(description.file(), LOCK_ATTACH, Hold::Alone).map_err(AttachLockError::Io)? {
             if asked.elapsed() >= STEP.min(patience / 4) {
@@ -63,7 +75,7 @@ impl AttachLock {
             }
             std::thread::sleep(Duration::from_micros(100));
         }
-        Ok(Self { lock: HeldLock::of(description, LOCK_ATTACH), moved: Cell::new((None, Instant::now())) })
+        Ok(())
     }
 
     /// Tells those who wait for this lock that its holder works. Cheap; called between pieces of long work.
@@ -78,23 +90,81 @@ impl AttachLock {
     fn take_next(&self, last: Option<i64>) {
         let next = last.map_or(0, |last| (last + 1 - LOCK_PROGRESS) % PROGRESS_LOCKS) + LOCK_PROGRESS;
         // If this fails, others give up earlier than they would have to.
-        if let Ok(true) = try_lock(self.lock.file(), next, Hold::Alone) {
+        if let Ok(true) = try_lock(self.description().file(), next, Hold::Alone) {
             if let Some(last) = last {
-                let _ = unlock(self.lock.file(), last);
+                let _ = unlock(self.description().file(), last);
             }
             self.moved.set((Some(next), Instant::now()));
         }
     }
 }
 
-impl Drop for AttachLock {
-    fn drop(&mut self) {
-        if let (Some(last), _) = self.moved.get()
-            && self.lock.is_own_process()
+impl AttachLock {
+    fn description(&self) -> &PrivateDescription {
+        self.lock.as_ref().expect("given back only by value").description()
+    }
+
+    fn stop_moving(&self) {
+        if let (Some(last), at) = self.moved.get()
+            && self.description().is_own_process()
         {
             // If this fails, the close of the descriptor releases it, unless there is a copy.
-            let _ = unlock(self.lock.file(), last);
+            let _ = unlock(self.description().file(), last);
+            self.moved.set((None, at));
         }
+    }
+
+    /// Releases the lock, and gives its description back.
+    fn into_description(mut self) -> PrivateDescription {
+        self.stop_moving();
+        self.lock.take().expect("given back only by value").into_description()
+    }
+}
+
+impl Drop for AttachLock {
+    fn drop(&mut self) {
+        if self.lock.is_some() {
+            self.stop_moving();
+        }
+    }
+}
+
+/// A description that a handle keeps from its first attach on, so that what the last participant does when it leaves needs
+/// nothing new of the system: it may have no descriptor left, or no permission to open the file, by then.
+#[derive(Default)]
+pub(crate) struct SpareDescription(Mutex<Option<PrivateDescription>>);
+
+impl SpareDescription {
+    /// Opens it, if there is none yet. A failure shows if it is needed.
+    pub(crate) fn keep(&self, file: &File, path: &Path) {
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.is_none() {
+            *spare = PrivateDescription::open(file, path).ok();
+        }
+    }
+
+    /// Runs `critical` under the attach lock of the file. Threads that need the spare description do so one by one.
+    pub(crate) fn with_lock<R>(
+        &self,
+        file: &File,
+        path: &Path,
+        critical: impl FnOnce(&AttachLock) -> R,
+    ) -> Result<R, AttachLockError> {
+        let error = match AttachLock::take(file, path) {
+            Ok(lock) => return Ok(critical(&lock)),
+            Err(AttachLockError::Busy) => return Err(AttachLockError::Busy),
+            Err(AttachLockError::Io(error)) => error,
+        };
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(description) = spare.take() else { return Err(AttachLockError::Io(error)) };
+        if let Err(error) = AttachLock::wait(&description, PATIENCE) {
+            *spare = Some(description);
+            return Err(error);
+        }
+        let lock = AttachLock::of(description);
+        let result = critical(&lock);
+        *spare = Some(lock.into_description());
+        Ok(result)
     }
 }
 

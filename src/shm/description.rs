@@ -58,39 +58,47 @@ impl Drop for PrivateDescription {
 /// another thread is just starting has a copy of the descriptor until it is executed, which would
 /// keep the lock after the close.
 pub(super) struct HeldLock {
-    description: PrivateDescription,
+    /// `None` once it was given back.
+    description: Option<PrivateDescription>,
     at: i64,
 }
 
 impl HeldLock {
     /// Wraps a description that has the lock.
     pub(super) fn of(description: PrivateDescription, at: i64) -> Self {
-        Self { description, at }
+        Self { description: Some(description), at }
     }
 
     /// Wraps `file`. Called within the same `without_forks` section that opened and locked it.
     pub(super) fn keep(file: File, at: i64, guard: ForkGuard) -> Self {
-        Self { description: PrivateDescription::keep(file, guard), at }
+        Self::of(PrivateDescription::keep(file, guard), at)
     }
 }
 
 impl HeldLock {
     /// The description that has the lock.
-    pub(super) fn file(&self) -> &File {
-        self.description.file()
+    pub(super) fn description(&self) -> &PrivateDescription {
+        self.description.as_ref().expect("given back only by value")
     }
 
-    /// False in a forked child.
-    pub(super) fn is_own_process(&self) -> bool {
-        self.description.is_own_process()
+    /// Releases the lock, and gives the description back.
+    pub(super) fn into_description(mut self) -> PrivateDescription {
+        self.unlock();
+        self.description.take().expect("given back only by value")
+    }
+
+    fn unlock(&self) {
+        if let Some(description) = &self.description
+            && description.is_own_process()
+        {
+            // If this fails, the close of the descriptor releases the lock, unless there is a copy.
+            let _ = unlock(description.file(), self.at);
+        }
     }
 }
 
 impl Drop for HeldLock {
     fn drop(&mut self) {
-        if self.description.is_own_process() {
-            // If this fails, the close of the descriptor releases the lock, unless there is a copy.
-            let _ = unlock(self.description.file(), self.at);
-        }
+        self.unlock();
     }
 }

@@ -25,7 +25,7 @@ mod truncation;
 mod warning;
 mod write_back;
 
-pub(crate) use attach_lock::{AttachLock, AttachLockError};
+pub(crate) use attach_lock::{AttachLock, AttachLockError, SpareDescription};
 pub(crate) use boot::{boot_id, outlives_boots};
 pub(crate) use create::{Created, NotCreated, Plan, Size, create, random_uuid};
 pub(crate) use fd_passing::{NotReceived, receive_descriptor, send_descriptor};

@@ -57,7 +57,10 @@ fn wrong_file(make: impl FnOnce(&std::path::Path)) -> AttachError {
 #[test]
 fn what_cannot_be_the_dead_letter_queue_is_told_when_a_consumer_attaches() {
     let text = wrong_file(|path| std::fs::write(path, b"something else").unwrap()).to_string();
-    assert!(text.contains("q.dead") && text.contains("unlink it"), "{text}");
+    let queue = text.split("q.dead").nth(1).expect("the letters' file first");
+    for words in ["cannot be the dead-letter queue of ", "/q,", "`ringway peek ", "`mv "] {
+        assert!(text.contains(words), "{words}: {queue} of {text}");
+    }
     // SAFETY: only this test knows the files.
     wrong_file(|path| drop(unsafe { ringway::spsc::BytesQueue::create(path) }.unwrap()));
     // SAFETY: as above.

@@ -56,6 +56,24 @@ fn a_reader_that_is_killed_leaves_the_gaps_of_those_before_it() {
 }
 
 #[test]
+fn frames_that_a_killed_reader_never_took_are_not_counted() {
+    for lane in [Lane::new(Framing::Fixed { len: 8 }, 8 * 16, 8, 0), Lane::variable(1024)] {
+        let mut writer = lane.writer();
+        (0..4).for_each(|id| send(&mut writer, &message(id, 8)).unwrap());
+        leave_gaps(&lane, 4, |number| number == 2);
+        let killed = lane.reader();
+        let first = killed.take().unwrap().unwrap();
+        killed.release(first);
+        drop(killed);
+        let reader = lane.reader();
+        let again: Vec<_> = std::iter::from_fn(|| reader.take().unwrap()).collect();
+        let found: Vec<_> =
+            again.iter().map(|frame| (read(&reader, frame), reader.redeliveries(frame))).collect();
+        assert_eq!(found, [(1, 1), (3, 1)].map(|(id, count)| (message(id, 8), count)));
+    }
+}
+
+#[test]
 fn ranges_that_cannot_be_are_ignored() {
     for lane in [Lane::new(Framing::Fixed { len: 8 }, 8 * 16, 8, 0), Lane::variable(1024)] {
         let mut writer = lane.writer();

@@ -198,6 +198,7 @@ impl Shared {
         if !self.outlives_boots() {
             return Ok(());
         }
+        self.keep_spare();
         let rare = self.rare();
         // Relaxed, all of them: the attach lock orders them, and the kernel's system calls.
         let (boot, seal) = (rare.boot[0].load(Ordering::Relaxed), rare.seal.load(Ordering::Relaxed));
@@ -246,7 +247,10 @@ impl Shared {
 
     /// Seals the file if it has no participants, and if there are no more than `most` bytes in it.
     fn seal(&self, most: u64) -> Result<Sealing, AttachLockError> {
-        let lock = AttachLock::take(self.file(), self.path())?;
+        self.with_attach_lock(|lock| self.seal_under(lock, most)).flatten()
+    }
+
+    fn seal_under(&self, lock: &AttachLock, most: u64) -> Result<Sealing, AttachLockError> {
         let (file, geometry) = (self.file(), self.geometry());
         let on_progress = || lock.move_on();
         if has_participants(file, geometry).map_err(AttachLockError::Io)? {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::probe::KernelProbe;
+use super::recovery::ASKING;
 use crate::error::AttachError;
 use crate::layout::LOCK_ENTRY;
 use crate::layout::order::EntryRole;
-use crate::order_ring::{Entry, EntryLock, EntrySet, OrderRing};
+use crate::order_ring::{Entry, EntryLock, EntrySet, LivenessProbe as _, OrderRing};
 use crate::queue::Shared;
 use crate::queue::boot::Stay;
 use crate::queue::dying::retry_while_dying;
@@ -92,6 +93,7 @@ impl Participant {
         // First the participants that hold something, since the new one may be waiting for their
         // messages; then all, for an entry.
         let mut suspects = Self::suspects(ring);
+        let mut is_recovery_busy = false;
         for _ in 0..RETRY_LIMIT {
             // Finds what dead participants hold, and frees their entries.
             let recovered = shared.recover(ring, recovery, suspects.as_ref());
@@ -113,6 +115,7 @@ impl Participant {
                     return Ok(entry);
                 }
             }
+            is_recovery_busy = matches!(recovered, Ok(None));
             match recovered {
                 _ if suspects.take().is_some() || is_anyone_leaving => {}
                 Ok(None) => {}
@@ -121,10 +124,19 @@ impl Participant {
             }
             std::thread::sleep(SOON);
         }
+        if is_recovery_busy && !Self::is_everybody_alive(shared, ring)? {
+            return Err(AttachError::RecoveryBusy { path: shared.path().to_path_buf() });
+        }
         Err(AttachError::TooManyParticipants {
             path: shared.path().to_path_buf(),
             participants: ring.entry_count(),
         })
+    }
+
+    fn is_everybody_alive(shared: &Shared, ring: &OrderRing) -> Result<bool, AttachError> {
+        let probe = KernelProbe::new(shared);
+        let is_alive = (0..ring.entry_count()).all(|entry| probe.is_alive(entry));
+        probe.answered(is_alive).map_err(shared.attach_failed(ASKING))
     }
 
     /// Where there are many participants: those that hold something, or may. Asking the kernel

@@ -11,14 +11,17 @@ use nix::unistd::{Pid, gettid};
 
 use super::participant::Participant;
 use super::sender::MpmcSender;
-use crate::error::{RecvError, SendError};
+use crate::error::{AttachError, RecvError, SendError};
 use crate::lane::Refusal;
-use crate::layout::order::EntryRole;
+use crate::layout::order::{EntryRole, EntryWord};
+use crate::layout::{REGISTRY_OFFSET, RegistryEntry};
 use crate::order_ring::CursorGuess;
 use crate::park::EventCount;
 use crate::queue::kind::{Mpmc, Receiver as _, Sender as _};
 use crate::queue::producer::AMPLE_ROOM_WAIT;
 use crate::queue::{BytesConsumer, BytesQueue, CreateOptions};
+use crate::shm::RecoveryLock;
+use crate::sync::Ordering;
 use crate::wait::{Until, WaitStrategy, is_before_park};
 
 #[test]
@@ -255,4 +258,36 @@ fn a_recovery_that_does_not_end_is_a_cause() {
     }
     trouble.note_busy();
     assert!(trouble.cause(queue.shared()).is_some() && trouble.lasting_cause(queue.shared()).is_some());
+}
+
+/// A dead participant has the only entry, and the process that recovers from it is stopped.
+#[test]
+fn a_stopped_recovery_is_said_to_be_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = create(dir.path(), &CreateOptions::new().max_participants(2));
+    let _alive = queue.producer().unwrap();
+    let shared = queue.shared();
+    let held = |attach: &dyn Fn()| {
+        let lock = RecoveryLock::open(shared.file(), shared.path()).unwrap();
+        lock.run(shared.file(), shared.path(), attach).unwrap().expect("it is free");
+    };
+    let alive = queue.consumer().unwrap();
+    held(&|| {
+        let error = queue.consumer().unwrap_err();
+        assert!(matches!(error, AttachError::TooManyParticipants { .. }), "all are alive: {error}");
+    });
+    drop(alive);
+    // Without its liveness lock.
+    let entry = shared.ring().candidates(EntryRole::Consumer)[0];
+    let words = shared.many_words::<RegistryEntry>(REGISTRY_OFFSET, 2);
+    let word = EntryWord(words[entry].word.load(Ordering::Relaxed)).attached(EntryRole::Consumer);
+    words[entry].word.store(word.0, Ordering::Relaxed);
+    held(&|| {
+        let error = queue.consumer().unwrap_err();
+        assert!(matches!(error, AttachError::RecoveryBusy { .. }), "{error}");
+        for words in ["does not go on", "continue or kill"] {
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    });
+    drop(queue.consumer().unwrap());
 }

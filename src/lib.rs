@@ -106,6 +106,7 @@ mod prefetch;
 mod queue;
 #[cfg(all(feature = "async", not(loom)))]
 mod reactor;
+mod retry;
 pub mod schema;
 mod shared_ref;
 mod shm;

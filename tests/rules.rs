@@ -24,22 +24,35 @@ const MAX_LINES: usize = 350;
 /// import everything: they are the public ones, `lib.rs` and what is above the engines.
 ///
 /// An arrow that is not here would make a circle, or give a layer knowledge that is not its own.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("sync", &[]),
     ("prefetch", &[]),
+    ("retry", &[]),
     ("describe", &[]),
     ("layout", &["sync"]),
     ("shared_ref", &[]),
     ("lane", &["layout", "prefetch", "shared_ref", "sync"]),
-    ("order_ring", &["lane", "layout", "prefetch", "sync"]),
-    ("park", &["layout", "shared_ref", "sync"]),
+    ("order_ring", &["lane", "layout", "prefetch", "retry", "sync"]),
+    ("park", &["layout", "retry", "shared_ref", "sync"]),
     ("wait", &["park", "sync"]),
     ("error", &["layout", "wait"]),
     ("shm", &["error", "layout", "sync"]),
     ("reactor", &["park", "shm", "sync"]),
     (
         "queue",
-        &["describe", "error", "lane", "layout", "order_ring", "park", "prefetch", "shm", "sync", "wait"],
+        &[
+            "describe",
+            "error",
+            "lane",
+            "layout",
+            "order_ring",
+            "park",
+            "prefetch",
+            "retry",
+            "shm",
+            "sync",
+            "wait",
+        ],
     ),
     ("typed", &["describe", "error", "lane", "park", "queue", "shm", "wait"]),
 ];

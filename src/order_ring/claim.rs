@@ -6,17 +6,14 @@ use super::crash_point::crash_point;
 use super::walk::{SlotAt, count_while};
 use super::{CursorGuess, FrameRef, OrderRing, SentDeadLetter};
 use crate::layout::order::{Intent, MAX_BATCH, PackedFrameRef, SlotState, Tail};
-use crate::prefetch;
 use crate::sync::Ordering;
+use crate::{prefetch, retry};
 
 /// How many positions ahead a producer prefetches a slot's cache line.
 const SLOTS_AHEAD: u64 = 8;
 
 /// Slots in a cache line.
 const SLOTS_PER_LINE: u64 = 4;
-
-/// Retry limit, so that corrupt words cannot cause a livelock.
-const RETRY_LIMIT: u32 = 1 << 20;
 
 /// Positions that were won, to be committed immediately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +74,7 @@ impl Producer<'_> {
     #[inline(never)]
     fn claim_contended(self, least: u64, most: u64) -> Result<Claimed, NotClaimed> {
         let backoff = Backoff::new();
-        for _ in 0..RETRY_LIMIT {
+        for _ in retry::CURSOR.rounds() {
             backoff.spin();
             match self.try_claim(least, most) {
                 Err(None) => {}

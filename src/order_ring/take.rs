@@ -6,11 +6,8 @@ use super::crash_point::crash_point;
 use super::walk::{SlotAt, count_while};
 use super::{CursorGuess, FrameRef, HeldSlot, IS_RECOVERABLE, OrderRing, RedeliveryScan};
 use crate::layout::order::{Head, Intent, MAX_BATCH, SlotState};
+use crate::retry;
 use crate::sync::Ordering;
-
-/// Retry limit, so that corrupt words cannot cause a livelock. Positions that a call has skipped
-/// stay skipped; the next call continues after them.
-const RETRY_LIMIT: u32 = 1 << 20;
 
 /// Positions that were won and are to be marked; those among them that were never committed are
 /// skipped.
@@ -69,7 +66,7 @@ impl Consumer<'_> {
         // own, the result would go through memory in either case, and be loaded there sooner than
         // it can be forwarded.
         let backoff = Backoff::new();
-        for _ in 0..RETRY_LIMIT {
+        for _ in retry::CURSOR.rounds() {
             let head = guess.cursor(ring);
             let position = head.position();
             let step = ring.slot_at(position);
@@ -99,7 +96,7 @@ impl Consumer<'_> {
         debug_assert!(0 < most && most <= MAX_BATCH);
         let Self { ring, state: TakeState { guess, .. }, .. } = self;
         let backoff = Backoff::new();
-        for _ in 0..RETRY_LIMIT {
+        for _ in retry::CURSOR.rounds() {
             let head = guess.cursor(ring);
             let first = head.position();
             let count = ring.full_run(first, most);
@@ -190,7 +187,7 @@ impl Consumer<'_> {
 impl OrderRing {
     /// Whether the next frame could be taken now. Skips positions that will never be taken.
     pub(crate) fn can_take(&self, exact: bool) -> Result<(), NotTaken> {
-        for _ in 0..RETRY_LIMIT {
+        for _ in retry::CURSOR.rounds() {
             let head = self.head();
             let state = self.state_at(head.position());
             if state == SlotState::full(self.lap(head.position())) {

@@ -150,6 +150,7 @@ pub(crate) use many::EventSet;
 pub(crate) use many::{MAX_WATCHED, Watched, watch};
 
 use crate::layout::EventWords;
+use crate::retry;
 use crate::shared_ref::Ref;
 use crate::sync::{Ordering, PrivateWord, fence};
 
@@ -175,9 +176,6 @@ const ARRIVAL: u64 = 1 << 8;
 /// After this many fences in a row that met no sleeper, a waker stops fencing: sleeps have become
 /// rare.
 const MAX_IDLE_FENCES: u64 = if cfg!(loom) { 2 } else { 32 };
-
-/// Retry limit, so that corrupt words cannot cause a livelock.
-const RETRY_LIMIT: u32 = 1 << 16;
 
 /// The primitive on which participants sleep and are woken.
 pub(crate) struct EventCount {
@@ -322,7 +320,9 @@ impl EventCount {
                 Ok(_) => return (key, armed),
                 // A process that keeps writing invalid values there costs this sleeper its timeout,
                 // but does not keep it forever.
-                Err(other) if tries == RETRY_LIMIT => return (key, other & !(FENCING | BARRIER_DONE)),
+                Err(other) if retry::EVENT.is_reached(tries) => {
+                    return (key, other & !(FENCING | BARRIER_DONE));
+                }
                 Err(other) => seen = other,
             }
         }

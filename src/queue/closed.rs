@@ -8,7 +8,7 @@ use super::kind::{Engine, Receiver};
 use super::shared::Shared;
 use crate::error::{AttachError, OpenError};
 use crate::shm::Warning;
-use crate::wait::WITH_DEAD_PEER_SCAN;
+use crate::wait::Attempt;
 
 /// Whether an existing queue makes room for a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,5 +66,5 @@ impl Shared {
 /// attaching has requeued those. No message can come after that.
 fn is_spent(receiver: &impl Receiver) -> bool {
     receiver.finish_close();
-    matches!(receiver.can_take(WITH_DEAD_PEER_SCAN), Ok(false)) && receiver.is_drained()
+    matches!(receiver.can_take(Attempt::WithDeadPeerScan), Ok(false)) && receiver.is_drained()
 }

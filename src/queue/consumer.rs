@@ -20,7 +20,7 @@ use crate::lane::Corruption;
 use crate::park::Canceller;
 #[cfg(not(loom))]
 use crate::park::EventCount;
-use crate::wait::{self, AdaptiveBackoff, BEFORE_PARK, Parking, Until, WaitConfig, WaitStrategy};
+use crate::wait::{self, AdaptiveBackoff, Attempt, Parking, Until, WaitConfig, WaitStrategy};
 
 /// The consumer of a [`BytesQueue`](super::BytesQueue). Dropping it detaches it: another consumer
 /// can attach.
@@ -78,7 +78,7 @@ impl<K: Kind> BytesConsumer<K> {
         self.check_process()?;
         match self.checked(self.receiver.take())? {
             Some(taken) => Ok(self.frame(taken)),
-            None => match self.last_attempt(BEFORE_PARK, || self.receiver.take()) {
+            None => match self.last_attempt(Attempt::BeforePark, || self.receiver.take()) {
                 Ok(taken) => Ok(self.frame(taken)),
                 Err(error) => Err(self.or_cause(error)),
             },
@@ -251,14 +251,14 @@ impl<K: Kind> BytesConsumer<K> {
             wait_config: &self.wait_config,
             max_sleep: PRODUCER_SLEEP,
         };
-        wait::wait(Until::after(timeout), 1, &parking, |attempts| {
+        wait::wait(Until::after(timeout), 1, &parking, |which| {
             if let Err(error) = self.check_process() {
                 return Some(Err(error));
             }
             if self.events.messages.is_closed() {
                 return Some(Err(RecvError::Closed));
             }
-            let is_asked = wait::is_exact(attempts, ATTEMPTS_PER_LIVENESS_CHECK);
+            let is_asked = which.is_exact(ATTEMPTS_PER_LIVENESS_CHECK);
             match is_asked.then(|| self.has_producer())? {
                 Ok(has_producer) => has_producer.then_some(Ok(())),
                 Err(source) => Some(Err(self.not_asked(source))),
@@ -297,7 +297,7 @@ impl<K: Kind> BytesConsumer<K> {
     fn recv_until(&self, until: Until) -> Result<BytesFrame<'_, K>, RecvError> {
         // If nothing is there, the wait checks the rest.
         self.check_process()?;
-        match self.checked(self.receiver.take_waiting(0))? {
+        match self.checked(self.receiver.take_waiting(Attempt::FIRST))? {
             Some(taken) => Ok(self.frame(taken)),
             None => self.wait_for_frame(until).map(|taken| self.frame(taken)),
         }
@@ -306,7 +306,7 @@ impl<K: Kind> BytesConsumer<K> {
     #[cold]
     #[inline(never)]
     fn wait_for_frame(&self, until: Until) -> Result<TakenBy<K::Receiver>, RecvError> {
-        self.wait_for(until, |attempts| self.receiver.take_waiting(attempts), FrameStoreOf::<K>::size)
+        self.wait_for(until, |which| self.receiver.take_waiting(which), FrameStoreOf::<K>::size)
     }
 
     /// Takes up to `max` messages; waits for the first if there is an `until`.
@@ -318,7 +318,7 @@ impl<K: Kind> BytesConsumer<K> {
             (Ok(Some(run)), _) => Ok(run),
             (Ok(None), Some(until)) => self.wait_for_run(max, &mut spans, until),
             (Ok(None), None) => self
-                .last_attempt(BEFORE_PARK, || self.receiver.take_many(max, &mut spans))
+                .last_attempt(Attempt::BeforePark, || self.receiver.take_many(max, &mut spans))
                 .map_err(|error| self.or_cause(error)),
             (Err(error), _) => Err(error),
         };
@@ -339,20 +339,19 @@ impl<K: Kind> BytesConsumer<K> {
         spans: &mut SpansOf<K::Receiver>,
         until: Until,
     ) -> Result<RunBy<K::Receiver>, RecvError> {
-        let attempt = |attempts| self.receiver.take_many_waiting(max, spans, attempts);
+        let attempt = |which| self.receiver.take_many_waiting(max, spans, which);
         self.wait_for(until, attempt, FrameStoreOf::<K>::run_size)
     }
 
-    /// Repeats the attempt, with the number of attempts before, until something is found; `size`
-    /// tells how many positions that takes.
+    /// Repeats the attempt until something is found; `size` tells how many positions that takes.
     fn wait_for<R: Copy>(
         &self,
         until: Until,
-        mut attempt: impl FnMut(u64) -> Result<Option<R>, Corruption>,
+        mut attempt: impl FnMut(Attempt) -> Result<Option<R>, Corruption>,
         size: impl Fn(R) -> u64,
     ) -> Result<R, RecvError> {
-        let found = self.backoff.wait(until, &self.parking(), self.receiver.position(), |attempts| {
-            let found = self.attempt_in_wait(&self.wait_config, attempts, |_| attempt(attempts))?;
+        let found = self.backoff.wait(until, &self.parking(), self.receiver.position(), |which| {
+            let found = self.attempt_in_wait(&self.wait_config, which, |_| attempt(which))?;
             let size = found.as_ref().map_or(0, |found| size(*found));
             Some((found, size))
         });
@@ -360,16 +359,15 @@ impl<K: Kind> BytesConsumer<K> {
         found.map_err(|ended| self.or_cause(ended.into()))?
     }
 
-    /// One attempt of a wait with this configuration; `attempts` have failed before. `None` if the
-    /// wait goes on.
+    /// One attempt of a wait with this configuration. `None` if the wait goes on.
     pub(super) fn attempt_in_wait<R>(
         &self,
         wait_config: &WaitConfig,
-        attempts: u64,
+        which: Attempt,
         mut attempt: impl FnMut(&K::Receiver) -> Result<Option<R>, Corruption>,
     ) -> Option<Result<R, RecvError>> {
         match self.check_process().and_then(|()| self.checked(attempt(&self.receiver))) {
-            Ok(None) => match self.last_attempt(attempts, || attempt(&self.receiver)) {
+            Ok(None) => match self.last_attempt(which, || attempt(&self.receiver)) {
                 Err(RecvError::Empty) => {
                     wait_config.set_blocked(self.receiver.is_blocked());
                     wait_config.set_watch(self.receiver.watch_slice());
@@ -408,11 +406,11 @@ impl<K: Kind> BytesConsumer<K> {
     #[inline(always)]
     fn last_attempt<R>(
         &self,
-        attempts: u64,
+        which: Attempt,
         attempt: impl FnMut() -> Result<Option<R>, Corruption>,
     ) -> Result<R, RecvError> {
         if self.events.messages.is_closed() || self.ends_early.get() {
-            self.check_disconnected(attempts, attempt)
+            self.check_disconnected(which, attempt)
         } else {
             Err(RecvError::Empty)
         }
@@ -422,12 +420,12 @@ impl<K: Kind> BytesConsumer<K> {
     #[inline(never)]
     fn check_disconnected<R>(
         &self,
-        attempts: u64,
+        which: Attempt,
         mut attempt: impl FnMut() -> Result<Option<R>, Corruption>,
     ) -> Result<R, RecvError> {
         let shared = self.receiver.store().shared();
         let is_closed = self.events.messages.is_closed();
-        let is_asked = wait::is_exact(attempts, ATTEMPTS_PER_LIVENESS_CHECK);
+        let is_asked = which.is_exact(ATTEMPTS_PER_LIVENESS_CHECK);
         let has_no_producer = || match is_asked {
             true => self.has_producer().map(|has| !has).map_err(|source| self.not_asked(source)),
             false => Ok(false),
@@ -460,7 +458,7 @@ impl<K: Kind> BytesConsumer<K> {
         self.check_process()?;
         // As in `recv_until`: if nothing is there, the wait checks the rest.
         self.checked(match waits {
-            true => self.receiver.take_many_waiting(max, spans, 0),
+            true => self.receiver.take_many_waiting(max, spans, Attempt::FIRST),
             false => self.receiver.take_many(max, spans),
         })
     }

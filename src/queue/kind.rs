@@ -15,6 +15,7 @@ use super::events::QueueEvents;
 use super::trouble::Trouble;
 use crate::error::AttachError;
 use crate::lane::{Corruption, Refusal, Reserved, Room};
+use crate::wait::Attempt;
 
 /// A kind of queue: [`Spsc`] or [`Mpmc`]. The trait cannot be implemented elsewhere.
 #[allow(private_bounds, reason = "sealed: what a kind has to provide is no one else's business")]
@@ -100,8 +101,8 @@ pub(crate) unsafe trait Sender {
     /// Finds room for one frame of `len` bytes.
     fn reserve(&mut self, len: usize) -> Result<Reserved, Refusal>;
 
-    /// Like `reserve`, within a wait for room; `attempts` have failed before.
-    fn reserve_waiting(&mut self, len: usize, attempts: u64) -> Result<Reserved, Refusal>;
+    /// Like `reserve`, in a wait for room.
+    fn reserve_waiting(&mut self, len: usize, which: Attempt) -> Result<Reserved, Refusal>;
 
     /// The contiguous room for one frame whose length is not known yet.
     fn contiguous(&mut self) -> Room;
@@ -110,11 +111,11 @@ pub(crate) unsafe trait Sender {
     /// reserved, and this may be called again.
     fn commit(&mut self, reserved: Reserved, len: usize) -> Result<(), Refusal>;
 
-    /// Like `commit`, within a wait for what was missing; `attempts` have failed before.
-    fn commit_waiting(&mut self, reserved: Reserved, len: usize, attempts: u64) -> Result<(), Refusal>;
+    /// Like `commit`, in a wait for what was missing.
+    fn commit_waiting(&mut self, reserved: Reserved, len: usize, which: Attempt) -> Result<(), Refusal>;
 
-    /// Whether a reserved frame may be committed now, within a wait; `attempts` have failed before.
-    fn can_commit(&self, _attempts: u64) -> bool {
+    /// Whether a reserved frame may be committed now.
+    fn can_commit(&self, _which: Attempt) -> bool {
         true
     }
 
@@ -187,22 +188,22 @@ pub(crate) unsafe trait Receiver {
     /// Takes the next frame, if one is there now.
     fn take(&self) -> Result<Option<TakenBy<Self>>, Corruption>;
 
-    /// Like `take`, within a wait; `attempts` have failed before.
-    fn take_waiting(&self, attempts: u64) -> Result<Option<TakenBy<Self>>, Corruption>;
+    /// Like `take`, in a wait.
+    fn take_waiting(&self, which: Attempt) -> Result<Option<TakenBy<Self>>, Corruption>;
 
-    /// Whether there may be a frame to take now; within a wait, `attempts` have failed before.
-    fn can_take(&self, attempts: u64) -> Result<bool, Corruption>;
+    /// Whether there may be a frame to take now.
+    fn can_take(&self, which: Attempt) -> Result<bool, Corruption>;
 
     /// Takes up to `max` frames that are there now, if there are any. `spans` is cleared first; its
     /// new contents belong to the run.
     fn take_many(&self, max: usize, spans: &mut SpansOf<Self>) -> Result<Option<RunBy<Self>>, Corruption>;
 
-    /// Like `take_many`, within a wait; `attempts` have failed before.
+    /// Like `take_many`, in a wait.
     fn take_many_waiting(
         &self,
         max: usize,
         spans: &mut SpansOf<Self>,
-        attempts: u64,
+        which: Attempt,
     ) -> Result<Option<RunBy<Self>>, Corruption>;
 
     /// Whether another consumer could take something now, or could a moment ago.

@@ -29,6 +29,7 @@ mod positions;
 mod producer;
 mod raw;
 mod reserved_frame;
+mod room_wait;
 mod schema;
 mod shared;
 mod space;

@@ -7,6 +7,7 @@ use super::events::ParticipantEvents;
 use super::kind::{Kind, Sender, StagedOf};
 use super::name_watch::NameWatch;
 use super::reserved_frame::{BytesBatch, ReservedFrame};
+use super::room_wait::{self, RoomWait};
 use super::{Schema, Shared};
 use crate::error::{AttachError, RecoveryFailed, SendError};
 use crate::lane::{Refusal, Reserved};
@@ -16,7 +17,7 @@ use crate::park::Canceller;
 use crate::park::EventCount;
 use crate::prefetch;
 use crate::shm::fork::ForkGuard;
-use crate::wait::{self, BEFORE_PARK, Ended, Parking, Until, WaitConfig, WaitStrategy};
+use crate::wait::{self, Attempt, Ended, Parking, Until, WaitConfig, WaitStrategy};
 
 /// The producer of a [`BytesQueue`](super::BytesQueue). Dropping it detaches it: another producer
 /// can attach. The messages that it sent stay.
@@ -35,13 +36,6 @@ pub struct BytesProducer<K: Kind> {
 /// A dead consumer that holds the producers' room notifies no participant. Producers notice its
 /// death sooner than consumers notice that of a producer.
 const MAX_SLEEP: Duration = Duration::from_millis(20);
-
-/// How long a blocked producer waits for a quarter of the ring before it accepts the first free
-/// room. A producer that continues immediately would follow closely after the consumer, and write
-/// cache lines that the consumer's nearest cache holds.
-pub(super) const AMPLE_ROOM_WAIT: Duration = Duration::from_micros(50);
-/// A wait with a shorter time limit does not wait for ample room.
-const MIN_WAIT_FOR_AMPLE_ROOM: Duration = Duration::from_millis(1);
 
 impl<K: Kind> BytesProducer<K> {
     pub(crate) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
@@ -210,7 +204,7 @@ impl<K: Kind> BytesProducer<K> {
             (Ok(reserved), _) => Ok(reserved),
             (Err(Refusal::Full), Some(until)) => {
                 let is_ample = |sender: &K::Sender| sender.has_ample_room();
-                self.wait(len, until, is_ample, move |sender, attempts| sender.reserve_waiting(len, attempts))
+                self.wait(len, until, is_ample, move |sender, which| sender.reserve_waiting(len, which))
             }
             (Err(refusal), _) => Err(self.refused(refusal, len)),
         }
@@ -229,8 +223,8 @@ impl<K: Kind> BytesProducer<K> {
             (Ok(()), _) => {}
             (Err(Refusal::Full), Some(until)) => {
                 let is_ample = |sender: &K::Sender| sender.has_ample_positions();
-                self.wait(len, until, is_ample, move |sender, attempts| {
-                    sender.commit_waiting(reserved, len, attempts)
+                self.wait(len, until, is_ample, move |sender, which| {
+                    sender.commit_waiting(reserved, len, which)
                 })?;
             }
             (Err(refusal), _) => return Err(self.refused(refusal, len)),
@@ -252,8 +246,7 @@ impl<K: Kind> BytesProducer<K> {
         }
     }
 
-    /// Repeats `attempt`, with the number of attempts before, until the result is no longer `Full`;
-    /// at first not until `is_ample`.
+    /// Repeats `attempt` until the result is no longer `Full`; at first not until `is_ample`.
     #[cold]
     #[inline(never)]
     pub(super) fn wait<R>(
@@ -261,35 +254,17 @@ impl<K: Kind> BytesProducer<K> {
         len: usize,
         until: Until,
         is_ample: impl Fn(&K::Sender) -> bool,
-        mut attempt: impl FnMut(&mut K::Sender, u64) -> Result<R, Refusal>,
+        attempt: impl FnMut(&mut K::Sender, Attempt) -> Result<R, Refusal>,
     ) -> Result<R, SendError> {
         let Self { sender, wait_config, events, name, .. } = self;
         let parking = Parking { event: &events.room, wait_config, max_sleep: MAX_SLEEP };
         let (until, pause) = (until.fixed(), sender.pause());
-        let mut ample_wait_since = until.is_after(MIN_WAIT_FOR_AMPLE_ROOM).then(Instant::now);
-        let mut poll = |attempts| {
-            if let Some(since) = ample_wait_since
-                && !wait::is_before_park(attempts)
-                && !is_ample(sender)
-            {
-                if since.elapsed() <= AMPLE_ROOM_WAIT {
-                    return None;
-                }
-                ample_wait_since = None;
-            }
-            match attempt(sender, wait::next_attempt(attempts)) {
-                Err(Refusal::Full) if events.messages.is_closed() => Some(Err(Refusal::Closed)),
-                Err(Refusal::Full) if name.is_orphaned(sender.shared()) => Some(Err(Refusal::Full)),
-                Err(Refusal::Full) if lasting_cause(sender).is_some() => Some(Err(Refusal::Full)),
-                // A truncated file also makes this false, and so ends the call.
-                Err(Refusal::Full) if sender.is_own_process() => None,
-                done => Some(done),
-            }
-        };
-        let done = match wait::wait(until, pause, &parking, &mut poll) {
+        let ample_since = room_wait::ample_since(until);
+        let mut room = RoomWait { sender, events, name, is_ample, attempt, ample_since };
+        let done = match wait::wait(until, pause, &parking, |which| room.poll(which)) {
             // The thread may have been suspended, or have waited for ample room, while the time ran
             // out.
-            Err(Ended::Timeout) => poll(BEFORE_PARK).ok_or(Ended::Timeout),
+            Err(Ended::Timeout) => room.poll(Attempt::BeforePark).ok_or(Ended::Timeout),
             done => done,
         };
         match done {
@@ -325,12 +300,12 @@ impl<K: Kind> BytesProducer<K> {
 
     /// Whether a message of `len` bytes may be sent now, or can never be sent.
     #[cfg(not(loom))]
-    pub(crate) fn is_ready(&mut self, len: usize, attempts: u64) -> bool {
+    pub(crate) fn is_ready(&mut self, len: usize, which: Attempt) -> bool {
         if self.check().is_err() {
             return true;
         }
-        match self.sender.reserve_waiting(len, attempts) {
-            Ok(_) => self.sender.can_commit(attempts),
+        match self.sender.reserve_waiting(len, which) {
+            Ok(_) => self.sender.can_commit(which),
             Err(refusal) => refusal != Refusal::Full || lasting_cause(&self.sender).is_some(),
         }
     }
@@ -496,7 +471,7 @@ impl<K: Kind> BytesProducer<K> {
     }
 }
 
-fn lasting_cause(sender: &impl Sender) -> Option<Box<RecoveryFailed>> {
+pub(super) fn lasting_cause(sender: &impl Sender) -> Option<Box<RecoveryFailed>> {
     sender.trouble().and_then(|trouble| trouble.lasting_cause(sender.shared()))
 }
 

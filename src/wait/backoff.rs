@@ -13,7 +13,7 @@
 
 use std::cell::Cell;
 
-use super::{Ended, Parking, Until, next_attempt, spin, wait};
+use super::{Attempt, Ended, Parking, Until, spin, wait};
 
 /// A wait of at most this many attempts is shorter than a round trip between two close cores.
 const SHORT_WAIT: u64 = 3;
@@ -72,22 +72,23 @@ impl AdaptiveBackoff {
         until: Until,
         parking: &Parking<'_>,
         position: u64,
-        mut attempt: impl FnMut(u64) -> Option<(R, u64)>,
+        mut attempt: impl FnMut(Attempt) -> Option<(R, u64)>,
     ) -> Result<R, Ended> {
         let until = until.fixed();
         self.decide(position);
         if self.dense.get() {
             spin(self.backoff_spins(position));
         }
-        let mut looked = 0;
-        let (found, size) = wait(until, 1, parking, |attempts| {
-            looked = attempts;
-            attempt(next_attempt(attempts))
+        let mut last = Attempt::FIRST;
+        let (found, size) = wait(until, 1, parking, |which| {
+            last = which;
+            attempt(which.after_one())
         })?;
         self.found_at.set(position);
         self.found_size.set(size);
         if !self.dense.get() {
-            self.short_waits.set(if looked <= SHORT_WAIT { self.short_waits.get() + 1 } else { 0 });
+            let is_short = matches!(last, Attempt::Spin(failed) if failed <= SHORT_WAIT);
+            self.short_waits.set(if is_short { self.short_waits.get() + 1 } else { 0 });
         }
         Ok(found)
     }

@@ -1,13 +1,17 @@
 //! Waiting: repeated attempts for a while, then sleep. Knows nothing of queues: the caller supplies
 //! the attempt.
 
+mod attempt;
 mod backoff;
 mod config;
+mod sleeps;
 
+pub(crate) use attempt::Attempt;
 pub(crate) use backoff::AdaptiveBackoff;
 use config::INTERRUPT_CHECK;
 pub use config::WaitStrategy;
 pub(crate) use config::{Parking, WaitConfig};
+use sleeps::{MAX_BLOCKED_SLEEP, Sleeps};
 
 use std::time::{Duration, Instant};
 
@@ -24,37 +28,6 @@ const EFFECTIVE_YIELD: Duration = Duration::from_micros(2);
 const MAX_EFFECTIVE_YIELDS: u32 = 64;
 /// The clock is read once in this number of attempts, and before each yield.
 const ATTEMPTS_PER_CLOCK_READ: u64 = 64;
-/// The timeout of the first sleep; it doubles with each further sleep, up to what the waiter
-/// allows. Short ones come first because the participant that should have notified may have died.
-/// But none is shorter than the kernel's tick: an earlier timer has to be set in hardware, and
-/// cancelled when the sleeper is woken, which makes a wake take twice as long or more.
-const FIRST_SLEEP: Duration = Duration::from_millis(10);
-/// The first and the longest sleep while a participant that may be dying blocks what is waited for:
-/// a death notifies no sleeper.
-const FIRST_BLOCKED_SLEEP: Duration = Duration::from_micros(50);
-const MAX_BLOCKED_SLEEP: Duration = Duration::from_millis(1);
-
-/// Passed to the attempt before a sleep, instead of the number of earlier attempts: requests the
-/// most exact attempt at the queue.
-pub(crate) const BEFORE_PARK: u64 = u64::MAX - 1;
-/// Requests a dead-peer scan as well: a participant may have died. Not used before the first sleep
-/// of a call: where each message is slept for, reading the time would take as long as all else.
-pub(crate) const WITH_DEAD_PEER_SCAN: u64 = u64::MAX;
-
-/// Whether an attempt is one of those before and after sleeps.
-pub(crate) fn is_before_park(attempts: u64) -> bool {
-    attempts >= BEFORE_PARK
-}
-
-/// Whether an attempt is exact: one in `one_in` is, and each before or after a sleep.
-pub(crate) fn is_exact(attempts: u64, one_in: u64) -> bool {
-    is_before_park(attempts) || attempts.is_multiple_of(one_in)
-}
-
-/// The number of attempts, including one that the caller made before.
-pub(crate) fn next_attempt(attempts: u64) -> u64 {
-    if is_before_park(attempts) { attempts } else { attempts + 1 }
-}
 
 /// When to give up.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +85,7 @@ pub(crate) fn wait<R>(
     until: Until,
     pause: u32,
     parking: &Parking<'_, impl Waitable>,
-    mut attempt: impl FnMut(u64) -> Option<R>,
+    mut attempt: impl FnMut(Attempt) -> Option<R>,
 ) -> Result<R, Ended> {
     let until = until.fixed();
     if parking.wait_config.spins()
@@ -128,14 +101,14 @@ fn spin_until<R>(
     until: Until,
     pause: u32,
     wait_config: &WaitConfig,
-    attempt: &mut impl FnMut(u64) -> Option<R>,
+    attempt: &mut impl FnMut(Attempt) -> Option<R>,
 ) -> Option<Result<R, Ended>> {
     let mut attempts = 0_u64;
     let first = (SPINS_BEFORE_YIELD / u64::from(pause)).max(2);
     let mut yields = Yields { next: first, gap: first, taken: 0, away: Duration::ZERO };
     let mut began = None;
     loop {
-        if let Some(found) = attempt(attempts) {
+        if let Some(found) = attempt(Attempt::Spin(attempts)) {
             return Some(Ok(found));
         }
         attempts += 1;
@@ -163,51 +136,43 @@ fn spin_until<R>(
 fn park_until<R>(
     until: Until,
     parking: &Parking<'_, impl Waitable>,
-    attempt: &mut impl FnMut(u64) -> Option<R>,
+    attempt: &mut impl FnMut(Attempt) -> Option<R>,
 ) -> Result<R, Ended> {
     let Parking { event, wait_config, max_sleep } = *parking;
     let began = wait_config.learns().then(Instant::now);
-    let mut sleep = FIRST_SLEEP;
-    let mut blocked_sleep = FIRST_BLOCKED_SLEEP;
-    let mut before_park = BEFORE_PARK;
+    let mut sleeps = Sleeps::default();
     wait_config.set_blocked(false);
     loop {
         // The first attempt spares a woken waiter the price of arming.
-        if let Some(found) = attempt(BEFORE_PARK) {
+        if let Some(found) = attempt(Attempt::BeforePark) {
             began.inspect(|began| wait_config.learn(*began));
             return Ok(found);
         }
         let key = event.arm();
-        if let Some(found) = attempt(before_park) {
+        if let Some(found) = attempt(sleeps.attempt_when_armed()) {
             return Ok(found);
         }
         if let Some(ended) = wait_config.has_ended(until) {
             // A waiter that has not slept has made no dead-peer scan.
-            let found = if before_park == BEFORE_PARK { attempt(WITH_DEAD_PEER_SCAN) } else { None };
+            let found = if sleeps.have_been { None } else { attempt(Attempt::WithDeadPeerScan) };
             return found.ok_or(ended);
         }
         wait_config.note_sleep();
-        before_park = WITH_DEAD_PEER_SCAN;
-        let blocked = wait_config.is_blocked();
-        let idle_slice = max_sleep.min(wait_config.watch());
-        let (now, most) =
-            if blocked { (&mut blocked_sleep, MAX_BLOCKED_SLEEP) } else { (&mut sleep, idle_slice) };
-        *now = (*now).min(most);
-        let slice = (*now).min(until.left().unwrap_or_default());
+        let is_blocked = wait_config.is_blocked();
+        let most = if is_blocked { MAX_BLOCKED_SLEEP } else { max_sleep.min(wait_config.watch()) };
+        let timeout = sleeps.next(is_blocked, most).min(until.left().unwrap_or_default());
         let woken = match wait_config.interrupt_check() {
-            None => event.sleep(key, slice),
-            Some(check) => sleep_in_pieces(event, &key, slice, check).ok_or(Ended::Interrupted)?,
+            None => event.sleep(key, timeout),
+            Some(check) => sleep_in_pieces(event, &key, timeout, check).ok_or(Ended::Interrupted)?,
         };
         match woken {
             Woken::Interrupted if wait_config.is_interruptible() => return Err(Ended::Interrupted),
-            Woken::TimedOut => *now = (*now * 2).min(most),
-            // If the next attempt finds nothing all the same, a participant that is about to die
-            // may block it.
-            Woken::Notified => (sleep, blocked_sleep) = (FIRST_SLEEP.min(max_sleep), FIRST_BLOCKED_SLEEP),
+            Woken::TimedOut => sleeps.lengthen(is_blocked, most),
+            Woken::Notified => sleeps.restart(max_sleep),
             Woken::Interrupted => {}
         }
-        if !blocked {
-            blocked_sleep = FIRST_BLOCKED_SLEEP;
+        if !is_blocked {
+            sleeps.forget_blocked();
         }
     }
 }
@@ -291,7 +256,7 @@ mod tests {
             let mut attempts = 0;
             let mut after = |most: u32| {
                 attempts = 0;
-                move |_: u64| {
+                move |_: Attempt| {
                     attempts += 1;
                     (attempts >= most).then_some(7)
                 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::park::EventCount;
 use crate::queue::{BytesConsumer, BytesProducer, Kind};
 use crate::typed::{Consumer, Message, Producer};
+use crate::wait::Attempt;
 
 /// One of the things that a [`WaitSet`](super::WaitSet) waits for: a message of a consumer, or room
 /// of a producer. Created for each wait; it costs nothing.
@@ -53,11 +54,11 @@ impl<'a> Interest<'a> {
         }
     }
 
-    /// Whether it is ready; `attempts` have failed before.
-    pub(super) fn is_ready(&mut self, attempts: u64) -> bool {
+    /// Whether it is ready, by this attempt.
+    pub(super) fn is_ready(&mut self, which: Attempt) -> bool {
         match &mut self.0 {
-            For::Messages(consumer) => consumer.is_ready(attempts),
-            For::Room(producer, len) => producer.is_ready(*len, attempts),
+            For::Messages(consumer) => consumer.is_ready(which),
+            For::Room(producer, len) => producer.is_ready(*len, which),
         }
     }
 }
@@ -75,7 +76,7 @@ trait Messages {
     fn event(&self) -> &EventCount;
     fn watch_slice(&self) -> Duration;
     fn has_cause(&self) -> bool;
-    fn is_ready(&self, attempts: u64) -> bool;
+    fn is_ready(&self, which: Attempt) -> bool;
 }
 
 impl<K: Kind> Messages for BytesConsumer<K> {
@@ -91,8 +92,8 @@ impl<K: Kind> Messages for BytesConsumer<K> {
         self.has_cause()
     }
 
-    fn is_ready(&self, attempts: u64) -> bool {
-        self.is_ready(attempts)
+    fn is_ready(&self, which: Attempt) -> bool {
+        self.is_ready(which)
     }
 }
 
@@ -109,15 +110,15 @@ impl<T: Message, K: Kind> Messages for Consumer<T, K> {
         self.bytes().has_cause()
     }
 
-    fn is_ready(&self, attempts: u64) -> bool {
-        self.bytes().is_ready(attempts)
+    fn is_ready(&self, which: Attempt) -> bool {
+        self.bytes().is_ready(which)
     }
 }
 
 trait Room {
     fn event(&self) -> &EventCount;
     fn has_cause(&self) -> bool;
-    fn is_ready(&mut self, len: usize, attempts: u64) -> bool;
+    fn is_ready(&mut self, len: usize, which: Attempt) -> bool;
 }
 
 impl<K: Kind> Room for BytesProducer<K> {
@@ -129,8 +130,8 @@ impl<K: Kind> Room for BytesProducer<K> {
         self.has_cause()
     }
 
-    fn is_ready(&mut self, len: usize, attempts: u64) -> bool {
-        self.is_ready(len, attempts)
+    fn is_ready(&mut self, len: usize, which: Attempt) -> bool {
+        self.is_ready(len, which)
     }
 }
 
@@ -143,7 +144,7 @@ impl<T: Message, K: Kind> Room for Producer<T, K> {
         self.bytes().has_cause()
     }
 
-    fn is_ready(&mut self, len: usize, attempts: u64) -> bool {
-        self.bytes_mut().is_ready(len, attempts)
+    fn is_ready(&mut self, len: usize, which: Attempt) -> bool {
+        self.bytes_mut().is_ready(len, which)
     }
 }

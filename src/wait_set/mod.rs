@@ -126,11 +126,11 @@ impl WaitSet {
         events.extend(interests.iter_mut().map(|interest| interest.event().clone()));
         events.push(own.clone());
         let parking = Parking { event: &EventSet(events), wait_config, max_sleep: Duration::MAX };
-        let done = wait::wait(until, PAUSE, &parking, |attempts| {
+        let done = wait::wait(until, PAUSE, &parking, |which| {
             ready.clear();
             let all = interests.iter_mut().enumerate();
-            ready.extend(all.filter_map(|(index, interest)| interest.is_ready(attempts).then_some(index)));
-            if ready.is_empty() && wait::is_before_park(attempts) {
+            ready.extend(all.filter_map(|(index, interest)| interest.is_ready(which).then_some(index)));
+            if ready.is_empty() && which.is_before_park() {
                 let most = interests.iter().map(Interest::max_sleep).min();
                 wait_config.set_watch(most.unwrap_or(Duration::MAX));
             }

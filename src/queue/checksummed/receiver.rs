@@ -9,11 +9,9 @@ use super::store::CheckedKeeper;
 use crate::lane::Corruption;
 use crate::queue::kind::{FrameStore, Receiver, RunBy, SpansOf, TakenBy};
 use crate::queue::trouble::Trouble;
+use crate::retry;
 use crate::sync::Ordering;
-
-/// Retry limit: the number of frames that do not fit which one call passes, so that corrupt words
-/// cannot keep it for ever.
-const MAX_PASSED: usize = 1 << 12;
+use crate::wait::Attempt;
 
 pub(crate) struct CheckedReceiver<R> {
     inner: R,
@@ -42,7 +40,7 @@ impl<R: Receiver<FrameStore: SerialKeeper>> CheckedReceiver<R> {
         &self,
         take: impl Fn() -> Result<Option<TakenBy<R>>, Corruption>,
     ) -> Result<Option<TakenBy<R>>, Corruption> {
-        for _ in 0..MAX_PASSED {
+        for _ in retry::CALL.rounds() {
             let Some(taken) = take()? else { return Ok(None) };
             let store = self.inner.store();
             let (payload, len) = store.bytes(taken);
@@ -62,7 +60,7 @@ impl<R: Receiver<FrameStore: SerialKeeper>> CheckedReceiver<R> {
         spans: &mut SpansOf<R>,
         take: impl Fn(usize, &mut SpansOf<R>) -> Result<Option<RunBy<R>>, Corruption>,
     ) -> Result<Option<RunBy<R>>, Corruption> {
-        for _ in 0..MAX_PASSED {
+        for _ in retry::CALL.rounds() {
             let careful = self.careful.get();
             self.careful.set(careful.saturating_sub(1));
             let Some(run) = take(if careful > 0 { 1 } else { max }, spans)? else { return Ok(None) };
@@ -101,12 +99,12 @@ unsafe impl<R: Receiver<FrameStore: SerialKeeper>> Receiver for CheckedReceiver<
         self.first(|| self.inner.take())
     }
 
-    fn take_waiting(&self, attempts: u64) -> Result<Option<TakenBy<R>>, Corruption> {
-        self.first(|| self.inner.take_waiting(attempts))
+    fn take_waiting(&self, which: Attempt) -> Result<Option<TakenBy<R>>, Corruption> {
+        self.first(|| self.inner.take_waiting(which))
     }
 
-    fn can_take(&self, attempts: u64) -> Result<bool, Corruption> {
-        self.inner.can_take(attempts)
+    fn can_take(&self, which: Attempt) -> Result<bool, Corruption> {
+        self.inner.can_take(which)
     }
 
     fn take_many(&self, max: usize, spans: &mut SpansOf<R>) -> Result<Option<RunBy<R>>, Corruption> {
@@ -117,9 +115,9 @@ unsafe impl<R: Receiver<FrameStore: SerialKeeper>> Receiver for CheckedReceiver<
         &self,
         max: usize,
         spans: &mut SpansOf<R>,
-        attempts: u64,
+        which: Attempt,
     ) -> Result<Option<RunBy<R>>, Corruption> {
-        self.first_run(max, spans, |max, spans| self.inner.take_many_waiting(max, spans, attempts))
+        self.first_run(max, spans, |max, spans| self.inner.take_many_waiting(max, spans, which))
     }
 
     fn has_more(&self) -> bool {

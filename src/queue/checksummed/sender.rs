@@ -8,6 +8,7 @@ use crate::queue::Shared;
 use crate::queue::kind::Sender;
 use crate::queue::trouble::Trouble;
 use crate::queue::untrusted::copy::{copy_in, copy_out};
+use crate::wait::Attempt;
 
 pub(crate) struct CheckedSender<S> {
     inner: S,
@@ -74,8 +75,8 @@ unsafe impl<S: SerialSender> Sender for CheckedSender<S> {
         self.inner.reserve(len.saturating_add(LEN))
     }
 
-    fn reserve_waiting(&mut self, len: usize, attempts: u64) -> Result<Reserved, Refusal> {
-        self.inner.reserve_waiting(len.saturating_add(LEN), attempts)
+    fn reserve_waiting(&mut self, len: usize, which: Attempt) -> Result<Reserved, Refusal> {
+        self.inner.reserve_waiting(len.saturating_add(LEN), which)
     }
 
     fn contiguous(&mut self) -> Room {
@@ -87,15 +88,15 @@ unsafe impl<S: SerialSender> Sender for CheckedSender<S> {
         self.inner.commit_sealed(slot, len + LEN, seal(sum, len))
     }
 
-    fn commit_waiting(&mut self, slot: Reserved, len: usize, attempts: u64) -> Result<(), Refusal> {
-        if !self.inner.can_commit(attempts) {
+    fn commit_waiting(&mut self, slot: Reserved, len: usize, which: Attempt) -> Result<(), Refusal> {
+        if !self.inner.can_commit(which) {
             return Err(Refusal::Full);
         }
         self.commit(slot, len)
     }
 
-    fn can_commit(&self, attempts: u64) -> bool {
-        self.inner.can_commit(attempts)
+    fn can_commit(&self, which: Attempt) -> bool {
+        self.inner.can_commit(which)
     }
 
     fn begin(&mut self) -> S::Staged {

@@ -7,8 +7,7 @@ use crate::error::RecvError;
 #[cfg(feature = "async")]
 use crate::queue::kind::{FrameStore, TakenBy};
 use crate::queue::kind::{Kind, Receiver};
-#[cfg(feature = "async")]
-use crate::wait;
+use crate::wait::Attempt;
 
 impl<K: Kind> BytesConsumer<K> {
     /// Takes what is there now; as in the attempt before a sleep if `closely`. The result is to be
@@ -16,9 +15,9 @@ impl<K: Kind> BytesConsumer<K> {
     #[cfg(feature = "async")]
     pub(crate) fn attempt(&self, closely: bool) -> Result<TakenBy<K::Receiver>, RecvError> {
         self.check_process()?;
-        let attempts = if closely { wait::WITH_DEAD_PEER_SCAN } else { 0 };
-        let attempt = || self.receiver.take_waiting(attempts);
-        let found = self.checked(attempt())?.map_or_else(|| self.last_attempt(attempts, attempt), Ok);
+        let which = if closely { Attempt::WithDeadPeerScan } else { Attempt::FIRST };
+        let attempt = || self.receiver.take_waiting(which);
+        let found = self.checked(attempt())?.map_or_else(|| self.last_attempt(which, attempt), Ok);
         found.map_err(|error| self.or_lasting_cause(error))
     }
 
@@ -26,10 +25,10 @@ impl<K: Kind> BytesConsumer<K> {
     #[cfg(feature = "async")]
     pub(crate) fn attempt_many(&self, max: usize, closely: bool) -> Result<RunOf<K>, RecvError> {
         let mut spans = self.receiver.store().lend_spans();
-        let attempts = if closely { wait::WITH_DEAD_PEER_SCAN } else { 0 };
-        let mut attempt = || self.receiver.take_many_waiting(max, &mut spans, attempts);
+        let which = if closely { Attempt::WithDeadPeerScan } else { Attempt::FIRST };
+        let mut attempt = || self.receiver.take_many_waiting(max, &mut spans, which);
         let found = self.check_process().and_then(|()| self.checked(attempt()));
-        match found.and_then(|run| run.map_or_else(|| self.last_attempt(attempts, attempt), Ok)) {
+        match found.and_then(|run| run.map_or_else(|| self.last_attempt(which, attempt), Ok)) {
             Ok(run) => Ok((run, spans)),
             Err(error) => {
                 self.receiver.store().return_spans(spans);
@@ -54,11 +53,11 @@ impl<K: Kind> BytesConsumer<K> {
     }
 
     /// Whether the next `try_recv` may find a message, or return that none will come.
-    pub(crate) fn is_ready(&self, attempts: u64) -> bool {
-        match self.check_process().and_then(|()| self.checked(self.receiver.can_take(attempts))) {
+    pub(crate) fn is_ready(&self, which: Attempt) -> bool {
+        match self.check_process().and_then(|()| self.checked(self.receiver.can_take(which))) {
             Ok(false) => {
-                let attempt = || self.receiver.can_take(attempts).map(|may| may.then_some(()));
-                !matches!(self.last_attempt(attempts, attempt), Err(RecvError::Empty))
+                let attempt = || self.receiver.can_take(which).map(|may| may.then_some(()));
+                !matches!(self.last_attempt(which, attempt), Err(RecvError::Empty))
                     || self.lasting_cause().is_some()
             }
             _ => true,

@@ -24,7 +24,8 @@ use crate::queue::Shared;
 use crate::queue::events::QueueEvents;
 use crate::queue::kind::{FrameStore, Receiver};
 use crate::queue::trouble::Trouble;
-use crate::wait::{WITH_DEAD_PEER_SCAN, is_before_park};
+use crate::retry;
+use crate::wait::Attempt;
 
 /// While waiting, one attempt in this number tells an uncommitted position from none: it takes the
 /// cache line from producers.
@@ -34,9 +35,6 @@ const ATTEMPTS_PER_EXACT: u64 = 32;
 const UNCOMMITTED_POLLS: u32 = 64;
 /// Attempts that find nothing, before the next dead-peer scan.
 const EMPTY_ATTEMPTS_PER_SCAN: u32 = 64;
-/// Retry limit, so that corrupt words cannot cause a livelock.
-const RETRY_LIMIT: u32 = 1 << 12;
-
 pub(crate) struct MpmcReceiver {
     state: TakeState,
     stall: StallDetector,
@@ -120,19 +118,23 @@ impl MpmcReceiver {
         self.store.participant.entry().consumer(&self.state)
     }
 
+    /// Before an attempt of a wait. If `which` asks for a dead-peer scan, the next attempt that
+    /// finds nothing makes one: it may be long before there is another attempt.
     #[inline(always)]
-    fn begin_attempt(&self, attempts: u64) -> bool {
-        if attempts == WITH_DEAD_PEER_SCAN {
-            // The next attempt that finds nothing scans for dead peers: it may be long before there
-            // is another attempt.
+    fn prepare_scan(&self, which: Attempt) {
+        if which == Attempt::WithDeadPeerScan {
             self.idle.set(EMPTY_ATTEMPTS_PER_SCAN - 1);
         }
-        is_before_park(attempts) || attempts % ATTEMPTS_PER_EXACT == ATTEMPTS_PER_EXACT - 1
+    }
+
+    #[inline(always)]
+    fn is_exact(which: Attempt) -> bool {
+        which.after_one().is_exact(ATTEMPTS_PER_EXACT)
     }
 
     #[inline(always)]
     fn attempt(&self, exact: bool) -> Result<Option<MpmcFrame>, Corruption> {
-        for _ in 0..RETRY_LIMIT {
+        for _ in retry::CALL.rounds() {
             if self.consumer().is_redelivery_due()
                 && let Some(again) = self.take_redelivered()
             {
@@ -296,7 +298,7 @@ impl MpmcReceiver {
         if let Some(corruption) = self.corruption.take() {
             return Err(corruption);
         }
-        for _ in 0..RETRY_LIMIT {
+        for _ in retry::CALL.rounds() {
             if self.consumer().is_redelivery_due()
                 && let Some(again) = self.take_redelivered()
             {
@@ -341,12 +343,13 @@ unsafe impl Receiver for MpmcReceiver {
     }
 
     #[inline(always)]
-    fn take_waiting(&self, attempts: u64) -> Result<Option<MpmcFrame>, Corruption> {
-        self.attempt(self.begin_attempt(attempts))
+    fn take_waiting(&self, which: Attempt) -> Result<Option<MpmcFrame>, Corruption> {
+        self.prepare_scan(which);
+        self.attempt(Self::is_exact(which))
     }
 
-    fn can_take(&self, attempts: u64) -> Result<bool, Corruption> {
-        Ok(self.is_ready(attempts))
+    fn can_take(&self, which: Attempt) -> Result<bool, Corruption> {
+        Ok(self.is_ready(which))
     }
 
     #[inline(always)]
@@ -359,9 +362,10 @@ unsafe impl Receiver for MpmcReceiver {
         &self,
         max: usize,
         spans: &mut Vec<MpmcFrame>,
-        attempts: u64,
+        which: Attempt,
     ) -> Result<Option<MpmcRun>, Corruption> {
-        self.attempt_many(max, spans, self.begin_attempt(attempts))
+        self.prepare_scan(which);
+        self.attempt_many(max, spans, Self::is_exact(which))
     }
 
     /// From now on nothing is claimed, even if the process that closed the queue died before it

@@ -16,7 +16,8 @@ use crate::queue::Shared;
 use crate::queue::checksummed::serial::SerialSender;
 use crate::queue::kind::Sender;
 use crate::queue::trouble::Trouble;
-use crate::wait::is_exact;
+use crate::retry;
+use crate::wait::Attempt;
 
 /// While waiting, a sender checks this rarely which participant blocks it, so that its attempts
 /// stay cheap.
@@ -24,9 +25,6 @@ const ATTEMPTS_PER_STALL_CHECK: u64 = 8;
 
 /// Maximum number of spin hints between two attempts for room: some microseconds.
 const MAX_PAUSE: u64 = 512;
-
-/// Retry limit, so that corrupt words cannot cause a livelock.
-const RETRY_LIMIT: u32 = 1 << 12;
 
 pub(crate) struct MpmcSender {
     writer: MpmcWriter,
@@ -98,7 +96,7 @@ impl MpmcSender {
     /// Claims at least `least` positions, at most `most`.
     #[inline(always)]
     fn claim(&self, least: usize, most: usize) -> Result<Claimed, Refusal> {
-        for _ in 0..RETRY_LIMIT {
+        for _ in retry::CALL.rounds() {
             match self.producer().claim(least as u64, most as u64) {
                 Ok(claimed) => return Ok(claimed),
                 Err(NotClaimed::PositionsExhausted) => return Err(Refusal::PositionsExhausted),
@@ -207,9 +205,9 @@ unsafe impl Sender for MpmcSender {
         Ok(reserved)
     }
 
-    fn reserve_waiting(&mut self, len: usize, attempts: u64) -> Result<Reserved, Refusal> {
+    fn reserve_waiting(&mut self, len: usize, which: Attempt) -> Result<Reserved, Refusal> {
         match self.reserve_at(self.writer.tail(), len) {
-            Err(Refusal::Full) if is_exact(attempts, ATTEMPTS_PER_STALL_CHECK) && self.lane_is_full() => {
+            Err(Refusal::Full) if which.is_exact(ATTEMPTS_PER_STALL_CHECK) && self.lane_is_full() => {
                 self.reserve_at(self.writer.tail(), len)
             }
             found => found,
@@ -226,17 +224,17 @@ unsafe impl Sender for MpmcSender {
         self.commit_sealed(reserved, len, |_, _| {})
     }
 
-    fn commit_waiting(&mut self, reserved: Reserved, len: usize, attempts: u64) -> Result<(), Refusal> {
-        if !is_exact(attempts, ATTEMPTS_PER_STALL_CHECK) && !self.ring().has_free() {
+    fn commit_waiting(&mut self, reserved: Reserved, len: usize, which: Attempt) -> Result<(), Refusal> {
+        if !which.is_exact(ATTEMPTS_PER_STALL_CHECK) && !self.ring().has_free() {
             return Err(Refusal::Full);
         }
         self.commit(reserved, len)
     }
 
-    fn can_commit(&self, attempts: u64) -> bool {
+    fn can_commit(&self, which: Attempt) -> bool {
         let ring = self.ring();
         ring.has_free()
-            || (is_exact(attempts, ATTEMPTS_PER_STALL_CHECK)
+            || (which.is_exact(ATTEMPTS_PER_STALL_CHECK)
                 && self.stall.check(&self.participant, ring.next_claim(), false)
                 && ring.has_free())
     }

@@ -18,11 +18,11 @@ use crate::layout::{REGISTRY_OFFSET, RegistryEntry};
 use crate::order_ring::CursorGuess;
 use crate::park::EventCount;
 use crate::queue::kind::{Mpmc, Receiver as _, Sender as _};
-use crate::queue::producer::AMPLE_ROOM_WAIT;
+use crate::queue::room_wait::AMPLE_ROOM_WAIT;
 use crate::queue::{BytesConsumer, BytesQueue, CreateOptions};
 use crate::shm::RecoveryLock;
 use crate::sync::Ordering;
-use crate::wait::{Until, WaitStrategy, is_before_park};
+use crate::wait::{Attempt, Until, WaitStrategy};
 
 #[test]
 fn room_is_ample_when_a_quarter_has_come_back() {
@@ -97,7 +97,7 @@ fn the_last_attempt_comes_after_the_timeout() {
     producer.set_wait_strategy(WaitStrategy::Spin);
     let until = Until::after(Duration::from_millis(2));
     let closely =
-        |_: &mut MpmcSender, attempts| if is_before_park(attempts) { Ok(()) } else { Err(Refusal::Full) };
+        |_: &mut MpmcSender, which: Attempt| if which.is_before_park() { Ok(()) } else { Err(Refusal::Full) };
     producer.wait(1, until, |_| false, closely).unwrap();
     let never = |_: &mut MpmcSender, _| Err::<(), _>(Refusal::Full);
     assert!(matches!(producer.wait(1, until, |_| false, never), Err(SendError::Timeout { .. })));

@@ -7,7 +7,7 @@ use super::{BytesOwnedFrame, BytesSharedConsumer, Inner, State};
 use crate::error::RecvError;
 use crate::queue::consumer::MAX_SLEEP;
 use crate::queue::kind::{Kind, Receiver, TakenBy};
-use crate::wait::{self, Parking, Until};
+use crate::wait::{self, Attempt, Parking, Until};
 
 /// Spin hints between two attempts: for most of the time the lock is free for threads that drop
 /// frames.
@@ -125,9 +125,9 @@ impl<K: Kind> BytesSharedConsumer<K> {
 
     fn recv_until(&self, until: Until) -> Result<BytesOwnedFrame<K>, RecvError> {
         let mut state = self.inner.lock()?;
-        let found = state
-            .consumer
-            .attempt_in_wait(&state.consumer.wait_config, 0, |receiver| receiver.take_waiting(0));
+        let found = state.consumer.attempt_in_wait(&state.consumer.wait_config, Attempt::FIRST, |receiver| {
+            receiver.take_waiting(Attempt::FIRST)
+        });
         match found {
             Some(found) => found.map(|taken| self.inner.frame(&mut state, taken)),
             None => self.wait(state, until),
@@ -145,15 +145,14 @@ impl<K: Kind> BytesSharedConsumer<K> {
         state.waiting += 1;
         drop(state);
         let parking = Parking { event: &inner.messages, wait_config: &wait_config, max_sleep: MAX_SLEEP };
-        let found = wait::wait(until, PAUSE, &parking, |attempts| {
+        let found = wait::wait(until, PAUSE, &parking, |which| {
             let mut state = match inner.lock() {
                 Ok(state) => state,
                 Err(error) => return Some(Err(error)),
             };
-            let attempts = wait::next_attempt(attempts);
-            let found = state
-                .consumer
-                .attempt_in_wait(&wait_config, attempts, |receiver| receiver.take_waiting(attempts));
+            let which = which.after_one();
+            let found =
+                state.consumer.attempt_in_wait(&wait_config, which, |receiver| receiver.take_waiting(which));
             Some(found?.map(|taken| inner.frame(&mut state, taken)))
         });
         let mut state = inner.lock()?;

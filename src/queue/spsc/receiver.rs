@@ -16,6 +16,7 @@ use crate::queue::events::QueueEvents;
 use crate::queue::kind::{FrameStore, Receiver};
 use crate::shm::fork::ForkGuard;
 use crate::sync::{Ordering, fence};
+use crate::wait::Attempt;
 
 /// Its own store, and not `Sync`: frames stay in the thread of their consumer.
 pub(crate) struct SpscReceiver {
@@ -92,11 +93,11 @@ unsafe impl Receiver for SpscReceiver {
     }
 
     #[inline(always)]
-    fn take_waiting(&self, _attempts: u64) -> Result<Option<SpscFrame>, Corruption> {
+    fn take_waiting(&self, _which: Attempt) -> Result<Option<SpscFrame>, Corruption> {
         self.take()
     }
 
-    fn can_take(&self, _attempts: u64) -> Result<bool, Corruption> {
+    fn can_take(&self, _which: Attempt) -> Result<bool, Corruption> {
         let found = self.reader.can_take()?.then_some(());
         self.or_flush(Ok(found)).map(|found| found.is_some())
     }
@@ -111,7 +112,7 @@ unsafe impl Receiver for SpscReceiver {
         &self,
         max: usize,
         spans: &mut Vec<Span>,
-        _attempts: u64,
+        _which: Attempt,
     ) -> Result<Option<SpscRun>, Corruption> {
         self.take_many(max, spans)
     }

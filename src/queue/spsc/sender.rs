@@ -12,7 +12,7 @@ use crate::queue::Shared;
 use crate::queue::boot::Stay;
 use crate::queue::kind::Sender;
 use crate::shm::fork::ForkGuard;
-use crate::wait::{is_before_park, is_exact};
+use crate::wait::Attempt;
 
 /// While a producer waits for room, one attempt in this number reads the consumer's exact cursor:
 /// each read takes the line away from the consumer, which stores there for every message.
@@ -75,12 +75,12 @@ unsafe impl Sender for SpscSender {
         Ok(reserved)
     }
 
-    fn reserve_waiting(&mut self, len: usize, attempts: u64) -> Result<Reserved, Refusal> {
-        if is_before_park(attempts) {
+    fn reserve_waiting(&mut self, len: usize, which: Attempt) -> Result<Reserved, Refusal> {
+        if which.is_before_park() {
             // The last attempt but for those after sleeps: no notification repeats what it misses.
             self.writer.reserve(len)
         } else {
-            self.writer.reserve_waiting(len, is_exact(attempts, ATTEMPTS_PER_EXACT))
+            self.writer.reserve_waiting(len, which.is_exact(ATTEMPTS_PER_EXACT))
         }
     }
 
@@ -96,7 +96,7 @@ unsafe impl Sender for SpscSender {
         Ok(())
     }
 
-    fn commit_waiting(&mut self, reserved: Reserved, len: usize, _attempts: u64) -> Result<(), Refusal> {
+    fn commit_waiting(&mut self, reserved: Reserved, len: usize, _which: Attempt) -> Result<(), Refusal> {
         self.commit(reserved, len)
     }
 

@@ -22,7 +22,7 @@ fn an_empty_consumer_notifies_of_room_released_before() {
         drop(consumer.try_recv().unwrap());
         assert_eq!(room.epoch(), 0);
         if in_a_set {
-            assert!(!consumer.is_ready(0));
+            assert!(!consumer.is_ready(crate::wait::Attempt::FIRST));
         } else {
             consumer.try_recv().unwrap_err();
         }

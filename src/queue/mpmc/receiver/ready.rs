@@ -1,12 +1,15 @@
 //! Whether there is something to take, for callers that wait for several queues.
 
-use super::{MpmcReceiver, RETRY_LIMIT};
+use super::MpmcReceiver;
+use crate::retry;
+use crate::wait::Attempt;
 
 impl MpmcReceiver {
-    /// Like `attempt`, but takes nothing. `attempts` have failed before.
-    pub(super) fn is_ready(&self, attempts: u64) -> bool {
-        let exact = self.begin_attempt(attempts);
-        for _ in 0..RETRY_LIMIT {
+    /// Like `attempt`, but takes nothing.
+    pub(super) fn is_ready(&self, which: Attempt) -> bool {
+        self.prepare_scan(which);
+        let exact = Self::is_exact(which);
+        for _ in retry::CALL.rounds() {
             if self.consumer().is_redelivery_due() && self.consumer().can_take_redelivery() {
                 return true;
             }

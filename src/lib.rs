@@ -85,12 +85,12 @@
 //!   then.
 #![deny(unsafe_code)]
 
+#[cfg(all(test, not(loom)))]
+use ringway_bound as _;
+
 mod aliases;
 #[cfg(all(feature = "async", not(loom)))]
 pub mod asynchronous;
-#[cfg(all(test, not(loom)))]
-#[path = "../tests/common/bound.rs"]
-mod bound;
 mod describe;
 mod error;
 #[cfg(any(doc, doctest))]

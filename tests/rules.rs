@@ -171,24 +171,43 @@ fn code(text: &str) -> Code {
     Code::of(text, true)
 }
 
-/// A test program of the standard runner ends after a time, whatever hangs in it
-/// (`tests/common/bound.rs`); those with `tests/process` for a runner have its watchdog.
+/// The folders of the workspace's members.
+fn members() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let (_, list) = manifest.split_once("\nmembers = [").expect("a list of members");
+    let (list, _) = list.split_once(']').expect("its end");
+    list.split(',').map(|name| root.join(name.trim().trim_matches('"'))).collect()
+}
+
+/// The Rust files below a folder, which need not be there.
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let files = paths.flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] });
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
+}
+
+/// A test program of the standard runner ends after a time, whatever hangs in it (`bound/`); those
+/// with `tests/process` for a runner have its watchdog.
 #[test]
 fn every_test_program_has_a_bound() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for directory in ["tests", "cli/tests"] {
-        for entry in std::fs::read_dir(root.join(directory)).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_none_or(|extension| extension != "rs") {
-                continue;
-            }
-            let code = std::fs::read_to_string(&path).unwrap();
-            let is_bounded = ["bound", "common", "process", "support"]
-                .map(|module| format!("mod {module};"))
-                .iter()
-                .any(|module| code.lines().any(|line| line.trim_start_matches("pub(crate) ") == module));
-            assert!(is_bounded, "{} has no bound: add `mod common;`, or `mod bound;` of it", path.display());
-        }
+    let read = |path: &PathBuf| std::fs::read_to_string(path).unwrap();
+    let mut programs = Vec::new();
+    for member in members().iter().filter(|member| !member.ends_with("bound")) {
+        let has_tests = rust_files(&member.join("src")).iter().any(|file| read(file).contains("cfg(test)"));
+        let roots = ["src/lib.rs", "src/main.rs"].map(|root| member.join(root));
+        programs.extend(roots.into_iter().filter(|root| has_tests && root.exists()));
+        let tests = member.join("tests");
+        programs.extend(rust_files(&tests).into_iter().filter(|file| file.parent() == Some(&tests)));
+    }
+    assert!(programs.len() > 50, "these are not all: {programs:?}");
+    let bounds = ["use ringway_bound as _;", "mod bound;", "mod common;", "mod process;", "mod support;"];
+    for path in programs {
+        let code = read(&path);
+        let mut lines = code.lines().map(|line| line.trim_start_matches("pub(crate) "));
+        let is_bounded = lines.any(|line| bounds.contains(&line));
+        assert!(is_bounded, "{} has no bound: add `use ringway_bound as _;`", path.display());
     }
 }
 

@@ -16,6 +16,9 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr, reason = "`output` tames what reaches a terminal")]
 
+#[cfg(test)]
+use ringway_bound as _;
+
 mod arguments;
 #[allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints nothing but its own numbers")]
 mod bench;

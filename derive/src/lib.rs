@@ -1,6 +1,9 @@
 //! The derive macro of `ringway`. Use it from there: `ringway::Message`.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+use ringway_bound as _;
+
 mod attributes;
 mod expand;
 mod generics;

@@ -1,5 +1,7 @@
 //! The derive macro in a crate that is not the library.
 
+use ringway_bound as _;
+
 use std::path::Path;
 
 use ringway::schema::Description;

@@ -3,6 +3,9 @@
 //! Read [`checker`] first, then [`claims`], which is the protocol; the other models each take one part
 //! of it that `claims` leaves out. [`catalog`] lists what is run.
 
+#[cfg(test)]
+use ringway_bound as _;
+
 mod bounds;
 pub mod catalog;
 pub mod checker;

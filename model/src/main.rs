@@ -1,5 +1,8 @@
 //! Runs the models and prints a table. Fails if a clean model is not clean, or a mistake not caught.
 
+#[cfg(test)]
+use ringway_bound as _;
+
 use ringway_model::catalog::{Effort, MAX_STATES, Scenario, scenarios};
 use ringway_model::checker::{Outcome, Report};
 use ringway_model::mistake::Mistake;

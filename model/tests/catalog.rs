@@ -1,5 +1,7 @@
 //! Every model is clean and every mistake is caught, at bounds that a test run can afford.
 
+use ringway_bound as _;
+
 use ringway_model::catalog::{Effort, MAX_STATES, Scenario, scenarios};
 use ringway_model::checker::Outcome;
 use ringway_model::mistake::Mistake;

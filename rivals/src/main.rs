@@ -3,6 +3,9 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(test)]
+use ringway_bound as _;
+
 mod case;
 mod check;
 mod conduct;

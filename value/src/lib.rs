@@ -44,6 +44,9 @@
 //! Description and bytes come from a file that may be corrupted or hostile: nothing in them is
 //! trusted, and how much of a message is decoded is bounded.
 
+#[cfg(test)]
+use ringway_bound as _;
+
 mod address;
 mod decode;
 mod description;

@@ -4,6 +4,9 @@
 //!
 //! This crate is part of those programs and no API for others.
 
+#[cfg(test)]
+use ringway_bound as _;
+
 #[cfg(feature = "interrupt")]
 pub mod interrupt;
 mod message;

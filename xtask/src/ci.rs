@@ -38,6 +38,7 @@ pub(crate) fn part(name: &str) -> Outcome {
             mutants::check()?;
             step("tests of the other members");
             tests::others()
+            // The place for what needs more than cargo, python/ for example: a `step` of its own.
         }
         "stepping" => {
             step("every instruction, every state");

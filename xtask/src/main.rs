@@ -2,6 +2,9 @@
 //! which.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+use ringway_bound as _;
+
 mod beside;
 mod check;
 mod ci;

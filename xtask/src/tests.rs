@@ -26,8 +26,16 @@ const STEPPING: [&str; 2] = ["every_instruction", "every_state"];
 /// assertions are noticed.
 const LONG: [&str; 4] = ["crash", "every_instruction", "every_state", "stress"];
 
-/// Members that the README's test command leaves out, because users do not need them.
-const OTHERS: [&str; 5] = ["ringway-derive", "ringway-model", "ringway-workload", "rivals", "xtask"];
+/// Members that the README's test command leaves out: it is for who uses the library and the command.
+const OTHERS: [&str; 7] = [
+    "ringway-derive",
+    "ringway-model",
+    "ringway-value",
+    "ringway-workload",
+    "ringway-bound",
+    "rivals",
+    "xtask",
+];
 
 /// `cargo test` of the default members. Naming one alone would build its dependencies anew, with
 /// fewer features.
@@ -99,4 +107,30 @@ pub(crate) fn storm(kills: &str) -> Outcome {
     let mut command = test("optimized", &["storm"]);
     command.env("RINGWAY_KILLS", kills);
     run_unbounded(command)
+}
+
+#[cfg(test)]
+mod checks {
+    use super::*;
+    use crate::run::{output, root};
+
+    /// CI tests every member: by the README's command, or by [`others`].
+    #[test]
+    fn no_member_is_forgotten() {
+        let metadata = output(cargo(&["metadata", "--no-deps", "--format-version=1"])).unwrap();
+        let members = metadata.split("\"manifest_path\":\"").skip(1).map(|rest| {
+            let path = std::path::Path::new(rest.split('"').next().expect("a path"));
+            let manifest = std::fs::read_to_string(path).expect("it is there");
+            let folder = path.parent().expect("a folder").to_path_buf();
+            let name = manifest.lines().find_map(|line| line.strip_prefix("name = ")).expect("a name");
+            (folder, name.trim_matches('"').to_owned())
+        });
+        let members: Vec<_> = members.collect();
+        assert!(members.len() >= 8, "{members:?}");
+        for (folder, name) in members {
+            let is_default = folder == root() || folder == root().join("cli");
+            let is_tested = is_default || OTHERS.contains(&&*name);
+            assert!(is_tested, "no stage of CI tests {name}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::ops::Deref;
 
-use super::shared::Shared;
+use super::file::shared::Shared;
 use crate::park::{EventCount, barrier};
 use crate::shm::fork::ForkGuard;
 

@@ -1,74 +1,56 @@
 //! The queue of bytes: everything but types. Composes file, liveness locks and lane.
 
-mod asked;
-mod boot;
 pub(crate) mod checksummed;
-mod closed;
 mod consumer;
-mod create;
-mod create_options;
-mod description;
-mod dying;
 mod estimates;
 mod events;
+mod file;
 mod frame;
-mod handle_options;
-mod hash;
 mod held_here;
 mod interrupts;
 mod kind;
-mod left;
-mod memfd;
 mod mpmc;
 mod name_watch;
-mod open;
-mod open_options;
-mod options;
 mod owned;
 mod positions;
 mod producer;
 mod raw;
 mod reserved_frame;
 mod room_wait;
-mod schema;
-mod shared;
-mod space;
 mod spsc;
 mod takeover;
 mod trouble;
-mod unlink;
 pub(crate) mod untrusted;
-mod uuid;
 
 use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use boot::{AfterPowerLoss, Boot, Survival, discard_unproven, sync};
 pub use checksummed::Checksummed;
 pub use consumer::BytesConsumer;
-pub use create_options::{CreateOptions, Delivery, Framing};
-pub use description::Description;
+pub use file::boot::{AfterPowerLoss, Boot, Survival, discard_unproven, sync};
+pub use file::create_options::{CreateOptions, Delivery, Framing};
+pub use file::description::Description;
+pub use file::open_options::OpenOptions;
+pub use file::unlink::{is_in_use, is_temporary_name, unlink, unlink_if_unused, unlink_with_letters};
+pub use file::uuid::Uuid;
 pub use frame::{BytesFrame, BytesFrames};
 pub use kind::{Kind, Mpmc, MpmcKind, Spsc};
 pub use mpmc::{DeadLetter, ParticipantStats, Recovery, Stats, recover};
-pub use open_options::OpenOptions;
 pub use owned::{BytesOwnedFrame, BytesSharedConsumer};
 pub use producer::BytesProducer;
 pub use raw::RawQueue;
 pub use reserved_frame::{BytesBatch, ReservedFrame};
-pub use unlink::{is_in_use, is_temporary_name, unlink, unlink_if_unused, unlink_with_letters};
-pub use uuid::Uuid;
 
-pub(crate) use boot::inspect as inspect_boot;
 #[cfg(all(feature = "async", not(loom)))]
 pub(crate) use consumer::RunOf;
+pub(crate) use file::boot::inspect as inspect_boot;
+pub(crate) use file::open::{kind_of_file, open_error, preamble_error, resolve};
+pub(crate) use file::schema::Schema;
+pub(crate) use file::shared::Shared;
 #[cfg(all(feature = "async", not(loom)))]
 pub(crate) use kind::Engine;
 pub(crate) use kind::{FrameStore, FrameStoreOf, Sender, StagedOf, TakenBy};
-pub(crate) use open::{kind_of_file, open_error, preamble_error, resolve};
-pub(crate) use schema::Schema;
-pub(crate) use shared::Shared;
 
 use crate::error::{AttachError, CreateError, OpenError};
 use crate::shm::Warning;

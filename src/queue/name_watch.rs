@@ -11,7 +11,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use super::shared::Shared;
+use super::file::shared::Shared;
 use crate::shm::Warning;
 
 /// The question takes a microsecond or two.

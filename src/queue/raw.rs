@@ -4,9 +4,9 @@
 
 use std::path::Path;
 
-use super::create_options::CreateOptions;
-use super::open::find;
-use super::open_options::OpenOptions;
+use super::file::create_options::CreateOptions;
+use super::file::open::find;
+use super::file::open_options::OpenOptions;
 use super::{BytesConsumer, BytesProducer, BytesQueue, Description, Kind, Shared, Spsc};
 use crate::error::{AttachError, CreateError, OpenError};
 

@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "reads and writes behind payloads")]
 
 use crate::layout::TRAILER;
-use crate::queue::hash::Hash;
+use crate::queue::file::hash::Hash;
 use crate::queue::untrusted::copy::copy_out;
 
 pub(crate) const LEN: usize = TRAILER as usize;

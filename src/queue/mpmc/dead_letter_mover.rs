@@ -34,7 +34,7 @@ use crate::lane::Refusal;
 use crate::order_ring::{OrderRing, SentDeadLetter};
 use crate::queue::Shared;
 use crate::queue::events::ParticipantEvents;
-use crate::queue::shared::NameStatus;
+use crate::queue::file::shared::NameStatus;
 use crate::shm::Warning;
 
 /// Retry limit: how many times a dead letter is sent to a file that turns out to be removed.

@@ -10,7 +10,7 @@ use crate::lane::LaneMemory;
 use crate::layout::{CURSORS_OFFSET, Geometry, RARE_OFFSET, REGISTRY_OFFSET};
 use crate::order_ring::{OrderRing, SlotExtras};
 use crate::queue::Shared;
-use crate::queue::options::ResolvedOptions;
+use crate::queue::file::options::ResolvedOptions;
 use crate::shm::{self, Access, Mapping, Section};
 
 /// All lanes of a queue, for reading. Those that are not ready are holes.

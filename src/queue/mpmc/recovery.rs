@@ -8,10 +8,10 @@ use super::probe::KernelProbe;
 use crate::error::RecoverError;
 use crate::order_ring::{EntrySet, OrderRing, Recovered};
 use crate::queue::BytesQueue;
-use crate::queue::handle_options::HandleOptions;
+use crate::queue::file::handle_options::HandleOptions;
+use crate::queue::file::open::{QueueFile, find};
+use crate::queue::file::space::header_not_mapped;
 use crate::queue::kind::{Mpmc, MpmcKind};
-use crate::queue::open::{QueueFile, find};
-use crate::queue::space::header_not_mapped;
 use crate::queue::{Schema, Shared};
 use crate::shm::RecoveryLock;
 

@@ -8,8 +8,8 @@ use crate::error::{AttachError, Role};
 use crate::lane::{LaneMemory, Ref};
 use crate::layout::{self, Cursors, Geometry, SpscRegistryEntry};
 use crate::queue::Shared;
-use crate::queue::boot::Stay;
-use crate::queue::dying::retry_while_dying;
+use crate::queue::file::boot::Stay;
+use crate::queue::file::dying::retry_while_dying;
 use crate::shm::{self, Access, LivenessLock, Section};
 use crate::sync::Ordering;
 

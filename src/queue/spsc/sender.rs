@@ -9,7 +9,7 @@ use crate::error::{AttachError, Role};
 use crate::lane::{LaneWriter, Refusal, Reserved, Room, Staged};
 use crate::prefetch;
 use crate::queue::Shared;
-use crate::queue::boot::Stay;
+use crate::queue::file::boot::Stay;
 use crate::queue::kind::Sender;
 use crate::shm::fork::ForkGuard;
 use crate::wait::Attempt;

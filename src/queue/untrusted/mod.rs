@@ -43,7 +43,7 @@ pub use consumer::{BytesConsumer, BytesFrame};
 pub use limits::Limits;
 pub use producer::BytesProducer;
 
-use super::handle_options::HandleOptions;
+use super::file::handle_options::HandleOptions;
 use super::{CreateOptions, Kind, OpenOptions, Schema, Shared, Spsc};
 use crate::error::{AttachError, CreateError, OpenError};
 use crate::shm::Warning;

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use super::closed::{MAX_BUSY, WHILE_BUSY, Way};
 use super::handle_options::HandleOptions;
-use super::kind::Engine;
+use super::open;
 use super::open::{
     absolute, check_kind, create_error, find, initial_contents, new_preamble, not_created, resolve,
 };
 use super::options::ResolvedOptions;
 use super::shared::{CheckedFile, Shared};
 use super::space::header_not_mapped;
-use super::{Schema, open};
 use crate::error::{CreateError, OpenError};
+use crate::queue::Schema;
+use crate::queue::kind::Engine;
 use crate::shm::{self, Created, Plan, Size};
 
 /// Retry limit of `open_or_create`: how many times the file is found unlinked and still has its
@@ -59,7 +60,7 @@ impl Shared {
     }
 
     /// Opens a file that was found to be a queue, of any kind and type.
-    pub(super) fn open_found<K: Engine>(
+    pub(in crate::queue) fn open_found<K: Engine>(
         found: open::QueueFile,
         schema: &Schema,
         handle_options: HandleOptions,

@@ -9,7 +9,7 @@ use crate::layout::{CURSORS_OFFSET, ConsumerWords, Cursors, Framing, Geometry, O
 use crate::shm;
 
 /// The backlog, a moment ago: "12 messages". None if it cannot be told.
-pub(super) fn waiting(file: &File, geometry: &Geometry) -> Option<String> {
+pub(in crate::queue) fn waiting(file: &File, geometry: &Geometry) -> Option<String> {
     let word = |at: usize| {
         let mut bytes = [0; 8];
         let is_read = shm::read_exact_at(file, &mut bytes, (CURSORS_OFFSET + at) as u64);

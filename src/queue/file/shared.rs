@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::Schema;
-use super::events::QueueEvents;
 use super::handle_options::HandleOptions;
-use super::held_here::ConsumersHere;
-use super::mpmc::SharedDeadLetterMover;
 use crate::error::{AttachError, Corrupted};
 use crate::lane::{Corruption, Ref};
 use crate::layout::{self, Geometry, QueueEventWords, Rare};
 use crate::park::EventCount;
+use crate::queue::Schema;
+use crate::queue::events::QueueEvents;
+use crate::queue::held_here::ConsumersHere;
+use crate::queue::mpmc::SharedDeadLetterMover;
 use crate::shm::fork::ForkGuard;
 use crate::shm::{
     self, Access, AttachLock, AttachLockError, FilesystemClass, LivenessLock, MapOptions, Mapping, Named,
@@ -53,7 +53,7 @@ pub(crate) struct Shared {
 
 /// The state of a queue's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NameStatus {
+pub(in crate::queue) enum NameStatus {
     Current,
     /// Another file has it.
     Replaced,
@@ -62,17 +62,17 @@ pub(super) enum NameStatus {
 }
 
 /// What is known of a file that was checked.
-pub(super) struct CheckedFile {
-    pub(super) path: PathBuf,
-    pub(super) is_memfd: bool,
-    pub(super) geometry: Geometry,
-    pub(super) uuid: [u8; 16],
-    pub(super) filesystem: FilesystemClass,
+pub(in crate::queue) struct CheckedFile {
+    pub(in crate::queue) path: PathBuf,
+    pub(in crate::queue) is_memfd: bool,
+    pub(in crate::queue) geometry: Geometry,
+    pub(in crate::queue) uuid: [u8; 16],
+    pub(in crate::queue) filesystem: FilesystemClass,
 }
 
 impl Shared {
     /// Maps the header.
-    pub(super) fn new(
+    pub(in crate::queue) fn new(
         file: &Arc<File>,
         checked: CheckedFile,
         schema: &Schema,
@@ -125,25 +125,25 @@ impl Shared {
 
     /// Like `new`, for handles that trust no process that can write the file. `self` is not shared
     /// yet.
-    pub(super) fn into_untrusted(mut self: Arc<Self>) -> Arc<Self> {
+    pub(in crate::queue) fn into_untrusted(mut self: Arc<Self>) -> Arc<Self> {
         Arc::get_mut(&mut self).expect("just opened").is_trusted = false;
         self
     }
 
     /// Whether every process that can write the file keeps to the protocol, as the contract of
     /// opening says.
-    pub(super) fn is_trusted(&self) -> bool {
+    pub(in crate::queue) fn is_trusted(&self) -> bool {
         self.is_trusted
     }
 
     /// Maps a section that may have holes, which must not be touched before they are made ready.
-    pub(super) fn map_sparse(&self, section: Section, access: Access) -> io::Result<Mapping> {
+    pub(in crate::queue) fn map_sparse(&self, section: Section, access: Access) -> io::Result<Mapping> {
         Mapping::sparse(&self.file, section, access, &self.map_options)
     }
 
     /// Keeps other processes from attaching and unlinking. The queue is not unlinked while the lock
     /// is held.
-    pub(super) fn lock_for_attach(&self) -> Result<AttachLock, AttachError> {
+    pub(in crate::queue) fn lock_for_attach(&self) -> Result<AttachLock, AttachError> {
         if !self.guard.is_intact() {
             return Err(match self.is_truncated() {
                 true => AttachError::Truncated { path: self.path.clone() },
@@ -167,12 +167,12 @@ impl Shared {
     }
 
     /// Opens what [`with_attach_lock`](Self::with_attach_lock) needs.
-    pub(super) fn keep_spare(&self) {
+    pub(in crate::queue) fn keep_spare(&self) {
         self.spare.keep(&self.file, &self.path);
     }
 
     /// Runs `critical` under the attach lock; needs nothing new of the system, once the spare is there.
-    pub(super) fn with_attach_lock<R>(
+    pub(in crate::queue) fn with_attach_lock<R>(
         &self,
         critical: impl FnOnce(&AttachLock) -> R,
     ) -> Result<R, AttachLockError> {
@@ -180,7 +180,7 @@ impl Shared {
     }
 
     /// Returns the recovery lock: that of the participants of this handle, or a new one.
-    pub(super) fn recovery_lock(&self) -> io::Result<Arc<RecoveryLock>> {
+    pub(in crate::queue) fn recovery_lock(&self) -> io::Result<Arc<RecoveryLock>> {
         let mut newest = self.recovery.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lock) = newest.upgrade() {
             return Ok(lock);
@@ -191,13 +191,16 @@ impl Shared {
     }
 
     /// Turns an error of the system into one with the step that failed.
-    pub(super) fn attach_failed(&self, step: &'static str) -> impl FnOnce(io::Error) -> AttachError {
+    pub(in crate::queue) fn attach_failed(
+        &self,
+        step: &'static str,
+    ) -> impl FnOnce(io::Error) -> AttachError {
         let path = self.path.clone();
         move |source| AttachError::Io { path, step, source }
     }
 
     /// Whether the queue was removed, by `unlink` or otherwise.
-    pub(super) fn is_unlinked(&self) -> io::Result<bool> {
+    pub(in crate::queue) fn is_unlinked(&self) -> io::Result<bool> {
         let is_dead = self.rare().dead.load(Ordering::Acquire) != 0;
         Ok(is_dead || !self.is_memfd && self.file.metadata()?.nlink() == 0)
     }
@@ -205,7 +208,7 @@ impl Shared {
     /// Whether peers that open the queue by its name find this one. A name that is gone though the
     /// file still has one (it was renamed, or this process sees another root) is no reason not to
     /// attach.
-    pub(super) fn name_status(&self) -> io::Result<NameStatus> {
+    pub(in crate::queue) fn name_status(&self) -> io::Result<NameStatus> {
         let named =
             || if self.is_memfd { Ok(Named::ThisFile) } else { shm::named_by(&self.path, &self.file) };
         Ok(match named() {
@@ -228,7 +231,7 @@ impl Shared {
         self.map_options.tripwire.as_ref().is_some_and(|tripwire| tripwire.is_tripped())
     }
 
-    pub(super) fn note(&self, warning: Warning) {
+    pub(in crate::queue) fn note(&self, warning: Warning) {
         self.map_options.warnings.add(warning);
     }
 
@@ -236,39 +239,43 @@ impl Shared {
         self.map_options.warnings.list()
     }
 
-    pub(super) fn add_warning(&self, warning: Warning) {
+    pub(in crate::queue) fn add_warning(&self, warning: Warning) {
         self.map_options.warnings.add(warning);
     }
 
     /// Whether the file is still there when the machine was started again.
-    pub(super) fn outlives_boots(&self) -> bool {
+    pub(in crate::queue) fn outlives_boots(&self) -> bool {
         shm::outlives_boots(self.is_memfd || self.map_options.in_memory)
     }
 
     /// Writes everything before the registry to the disk, and waits for that.
-    pub(super) fn flush_header(&self) -> io::Result<()> {
+    pub(in crate::queue) fn flush_header(&self) -> io::Result<()> {
         self.header.flush(0, layout::REGISTRY_OFFSET)
     }
 
-    pub(super) fn dead_letter_mover(&self) -> &SharedDeadLetterMover {
+    pub(in crate::queue) fn dead_letter_mover(&self) -> &SharedDeadLetterMover {
         &self.dead_letter_mover
     }
 
-    pub(super) fn consumers_here(&self) -> &ConsumersHere {
+    pub(in crate::queue) fn consumers_here(&self) -> &ConsumersHere {
         &self.consumers_here
     }
 
-    pub(super) fn rare(&self) -> Ref<Rare> {
+    pub(in crate::queue) fn rare(&self) -> Ref<Rare> {
         self.words(layout::RARE_OFFSET)
     }
 
     /// Shared words in the header, which stays mapped for as long as the reference lives.
-    pub(super) fn words<T: Send + Sync + 'static>(&self, offset: usize) -> Ref<T> {
+    pub(in crate::queue) fn words<T: Send + Sync + 'static>(&self, offset: usize) -> Ref<T> {
         words(&self.header, offset)
     }
 
     /// Like `words`, for several of one type.
-    pub(super) fn many_words<T: Send + Sync + 'static>(&self, offset: usize, count: usize) -> Ref<[T]> {
+    pub(in crate::queue) fn many_words<T: Send + Sync + 'static>(
+        &self,
+        offset: usize,
+        count: usize,
+    ) -> Ref<[T]> {
         let first: NonNull<T> = self.header.at(offset, count * size_of::<T>()).cast();
         assert!(first.is_aligned(), "header sections are aligned");
         let keep: Arc<Mapping> = Arc::clone(&self.header);
@@ -293,21 +300,21 @@ impl Shared {
         &self.file
     }
 
-    pub(super) fn is_memfd(&self) -> bool {
+    pub(in crate::queue) fn is_memfd(&self) -> bool {
         self.is_memfd
     }
 
     /// Whether the file is in memory, not on a disk.
-    pub(super) fn is_in_memory(&self) -> bool {
+    pub(in crate::queue) fn is_in_memory(&self) -> bool {
         self.map_options.in_memory
     }
 
-    pub(super) fn handle_options(&self) -> HandleOptions {
+    pub(in crate::queue) fn handle_options(&self) -> HandleOptions {
         self.handle_options
     }
 
     /// The options for opening a queue that belongs to this one.
-    pub(super) fn derived_handle_options(&self) -> HandleOptions {
+    pub(in crate::queue) fn derived_handle_options(&self) -> HandleOptions {
         HandleOptions {
             unlink_on_last_drop: false,
             end_when_orphaned: false,
@@ -316,19 +323,19 @@ impl Shared {
         }
     }
 
-    pub(super) fn set_owner(&mut self, owner: LivenessLock) {
+    pub(in crate::queue) fn set_owner(&mut self, owner: LivenessLock) {
         self.owner = Some(owner);
     }
 
-    pub(super) fn take_owner(&mut self) -> Option<LivenessLock> {
+    pub(in crate::queue) fn take_owner(&mut self) -> Option<LivenessLock> {
         self.owner.take()
     }
 
-    pub(super) fn uuid(&self) -> [u8; 16] {
+    pub(in crate::queue) fn uuid(&self) -> [u8; 16] {
         self.uuid
     }
 
-    pub(super) fn schema(&self) -> &Schema {
+    pub(in crate::queue) fn schema(&self) -> &Schema {
         &self.schema
     }
 

@@ -9,21 +9,21 @@
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[derive(Clone, Copy)]
-pub(super) struct Hash(u64);
+pub(in crate::queue) struct Hash(u64);
 
 impl Hash {
-    pub(super) fn new() -> Self {
+    pub(in crate::queue) fn new() -> Self {
         Self(FACTOR)
     }
 
-    pub(super) fn word(&mut self, word: u64) {
+    pub(in crate::queue) fn word(&mut self, word: u64) {
         let mixed = (self.0 ^ word).wrapping_mul(FACTOR);
         self.0 = mixed ^ mixed >> 32;
     }
 
     /// Hashes whole words, and the rest padded with zeros: the caller hashes the length where it is
     /// not known.
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+    pub(in crate::queue) fn bytes(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<8>();
         words.iter().for_each(|word| self.word(u64::from_ne_bytes(*word)));
         if !rest.is_empty() {
@@ -34,16 +34,16 @@ impl Hash {
     }
 
     /// Continues from a value of [`state`](Self::state).
-    pub(super) fn resume(state: u64) -> Self {
+    pub(in crate::queue) fn resume(state: u64) -> Self {
         Self(state)
     }
 
-    pub(super) fn state(self) -> u64 {
+    pub(in crate::queue) fn state(self) -> u64 {
         self.0
     }
 
     /// Neither 0 nor 1, which stand for "no hash".
-    pub(super) fn finish(self) -> u64 {
+    pub(in crate::queue) fn finish(self) -> u64 {
         self.0.max(2)
     }
 }

@@ -27,16 +27,16 @@ use crate::shm::Sharing;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct CreateOptions {
-    pub(super) ring_bytes: Option<usize>,
-    pub(super) align: Option<usize>,
-    pub(super) framing: Framing,
-    pub(super) start_position: u64,
-    pub(super) uuid: Option<[u8; 16]>,
-    pub(super) max_messages: Option<usize>,
-    pub(super) max_participants: Option<usize>,
-    pub(super) delivery: Option<Delivery>,
-    pub(super) max_redeliveries: Option<u32>,
-    pub(super) handle_options: HandleOptions,
+    pub(in crate::queue) ring_bytes: Option<usize>,
+    pub(in crate::queue) align: Option<usize>,
+    pub(in crate::queue) framing: Framing,
+    pub(in crate::queue) start_position: u64,
+    pub(in crate::queue) uuid: Option<[u8; 16]>,
+    pub(in crate::queue) max_messages: Option<usize>,
+    pub(in crate::queue) max_participants: Option<usize>,
+    pub(in crate::queue) delivery: Option<Delivery>,
+    pub(in crate::queue) max_redeliveries: Option<u32>,
+    pub(in crate::queue) handle_options: HandleOptions,
 }
 
 /// How messages are stored: see [`CreateOptions::framing`].

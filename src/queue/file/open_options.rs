@@ -170,7 +170,7 @@ macro_rules! handle_setters {
         }
     };
 }
-pub(super) use handle_setters;
+pub(in crate::queue) use handle_setters;
 
 impl OpenOptions {
     handle_setters!();

@@ -9,7 +9,7 @@ use crate::layout::{
     CURSORS_OFFSET, ConsumerWords, Cursors, DONE_OFFSET, Framing, Geometry, LEAD, POSITION_LIMIT,
     REGISTRY_OFFSET, commit,
 };
-use crate::queue::hash::Hash;
+use crate::queue::file::hash::Hash;
 
 /// The cursors of an SPSC queue.
 #[derive(Clone, Copy)]

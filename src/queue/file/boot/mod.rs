@@ -95,17 +95,17 @@ use std::io;
 use self::contents::Contents;
 use self::record::{Record, words_of};
 use self::remedy::{Remade, Remedy, remake};
-use super::Shared;
 use super::handle_options::HandleOptions;
 use crate::error::{OpenError, Unproven};
 use crate::layout::{ENTRY_PRODUCER, Geometry, LOCK_ENTRY, SPSC_ENTRIES};
+use crate::queue::Shared;
 use crate::shm::{self, AttachLock, AttachLockError, Warning};
 use crate::sync::Ordering;
 
 pub(crate) use inspection::inspect;
 pub use inspection::{Boot, Survival};
 pub use policy::AfterPowerLoss;
-pub(super) use stay::Stay;
+pub(in crate::queue) use stay::Stay;
 pub use sync::{discard_unproven, sync};
 
 /// A participant that detaches does not read more than this: some ten milliseconds.
@@ -140,7 +140,7 @@ enum Sealing {
 
 impl Shared {
     /// Checks whether the file has outlived its machine, and treats it as the options say.
-    pub(super) fn check_boot(&self, handle_options: HandleOptions) -> Result<(), OpenError> {
+    pub(in crate::queue) fn check_boot(&self, handle_options: HandleOptions) -> Result<(), OpenError> {
         if !self.outlives_boots() {
             return Ok(());
         }
@@ -194,7 +194,7 @@ impl Shared {
 
     /// Before a participant attaches: from now on the disk does not say that all of the file is
     /// there. `_lock` is this queue's.
-    pub(super) fn begin_use(&self, _lock: &AttachLock) -> io::Result<()> {
+    pub(in crate::queue) fn begin_use(&self, _lock: &AttachLock) -> io::Result<()> {
         if !self.outlives_boots() {
             return Ok(());
         }
@@ -230,7 +230,7 @@ impl Shared {
 
     /// After a participant has detached: if it was the last one, seals the file, so that another
     /// boot can prove that all of it is there.
-    pub(super) fn end_use(&self) {
+    pub(in crate::queue) fn end_use(&self) {
         if !self.outlives_boots() || !self.guard().is_intact() {
             return;
         }

@@ -5,12 +5,12 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Schema;
 use super::open::find;
 use super::schema::recorded_text;
 use crate::describe::{Difference, Format, Frame, as_text, frame_of, name_in};
 use crate::error::{InvalidDescription, OpenError};
 use crate::layout::{Geometry, MAX_DESCRIPTION, Preamble};
+use crate::queue::Schema;
 
 /// How a queue's messages are archived: as recorded in its file, or as this program's type is
 /// archived.
@@ -106,7 +106,7 @@ impl Description {
     }
 
     /// The schema with which a queue of this description is created and opened.
-    pub(super) fn schema(&self) -> Schema {
+    pub(in crate::queue) fn schema(&self) -> Schema {
         Schema {
             name: self.name.clone(),
             version: self.version.try_into().unwrap_or(u32::MAX),

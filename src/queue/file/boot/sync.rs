@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::AfterPowerLoss;
 use crate::error::{OpenError, SyncError};
-use crate::queue::handle_options::HandleOptions;
-use crate::queue::open::{QueueFile, find};
+use crate::queue::file::handle_options::HandleOptions;
+use crate::queue::file::open::{QueueFile, find};
 use crate::queue::{BytesQueue, Kind, Schema, Shared};
 use crate::shm::{self, AttachLockError, Warning};
 

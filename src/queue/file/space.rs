@@ -15,7 +15,7 @@ use crate::sync::Ordering;
 
 impl Shared {
     /// Allocates the space that the header lacks, before any of it is touched.
-    pub(super) fn ready_header(&self, header: &Mapping) -> io::Result<()> {
+    pub(in crate::queue) fn ready_header(&self, header: &Mapping) -> io::Result<()> {
         const PAGE: u64 = 4096;
         let len = self.geometry().lane_offset;
         // The size that the file should hold follows from the registry, which has to be there for
@@ -31,7 +31,7 @@ impl Shared {
     }
 
     /// Maps a section, as the options of this handle say, and allocates the space that it lacks.
-    pub(super) fn map_section(&self, section: Section, access: Access) -> io::Result<Mapping> {
+    pub(in crate::queue) fn map_section(&self, section: Section, access: Access) -> io::Result<Mapping> {
         let mapping = self.map_sparse(section, access)?;
         mapping.ready(self.file(), Section { offset: 0, len: section.len }, self.needs_no_check()?)?;
         Ok(mapping)
@@ -43,7 +43,7 @@ impl Shared {
     }
 
     /// Whether the file holds all that it should; false if that cannot be told.
-    pub(super) fn is_whole(&self) -> io::Result<bool> {
+    pub(in crate::queue) fn is_whole(&self) -> io::Result<bool> {
         Ok(self.is_in_memory() && shm::allocated(self.file())? == self.healthy_len())
     }
 
@@ -57,7 +57,11 @@ impl Shared {
 
     /// Turns the system's refusal to map a section into an error with a cause that users can act
     /// on.
-    pub(super) fn not_mapped(&self, step: &'static str, len: u64) -> impl FnOnce(io::Error) -> AttachError {
+    pub(in crate::queue) fn not_mapped(
+        &self,
+        step: &'static str,
+        len: u64,
+    ) -> impl FnOnce(io::Error) -> AttachError {
         let path = self.path().to_path_buf();
         move |source| match shm::is_no_space(&source) {
             true => AttachError::NoSpace { path, needed: len, has_holes: true },
@@ -67,7 +71,11 @@ impl Shared {
 }
 
 /// Why a header could not be mapped.
-pub(super) fn header_not_mapped(path: std::path::PathBuf, needed: u64, source: io::Error) -> OpenError {
+pub(in crate::queue) fn header_not_mapped(
+    path: std::path::PathBuf,
+    needed: u64,
+    source: io::Error,
+) -> OpenError {
     match shm::is_no_space(&source) {
         true => OpenError::NoSpace { path, needed },
         false => OpenError::Io { path, step: "mapping the header", source },

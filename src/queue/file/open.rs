@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
-use super::Schema;
-use super::kind::{self, Engine, Mpmc, Spsc};
 use super::options::ResolvedOptions;
 use super::shared::CheckedFile;
 use crate::error::{CreateError, OpenError};
@@ -16,6 +14,8 @@ use crate::layout::order::{Head, SlotState, Tail};
 use crate::layout::{
     self, ConsumerWords, Cursors, Geometry, Order, OrderCursors, PREAMBLE_LEN, Preamble, PreambleError, Slot,
 };
+use crate::queue::Schema;
+use crate::queue::kind::{self, Engine, Mpmc, Spsc};
 use crate::shm::{
     self, FilesystemClass, NotCreated, Sharing, StepError, Unsealed, Unsuitable, WrongOwnerOrMode,
 };
@@ -26,7 +26,7 @@ pub(crate) fn resolve(name: &Path) -> Result<PathBuf, String> {
 }
 
 /// The preamble of a new file.
-pub(super) fn new_preamble(options: &ResolvedOptions, schema: &Schema) -> io::Result<Preamble> {
+pub(in crate::queue) fn new_preamble(options: &ResolvedOptions, schema: &Schema) -> io::Result<Preamble> {
     let mut preamble = Preamble::new(&options.geometry);
     schema.record(&mut preamble);
     preamble.uuid = match options.uuid {
@@ -41,7 +41,7 @@ pub(super) fn new_preamble(options: &ResolvedOptions, schema: &Schema) -> io::Re
 }
 
 /// The contents of a new file besides zeros.
-pub(super) fn initial_contents(
+pub(in crate::queue) fn initial_contents(
     options: &ResolvedOptions,
     preamble: &Preamble,
     schema: &Schema,
@@ -85,7 +85,12 @@ fn start_order(order: Order, start: u64) -> Vec<(u64, Vec<u8>)> {
     ]
 }
 
-pub(super) fn create_error(path: PathBuf, step: &'static str, source: io::Error, needed: u64) -> CreateError {
+pub(in crate::queue) fn create_error(
+    path: PathBuf,
+    step: &'static str,
+    source: io::Error,
+    needed: u64,
+) -> CreateError {
     use io::ErrorKind;
     match source.kind() {
         ErrorKind::AlreadyExists => CreateError::AlreadyExists { path },
@@ -102,7 +107,7 @@ pub(super) fn create_error(path: PathBuf, step: &'static str, source: io::Error,
 }
 
 /// Why a file could not be created, as an error that users can act on.
-pub(super) fn not_created(path: &Path, error: NotCreated, needed: u64) -> CreateError {
+pub(in crate::queue) fn not_created(path: &Path, error: NotCreated, needed: u64) -> CreateError {
     let path = path.to_path_buf();
     match error {
         NotCreated::Unsuitable(Unsuitable { filesystem, reason }) => {
@@ -113,20 +118,20 @@ pub(super) fn not_created(path: &Path, error: NotCreated, needed: u64) -> Create
 }
 
 /// The same path, independent of the working directory.
-pub(super) fn absolute(path: PathBuf) -> PathBuf {
+pub(in crate::queue) fn absolute(path: PathBuf) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
 }
 
 /// A file that is a whole queue, of any kind and type.
-pub(super) struct QueueFile {
-    pub(super) file: File,
-    pub(super) preamble: Preamble,
-    pub(super) checked: CheckedFile,
+pub(in crate::queue) struct QueueFile {
+    pub(in crate::queue) file: File,
+    pub(in crate::queue) preamble: Preamble,
+    pub(in crate::queue) checked: CheckedFile,
 }
 
 /// Opens a file and checks that it is a whole queue; with `sharing`, also that no other users can
 /// write to it.
-pub(super) fn find(name: &Path, sharing: Option<Sharing>) -> Result<QueueFile, OpenError> {
+pub(in crate::queue) fn find(name: &Path, sharing: Option<Sharing>) -> Result<QueueFile, OpenError> {
     let path = absolute(resolve(name).map_err(|reason| OpenError::InvalidName { reason })?);
     let (file, is_memfd) = match shm::process_descriptor(&path) {
         Some((directory, number)) => (shm::open_process_descriptor(directory, number), true),
@@ -137,7 +142,7 @@ pub(super) fn find(name: &Path, sharing: Option<Sharing>) -> Result<QueueFile, O
 }
 
 /// Checks that an open file is a whole queue. A memfd has to be sealed, and gets its queue's name.
-pub(super) fn examine(
+pub(in crate::queue) fn examine(
     path: PathBuf,
     file: File,
     is_memfd: bool,
@@ -152,7 +157,7 @@ pub(super) fn examine(
 }
 
 /// The name of a memfd queue in messages: it has no name by which it could be found.
-pub(super) fn memfd_name(uuid: &[u8; 16]) -> String {
+pub(in crate::queue) fn memfd_name(uuid: &[u8; 16]) -> String {
     format!("memfd:ringway-{:08x}", u32::from_be_bytes(uuid[..4].try_into().expect("four bytes")))
 }
 
@@ -225,7 +230,7 @@ fn read_preamble(path: &Path, file: &File) -> Result<(Preamble, Geometry), OpenE
 }
 
 /// Checks that the file is a queue of this kind.
-pub(super) fn check_kind<K: Engine>(path: &Path, preamble: &Preamble) -> Result<(), OpenError> {
+pub(in crate::queue) fn check_kind<K: Engine>(path: &Path, preamble: &Preamble) -> Result<(), OpenError> {
     if preamble.kind == K::NUMBER && preamble.has_checksums() == (K::TRAILER != 0) {
         return Ok(());
     }

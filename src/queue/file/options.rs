@@ -1,15 +1,15 @@
 //! From the options of a new queue to its geometry.
 
-use super::Schema;
 use super::asked::{Asked, lacks_room};
 use super::create_options::{CreateOptions, Delivery, Framing};
 use super::handle_options::HandleOptions;
-use super::kind::Engine;
 use crate::error::CreateError;
 use crate::layout::order::position_limit;
 use crate::layout::{
     self, Geometry, GeometryRequest, KIND_MPMC, KIND_SPSC, OrderRequest, POSITION_LIMIT, Policy,
 };
+use crate::queue::Schema;
+use crate::queue::kind::Engine;
 
 /// Default number of ring bytes. Measured on cores with 1 and 2 MiB of L2: 64-byte messages are as
 /// fast from 256 KiB up, larger ones need 1 MiB, and a ring much larger than the L2 is slower again
@@ -40,7 +40,7 @@ pub(crate) struct ResolvedOptions {
 impl CreateOptions {
     /// The options of the shape, each with its value if one was set. `wanted` is the geometry that
     /// follows from these options and the type.
-    pub(super) fn asked(&self, wanted: &Geometry) -> [(Asked, Option<u64>); 7] {
+    pub(in crate::queue) fn asked(&self, wanted: &Geometry) -> [(Asked, Option<u64>); 7] {
         let number = |option: Option<usize>| option.map(|number| number as u64);
         let message_len = match self.framing {
             Framing::Fixed(len) => Some(len as u64),

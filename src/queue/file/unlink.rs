@@ -5,11 +5,11 @@ use std::io;
 use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 
-use super::mpmc::letters_name;
 use super::open::{QueueFile, find, open_error, resolve};
 use super::shared::{CheckedFile, Shared};
 use crate::error::{OpenError, UnlinkError};
 use crate::layout::{self, Geometry, Rare};
+use crate::queue::mpmc::letters_name;
 use crate::shm::{self, AttachLock, AttachLockError, LivenessLock};
 
 /// Removes a queue's file. Processes that have it open keep it until they close it, and no process
@@ -198,7 +198,7 @@ fn mark_dead(file: &File) -> io::Result<()> {
 
 impl Shared {
     /// Takes a share of the queue if it is to be removed with the last handle.
-    pub(super) fn owned(mut self) -> io::Result<Self> {
+    pub(in crate::queue) fn owned(mut self) -> io::Result<Self> {
         if self.handle_options().unlink_on_last_drop && !self.is_memfd() {
             let share = LivenessLock::share(self.file(), self.path(), layout::LOCK_OWNERS)?;
             self.keep_spare();
@@ -208,13 +208,13 @@ impl Shared {
     }
 
     /// Whether a queue that is removed with its last handle has already been removed.
-    pub(super) fn is_taken_away(&self) -> bool {
+    pub(in crate::queue) fn is_taken_away(&self) -> bool {
         self.handle_options().unlink_on_last_drop && self.is_unlinked().unwrap_or(false)
     }
 
     /// Removes the queue if no process is attached. Returns whether its name does not lead to it
     /// any more.
-    pub(super) fn remove_if_unused(&self) -> io::Result<bool> {
+    pub(in crate::queue) fn remove_if_unused(&self) -> io::Result<bool> {
         let _lock = AttachLock::take(self.file(), self.path()).map_err(|error| match error {
             AttachLockError::Busy => io::Error::other("another process has been attaching to it for seconds"),
             AttachLockError::Io(source) => source,

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use super::create_options::CreateOptions;
 use super::handle_options::HandleOptions;
-use super::kind::Engine;
 use super::open::{create_error, examine, initial_contents, memfd_name, new_preamble, open_error};
 use super::open_options::OpenOptions;
 use super::options::ResolvedOptions;
 use super::shared::{CheckedFile, Shared};
-use super::{BytesQueue, Kind, Schema};
 use crate::error::{CreateError, OpenError, SendFdError};
+use crate::queue::kind::Engine;
+use crate::queue::{BytesQueue, Kind, Schema};
 use crate::shm::{self, FilesystemClass, NotReceived, Plan, Size, StepError};
 
 impl<K: Kind> BytesQueue<K> {

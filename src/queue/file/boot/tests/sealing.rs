@@ -1,7 +1,7 @@
 //! When a file is sealed, and what is said if it cannot be.
 
 use super::*;
-use crate::queue::boot::contents::{AT_ONCE, Contents};
+use crate::queue::file::boot::contents::{AT_ONCE, Contents};
 
 #[test]
 fn a_synced_queue_without_participants_is_sealed_whatever_its_size() {
@@ -25,7 +25,7 @@ fn a_file_is_sealed_without_a_descriptor_left() {
     if std::env::var_os(CHILD).is_some() {
         return without_descriptors();
     }
-    let name = "queue::boot::tests::sealing::a_file_is_sealed_without_a_descriptor_left";
+    let name = "queue::file::boot::tests::sealing::a_file_is_sealed_without_a_descriptor_left";
     let mut child = std::process::Command::new(std::env::current_exe().unwrap());
     let child = child.args(["--exact", name, "--test-threads=1"]).env(CHILD, "1").output().unwrap();
     let said = String::from_utf8_lossy(&child.stdout);

@@ -4,15 +4,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::kind::{Engine, Receiver};
 use super::shared::Shared;
 use crate::error::{AttachError, OpenError};
+use crate::queue::kind::{Engine, Receiver};
 use crate::shm::Warning;
 use crate::wait::Attempt;
 
 /// Whether an existing queue makes room for a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(in crate::queue) enum Way {
     /// The queue is kept: it is open, or messages are left in it, or it is not to be replaced.
     Kept,
     /// It is closed, and some process is attached: perhaps one that is also checking whether it can
@@ -25,12 +25,12 @@ pub(super) enum Way {
 /// How many times a closed queue to which another process is attached is checked again, and the
 /// time between two checks: a process that starts at the same time attaches for some microseconds,
 /// to see whether anything is left.
-pub(super) const MAX_BUSY: u32 = 20;
-pub(super) const WHILE_BUSY: Duration = Duration::from_millis(5);
+pub(in crate::queue) const MAX_BUSY: u32 = 20;
+pub(in crate::queue) const WHILE_BUSY: Duration = Duration::from_millis(5);
 
 impl Shared {
     /// Adds a warning if the queue is closed.
-    pub(super) fn note_closed(&self) {
+    pub(in crate::queue) fn note_closed(&self) {
         if self.events().messages.is_closed() {
             self.note(Warning::Closed);
         }
@@ -38,7 +38,7 @@ impl Shared {
 
     /// Removes a closed queue in which nothing is left and to which no process is attached, if that
     /// was asked for.
-    pub(super) fn give_way<K: Engine>(self: &Arc<Self>) -> Result<Way, OpenError> {
+    pub(in crate::queue) fn give_way<K: Engine>(self: &Arc<Self>) -> Result<Way, OpenError> {
         if !self.handle_options().replace_closed || self.is_memfd() || !self.events().messages.is_closed() {
             return Ok(Way::Kept);
         }

@@ -9,7 +9,7 @@ use crate::layout::{
     CURSORS_OFFSET, Geometry, Order, OrderCursors, OriginWords, OwnerWords, REGISTRY_OFFSET, RegistryEntry,
     Slot,
 };
-use crate::queue::hash::Hash;
+use crate::queue::file::hash::Hash;
 
 impl Contents<'_> {
     pub(super) fn hash_mpmc(&self, hash: &mut Hash, order: Order, most: u64) -> io::Result<bool> {
@@ -62,14 +62,14 @@ impl Contents<'_> {
     }
 
     /// The offset of a frame in the file; none if it is invalid, as that of a tombstone.
-    pub(in crate::queue::boot) fn payload(&self, order: Order, place: PackedFrameRef) -> Option<u64> {
+    pub(in crate::queue::file::boot) fn payload(&self, order: Order, place: PackedFrameRef) -> Option<u64> {
         let Geometry { lane_offset, lane_len, max_payload, .. } = *self.geometry;
         let (lane, end) = (place.lane() as u64, place.offset().checked_add(place.len())?);
         let fits = lane < order.participants && place.len() <= max_payload && end <= lane_len;
         fits.then(|| lane_offset + lane * lane_len + place.offset())
     }
 
-    pub(in crate::queue::boot) fn each_slot(
+    pub(in crate::queue::file::boot) fn each_slot(
         &self,
         order: Order,
         mut on_link: impl FnMut(u64, SlotState, PackedFrameRef) -> io::Result<()>,

@@ -10,7 +10,7 @@ use std::io;
 
 use crate::layout::order::SlotKind;
 use crate::layout::{Framing, Geometry, PREAMBLE_LEN};
-use crate::queue::hash::Hash;
+use crate::queue::file::hash::Hash;
 use crate::shm;
 
 /// Bytes that are read at a time.

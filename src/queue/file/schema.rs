@@ -179,7 +179,7 @@ fn fingerprint(text: &str) -> [u8; 32] {
 /// Reads the description from a file whose preamble and length have been checked. The text is not
 /// trusted, only compared and shown: it is text of bounded length, and its fingerprint is the
 /// recorded one.
-pub(super) fn recorded_text(
+pub(in crate::queue) fn recorded_text(
     path: &Path,
     file: &File,
     preamble: &Preamble,

@@ -15,7 +15,7 @@ impl Contents<'_> {
     /// Makes the queue empty, at a position after `used` and after all positions in its words, so
     /// that none is used twice. Everything else about the queue stays. Returns the position of the
     /// next message: the first one of a lap.
-    pub(in crate::queue::boot) fn clear(&self, used: u64) -> io::Result<u64> {
+    pub(in crate::queue::file::boot) fn clear(&self, used: u64) -> io::Result<u64> {
         match self.geometry.order {
             None => self.clear_spsc(used),
             Some(order) => self.clear_mpmc(order),
@@ -78,7 +78,7 @@ impl Contents<'_> {
 
     /// Makes all registry entries free, and forgets which lanes are ready: the participant that takes an entry makes
     /// sure that its lane is on the disk.
-    pub(in crate::queue::boot) fn clear_registry(&self, order: Order) -> io::Result<()> {
+    pub(in crate::queue::file::boot) fn clear_registry(&self, order: Order) -> io::Result<()> {
         let own = offset_of!(RegistryEntry, own);
         for (index, entry) in self.registry(order)?.chunks_exact(size_of::<RegistryEntry>()).enumerate() {
             let at = (REGISTRY_OFFSET + index * size_of::<RegistryEntry>()) as u64;

@@ -10,7 +10,7 @@ use crate::shm::Warning;
 
 /// A numeric option about the shape of a new queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(in crate::queue) enum Asked {
     RingBytes,
     Align,
     Framing,
@@ -21,7 +21,7 @@ pub(super) enum Asked {
 }
 
 impl Asked {
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::queue) fn name(self) -> &'static str {
         match self {
             Self::RingBytes => "ring_bytes",
             Self::Align => "align",
@@ -73,7 +73,7 @@ fn fixed_len(geometry: &Geometry) -> u64 {
 }
 
 /// Why no message of the type ever fits; none if one does.
-pub(super) fn lacks_room(geometry: &Geometry, schema: &Schema) -> Option<String> {
+pub(in crate::queue) fn lacks_room(geometry: &Geometry, schema: &Schema) -> Option<String> {
     // An archive is no shorter than its root.
     let least = fixed_len(geometry).max(schema.size);
     let about = match schema.text.is_empty() {

@@ -10,6 +10,7 @@ mod held_here;
 mod inspect;
 mod letters;
 mod open;
+mod predicates;
 mod recover;
 mod remove;
 mod role;

@@ -8,6 +8,7 @@ mod ends;
 mod mpmc {
     pub(crate) mod counting;
     pub(crate) mod guards;
+    pub(crate) mod idle;
     pub(crate) mod letters;
     pub(crate) mod limits;
     pub(crate) mod options;

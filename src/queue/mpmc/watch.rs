@@ -12,8 +12,9 @@
 //!
 //! # How often
 //!
-//! A check costs the kernel a walk over all locks of the file, some nanoseconds each, so that a
-//! scan is limited by time, and one scan in a millisecond is enough for the whole queue, whichever
+//! A check costs the kernel a walk over all locks of the file, some nanoseconds each: among thousands
+//! of participants more than the rest of the scan. So the others are checked again only after
+//! [`REST`] times as long as it took, and a scan is limited by time, and one scan in a millisecond is enough for the whole queue, whichever
 //! consumer does it. A consumer that sleeps wakes up for the next scan after [`WATCH`]. If it finds
 //! then that others scan often enough, it sleeps longer the next time, up to a limit that grows
 //! with their number: many consumers together do not scan more often than a few do. A queue's only
@@ -43,6 +44,10 @@ const INTERVAL: Duration = Duration::from_millis(1);
 const FOR_HOLDERS: Duration = Duration::from_micros(50);
 /// How long one scan checks the other participants.
 const FOR_OTHERS: Duration = Duration::from_micros(5);
+/// Checking the others takes no more than one part in this many of a consumer's time.
+const REST: u32 = 2000;
+/// A check that seems to take longer was interrupted.
+const MAX_COST: Duration = Duration::from_micros(100);
 /// Maximum number of other entries whose words are read in one scan.
 const MAX_OTHERS: usize = 64;
 
@@ -55,8 +60,10 @@ pub(super) struct Watch {
     /// Consumers that were counted in this round over the entries, and in the last one.
     counted: Cell<usize>,
     consumers: Cell<usize>,
-    /// The entry that is read next.
+    /// The entry that is read next ...
     next: Cell<usize>,
+    /// ... and not before this.
+    others_due: Cell<Option<Instant>>,
     slice: Cell<Duration>,
 }
 
@@ -70,6 +77,7 @@ impl Watch {
             counted: Cell::new(0),
             consumers: Cell::new(consumers),
             next: Cell::new(0),
+            others_due: Cell::new(None),
             slice: Cell::new(WATCH),
         }
     }
@@ -157,6 +165,9 @@ impl Watch {
     /// Checks a few entries, whatever their owners do; returns how many of them are consumers.
     fn ask_others(&self, participant: &Participant, probe: &impl LivenessProbe, dead: &mut EntrySet) {
         let (ring, begin) = (participant.ring(), Instant::now());
+        if self.others_due.get().is_some_and(|due| begin < due) {
+            return;
+        }
         let count = ring.entry_count();
         for _ in 0..count.min(MAX_OTHERS) {
             let index = self.next.get() % count;
@@ -174,6 +185,8 @@ impl Watch {
                 }
             }
         }
+        let now = Instant::now();
+        self.others_due.set(Some(now + (now - begin).min(MAX_COST) * REST));
     }
 }
 

@@ -177,6 +177,42 @@ fn many_producers_and_consumers() {
     assert_eq!(image.u64_at(links + 24), 1 << 52 | 1 << 27 | 5);
 }
 
+/// Fewer messages than slots.
+#[test]
+fn a_bound_that_is_no_power_of_two() {
+    let create = |path: &Path| {
+        let options = options((1 << 32) - 2).ring_bytes(4096).max_messages(3).max_participants(2).align(8);
+        // SAFETY: only this test knows the file.
+        let queue = unsafe { ringway::mpmc::BytesQueue::create_with(path, &options) }.unwrap();
+        let mut producer = queue.producer().unwrap();
+        assert_eq!(producer.try_send_many(&[b"zero", b"one.", b"two.", b"more"]).unwrap(), 3);
+        drop(producer);
+        let consumer = queue.consumer().unwrap();
+        assert_eq!(&*consumer.recv().unwrap(), b"zero");
+        drop(consumer);
+        let mut image = Image::of(path);
+        for entry in 0..2 {
+            for word in [8, 16] {
+                image.put_u64(at::REGISTRY + entry * at::ENTRY_LEN + word, 1);
+            }
+        }
+        image.write(path);
+    };
+    let (_dir, copy) = compare("bound", create);
+    // SAFETY: only this test knows the file.
+    let queue = unsafe { ringway::mpmc::BytesQueue::open(&copy) }.unwrap();
+    let mut producer = queue.producer().unwrap();
+    assert_eq!(producer.try_send_many(&[b"last", b"more"]).unwrap(), 1, "one was released");
+    let consumer = queue.consumer().unwrap();
+    for message in [b"one.", b"two.", b"last"] {
+        assert_eq!(&*consumer.try_recv().unwrap(), message);
+    }
+
+    let image = Image::of(&golden("bound"));
+    assert_eq!((image.u64_at(0x178), image.u64_at(0x198)), (4, 3));
+    assert_eq!(image.u64_at(at::TAIL), ((1 << 32) + 1) << 2);
+}
+
 /// No archive of it has padding, whose bytes would be unspecified.
 #[derive(Archive, Serialize, ringway::Message)]
 struct Reading {

@@ -45,7 +45,7 @@ fn a_header_says_what_was_created() {
     assert_eq!((header.kind, header.shape), (QueueKind::Mpmc, FrameShape::Variable));
     assert_eq!((header.ring_bytes, header.uuid), (1 << 16, [7; 16]));
     let order = header.order.unwrap();
-    assert_eq!((order.max_messages, order.max_participants, order.max_redeliveries), (128, 5, Some(3)));
+    assert_eq!((order.max_messages, order.max_participants, order.max_redeliveries), (100, 5, Some(3)));
     assert_eq!((header.schema.name.as_str(), header.schema.size, header.schema.format), ("bytes", 0, 0));
     assert_eq!(header.created, None, "a queue with a given uuid records no time");
 

@@ -6,6 +6,7 @@ mod bound;
 mod ends;
 
 mod mpmc {
+    pub(crate) mod bound;
     pub(crate) mod counting;
     pub(crate) mod guards;
     pub(crate) mod idle;

@@ -111,6 +111,13 @@ fn add_claims(all: &mut Vec<Scenario>) {
         Bounds { slots: 4, messages: 2, prefilled: 2, rejects: 1, send_k: 2, recv_k: 2, guards: 2, ..p1c2 },
     );
 
+    add(Small, None, Bounds { slack: 1, messages: 2, ..p1c1 });
+    add(Small, None, Bounds { slack: 1, ..p2c1 });
+    add(Quick, None, Bounds { slots: 4, slack: 1, messages: 3, send_k: 2, recv_k: 2, guards: 2, ..p1c1 });
+    add(Quick, None, Bounds { slack: 1, attaches: 1, rejects: 1, ..p1c2 });
+    add(Quick, None, Bounds { slack: 1, attaches: 1, ..p2c1 });
+    add(Small, Some(BoundIgnored), Bounds { slack: 1, messages: 2, ..p1c1 });
+
     add(Small, Some(TombstoneByStore), Bounds { messages: 2, ..p1c1 });
     add(Small, Some(RedeliverByStore), Bounds { prefilled: 2, kills: 1, ..c2 });
     add(Small, Some(IntentClearedBeforeCommit), p1c1);

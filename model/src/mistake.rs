@@ -30,6 +30,7 @@ mistakes! {
     ReuseBeforeClean: "an entry is reused while it is still DIRTY",
     AttachKeepsIntent: "attach leaves the last owner's intent standing under its own liveness lock",
     AttachKeepsDirtyByte: "attach keeps a DIRTY entry locked while it waits for its recovery",
+    BoundIgnored: "a claim examines the slot of its own position, not that of the position `slack` further on",
     NeverDirty: "attach does not mark the entry DIRTY before its first intent",
     DeadSetWithoutReread: "recovery reads an entry's word, probes its liveness lock, and does not read the word again",
     LockBeforeWord: "recovery probes an entry's liveness lock and reads its word after that, only",

@@ -104,7 +104,7 @@ impl Header {
             max_message: geometry.max_message(),
             file_bytes: geometry.file_len(),
             order: geometry.order.map(|order| OrderHeader {
-                max_messages: order.slots,
+                max_messages: order.max_messages,
                 max_participants: order.participants,
                 delivery: match order.policy.at_most_once {
                     true => Delivery::AtMostOnce,

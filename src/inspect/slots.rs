@@ -211,7 +211,7 @@ pub(super) fn scan(source: &Source, order: Order, registry: &Registry) -> Result
     })?;
     found.backlog.waiting = Some(waiting);
     found.backlog.held = Some(held);
-    found.backlog.capacity = order.slots;
+    found.backlog.capacity = order.max_messages;
     found.held.sort_unstable_by_key(|frame| frame.position);
     found.pending.sort_unstable_by_key(|one| one.position);
     found.corruption = corruption(source, order, (head, tail), &suspects)?;

@@ -86,6 +86,8 @@ pub(crate) struct Geometry {
 pub(crate) struct Order {
     /// Number of slots, a power of two.
     pub(crate) slots: u64,
+    /// How many messages may be claimed and not released: no more than slots.
+    pub(crate) max_messages: u64,
     /// Registry entries; each has a lane.
     pub(crate) participants: u64,
     /// Offset of the slots in the file.
@@ -96,12 +98,15 @@ pub(crate) struct Order {
 impl Order {
     fn new(slots: u64, participants: u64, description_len: u64, policy: Policy) -> Self {
         let slots_offset = (registry_end(participants) + description_len).next_multiple_of(PAGE);
-        Self { slots, participants, slots_offset, policy }
+        Self { slots, max_messages: slots, participants, slots_offset, policy }
     }
 
     fn check(&self, description_len: u64) -> Result<(), (&'static str, u64)> {
         if !self.slots.is_power_of_two() || !(MIN_SLOTS..=MAX_SLOTS).contains(&self.slots) {
             return Err(("number of slots", self.slots));
+        }
+        if !(1..=self.slots).contains(&self.max_messages) {
+            return Err(("maximum messages", self.max_messages));
         }
         if !(MIN_PARTICIPANTS..=MAX_PARTICIPANTS).contains(&self.participants) {
             return Err(("number of participants", self.participants));
@@ -242,8 +247,9 @@ impl Geometry {
         if lane > PackedFrameRef::MAX_LANE {
             return Err(GeometryError::CapacityTooLarge { capacity: lane, limit: PackedFrameRef::MAX_LANE });
         }
+        let max_messages = slots.max(1);
         let slots = slots.max(MIN_SLOTS).next_power_of_two();
-        let order = Order::new(slots, participants, description_len, policy);
+        let order = Order { max_messages, ..Order::new(slots, participants, description_len, policy) };
         Ok(Self::mpmc_with(framing, align, lane, description_len, order))
     }
 

@@ -114,6 +114,8 @@ preamble! {
     delivery: u32 = 0x190,
     /// A message with more redeliveries than this is dead-lettered; 0: never.
     max_redeliveries: u32 = 0x194,
+    /// How many messages may be claimed and not released; 0: as many as there are slots.
+    max_messages: u64 = 0x198,
     // Typed queues only, otherwise 0:
     /// The version that the type's author gave it.
     type_version: u64 = 0x1c0,
@@ -186,6 +188,10 @@ impl Preamble {
                 Some(_) => AT_LEAST_ONCE,
             },
             max_redeliveries: geometry.order.map_or(0, |order| order.policy.max_redeliveries as u32),
+            max_messages: geometry
+                .order
+                .filter(|order| order.max_messages != order.slots)
+                .map_or(0, |order| order.max_messages),
             type_version: 0,
             description_offset: geometry.description_offset(),
             description_len: geometry.description_len,
@@ -304,6 +310,7 @@ impl Preamble {
                     ("slots_offset", self.slots_offset),
                     ("delivery", self.delivery.into()),
                     ("max_redeliveries", self.max_redeliveries.into()),
+                    ("max_messages", self.max_messages),
                 ];
                 zeros.into_iter().find(|(_, found)| *found != 0).map_or(Ok(None), Err)
             }
@@ -312,6 +319,7 @@ impl Preamble {
             }
             KIND_MPMC => Ok(Some(Order {
                 slots: self.slots,
+                max_messages: if self.max_messages == 0 { self.slots } else { self.max_messages },
                 participants: self.participants,
                 slots_offset: self.slots_offset,
                 policy: Policy {

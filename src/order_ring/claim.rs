@@ -25,7 +25,7 @@ pub(crate) struct Claimed {
 /// Why nothing was claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotClaimed {
-    /// The slot of this position is not free yet.
+    /// The slot of this position, at or after the one to be claimed, is not free yet.
     Full(u64),
     /// The positions are used up.
     PositionsExhausted,
@@ -182,16 +182,29 @@ impl OrderRing {
         }
     }
 
-    /// Counts the positions from `first` on, `most` at most, up to the first whose slot is not
-    /// free.
+    /// Counts the positions from `first` on, `most` at most, up to the first that may not be claimed:
+    /// its slot is not free, or there are too many messages already.
     #[inline(always)]
     fn free_run(&self, first: u64, most: u64) -> u64 {
         // SYNC release: the reads of the slot's last frame are done.
         let is_free = |step: SlotAt<'_>| step.state() == SlotState::free(step.lap);
+        let decides = self.decides(first);
         if most == 1 {
-            return u64::from(first < self.limit && is_free(self.slot_at(first)));
+            return u64::from(first < self.limit && is_free(self.slot_at(decides)));
         }
-        count_while(self.run(first, most.min(self.limit.saturating_sub(first))), is_free)
+        count_while(self.run(decides, most.min(self.limit.saturating_sub(first))), is_free)
+    }
+
+    /// The position whose slot decides whether `position` may be claimed.
+    #[inline(always)]
+    fn decides(&self, position: u64) -> u64 {
+        // Wrapping: a corrupt word must not cause a panic.
+        position.wrapping_add(self.slack)
+    }
+
+    /// The position whose slot keeps the next claim waiting, a moment ago.
+    pub(crate) fn awaited(&self) -> u64 {
+        self.decides(self.next_claim())
     }
 
     #[cold]
@@ -201,7 +214,7 @@ impl OrderRing {
         } else if position >= self.limit {
             NotClaimed::PositionsExhausted
         } else {
-            NotClaimed::Full(position)
+            NotClaimed::Full(self.decides(position))
         }
     }
 
@@ -216,10 +229,10 @@ impl OrderRing {
         self.free_run(self.tail().position(), 1) == 1
     }
 
-    /// Whether a quarter of the slots and one more are free, or will be when the frames in between
-    /// are released.
+    /// Whether a quarter of the positions and one more are free, or will be when the frames in
+    /// between are released.
     pub(crate) fn has_free_quarter(&self) -> bool {
-        let three_quarters = self.count() - self.count() / 4;
+        let three_quarters = self.max_messages() - self.max_messages() / 4;
         self.next_claim().checked_sub(three_quarters).is_none_or(|position| self.is_reusable(position))
     }
 

@@ -65,6 +65,28 @@
 //! acquires the CAS before it and releases its own: they form one chain, and the claim of `q` comes
 //! after them in it.
 //!
+//! ## Why there are never more messages than the bound, and why a claim needs one slot only
+//!
+//! A queue may hold fewer messages than it has slots: at most `n` of `N`. Then a claim of position
+//! `p` requires that position `p - n` was released. Its slot shows that: it is also the slot of
+//! `p - n + N`, which is `slack = N - n` positions after `p`, and is FREE for that one from the
+//! release on. (It cannot have been claimed for it yet, because that comes after `p`.) So the claim
+//! examines the slot of `p + slack`, where it would otherwise examine that of `p`.
+//!
+//! *Claim.* Positions `[tail - n, tail)` are all that may be claimed and not released. *Proof.* The
+//! claim of each `p` has seen `p - n` released, and the claims before it have seen the positions
+//! before that one. ∎
+//!
+//! *Claim.* The slot of `p` is free when `p` is claimed, and the claimer has acquired the release of
+//! its last frame, that of `p - N`. *Proof.* For `slack = 0` it is what was examined. Else `p - slack`
+//! was claimed before `p`, by a participant that saw `p - slack - n = p - N` released (Acquire), and
+//! the chain of the CASes on `tail` leads from that claim to this one. Nothing but the claimer of `p`
+//! moves the slot on from there. In a new ring each slot is free for the first position that it is
+//! of. ∎
+//!
+//! Room is made in order: a message that is held keeps the position `n` after its own from being
+//! claimed, though others between them are released.
+//!
 //! ## Why every frame that is to be redelivered is
 //!
 //! A REDELIVER is stored before `redelivery_epoch` is raised (Release, `SYNC redelivery`). A
@@ -172,6 +194,9 @@ pub(crate) struct OrderRing {
     shift: u32,
     /// Number of slots, less one.
     mask: u64,
+    /// Number of slots, less the maximum of messages: a position may be claimed when the slot of the
+    /// position that is this much further on is free for that one.
+    slack: u64,
     /// No position from this one on is claimed.
     limit: u64,
 }
@@ -189,7 +214,19 @@ impl OrderRing {
         assert!(slots.len().is_power_of_two(), "geometry was checked");
         let shift = slots.len().trailing_zeros();
         let (mask, limit) = (slots.len() as u64 - 1, position_limit(shift));
-        Self { rare, cursors, slots, extras, entries, policy, shift, mask, limit }
+        Self { rare, cursors, slots, extras, entries, policy, shift, mask, slack: 0, limit }
+    }
+
+    /// The same ring for at most this many messages: from 1 to the number of slots.
+    pub(crate) fn bounded(self, max_messages: u64) -> Self {
+        assert!((1..=self.count()).contains(&max_messages), "geometry was checked");
+        Self { slack: self.count() - max_messages, ..self }
+    }
+
+    /// The maximum of positions that are claimed and not released.
+    #[inline(always)]
+    pub(crate) fn max_messages(&self) -> u64 {
+        self.count() - self.slack
     }
 
     /// The number of slots.

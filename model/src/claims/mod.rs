@@ -32,6 +32,7 @@
 //! | I5 | `invariant`: delivered once, and again at most as often as consumers died, rejected or detached; "at least once" is in the goal |
 //! | I6 | `invariant`: what is delivered is committed |
 //! | I7 | `evidence`: a CLEAN entry has no claim, no take and no HELD slot left |
+//! | I9 | `invariant`: no more positions are claimed and not released than the bound |
 //! | I8 | [`Claims::goal`] must stay reachable without further kills |
 
 mod consumer;
@@ -209,6 +210,14 @@ impl Model for Claims {
                 if (kind, usize::from(owner)) != (Kind::Held, e) && !not_yet {
                     return Err(format!("I2: slot {x} was taken from under the guard of {}", self.name(e)));
                 }
+            }
+        }
+        let most = self.bounds.slots - self.bounds.slack;
+        for (x, slot) in s.slots[..usize::from(self.bounds.slots)].iter().enumerate() {
+            let position = self.position(slot.word, x);
+            let is_out = slot.word.kind != Kind::Free || position < s.tail;
+            if is_out && position + most < s.tail {
+                return Err(format!("I9: position {position} is not released, and tail is {}", s.tail));
             }
         }
         for (message, &times) in s.deliveries.iter().enumerate() {

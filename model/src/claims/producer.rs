@@ -15,8 +15,9 @@ pub(super) fn steps(model: &Claims, s: &State, e: usize, steps: &mut Steps<State
         Pc::Ready => ready(model, s, e, steps),
         Pc::Check => {
             let position = me.position + me.done;
-            let word = s.slots[model.slot(position)].word;
-            n.processes[e] = if (word.kind, word.lap) != (Kind::Free, model.lap(position)) {
+            let decides = position + if model.makes(Mistake::BoundIgnored) { 0 } else { model.bounds.slack };
+            let word = s.slots[model.slot(decides)].word;
+            n.processes[e] = if (word.kind, word.lap) != (Kind::Free, model.lap(decides)) {
                 me.ready() // Full, or the tail has moved: the user may try again, or not
             } else if me.done + 1 < me.k {
                 Process { done: me.done + 1, ..me }
@@ -25,7 +26,7 @@ pub(super) fn steps(model: &Claims, s: &State, e: usize, steps: &mut Steps<State
             } else {
                 Process { pc: Pc::StoreIntent, done: 0, ..me }
             };
-            steps.step(n, || format!("{}: slot of {position} is {word:?}", model.name(e)));
+            steps.step(n, || format!("{}: slot of {decides} is {word:?}", model.name(e)));
         }
         Pc::StoreIntent => {
             let k = if model.makes(Mistake::IntentCoversFirstOnly) { 1 } else { me.k };

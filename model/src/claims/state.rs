@@ -14,6 +14,8 @@ pub const NOBODY: u8 = 0xff;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Bounds {
     pub slots: u8,
+    /// Messages that may be claimed and not released are fewer than the slots by this.
+    pub slack: u8,
     pub producers: usize,
     pub consumers: usize,
     /// Messages that each producer's entry sends in all, under all of its owners.
@@ -39,6 +41,7 @@ impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let bounds = [
             ("slots", self.slots.into()),
+            ("slack", self.slack.into()),
             ("P", self.producers),
             ("C", self.consumers),
             ("messages", self.messages.into()),

@@ -29,6 +29,7 @@ use world::{GRANULE, Shape, World, over_if};
 fn shape(more: usize) -> Shape {
     Shape {
         ring: 2,
+        messages: 0,
         entries: 1 + more,
         lane: 2 * GRANULE,
         max_payload: GRANULE,
@@ -78,6 +79,7 @@ enum Alive {
 /// One survivor recovers and drains what is left; then nothing may be missing, and nothing be left
 /// over.
 fn finish(world: &World, alive: Vec<Alive>) {
+    assert!(world.is_within_bound());
     let deaths = world.recover().expect("nobody else recovers").deaths;
     assert!(deaths as usize <= world.log().deaths);
     assert_eq!(world.recover().expect("nobody else recovers").deaths, 0, "all is recovered in one pass");

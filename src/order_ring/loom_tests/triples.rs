@@ -164,3 +164,39 @@ fn frames_that_the_writer_has_forgotten() {
         finish(&world, alive);
     });
 }
+
+/// A ring of two slots for one message, which is there: producers that follow its release, one after
+/// the other, and one that dies.
+#[test]
+fn one_message_in_two_slots() {
+    let bound = |more| Shape { messages: 1, ..shape(more) };
+    triple(
+        bound(3),
+        1,
+        [
+            (EntryRole::Producer, send_one),
+            (EntryRole::Producer, send_one),
+            (EntryRole::Consumer, receive_one),
+        ],
+    );
+    triple(
+        bound(3),
+        1,
+        [(EntryRole::Consumer, receive_one), (EntryRole::Producer, send_one), (EntryRole::Producer, recover)],
+    );
+}
+
+/// Three messages in four slots.
+#[test]
+fn three_messages_in_four_slots() {
+    let bound = Shape { ring: 4, messages: 3, lane: 4 * GRANULE, ..shape(3) };
+    triple(
+        bound,
+        2,
+        [
+            (EntryRole::Producer, send_two),
+            (EntryRole::Producer, send_one),
+            (EntryRole::Consumer, receive_two),
+        ],
+    );
+}

@@ -14,7 +14,8 @@ use crate::layout::order::{EntryRole, Intent, MAX_BATCH, SlotKind, position_limi
 use participants::{Consumer, Producer};
 use world::{GRANULE, Shape, World, over_if};
 
-const SHAPE: Shape = Shape { ring: 4, entries: 5, lane: 64, max_payload: 24, start: 0, at_most_once: false };
+const SHAPE: Shape =
+    Shape { ring: 4, messages: 0, entries: 5, lane: 64, max_payload: 24, start: 0, at_most_once: false };
 
 fn queue() -> (World, Producer, Consumer) {
     let world = World::new(SHAPE);

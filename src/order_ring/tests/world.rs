@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::lane::mpmc::MpmcWriter;
 use crate::lane::{Corruption, LaneMemory, Ref};
-use crate::layout::order::{EntryRole, Head, SlotState, Tail};
+use crate::layout::order::{EntryRole, Head, SlotKind, SlotState, Tail};
 use crate::layout::{Framing, Geometry, OrderCursors, Policy, Rare, RegistryEntry, Slot};
 use crate::order_ring::crash_point::{any_order, until_crash};
 use crate::order_ring::{Entry, EntryLock, FrameRef, LivenessProbe, OrderRing, Recovered, SlotExtras};
@@ -79,6 +79,8 @@ pub(super) struct Log {
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
     pub(super) ring: usize,
+    /// The maximum of messages; 0: as many as slots.
+    pub(super) messages: u64,
     pub(super) entries: usize,
     /// Bytes of a lane.
     pub(super) lane: u64,
@@ -99,6 +101,17 @@ pub(super) struct World {
 }
 
 impl World {
+    /// No more messages are claimed and not released than there may be.
+    pub(super) fn is_within_bound(&self) -> bool {
+        let (ring, tail) = (&self.ring, self.ring.tail().position());
+        (0..ring.slots.len()).all(|slot| {
+            let state = ring.state(slot);
+            let position = ring.position(state, slot);
+            let is_out = state.kind() != SlotKind::Free || position < tail;
+            !is_out || position + ring.max_messages() >= tail
+        })
+    }
+
     pub(super) fn new(shape: Shape) -> Self {
         let policy =
             Policy { at_most_once: shape.at_most_once, max_redeliveries: 0, is_dead_letter_queue: false };
@@ -136,7 +149,8 @@ impl World {
                 },
                 Ref::slice_on_heap(Arc::new(entries)),
                 policy,
-            ),
+            )
+            .bounded(if shape.messages == 0 { shape.ring as u64 } else { shape.messages }),
             probe: Words::new(shape.entries),
             log: Arc::default(),
             geometry,

@@ -57,7 +57,7 @@ fn value(option: Asked, geometry: &Geometry) -> u64 {
         Asked::RingBytes => geometry.ring_bytes(),
         Asked::Align => geometry.align,
         Asked::Framing => geometry.fixed_message().unwrap_or(0),
-        Asked::MaxMessages => order.map_or(0, |order| order.slots),
+        Asked::MaxMessages => order.map_or(0, |order| order.max_messages),
         Asked::MaxParticipants => order.map_or(0, |order| order.participants),
         Asked::AtMostOnce => order.map_or(0, |order| order.policy.at_most_once.into()),
         Asked::MaxRedeliveries => order.map_or(0, |order| order.policy.max_redeliveries),

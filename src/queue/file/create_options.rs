@@ -123,7 +123,24 @@ impl CreateOptions {
     }
 
     /// MPMC: sets the maximum number of messages in the queue, whatever their sizes; the default is
-    /// 8,192. The value is rounded up to a power of two; each takes 16 bytes.
+    /// 8,192. It is exact: while that many messages are sent and not released, producers wait, or get
+    /// [`Full`](crate::SendError::Full). Room is made in order: a message that is held keeps later
+    /// room. Each takes 16 bytes, rounded up to a power of two; powers of two are a little faster.
+    ///
+    /// ```
+    /// use ringway::{CreateOptions, SendError, mpmc::BytesQueue};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { BytesQueue::create_with(&name, &CreateOptions::new().max_messages(3))? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// assert_eq!(producer.try_send_many(&[b"a", b"b", b"c", b"d"])?, 3);
+    /// assert!(matches!(producer.try_send(b"d"), Err(SendError::Full)));
+    /// consumer.recv()?;
+    /// producer.try_send(b"d")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn max_messages(mut self, count: usize) -> Self {
         self.max_messages = Some(count);

@@ -108,5 +108,6 @@ impl Shared {
             self.many_words(REGISTRY_OFFSET, order.participants as usize),
             order.policy,
         )
+        .bounded(order.max_messages)
     }
 }

@@ -59,7 +59,7 @@ impl MpmcSender {
         let frames = entry.frames_in_lane();
         let writer = MpmcWriter::adopt(memory, 0, geometry, ring.count() as usize, &frames)
             .map_err(|corruption| AttachError::Corrupted(shared.corrupted(corruption)))?;
-        let max_staged = MAX_BATCH.min(ring.count()) as usize;
+        let max_staged = MAX_BATCH.min(ring.max_messages()) as usize;
         let guess = CursorGuess::new(ring);
         Ok(Self {
             writer,
@@ -235,7 +235,7 @@ unsafe impl Sender for MpmcSender {
         let ring = self.ring();
         ring.has_free()
             || (which.is_exact(ATTEMPTS_PER_STALL_CHECK)
-                && self.stall.check(&self.participant, ring.next_claim(), false)
+                && self.stall.check(&self.participant, ring.awaited(), false)
                 && ring.has_free())
     }
 
@@ -288,7 +288,7 @@ unsafe impl Sender for MpmcSender {
     }
 
     fn pause(&self) -> u32 {
-        (self.ring().count() / 16).clamp(1, MAX_PAUSE) as u32
+        (self.ring().max_messages() / 16).clamp(1, MAX_PAUSE) as u32
     }
 
     #[inline(always)]

@@ -2,7 +2,9 @@
 
 use ringway::mpmc::BytesConsumer;
 
-use super::state::{Gone, LARGE, Mark, Marks, SMALL, State, die_while, special, state, survive_receiver};
+use super::state::{
+    BOUND, Gone, LARGE, Mark, Marks, ONE, SMALL, State, die_while, special, state, survive_receiver,
+};
 use crate::every_instruction::attempts::{Kill, Step, at_events, everywhere};
 use crate::every_instruction::tracer::Gate;
 use crate::process::{MpmcKind, Outcome, Test, TestDir, ensure, forge};
@@ -12,13 +14,15 @@ const LETTERS: MpmcKind = MpmcKind { name: "4 links, dead letters", ..SMALL.max_
 /// A dead producer has claimed two positions after the first message; another has sent after them.
 const HOLES: MpmcKind = MpmcKind { name: "tombstones", links: 8, ..SMALL.max_participants(3) };
 
-const STATES: [State; 6] = [
+const STATES: [State; 8] = [
     state("one", SMALL, 1, 0),
     state("full", SMALL, 4, 0),
     special("the links wrap", SMALL.start((1 << 33) - 6), 6, 3),
     state("behind padding", LARGE, 4, 3),
     special("full", AT_MOST_ONCE, 4, 0),
     special("passed", HOLES, 3, 0),
+    state("full", BOUND, 3, 0),
+    state("full", ONE, 3, 2),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,12 +3,12 @@
 use ringway::SendError;
 use ringway::mpmc::BytesProducer;
 
-use super::state::{FIXED, LARGE, SMALL, State, special, state, survive_sender};
+use super::state::{BOUND, FIXED, LARGE, ONE, SMALL, State, special, state, survive_sender};
 use crate::every_instruction::attempts::{Kill, Step, at_events, everywhere};
 use crate::every_instruction::tracer::Gate;
 use crate::process::{Outcome, ProducerNotes, Test, TestDir, ensure};
 
-const STATES: [State; 9] = [
+const STATES: [State; 13] = [
     state("empty", SMALL, 0, 0),
     state("one", SMALL, 1, 0),
     state("full", SMALL, 4, 0),
@@ -18,6 +18,10 @@ const STATES: [State; 9] = [
     state("no room in the lane", LARGE, 3, 0),
     special("the links wrap", FIXED, 1, 1),
     state("room for one", FIXED, 2, 1),
+    special("room for all", BOUND, 2, 2),
+    state("room for one", BOUND, 5, 3),
+    state("full", BOUND, 3, 0),
+    state("room for one", ONE, 3, 3),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,10 @@ pub(super) const LARGE: MpmcKind =
 pub(super) const FIXED: MpmcKind =
     MpmcKind::new("2 links, fixed", 2, 4096, Shape::Fixed(24)).max_participants(2);
 
+/// Fewer messages than slots: four of the one, two of the other.
+pub(super) const BOUND: MpmcKind = MpmcKind::new("3 messages", 3, 4096, Shape::Same(40)).max_participants(2);
+pub(super) const ONE: MpmcKind = MpmcKind::new("1 message", 1, 4096, Shape::Same(40)).max_participants(2);
+
 /// A queue to which some messages were sent, the first of which were taken.
 #[derive(Clone, Copy)]
 pub(super) struct State {

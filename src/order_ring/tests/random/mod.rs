@@ -175,6 +175,7 @@ impl Run {
 
     /// Every owner finishes what it has begun; the rest is recovered and drained.
     fn finish(mut self) {
+        assert!(self.world.is_within_bound());
         for entry in 0..ENTRIES {
             while matches!(&self.owners[entry], Owner::Producer(producer) if producer.claimed.is_some()) {
                 self.act(entry, Act::Commit, 0);

@@ -17,7 +17,7 @@ use ringway::{CreateOptions, Framing};
 const SIDE: usize = 1024;
 const PICTURE: usize = SIDE * SIDE;
 /// A timeout that is only reached if the other process is gone.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -45,7 +45,7 @@ fn send(mut producer: BytesProducer, name: &str, count: usize) -> Result<(), Box
         Command::new(std::env::current_exe()?).args(["receive", name, &count.to_string()]).spawn()?;
     for number in 0..count {
         // A reservation is a part of the file: the picture is drawn where the receiver will read it.
-        let mut picture = producer.reserve_timeout(PICTURE, PATIENCE)?;
+        let mut picture = producer.reserve_timeout(PICTURE, TIME_LIMIT)?;
         for (y, row) in picture.chunks_exact_mut(SIDE).enumerate() {
             row.fill(pixel(number, y));
         }
@@ -64,7 +64,7 @@ fn receive(name: &str, count: usize) -> Result<(), Box<dyn Error>> {
     let consumer = queue.consumer()?;
     let mut start = Instant::now();
     for number in 0..count {
-        let picture = consumer.recv_timeout(PATIENCE)?;
+        let picture = consumer.recv_timeout(TIME_LIMIT)?;
         if number == 0 {
             // The first one was sent while this process started, so it is not measured.
             start = Instant::now();

@@ -24,7 +24,7 @@ struct Reading {
 }
 
 /// A timeout, so that neither process waits for ever if the other one has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 type AnyResult<T> = Result<T, Box<dyn Error>>;
 
@@ -54,7 +54,7 @@ fn send(messages: u64) -> AnyResult<()> {
     let mut producer = queue.producer()?;
     for number in 0..messages {
         let values = vec![number as f64, number as f64 / 2.0];
-        producer.send_timeout(&Reading { number, sensor: "roof".into(), values }, PATIENCE)?;
+        producer.send_timeout(&Reading { number, sensor: "roof".into(), values }, TIME_LIMIT)?;
     }
     println!("sent {messages} readings through {}", queue.path().display());
     let status = child.wait()?;
@@ -69,7 +69,7 @@ fn receive(messages: u64) -> AnyResult<()> {
     let consumer = queue.consumer()?;
     let mut sum = 0.0;
     for number in 0..messages {
-        let reading = consumer.recv_timeout(PATIENCE)?;
+        let reading = consumer.recv_timeout(TIME_LIMIT)?;
         if reading.number != number || reading.sensor != "roof" {
             return Err(format!("reading {number} is not what was sent").into());
         }

@@ -44,7 +44,7 @@ const WORK: Duration = Duration::from_micros(200);
 /// With `--chaos`: the time between two kills.
 const PEACE: Duration = Duration::from_millis(20);
 /// A job without a report after this time counts as lost. (None will be.)
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// The maximum number of jobs that are sent and not done.
 const UNDER_WAY: u64 = 1000;
 
@@ -124,7 +124,7 @@ impl Feeder {
         let jobs = self.times_done.len() as u64;
         let (mut sent, mut finished, mut kills) = (0, 0, 0);
         let (mut last_kill, mut last_heard) = (Instant::now(), Instant::now());
-        while finished < jobs && last_heard.elapsed() < PATIENCE {
+        while finished < jobs && last_heard.elapsed() < TIME_LIMIT {
             if sent < jobs.min(finished + UNDER_WAY) {
                 self.to_do.send(&Job { number: sent, text: format!("this is job {sent}") })?;
                 sent += 1;

@@ -50,10 +50,10 @@ impl Specimen {
     }
 
     /// Tests the file with `bytes` at `at`, then restores it, however it was changed.
-    fn with(&mut self, at: usize, bytes: &[u8], look: impl FnOnce(&Path) -> bool) {
+    fn with(&mut self, at: usize, bytes: &[u8], opens: impl FnOnce(&Path) -> bool) {
         self.put(at, bytes);
         let start = Instant::now();
-        let opened = look(&self.path);
+        let opened = opens(&self.path);
         let took = start.elapsed();
         assert!(took < FAR_TOO_LONG, "{bytes:02x?} at {at:#x} took {took:?}");
         self.worst = self.worst.max(took);
@@ -177,7 +177,7 @@ fn all_values() -> Vec<u8> {
 fn every_byte_of_every_shared_word_of_spsc() {
     let words: Vec<_> = [at::PREAMBLE_END, at::TAIL, at::HEAD]
         .into_iter()
-        .chain(words_between(at::RELEASED, at::REDO_COUNT + 8))
+        .chain(words_between(at::RELEASED, at::REDELIVERY_COUNT + 8))
         .chain([0x680, 0x688, 0x700, 0x708])
         .chain([at::REGISTRY, at::REGISTRY + 8, at::REGISTRY + at::ENTRY_LEN])
         .collect();
@@ -191,14 +191,14 @@ fn every_byte_of_every_shared_word_of_spsc() {
 
 #[test]
 fn every_byte_of_every_shared_word_of_mpmc() {
-    let links = at::REGISTRY + 0x1000;
+    let slots = at::REGISTRY + 0x1000;
     let words: Vec<_> = words_between(at::PREAMBLE_END, at::PREAMBLE_END + 0x10)
         .chain([0x440, 0x448, 0x480, at::TAIL, at::HEAD, 0x680, 0x688, 0x700, 0x708])
         .chain((0..2).flat_map(|entry| {
             let entry = at::REGISTRY + entry * at::ENTRY_LEN;
             words_between(entry, entry + 0x20).chain(words_between(entry + 0x80, entry + 0xb8))
         }))
-        .chain(words_between(links, links + 8 * 16))
+        .chain(words_between(slots, slots + 8 * 16))
         .collect();
     // Recovery makes each of these a hundred times slower than those of SPSC: every bit, and values
     // that are limits of numbers.

@@ -18,8 +18,8 @@ mod every_instruction {
     pub(crate) mod attempts;
     pub(crate) mod detaching;
     pub(crate) mod files;
+    pub(crate) mod inspecting;
     pub(crate) mod interrupting;
-    pub(crate) mod looking;
     pub(crate) mod mpmc;
     pub(crate) mod pausing;
     pub(crate) mod receiving;

@@ -167,14 +167,14 @@ fn many_producers_and_consumers() {
 
     let image = Image::of(&golden("mpmc"));
     assert_eq!((image.u32_at(at::KIND), image.u64_at(0x178), image.u64_at(0x180)), (2, 4, 3));
-    let links = image.u64_at(0x188) as usize;
+    let slots = image.u64_at(0x188) as usize;
     assert_eq!(image.u64_at(at::TAIL), ((1 << 32) + 2) << 2);
     assert_eq!(image.u64_at(at::HEAD), ((1 << 32) + 1) << 1);
     // Slot 0 was taken and rejected: REDELIVER, once, of lap 2^30. Slot 1 is committed: FULL.
-    assert_eq!(image.u64_at(links), (1 << 30) << 18 | 1 << 2 | 3);
-    assert_eq!(image.u64_at(links + 16), (1 << 30) << 18 | 1);
+    assert_eq!(image.u64_at(slots), (1 << 30) << 18 | 1 << 2 | 3);
+    assert_eq!(image.u64_at(slots + 16), (1 << 30) << 18 | 1);
     // Lane 1, eight bytes in, five bytes long.
-    assert_eq!(image.u64_at(links + 24), 1 << 52 | 1 << 27 | 5);
+    assert_eq!(image.u64_at(slots + 24), 1 << 52 | 1 << 27 | 5);
 }
 
 /// Fewer messages than slots.

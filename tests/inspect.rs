@@ -148,19 +148,19 @@ fn peeking_begins_where_it_is_told_to() {
         .unwrap();
     for path in [&spsc, &fixed, &mpmc] {
         let inspector = Inspector::open(path).unwrap();
-        let look = |what: &Peek| {
+        let peek = |what: &Peek| {
             let peeked = inspector.peek(what).unwrap();
             let numbers =
                 peeked.frames.iter().map(|it| u64::from_ne_bytes(it.payload[..].try_into().unwrap()));
             (numbers.collect::<Vec<_>>(), peeked.next)
         };
-        let (oldest, next) = look(&Peek::new().most(3));
+        let (oldest, next) = peek(&Peek::new().most(3));
         assert_eq!(oldest, [0, 1, 2], "{}", path.display());
-        assert_eq!(look(&Peek::new().most(2).start(Start::From(next))).0, [3, 4]);
-        let (newest, next) = look(&Peek::new().most(2).start(Start::Newest));
+        assert_eq!(peek(&Peek::new().most(2).start(Start::From(next))).0, [3, 4]);
+        let (newest, next) = peek(&Peek::new().most(2).start(Start::Newest));
         assert_eq!(newest, [18, 19]);
-        assert_eq!(look(&Peek::new().start(Start::From(next))), (vec![], next));
-        assert_eq!(look(&Peek::new().start(Start::From(u64::MAX))).0, [0; 0]);
+        assert_eq!(peek(&Peek::new().start(Start::From(next))), (vec![], next));
+        assert_eq!(peek(&Peek::new().start(Start::From(u64::MAX))).0, [0; 0]);
         let short = inspector.peek(&Peek::new().bytes(3)).unwrap();
         assert!(short.frames.iter().all(|frame| frame.payload.len() == 3 && frame.len == 8));
         assert_eq!(inspector.peek(&Peek::new().most(0)).unwrap().frames.len(), 0);

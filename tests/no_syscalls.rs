@@ -137,9 +137,9 @@ fn messages(kind: Kind) -> Vec<Vec<u8>> {
 
 /// Polls until it succeeds, but not for ever. Even reading the time would be a system call on some
 /// machines.
-fn until<R>(mut look: impl FnMut() -> Outcome<Option<R>>) -> Outcome<R> {
+fn until<R>(mut attempt: impl FnMut() -> Outcome<Option<R>>) -> Outcome<R> {
     for _ in 0..1_u64 << 35 {
-        if let Some(found) = look()? {
+        if let Some(found) = attempt()? {
             return Ok(found);
         }
         std::hint::spin_loop();

@@ -4,7 +4,7 @@
 //!
 //! `RINGWAY_KILLS=1000000 cargo test --release --test storm` runs it longer (half an hour on two
 //! cores), with `RINGWAY_DOCTOR=target/release/ringway` the doctor inspects the queue all the time,
-//! as the library does in any case; `cargo test --test storm "4 links"` runs a part, `RINGWAY_SEED`
+//! as the library does in any case; `cargo test --test storm "4 slots"` runs a part, `RINGWAY_SEED`
 //! repeats the random choices.
 
 mod process;
@@ -30,15 +30,15 @@ const fn mixed(max: usize) -> Shape {
 /// Small rings are full, empty and wrapping all the time; a large one holds much when a participant
 /// dies.
 const KINDS: [MpmcKind; 9] = [
-    MpmcKind::new("4 links, 4 KiB", 4, 4096, mixed(1984)),
-    MpmcKind::new("4 links, fixed 40", 4, 4096, Shape::Fixed(40)).start((1 << 32) - 1000),
-    MpmcKind::new("16 links, 8 KiB", 16, 8192, mixed(2000)).start((1 << 31) * 16 - 5000),
-    MpmcKind::new("16 links, no place to spare", 16, 4096, mixed(700)).max_participants(7),
-    MpmcKind::new("64 links, fixed 200", 64, 4096, Shape::Fixed(200)),
-    MpmcKind::new("64 links, at most once", 64, 16384, mixed(3000)).at_most_once(),
-    MpmcKind::new("64 links, dead letters", 64, 16384, mixed(3000)).max_redeliveries(2),
-    MpmcKind::new("1024 links, 64 KiB", 1024, 65536, mixed(3000)),
-    MpmcKind::new("1024 links, fixed 16", 1024, 65536, Shape::Fixed(16)),
+    MpmcKind::new("4 slots, 4 KiB", 4, 4096, mixed(1984)),
+    MpmcKind::new("4 slots, fixed 40", 4, 4096, Shape::Fixed(40)).start((1 << 32) - 1000),
+    MpmcKind::new("16 slots, 8 KiB", 16, 8192, mixed(2000)).start((1 << 31) * 16 - 5000),
+    MpmcKind::new("16 slots, no place to spare", 16, 4096, mixed(700)).max_participants(7),
+    MpmcKind::new("64 slots, fixed 200", 64, 4096, Shape::Fixed(200)),
+    MpmcKind::new("64 slots, at most once", 64, 16384, mixed(3000)).at_most_once(),
+    MpmcKind::new("64 slots, dead letters", 64, 16384, mixed(3000)).max_redeliveries(2),
+    MpmcKind::new("1024 slots, 64 KiB", 1024, 65536, mixed(3000)),
+    MpmcKind::new("1024 slots, fixed 16", 1024, 65536, Shape::Fixed(16)),
 ];
 
 /// A fourteenth of the kills each.

@@ -16,8 +16,8 @@ mod process;
 mod attempts;
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
-#[path = "waiting/looking.rs"]
-mod looking;
+#[path = "waiting/inspecting.rs"]
+mod inspecting;
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[allow(dead_code, reason = "as above")]

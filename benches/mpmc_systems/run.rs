@@ -19,7 +19,7 @@ use crate::common::cores::pin;
 /// Messages between two checks whether the time is over.
 const CHUNK: u64 = 32;
 /// A run that takes this many seconds longer than it should is stuck: the process ends.
-const PATIENCE: u32 = 60;
+const TIME_LIMIT: u32 = 60;
 
 /// Whether workers are threads or processes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) enum Workers {
 /// Runs a system for about `length`; returns messages a second.
 pub(super) fn run<S: System>(system: &S, shape: Shape, workers: Workers, length: Duration) -> f64 {
     let control = Control::new();
-    alarm::set(length.as_secs() as u32 + PATIENCE);
+    alarm::set(length.as_secs() as u32 + TIME_LIMIT);
     let all = (0..shape.producers + shape.consumers).map(|worker| {
         let control = &control;
         move || match worker.checked_sub(shape.producers) {

@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
 /// Bytes per read, and the size that is requested for a pipe.
 const BUFFER: usize = 1 << 20;
 /// How long a full queue without a consumer is waited for before a message says so.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIME_LIMIT: Duration = Duration::from_secs(1);
 /// The maximum number of messages per batch.
 const BATCH: usize = 255;
 
@@ -240,7 +240,8 @@ impl<K: Kind> Pump<'_, K> {
     /// A wait that nothing will end looks like a wait for a slow consumer, so the user is told
     /// once.
     fn say_full(&mut self, since: Instant) {
-        if self.may_say_full && since.elapsed() >= PATIENCE && !self.producer.has_consumer().unwrap_or(true) {
+        if self.may_say_full && since.elapsed() >= TIME_LIMIT && !self.producer.has_consumer().unwrap_or(true)
+        {
             self.may_say_full = false;
             complain!(
                 "{}: the queue is full, and no consumer is attached; waiting for room",

@@ -119,16 +119,16 @@ fn stat_takes_a_directory() {
 fn stat_tells_rates_over_an_interval() {
     let place = Place::new();
     let (one, two) = (place.create("one", &[]), place.create("two", &["-k", "mpmc"]));
-    let looks =
+    let samples =
         ringway("stat").args(["--json", "--interval", "20ms", "--count", "3"]).args([&one, &two]).run();
-    let looks = looks.well().json_lines();
-    assert_eq!(looks.len(), 6);
-    for look in &looks {
-        assert_eq!(look["rates"]["sent_per_s"], 0.0);
-        assert!(look["rates"]["over_s"].as_f64().unwrap() > 0.0);
+    let samples = samples.well().json_lines();
+    assert_eq!(samples.len(), 6);
+    for sample in &samples {
+        assert_eq!(sample["rates"]["sent_per_s"], 0.0);
+        assert!(sample["rates"]["over_s"].as_f64().unwrap() > 0.0);
     }
     assert_eq!(
-        (&looks[0]["rates"]["unit"], &looks[1]["rates"]["unit"]),
+        (&samples[0]["rates"]["unit"], &samples[1]["rates"]["unit"]),
         (&"ring bytes".into(), &"messages".into())
     );
     ringway("stat").args(["-i", "1ms", "-n", "1"]).arg(&one).run().well().says(&["rates"]);

@@ -17,7 +17,7 @@ mod every_instruction {
     pub(crate) mod attaching;
     pub(crate) mod attempts;
     pub(crate) mod files;
-    pub(crate) mod looking;
+    pub(crate) mod inspecting;
     pub(crate) mod mpmc;
     pub(crate) mod pausing;
     pub(crate) mod receiving;
@@ -36,8 +36,8 @@ fn main() -> std::process::ExitCode {
     use every_instruction as states;
 
     states::tracer::stay_on_one_processor();
-    states::attempts::ONLY_LOOKS.store(true, std::sync::atomic::Ordering::Relaxed);
-    states::looking::also(tools::look);
+    states::attempts::ONLY_INSPECTS.store(true, std::sync::atomic::Ordering::Relaxed);
+    states::inspecting::also(tools::inspect_queue);
     let mut tests = states::sending::tests();
     tests.extend(states::typed::tests());
     tests.extend(states::receiving::tests());

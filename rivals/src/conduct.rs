@@ -20,7 +20,7 @@ use crate::systems::list::{self, Rival};
 use crate::wait::Way;
 
 /// The additional time that a measurement may take; after that it is stuck.
-const PATIENCE: Duration = Duration::from_secs(12);
+const TIME_LIMIT: Duration = Duration::from_secs(12);
 /// Between two checks whether the user has interrupted the run.
 const SLICE: Duration = Duration::from_millis(100);
 /// Large messages get this many times as long: the first round through their memory takes more of
@@ -233,11 +233,11 @@ fn measure(mut task: Task) -> Result<Answer> {
         interrupt::check()?;
         match hears.recv_timeout(SLICE) {
             Ok(answer) => break answer,
-            Err(mpsc::RecvTimeoutError::Timeout) if start.elapsed() < task.length + PATIENCE => {}
+            Err(mpsc::RecvTimeoutError::Timeout) if start.elapsed() < task.length + TIME_LIMIT => {}
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 break Answer::Error(format!(
                     "stuck: not done {} s after the time was up",
-                    PATIENCE.as_secs()
+                    TIME_LIMIT.as_secs()
                 ));
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => {

@@ -91,7 +91,7 @@ fn the_systems_words_are_said_once() {
 }
 
 #[test]
-fn what_lies_behind_a_cause_is_not_lost() {
+fn the_causes_of_a_cause_are_not_lost() {
     for error in all(nested) {
         let said = chain(&*error);
         for part in ["something of its own", &system().to_string()] {

@@ -12,7 +12,7 @@ use crate::sync::{Ordering, PrivateWord};
 
 /// A call without a time limit ends with the cause after this time; so does any attempt that finds
 /// the cause this old.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIME_LIMIT: Duration = Duration::from_secs(1);
 /// Two observations that another process has the recovery lock say something about the time between
 /// them only if that was no longer than this.
 const MAX_BETWEEN: Duration = Duration::from_secs(5);
@@ -106,7 +106,7 @@ impl Trouble {
     /// The failure once it has lasted: it ends a call that would otherwise go on waiting.
     #[inline(always)]
     pub(crate) fn lasting_cause(&self, shared: &Shared) -> Option<Box<RecoveryFailed>> {
-        self.is_there().then(|| self.look(shared, PATIENCE)).flatten()
+        self.is_there().then(|| self.look(shared, TIME_LIMIT)).flatten()
     }
 
     #[inline(always)]
@@ -118,7 +118,7 @@ impl Trouble {
     fn look(&self, shared: &Shared, at_least: Duration) -> Option<Box<RecoveryFailed>> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let found = found.as_ref().filter(|found| found.holds())?;
-        let least = if found.may_pass { PATIENCE } else { at_least };
+        let least = if found.may_pass { TIME_LIMIT } else { at_least };
         let QueueFile { step, source, .. } = found;
         let failed = || RecoveryFailed { path: shared.path().to_path_buf(), step, source: copy(source) };
         (found.lasted() >= least).then(|| Box::new(failed()))

@@ -112,8 +112,8 @@ impl Queue {
                 Poll::Pending => {}
             }
             let fate = random.below(4);
-            let patience = if fate == 0 { random.below(100) } else { u64::MAX };
-            for _ in 0..patience {
+            let polls = if fate == 0 { random.below(100) } else { u64::MAX };
+            for _ in 0..polls {
                 if unpark.wakes.load(Ordering::Acquire) != wakes {
                     break;
                 }

@@ -4,7 +4,7 @@
 //! give up ([`AttachLockError::Busy`]). But after a reboot the holder may have to read a queue of many gigabytes from a
 //! cold disk. So long work *moves on*: the holder takes a lock on one byte after the other of a range
 //! ([`AttachLock::move_on`]), which costs it two system calls ten times a second. Those who wait see the byte change, and
-//! wait for another [`PATIENCE`] from then on. A holder that is stopped, or whose disk does not answer, moves on no more.
+//! wait for another [`TIME_LIMIT`] from then on. A holder that is stopped, or whose disk does not answer, moves on no more.
 //!
 //! A byte shows progress to processes that have nothing in common but the file, needs no word in it, and is gone with its
 //! holder however that ends.
@@ -21,7 +21,7 @@ use super::lock::{Hold, first_locked, try_lock, unlock};
 use crate::layout::{LOCK_ATTACH, LOCK_PROGRESS, PROGRESS_LOCKS};
 
 /// How long to wait for a holder that does not move on.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIME_LIMIT: Duration = Duration::from_secs(5);
 /// How often a holder moves on, and others look whether it did.
 const STEP: Duration = Duration::from_millis(100);
 
@@ -45,12 +45,12 @@ impl AttachLock {
     /// Takes the lock. Waits for a bounded time, because a process that is stopped while it
     /// attaches must not stop all others; and longer, while its holder moves on. `path` is the file's name.
     pub(crate) fn take(file: &File, path: &Path) -> Result<Self, AttachLockError> {
-        Self::take_within(file, path, PATIENCE)
+        Self::take_within(file, path, TIME_LIMIT)
     }
 
-    fn take_within(file: &File, path: &Path, patience: Duration) -> Result<Self, AttachLockError> {
+    fn take_within(file: &File, path: &Path, time_limit: Duration) -> Result<Self, AttachLockError> {
         let description = PrivateDescription::open(file, path).map_err(AttachLockError::Io)?;
-        Self::wait(&description, patience)?;
+        Self::wait(&description, time_limit)?;
         Ok(Self::of(description))
     }
 
@@ -59,10 +59,10 @@ impl AttachLock {
     }
 
     /// Locks a description.
-    fn wait(description: &PrivateDescription, patience: Duration) -> Result<(), AttachLockError> {
+    fn wait(description: &PrivateDescription, time_limit: Duration) -> Result<(), AttachLockError> {
         let (mut since, mut asked, mut seen) = (Instant::now(), Instant::now(), None);
         while !try_lock(description.file(), LOCK_ATTACH, Hold::Alone).map_err(AttachLockError::Io)? {
-            if asked.elapsed() >= STEP.min(patience / 4) {
+            if asked.elapsed() >= STEP.min(time_limit / 4) {
                 asked = Instant::now();
                 let at = first_locked(description.file(), LOCK_PROGRESS, PROGRESS_LOCKS);
                 let at = at.map_err(AttachLockError::Io)?;
@@ -70,7 +70,7 @@ impl AttachLock {
                     (since, seen) = (asked, at);
                 }
             }
-            if since.elapsed() > patience {
+            if since.elapsed() > time_limit {
                 return Err(AttachLockError::Busy);
             }
             std::thread::sleep(Duration::from_micros(100));
@@ -157,7 +157,7 @@ impl SpareDescription {
         };
         let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(description) = spare.take() else { return Err(AttachLockError::Io(error)) };
-        if let Err(error) = AttachLock::wait(&description, PATIENCE) {
+        if let Err(error) = AttachLock::wait(&description, TIME_LIMIT) {
             *spare = Some(description);
             return Err(error);
         }

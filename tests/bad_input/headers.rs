@@ -170,7 +170,15 @@ fn a_header_that_promises_more_than_the_file_has() {
 fn shared_words_that_cannot_be() {
     let dir = directory();
     let path = dir.path().join("queue");
-    let words = [at::TAIL, at::HEAD, at::RELEASED, at::TAKEN, at::REDO_UNTIL, at::REDO_COUNT, at::FIRST_WORD];
+    let words = [
+        at::TAIL,
+        at::HEAD,
+        at::RELEASED,
+        at::TAKEN,
+        at::REDELIVERED_UNTIL,
+        at::REDELIVERY_COUNT,
+        at::FIRST_WORD,
+    ];
     let values = [
         1,
         8,

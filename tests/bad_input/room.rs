@@ -243,14 +243,14 @@ fn assert_too_large(dir: &Path) {
     // SAFETY: as in `create_bytes`.
     let opened = unsafe { BytesQueue::open_or_create_with(&path, &large) };
     // SAFETY: as in `create_bytes`. It is the slots that take the space.
-    let links = unsafe { mpmc::BytesQueue::create_with(&path, &CreateOptions::new().max_messages(1 << 20)) };
+    let slots = unsafe { mpmc::BytesQueue::create_with(&path, &CreateOptions::new().max_messages(1 << 20)) };
     let Err(OpenError::Create(opened)) = opened else { panic!("{opened:?}") };
     for error in [
         create_bytes(&path, &large).unwrap_err(),
         create_typed::<Tick>(&path, &large).unwrap_err(),
         memfd.unwrap_err(),
         opened,
-        links.unwrap_err(),
+        slots.unwrap_err(),
     ] {
         let CreateError::FileSizeLimit { needed, limit, .. } = error else { panic!("{error:?}") };
         assert!(needed > 1 << 20 && limit == LIMIT);

@@ -71,8 +71,8 @@ pub(crate) mod at {
     pub(crate) const HEAD: usize = 0x580;
     pub(crate) const RELEASED: usize = 0x600;
     pub(crate) const TAKEN: usize = 0x608;
-    pub(crate) const REDO_UNTIL: usize = 0x610;
-    pub(crate) const REDO_COUNT: usize = 0x618;
+    pub(crate) const REDELIVERED_UNTIL: usize = 0x610;
+    pub(crate) const REDELIVERY_COUNT: usize = 0x618;
     pub(crate) const REGISTRY: usize = 0x1000;
     pub(crate) const ENTRY_LEN: usize = 0x100;
     /// The description starts here in every SPSC file: after a registry of two.

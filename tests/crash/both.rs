@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 use super::consumer::consume;
 use super::producer::{SPREAD, produce};
 use crate::process::{
-    Child, End, History, Kind, Looker, Outcome, ProducerNotes, Random, TestConsumer, TestDir, ensure,
-    progress,
+    BackgroundInspector, Child, End, History, Kind, Outcome, ProducerNotes, Random, TestConsumer, TestDir,
+    ensure, progress,
 };
 
 /// In each of `rounds` rounds two processes die.
 pub(crate) fn die(kind: Kind, rounds: u64) -> Outcome {
     let kind = kind.telling();
     let place = TestDir::new()?;
-    let looker = Looker::start(&place);
+    let background_inspector = BackgroundInspector::start(&place);
     let queue = kind.create(&place)?;
     let notes = ProducerNotes::new();
     let mut history = History::new();
@@ -21,7 +21,7 @@ pub(crate) fn die(kind: Kind, rounds: u64) -> Outcome {
     let (mut first, mut again, mut came, mut vanished) = (0, 0, 0, 0);
     for round in 0..rounds {
         progress();
-        looker.check()?;
+        background_inspector.check()?;
         notes.reset(first);
         let ends = [End::random(&mut random, SPREAD), End::random(&mut random, SPREAD)];
         let producer = Child::fork(|| produce(&place, kind.shape, &notes, first, round, ends[0]));
@@ -51,7 +51,7 @@ pub(crate) fn die(kind: Kind, rounds: u64) -> Outcome {
         "     {rounds} double kills; {again} messages came again, {came} in doubt came, {vanished} times not"
     );
     kind.is_whole(&queue)?;
-    drop(looker);
+    drop(background_inspector);
     place.leave()
 }
 

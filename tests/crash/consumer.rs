@@ -2,8 +2,8 @@
 
 use super::producer::SPREAD;
 use crate::process::{
-    Child, End, History, Kind, Looker, Outcome, ProducerNotes, Random, Shape, TestConsumer, TestDir,
-    TestProducer, ensure,
+    BackgroundInspector, Child, End, History, Kind, Outcome, ProducerNotes, Random, Shape, TestConsumer,
+    TestDir, TestProducer, ensure,
 };
 
 /// Every message that was not released is redelivered, in order, whole, and is marked as
@@ -11,7 +11,7 @@ use crate::process::{
 pub(crate) fn dies(kind: Kind, kills: u64) -> Outcome {
     let kind = kind.telling();
     let place = TestDir::new()?;
-    let looker = Looker::start(&place);
+    let background_inspector = BackgroundInspector::start(&place);
     let queue = kind.create(&place)?;
     let notes = ProducerNotes::new();
     let mut test_producer = TestProducer::new(queue.producer()?, kind.shape, 0, &notes, Random::new(2));
@@ -19,7 +19,7 @@ pub(crate) fn dies(kind: Kind, kills: u64) -> Outcome {
     let mut random = Random::new(kind.name.len() as u64);
     let (mut held, mut again, mut taken) = (0, 0, 0);
     for round in 0..kills {
-        looker.check()?;
+        background_inspector.check()?;
         let end = End::random(&mut random, SPREAD);
         let child = Child::fork(|| consume(&place, kind.shape, &history, round, end));
         end.carry_out(child, || history.is_ready(), || test_producer.step())?;

@@ -40,7 +40,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ("consumer: dead with messages, found by an idle consumer", consumer::detected_by_an_idle_consumer),
         ("consumer: dead with messages, found by a waiting consumer", consumer::detected_by_waiting),
         (
-            "consumer: dead with messages, found by a producer out of links",
+            "consumer: dead with messages, found by a producer out of slots",
             consumer::detected_when_out_of_slots,
         ),
         (
@@ -65,7 +65,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ("fork: a child does not keep its parent's places", forks::child_does_not_keep_places),
         ("letters: rejected too often", letters::rejected),
         ("letters: its consumers died too often", letters::killed),
-        ("letters: whoever buries dies", letters::burier_dies),
+        ("letters: the consumer that dead-letters dies", letters::dead_lettering_dies),
         ("letters: there can be none", letters::there_can_be_none),
         ("letters: without descriptors", letters::no_descriptors),
         ("namespaces: two with pids of their own", namespaces::two),

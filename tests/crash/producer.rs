@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::process::{
-    Child, Doubt, End, Kind, Looker, Outcome, ProducerNotes, Random, Shape, Stream, TestConsumer, TestDir,
-    TestProducer, ensure,
+    BackgroundInspector, Child, Doubt, End, Kind, Outcome, ProducerNotes, Random, Shape, Stream,
+    TestConsumer, TestDir, TestProducer, ensure,
 };
 
 /// Kills come within this time after the attach.
@@ -28,7 +28,7 @@ pub(crate) fn kills_hit_sends() -> Outcome {
 /// Nothing that was committed is lost, nothing else is delivered, and batches are whole or not there.
 pub(crate) fn dies(kind: Kind, kills: u64) -> Outcome {
     let place = TestDir::new()?;
-    let looker = Looker::start(&place);
+    let background_inspector = BackgroundInspector::start(&place);
     let queue = kind.create(&place)?;
     let consumer = queue.consumer()?;
     let notes = ProducerNotes::new();
@@ -37,7 +37,7 @@ pub(crate) fn dies(kind: Kind, kills: u64) -> Outcome {
     let mut test_consumer = TestConsumer::new(&consumer, stream, &(), 4, Random::new(1));
     let (mut first, mut inside) = (0, 0);
     for round in 0..kills {
-        looker.check()?;
+        background_inspector.check()?;
         notes.reset(first);
         let end = End::random(&mut random, SPREAD);
         let child = Child::fork(|| produce(&place, kind.shape, &notes, first, round, end));

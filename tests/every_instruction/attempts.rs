@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::looking::look;
+use super::inspecting::inspect_queue;
 use super::tracer::{Gate, Traced, stay_on_processor};
 use super::watch::Watch;
 use crate::process::{Outcome, Random, Words, ensure, in_parallel, number_from, progress, short_or_long};
@@ -30,7 +30,7 @@ const LIMIT: u64 = 5_000_000;
 
 /// No operation is killed before it is complete, but the queue is inspected wherever the operation
 /// changed the file; pauses happen only there as well.
-pub(crate) static ONLY_LOOKS: AtomicBool = AtomicBool::new(false);
+pub(crate) static ONLY_INSPECTS: AtomicBool = AtomicBool::new(false);
 
 /// Where a child is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ struct Attempts<'n, A> {
 impl<A: Fn(Kill<'_>) -> Outcome> Attempts<'_, A> {
     fn everywhere(&self) -> Outcome {
         let whole = self.once(Target::Complete)?;
-        if ONLY_LOOKS.load(Ordering::Relaxed) {
+        if ONLY_INSPECTS.load(Ordering::Relaxed) {
             return Ok(());
         }
         in_parts(|part| {
@@ -107,7 +107,7 @@ impl<A: Fn(Kill<'_>) -> Outcome> Attempts<'_, A> {
     fn at_events(&self) -> Outcome {
         let whole = self.once(Target::Complete)?;
         ensure!(whole.is_complete, "{}: it did not come to an end", self.name);
-        if ONLY_LOOKS.load(Ordering::Relaxed) {
+        if ONLY_INSPECTS.load(Ordering::Relaxed) {
             return Ok(());
         }
         let stride = (whole.instructions / SAMPLES).max(1);
@@ -159,7 +159,7 @@ pub(crate) fn paused_everywhere(name: &str, stride: u64, attempt: impl Fn(Pause<
     let is_everywhere = number_from("RINGWAY_EVERY", 0) != 0;
     let is_sampled = cfg!(debug_assertions) && !is_everywhere;
     let stride = if is_everywhere { 1 } else { stride };
-    let only_looks = ONLY_LOOKS.load(Ordering::Relaxed);
+    let only_inspects = ONLY_INSPECTS.load(Ordering::Relaxed);
     let one = |target: Target| -> Outcome<bool> {
         progress();
         let (gate, mut is_complete) = (Gate::new(), false);
@@ -170,7 +170,7 @@ pub(crate) fn paused_everywhere(name: &str, stride: u64, attempt: impl Fn(Pause<
         .map_err(|error| format!("{name}, paused at {target:?}: {error}"))?;
         Ok(is_complete)
     };
-    if only_looks {
+    if only_inspects {
         // What looks remembers what it has seen, and does so in one process.
         let mut count = 1;
         while !one(Target::Event(count))? {
@@ -224,9 +224,9 @@ impl Step<'_> {
                 course.events += u64::from(watch.has_changed()?);
             }
         }
-        look(self.file)?;
+        inspect_queue(self.file)?;
         meanwhile()?;
-        look(self.file)?;
+        inspect_queue(self.file)?;
         traced.finish()?;
         traced.kill()?;
         Ok(false)
@@ -248,14 +248,14 @@ impl Step<'_> {
             let has_changed = watches && watch.has_changed()?;
             course.events += u64::from(has_changed || enters);
             if has_changed && target == Target::Complete {
-                look(self.file)?;
+                inspect_queue(self.file)?;
             }
             if target == Target::Instruction(course.instructions) || target == Target::Event(course.events) {
                 break;
             }
         }
         traced.kill()?;
-        look(self.file)?;
+        inspect_queue(self.file)?;
         Ok(course)
     }
 }

@@ -4,7 +4,7 @@
 use ringway::spsc::{BytesConsumer, BytesProducer};
 
 use super::attempts::{Pause, Step, paused_everywhere};
-use super::looking::look;
+use super::inspecting::inspect_queue;
 use super::tracer::Gate;
 use crate::process::{Kind, Outcome, Shape, Test, TestDir, ensure};
 
@@ -47,14 +47,14 @@ pub(crate) fn tests() -> Vec<Test> {
 /// Takes what is there, and releases it one by one.
 fn drain(place: &TestDir, shape: Shape, consumer: &BytesConsumer, next: &mut u64) -> Outcome {
     while let Ok(frame) = consumer.try_recv() {
-        look(&place.path())?;
+        inspect_queue(&place.path())?;
         ensure!(shape.is(*next, &frame), "another message than {next} came");
         *next += 1;
         drop(frame);
-        look(&place.path())?;
+        inspect_queue(&place.path())?;
     }
     // That published `head`.
-    look(&place.path())
+    inspect_queue(&place.path())
 }
 
 fn fill(producer: &mut BytesProducer, shape: Shape, messages: std::ops::Range<u64>) -> Outcome {
@@ -109,7 +109,7 @@ fn receiver(kind: Kind, messages: u64, rejects: bool, pause: Pause<'_>) -> Outco
     };
     pause(Step { file: &place.path(), body: Box::new(body) }, &mut || {
         fill(&mut producer, kind.shape, messages..messages + 2)?;
-        look(&place.path())
+        inspect_queue(&place.path())
     })?;
     let mut next = u64::from(!rejects);
     let consumer = queue.consumer()?;

@@ -53,7 +53,7 @@ enum Operation {
     DropOldest,
     /// ... then the one in the middle.
     DropLast,
-    TakeBehindHeld,
+    TakeAfterHeld,
     Reject,
     TakeRejected,
     DropRejected,
@@ -61,7 +61,7 @@ enum Operation {
 }
 
 use Operation::{
-    DropLast, DropOldest, DropRejected, DropYoungest, Reject, RejectRun, Take, TakeBehindHeld, TakeMany,
+    DropLast, DropOldest, DropRejected, DropYoungest, Reject, RejectRun, Take, TakeAfterHeld, TakeMany,
     TakeRejected,
 };
 
@@ -72,7 +72,7 @@ pub(crate) fn tests() -> Vec<Test> {
         DropYoungest,
         DropOldest,
         DropLast,
-        TakeBehindHeld,
+        TakeAfterHeld,
         Reject,
         TakeRejected,
         DropRejected,
@@ -147,7 +147,7 @@ fn perform(operation: Operation, consumer: &BytesConsumer, history: &History, ga
                 }
             }
         }
-        TakeBehindHeld => {
+        TakeAfterHeld => {
             let _held = consumer.try_recv()?;
             took(1);
             gate.enter()?;

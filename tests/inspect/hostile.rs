@@ -64,8 +64,9 @@ fn word() -> impl Strategy<Value = u64> {
         any::<u64>(),
         (0..64_u32, 0..8_u64).prop_map(|(shift, low)| (1_u64 << shift).wrapping_sub(4).wrapping_add(low)),
         0..4096_u64,
-        (0..8_u64, 0..16_u64, 0..16_u64, 0..4_u64)
-            .prop_map(|(lap, owner, redo, kind)| { lap << 18 | owner << 6 | redo << 2 | kind }),
+        (0..8_u64, 0..16_u64, 0..16_u64, 0..4_u64).prop_map(|(lap, owner, redeliveries, kind)| {
+            lap << 18 | owner << 6 | redeliveries << 2 | kind
+        }),
     ]
 }
 
@@ -83,7 +84,7 @@ proptest! {
             let mpmc_words = (image.0.len() / 8).min(0x2400 / 8);
             for (place, value) in changes {
                 // Everything after the preamble, cursors most of all.
-                let cursors = [at::TAIL, at::HEAD, at::RELEASED, at::TAKEN, at::REDO_UNTIL];
+                let cursors = [at::TAIL, at::HEAD, at::RELEASED, at::TAKEN, at::REDELIVERED_UNTIL];
                 let at = match usize::from(*place) {
                     place if place % 4 == 0 => cursors[place / 4 % cursors.len()],
                     place => at::PREAMBLE_END + place % (mpmc_words - at::PREAMBLE_END / 8) * 8,

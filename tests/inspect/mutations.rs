@@ -178,8 +178,8 @@ const SPSC: [Word; 14] = [
     ("looked around", 0x440, none),
     ("head", at::HEAD, none),
     ("taken", at::TAKEN, none),
-    ("redelivered_until", at::REDO_UNTIL, none),
-    ("redelivery_count", at::REDO_COUNT, none),
+    ("redelivered_until", at::REDELIVERED_UNTIL, none),
+    ("redelivery_count", at::REDELIVERY_COUNT, none),
     ("bell of messages: waiting", 0x680, none),
     ("bell of messages", 0x688, none),
     ("bell of room: waiting", 0x700, none),
@@ -233,10 +233,10 @@ fn mpmc() {
         }
     }
     let options = CreateOptions::new().ring_bytes(4096).max_messages(8).max_participants(3);
-    let links = image::<Mpmc>(&options, None).u64_at(0x188) as usize;
-    for link in 0..8 {
-        words.push(("state", links + 16 * link, over));
-        words.push(("place", links + 16 * link + 8, place));
+    let slots = image::<Mpmc>(&options, None).u64_at(0x188) as usize;
+    for slot in 0..8 {
+        words.push(("state", slots + 16 * slot, over));
+        words.push(("place", slots + 16 * slot + 8, place));
     }
     changes::<Mpmc>(&options, None, &words);
 }

@@ -38,7 +38,7 @@ fn run<K: Kind>(options: &CreateOptions, fixed: Option<usize>, consumers: usize)
     // SAFETY: only this test knows the file.
     let queue = unsafe { BytesQueue::<K>::create_with(&path, options) }.unwrap();
     let is_done = AtomicBool::new(false);
-    let mut looks = 0;
+    let mut inspections = 0;
     std::thread::scope(|scope| {
         let mut producer = queue.producer().unwrap();
         // One side's failure ends the others, and so does that of the inspector.
@@ -65,7 +65,7 @@ fn run<K: Kind>(options: &CreateOptions, fixed: Option<usize>, consumers: usize)
         // Also if an inspection below panics: consumers end then, instead of hiding why.
         let _done = Done(&is_done);
         let inspector = Inspector::open(&path).unwrap();
-        while !sender.is_finished() || looks < 20 {
+        while !sender.is_finished() || inspections < 20 {
             let snapshot = inspector.snapshot().unwrap();
             assert!(snapshot.corruption.is_empty(), "{:?}", snapshot.corruption);
             for start in [Start::Oldest, Start::Newest] {
@@ -73,7 +73,7 @@ fn run<K: Kind>(options: &CreateOptions, fixed: Option<usize>, consumers: usize)
                 assert!(peeked.corruption.is_none(), "{:?}", peeked.corruption);
                 peeked.frames.iter().for_each(|frame| check(frame, fixed));
             }
-            looks += 1;
+            inspections += 1;
         }
     });
     let last = Inspector::open(&path).unwrap().snapshot().unwrap();

@@ -10,10 +10,10 @@ fn options() -> CreateOptions {
 }
 
 /// Sends a message and rejects it until it is a dead letter, or should be.
-fn bury(producer: &mut BytesProducer, consumer: &BytesConsumer, message: &[u8]) {
+fn dead_letter(producer: &mut BytesProducer, consumer: &BytesConsumer, message: &[u8]) {
     producer.try_send(message).unwrap();
     (0..2).for_each(|_| consumer.try_recv().unwrap().reject());
-    assert!(matches!(consumer.try_recv(), Err(RecvError::Empty)), "it is buried");
+    assert!(matches!(consumer.try_recv(), Err(RecvError::Empty)), "it is dead-lettered");
 }
 
 fn letters(queue: &BytesQueue) -> Vec<Vec<u8>> {
@@ -25,16 +25,16 @@ fn letters_are_found_after_their_queue_was_unlinked() {
     let (dir, queue) = queue(&options());
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
     let path = dir.path().join("q.dead");
-    bury(&mut producer, &consumer, b"one");
+    dead_letter(&mut producer, &consumer, b"one");
     ringway::unlink(&path).unwrap();
-    bury(&mut producer, &consumer, b"two");
+    dead_letter(&mut producer, &consumer, b"two");
     assert_eq!(letters(&queue), [b"two"]);
     // Other processes remove files without notice.
     std::fs::remove_file(&path).unwrap();
-    bury(&mut producer, &consumer, b"three");
+    dead_letter(&mut producer, &consumer, b"three");
     assert_eq!(letters(&queue), [b"three"]);
     std::fs::rename(&path, dir.path().join("aside")).unwrap();
-    bury(&mut producer, &consumer, b"four");
+    dead_letter(&mut producer, &consumer, b"four");
     assert_eq!(letters(&queue), [b"four"]);
     let stats = queue.stats();
     assert_eq!((stats.dead_letters, stats.dead_letters_failed), (4, 0));
@@ -113,14 +113,14 @@ fn letters_of_an_earlier_queue_are_told_from_those_of_this_one() {
     let (dir, old) = queue(&options());
     let (mut producer, consumer) = (old.producer().unwrap(), old.consumer().unwrap());
     producer.try_send(b"before").unwrap();
-    bury_next(&consumer);
+    dead_letter_next(&consumer);
     ringway::unlink(old.path()).unwrap();
     // SAFETY: only this test knows the file.
     let new = unsafe { BytesQueue::create_with(dir.path().join("q"), &options()) }.unwrap();
     assert_ne!(old.uuid(), new.uuid());
     let (mut producer, consumer) = (new.producer().unwrap(), new.consumer().unwrap());
     producer.try_send(b"now").unwrap();
-    bury_next(&consumer);
+    dead_letter_next(&consumer);
     let reader = new.dead_letters().unwrap().consumer().unwrap();
     let (first, second) = (reader.try_recv().unwrap(), reader.try_recv().unwrap());
     let (first_origin, second_origin) = (first.dead_letter().unwrap(), second.dead_letter().unwrap());
@@ -128,9 +128,9 @@ fn letters_of_an_earlier_queue_are_told_from_those_of_this_one() {
     assert_eq!((&*second, second_origin.queue, second_origin.position), (&b"now"[..], new.uuid(), 0));
 }
 
-fn bury_next(consumer: &BytesConsumer) {
+fn dead_letter_next(consumer: &BytesConsumer) {
     (0..2).for_each(|_| consumer.try_recv().unwrap().reject());
-    assert!(matches!(consumer.try_recv(), Err(RecvError::Empty)), "it is buried");
+    assert!(matches!(consumer.try_recv(), Err(RecvError::Empty)), "it is dead-lettered");
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn the_first_letter_can_be_waited_for() {
     std::thread::scope(|scope| {
         let waits = scope
             .spawn(move || reader.recv_timeout(std::time::Duration::from_secs(20)).map(|it| it.to_vec()));
-        bury(&mut producer, &consumer, b"first");
+        dead_letter(&mut producer, &consumer, b"first");
         assert_eq!(waits.join().unwrap().unwrap(), b"first");
     });
 }
@@ -169,7 +169,7 @@ fn consumers_of_one_process_take_one_place_among_the_letters() {
     let mut producer = queue.producer().unwrap();
     let consumers: Vec<_> = (0..5).map(|_| queue.consumer().unwrap()).collect();
     for consumer in &consumers {
-        bury(&mut producer, consumer, b"bad");
+        dead_letter(&mut producer, consumer, b"bad");
     }
     let letters = queue.dead_letters().unwrap();
     assert_eq!(letters.stats().participants.len(), 1);

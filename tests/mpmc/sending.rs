@@ -59,7 +59,7 @@ fn a_batch_is_committed_as_a_whole_or_not() {
     for i in 0..4_u8 {
         batch.try_reserve(1).unwrap().fill(i);
     }
-    assert!(matches!(batch.try_reserve(1), Err(SendError::Full)), "no more than there are links");
+    assert!(matches!(batch.try_reserve(1), Err(SendError::Full)), "no more than there are slots");
     assert_eq!(batch.len(), 4);
     assert!(matches!(batch.commit(), Err(SendError::Full)), "three are free");
     assert_eq!(drain(&consumer), [b"one"]);

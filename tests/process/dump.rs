@@ -15,7 +15,7 @@ const SLOT: usize = 16;
 const MAX_SLOTS: usize = 64;
 
 /// The residue of every participant in the file, and which of them live.
-pub(crate) fn dump(path: &Path, links: usize, participants: usize) -> String {
+pub(crate) fn dump(path: &Path, slots: usize, participants: usize) -> String {
     let Ok(file) = std::fs::read(path) else { return "the file cannot be read".into() };
     let word = |at: usize| u64::from_ne_bytes(file[at..at + 8].try_into().expect("eight bytes"));
     let mut text = format!("tail {}, head {}\n", word(TAIL) >> 2, word(HEAD) >> 1);
@@ -44,14 +44,14 @@ pub(crate) fn dump(path: &Path, links: usize, participants: usize) -> String {
         );
     }
     let first = (REGISTRY + participants * ENTRY).next_multiple_of(4096);
-    for slot in 0..links.min(MAX_SLOTS) {
+    for slot in 0..slots.min(MAX_SLOTS) {
         let at = first + slot * SLOT;
         let state = word(at);
         let kind = ["FREE", "FULL", "HELD", "REDO"][(state & 3) as usize];
-        let position = (state >> 18) * links as u64 + slot as u64;
+        let position = (state >> 18) * slots as u64 + slot as u64;
         let _ = writeln!(
             text,
-            "link {slot}: {kind} position {position} owner {} redo {}, lane {} offset {} len {}",
+            "slot {slot}: {kind} position {position} owner {} redeliveries {}, lane {} offset {} len {}",
             state >> 6 & 0xfff,
             state >> 2 & 0xf,
             word(at + 8) >> 52,

@@ -3,6 +3,7 @@
 //! because a process with threads must not fork without exec.
 #![allow(dead_code, unused_imports, reason = "each test uses a part of this")]
 
+mod background_inspector;
 mod cause;
 mod child;
 mod dump;
@@ -10,7 +11,6 @@ mod end;
 pub(crate) mod forge;
 mod history;
 mod kind;
-mod looker;
 mod message;
 mod message_log;
 mod mpmc_kind;
@@ -24,12 +24,12 @@ mod test_consumer;
 mod test_producer;
 mod watchdog;
 
+pub(crate) use background_inspector::BackgroundInspector;
 pub(crate) use child::{Child, kills_so_far};
 pub(crate) use dump::dump;
 pub(crate) use end::End;
 pub(crate) use history::History;
 pub(crate) use kind::Kind;
-pub(crate) use looker::Looker;
 pub(crate) use message::Shape;
 pub(crate) use message_log::{MessageLog, Record};
 pub(crate) use mpmc_kind::{MpmcKind, gets_nothing_more};

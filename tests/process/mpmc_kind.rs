@@ -9,7 +9,7 @@ use super::{Outcome, Shape, TestDir, dump, ensure};
 pub(crate) struct MpmcKind {
     pub(crate) name: &'static str,
     pub(crate) shape: Shape,
-    pub(crate) links: usize,
+    pub(crate) slots: usize,
     pub(crate) lane: usize,
     pub(crate) participants: usize,
     pub(crate) is_at_most_once: bool,
@@ -19,11 +19,11 @@ pub(crate) struct MpmcKind {
 
 impl MpmcKind {
     /// `lane` bytes per producer.
-    pub(crate) const fn new(name: &'static str, links: usize, lane: usize, shape: Shape) -> Self {
+    pub(crate) const fn new(name: &'static str, slots: usize, lane: usize, shape: Shape) -> Self {
         Self {
             name,
             shape,
-            links,
+            slots,
             lane,
             participants: 16,
             is_at_most_once: false,
@@ -51,7 +51,7 @@ impl MpmcKind {
 
     pub(crate) fn create(&self, place: &TestDir) -> Outcome<BytesQueue> {
         let mut options = CreateOptions::new()
-            .max_messages(self.links)
+            .max_messages(self.slots)
             .ring_bytes(self.lane)
             .max_participants(self.participants)
             .start_position(self.start);
@@ -68,7 +68,7 @@ impl MpmcKind {
     }
 
     pub(crate) fn dump(&self, queue: &BytesQueue) -> String {
-        format!("{}{:?}", dump(queue.path(), self.links, self.participants), queue.stats())
+        format!("{}{:?}", dump(queue.path(), self.slots, self.participants), queue.stats())
     }
 
     /// Every slot can be used, lap after lap, and every lane that had an owner, and no residue is
@@ -92,7 +92,7 @@ impl MpmcKind {
             _ => 60,
         };
         // Each producer's lane takes as many of these as an empty one would.
-        let per_lane = (self.lane / len.next_multiple_of(64)).min(self.links);
+        let per_lane = (self.lane / len.next_multiple_of(64)).min(self.slots);
         for producer in &mut producers {
             for _ in 0..3 {
                 let mut count = 0;

@@ -6,8 +6,11 @@ use super::source::Code;
 
 /// Words that docs/glossary.md retired and that no name contains any more, and the term that
 /// replaced each. The plural counts as well.
-const RETIRED: [(&str, &str); 20] = [
+const RETIRED: [(&str, &str); 25] = [
     ("bell", "eventcount"),
+    ("buried", "dead letter"),
+    ("burier", "dead letter"),
+    ("bury", "dead letter"),
     ("damage", "corruption"),
     ("doorbell", "eventcount"),
     ("extent", "live frames"),
@@ -15,9 +18,11 @@ const RETIRED: [(&str, &str); 20] = [
     ("handing", "delivery"),
     ("lease", "liveness lock"),
     ("ledger", "release tracker"),
+    ("looker", "inspector"),
     ("making", "creation"),
     ("nap", "backoff"),
     ("notice", "warning"),
+    ("patience", "time limit"),
     ("rung", "woken"),
     ("somebody", "participant"),
     ("stranger", "untrusted peer"),
@@ -30,7 +35,18 @@ const RETIRED: [(&str, &str); 20] = [
 ];
 
 /// The folders whose names are checked.
-const FOLDERS: [&str; 4] = ["src", "cli/src", "cli/tests", "tests"];
+const FOLDERS: [&str; 10] = [
+    "src",
+    "cli/src",
+    "cli/tests",
+    "tests",
+    "model/src",
+    "model/tests",
+    "derive/src",
+    "xtask/src",
+    "examples",
+    "rivals/src",
+];
 
 /// The words of `snake_case`, `CamelCase` and `UPPER_CASE` names, in lower case.
 fn words(name: &str) -> Vec<String> {

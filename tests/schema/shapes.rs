@@ -255,13 +255,13 @@ shapes! {
         #[ringway(version = 7)]
         pub(crate) enum Side { Buy, Sell }
     }
-    nested_behind_a_pointer {
+    nested_in_a_pointer {
         #[derive(Archive, Serialize, Message)]
         pub(crate) struct Order { legs: Vec<Leg> }
         #[derive(Archive, Serialize, Message)]
         pub(crate) struct Leg { price: u64 }
     }
-    nested_behind_a_pointer_differs {
+    nested_in_a_pointer_differs {
         #[derive(Archive, Serialize, Message)]
         pub(crate) struct Order { legs: Vec<Leg> }
         #[derive(Archive, Serialize, Message)]

@@ -52,12 +52,12 @@ pub(crate) fn judge(
     let mut takes = Takes::new(field.kind.shape, &field.message_log, &self_report).without_rejects();
     takes.session(&consumer).drain(&mut Random::new(generations.end))?;
     drop(consumer);
-    let buried = letters(field, queue)?;
-    sums.letters += buried.len() as u64;
+    let dead_letters = letters(field, queue)?;
+    sums.letters += dead_letters.len() as u64;
     let mut unexplained = 0;
     for generation in generations {
         let first = generation * MessageLog::RANGE;
-        unexplained += one_sender(field, first..first + MessageLog::RANGE, &buried, sums)?;
+        unexplained += one_sender(field, first..first + MessageLog::RANGE, &dead_letters, sums)?;
     }
     let may_be_unseen = left.taking;
     ensure!(unexplained <= may_be_unseen, "{unexplained} messages are gone, {may_be_unseen} at most may be");
@@ -71,7 +71,12 @@ pub(crate) fn judge(
 }
 
 /// Counts the messages of one sender. Returns how many are gone that no consumer is known to have held.
-fn one_sender(field: &Field, numbers: Range<u64>, buried: &HashSet<u64>, sums: &mut Sums) -> Outcome<u64> {
+fn one_sender(
+    field: &Field,
+    numbers: Range<u64>,
+    dead_letters: &HashSet<u64>,
+    sums: &mut Sums,
+) -> Outcome<u64> {
     let mut unexplained = 0;
     let mut has_ended = false;
     for number in numbers {
@@ -80,8 +85,8 @@ fn one_sender(field: &Field, numbers: Range<u64>, buried: &HashSet<u64>, sums: &
             break;
         }
         let Record { is_sent, deliveries, rejects, deaths, .. } = record;
-        let is_buried = buried.contains(&number);
-        let came = deliveries > 0 || is_buried;
+        let is_dead_letter = dead_letters.contains(&number);
+        let came = deliveries > 0 || is_dead_letter;
         if is_sent {
             sums.sent += 1;
         } else {
@@ -110,11 +115,11 @@ fn one_sender(field: &Field, numbers: Range<u64>, buried: &HashSet<u64>, sums: &
 
 /// The messages in the dead-letter queue, each with an origin of its own.
 fn letters(field: &Field, queue: &BytesQueue) -> Outcome<HashSet<u64>> {
-    let mut buried = HashSet::new();
+    let mut dead_letters = HashSet::new();
     if field.kind.max_redeliveries.is_none() {
-        return Ok(buried);
+        return Ok(dead_letters);
     }
-    let Ok(letters) = queue.dead_letters() else { return Ok(buried) };
+    let Ok(letters) = queue.dead_letters() else { return Ok(dead_letters) };
     let consumer = letters.consumer()?;
     let mut origins = HashSet::new();
     while let Ok(frame) = consumer.try_recv() {
@@ -126,9 +131,9 @@ fn letters(field: &Field, queue: &BytesQueue) -> Outcome<HashSet<u64>> {
         // The consumer that dead-lettered it may have died before it could note that: then it is
         // there twice, from one origin.
         let is_new = origins.insert(origin.position);
-        ensure!(buried.insert(number) == is_new, "letter {number:#x} comes from two positions");
+        ensure!(dead_letters.insert(number) == is_new, "letter {number:#x} comes from two positions");
     }
     drop(consumer);
     gets_nothing_more(&letters)?;
-    Ok(buried)
+    Ok(dead_letters)
 }

@@ -8,10 +8,12 @@ use ringway::mpmc::BytesQueue;
 use super::audit::{Sums, judge};
 use super::self_report::Left;
 use super::worker::{Field, Role, Worker};
-use crate::process::{End, Looker, MessageLog, MpmcKind, Outcome, Random, TestDir, Words, ensure, progress};
+use crate::process::{
+    BackgroundInspector, End, MessageLog, MpmcKind, Outcome, Random, TestDir, Words, ensure, progress,
+};
 
 /// The maximum time without progress of a living process.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIME_LIMIT: Duration = Duration::from_secs(20);
 /// Kills before everything is counted.
 const KILLS_A_ROUND: u64 = 250;
 /// Generations of senders that one message_log has room for.
@@ -47,7 +49,7 @@ struct Storm {
 /// Kills, stops and replaces processes until the number of kills is reached.
 pub(crate) fn rage(kind: MpmcKind, crew: Crew, kills: u64) -> Outcome {
     let place = TestDir::new()?;
-    let looker = Looker::start(&place);
+    let background_inspector = BackgroundInspector::start(&place);
     let queue = kind.create(&place)?;
     let field =
         Field { kind, place, message_log: MessageLog::new(1, 1), churns: crew.churns, end: Words::new(1) };
@@ -62,7 +64,7 @@ pub(crate) fn rage(kind: MpmcKind, crew: Crew, kills: u64) -> Outcome {
         field,
         queue,
         workers,
-        random: Random::new(kind.links as u64),
+        random: Random::new(kind.slots as u64),
         generation: 1,
         first: 1,
         kills: 0,
@@ -74,7 +76,7 @@ pub(crate) fn rage(kind: MpmcKind, crew: Crew, kills: u64) -> Outcome {
     let mut sums = Sums::default();
     let mut rounds = 0_u64;
     while storm.kills < kills {
-        let result = storm.round(kills, rounds, &mut sums).and_then(|()| looker.check());
+        let result = storm.round(kills, rounds, &mut sums).and_then(|()| background_inspector.check());
         result.map_err(|error| format!("{error}\n{}", storm.describe()))?;
         rounds += 1;
     }
@@ -94,7 +96,7 @@ pub(crate) fn rage(kind: MpmcKind, crew: Crew, kills: u64) -> Outcome {
         storm.all_left.no_place,
     );
     let Storm { queue, field, .. } = storm;
-    drop((looker, queue));
+    drop((background_inspector, queue));
     field.place.leave()
 }
 
@@ -187,7 +189,7 @@ impl Storm {
                 last = (sum, Instant::now());
             }
             let names: Vec<_> = behind.iter().map(|index| self.workers[*index].describe()).collect();
-            ensure!(last.1.elapsed() < PATIENCE, "no progress for {PATIENCE:?}: {names:#?}");
+            ensure!(last.1.elapsed() < TIME_LIMIT, "no progress for {TIME_LIMIT:?}: {names:#?}");
             std::thread::sleep(Duration::from_micros(200));
         }
     }
@@ -210,7 +212,7 @@ impl Storm {
                     *gone = true;
                 }
             }
-            ensure!(start.elapsed() < PATIENCE, "somebody does not come to an end: {gone:?}");
+            ensure!(start.elapsed() < TIME_LIMIT, "somebody does not come to an end: {gone:?}");
             std::thread::sleep(Duration::from_micros(100));
         }
         Ok(())

@@ -76,7 +76,7 @@ impl Watched {
     }
 
     /// Records what it has done meanwhile. It continues only when this is called.
-    pub(crate) fn look(&mut self) -> Outcome {
+    pub(crate) fn record(&mut self) -> Outcome {
         loop {
             let flags = WaitPidFlag::WNOHANG | WaitPidFlag::__WALL;
             match waitpid(self.child.pid(), Some(flags))? {
@@ -121,7 +121,7 @@ impl Watched {
     /// Records until the second mark.
     pub(crate) fn finish(&mut self) -> Outcome<&[Call]> {
         until("the second mark", || {
-            self.look()?;
+            self.record()?;
             Ok(self.is_finished())
         })?;
         Ok(&self.calls)

@@ -118,7 +118,7 @@ fn not_while_stopped() -> Outcome {
         sender.child.signal(SIGSTOP)?;
         let event_counts = super::asleep::EventCounts::of(place)?;
         let armed = event_counts.consumers_armed()?;
-        until("some looks", || Ok(event_counts.consumers_armed()? >= armed + 3))?;
+        until("some attempts", || Ok(event_counts.consumers_armed()? >= armed + 3))?;
         ensure!(consumer.notes.ended() == 0, "it ended");
         sender.child.signal(SIGCONT)?;
         sender.notes.go();

@@ -75,7 +75,7 @@ fn attempt_to_wake<K: Tried>(count: u64, fixed: Option<usize>, kill: Kill<'_>) -
     let event_counts = EventCounts::of(&place)?;
     let armed = event_counts.consumers_armed()?;
     let mut came = None;
-    until("another look", || {
+    until("another attempt", || {
         if came.is_none() && peer.notes.count() == doubt.about {
             came = Some(killed.elapsed());
         }
@@ -177,7 +177,7 @@ fn stopped_waker<K: Tried>() -> Outcome {
             let event_counts = EventCounts::of(place)?;
             let mut meanwhile = || {
                 let armed = event_counts.consumers_armed()?;
-                until("another look", || {
+                until("another attempt", || {
                     Ok(peer.notes.count() == 1 || event_counts.consumers_armed()? >= armed + 2)
                 })
             };

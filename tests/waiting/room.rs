@@ -30,12 +30,12 @@ pub(crate) fn tests() -> Vec<Test> {
     use Giving::{Detach, Drop, DropRun, Reject};
     let mut tests = Vec::new();
     for way in [Drop, DropRun] {
-        let (spsc, links) = (Spsc::options, Mpmc::options);
+        let (spsc, slots) = (Spsc::options, Mpmc::options);
         tests.push(Test::new(format!("room: SPSC, {way:?}"), move || {
             given_back::<Spsc>(spsc(), Spsc::FULL, 1, way)
         }));
-        tests.push(Test::new(format!("room: MPMC, links, {way:?}"), move || {
-            given_back::<Mpmc>(links(), Mpmc::FULL, 3, way)
+        tests.push(Test::new(format!("room: MPMC, slots, {way:?}"), move || {
+            given_back::<Mpmc>(slots(), Mpmc::FULL, 3, way)
         }));
         tests.push(Test::new(format!("room: MPMC, a lane, {way:?}"), move || {
             given_back::<Mpmc>(lane(), LANE, 1, way)
@@ -47,7 +47,7 @@ pub(crate) fn tests() -> Vec<Test> {
         }));
     }
     tests.extend([
-        Test::new("room: a consumer is dead that kept it, links", || {
+        Test::new("room: a consumer is dead that kept it, slots", || {
             dead_holder(Mpmc::options(), Mpmc::FULL)
         }),
         Test::new("room: a consumer is dead that kept it, a lane", || dead_holder(lane(), LANE)),
@@ -97,7 +97,7 @@ fn wakes_producers<K: Tried>(
         let consumer = open::<K>(&place)?.consumer()?;
         give_back(consumer, way, &notes)
     })?;
-    until("a consumer", || watched.look().map(|()| notes.state() == 1))?;
+    until("a consumer", || watched.record().map(|()| notes.state() == 1))?;
     // Attaching has woken them.
     all_asleep()?;
     notes.go();
@@ -117,7 +117,7 @@ fn wakes_producers<K: Tried>(
             woken == producers as i64
         }
     };
-    until("what was given back", || watched.look().map(|()| notes.count() == 1))?;
+    until("what was given back", || watched.record().map(|()| notes.count() == 1))?;
     let given = notes.numbers()[0];
     until("producers that get on", || Ok(sent() == full + given))?;
     watched.kill()?;
@@ -232,11 +232,11 @@ fn recovered() -> Outcome {
                 notes.note(done.map_or(0, |done| done.requeued));
                 rest()
             })?;
-            until("a queue", || watched.look().map(|()| notes.state() == 1))?;
+            until("a queue", || watched.record().map(|()| notes.state() == 1))?;
             holder.child.kill()?;
             notes.go();
             let woken: i64 = watched.finish()?.iter().filter_map(Call::wake).map(|(_, woken)| woken).sum();
-            until("what it found", || watched.look().map(|()| notes.count() == 1))?;
+            until("what it found", || watched.record().map(|()| notes.count() == 1))?;
             // Otherwise the producer was about to make an attempt by itself.
             first += i64::from(notes.numbers() == [Mpmc::FULL]).min(woken);
             sender.wait_for_count(2 * Mpmc::FULL)?;

@@ -155,12 +155,12 @@ fn calls_of_send<K: Kind>(
         notes.note(count);
         rest()
     })?;
-    until("a producer", || watched.look().map(|()| notes.state() == 1))?;
+    until("a producer", || watched.record().map(|()| notes.state() == 1))?;
     // Attaching has woken them.
     others_asleep()?;
     notes.go();
     let calls = watched.finish()?.to_vec();
-    until("how many were sent", || watched.look().map(|()| notes.count() == 1))?;
+    until("how many were sent", || watched.record().map(|()| notes.count() == 1))?;
     watched.kill()?;
     Ok((calls, notes.numbers()[0]))
 }
@@ -259,7 +259,7 @@ fn in_vain<K: Tried>() -> Outcome {
             mark();
             rest()
         })?;
-        until("a producer", || watched.look().map(|()| notes.state() == 1))?;
+        until("a producer", || watched.record().map(|()| notes.state() == 1))?;
         peer.wait_until_asleep()?;
         peer.child.kill()?;
         notes.go();
@@ -309,23 +309,23 @@ fn one_after_another() -> Outcome<Vec<bool>> {
         let gate = Gate::new();
         let mut first = stopped_after_its_claim(place, &gate)?;
         let mut second = queue.producer()?;
-        let look = |consumers: &mut [Watched; 2]| consumers.iter_mut().try_for_each(Watched::look);
+        let record = |consumers: &mut [Watched; 2]| consumers.iter_mut().try_for_each(Watched::record);
         let slept = |one: &Watched| one.calls().iter().filter(|call| call.was_notified().is_some()).count();
         until("consumers that sleep", || {
-            look(&mut consumers)?;
+            record(&mut consumers)?;
             Ok(is_asleep(consumers[0].pid())? && is_asleep(consumers[1].pid())?)
         })?;
         second.send(&2_u64.to_ne_bytes())?;
         let before = consumers.each_ref().map(slept);
-        until("consumers that have looked and sleep again", || {
-            look(&mut consumers)?;
+        until("consumers that have made an attempt and sleep again", || {
+            record(&mut consumers)?;
             let have_slept = consumers.iter().zip(before).any(|(one, before)| slept(one) > before);
             Ok(have_slept && is_asleep(consumers[0].pid())? && is_asleep(consumers[1].pid())?)
         })?;
         ensure!(notes.iter().all(|notes| notes.count() == 0), "a message came out of order");
         first.finish()?;
         until("both messages", || {
-            look(&mut consumers)?;
+            record(&mut consumers)?;
             Ok(notes.iter().all(|notes| notes.count() == 1))
         })?;
         last_sleeps.extend(
@@ -366,16 +366,17 @@ fn dead_letter() -> Outcome {
     let queue = create::<Mpmc>(&place, &Mpmc::options().max_redeliveries(1))?;
     let mut producer = queue.producer()?;
     let consumer = queue.consumer()?;
-    let bury = |producer: &mut BytesProducer<Mpmc>, consumer: &BytesConsumer<Mpmc>, number: u64| -> Outcome {
-        producer.send(&number.to_ne_bytes())?;
-        for _ in 0..2 {
-            consumer.try_recv()?.reject();
-        }
-        let empty = consumer.try_recv();
-        ensure!(matches!(empty, Err(RecvError::Empty)), "it was not buried: {empty:?}");
-        Ok(())
-    };
-    bury(&mut producer, &consumer, 1)?;
+    let dead_letter =
+        |producer: &mut BytesProducer<Mpmc>, consumer: &BytesConsumer<Mpmc>, number: u64| -> Outcome {
+            producer.send(&number.to_ne_bytes())?;
+            for _ in 0..2 {
+                consumer.try_recv()?.reject();
+            }
+            let empty = consumer.try_recv();
+            ensure!(matches!(empty, Err(RecvError::Empty)), "it was not dead-lettered: {empty:?}");
+            Ok(())
+        };
+    dead_letter(&mut producer, &consumer, 1)?;
     let notes = Notes::new();
     let mut watched = Watched::start(|| {
         let letters = open::<Mpmc>(&place)?.dead_letters()?.consumer()?;
@@ -388,15 +389,15 @@ fn dead_letter() -> Outcome {
         rest()
     })?;
     until("one that waits for a letter", || {
-        watched.look()?;
+        watched.record()?;
         let slept = watched.calls().iter().filter(|call| call.was_notified() == Some(false)).count();
         // Enough times that it would not wake up by itself for a while.
         Ok(slept >= 4 && is_asleep(watched.pid())?)
     })?;
-    bury(&mut producer, &consumer, 2)?;
+    dead_letter(&mut producer, &consumer, 2)?;
     let last = watched.finish()?.iter().rev().find_map(Call::was_notified);
     ensure!(last == Some(true), "it has woken up by itself: {:?}", watched.calls());
-    until("the letter", || watched.look().map(|()| notes.count() == 1))?;
+    until("the letter", || watched.record().map(|()| notes.count() == 1))?;
     ensure!(notes.numbers() == [2], "letters {:?} came", notes.numbers());
     watched.kill()?;
     drop((producer, consumer, queue));

@@ -95,7 +95,7 @@ impl Report {
             percentiles,
             ratio_to_pingpong: percentiles.p50_ns as f64 / limits.pingpong_p50_ns as f64,
         });
-        let (machine, runs, latency) = (Machine::look(cores), plan.runs, latency.collect());
+        let (machine, runs, latency) = (Machine::detect(cores), plan.runs, latency.collect());
         Self { machine, scale: plan.scale, runs, latency, limits, cases, recovery }
     }
 
@@ -197,7 +197,7 @@ fn significant(value: f64) -> String {
 }
 
 impl Machine {
-    fn look(cores_used: [usize; 2]) -> Self {
+    fn detect(cores_used: [usize; 2]) -> Self {
         let read = |path: &str| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
         let info = read("/proc/cpuinfo").unwrap_or_default();
         let model =

@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
 }
 
 /// A lock that is held for microseconds is probed again for this time, if it is found taken.
-const PATIENCE: Duration = Duration::from_millis(300);
+const TIME_LIMIT: Duration = Duration::from_millis(300);
 
 /// One queue's findings.
 #[derive(Serialize)]
@@ -93,7 +93,7 @@ fn diagnose(
         Ok(inspector) => inspector,
         Err(error) => return Ok(Diagnosis::new(path, vec![Finding::broken(&error)])),
     };
-    let mut findings = look(&inspector, arguments)?;
+    let mut findings = examine(&inspector, arguments)?;
     if arguments.repair {
         let mut done = Vec::new();
         for remedy in findings.iter().filter_map(|finding| finding.remedy) {
@@ -105,19 +105,19 @@ fn diagnose(
             let outcomes: Vec<Finding> = done.into_iter().map(|remedy| apply(&path, remedy)).collect();
             // The queue is checked again: what is still wrong is found again, what is repaired is
             // not.
-            findings = if path.exists() { look(&inspector, arguments)? } else { Vec::new() };
+            findings = if path.exists() { examine(&inspector, arguments)? } else { Vec::new() };
             findings.splice(0..0, outcomes);
         }
     }
     Ok(Diagnosis::new(path, findings))
 }
 
-fn look(inspector: &Inspector, arguments: &Arguments) -> Result<Vec<Finding>> {
+fn examine(inspector: &Inspector, arguments: &Arguments) -> Result<Vec<Finding>> {
     let mut snapshot = inspector.snapshot()?;
     // A position between two states leaves it in a moment, unless its participant is stopped.
     let mut still = Still::new(&snapshot);
     let start = Instant::now();
-    while !still.is_nothing() && start.elapsed() < PATIENCE && !interrupt::is_requested() {
+    while !still.is_nothing() && start.elapsed() < TIME_LIMIT && !interrupt::is_requested() {
         std::thread::sleep(Duration::from_millis(10));
         snapshot = inspector.snapshot()?;
         still.keep(&snapshot);

@@ -15,13 +15,13 @@ use super::lines;
 /// More than any message prints: 64 KiB, escaped, and a line for each of 1,000 values.
 const MOST: usize = 1 << 20;
 
-fn look(text: &str, payload: &[u8]) {
+fn show(text: &str, payload: &[u8]) {
     if let Ok(fields) = MessageType::parse(text) {
-        look_at(&fields, payload);
+        show_payload(&fields, payload);
     }
 }
 
-fn look_at(fields: &MessageType, payload: &[u8]) {
+fn show_payload(fields: &MessageType, payload: &[u8]) {
     // Without limits for people: it ends, and is whole or refused.
     drop(fields.decode_whole(payload));
     let Ok(value) = fields.decode(payload) else { return };
@@ -93,8 +93,8 @@ fn every_length_of_a_message() {
     let (text, payload) = archived(1);
     let fields = MessageType::parse(&text).unwrap();
     for len in 0..payload.len() {
-        look_at(&fields, &payload[..len]);
-        look_at(&fields, &payload[len..]);
+        show_payload(&fields, &payload[..len]);
+        show_payload(&fields, &payload[len..]);
     }
 }
 
@@ -106,7 +106,7 @@ fn every_word_of_a_message_with_values_that_are_wrong() {
         for value in [0, 1, u32::MAX, i32::MAX as u32, i32::MIN as u32, 0x80, (at as u32).wrapping_neg(), 8] {
             let mut payload = payload.clone();
             payload[at..at + 4].copy_from_slice(&value.to_le_bytes());
-            look_at(&fields, &payload);
+            show_payload(&fields, &payload);
         }
     }
 }
@@ -137,7 +137,7 @@ fn circles_end() {
             ],
         ),
     ] {
-        look(text, payload);
+        show(text, payload);
         assert!(MessageType::parse(text).is_ok(), "{text}");
     }
 }
@@ -173,7 +173,7 @@ fn descriptions_that_promise_a_lot() {
         "message Vec<A>\n  enum A\n    size 0, alignment 1\n  size 8, alignment 4\n".into(),
     ] {
         for payload in [&[0; 8][..], &[0xff; 16], &[0, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f], &[7; 4096]] {
-            look(&text, payload);
+            show(&text, payload);
         }
     }
 }
@@ -294,7 +294,7 @@ proptest! {
 
     #[test]
     fn any_description_and_any_message(text in descriptions(), payload in payloads()) {
-        look(&text, &payload);
+        show(&text, &payload);
     }
 
     /// As above, for a type that is accepted whatever it is, and a pointer to any place.
@@ -310,14 +310,14 @@ proptest! {
         payload.extend_from_slice(&3_u32.to_le_bytes());
         let fields = MessageType::parse(&text).unwrap();
         assert!(fields.decode(&payload).is_ok());
-        look_at(&fields, &payload);
+        show_payload(&fields, &payload);
     }
 
     #[test]
     fn any_text(text in "\\PC{0,200}", lines in prop::collection::vec("( ){0,6}(struct|enum|variant|size|a:|message) [ -~]{0,30}", 0..8)) {
-        look(&text, &[0; 64]);
-        look(&format!("message {text}\n  size 8, alignment 8\n"), &[0; 64]);
-        look(&format!("message A\n{}\n  size 8, alignment 8\n", lines.join("\n")), &[0; 64]);
+        show(&text, &[0; 64]);
+        show(&format!("message {text}\n  size 8, alignment 8\n"), &[0; 64]);
+        show(&format!("message A\n{}\n  size 8, alignment 8\n", lines.join("\n")), &[0; 64]);
     }
 
     #[test]
@@ -327,7 +327,7 @@ proptest! {
             let at = at.index(payload.len());
             payload[at] = value;
         }
-        look(&text, &payload);
+        show(&text, &payload);
     }
 
     #[test]
@@ -338,6 +338,6 @@ proptest! {
             let at = at.index(text.len());
             text[at] = value;
         }
-        look(&String::from_utf8(text).unwrap(), &payload);
+        show(&String::from_utf8(text).unwrap(), &payload);
     }
 }

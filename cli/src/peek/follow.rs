@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use ringway::inspect::{Inspector, Peek as Look, Start};
+use ringway::inspect::{Inspector, Peek as Selection, Start};
 use ringway::{InspectError, OpenError};
 
 use super::{Tail, Viewer};
@@ -52,7 +52,7 @@ pub(crate) fn tail(arguments: &Tail) -> Result<Outcome> {
 /// Shows the newest messages (all messages, if the file has only now got the name), then new ones
 /// as they are sent, if that is requested.
 fn follow<W: Write>(arguments: &Tail, mut viewer: Viewer<'_, W>, is_first: bool) -> Result<Stop> {
-    let coming = Look::new().held(true);
+    let coming = Selection::new().held(true);
     let mut seen = match is_first {
         true => viewer.show_newest(arguments.what.count)?,
         false => viewer.show(&coming, Start::Oldest, usize::MAX)?,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use ringway::inspect::{Inspector, Peek as Look, Peeked, PeekedFrame, Start};
+use ringway::inspect::{Inspector, Peek as Selection, Peeked, PeekedFrame, Start};
 use ringway::schema::Description;
 use ringway_value::MessageType;
 
@@ -90,7 +90,7 @@ pub(crate) fn peek(arguments: &Peek) -> Result<Outcome> {
     let schema = what.schema(&inspector);
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut viewer = what.viewer(&inspector, &schema, &mut out);
-    let seen = viewer.show(&Look::new().held(arguments.held), Start::Oldest, what.count)?;
+    let seen = viewer.show(&Selection::new().held(arguments.held), Start::Oldest, what.count)?;
     out.flush()?;
     if seen.shown == 0 && seen.last.corruption.is_none() && !what.common.quiet {
         complain!("{}: no message waits", inspector.path().display());
@@ -161,22 +161,22 @@ struct Seen {
 
 impl<W: Write> Viewer<'_, W> {
     fn show_newest(&mut self, count: usize) -> Result<Seen> {
-        let look = Look::new();
+        let selection = Selection::new();
         if count <= self.portion {
-            return self.show(&look, Start::Newest, count);
+            return self.show(&selection, Start::Newest, count);
         }
         // First, which positions there are.
-        let newest = self.inspector.peek(&look.clone().start(Start::Newest).most(count).bytes(0))?;
+        let newest = self.inspector.peek(&selection.clone().start(Start::Newest).most(count).bytes(0))?;
         let first = newest.frames.first().map_or(newest.next, |frame| frame.position);
-        self.show(&look, Start::From(first), count)
+        self.show(&selection, Start::From(first), count)
     }
 
-    fn show(&mut self, look: &Look, mut start: Start, count: usize) -> Result<Seen> {
+    fn show(&mut self, selection: &Selection, mut start: Start, count: usize) -> Result<Seen> {
         let (mut shown, mut gone, mut mismatches, mut left) = (0, 0, 0, count);
         loop {
             let wanted = left.min(self.portion);
-            let look = look.clone().start(start).most(wanted).bytes(self.bytes);
-            let mut last = self.inspector.peek(&look)?;
+            let selection = selection.clone().start(start).most(wanted).bytes(self.bytes);
+            let mut last = self.inspector.peek(&selection)?;
             let found = last.frames.len() + last.gone as usize;
             gone += last.gone;
             for frame in last.frames.drain(..) {
@@ -205,8 +205,8 @@ impl<W: Write> Viewer<'_, W> {
         if frame.payload.len() as u64 == frame.len || frame.len > whole as u64 {
             return Ok(Some(frame));
         }
-        let look = Look::new().held(true).start(Start::From(frame.position)).most(1).bytes(whole);
-        let again = self.inspector.peek(&look)?.frames.pop();
+        let selection = Selection::new().held(true).start(Start::From(frame.position)).most(1).bytes(whole);
+        let again = self.inspector.peek(&selection)?.frames.pop();
         Ok(again.filter(|again| (again.position, again.len) == (frame.position, frame.len)).map(|again| {
             frame.payload = again.payload;
             frame.checksum_matches = again.checksum_matches;

@@ -53,9 +53,9 @@ pub(super) fn receive<K: Kind>(
         if is_enough || crew.backoff.left().is_some() {
             crew.wait(crew.backoff.left().unwrap_or(interrupt::SLICE))?;
         } else if running == 0 {
-            let found = idle.wait(|patience| match patience.is_zero() {
+            let found = idle.wait(|time_limit| match time_limit.is_zero() {
                 true => consumer.try_recv(),
-                false => consumer.recv_timeout(patience),
+                false => consumer.recv_timeout(time_limit),
             })?;
             match found {
                 Ok(frame) => crew.start(frame)?,

@@ -44,12 +44,12 @@ impl Idle {
         &mut self,
         mut take: impl FnMut(Duration) -> Result<M, RecvError>,
     ) -> Result<Result<M, Stop>> {
-        let mut patience = Duration::ZERO;
+        let mut time_limit = Duration::ZERO;
         loop {
             if interrupt::is_requested() {
                 return Ok(Err(Stop::Interrupted));
             }
-            match take(patience) {
+            match take(time_limit) {
                 Ok(found) => {
                     self.since = None;
                     return Ok(Ok(found));
@@ -67,7 +67,7 @@ impl Idle {
             if left.is_zero() {
                 return Ok(Err(Stop::TimeUp));
             }
-            patience = left.min(interrupt::SLICE);
+            time_limit = left.min(interrupt::SLICE);
         }
     }
 }

@@ -45,9 +45,9 @@ pub(super) fn receive<K: Kind>(
     let mut received = 0;
     while received < limit {
         let most = (limit - received).min(batch as u64) as usize;
-        let found = idle.wait(|patience| match patience.is_zero() {
+        let found = idle.wait(|time_limit| match time_limit.is_zero() {
             true => consumer.try_recv_many(most),
-            false => consumer.recv_many_timeout(most, patience),
+            false => consumer.recv_many_timeout(most, time_limit),
         })?;
         let frames = match found {
             Ok(frames) => frames,

@@ -119,23 +119,23 @@ pub(crate) fn letters_of_others(snapshot: &Snapshot, dead: &Snapshot) -> Option<
 }
 
 fn show(arguments: &Arguments, watched: &mut [Watched]) -> Result<()> {
-    let mut looks: Vec<(Snapshot, Option<Rates>)> = Vec::new();
+    let mut samples: Vec<(Snapshot, Option<Rates>)> = Vec::new();
     for one in watched.iter_mut() {
         let snapshot = one.inspector.snapshot()?;
         let rates = one.tracker.note(&snapshot, &one.inspector.progress()?);
-        looks.push((snapshot, rates));
+        samples.push((snapshot, rates));
     }
     let mut out = io::BufWriter::new(io::stdout().lock());
     if arguments.prometheus {
-        print_raw(&mut out, &prometheus::text(&looks))?;
+        print_raw(&mut out, &prometheus::text(&samples))?;
     } else if arguments.json {
-        let is_one_line = arguments.interval.is_some() || looks.len() != 1;
-        for (snapshot, rates) in &looks {
+        let is_one_line = arguments.interval.is_some() || samples.len() != 1;
+        for (snapshot, rates) in &samples {
             print_json(&mut out, &json::Queue::new(snapshot, rates.as_ref()), is_one_line)?;
         }
     } else {
         let paint = Paint::new(arguments.common.color);
-        for (at, (snapshot, rates)) in looks.iter().enumerate() {
+        for (at, (snapshot, rates)) in samples.iter().enumerate() {
             if at > 0 || (arguments.interval.is_some() && !arguments.common.quiet) {
                 say!(&mut out, "")?;
             }

@@ -85,12 +85,12 @@ fn counter(snapshot: &Snapshot, which: fn(&Counters) -> u64) -> Option<f64> {
     snapshot.counters.as_ref().map(|counters| which(counters) as f64)
 }
 
-pub(super) fn text(looks: &[(Snapshot, Option<Rates>)]) -> String {
+pub(super) fn text(samples: &[(Snapshot, Option<Rates>)]) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     for (name, sort, help, value) in METRICS {
         let values: Vec<_> =
-            looks.iter().filter_map(|(snapshot, _)| Some((snapshot, value(snapshot)?))).collect();
+            samples.iter().filter_map(|(snapshot, _)| Some((snapshot, value(snapshot)?))).collect();
         if values.is_empty() {
             continue;
         }
@@ -101,7 +101,7 @@ pub(super) fn text(looks: &[(Snapshot, Option<Rates>)]) -> String {
     }
     let name = "ringway_participants";
     let _ = writeln!(text, "# HELP {name} Producers and consumers.\n# TYPE {name} gauge");
-    for (snapshot, _) in looks {
+    for (snapshot, _) in samples {
         for role in [Role::Producer, Role::Consumer] {
             for (liveness, label) in [(Liveness::Alive, "alive"), (Liveness::Dead, "dead")] {
                 let is_it =

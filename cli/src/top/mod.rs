@@ -63,16 +63,16 @@ fn watch(
     terminal: &mut ratatui::DefaultTerminal,
 ) -> Result<Outcome> {
     let has_colour = has_colour(&arguments.common);
-    let mut looks = 0;
+    let mut updates = 0;
     let mut next = Instant::now();
     loop {
         if Instant::now() >= next {
             model.refresh()?;
-            looks += 1;
+            updates += 1;
             next = Instant::now() + arguments.interval;
         }
         terminal.draw(|frame| view::draw(frame, model, has_colour)).context("drawing")?;
-        if arguments.count.is_some_and(|count| looks >= count) {
+        if arguments.count.is_some_and(|count| updates >= count) {
             return Ok(Outcome::Well);
         }
         let until = next.saturating_duration_since(Instant::now()).min(interrupt::SLICE);

@@ -12,7 +12,7 @@ use ringway::inspect::{Inspector, QueueKind, Snapshot};
 use ringway::{Delivery, OpenError, RecvError, mpmc, spsc};
 use serde_json::Value;
 
-use crate::every_instruction::looking::bytes;
+use crate::every_instruction::inspecting::bytes;
 use crate::process::{Outcome, Random, ensure, short_or_long};
 
 // The bytes that differ from one run to the next: see docs/format.md.
@@ -27,7 +27,7 @@ const OWNER: std::ops::Range<usize> = 8..24;
 static SEEN: Mutex<Option<HashSet<u64>>> = Mutex::new(None);
 
 /// Checks the queue at `path`, in whatever state it is, and a copy.
-pub(crate) fn look(path: &Path) -> Outcome {
+pub(crate) fn inspect_queue(path: &Path) -> Outcome {
     let Some(image) = bytes(path)? else { return Ok(()) };
     if !is_new(path, &image) || !is_chosen() {
         return Ok(());
@@ -140,10 +140,10 @@ fn is_repaired(path: &Path) -> Outcome {
         }
         Err(error) => return Err(error),
     };
-    let buried = found.buried;
+    let dead_letters = found.dead_letters;
     ensure!(
-        found.came + buried == expected,
-        "{} messages came of {expected}, and {buried} were buried",
+        found.came + dead_letters == expected,
+        "{} messages came of {expected}, and {dead_letters} were dead-lettered",
         found.came
     );
     Ok(())
@@ -152,7 +152,7 @@ fn is_repaired(path: &Path) -> Outcome {
 #[derive(Default)]
 struct Found {
     came: u64,
-    buried: u64,
+    dead_letters: u64,
 }
 
 /// Receives all messages, then sends and receives one more.
@@ -185,7 +185,7 @@ fn drain(path: &Path, kind: QueueKind) -> Outcome<Found> {
             let queue = unsafe { mpmc::BytesQueue::open(path) }?;
             let before = queue.stats().dead_letters;
             drain!(&queue);
-            found.buried = queue.stats().dead_letters - before;
+            found.dead_letters = queue.stats().dead_letters - before;
         }
     }
     Ok(found)

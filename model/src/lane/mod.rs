@@ -1,4 +1,4 @@
-//! Lane extents: which bytes of a lane its writer may write.
+//! The live frames of a lane: which bytes of a lane its writer may write.
 //!
 //! # What is modelled
 //!
@@ -21,7 +21,7 @@
 //! # Invariants, and where they are asserted
 //!
 //! I4 and I6: every byte that a consumer reads under its guard is a byte of the message committed at that
-//! position (`Lanes::consumer`, `Read`). Rebuilt extents fit into the lane (`Lanes::finish_rebuild`).
+//! position (`Lanes::consumer`, `Read`). Rebuilt live frames fit into the lane (`Lanes::finish_rebuild`).
 //! I8: `Lanes::goal` must stay reachable without further kills.
 
 mod reader;
@@ -88,13 +88,13 @@ struct Slot {
 
 /// A frame in a lane. Ends count on over the laps of the lane, so that nothing wraps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Extent {
+struct LiveFrame {
     position: u8,
     start: u8,
     end: u8,
 }
 
-const NO_EXTENT: Extent = Extent { position: NOBODY, start: 0, end: 0 };
+const NO_LIVE_FRAME: LiveFrame = LiveFrame { position: NOBODY, start: 0, end: 0 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum WriterPc {
@@ -119,24 +119,24 @@ struct Writer {
     free: u8,
     write: u8,
     /// The frame being sent, or the one being read by a rebuild.
-    frame: Extent,
-    fifo: [Extent; SLOTS],
+    frame: LiveFrame,
+    fifo: [LiveFrame; SLOTS],
 }
 
 impl Writer {
     fn new(pc: WriterPc, next: u8) -> Self {
-        let fifo = [NO_EXTENT; SLOTS];
-        Writer { pc, next, done: 0, free: 0, write: 0, frame: NO_EXTENT, fifo }
+        let fifo = [NO_LIVE_FRAME; SLOTS];
+        Writer { pc, next, done: 0, free: 0, write: 0, frame: NO_LIVE_FRAME, fifo }
     }
 
     fn frames(&self) -> usize {
-        self.fifo.iter().filter(|extent| **extent != NO_EXTENT).count()
+        self.fifo.iter().filter(|live| **live != NO_LIVE_FRAME).count()
     }
 
     fn pop(&mut self) {
         self.free = self.fifo[0].end;
         self.fifo.rotate_left(1);
-        self.fifo[SLOTS - 1] = NO_EXTENT;
+        self.fifo[SLOTS - 1] = NO_LIVE_FRAME;
     }
 }
 

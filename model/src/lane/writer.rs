@@ -1,6 +1,6 @@
 //! The writer's steps, and how a new owner rebuilds the private state of the last one.
 
-use super::{Extent, Kind, Lanes, NO_EXTENT, NOBODY, State, Writer, WriterPc};
+use super::{Kind, Lanes, LiveFrame, NO_LIVE_FRAME, NOBODY, State, Writer, WriterPc};
 use crate::checker::Steps;
 use crate::mistake::Mistake;
 
@@ -19,7 +19,7 @@ impl Lanes {
                 let padding = if self.makes(Mistake::PaddingNotCounted) { 0 } else { start - me.write };
                 let fits = me.write + padding + len - me.free <= self.bounds.lane;
                 if fits && me.frames() < usize::from(self.bounds.slots) {
-                    w.frame = Extent { position: NOBODY, start, end: start + len };
+                    w.frame = LiveFrame { position: NOBODY, start, end: start + len };
                     w.pc = WriterPc::Write;
                 } else {
                     w.pc = WriterPc::Reclaim;
@@ -69,7 +69,7 @@ impl Lanes {
                 let message = self.message(i, me.next);
                 (slot.kind, slot.owner, slot.message) = (Kind::Full, NOBODY, message);
                 n.committed |= 1 << message;
-                (w.pc, w.next, w.frame) = (WriterPc::FindRoom, me.next + 1, NO_EXTENT);
+                (w.pc, w.next, w.frame) = (WriterPc::FindRoom, me.next + 1, NO_LIVE_FRAME);
                 steps.step(n, || format!("producer {i}: commits {}", me.frame.position));
             }
             _ => self.rebuild(s, i, steps),
@@ -100,7 +100,7 @@ impl Lanes {
             w.fifo[w.frames()] = w.frame;
         }
         if take || skip {
-            (w.done, w.frame, w.pc) = (w.done + 1, NO_EXTENT, WriterPc::RebuildState);
+            (w.done, w.frame, w.pc) = (w.done + 1, NO_LIVE_FRAME, WriterPc::RebuildState);
             if w.done == self.bounds.slots {
                 w.done = 0;
                 self.finish_rebuild(w, steps);
@@ -114,18 +114,18 @@ impl Lanes {
     /// Puts the frames into order and counts their bytes on from the oldest one's offset.
     fn finish_rebuild(&self, w: &mut Writer, steps: &mut Steps<State>) {
         w.pc = WriterPc::FindRoom;
-        w.fifo.sort_by_key(|extent| extent.position);
+        w.fifo.sort_by_key(|live| live.position);
         let mut end = w.fifo[0].start;
-        for extent in w.fifo.iter_mut().filter(|extent| **extent != NO_EXTENT) {
-            while extent.start < end {
-                (extent.start, extent.end) = (extent.start + self.bounds.lane, extent.end + self.bounds.lane);
+        for live in w.fifo.iter_mut().filter(|live| **live != NO_LIVE_FRAME) {
+            while live.start < end {
+                (live.start, live.end) = (live.start + self.bounds.lane, live.end + self.bounds.lane);
             }
-            end = extent.end;
+            end = live.end;
         }
         (w.free, w.write) = (w.fifo[0].start, end);
         steps.require(w.write - w.free <= self.bounds.lane, || {
             format!(
-                "extents: the rebuilt ones span {} bytes of a lane of {}",
+                "live frames: the rebuilt ones span {} bytes of a lane of {}",
                 w.write - w.free,
                 self.bounds.lane
             )

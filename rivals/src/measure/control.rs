@@ -11,7 +11,7 @@ use crate::check::MOST;
 use crate::shared::Words;
 
 /// How long workers may take to begin.
-const PATIENCE: Duration = Duration::from_secs(8);
+const TIME_LIMIT: Duration = Duration::from_secs(8);
 
 /// What a worker reports: when it began or ended, and what it sent or received.
 #[derive(Default)]
@@ -83,7 +83,7 @@ impl Control {
 fn wait_for(what: &str, workers: usize, count: &AtomicU64) -> Result<()> {
     let start = Instant::now();
     while count.load(Ordering::Acquire) < workers as u64 {
-        ensure!(start.elapsed() < PATIENCE, "stuck: the workers could not all {what}");
+        ensure!(start.elapsed() < TIME_LIMIT, "stuck: the workers could not all {what}");
         std::thread::sleep(Duration::from_micros(100));
     }
     Ok(())

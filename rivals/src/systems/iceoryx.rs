@@ -17,7 +17,7 @@ use crate::check::Sink;
 use crate::wait::{Way, until};
 
 /// A process that attaches while another one does may find resources half made.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIME_LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) struct Iceoryx<const W: usize> {
     setup: Setup,
@@ -103,7 +103,7 @@ fn patiently<R>(mut attempt: impl FnMut() -> Result<R>) -> Result<R> {
     let start = Instant::now();
     loop {
         match attempt() {
-            Err(_) if start.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(1)),
+            Err(_) if start.elapsed() < TIME_LIMIT => std::thread::sleep(Duration::from_millis(1)),
             other => return other,
         }
     }

@@ -60,7 +60,7 @@ fn room_is_ample_when_a_quarter_has_come_back() {
 /// A producer that waits for ample room tries for any room after a while, and immediately if there
 /// is little time or it is about to sleep.
 #[test]
-fn patience_ends() {
+fn time_limit_ends() {
     let dir = tempfile::tempdir().unwrap();
     let queue = create(dir.path(), &CreateOptions::new());
     let mut producer = queue.producer().unwrap();

@@ -69,7 +69,7 @@ pub(crate) fn killed() -> Outcome {
 
 /// A consumer that has dead-lettered a message is killed when it takes the next: what it left in
 /// either queue is found.
-pub(crate) fn burier_dies() -> Outcome {
+pub(crate) fn dead_lettering_dies() -> Outcome {
     with_queue(&options(), |place, queue| {
         let mut producer = queue.producer()?;
         producer.send(b"bad")?;
@@ -79,12 +79,15 @@ pub(crate) fn burier_dies() -> Outcome {
         producer.send(b"good")?;
         living(|ready| {
             let consumer = place.open_mpmc()?.consumer()?;
-            ensure!(*consumer.recv()? == *b"good", "the bad one is buried");
+            ensure!(*consumer.recv()? == *b"good", "the bad one is dead-lettered");
             ready()
         })?
         .kill()?;
         let letters = queue.dead_letters()?;
-        ensure!(letters.stats().participants.len() == 1, "who buried it took part there");
+        ensure!(
+            letters.stats().participants.len() == 1,
+            "the consumer that dead-lettered it took part there"
+        );
         is_dead_letter(queue, b"bad", 0)?;
         ensure!(letters.stats().deaths == 1, "{:?}", letters.stats());
         let consumer = queue.consumer()?;

@@ -40,7 +40,7 @@ pub(crate) fn detected_by_producer() -> Outcome {
         forge::claim(place, queue, 4)?;
         dead.kill()?;
         other.send_timeout(b"one", SOON)?;
-        ensure!(other.try_send_many(&[b"2", b"3", b"4", b"5"])? == 3, "there are four links");
+        ensure!(other.try_send_many(&[b"2", b"3", b"4", b"5"])? == 3, "there are four slots");
         let consumer = queue.consumer()?;
         for expected in [b"one".as_slice(), b"2", b"3", b"4"] {
             comes(&consumer, expected, 0)?;
@@ -61,7 +61,7 @@ pub(crate) fn detected_by_attaching() -> Outcome {
         let consumer = queue.consumer()?;
         comes(&consumer, b"sent", 0)?;
         comes(&consumer, b"sent too", 0)?;
-        ensure!(producer.try_send_many(&[b"1", b"2", b"3", b"4", b"5"])? == 4, "all links are free");
+        ensure!(producer.try_send_many(&[b"1", b"2", b"3", b"4", b"5"])? == 4, "all slots are free");
         for expected in [b"1", b"2", b"3", b"4"] {
             comes(&consumer, expected, 0)?;
         }

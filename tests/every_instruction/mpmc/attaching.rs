@@ -17,7 +17,7 @@ pub(super) fn tests() -> Vec<Test> {
         Test::new("mpmc attaching: consumer", || {
             at_events("a dead one held a message", |kill| consumer(state("two", SMALL, 2, 0), true, kill))
         }),
-        Test::new("mpmc detaching: producer", || at_events("4 links", producer_leaves)),
+        Test::new("mpmc detaching: producer", || at_events("4 slots", producer_leaves)),
         Test::new("mpmc detaching: consumer", || {
             at_events("it holds two", |kill| consumer_leaves(state("full", SMALL, 4, 0), kill))?;
             at_events("it holds two, at most once", |kill| {

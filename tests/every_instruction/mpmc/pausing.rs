@@ -12,8 +12,8 @@ use crate::every_instruction::tracer::Gate;
 use crate::process::{MpmcKind, Outcome, Shape, Test, TestDir, Words, ensure};
 
 /// The participant that is paused, one that sends, one that receives, one that dies.
-const FOUR: MpmcKind = MpmcKind { name: "16 links", links: 16, ..SMALL.max_participants(4) };
-const FOUR_FIXED: MpmcKind = MpmcKind { links: 16, ..FIXED.max_participants(4) };
+const FOUR: MpmcKind = MpmcKind { name: "16 slots", slots: 16, ..SMALL.max_participants(4) };
+const FOUR_FIXED: MpmcKind = MpmcKind { slots: 16, ..FIXED.max_participants(4) };
 /// What others send.
 const OTHERS: u64 = 1000;
 
@@ -22,7 +22,7 @@ pub(super) fn tests() -> Vec<Test> {
     for (name, count, stride) in [("send", 1, 1), ("try_send_many", 3, 5)] {
         tests.push(Test::new(format!("mpmc pausing: {name}"), move || {
             paused_everywhere("empty", stride, |pause| sender(state("empty", FOUR, 0, 0), count, pause))?;
-            paused_everywhere("the links wrap", stride, |pause| {
+            paused_everywhere("the slots wrap", stride, |pause| {
                 sender(state("wraps", FOUR_FIXED, 15, 14), count, pause)
             })
         }));

@@ -9,15 +9,15 @@ use crate::every_instruction::attempts::{Kill, Step, at_events, everywhere};
 use crate::every_instruction::tracer::Gate;
 use crate::process::{MpmcKind, Outcome, Test, TestDir, ensure, forge};
 
-const AT_MOST_ONCE: MpmcKind = MpmcKind { name: "4 links, at most once", ..SMALL.at_most_once() };
-const LETTERS: MpmcKind = MpmcKind { name: "4 links, dead letters", ..SMALL.max_redeliveries(1) };
+const AT_MOST_ONCE: MpmcKind = MpmcKind { name: "4 slots, at most once", ..SMALL.at_most_once() };
+const LETTERS: MpmcKind = MpmcKind { name: "4 slots, dead letters", ..SMALL.max_redeliveries(1) };
 /// A dead producer has claimed two positions after the first message; another has sent after them.
-const HOLES: MpmcKind = MpmcKind { name: "tombstones", links: 8, ..SMALL.max_participants(3) };
+const HOLES: MpmcKind = MpmcKind { name: "tombstones", slots: 8, ..SMALL.max_participants(3) };
 
 const STATES: [State; 8] = [
     state("one", SMALL, 1, 0),
     state("full", SMALL, 4, 0),
-    special("the links wrap", SMALL.start((1 << 33) - 6), 6, 3),
+    special("the slots wrap", SMALL.start((1 << 33) - 6), 6, 3),
     state("behind padding", LARGE, 4, 3),
     special("full", AT_MOST_ONCE, 4, 0),
     special("passed", HOLES, 3, 0),
@@ -219,13 +219,13 @@ fn dead_letter(state: State, kill: Kill<'_>) -> Outcome {
     let body = |gate: &Gate| {
         let consumer = place.open_mpmc()?.consumer()?;
         gate.enter()?;
-        ensure!(consumer.try_recv().is_err(), "it was to be buried");
+        ensure!(consumer.try_recv().is_err(), "it was to be dead-lettered");
         gate.leave()
     };
     let is_complete = kill(Step { file: &place.path(), body: Box::new(body) })?;
     ensure!(!is_complete || queue.stats().dead_letters == 1, "{:?}", queue.stats());
     let consumer = queue.consumer()?;
-    ensure!(consumer.try_recv().is_err(), "it was to be buried by now");
+    ensure!(consumer.try_recv().is_err(), "it was to be dead-lettered by now");
     drop(consumer);
     let letters = queue.dead_letters()?;
     let reader = letters.consumer()?;

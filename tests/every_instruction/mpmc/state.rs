@@ -8,12 +8,12 @@ use crate::process::{Child, Doubt, MpmcKind, Outcome, Shape, Stream, TestDir, Wo
 
 /// Two entries: the living participant receives, and the one that is killed sends from the one lane
 /// that there is, or the other way round.
-pub(super) const SMALL: MpmcKind = MpmcKind::new("4 links", 4, 4096, Shape::Same(40)).max_participants(2);
+pub(super) const SMALL: MpmcKind = MpmcKind::new("4 slots", 4, 4096, Shape::Same(40)).max_participants(2);
 /// Three of these fit into a lane, the third after padding or at the end.
 pub(super) const LARGE: MpmcKind =
-    MpmcKind::new("4 links, large", 4, 4096, Shape::Same(1300)).max_participants(2);
+    MpmcKind::new("4 slots, large", 4, 4096, Shape::Same(1300)).max_participants(2);
 pub(super) const FIXED: MpmcKind =
-    MpmcKind::new("2 links, fixed", 2, 4096, Shape::Fixed(24)).max_participants(2);
+    MpmcKind::new("2 slots, fixed", 2, 4096, Shape::Fixed(24)).max_participants(2);
 
 /// Fewer messages than slots: four of the one, two of the other.
 pub(super) const BOUND: MpmcKind = MpmcKind::new("3 messages", 3, 4096, Shape::Same(40)).max_participants(2);

@@ -14,7 +14,7 @@ use super::victim::{Running, VICTIMS_MESSAGE};
 /// The maximum life of a victim before it is killed.
 const LONGEST_LIFE: Duration = Duration::from_micros(500);
 /// If no message arrives for this long, none will.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// A victim that starts may need this core: the survivor yields it between attempts.
 const POLL_INTERVAL: Duration = Duration::from_micros(20);
 /// The maximum number of messages per batch received.
@@ -85,7 +85,7 @@ impl<'t> Survivor<'t> {
                 held.kill()?;
                 Ok(killed)
             });
-            let message = self.consumer.recv_timeout(PATIENCE).context("the dead one's message");
+            let message = self.consumer.recv_timeout(TIME_LIMIT).context("the dead one's message");
             let received = Instant::now();
             let killed = killer.join().ok().context("the killer panicked")??;
             ensure!(message?.redeliveries() > 0, "a message came that nobody had held");
@@ -103,7 +103,7 @@ impl<'t> Survivor<'t> {
                 Err(RecvError::Empty) => {}
                 Err(error) => return Err(error.into()),
             }
-            if victim.has_ended()? || start.elapsed() > PATIENCE {
+            if victim.has_ended()? || start.elapsed() > TIME_LIMIT {
                 bail!("a process that was to be killed ended before, or never began");
             }
             std::thread::sleep(POLL_INTERVAL);
@@ -132,7 +132,8 @@ impl<'t> Survivor<'t> {
     /// Receives what there is, waiting for the first message. Returns true if the last message to
     /// itself is among them.
     fn receive(&self) -> Result<bool> {
-        let frames = self.consumer.recv_many_timeout(MOST, PATIENCE).context("a message behind the dead")?;
+        let frames =
+            self.consumer.recv_many_timeout(MOST, TIME_LIMIT).context("a message behind the dead")?;
         let mut is_own = false;
         for frame in frames.iter() {
             is_own |= frame == self.sent.to_ne_bytes();

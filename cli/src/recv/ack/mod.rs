@@ -51,11 +51,11 @@ pub(super) fn receive<K: Kind>(
             desk.attend(desk.backoff.left().unwrap_or(interrupt::SLICE))?;
         } else if in_flight == 0 {
             let mut news = Ok(false);
-            let found = idle.wait(|patience| {
+            let found = idle.wait(|time_limit| {
                 news = desk.worker.as_ref().map_or(Ok(false), Worker::has_news);
-                match (&news, patience.is_zero()) {
+                match (&news, time_limit.is_zero()) {
                     (Ok(false), true) => consumer.try_recv().map(Some),
-                    (Ok(false), false) => consumer.recv_timeout(patience).map(Some),
+                    (Ok(false), false) => consumer.recv_timeout(time_limit).map(Some),
                     _ => Ok(None),
                 }
             })?;

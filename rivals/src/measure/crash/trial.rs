@@ -17,7 +17,7 @@ use crate::shared::Shared;
 use crate::systems::{Receiver, Sender, System};
 
 /// If no message arrives for this long, none will.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIME_LIMIT: Duration = Duration::from_secs(1);
 /// How long the last messages may take.
 const REST: Duration = Duration::from_millis(100);
 /// For the workers to begin.
@@ -30,7 +30,7 @@ const LONGEST_LIFE_NS: u64 = 300_000;
 const WINDOW: u64 = 64;
 const LITTLE: Duration = Duration::from_micros(200);
 /// Between two reads of the marks.
-const NAP: Duration = Duration::from_micros(10);
+const PAUSE: Duration = Duration::from_micros(10);
 
 pub(super) struct Trial {
     /// From the kill to the first message that was sent after it.
@@ -120,7 +120,7 @@ pub(super) fn run<S: System>(
     // The worker whose messages must go on: what it sends from now on is sent after the death.
     let survivor = &marks.sent[usize::from(victim == Victim::Producer)];
     let before = survivor.done.load(Ordering::Acquire);
-    let goes_on = wait_for(PATIENCE, || survivor.latest.load(Ordering::Acquire) > before + 1);
+    let goes_on = wait_for(TIME_LIMIT, || survivor.latest.load(Ordering::Acquire) > before + 1);
     let time = goes_on.is_ok().then(|| killed.elapsed());
     Ok(settle(&marks, time))
 }
@@ -199,15 +199,15 @@ fn produce(sender: &mut impl Sender, index: usize, marks: &Marks) {
     }
     // Its side of the queue stays open until it is killed.
     loop {
-        std::thread::sleep(PATIENCE);
+        std::thread::sleep(TIME_LIMIT);
     }
 }
 
-fn wait_for(patience: Duration, has_come: impl Fn() -> bool) -> Result<()> {
+fn wait_for(time_limit: Duration, has_come: impl Fn() -> bool) -> Result<()> {
     let start = Instant::now();
     while !has_come() {
-        ensure!(start.elapsed() < patience, "waited for {patience:?}");
-        std::thread::sleep(NAP);
+        ensure!(start.elapsed() < time_limit, "waited for {time_limit:?}");
+        std::thread::sleep(PAUSE);
     }
     Ok(())
 }
@@ -219,7 +219,7 @@ fn settle(marks: &Marks, time: Option<Duration>) -> Trial {
     // Twice in a row: a producer may have been sending when it was stopped.
     if time.is_some() {
         let _ = wait_for(REST, || missing() == 0);
-        std::thread::sleep(NAP);
+        std::thread::sleep(PAUSE);
         let _ = wait_for(REST, || missing() == 0);
     }
     Trial {

@@ -19,7 +19,7 @@ use self::pair::Pair;
 use super::Family;
 
 /// The producer creates the ring when it starts; consumers wait this long for it.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIME_LIMIT: Duration = Duration::from_secs(5);
 
 fn readable(error: RingfireError) -> anyhow::Error {
     anyhow!("{error}")
@@ -30,7 +30,7 @@ fn when_made<R>(path: &Path, mut attach: impl FnMut() -> Result<R, RingfireError
     let start = Instant::now();
     loop {
         match attach() {
-            Err(_) if start.elapsed() < PATIENCE => std::thread::yield_now(),
+            Err(_) if start.elapsed() < TIME_LIMIT => std::thread::yield_now(),
             Err(error) => return Err(anyhow!("{}: {error}", path.display())),
             Ok(attached) => return Ok(attached),
         }

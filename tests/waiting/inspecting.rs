@@ -8,7 +8,7 @@ use ringway::{InspectError, OpenError};
 
 use crate::process::{Outcome, ensure};
 
-pub(crate) fn look(path: &Path) -> Outcome {
+pub(crate) fn inspect_queue(path: &Path) -> Outcome {
     let inspector = match Inspector::open(path) {
         Ok(inspector) => inspector,
         Err(InspectError::Open(OpenError::NotFound { .. })) => return Ok(()),

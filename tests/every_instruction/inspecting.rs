@@ -10,19 +10,19 @@ use ringway::{InspectError, OpenError};
 use crate::process::{Outcome, ensure};
 
 /// An additional inspector.
-pub(crate) type Look = fn(&Path) -> Outcome;
+pub(crate) type Inspect = fn(&Path) -> Outcome;
 
-static ALSO: OnceLock<Look> = OnceLock::new();
+static ALSO: OnceLock<Inspect> = OnceLock::new();
 
 #[allow(dead_code, reason = "for who has tools of its own")]
 /// From now on this inspector runs as well, after the library's. The operation was killed or is
 /// paused.
-pub(crate) fn also(look: Look) {
-    assert!(ALSO.set(look).is_ok(), "there is one already");
+pub(crate) fn also(inspect_queue: Inspect) {
+    assert!(ALSO.set(inspect_queue).is_ok(), "there is one already");
 }
 
 /// Inspects the queue, and that of its dead letters.
-pub(crate) fn look(path: &Path) -> Outcome {
+pub(crate) fn inspect_queue(path: &Path) -> Outcome {
     let mut letters = path.as_os_str().to_owned();
     letters.push(".dead");
     for path in [path, Path::new(&letters)] {
@@ -31,7 +31,7 @@ pub(crate) fn look(path: &Path) -> Outcome {
         ensure!(bytes(path)? == before, "inspecting {} changed it", path.display());
     }
     match ALSO.get() {
-        Some(look) => look(path),
+        Some(inspect_queue) => inspect_queue(path),
         None => Ok(()),
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Shared;
+use super::controls::consumer_controls;
 use super::events::ParticipantEvents;
 use super::frame::{BytesFrame, BytesFrames};
 #[cfg(all(feature = "async", not(loom)))]
@@ -20,7 +21,7 @@ use crate::lane::Corruption;
 use crate::park::Canceller;
 #[cfg(not(loom))]
 use crate::park::EventCount;
-use crate::wait::{self, AdaptiveBackoff, Attempt, Parking, Until, WaitConfig, WaitStrategy};
+use crate::wait::{self, AdaptiveBackoff, Attempt, Parking, Until, WaitConfig};
 
 /// The consumer of a [`BytesQueue`](super::BytesQueue). Dropping it detaches it: another consumer
 /// can attach.
@@ -212,40 +213,26 @@ impl<K: Kind> BytesConsumer<K> {
         self.recv_many_as(max, Some(Until::Deadline(deadline)))
     }
 
-    /// Sets how this consumer waits for messages.
-    pub fn set_wait_strategy(&self, wait: WaitStrategy) {
-        self.wait_config.set(wait);
+    consumer_controls!();
+
+    fn engine(&self) -> &Self {
+        self
     }
 
-    /// Sets whether a signal handler that runs while this consumer sleeps ends its call with
-    /// [`RecvError::Interrupted`]. The default is false: the call goes on waiting. Signals are
-    /// noticed only while the consumer sleeps, not while it spins, nor when they arrive just before
-    /// it falls asleep. A signal handler of your own whose signal must not be missed calls
-    /// [`Canceller::interrupt`]; for handlers of others there is
-    /// [`set_interrupt_check`](Self::set_interrupt_check).
-    pub fn set_interruptible(&self, interruptible: bool) {
-        self.wait_config.set_interruptible(interruptible);
+    pub(crate) fn wait_config(&self) -> &WaitConfig {
+        &self.wait_config
     }
 
-    /// Sets whether receiving returns [`RecvError::Closed`], as if the queue were closed, when
-    /// every message was taken and no producer is alive, also if no producer has attached yet
-    /// ([`wait_for_producer`](Self::wait_for_producer) helps). A death is noticed within 100 ms, a
-    /// detachment immediately.
-    pub fn end_when_disconnected(&self, ends: bool) {
+    pub(crate) fn new_canceller(&self) -> Canceller {
+        self.wait_config.canceller(&self.events.messages)
+    }
+
+    pub(crate) fn set_end_when_disconnected(&self, ends: bool) {
         self.ends_when_disconnected.set(ends);
         self.ends_early.set(ends || self.name.is_on());
     }
 
-    /// Returns a handle that ends this consumer's waits from another thread or a signal handler.
-    pub fn canceller(&self) -> Canceller {
-        self.wait_config.canceller(&self.events.messages)
-    }
-
-    /// Waits until a producer is attached and alive, but no longer than `timeout`.
-    ///
-    /// # Errors
-    /// `Timeout`, `Interrupted`, `Cancelled`; `Forked`; `Closed` if the queue is closed.
-    pub fn wait_for_producer(&self, timeout: Duration) -> Result<(), RecvError> {
+    pub(crate) fn await_producer(&self, timeout: Duration) -> Result<(), RecvError> {
         let parking = Parking {
             event: &self.events.messages,
             wait_config: &self.wait_config,
@@ -266,11 +253,7 @@ impl<K: Kind> BytesConsumer<K> {
         })?
     }
 
-    /// Returns whether a live process produces into this queue.
-    ///
-    /// # Errors
-    /// If the kernel cannot be asked.
-    pub fn has_producer(&self) -> std::io::Result<bool> {
+    pub(crate) fn is_produced_into(&self) -> std::io::Result<bool> {
         self.receiver.has_producer()
     }
 

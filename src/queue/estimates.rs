@@ -43,7 +43,7 @@ impl<K: Kind> BytesQueue<K> {
     /// ```
     /// # let dir = tempfile::tempdir()?;
     /// # let name = dir.path().join("q");
-    /// let options = ringway::CreateOptions::new().ring_bytes(64).fixed_len(8);
+    /// let options = ringway::CreateOptions::new().ring_bytes(64).framing(ringway::Framing::Fixed(8));
     /// // SAFETY: every process that can write this file uses ringway.
     /// let queue = unsafe { ringway::spsc::BytesQueue::create_with(&name, &options)? };
     /// assert_eq!(queue.room(), 8);

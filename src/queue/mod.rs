@@ -2,6 +2,7 @@
 
 pub(crate) mod checksummed;
 mod consumer;
+mod controls;
 mod estimates;
 mod events;
 mod file;
@@ -42,8 +43,9 @@ pub use producer::BytesProducer;
 pub use raw::RawQueue;
 pub use reserved_frame::{BytesBatch, ReservedFrame};
 
-#[cfg(all(feature = "async", not(loom)))]
 pub(crate) use consumer::RunOf;
+#[cfg(all(feature = "async", not(loom)))]
+pub(crate) use controls::{consumer_controls, producer_controls};
 pub(crate) use file::boot::inspect as inspect_boot;
 pub(crate) use file::open::{kind_of_file, open_error, preamble_error, resolve};
 pub(crate) use file::schema::Schema;

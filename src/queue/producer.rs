@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::controls::producer_controls;
 use super::events::ParticipantEvents;
 use super::kind::{Kind, Sender, StagedOf};
 use super::name_watch::NameWatch;
@@ -17,7 +18,7 @@ use crate::park::Canceller;
 use crate::park::EventCount;
 use crate::prefetch;
 use crate::shm::fork::ForkGuard;
-use crate::wait::{self, Attempt, Ended, Parking, Until, WaitConfig, WaitStrategy};
+use crate::wait::{self, Attempt, Ended, Parking, Until, WaitConfig};
 
 /// The producer of a [`BytesQueue`](super::BytesQueue). Dropping it detaches it: another producer
 /// can attach. The messages that it sent stay.
@@ -344,11 +345,7 @@ impl<K: Kind> BytesProducer<K> {
         self.sender.shared()
     }
 
-    /// Returns whether a live process consumes this queue.
-    ///
-    /// # Errors
-    /// If the kernel cannot be asked.
-    pub fn has_consumer(&self) -> std::io::Result<bool> {
+    pub(crate) fn is_consumed(&self) -> std::io::Result<bool> {
         self.sender.has_consumer()
     }
 
@@ -357,23 +354,17 @@ impl<K: Kind> BytesProducer<K> {
         self.sender.shared().geometry().max_message() as usize
     }
 
-    /// Sets how this producer waits for room.
-    pub fn set_wait_strategy(&mut self, wait: WaitStrategy) {
-        self.wait_config.set(wait);
+    producer_controls!();
+
+    fn engine(&self) -> &Self {
+        self
     }
 
-    /// Sets whether a signal handler that runs while this producer sleeps ends its call with
-    /// [`SendError::Interrupted`]. The default is false: the call goes on waiting. Signals are
-    /// noticed only while the producer sleeps, not while it spins, nor when they arrive just before
-    /// it falls asleep. A signal handler of your own whose signal must not be missed calls
-    /// [`Canceller::interrupt`]; for handlers of others there is
-    /// [`set_interrupt_check`](Self::set_interrupt_check).
-    pub fn set_interruptible(&mut self, interruptible: bool) {
-        self.wait_config.set_interruptible(interruptible);
+    pub(crate) fn wait_config(&self) -> &WaitConfig {
+        &self.wait_config
     }
 
-    /// Returns a handle that ends this producer's waits from another thread or a signal handler.
-    pub fn canceller(&self) -> Canceller {
+    pub(crate) fn new_canceller(&self) -> Canceller {
         self.wait_config.canceller(&self.events.room)
     }
 

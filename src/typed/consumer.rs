@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::{Frame, Frames, Message};
 use crate::error::RecvError;
-use crate::park::Canceller;
+use crate::queue::consumer_controls;
 use crate::queue::{BytesConsumer, Kind};
-use crate::wait::WaitStrategy;
 
 /// The consumer of a [`Queue`](super::Queue). Messages are validated, then lent from the file.
 /// Dropping it frees the role for another consumer.
@@ -164,45 +163,10 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         &self.bytes
     }
 
-    /// Sets how this consumer waits: see [`BytesConsumer::set_wait_strategy`].
-    pub fn set_wait_strategy(&self, wait: WaitStrategy) {
-        self.bytes.set_wait_strategy(wait);
-    }
+    consumer_controls!();
 
-    /// Sets a function that tells whether waits are to end: see [`BytesConsumer::set_interrupt_check`].
-    pub fn set_interrupt_check(&self, check: Option<fn() -> bool>) {
-        self.bytes.set_interrupt_check(check);
-    }
-
-    /// Sets whether signals end waits: see [`BytesConsumer::set_interruptible`].
-    pub fn set_interruptible(&self, interruptible: bool) {
-        self.bytes.set_interruptible(interruptible);
-    }
-
-    /// Sets whether receiving ends when no producer is alive: see [`BytesConsumer::end_when_disconnected`].
-    pub fn end_when_disconnected(&self, ends: bool) {
-        self.bytes.end_when_disconnected(ends);
-    }
-
-    /// Returns a handle that ends this consumer's waits from another thread or a signal handler.
-    pub fn canceller(&self) -> Canceller {
-        self.bytes.canceller()
-    }
-
-    /// Waits until there is a producer: see [`BytesConsumer::wait_for_producer`].
-    ///
-    /// # Errors
-    /// Those of [`BytesConsumer::wait_for_producer`].
-    pub fn wait_for_producer(&self, timeout: Duration) -> Result<(), RecvError> {
-        self.bytes.wait_for_producer(timeout)
-    }
-
-    /// Whether a live producer is attached.
-    ///
-    /// # Errors
-    /// If the system call that tests the liveness lock fails.
-    pub fn has_producer(&self) -> std::io::Result<bool> {
-        self.bytes.has_producer()
+    fn engine(&self) -> &BytesConsumer<K> {
+        &self.bytes
     }
 }
 

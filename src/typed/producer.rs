@@ -13,9 +13,9 @@ use super::frame::{MAX_DEPTH, check_readable};
 use super::payload::{Attempt, count, serialize_into};
 use crate::error::{SendError, SerializeError, SerializeErrorKind};
 use crate::lane::{Reserved, Room};
-use crate::park::Canceller;
+use crate::queue::producer_controls;
 use crate::queue::{BytesProducer, Kind, Sender, StagedOf};
-use crate::wait::{Until, WaitStrategy};
+use crate::wait::Until;
 
 /// Retry limit for a value whose archive has another length each time.
 const MAX_COUNTS: usize = 4;
@@ -221,14 +221,6 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.bytes.room()
     }
 
-    /// Whether a live consumer is attached.
-    ///
-    /// # Errors
-    /// If the system call that tests the liveness lock fails.
-    pub fn has_consumer(&self) -> std::io::Result<bool> {
-        self.bytes.has_consumer()
-    }
-
     #[cfg(not(loom))]
     pub(crate) fn bytes(&self) -> &BytesProducer<K> {
         &self.bytes
@@ -239,24 +231,10 @@ impl<T: Message, K: Kind> Producer<T, K> {
         &mut self.bytes
     }
 
-    /// Sets how this producer waits: see [`BytesProducer::set_wait_strategy`].
-    pub fn set_wait_strategy(&mut self, wait: WaitStrategy) {
-        self.bytes.set_wait_strategy(wait);
-    }
+    producer_controls!();
 
-    /// Sets a function that tells whether waits are to end: see [`BytesProducer::set_interrupt_check`].
-    pub fn set_interrupt_check(&mut self, check: Option<fn() -> bool>) {
-        self.bytes.set_interrupt_check(check);
-    }
-
-    /// Sets whether signals end waits: see [`BytesProducer::set_interruptible`].
-    pub fn set_interruptible(&mut self, interruptible: bool) {
-        self.bytes.set_interruptible(interruptible);
-    }
-
-    /// Returns a handle that ends this producer's waits from another thread or a signal handler.
-    pub fn canceller(&self) -> Canceller {
-        self.bytes.canceller()
+    fn engine(&self) -> &BytesProducer<K> {
+        &self.bytes
     }
 
     #[inline(always)]

@@ -291,5 +291,9 @@ fn words(tokens: &impl ToTokens) -> String {
     for keyword in ["where", "for", "dyn", "impl"] {
         text = text.replace(&format!(">{keyword} "), &format!("> {keyword} "));
     }
+    // How macros name what they cannot import.
+    for module in ["crate::error::", "crate::park::", "crate::wait::"] {
+        text = text.replace(module, "");
+    }
     if text.starts_with("where ") { format!(" {text}") } else { text }
 }

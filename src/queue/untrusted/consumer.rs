@@ -11,9 +11,8 @@ use super::buffer::{Copied, Pool};
 use crate::error::RecvError;
 use crate::lane::Corruption;
 use crate::layout::POSITION_LIMIT;
-use crate::park::Canceller;
+use crate::queue::consumer_controls;
 use crate::queue::{self, Kind};
-use crate::wait::WaitStrategy;
 
 /// A consumer of a [`BytesQueue`](super::BytesQueue): each message is copied before user code sees
 /// it.
@@ -113,43 +112,10 @@ impl<K: Kind> BytesConsumer<K> {
         RecvError::Corrupted(self.inner.place().1.corrupted(corruption))
     }
 
-    /// Sets how this consumer waits for messages.
-    pub fn set_wait_strategy(&self, wait: WaitStrategy) {
-        self.inner.set_wait_strategy(wait);
-    }
+    consumer_controls!();
 
-    /// Sets whether a signal handler that runs while this consumer sleeps ends its call, like
-    /// [`BytesConsumer::set_interruptible`](crate::kind::BytesConsumer::set_interruptible).
-    pub fn set_interruptible(&self, interruptible: bool) {
-        self.inner.set_interruptible(interruptible);
-    }
-
-    /// Sets whether receiving returns [`RecvError::Closed`] when every message was taken and no
-    /// producer is alive, like
-    /// [`BytesConsumer::end_when_disconnected`](crate::kind::BytesConsumer::end_when_disconnected).
-    pub fn end_when_disconnected(&self, ends: bool) {
-        self.inner.end_when_disconnected(ends);
-    }
-
-    /// Returns a handle that ends this consumer's waits from another thread or a signal handler.
-    pub fn canceller(&self) -> Canceller {
-        self.inner.canceller()
-    }
-
-    /// Waits until a producer is attached and alive, but no longer than `timeout`.
-    ///
-    /// # Errors
-    /// As [`BytesConsumer::wait_for_producer`](crate::kind::BytesConsumer::wait_for_producer).
-    pub fn wait_for_producer(&self, timeout: Duration) -> Result<(), RecvError> {
-        self.inner.wait_for_producer(timeout)
-    }
-
-    /// Returns whether a live process claims to produce into this queue.
-    ///
-    /// # Errors
-    /// If the kernel cannot be asked.
-    pub fn has_producer(&self) -> std::io::Result<bool> {
-        self.inner.has_producer()
+    pub(crate) fn engine(&self) -> &queue::BytesConsumer<K> {
+        &self.inner
     }
 
     pub(crate) fn path(&self) -> &Path {

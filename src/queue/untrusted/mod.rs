@@ -51,11 +51,11 @@ use crate::shm::Warning;
 /// A queue of byte messages whose peers are untrusted.
 ///
 /// ```
-/// use ringway::untrusted::BytesQueue;
+/// use ringway::untrusted::spsc::BytesQueue;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let name = dir.path().join("bytes");
-/// let queue = BytesQueue::<ringway::kind::Spsc>::create(&name)?;
+/// let queue = BytesQueue::create(&name)?;
 /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
 /// producer.send(b"hello")?;
 /// assert_eq!(&*consumer.recv()?, b"hello");

@@ -7,9 +7,9 @@ use super::Limits;
 use super::copy::copy_in;
 use crate::error::SendError;
 use crate::lane::{Reserved, Room};
-use crate::park::Canceller;
+use crate::queue::producer_controls;
 use crate::queue::{self, Kind, Schema, Sender};
-use crate::wait::{Until, WaitStrategy};
+use crate::wait::Until;
 
 /// A producer of a [`BytesQueue`](super::BytesQueue): messages are copied in, and never read back
 /// from the file.
@@ -122,28 +122,10 @@ impl<K: Kind> BytesProducer<K> {
         self.inner.max_message().min(self.limits.max_bytes())
     }
 
-    /// Returns whether a live process claims to consume this queue.
-    ///
-    /// # Errors
-    /// If the kernel cannot be asked.
-    pub fn has_consumer(&self) -> std::io::Result<bool> {
-        self.inner.has_consumer()
-    }
+    producer_controls!();
 
-    /// Sets how this producer waits for room.
-    pub fn set_wait_strategy(&mut self, wait: WaitStrategy) {
-        self.inner.set_wait_strategy(wait);
-    }
-
-    /// Sets whether a signal handler that runs while this producer sleeps ends its call, like
-    /// [`BytesProducer::set_interruptible`](crate::kind::BytesProducer::set_interruptible).
-    pub fn set_interruptible(&mut self, interruptible: bool) {
-        self.inner.set_interruptible(interruptible);
-    }
-
-    /// Returns a handle that ends this producer's waits from another thread or a signal handler.
-    pub fn canceller(&self) -> Canceller {
-        self.inner.canceller()
+    pub(crate) fn engine(&self) -> &queue::BytesProducer<K> {
+        &self.inner
     }
 }
 

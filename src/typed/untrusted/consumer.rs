@@ -9,12 +9,11 @@ use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use crate::error::RecvError;
-use crate::park::Canceller;
 use crate::queue::Kind;
+use crate::queue::consumer_controls;
 use crate::queue::untrusted::{BytesConsumer, BytesFrame, Limits};
 use crate::typed::Message;
 use crate::typed::frame::{access_within, invalid};
-use crate::wait::WaitStrategy;
 
 /// A consumer of a [`Queue`](super::Queue): messages are copied, then validated, and lent from the copy.
 ///
@@ -82,43 +81,10 @@ impl<T: Message, K: Kind> Consumer<T, K> {
         }
     }
 
-    /// Sets how this consumer waits for messages.
-    pub fn set_wait_strategy(&self, wait: WaitStrategy) {
-        self.bytes.set_wait_strategy(wait);
-    }
+    consumer_controls!();
 
-    /// Sets whether signals end waits: see
-    /// [`BytesConsumer::set_interruptible`](crate::kind::BytesConsumer::set_interruptible).
-    pub fn set_interruptible(&self, interruptible: bool) {
-        self.bytes.set_interruptible(interruptible);
-    }
-
-    /// Sets whether receiving ends when no producer is alive: see
-    /// [`BytesConsumer::end_when_disconnected`](crate::kind::BytesConsumer::end_when_disconnected).
-    pub fn end_when_disconnected(&self, ends: bool) {
-        self.bytes.end_when_disconnected(ends);
-    }
-
-    /// Returns a handle that ends this consumer's waits from another thread or a signal handler.
-    pub fn canceller(&self) -> Canceller {
-        self.bytes.canceller()
-    }
-
-    /// Waits until there is a producer: see
-    /// [`BytesConsumer::wait_for_producer`](crate::kind::BytesConsumer::wait_for_producer).
-    ///
-    /// # Errors
-    /// Those of [`BytesConsumer::wait_for_producer`](crate::kind::BytesConsumer::wait_for_producer).
-    pub fn wait_for_producer(&self, timeout: Duration) -> Result<(), RecvError> {
-        self.bytes.wait_for_producer(timeout)
-    }
-
-    /// Whether a live process claims to be a producer of this queue.
-    ///
-    /// # Errors
-    /// If the system call that tests the liveness lock fails.
-    pub fn has_producer(&self) -> std::io::Result<bool> {
-        self.bytes.has_producer()
+    fn engine(&self) -> &crate::queue::BytesConsumer<K> {
+        self.bytes.engine()
     }
 }
 

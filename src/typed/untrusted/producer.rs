@@ -8,14 +8,14 @@ use rkyv::ser::allocator::Arena;
 
 use crate::error::{SendError, SerializeError, SerializeErrorKind};
 use crate::lane::{Reserved, Room};
-use crate::park::Canceller;
 use crate::queue::Kind;
+use crate::queue::producer_controls;
 use crate::queue::untrusted::{Buffer, BytesProducer, offset_in_page};
 use crate::typed::Message;
 use crate::typed::format::Known;
 use crate::typed::frame::check_readable;
 use crate::typed::payload::{Attempt, count, serialize_into};
-use crate::wait::{Until, WaitStrategy};
+use crate::wait::Until;
 
 /// Retry limit for a value whose archive has another length each time.
 const MAX_ATTEMPTS: usize = 4;
@@ -154,28 +154,10 @@ impl<T: Message, K: Kind> Producer<T, K> {
         self.bytes.max_message()
     }
 
-    /// Whether a live process claims to be a consumer of this queue.
-    ///
-    /// # Errors
-    /// If the system call that tests the liveness lock fails.
-    pub fn has_consumer(&self) -> std::io::Result<bool> {
-        self.bytes.has_consumer()
-    }
+    producer_controls!();
 
-    /// Sets how this producer waits for room.
-    pub fn set_wait_strategy(&mut self, wait: WaitStrategy) {
-        self.bytes.set_wait_strategy(wait);
-    }
-
-    /// Sets whether signals end waits: see
-    /// [`BytesProducer::set_interruptible`](crate::kind::BytesProducer::set_interruptible).
-    pub fn set_interruptible(&mut self, interruptible: bool) {
-        self.bytes.set_interruptible(interruptible);
-    }
-
-    /// Returns a handle that ends this producer's waits from another thread or a signal handler.
-    pub fn canceller(&self) -> Canceller {
-        self.bytes.canceller()
+    fn engine(&self) -> &crate::queue::BytesProducer<K> {
+        self.bytes.engine()
     }
 }
 

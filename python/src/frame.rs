@@ -3,15 +3,18 @@
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::{PyBufferError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyTuple};
+
+use ringway_value::MessageType;
 
 use crate::codec::{self, ArrayHeader};
 use crate::engine::{Fate, KeptMapping, OwnedFrame, Receiver};
+use crate::typed;
 
 /// A received message, in place in the file: a read-only buffer.
 ///
@@ -28,6 +31,8 @@ pub(crate) struct Frame {
     _mapping: KeptMapping,
     exports: AtomicUsize,
     allow_pickle: bool,
+    /// What the messages of a typed queue are.
+    message: Option<Arc<MessageType>>,
 }
 
 // SAFETY: the payload is read-only here and mapped as long as `_mapping` lives.
@@ -36,11 +41,15 @@ unsafe impl Send for Frame {}
 unsafe impl Sync for Frame {}
 
 impl Frame {
-    pub(crate) fn new((frame, receiver): (OwnedFrame, Receiver), allow_pickle: bool) -> Self {
+    pub(crate) fn new(
+        (frame, receiver): (OwnedFrame, Receiver),
+        allow_pickle: bool,
+        message: Option<Arc<MessageType>>,
+    ) -> Self {
         let payload = (frame.bytes().as_ptr(), frame.bytes().len());
         let mapping = KeptMapping::Consumer(receiver);
         let exports = AtomicUsize::new(0);
-        Self { frame: Mutex::new(Some(frame)), payload, _mapping: mapping, exports, allow_pickle }
+        Self { frame: Mutex::new(Some(frame)), payload, _mapping: mapping, exports, allow_pickle, message }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<OwnedFrame>> {
@@ -164,7 +173,8 @@ impl Frame {
     }
 
     /// The object in a message that `Queue.put` or `Ring.send_array` wrote, as `Queue.get` returns
-    /// it: a copy.
+    /// it: a copy. Of a queue of a Rust type: the message as plain objects, a struct as a dict of its
+    /// fields, a variant of an enum as its name or as a dict with one entry.
     fn decode<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let guard = self.lock();
         let bytes = guard.as_ref().ok_or_else(released)?.bytes();
@@ -174,7 +184,10 @@ impl Frame {
         // SAFETY: mapped as long as `self` lives; an export keeps `release` away meanwhile.
         let bytes = unsafe { std::slice::from_raw_parts(pointer, len) };
         self.exports.fetch_add(1, Ordering::AcqRel);
-        let decoded = codec::decode(py, bytes, self.allow_pickle);
+        let decoded = match &self.message {
+            Some(message) => typed::decode(py, message, bytes),
+            None => codec::decode(py, bytes, self.allow_pickle),
+        };
         self.exports.fetch_sub(1, Ordering::AcqRel);
         decoded
     }
@@ -182,7 +195,7 @@ impl Frame {
     /// The message as a numpy array, in place and read-only.
     ///
     /// Without arguments: an array that `Ring.send_array`, `Ring.reserve_array` or `Queue.put`
-    /// wrote. With `dtype`: the bytes of any message as an array of that type, and of `shape` (by
+    /// wrote; of a queue of a Rust type with a fixed layout: the message, of type `Ring.dtype`. With `dtype`: the bytes of any message as an array of that type, and of `shape` (by
     /// default one dimension). With `copy=True`: a copy, which is the caller's own.
     ///
     /// The array keeps the frame: its room is given back when both are gone.
@@ -196,6 +209,11 @@ impl Frame {
         let py = slf.py();
         let array = match dtype {
             Some(dtype) => py.import("ringway._arrays")?.getattr("of_bytes")?.call1((slf, dtype, shape))?,
+            None if slf.get().message.is_some() => {
+                let ty = slf.get().message.as_deref().expect("just checked");
+                let of_bytes = py.import("ringway._arrays")?.getattr("of_bytes")?;
+                of_bytes.call1((slf, typed::dtype(py, ty)?, PyTuple::empty(py)))?
+            }
             None => {
                 let frame = slf.get();
                 let header = frame.with(|frame| match frame.bytes().first() {

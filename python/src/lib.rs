@@ -5,6 +5,7 @@
 //! ring.rs  frame.rs  reservation.rs   messages in place
 //! codec/                        objects to bytes and back (docs/python-format.md)
 //! polled.rs                     descriptors for event loops
+//! typed.rs                      messages of Rust's types
 //! link.rs  settings.rs          an open queue in this process: handles, waits, forks, options
 //! exit.rs                       the GIL around waits, the interpreter's end, forks
 //! errors.rs                     exceptions
@@ -24,6 +25,7 @@ mod queue;
 mod reservation;
 mod ring;
 mod settings;
+mod typed;
 
 use pyo3::prelude::*;
 

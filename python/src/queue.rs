@@ -261,7 +261,7 @@ impl Queue {
         let open = Self::in_use(slf)?;
         let py = slf.py();
         let frame = open.link.recv(py, Wait::new(block, timeout)?)?.ok_or_else(|| errors::empty(py))?;
-        Ok(Frame::new(frame, open.allow_pickle))
+        Ok(Frame::new(frame, open.allow_pickle, None))
     }
 
     /// Like `get_nowait`, for event loops.

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::buffer::PyUntypedBuffer;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList};
 use ringway::SendError;
 use ringway_value::MessageType;
 
@@ -16,7 +16,7 @@ use crate::frame::Frame;
 use crate::link::{Link, Payload, Wait};
 use crate::reservation::Reservation;
 use crate::settings::{Settings, open};
-use crate::{errors, exit};
+use crate::{errors, exit, typed};
 
 /// A queue of bytes of either kind; see `ringway.Ring`.
 #[pyclass(frozen, weakref, subclass, module = "ringway._core", name = "RingBase")]
@@ -39,6 +39,7 @@ impl Ring {
         wait: Wait,
     ) -> PyResult<Reservation> {
         let py = slf.py();
+        slf.get().must_be_bytes()?;
         let link = &slf.get().link;
         let generation = exit::generation();
         let mut sender = Some(link.sender(py)?.keep());
@@ -75,6 +76,17 @@ impl Ring {
         Ok(Reservation::new(slf.clone().unbind(), generation, open, head.is_some()))
     }
 
+    /// What is written in place, or with a header of this package, is no message of a Rust type.
+    fn must_be_bytes(&self) -> PyResult<()> {
+        match &self.message {
+            None => Ok(()),
+            Some(ty) => Err(PyTypeError::new_err(format!(
+                "the queue holds messages of the Rust type `{}`; `send(record)` checks them, if their layout is fixed",
+                ty.name()
+            ))),
+        }
+    }
+
     fn send_payload(&self, py: Python<'_>, payload: &(impl Payload + ?Sized), wait: Wait) -> PyResult<()> {
         if self.link.send(py, payload, wait)? { Ok(()) } else { Err(errors::full(py)) }
     }
@@ -104,7 +116,8 @@ impl Ring {
         })
     }
 
-    /// Sends a copy of `data`, any contiguous buffer.
+    /// Sends a copy of `data`, any contiguous buffer. To a queue of a Rust type with a fixed layout: a
+    /// record of `dtype`, which is checked.
     #[pyo3(signature = (data, block = true, timeout = None))]
     fn send(
         &self,
@@ -114,7 +127,14 @@ impl Ring {
         timeout: Option<f64>,
     ) -> PyResult<()> {
         let wait = Wait::new(block, timeout)?;
-        if let Ok(bytes) = data.cast_exact::<pyo3::types::PyBytes>() {
+        if let Some(ty) = &self.message {
+            // A copy, which no code of Python can change after the check.
+            let bytes = data.call_method0("tobytes").or_else(|_| py.get_type::<PyBytes>().call1((data,)))?;
+            let bytes = bytes.cast_into::<PyBytes>()?;
+            typed::check(ty, bytes.as_bytes())?;
+            return self.send_payload(py, bytes.as_bytes(), wait);
+        }
+        if let Ok(bytes) = data.cast_exact::<PyBytes>() {
             return self.send_payload(py, bytes.as_bytes(), wait);
         }
         let buffer = PyUntypedBuffer::get(data)?;
@@ -140,6 +160,7 @@ impl Ring {
     ) -> PyResult<usize> {
         let wait = Wait::new(block, timeout)?;
         let mut sent = 0;
+        self.must_be_bytes()?;
         for item in data.try_iter()? {
             let buffer = pyo3::buffer::PyBuffer::<u8>::get(&item?)?;
             let len = buffer.len_bytes();
@@ -162,6 +183,7 @@ impl Ring {
         timeout: Option<f64>,
     ) -> PyResult<()> {
         let wait = Wait::new(block, timeout)?;
+        self.must_be_bytes()?;
         let Some(encoded) = codec::encode_array(array)? else {
             return Err(PyValueError::new_err(
                 "the array holds objects of Python, which only this process has; `ringway.Queue` can pickle it",
@@ -198,7 +220,7 @@ impl Ring {
     #[pyo3(signature = (block = true, timeout = None))]
     fn recv(&self, py: Python<'_>, block: bool, timeout: Option<f64>) -> PyResult<Frame> {
         let frame = self.link.recv(py, Wait::new(block, timeout)?)?.ok_or_else(|| errors::empty(py))?;
-        Ok(Frame::new(frame, self.allow_pickle))
+        Ok(Frame::new(frame, self.allow_pickle, self.message.clone()))
     }
 
     /// Receives up to `max` messages, in place; waits for the first only.
@@ -214,7 +236,8 @@ impl Ring {
         let mut wait = Wait::new(block, timeout)?;
         while frames.len() < max {
             match self.link.recv(py, wait) {
-                Ok(Some(frame)) => frames.append(Bound::new(py, Frame::new(frame, self.allow_pickle))?)?,
+                Ok(Some(frame)) => frames
+                    .append(Bound::new(py, Frame::new(frame, self.allow_pickle, self.message.clone()))?)?,
                 Ok(None) if frames.is_empty() => return Err(errors::empty(py)),
                 Err(error) if frames.is_empty() => return Err(error),
                 _ => break,
@@ -274,6 +297,18 @@ impl Ring {
     #[getter]
     fn max_message(&self) -> usize {
         self.link.max_message()
+    }
+
+    /// The numpy type of a typed queue's messages, if their layout is fixed; `None` of bytes.
+    #[getter]
+    fn dtype<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.message.as_deref().map(|ty| typed::dtype(py, ty)).transpose()
+    }
+
+    /// What the file says of its messages' Rust type, as `ringway schema` prints it; `None` of bytes.
+    #[getter]
+    fn schema(&self) -> Option<&str> {
+        self.message.as_deref().map(MessageType::text)
     }
 
     #[getter]

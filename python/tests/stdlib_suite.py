@@ -27,7 +27,9 @@ import test._test_multiprocessing as tests  # noqa: E402
 tests.install_tests_in_module_dict(globals(), METHOD)
 
 #: Classes whose tests use queues.
-CLASSES = ["WithProcessesTestQueue", "TestSimpleQueue", "WithProcessesTestProcess", "TestStdinBadfiledescriptor"]
+CLASSES = ["WithProcessesTestQueue", "TestSimpleQueue"]
+if "RINGWAY_STDLIB_ALL" in os.environ:
+    CLASSES += ["WithProcessesTestProcess", "TestStdinBadfiledescriptor"]
 
 #: Tests that want what ringway does otherwise, on purpose: python/DIFFERENCES.md says why.
 DIFFERENT = {"test_queue_feeder_donot_stop_onexc"}

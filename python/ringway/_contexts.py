@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import multiprocessing
 import sys
 from multiprocessing.context import BaseContext
@@ -38,9 +37,13 @@ class _Queues:
         return self if method is None else get_context(method)
 
 
-@functools.cache
-def _class(base: Any) -> Any:
-    return type(f"Ringway{base.__name__}", (_Queues, base), {})
+_classes: dict[type, Any] = {}
+
+
+def _class(base: type) -> Any:
+    if base not in _classes:
+        _classes[base] = type(f"Ringway{base.__name__}", (_Queues, base), {})
+    return _classes[base]
 
 
 def get_context(method: str | None = None) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from . import _asyncio, _core
 from ._errors import ShutDown
-from ._passing import passed, reopened
+from ._passing import passed, passed_descriptor, reopened
 from ._stats import Stats
 
 T = TypeVar("T")
@@ -39,8 +39,6 @@ class Queue(_core.QueueBase, Generic[T]):
     {'job': 1}
     >>> q.close()
     """
-
-    _joinable = False
 
     def __init__(
         self,
@@ -216,7 +214,49 @@ def _restore(
 
 class JoinableQueue(Queue[T], Generic[T]):
     """`multiprocessing.JoinableQueue`: a queue that counts what is done, without a lock that a killed
-    process could keep.
+    process could keep. It has no name (`path`) today.
+
+    >>> q = JoinableQueue()
+    >>> q.put("work")
+    >>> q.get()
+    'work'
+    >>> q.task_done()
+    >>> q.join()
+    >>> q.close()
     """
 
-    _joinable = True
+    def __init__(self, maxsize: int = 0, *, ctx: Any = None, **options: Any) -> None:
+        if options.get("path") is not None:
+            raise ValueError("a JoinableQueue has no name; pass it to the processes that use it")
+        self._done = _core.DoneCount()
+        self._known_put = 0
+        super().__init__(maxsize, ctx=ctx, **options)
+
+    def __reduce__(self) -> Any:
+        restore, arguments = super().__reduce__()
+        state = {name: value for name, value in arguments[-1].items() if name not in ("_done", "_known_put")}
+        return _restore_joinable, (passed_descriptor(self._done), *arguments[:-1], state)
+
+    def task_done(self) -> None:
+        """Count one object as done. `ValueError`: as many are done as were put."""
+        if self._done.add(self._known_put):
+            return
+        self._known_put = self._count_put()
+        if not self._done.add(self._known_put):
+            raise ValueError("task_done() called too many times")
+
+    def join(self) -> None:
+        """Wait until everything that was put is done."""
+        self._done.wait(self._all_done)
+
+    def _all_done(self) -> bool:
+        return self._done.done >= self._count_put()
+
+
+def _restore_joinable(done: Any, *arguments: Any) -> Queue[Any]:
+    with reopened(done) as (_, path, _):
+        count = _core.DoneCount(path)
+    made = _restore(*arguments)
+    made._done = count  # type: ignore[attr-defined]
+    made._known_put = 0  # type: ignore[attr-defined]
+    return made

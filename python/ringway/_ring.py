@@ -83,7 +83,7 @@ class Ring(_core.RingBase):
         stream = _arrays.arrow_stream(data)
         with self.reserve(_arrays.ARROW_AT + stream.size, block, timeout) as view:
             view[: _arrays.ARROW_AT] = bytes([_arrays.ARROW]).ljust(_arrays.ARROW_AT, b"\0")
-            view[_arrays.ARROW_AT :] = memoryview(stream)
+            view[_arrays.ARROW_AT :] = memoryview(stream).cast("B")
 
     async def arecv(self) -> _core.Frame:
         """Like `recv`, in asyncio (MPMC only)."""

@@ -365,6 +365,16 @@ impl Queue {
         Ok(())
     }
 
+    /// How many objects were put: committed to the file, or waiting for that in this process.
+    fn _count_put(&self, py: Python<'_>) -> PyResult<u64> {
+        let open = self.opened()?;
+        let queue = open.link.queue(py)?;
+        // First: what is moved on meanwhile is counted twice for a moment, not missed.
+        let waiting = open.overflow().len() as u64;
+        let stats = exit::detached(py, || queue.stats());
+        Ok(waiting + stats.map_or(0, |stats| stats.sent))
+    }
+
     #[getter]
     fn _path(&self) -> PyResult<Option<PathBuf>> {
         Ok(self.opened()?.link.path().map(Into::into))

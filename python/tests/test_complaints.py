@@ -74,7 +74,7 @@ def test_exit_waits_for_the_list_unless_told_otherwise(path: Path) -> None:
         process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)])
         assert [q.get(timeout=30)[0] for _ in range(300)] == [n % 256 for n in range(300)]
         assert process.wait(30) == 0
-        done = run(program + "            q.cancel_join_thread()\n")
+        done = run(textwrap.dedent(program) + "q.cancel_join_thread()\n")
         assert done.returncode == 0
         while not q.empty():
             q.get()

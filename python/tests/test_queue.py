@@ -364,3 +364,39 @@ def test_garbage_collection_closes() -> None:
         del q
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) <= before + 2
+
+
+def test_joinable(method: str) -> None:
+    mp = ringway.get_context(method)
+    q = mp.JoinableQueue()
+    with pytest.raises(ValueError, match="too many"):
+        q.task_done()
+    workers = [mp.Process(target=programs.task_worker, args=(q,)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for _ in range(20):
+        q.put(0.001)
+    q.join()
+    assert q.empty()
+    for _ in workers:
+        q.put(None)
+    for worker in workers:
+        worker.join(30)
+        assert worker.exitcode == 0
+    q.close()
+
+
+def test_a_killed_process_keeps_no_lock_of_a_joinable_queue(method: str) -> None:
+    mp = ringway.get_context(method)
+    q = mp.JoinableQueue()
+    process = mp.Process(target=programs.task_worker, args=(q,))
+    process.start()
+    q.put(0)
+    q.join()
+    os.kill(process.pid, signal.SIGKILL)
+    process.join(30)
+    q.put(1)
+    q.get(timeout=5)
+    q.task_done()
+    q.join()
+    q.close()

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::beside::Beside;
 use crate::run::{Outcome, output, root, target};
 use crate::stages::step;
-use crate::{check, formats, fuzz, mutants, tests};
+use crate::{check, formats, fuzz, mutants, python, tests};
 
 pub(crate) fn ci() -> Outcome {
     step("build for the README's test command");
@@ -37,8 +37,9 @@ pub(crate) fn part(name: &str) -> Outcome {
             check::lints()?;
             mutants::check()?;
             step("tests of the other members");
-            tests::others()
-            // The place for what needs more than cargo, python/ for example: a `step` of its own.
+            tests::others()?;
+            step("the Python package");
+            python::python()
         }
         "stepping" => {
             step("every instruction, every state");

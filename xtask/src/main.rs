@@ -12,6 +12,7 @@ mod formats;
 mod fuzz;
 mod jobs;
 mod mutants;
+mod python;
 mod run;
 mod stages;
 mod tests;
@@ -33,6 +34,7 @@ cargo xtask COMMAND
   fuzz [SECONDS]           fuzzes each target for so long (default 60; needs nightly)
   hostile [SECONDS]        a hostile process against each kind of queue (default 60; ASan with nightly)
   sanitize                 AddressSanitizer (needs nightly) and valgrind
+  python                   builds the Python package, installs it into a new environment, runs its tests (minutes)
   rkyv-formats             programs built with each format of rkyv refuse each other's files
   coverage [--missing]     which lines the tests run (needs llvm-cov)
   bench [NAME]             the yardsticks beside other queues, or the bench of that name
@@ -74,6 +76,7 @@ fn dispatch(arguments: &[&str]) -> Outcome {
         ["mutants", ref names @ ..] => mutants::run_models(names),
         ["fuzz"] => fuzz::fuzz(60),
         ["fuzz", seconds] => fuzz::fuzz(seconds.parse().map_err(|_| format!("{seconds} is no number"))?),
+        ["python"] => python::python(),
         ["rkyv-formats"] => formats::refuse_each_other(),
         ["hostile", ref rest @ ..] => script("hostile.sh", rest),
         ["sanitize"] => script("sanitize.sh", &[]),

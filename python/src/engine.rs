@@ -240,6 +240,7 @@ pub(crate) struct Sender {
     shared: Arc<SharedProducer>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "behind an `Arc`, one for each producer")]
 pub(crate) enum SharedProducer {
     Mpmc(UnsafeCell<BytesProducer<Mpmc>>),
     Spsc(UnsafeCell<BytesProducer<Spsc>>),
@@ -357,9 +358,8 @@ impl OwnedReservation {
 
     /// Gives the frame up.
     pub(crate) fn abort(self) -> Sender {
-        let Self { reserved, sender } = self;
-        drop(reserved);
-        sender
+        // A reserved frame that is not committed was given up.
+        self.sender
     }
 }
 

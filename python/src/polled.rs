@@ -16,16 +16,12 @@ use crate::link::{Link, State, closed, received};
 use crate::{errors, exit};
 
 /// A handle that one thread at a time uses.
+#[derive(Default)]
 pub(crate) enum Polled<T> {
+    #[default]
     Missing,
     There(T),
     Lent,
-}
-
-impl<T> Default for Polled<T> {
-    fn default() -> Self {
-        Self::Missing
-    }
 }
 
 impl<T> Polled<T> {

@@ -11,6 +11,7 @@
 //! | make it faster, and measure that | [`tuning`] |
 //! | see what is in a queue, and who holds what | [`looking`] |
 //! | do the work of a queue with shell commands | [`shell`] |
+//! | use it from Python | [`python`] |
 //! | write a binding for another language, or a bridge to another machine | [`bindings`] |
 //! | come from `std::sync::mpsc`, `crossbeam-channel`, `iceoryx2`, `multiprocessing.Queue` | [`migrating`] |
 //!
@@ -63,6 +64,9 @@ pub mod looking {}
 ///
 /// See the chapters [`crashes`] and [`looking`].
 pub mod shell {}
+
+#[doc = include_str!("../docs/guide/python.md")]
+pub mod python {}
 
 #[doc = include_str!("../docs/guide/bindings.md")]
 ///

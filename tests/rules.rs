@@ -54,7 +54,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "wait",
         ],
     ),
-    ("typed", &["describe", "error", "lane", "park", "queue", "shm", "wait"]),
+    ("typed", &["describe", "error", "lane", "queue", "shm", "wait"]),
 ];
 
 /// The files that break a rule.

@@ -74,6 +74,16 @@ impl<K: Kind> BytesConsumer<K> {
     ///
     /// # Errors
     /// [`RecvError::Empty`]; `Closed` if no message will come any more either.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// assert!(consumer.try_recv().unwrap_err().is_empty());
+    /// producer.send(b"hello")?;
+    /// assert_eq!(*consumer.try_recv()?, *b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn try_recv(&self) -> Result<BytesFrame<'_, K>, RecvError> {
         self.check_process()?;
@@ -94,6 +104,17 @@ impl<K: Kind> BytesConsumer<K> {
     /// # Errors
     /// As [`try_recv`](Self::try_recv), but never `Empty`; `Interrupted` and `Cancelled` if that
     /// was asked for.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// producer.send(b"hello")?;
+    /// let frame = consumer.recv()?;
+    /// assert_eq!(*frame, *b"hello");
+    /// drop(frame); // its room is free again
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn recv(&self) -> Result<BytesFrame<'_, K>, RecvError> {
         self.recv_until(Until::Forever)
@@ -103,6 +124,17 @@ impl<K: Kind> BytesConsumer<K> {
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), with `Timeout` instead of `Empty`.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// let soon = std::time::Duration::from_millis(10);
+    /// assert!(consumer.recv_timeout(soon).unwrap_err().is_timeout());
+    /// producer.send(b"hello")?;
+    /// assert_eq!(*consumer.recv_timeout(soon)?, *b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<BytesFrame<'_, K>, RecvError> {
         self.recv_until(Until::Within(timeout))
@@ -112,6 +144,16 @@ impl<K: Kind> BytesConsumer<K> {
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), with `Timeout` instead of `Empty`.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// let soon = std::time::Duration::from_millis(10);
+    /// let deadline = std::time::Instant::now() + soon;
+    /// assert!(consumer.recv_deadline(deadline).unwrap_err().is_timeout());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_deadline(&self, deadline: Instant) -> Result<BytesFrame<'_, K>, RecvError> {
         self.recv_until(Until::Deadline(deadline))
     }
@@ -182,6 +224,16 @@ impl<K: Kind> BytesConsumer<K> {
     ///
     /// # Panics
     /// If `max` is 0.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// producer.send_many(&["one", "two", "three"])?;
+    /// let frames = consumer.recv_many(2)?;
+    /// assert_eq!(frames.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn recv_many(&self, max: usize) -> Result<BytesFrames<'_, K>, RecvError> {
         assert!(max > 0, "recv_many needs to be allowed at least one message");
@@ -195,6 +247,15 @@ impl<K: Kind> BytesConsumer<K> {
     ///
     /// # Panics
     /// If `max` is 0.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// let soon = std::time::Duration::from_millis(10);
+    /// assert!(consumer.recv_many_timeout(2, soon).unwrap_err().is_timeout());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn recv_many_timeout(&self, max: usize, timeout: Duration) -> Result<BytesFrames<'_, K>, RecvError> {
         assert!(max > 0, "recv_many_timeout needs to be allowed at least one message");

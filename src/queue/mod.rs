@@ -96,6 +96,18 @@ impl<K: Kind> BytesQueue<K> {
     /// protocol, and none may truncate it. In practice: only programs that use this library may be
     /// able to write to it (mode 0600 keeps other users out). A child that this process forks
     /// without exec must not read or write through frames and reservations that it inherits.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::spsc::BytesQueue;
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { BytesQueue::create(&name) }?;
+    /// // SAFETY: as above.
+    /// let again = unsafe { BytesQueue::create(&name) };
+    /// assert!(again.unwrap_err().is_already_exists());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn create(name: impl AsRef<Path>) -> Result<Self, CreateError> {
         // SAFETY: the caller's promise is the same.
@@ -109,6 +121,18 @@ impl<K: Kind> BytesQueue<K> {
     ///
     /// # Safety
     /// As [`create`](Self::create).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::CreateOptions;
+    /// use ringway::spsc::BytesQueue;
+    /// let options = CreateOptions::new().ring_bytes(1 << 16);
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { BytesQueue::create_with(&name, &options) }?;
+    /// assert_eq!(queue.ring_bytes(), 1 << 16);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn create_with(name: impl AsRef<Path>, options: &CreateOptions) -> Result<Self, CreateError> {
         options.check_creates_only()?;
@@ -126,6 +150,16 @@ impl<K: Kind> BytesQueue<K> {
     ///
     /// # Safety
     /// As [`create`](Self::create).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::spsc::BytesQueue;
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let missing = unsafe { BytesQueue::open(&name) };
+    /// assert!(missing.unwrap_err().is_not_found());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open(name: impl AsRef<Path>) -> Result<Self, OpenError> {
         // SAFETY: the caller's promise is the same.
@@ -139,6 +173,18 @@ impl<K: Kind> BytesQueue<K> {
     ///
     /// # Safety
     /// As [`create`](Self::create).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::OpenOptions;
+    /// use ringway::spsc::BytesQueue;
+    /// # drop(unsafe { BytesQueue::create(&name) }?);
+    /// let options = OpenOptions::new().prefault(false);
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { BytesQueue::open_with(&name, &options) }?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open_with(name: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, OpenError> {
         let schema = Schema::bytes();
@@ -154,6 +200,18 @@ impl<K: Kind> BytesQueue<K> {
     ///
     /// # Safety
     /// As [`create`](Self::create).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::spsc::BytesQueue;
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { BytesQueue::open_or_create(&name) }?;
+    /// // SAFETY: as above.
+    /// let same = unsafe { BytesQueue::open_or_create(&name) }?;
+    /// assert_eq!(same.path(), queue.path());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open_or_create(name: impl AsRef<Path>) -> Result<Self, OpenError> {
         // SAFETY: the caller's promise is the same.
@@ -168,6 +226,18 @@ impl<K: Kind> BytesQueue<K> {
     ///
     /// # Safety
     /// As [`create`](Self::create).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::CreateOptions;
+    /// use ringway::spsc::BytesQueue;
+    /// let options = CreateOptions::new().ring_bytes(1 << 16);
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { BytesQueue::open_or_create_with(&name, &options) }?;
+    /// assert_eq!(queue.warnings(), []);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open_or_create_with(
         name: impl AsRef<Path>,
@@ -199,6 +269,17 @@ impl<K: Kind> BytesQueue<K> {
     /// since a process that was just killed takes a while to end. MPMC:
     /// [`AttachError::TooManyParticipants`] if the maximum number of participants is attached,
     /// [`AttachError::NoSpace`] if there is no space for its lane.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::spsc::BytesQueue;
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { BytesQueue::create(&name) }?;
+    /// let mut producer = queue.producer()?;
+    /// producer.send(b"hello")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn producer(&self) -> Result<BytesProducer<K>, AttachError> {
         BytesProducer::attach(Arc::clone(&self.shared))
     }
@@ -209,6 +290,18 @@ impl<K: Kind> BytesQueue<K> {
     /// # Errors
     /// SPSC: [`AttachError::RoleTaken`] while another consumer is alive. MPMC:
     /// [`AttachError::TooManyParticipants`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::spsc::BytesQueue;
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { BytesQueue::create(&name) }?;
+    /// queue.producer()?.send(b"hello")?;
+    /// let consumer = queue.consumer()?;
+    /// let frame = consumer.recv()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn consumer(&self) -> Result<BytesConsumer<K>, AttachError> {
         BytesConsumer::attach(Arc::clone(&self.shared))
     }
@@ -241,6 +334,18 @@ impl<K: Kind> BytesQueue<K> {
     }
 
     /// Returns whether the queue was closed.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::spsc::BytesQueue;
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { BytesQueue::create(&name) }?;
+    /// assert!(!queue.is_closed());
+    /// queue.close();
+    /// assert!(queue.is_closed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.shared.events().messages.is_closed()
     }

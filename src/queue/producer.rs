@@ -52,6 +52,15 @@ impl<K: Kind> BytesProducer<K> {
     ///
     /// # Errors
     /// [`SendError::Full`]; `TooLarge` or `WrongLength` if the message can never be sent.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// while producer.try_send(&[0; 1000]).is_ok() {}
+    /// assert!(producer.try_send(&[0; 1000]).unwrap_err().is_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn try_send(&mut self, message: &[u8]) -> Result<(), SendError> {
         let mut claim = self.try_reserve(message.len())?;
@@ -63,6 +72,15 @@ impl<K: Kind> BytesProducer<K> {
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), but never `Full`.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// producer.send(b"hello")?;
+    /// assert_eq!(*consumer.recv()?, *b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
         let mut claim = self.reserve(message.len())?;
@@ -74,6 +92,16 @@ impl<K: Kind> BytesProducer<K> {
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// let soon = std::time::Duration::from_millis(10);
+    /// while producer.try_send(&[0; 1000]).is_ok() {}
+    /// assert!(producer.send_timeout(&[0; 1000], soon).unwrap_err().is_timeout());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<(), SendError> {
         let mut claim = self.reserve_timeout(message.len(), timeout)?;
         prefetch::copy(message, &mut claim);
@@ -84,6 +112,17 @@ impl<K: Kind> BytesProducer<K> {
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), with `Timeout` instead of `Full`.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// let soon = std::time::Duration::from_millis(10);
+    /// while producer.try_send(&[0; 1000]).is_ok() {}
+    /// let deadline = std::time::Instant::now() + soon;
+    /// assert!(producer.send_deadline(&[0; 1000], deadline).unwrap_err().is_timeout());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> Result<(), SendError> {
         let mut claim = self.reserve_deadline(message.len(), deadline)?;
         prefetch::copy(message, &mut claim);
@@ -98,6 +137,14 @@ impl<K: Kind> BytesProducer<K> {
     /// [`SendError::Full`] if there is no room for the first one; as [`try_send`](Self::try_send)
     /// if the first one can never be sent. A later one that can never be sent ends the batch before
     /// it.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// assert_eq!(producer.try_send_many(&["one", "two"])?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_send_many<M: AsRef<[u8]>>(&mut self, messages: &[M]) -> Result<usize, SendError> {
         let mut batch = self.batch()?;
         for message in messages {
@@ -116,6 +163,15 @@ impl<K: Kind> BytesProducer<K> {
     /// # Errors
     /// As [`try_send`](Self::try_send), but never `Full`; the messages before the one that cannot
     /// be sent are sent.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// producer.send_many(&["one", "two"])?;
+    /// assert_eq!(*consumer.recv()?, *b"one");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_many<M: AsRef<[u8]>>(&mut self, mut messages: &[M]) -> Result<(), SendError> {
         while let Some((first, rest)) = messages.split_first() {
             match self.try_send_many(messages) {

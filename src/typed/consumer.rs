@@ -28,6 +28,16 @@ impl<T: Message, K: Kind> Consumer<T, K> {
     ///
     /// # Errors
     /// [`RecvError::Empty`]; `Invalid` if a frame is not an archive of `T` (it is skipped).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::Queue::<(u32, bool)>::create(dir.path().join("q"))? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// assert!(consumer.try_recv().unwrap_err().is_empty());
+    /// producer.send(&(7, true))?;
+    /// assert_eq!(consumer.try_recv()?.0, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn try_recv(&self) -> Result<Frame<'_, T, K>, RecvError> {
         Frame::checked(self.bytes.try_recv()?)
@@ -40,6 +50,17 @@ impl<T: Message, K: Kind> Consumer<T, K> {
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), but never `Empty`.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::Queue::<(u32, bool)>::create(dir.path().join("q"))? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// producer.send(&(7, true))?;
+    /// let frame = consumer.recv()?;
+    /// assert!(frame.1);
+    /// drop(frame); // its room is free again
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn recv(&self) -> Result<Frame<'_, T, K>, RecvError> {
         Frame::checked(self.bytes.recv()?)
@@ -49,6 +70,17 @@ impl<T: Message, K: Kind> Consumer<T, K> {
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv), with `Timeout` instead of `Empty`.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::Queue::<(u32, bool)>::create(dir.path().join("q"))? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// let soon = std::time::Duration::from_millis(10);
+    /// assert!(consumer.recv_timeout(soon).unwrap_err().is_timeout());
+    /// producer.send(&(7, true))?;
+    /// assert_eq!(consumer.recv_timeout(soon)?.0, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Frame<'_, T, K>, RecvError> {
         Frame::checked(self.bytes.recv_timeout(timeout)?)
     }

@@ -115,6 +115,15 @@ impl<T: Message, K: Kind> Producer<T, K> {
     /// # Errors
     /// [`SendError::Full`]; `TooLarge`, `WrongLength`, `TooDeep` or `Serialize` if the value can
     /// never be sent.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::Queue::<(u32, bool)>::create(dir.path().join("q"))? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// while producer.try_send(&(7, true)).is_ok() {}
+    /// assert!(producer.try_send(&(7, true)).unwrap_err().is_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn try_send(&mut self, value: &T) -> Result<(), SendError> {
         self.send_until(value, None)
@@ -124,6 +133,15 @@ impl<T: Message, K: Kind> Producer<T, K> {
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send), but never `Full`.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = unsafe { ringway::spsc::Queue::<(u32, bool)>::create(dir.path().join("q"))? };
+    /// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// producer.send(&(7, true))?;
+    /// assert_eq!(consumer.recv()?.0, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn send(&mut self, value: &T) -> Result<(), SendError> {
         self.send_until(value, Some(Until::Forever))

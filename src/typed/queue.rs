@@ -61,6 +61,18 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// protocol, and none may truncate it. In practice: only programs that use this library may be
     /// able to write to it (mode 0600 keeps other users out). A child that this process forks
     /// without exec must not read or write through frames and reservations that it inherits.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::spsc::Queue;
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { Queue::<u64>::create(&name) }?;
+    /// // SAFETY: as above.
+    /// let again = unsafe { Queue::<u64>::create(&name) };
+    /// assert!(again.unwrap_err().is_already_exists());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn create(name: impl AsRef<Path>) -> Result<Self, CreateError> {
         // SAFETY: the caller's promise is the same.
@@ -74,6 +86,18 @@ impl<T: Message, K: Kind> Queue<T, K> {
     ///
     /// # Safety
     /// As [`create`](Self::create).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::CreateOptions;
+    /// use ringway::spsc::Queue;
+    /// let options = CreateOptions::new().ring_bytes(1 << 16);
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { Queue::<u64>::create_with(&name, &options) }?;
+    /// assert_eq!(queue.ring_bytes(), 1 << 16);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn create_with(name: impl AsRef<Path>, options: &CreateOptions) -> Result<Self, CreateError> {
         let schema = schema::<T>();
@@ -91,6 +115,16 @@ impl<T: Message, K: Kind> Queue<T, K> {
     ///
     /// # Safety
     /// As [`create`](Self::create).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::spsc::Queue;
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let missing = unsafe { Queue::<u64>::open(&name) };
+    /// assert!(missing.unwrap_err().is_not_found());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open(name: impl AsRef<Path>) -> Result<Self, OpenError> {
         // SAFETY: the caller's promise is the same.
@@ -104,6 +138,18 @@ impl<T: Message, K: Kind> Queue<T, K> {
     ///
     /// # Safety
     /// As [`create`](Self::create).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::OpenOptions;
+    /// use ringway::spsc::Queue;
+    /// # drop(unsafe { Queue::<u64>::create(&name) }?);
+    /// let options = OpenOptions::new().prefault(false);
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { Queue::<u64>::open_with(&name, &options) }?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open_with(name: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, OpenError> {
         let schema = schema::<T>();
@@ -119,6 +165,18 @@ impl<T: Message, K: Kind> Queue<T, K> {
     ///
     /// # Safety
     /// As [`create`](Self::create).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::spsc::Queue;
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { Queue::<u64>::open_or_create(&name) }?;
+    /// // SAFETY: as above.
+    /// let same = unsafe { Queue::<u64>::open_or_create(&name) }?;
+    /// assert_eq!(same.path(), queue.path());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open_or_create(name: impl AsRef<Path>) -> Result<Self, OpenError> {
         // SAFETY: the caller's promise is the same.
@@ -133,6 +191,18 @@ impl<T: Message, K: Kind> Queue<T, K> {
     ///
     /// # Safety
     /// As [`create`](Self::create).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::CreateOptions;
+    /// use ringway::spsc::Queue;
+    /// let options = CreateOptions::new().ring_bytes(1 << 16);
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { Queue::<u64>::open_or_create_with(&name, &options) }?;
+    /// assert_eq!(queue.warnings(), []);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[allow(unsafe_code, reason = "the trust contract of the file")]
     pub unsafe fn open_or_create_with(
         name: impl AsRef<Path>,
@@ -168,6 +238,17 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// SPSC: [`AttachError::RoleTaken`] while another producer is alive. MPMC:
     /// [`AttachError::TooManyParticipants`] if the maximum number of participants is attached,
     /// [`AttachError::NoSpace`] if the filesystem has no space for its lane.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::spsc::Queue;
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { Queue::<u64>::create(&name) }?;
+    /// let mut producer = queue.producer()?;
+    /// producer.send(&7)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn producer(&self) -> Result<Producer<T, K>, AttachError> {
         BytesProducer::attach(Arc::clone(&self.shared)).map(Producer::new)
     }
@@ -178,6 +259,18 @@ impl<T: Message, K: Kind> Queue<T, K> {
     /// # Errors
     /// SPSC: [`AttachError::RoleTaken`] while another consumer is alive. MPMC:
     /// [`AttachError::TooManyParticipants`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::spsc::Queue;
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { Queue::<u64>::create(&name) }?;
+    /// queue.producer()?.send(&7)?;
+    /// let consumer = queue.consumer()?;
+    /// let frame = consumer.recv()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn consumer(&self) -> Result<Consumer<T, K>, AttachError> {
         BytesConsumer::attach(Arc::clone(&self.shared)).map(Consumer::new)
     }
@@ -229,6 +322,18 @@ impl<T: Message, K: Kind> Queue<T, K> {
     }
 
     /// Whether the queue was closed.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::spsc::Queue;
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { Queue::<u64>::create(&name) }?;
+    /// assert!(!queue.is_closed());
+    /// queue.close();
+    /// assert!(queue.is_closed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.bytes().is_closed()
     }

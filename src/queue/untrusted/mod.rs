@@ -74,6 +74,16 @@ impl<K: Kind> BytesQueue<K> {
     /// # Errors
     /// [`CreateError`]: `AlreadyExists` if there is a file of that name. No error leaves a new file
     /// in place.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::untrusted::spsc::BytesQueue;
+    /// let queue = BytesQueue::create(&name)?;
+    /// let again = BytesQueue::create(&name);
+    /// assert!(again.unwrap_err().is_already_exists());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn create(name: impl AsRef<Path>) -> Result<Self, CreateError> {
         Self::create_with(name, &CreateOptions::new(), &Limits::new())
     }
@@ -83,6 +93,18 @@ impl<K: Kind> BytesQueue<K> {
     ///
     /// # Errors
     /// As [`create`](Self::create), and `InvalidOptions`.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::CreateOptions;
+    /// use ringway::untrusted::Limits;
+    /// use ringway::untrusted::spsc::BytesQueue;
+    /// let options = CreateOptions::new().ring_bytes(1 << 16);
+    /// let queue = BytesQueue::create_with(&name, &options, &Limits::new())?;
+    /// assert_eq!(queue.ring_bytes(), 1 << 16);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn create_with(
         name: impl AsRef<Path>,
         options: &CreateOptions,
@@ -99,6 +121,15 @@ impl<K: Kind> BytesQueue<K> {
     ///
     /// # Errors
     /// [`OpenError`] tells what the file is instead; the file is not changed.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::untrusted::spsc::BytesQueue;
+    /// let missing = BytesQueue::open(&name);
+    /// assert!(missing.unwrap_err().is_not_found());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(name: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_with(name, &OpenOptions::new(), &Limits::new())
     }
@@ -109,6 +140,18 @@ impl<K: Kind> BytesQueue<K> {
     ///
     /// # Errors
     /// As [`open`](Self::open); `TooLarge` if its file is larger than the limit.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::OpenOptions;
+    /// use ringway::untrusted::Limits;
+    /// use ringway::untrusted::spsc::BytesQueue;
+    /// # drop(BytesQueue::create(&name)?);
+    /// let options = OpenOptions::new().prefault(false);
+    /// let queue = BytesQueue::open_with(&name, &options, &Limits::new())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_with(
         name: impl AsRef<Path>,
         options: &OpenOptions,
@@ -123,6 +166,16 @@ impl<K: Kind> BytesQueue<K> {
     ///
     /// # Errors
     /// As [`open`](Self::open) and [`create`](Self::create).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::untrusted::spsc::BytesQueue;
+    /// let queue = BytesQueue::open_or_create(&name)?;
+    /// let same = BytesQueue::open_or_create(&name)?;
+    /// assert_eq!(same.path(), queue.path());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_or_create(name: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_or_create_with(name, &CreateOptions::new(), &Limits::new())
     }
@@ -131,6 +184,18 @@ impl<K: Kind> BytesQueue<K> {
     ///
     /// # Errors
     /// As [`open_with`](Self::open_with) and [`create_with`](Self::create_with).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::CreateOptions;
+    /// use ringway::untrusted::Limits;
+    /// use ringway::untrusted::spsc::BytesQueue;
+    /// let options = CreateOptions::new().ring_bytes(1 << 16);
+    /// let queue = BytesQueue::open_or_create_with(&name, &options, &Limits::new())?;
+    /// assert_eq!(queue.warnings(), []);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_or_create_with(
         name: impl AsRef<Path>,
         options: &CreateOptions,
@@ -152,6 +217,16 @@ impl<K: Kind> BytesQueue<K> {
     ///
     /// # Errors
     /// As [`BytesQueue::producer`](crate::kind::BytesQueue::producer).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::untrusted::spsc::BytesQueue;
+    /// let queue = BytesQueue::create(&name)?;
+    /// let mut producer = queue.producer()?;
+    /// producer.send(b"hello")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn producer(&self) -> Result<BytesProducer<K>, AttachError> {
         Ok(BytesProducer::new(self.inner.producer()?, self.limits))
     }
@@ -160,6 +235,17 @@ impl<K: Kind> BytesQueue<K> {
     ///
     /// # Errors
     /// As [`BytesQueue::consumer`](crate::kind::BytesQueue::consumer).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::untrusted::spsc::BytesQueue;
+    /// let queue = BytesQueue::create(&name)?;
+    /// queue.producer()?.send(b"hello")?;
+    /// let consumer = queue.consumer()?;
+    /// let frame = consumer.recv()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn consumer(&self) -> Result<BytesConsumer<K>, AttachError> {
         Ok(BytesConsumer::new(self.inner.consumer()?, self.limits))
     }
@@ -170,6 +256,17 @@ impl<K: Kind> BytesQueue<K> {
     }
 
     /// Returns whether the queue was closed.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::untrusted::spsc::BytesQueue;
+    /// let queue = BytesQueue::create(&name)?;
+    /// assert!(!queue.is_closed());
+    /// queue.close();
+    /// assert!(queue.is_closed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.inner.is_closed()
     }

@@ -31,6 +31,16 @@ impl<T: Message, K: Kind> Queue<T, K> {
     ///
     /// # Errors
     /// [`CreateError`]: `AlreadyExists` if there is a file of that name. A failure leaves no file.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::untrusted::spsc::Queue;
+    /// let queue = Queue::<u64>::create(&name)?;
+    /// let again = Queue::<u64>::create(&name);
+    /// assert!(again.unwrap_err().is_already_exists());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn create(name: impl AsRef<Path>) -> Result<Self, CreateError> {
         Self::create_with(name, &CreateOptions::new(), &Limits::new())
     }
@@ -39,6 +49,18 @@ impl<T: Message, K: Kind> Queue<T, K> {
     ///
     /// # Errors
     /// As [`create`](Self::create), and `InvalidOptions`.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::CreateOptions;
+    /// use ringway::untrusted::Limits;
+    /// use ringway::untrusted::spsc::Queue;
+    /// let options = CreateOptions::new().ring_bytes(1 << 16);
+    /// let queue = Queue::<u64>::create_with(&name, &options, &Limits::new())?;
+    /// assert_eq!(queue.ring_bytes(), 1 << 16);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn create_with(
         name: impl AsRef<Path>,
         options: &CreateOptions,
@@ -56,6 +78,15 @@ impl<T: Message, K: Kind> Queue<T, K> {
     ///
     /// # Errors
     /// [`OpenError`] if the file is no such queue; it says what the file is instead. The file is not changed.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::untrusted::spsc::Queue;
+    /// let missing = Queue::<u64>::open(&name);
+    /// assert!(missing.unwrap_err().is_not_found());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(name: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_with(name, &OpenOptions::new(), &Limits::new())
     }
@@ -66,6 +97,18 @@ impl<T: Message, K: Kind> Queue<T, K> {
     ///
     /// # Errors
     /// As [`open`](Self::open); `TooLarge` if its file is larger than the limit.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::OpenOptions;
+    /// use ringway::untrusted::Limits;
+    /// use ringway::untrusted::spsc::Queue;
+    /// # drop(Queue::<u64>::create(&name)?);
+    /// let options = OpenOptions::new().prefault(false);
+    /// let queue = Queue::<u64>::open_with(&name, &options, &Limits::new())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_with(
         name: impl AsRef<Path>,
         options: &OpenOptions,
@@ -80,6 +123,16 @@ impl<T: Message, K: Kind> Queue<T, K> {
     ///
     /// # Errors
     /// As [`open`](Self::open) and [`create`](Self::create).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::untrusted::spsc::Queue;
+    /// let queue = Queue::<u64>::open_or_create(&name)?;
+    /// let same = Queue::<u64>::open_or_create(&name)?;
+    /// assert_eq!(same.path(), queue.path());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_or_create(name: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_or_create_with(name, &CreateOptions::new(), &Limits::new())
     }
@@ -88,6 +141,18 @@ impl<T: Message, K: Kind> Queue<T, K> {
     ///
     /// # Errors
     /// As [`open_with`](Self::open_with) and [`create_with`](Self::create_with).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::CreateOptions;
+    /// use ringway::untrusted::Limits;
+    /// use ringway::untrusted::spsc::Queue;
+    /// let options = CreateOptions::new().ring_bytes(1 << 16);
+    /// let queue = Queue::<u64>::open_or_create_with(&name, &options, &Limits::new())?;
+    /// assert_eq!(queue.warnings(), []);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open_or_create_with(
         name: impl AsRef<Path>,
         options: &CreateOptions,
@@ -109,6 +174,16 @@ impl<T: Message, K: Kind> Queue<T, K> {
     ///
     /// # Errors
     /// See [`Queue::producer`](crate::kind::Queue::producer).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::untrusted::spsc::Queue;
+    /// let queue = Queue::<u64>::create(&name)?;
+    /// let mut producer = queue.producer()?;
+    /// producer.send(&7)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn producer(&self) -> Result<Producer<T, K>, AttachError> {
         self.bytes.producer().map(Producer::new)
     }
@@ -117,6 +192,17 @@ impl<T: Message, K: Kind> Queue<T, K> {
     ///
     /// # Errors
     /// See [`Queue::consumer`](crate::kind::Queue::consumer).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::untrusted::spsc::Queue;
+    /// let queue = Queue::<u64>::create(&name)?;
+    /// queue.producer()?.send(&7)?;
+    /// let consumer = queue.consumer()?;
+    /// let frame = consumer.recv()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn consumer(&self) -> Result<Consumer<T, K>, AttachError> {
         Ok(Consumer::new(self.bytes.consumer()?, self.bytes.limits()))
     }
@@ -127,6 +213,17 @@ impl<T: Message, K: Kind> Queue<T, K> {
     }
 
     /// Whether the queue was closed.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("q");
+    /// use ringway::untrusted::spsc::Queue;
+    /// let queue = Queue::<u64>::create(&name)?;
+    /// assert!(!queue.is_closed());
+    /// queue.close();
+    /// assert!(queue.is_closed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.bytes.is_closed()
     }

@@ -1,6 +1,5 @@
 //! The participants: registry entries, and their liveness as the kernel knows it.
 
-use std::fs::File;
 use std::mem::offset_of;
 use std::ops::Range;
 use std::time::SystemTime;
@@ -10,11 +9,11 @@ use super::source::{Source, Words};
 use crate::error::{InspectError, Role};
 use crate::layout::order::{EntryRole, EntryWord, Intent};
 use crate::layout::{
-    Before, ENTRY_CONSUMER, ENTRY_PRODUCER, LOCK_ENTRY, OwnerWords, REGISTRY_OFFSET,
-    RegistryEntry as EntryWords, SpscRegistryEntry,
+    Before, ENTRY_CONSUMER, ENTRY_PRODUCER, OwnerWords, REGISTRY_OFFSET, RegistryEntry as EntryWords,
+    SpscRegistryEntry,
 };
 use crate::order_ring::LivenessProbe;
-use crate::shm::is_locked;
+use crate::queue::KernelProbe;
 
 const ENTRY_LEN: usize = size_of::<EntryWords>();
 
@@ -64,16 +63,6 @@ pub struct Participant {
     pub take_intent: Option<Range<u64>>,
     /// Whether its lane is ready, and takes up space.
     pub has_lane: bool,
-}
-
-/// Tests liveness locks through a descriptor that holds no lock.
-pub(super) struct KernelProbe<'a>(pub(super) &'a File);
-
-impl LivenessProbe for KernelProbe<'_> {
-    fn is_alive(&self, index: usize) -> bool {
-        // False-dead corrupts, false-alive only delays.
-        is_locked(self.0, LOCK_ENTRY + index as i64).unwrap_or(true)
-    }
 }
 
 /// All entries of the registry: the participants, and the sums of all counters, including those of
@@ -178,7 +167,7 @@ fn liveness(source: &Source, index: usize, word: EntryWord) -> Result<Liveness, 
     if !word.is_dirty() {
         return Ok(Liveness::Gone);
     }
-    if KernelProbe(&source.file).is_alive(index) {
+    if KernelProbe::new(&source.file).is_alive(index) {
         return Ok(Liveness::Alive);
     }
     let at = REGISTRY_OFFSET + index * ENTRY_LEN + offset_of!(EntryWords, word);
@@ -197,7 +186,7 @@ pub(super) fn spsc(source: &Source) -> Result<Vec<Participant>, InspectError> {
     for (entry, role) in [(ENTRY_PRODUCER, Role::Producer), (ENTRY_CONSUMER, Role::Consumer)] {
         let at = entry * size_of::<SpscRegistryEntry>();
         let generation = all.at(at + offset_of!(SpscRegistryEntry, generation));
-        let is_held = KernelProbe(&source.file).is_alive(entry);
+        let is_held = KernelProbe::new(&source.file).is_alive(entry);
         if generation == 0 && !is_held {
             continue;
         }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 
 use crate::error::{Corrupted, InspectError, OpenError};
-use crate::layout::{Geometry, MAGIC, PREAMBLE_LEN, Preamble, REGISTRY_OFFSET};
-use crate::queue::{kind_of_file, open_error, preamble_error, resolve};
+use crate::layout::{Geometry, Preamble, REGISTRY_OFFSET};
+use crate::queue::{kind_of_file, open_error, read_preamble, resolve};
 use crate::shm;
 use crate::sync::{Ordering, fence};
 
@@ -110,30 +110,10 @@ fn open_for_reading(path: &Path) -> io::Result<File> {
 
 /// Checks that the file is a complete queue, of any kind and type.
 fn check(path: &Path, file: &File) -> Result<(Preamble, Geometry), OpenError> {
-    let io = |step| {
-        let path = path.to_path_buf();
-        move |source| OpenError::Io { path, step, source }
-    };
-    let metadata = file.metadata().map_err(io("checking the file"))?;
-    let path = path.to_path_buf();
-    if !metadata.is_file() {
-        return Err(OpenError::NotAFile { path, found: kind_of_file(metadata.file_type()) });
+    let io = |source| OpenError::Io { path: path.to_path_buf(), step: "checking the file", source };
+    let file_type = file.metadata().map_err(io)?.file_type();
+    if !file_type.is_file() {
+        return Err(OpenError::NotAFile { path: path.to_path_buf(), found: kind_of_file(file_type) });
     }
-    let found = metadata.len();
-    let mut bytes = [0; PREAMBLE_LEN];
-    if !shm::read_exact_at(file, &mut bytes, 0).map_err(io("reading the header"))? {
-        let magic: [u8; 8] = bytes[..8].try_into().expect("eight bytes");
-        return Err(if found == 0 || magic == MAGIC {
-            OpenError::Truncated { path, found, expected: PREAMBLE_LEN as u64 }
-        } else {
-            OpenError::NotAQueue { path, found: magic }
-        });
-    }
-    let (preamble, geometry) = Preamble::decode(&bytes).map_err(|error| preamble_error(&path, error))?;
-    let expected = geometry.file_len();
-    match found {
-        _ if found < expected => Err(OpenError::Truncated { path, found, expected }),
-        _ if found > expected => Err(OpenError::Corrupted { path, field: "file length", found }),
-        _ => Ok((preamble, geometry)),
-    }
+    read_preamble(path, file)
 }

@@ -14,7 +14,6 @@ use std::mem::offset_of;
 
 use super::chain::chain;
 use super::done::Done;
-use super::participants::KernelProbe;
 use super::snapshot::{Backlog, Cursors, cursors};
 use super::source::Source;
 use crate::error::{Corrupted, InspectError};
@@ -23,6 +22,7 @@ use crate::layout::{
     POSITION_LIMIT,
 };
 use crate::order_ring::LivenessProbe;
+use crate::queue::KernelProbe;
 
 /// The cursors of the queue, unpacked.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,7 @@ impl At {
 /// The end of the messages that were delivered to a live consumer. What a consumer held that died
 /// or detached waits again. `end` is the end of what is committed.
 pub(super) fn handed_out(source: &Source, at: At, end: u64) -> u64 {
-    match KernelProbe(&source.file).is_alive(ENTRY_CONSUMER) {
+    match KernelProbe::new(&source.file).is_alive(ENTRY_CONSUMER) {
         true => at.taken.clamp(at.released, end.max(at.released)),
         false => at.released,
     }

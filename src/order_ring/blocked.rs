@@ -1,8 +1,8 @@
 //! Which participant blocks a position.
 
+use super::intent::IntentKind;
 use super::{EntrySet, LivenessProbe, OrderRing};
-use crate::layout::order::{Intent, SlotKind};
-use crate::sync::{AtomicU64, Ordering};
+use crate::layout::order::SlotKind;
 
 /// What blocks a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +33,10 @@ impl OrderRing {
                 }
             }
             SlotKind::Free if position < self.tail().position() => {
-                self.blocked_by_intent(position, probe, dead, |index| &self.entries[index].own.claim_intent)
+                self.blocked_by_intent(position, IntentKind::Claim, probe, dead)
             }
             SlotKind::Full if position < self.head().position() => {
-                self.blocked_by_intent(position, probe, dead, |index| &self.entries[index].own.take_intent)
+                self.blocked_by_intent(position, IntentKind::Take, probe, dead)
             }
             _ => Blocked::No,
         };
@@ -47,18 +47,15 @@ impl OrderRing {
 
     /// By a living participant, if any whose intent covers the position is alive: then recovery
     /// leaves the position alone.
-    fn blocked_by_intent<'a>(
+    fn blocked_by_intent(
         &self,
         position: u64,
+        kind: IntentKind,
         probe: &impl LivenessProbe,
         dead: &mut EntrySet,
-        intent: impl Fn(usize) -> &'a AtomicU64,
     ) -> Blocked {
         let mut found = Blocked::No;
-        for index in 0..self.entries.len() {
-            if !Intent(intent(index).load(Ordering::Acquire)).positions().contains(&position) {
-                continue;
-            }
+        for index in self.covering(position, kind) {
             if probe.is_alive(index) {
                 return Blocked::ByLiving;
             }

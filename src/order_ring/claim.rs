@@ -3,6 +3,7 @@
 use crossbeam_utils::Backoff;
 
 use super::crash_point::crash_point;
+use super::intent::IntentKind;
 use super::walk::{SlotAt, count_while};
 use super::{CursorGuess, FrameRef, OrderRing, SentDeadLetter};
 use crate::layout::order::{Intent, MAX_BATCH, PackedFrameRef, SlotState, Tail};
@@ -104,14 +105,14 @@ impl Producer<'_> {
         let (ring, own) = (self.ring, &self.ring.entries[self.me].own);
         let first = tail.position();
         // SYNC intent: Release, for it must not become visible before the commits of the claim before.
-        OrderRing::store_intent(&own.claim_intent, Intent::new(first, count));
+        OrderRing::store_intent(own, IntentKind::Claim, Intent::new(first, count));
         crash_point();
         let claimed = tail.claimed(count);
         let exchanged =
             ring.cursors.tail.compare_exchange(tail.0, claimed.0, Ordering::AcqRel, Ordering::Relaxed);
         crash_point();
         if exchanged.is_err() {
-            OrderRing::store_intent(&own.claim_intent, Intent::NONE);
+            OrderRing::store_intent(own, IntentKind::Claim, Intent::NONE);
             self.guess.invalidate();
             return false;
         }

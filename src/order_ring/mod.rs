@@ -121,6 +121,7 @@ mod entry;
 mod entry_set;
 mod guess;
 mod held;
+mod intent;
 mod occupancy;
 mod recovery;
 mod redelivery;
@@ -151,7 +152,7 @@ pub(crate) use take::{Consumer, NotTaken, TakeState, TakenSlot};
 pub(crate) use unsettled::{Unsettled, Watched};
 
 use crate::lane::Ref;
-use crate::layout::order::{Head, Intent, PackedFrameRef, SlotState, Tail, position_limit};
+use crate::layout::order::{Head, PackedFrameRef, SlotState, Tail, position_limit};
 use crate::layout::{OrderCursors, OriginWords, Policy, Rare, RegistryEntry, Slot};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -293,14 +294,5 @@ impl OrderRing {
     fn frame_ref(link: &Slot) -> FrameRef {
         let place = PackedFrameRef(link.frame.load(Ordering::Relaxed));
         FrameRef { lane: place.lane(), offset: place.offset(), len: place.len() }
-    }
-
-    /// Stores into the caller's entry which positions it is about to claim or take, or that there
-    /// are none.
-    #[inline(always)]
-    fn store_intent(word: &AtomicU64, intent: Intent) {
-        if IS_RECOVERABLE {
-            word.store(intent.0, Ordering::Release);
-        }
     }
 }

@@ -4,9 +4,10 @@
 //! itself be killed anywhere.
 
 use super::crash_point::crash_point;
+use super::intent::IntentKind;
 use super::{EntrySet, LivenessProbe, OrderRing};
-use crate::layout::order::{Intent, SlotKind, SlotState};
-use crate::sync::{AtomicU64, Ordering};
+use crate::layout::order::{SlotKind, SlotState};
+use crate::sync::Ordering;
 
 /// What a pass did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,16 +36,18 @@ impl OrderRing {
         if dead.is_empty() {
             return done;
         }
+        // The cursors first, then intents and liveness locks.
         let (tail, head) = (self.tail().position(), self.head().position());
+        let pass = Pass { ring: self, probe, dead: &dead, tail, head };
         for slot in 0..self.slots.len() {
-            self.recover_slot(slot, tail, head, &dead, probe, &mut done);
+            pass.recover_slot(slot, &mut done);
             crash_point();
         }
         // Always: an earlier pass may have died between its REDELIVER and this.
         self.bump_redelivery_epoch();
         crash_point();
         for index in dead.iter() {
-            done.cleaned += u64::from(self.clean(index, tail, head));
+            done.cleaned += u64::from(pass.clean(index));
             crash_point();
         }
         self.count_recovery(&done);
@@ -76,51 +79,49 @@ impl OrderRing {
             }
         }
         for index in 0..self.entries.len() {
-            let own = &self.entries[index].own;
-            let stands_still = |intent: &AtomicU64, kind| {
-                Intent(intent.load(Ordering::Acquire)).positions().any(|position| {
-                    let state = self.state_at(position);
-                    (state.kind(), state.lap()) == (kind, self.lap(position))
-                })
-            };
-            if stands_still(&own.claim_intent, SlotKind::Free)
-                || stands_still(&own.take_intent, SlotKind::Full)
-            {
+            let stands_still = |kind| self.unmoved(index, kind).next().is_some();
+            if stands_still(IntentKind::Claim) || stands_still(IntentKind::Take) {
                 involved.insert(index);
             }
         }
         involved
     }
 
-    fn recover_slot(
-        &self,
-        slot: usize,
-        tail: u64,
-        head: u64,
-        dead: &EntrySet,
-        probe: &impl LivenessProbe,
-        done: &mut Recovered,
-    ) {
-        let state = self.state(slot);
-        let position = self.position(state, slot);
+    fn count_recovery(&self, done: &Recovered) {
+        let rare = &*self.rare;
+        rare.recoveries.fetch_add(1, Ordering::Relaxed);
+        rare.deaths.fetch_add(done.cleaned, Ordering::Relaxed);
+        rare.tombstones.fetch_add(done.tombstones, Ordering::Relaxed);
+        rare.requeued.fetch_add(done.requeued, Ordering::Relaxed);
+    }
+}
+
+/// What a pass has read at its beginning.
+struct Pass<'a, P> {
+    ring: &'a OrderRing,
+    probe: &'a P,
+    dead: &'a EntrySet,
+    tail: u64,
+    head: u64,
+}
+
+impl<P: LivenessProbe> Pass<'_, P> {
+    fn recover_slot(&self, slot: usize, done: &mut Recovered) {
+        let (ring, tail, head) = (self.ring, self.tail, self.head);
+        let state = ring.state(slot);
+        let position = ring.position(state, slot);
         let (next, count) = match state.kind() {
-            SlotKind::Free
-                if position < tail
-                    && !self.is_covered(position, probe, |e| &self.entries[e].own.claim_intent) =>
-            {
+            SlotKind::Free if position < tail && !self.is_covered(position, IntentKind::Claim) => {
                 (SlotState::free(state.lap() + 1), &mut done.tombstones)
             }
-            SlotKind::Full
-                if position < head
-                    && !self.is_covered(position, probe, |e| &self.entries[e].own.take_intent) =>
-            {
-                // No consumer has read it: it is redelivered even if frames are delivered at most
-                // once, and counts as new.
+            // No consumer has read it: it is redelivered even if frames are delivered at most once,
+            // and counts as new.
+            SlotKind::Full if position < head && !self.is_covered(position, IntentKind::Take) => {
                 (SlotState::redeliver(state.lap(), 0), &mut done.requeued)
             }
-            SlotKind::Held if dead.contains(state.owner()) => {
-                self.note_holder(slot, state.owner());
-                let next = if self.policy.at_most_once {
+            SlotKind::Held if self.dead.contains(state.owner()) => {
+                ring.note_holder(slot, state.owner());
+                let next = if ring.policy.at_most_once {
                     SlotState::free(state.lap() + 1)
                 } else {
                     SlotState::redeliver(state.lap(), state.redeliveries() + 1)
@@ -131,55 +132,28 @@ impl OrderRing {
         };
         // From exactly the word that was examined: a living owner may have moved it since.
         let moved =
-            self.slots[slot].state.compare_exchange(state.0, next.0, Ordering::AcqRel, Ordering::Relaxed);
+            ring.slots[slot].state.compare_exchange(state.0, next.0, Ordering::AcqRel, Ordering::Relaxed);
         *count += u64::from(moved.is_ok());
     }
 
-    /// Whether the intent of a living participant covers this position. Reads the intent first, the
-    /// liveness lock second.
-    fn is_covered<'a>(
-        &self,
-        position: u64,
-        probe: &impl LivenessProbe,
-        intent: impl Fn(usize) -> &'a AtomicU64,
-    ) -> bool {
-        (0..self.entries.len()).any(|index| {
-            // SYNC intent
-            let intent = Intent(intent(index).load(Ordering::Acquire));
-            intent.positions().contains(&position) && probe.is_alive(index)
-        })
+    /// Whether the intent of a living participant covers this position.
+    fn is_covered(&self, position: u64, kind: IntentKind) -> bool {
+        self.ring.covering(position, kind).any(|index| self.probe.is_alive(index))
     }
 
     /// Frees an entry whose owner was dead before the pass, unless residue of that owner is left:
     /// its intent is the only evidence of that.
-    fn clean(&self, index: usize, tail: u64, head: u64) -> bool {
+    fn clean(&self, index: usize) -> bool {
+        let ring = self.ring;
         // Still the dead owner's word: only a recovery changes it, and this is the only one.
-        let word = self.entry_word(index);
-        let own = &self.entries[index].own;
-        let is_left = |intent: &AtomicU64, kind, cursor| {
-            Intent(intent.load(Ordering::Acquire)).positions().any(|position| {
-                let state = self.state_at(position);
-                position < cursor && (state.kind(), state.lap()) == (kind, self.lap(position))
-            })
-        };
-        if is_left(&own.claim_intent, SlotKind::Free, tail) || is_left(&own.take_intent, SlotKind::Full, head)
-        {
+        let word = ring.entry_word(index);
+        let is_left = |kind, cursor| ring.unmoved(index, kind).any(|position| position < cursor);
+        if is_left(IntentKind::Claim, self.tail) || is_left(IntentKind::Take, self.head) {
             return false;
         }
-        let cleaned = self.entries[index].word.compare_exchange(
-            word.0,
-            word.cleaned().0,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
+        let entry = &ring.entries[index];
+        let cleaned =
+            entry.word.compare_exchange(word.0, word.cleaned().0, Ordering::AcqRel, Ordering::Relaxed);
         cleaned.is_ok()
-    }
-
-    fn count_recovery(&self, done: &Recovered) {
-        let rare = &*self.rare;
-        rare.recoveries.fetch_add(1, Ordering::Relaxed);
-        rare.deaths.fetch_add(done.cleaned, Ordering::Relaxed);
-        rare.tombstones.fetch_add(done.tombstones, Ordering::Relaxed);
-        rare.requeued.fetch_add(done.requeued, Ordering::Relaxed);
     }
 }

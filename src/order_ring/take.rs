@@ -3,6 +3,7 @@
 use crossbeam_utils::Backoff;
 
 use super::crash_point::crash_point;
+use super::intent::IntentKind;
 use super::walk::{SlotAt, count_while};
 use super::{CursorGuess, FrameRef, HeldSlot, IS_RECOVERABLE, OrderRing, RedeliveryScan};
 use crate::layout::order::{Head, Intent, MAX_BATCH, SlotState};
@@ -121,14 +122,14 @@ impl Consumer<'_> {
     fn cas_head(self, head: Head, count: u64) -> bool {
         let (guess, own) = (&self.state.guess, &self.ring.entries[self.me].own);
         // SYNC intent: Release, for it must not become visible before the marks of the take before.
-        OrderRing::store_intent(&own.take_intent, Intent::new(head.position(), count));
+        OrderRing::store_intent(own, IntentKind::Take, Intent::new(head.position(), count));
         crash_point();
         let taken = head.taken(count);
         let cursor = &self.ring.cursors.head;
         let exchanged = cursor.compare_exchange(head.0, taken.0, Ordering::AcqRel, Ordering::Relaxed);
         crash_point();
         if exchanged.is_err() {
-            OrderRing::store_intent(&own.take_intent, Intent::NONE);
+            OrderRing::store_intent(own, IntentKind::Take, Intent::NONE);
             guess.invalidate();
             return false;
         }

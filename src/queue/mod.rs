@@ -10,6 +10,7 @@ mod frame;
 mod held_here;
 mod interrupts;
 mod kind;
+mod liveness;
 mod mpmc;
 mod name_watch;
 mod owned;
@@ -47,12 +48,13 @@ pub(crate) use consumer::RunOf;
 #[cfg(all(feature = "async", not(loom)))]
 pub(crate) use controls::{consumer_controls, producer_controls};
 pub(crate) use file::boot::inspect as inspect_boot;
-pub(crate) use file::open::{kind_of_file, open_error, preamble_error, resolve};
+pub(crate) use file::open::{kind_of_file, open_error, read_preamble, resolve};
 pub(crate) use file::schema::Schema;
 pub(crate) use file::shared::Shared;
 #[cfg(all(feature = "async", not(loom)))]
 pub(crate) use kind::Engine;
 pub(crate) use kind::{FrameStore, FrameStoreOf, Sender, StagedOf, TakenBy};
+pub(crate) use liveness::KernelProbe;
 
 use crate::error::{AttachError, CreateError, OpenError};
 use crate::shm::Warning;

@@ -201,7 +201,8 @@ fn check_place(
     Ok(filesystem)
 }
 
-fn read_preamble(path: &Path, file: &File) -> Result<(Preamble, Geometry), OpenError> {
+/// Reads the preamble, and checks it and the length of the file.
+pub(crate) fn read_preamble(path: &Path, file: &File) -> Result<(Preamble, Geometry), OpenError> {
     let path = path.to_path_buf();
     let io = |step| {
         let path = path.clone();
@@ -268,7 +269,7 @@ pub(crate) fn kind_of_file(kind: std::fs::FileType) -> &'static str {
     }
 }
 
-pub(crate) fn preamble_error(path: &Path, error: PreambleError) -> OpenError {
+fn preamble_error(path: &Path, error: PreambleError) -> OpenError {
     let path = path.to_path_buf();
     match error {
         PreambleError::Magic { found } => OpenError::NotAQueue { path, found },

@@ -4,7 +4,6 @@ mod dead_letter_mover;
 mod dead_letters;
 mod mapping;
 mod participant;
-mod probe;
 mod receiver;
 mod recovery;
 mod sender;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::probe::KernelProbe;
 use super::recovery::ASKING;
 use crate::error::AttachError;
 use crate::layout::LOCK_ENTRY;
 use crate::layout::order::EntryRole;
 use crate::order_ring::{Entry, EntryLock, EntrySet, LivenessProbe as _, OrderRing};
+use crate::queue::KernelProbe;
 use crate::queue::Shared;
 use crate::queue::file::boot::Stay;
 use crate::queue::file::dying::retry_while_dying;
@@ -134,7 +134,7 @@ impl Participant {
     }
 
     fn is_everybody_alive(shared: &Shared, ring: &OrderRing) -> Result<bool, AttachError> {
-        let probe = KernelProbe::new(shared);
+        let probe = KernelProbe::new(shared.file());
         let is_alive = (0..ring.entry_count()).all(|entry| probe.is_alive(entry));
         probe.answered(is_alive).map_err(shared.attach_failed(ASKING))
     }
@@ -167,7 +167,7 @@ impl Participant {
     }
 
     pub(super) fn probe(&self) -> KernelProbe<'_> {
-        KernelProbe::new(&self.shared)
+        KernelProbe::new(self.shared.file())
     }
 
     /// What keeps this process from recovering after dead participants.

@@ -4,10 +4,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::probe::KernelProbe;
 use crate::error::RecoverError;
 use crate::order_ring::{EntrySet, OrderRing, Recovered};
 use crate::queue::BytesQueue;
+use crate::queue::KernelProbe;
 use crate::queue::file::handle_options::HandleOptions;
 use crate::queue::file::open::{QueueFile, find};
 use crate::queue::file::space::header_not_mapped;
@@ -111,7 +111,7 @@ impl Shared {
         lock: &RecoveryLock,
         suspects: Option<&EntrySet>,
     ) -> io::Result<Option<Recovered>> {
-        let probe = KernelProbe::new(self);
+        let probe = KernelProbe::new(self.file());
         let done = lock.run(self.file(), self.path(), || ring.recover(&probe, suspects))?;
         if done.is_some_and(|done| done.deaths > 0) {
             self.events().notify_all();

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::probe::KernelProbe;
 use crate::error::{DeadLetterFailure, Role};
 use crate::layout::order::EntryRole;
 use crate::order_ring::{EntryCounters, LivenessProbe, OrderRing};
 use crate::queue::BytesQueue;
+use crate::queue::KernelProbe;
 use crate::queue::kind::MpmcKind;
 
 /// What has happened in a queue since it was created. The counters are read while participants
@@ -107,7 +107,7 @@ impl<K: MpmcKind> BytesQueue<K> {
     /// Returns what has happened since the queue was created, and the participants.
     pub fn stats(&self) -> Stats {
         let shared = self.shared();
-        collect(&shared.ring(), &KernelProbe::new(shared))
+        collect(&shared.ring(), &KernelProbe::new(shared.file()))
     }
 }
 

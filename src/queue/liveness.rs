@@ -6,23 +6,23 @@ use std::io;
 
 use crate::layout::LOCK_ENTRY;
 use crate::order_ring::LivenessProbe;
-use crate::queue::Shared;
 use crate::shm::is_locked;
 
-/// The kernel, asked through the queue's own descriptor, which holds no lock on entries.
-pub(super) struct KernelProbe<'a> {
+/// The kernel, asked through a descriptor that holds no lock on entries: the queue's own one, or an
+/// inspector's.
+pub(crate) struct KernelProbe<'a> {
     file: &'a File,
     /// The error of the last question that was not answered.
     error: Cell<Option<io::Error>>,
 }
 
 impl<'a> KernelProbe<'a> {
-    pub(super) fn new(shared: &'a Shared) -> Self {
-        Self { file: shared.file(), error: Cell::new(None) }
+    pub(crate) fn new(file: &'a File) -> Self {
+        Self { file, error: Cell::new(None) }
     }
 
     /// Returns what was found with these answers, unless one is missing.
-    pub(super) fn answered<R>(&self, found: R) -> io::Result<R> {
+    pub(crate) fn answered<R>(&self, found: R) -> io::Result<R> {
         self.error.take().map_or(Ok(found), Err)
     }
 }

@@ -44,8 +44,8 @@ pub use producer::BytesProducer;
 pub use raw::RawQueue;
 pub use reserved_frame::{BytesBatch, ReservedFrame};
 
-pub(crate) use consumer::RunOf;
 #[cfg(all(feature = "async", not(loom)))]
+pub(crate) use consumer::RunOf;
 pub(crate) use controls::{consumer_controls, producer_controls};
 pub(crate) use file::boot::inspect as inspect_boot;
 pub(crate) use file::open::{kind_of_file, open_error, read_preamble, resolve};

@@ -81,3 +81,35 @@ fn what_was_put_back_is_not_lost_with_the_next_power_loss() {
     std::fs::write(&path, bytes).unwrap();
     assert_eq!(drain(&open(&path)), sent);
 }
+
+/// A message is lost because the disk has its bytes and not its slot. Its position is used again, for a message of the same
+/// length at the same place, and this time the disk has the slot and not the bytes.
+#[test]
+fn a_message_that_was_dropped_does_not_come_back() {
+    type Queue = BytesQueue<Checksummed<Mpmc>>;
+    let open = |path: &Path| {
+        // SAFETY: no other process knows these files.
+        unsafe { Queue::open(path) }.unwrap()
+    };
+    let place = Place::new();
+    // SAFETY: as above.
+    let queue = unsafe { Queue::create_with(place.path(), &options().max_participants(2)) }.unwrap();
+    let mut producer = queue.producer().unwrap();
+    [[1; 100], [2; 100]].iter().for_each(|message| producer.send(message).unwrap());
+    let geometry = queue.shared().geometry();
+    let slot = geometry.order.unwrap().slots_offset + 16;
+    let lanes = geometry.lane_offset as usize;
+    let image = place.image(|bytes| bytes[slot as usize..][..16].fill(0));
+    pretend::set_boot(2);
+    let queue = open(&image);
+    let recovered = std::fs::read(&image).unwrap();
+    // It has the other entry, so that the producer takes over the same lane.
+    let _consumer = queue.consumer().unwrap();
+    queue.producer().unwrap().send(&[3; 100]).unwrap();
+    let mut bytes = std::fs::read(&image).unwrap();
+    bytes[lanes..].copy_from_slice(&recovered[lanes..]);
+    let path = place.0.path().join("again");
+    std::fs::write(&path, bytes).unwrap();
+    pretend::set_boot(3);
+    assert_eq!(drain(&open(&path)), [[1; 100]]);
+}

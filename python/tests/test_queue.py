@@ -400,3 +400,27 @@ def test_a_killed_process_keeps_no_lock_of_a_joinable_queue(method: str) -> None
     q.task_done()
     q.join()
     q.close()
+
+
+@pytest.mark.parametrize("maxsize", [1, 2, 3, 6, 100])
+def test_maxsize_is_exact(maxsize: int) -> None:
+    with ringway.Queue(maxsize) as q:
+        for lap in range(3):
+            for n in range(maxsize):
+                assert not q.full()
+                q.put((lap, n), block=False)
+            assert q.full() and q.qsize() == maxsize
+            with pytest.raises(queue.Full):
+                q.put_nowait("more")
+            with pytest.raises(queue.Full):
+                q.put("more", timeout=0.02)
+            assert [q.get(timeout=1) for _ in range(maxsize)] == [(lap, n) for n in range(maxsize)]
+
+
+def test_a_full_queue_wakes_who_waits_for_room() -> None:
+    with ringway.Queue(1) as q:
+        q.put(0)
+        thread = threading.Thread(target=lambda: [q.put(n) for n in range(1, 200)])
+        thread.start()
+        assert [q.get(timeout=10) for _ in range(200)] == list(range(200))
+        thread.join(10)

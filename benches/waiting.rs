@@ -17,7 +17,7 @@ use std::time::Duration;
 use common::arguments::{flag, number};
 use common::statistics::Spread;
 use waiting_systems::exchange::{Samples, exchange};
-use waiting_systems::idle::idle;
+use waiting_systems::idle::{bare_sleeps, idle, idle_among};
 use waiting_systems::{Futex, Ringway, System};
 
 use ringway::WaitStrategy;
@@ -62,10 +62,19 @@ fn main() {
     println!("\nan idle consumer over {time:?}: processor time, part of a core");
     for wait in [WaitStrategy::Park, WaitStrategy::SpinThenPark] {
         for (name, used) in [("SPSC", idle::<Spsc>(wait, time)), ("MPMC", idle::<Mpmc>(wait, time))] {
-            let part = used.as_secs_f64() / time.as_secs_f64() * 100.0;
-            println!("{name} {wait:13?} {:>10} {part:8.4} %", format!("{used:.2?}"));
+            show_idle(&format!("{name} {wait:?}"), used, time);
         }
     }
+    show_idle("bare sleeps of 10 ms", bare_sleeps(time), time);
+    for (others, holders) in [(2, 0), (2, 1), (60, 10), (4000, 0), (4000, 1000)] {
+        let used = idle_among(others, holders, time);
+        show_idle(&format!("MPMC, {others} others, {holders} hold"), used, time);
+    }
+}
+
+fn show_idle(name: &str, used: Duration, time: Duration) {
+    let part = used.as_secs_f64() / time.as_secs_f64() * 100.0;
+    println!("{name:30} {:>10} {part:8.4} %", format!("{used:.2?}"));
 }
 
 fn median(samples: &[u64]) -> u64 {

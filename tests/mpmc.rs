@@ -9,7 +9,6 @@ mod mpmc {
     pub(crate) mod bound;
     pub(crate) mod counting;
     pub(crate) mod guards;
-    pub(crate) mod idle;
     pub(crate) mod letters;
     pub(crate) mod limits;
     pub(crate) mod options;

@@ -44,6 +44,11 @@ fn options_that_cannot_be() {
         ),
         (typed(CreateOptions::new().ring_bytes((1 << 44) + 1)), "17592186044417", "at most 17592186044416"),
         (bytes(small().start_position(4)), "start position 4", "no frame boundary"),
+        (
+            bytes(small().replace_closed(true)),
+            "`replace_closed` is for `open_or_create_with`",
+            "leave it out",
+        ),
     ];
     for (error, found, expected) in cases {
         assert!(matches!(error, CreateError::InvalidOptions { .. }), "{error:?}");
@@ -138,6 +143,32 @@ fn sizes_that_are_rounded_and_options_that_are_ignored_are_noted() {
     let typed =
         create_typed::<Point>(dir.path().join("typed"), &CreateOptions::new().ring_bytes(100)).unwrap();
     assert_eq!(typed.warnings(), [rounded("ring_bytes", 100, 96)]);
+}
+
+/// No way to create a queue ignores an option without a warning.
+#[test]
+fn framing_memfds_and_untrusted_queues_ignore_nothing_silently() {
+    use ringway::untrusted::{Limits, spsc as careful};
+    use ringway::{Warning, spsc};
+    let dir = directory();
+    let path = dir.path().join("points");
+    drop(create_typed::<Point>(&path, &CreateOptions::new().framing(Framing::Variable)).unwrap());
+    let asked = CreateOptions::new().framing(Framing::FixedByType);
+    // SAFETY: as in `create_bytes`.
+    let variable = unsafe { Queue::<Point>::open_or_create_with(&path, &asked) }.unwrap();
+    let warnings = variable.warnings();
+    assert!(
+        matches!(warnings[..], [Warning::Ignored { option: "framing", asked: 1.., found: 0 }]),
+        "{warnings:?}"
+    );
+    let rounded = [Warning::Rounded { option: "ring_bytes", asked: 5000, made: 8192 }];
+    let asked = CreateOptions::new().ring_bytes(5000);
+    // SAFETY: only this process has it.
+    let memfd = unsafe { spsc::BytesQueue::create_memfd_with(&asked) }.unwrap();
+    assert_eq!(memfd.warnings(), rounded);
+    let untrusted =
+        careful::BytesQueue::create_with(dir.path().join("bytes"), &asked, &Limits::new()).unwrap();
+    assert_eq!(untrusted.warnings(), rounded);
 }
 
 /// Creating in `directory` must fail for lack of room and leave no file.

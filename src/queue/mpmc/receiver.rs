@@ -2,13 +2,14 @@
 #![allow(unsafe_code, reason = "vouches for the frames that the order ring refers to")]
 
 mod ready;
+mod redelivery;
 mod store;
 
 use std::cell::Cell;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::dead_letter_mover::{DeadLetterMover, now_ns};
+use super::dead_letter_mover::DeadLetterMover;
 use super::mapping::Lanes;
 use super::participant::Participant;
 use super::stall::StallDetector;
@@ -16,13 +17,11 @@ use super::watch::Watch;
 use crate::error::AttachError;
 use crate::lane::Corruption;
 use crate::layout::order::{EntryRole, MAX_BATCH};
-use crate::order_ring::{
-    Consumer, FrameRef, HeldSlot, NotTaken, OrderRing, SentDeadLetter, TakeState, TakenSlot,
-};
+use crate::order_ring::{Consumer, FrameRef, HeldSlot, NotTaken, OrderRing, TakeState, TakenSlot};
 use crate::prefetch;
 use crate::queue::Shared;
 use crate::queue::events::QueueEvents;
-use crate::queue::kind::{FrameStore, Receiver};
+use crate::queue::kind::Receiver;
 use crate::queue::trouble::Trouble;
 use crate::retry;
 use crate::wait::Attempt;
@@ -189,52 +188,6 @@ impl MpmcReceiver {
         is_ready
     }
 
-    /// Takes a frame that was delivered before. None while this thread panics: a destructor that
-    /// drains the queue would get the same frame, which its guard rejects, for ever.
-    #[cold]
-    fn take_redelivered(&self) -> Option<Result<MpmcFrame, Corruption>> {
-        if std::thread::panicking() {
-            return None;
-        }
-        loop {
-            let held = self.consumer().take_redelivery()?;
-            let HeldSlot { position, redeliveries } = held;
-            match self.out(TakenSlot { position, frame: self.ring().frame_at(position) }) {
-                Ok(taken)
-                    if self.may_dead_letter
-                        && self.ring().is_dead_letter(held)
-                        && self.dead_letter_frame(taken, redeliveries) => {}
-                found => {
-                    self.consumer().count_received(1);
-                    // A frame whose consumer died before it was marked counts as new.
-                    self.consumer().count_redelivered(u64::from(redeliveries > 0));
-                    return Some(found);
-                }
-            }
-        }
-    }
-
-    /// Moves a frame to the dead-letter queue. Returns false if that fails: then the frame is
-    /// delivered like any other.
-    #[cold]
-    fn dead_letter_frame(&self, taken: MpmcFrame, redeliveries: u64) -> bool {
-        let (payload, len) = self.store.bytes(taken);
-        // SAFETY: the frame is in flight, as `FrameStore` describes.
-        let payload = unsafe { std::slice::from_raw_parts(payload, len) };
-        let (shared, ring) = (self.store.participant.shared(), self.ring());
-        let letter = SentDeadLetter {
-            origin: (taken.position, words_of(shared.uuid())),
-            redeliveries,
-            holder: ring.holder_before(taken.position),
-            at_ns: now_ns(),
-        };
-        let moved = self.dead_letter_mover.try_move(shared, ring, payload, letter);
-        if moved {
-            self.store.release(taken);
-        }
-        moved
-    }
-
     /// Nothing can be taken. Returns true if another attempt may succeed.
     #[cold]
     fn should_retry(&self, nothing: NotTaken) -> bool {
@@ -319,12 +272,6 @@ impl MpmcReceiver {
         }
         Ok(None)
     }
-}
-
-/// The uuid as dead letters carry it.
-fn words_of(uuid: [u8; 16]) -> [u64; 2] {
-    let number = u128::from_ne_bytes(uuid);
-    [number as u64, (number >> 64) as u64]
 }
 
 // SAFETY: a position is taken once, by the CAS on `head`, and again only after it was rejected; the

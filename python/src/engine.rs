@@ -16,6 +16,7 @@ use ringway::kind::{
 use ringway::schema::Description;
 use ringway::{
     AttachError, CreateError, CreateOptions, OpenError, OpenOptions, RecvError, SendError, Stats, Uuid,
+    WaitStrategy,
 };
 
 /// A queue of bytes, of either kind.
@@ -385,9 +386,20 @@ impl<'t> Turn<'t> {
         self.0.try_recv()
     }
 
-    pub(crate) fn recv_timeout(&self, timeout: Duration) -> Result<BytesFrame<'t, Mpmc>, RecvError> {
+    /// One slice of a wait; the first polls before it sleeps.
+    pub(crate) fn recv_timeout(
+        &self,
+        timeout: Duration,
+        is_first: &mut bool,
+    ) -> Result<BytesFrame<'t, Mpmc>, RecvError> {
+        self.0.set_wait_strategy(strategy(is_first));
         self.0.recv_timeout(timeout)
     }
+}
+
+/// A wait that is cut into slices polls once only.
+fn strategy(is_first: &mut bool) -> WaitStrategy {
+    if std::mem::take(is_first) { WaitStrategy::SpinThenPark } else { WaitStrategy::Park }
 }
 
 /// A consumer that threads share, whose frames own their share of it.
@@ -412,7 +424,13 @@ impl Receiver {
         })
     }
 
-    pub(crate) fn recv_timeout(&self, timeout: Duration) -> Result<OwnedFrame, RecvError> {
+    /// One slice of a wait; the first polls before it sleeps.
+    pub(crate) fn recv_timeout(
+        &self,
+        timeout: Duration,
+        is_first: &mut bool,
+    ) -> Result<OwnedFrame, RecvError> {
+        each!(self, consumer => consumer.set_wait_strategy(strategy(is_first)))?;
         Ok(match self {
             Self::Mpmc(consumer) => OwnedFrame::Mpmc(consumer.recv_timeout(timeout)?),
             Self::Spsc(consumer) => OwnedFrame::Spsc(consumer.recv_timeout(timeout)?),

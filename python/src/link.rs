@@ -68,8 +68,8 @@ impl Wait {
         }
     }
 
-    /// Repeats `attempt`, which waits for at most a slice and has been made once, until it finds
-    /// something or the time is up; runs handlers of signals in between.
+    /// Repeats `attempt`, which waits for at most a slice, until it finds something or the time is
+    /// up; runs handlers of signals in between.
     pub(crate) fn repeat<R>(
         self,
         py: Python<'_>,
@@ -295,11 +295,12 @@ impl Link {
     #[inline]
     pub(crate) fn recv(&self, py: Python<'_>, wait: Wait) -> PyResult<Option<(OwnedFrame, Receiver)>> {
         let receiver = self.receiver(py)?;
+        let mut is_first = true;
         let frame = match received(py, receiver.try_recv())? {
             Some(frame) => Some(frame),
-            None => {
-                wait.repeat(py, |slice| received(py, exit::detached(py, || receiver.recv_timeout(slice))))?
-            }
+            None => wait.repeat(py, |slice| {
+                received(py, exit::detached(py, || receiver.recv_timeout(slice, &mut is_first)))
+            })?,
         };
         Ok(frame.map(|frame| (frame, receiver)))
     }
@@ -315,9 +316,12 @@ impl Link {
     ) -> PyResult<Option<R>> {
         let mut taker = self.taker(py)?;
         let turn = Turn::new(taker.item());
+        let mut is_first = true;
         let frame = match received(py, turn.try_recv())? {
             Some(frame) => Some(frame),
-            None => wait.repeat(py, |slice| received(py, exit::detached(py, || turn.recv_timeout(slice))))?,
+            None => wait.repeat(py, |slice| {
+                received(py, exit::detached(py, || turn.recv_timeout(slice, &mut is_first)))
+            })?,
         };
         let Some(frame) = frame else { return Ok(None) };
         let (result, fate) = read(&frame);

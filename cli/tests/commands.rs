@@ -33,7 +33,7 @@ fn create_makes_what_is_asked_for() {
     let options =
         ["-k", "mpmc", "--max-messages", "100", "--participants", "5", "--max-redeliveries", "3", "--json"];
     let made = ringway("create").args(options).arg(&path).run().well().json();
-    assert_eq!(made["geometry"]["max_messages"], 128);
+    assert_eq!(made["geometry"]["max_messages"], 100);
     assert_eq!(made["geometry"]["max_participants"], 5);
     assert_eq!(made["geometry"]["max_redeliveries"], 3);
     let path = place.create("once", &["-k", "mpmc", "--at-most-once", "--quiet"]);

@@ -40,14 +40,14 @@ const OTHERS: [&str; 7] = [
 /// `cargo test` of the default members. Naming one alone would build its dependencies anew, with
 /// fewer features.
 fn test(profile: &str, names: &[&str]) -> Command {
-    let mut command = cargo(&["test", "--profile", profile]);
+    let mut command = cargo(&["test", "--no-fail-fast", "--profile", profile]);
     command.args(names.iter().flat_map(|name| ["--test", name]));
     command
 }
 
-/// The README's command.
+/// The README's command, to its end: all failures of one run are seen.
 pub(crate) fn short() -> Outcome {
-    run(cargo(&["test"]))
+    run(cargo(&["test", "--no-fail-fast"]))
 }
 
 pub(crate) fn build_short() -> Outcome {
@@ -57,7 +57,7 @@ pub(crate) fn build_short() -> Outcome {
 /// The tests of the members that [`short`] leaves out.
 pub(crate) fn others() -> Outcome {
     let members = OTHERS.iter().flat_map(|name| ["-p", name]);
-    run(cargo(&[&["test"], &members.collect::<Vec<_>>()[..]].concat()))
+    run(cargo(&[&["test", "--no-fail-fast"], &members.collect::<Vec<_>>()[..]].concat()))
 }
 
 /// The long form of the proofs, in a debug build.

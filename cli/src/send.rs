@@ -183,8 +183,8 @@ impl<K: Kind> Pump<'_, K> {
         let largest = self.producer.max_message() + 4;
         if least > largest {
             bail!(self.at(&format!(
-                "it has more than {} bytes, the largest message that the queue takes; create the queue with more \
-                 capacity, or check --format",
+                "it has more than {} bytes, the largest message that the queue takes; create the queue with \
+                 more `ring_bytes`, or check --format",
                 self.producer.max_message()
             )));
         }

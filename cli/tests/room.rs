@@ -84,7 +84,7 @@ fn rounded_sizes_are_printed() {
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let said = create(&["--kind", "mpmc", "--ring-bytes", "5000"]);
-    assert!(said.contains("`capacity` was rounded: 5000 was asked for, and the queue has 8192"), "{said}");
+    assert!(said.contains("`ring_bytes` was rounded: 5000 was asked for, and the queue has 8192"), "{said}");
     let said = create(&["--ring-bytes", "8192"]);
     assert!(!said.contains("rounded"), "{said}");
 }

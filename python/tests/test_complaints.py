@@ -71,7 +71,7 @@ def test_exit_waits_for_the_list_unless_told_otherwise(path: Path) -> None:
             for n in range(300):
                 q.put(bytes([n % 256]) * 1000)
         """
-        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)])
+        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)], cwd=path.parent)
         assert [q.get(timeout=30)[0] for _ in range(300)] == [n % 256 for n in range(300)]
         assert process.wait(30) == 0
         done = run(textwrap.dedent(program) + "q.cancel_join_thread()\n")

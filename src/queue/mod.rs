@@ -402,7 +402,7 @@ impl<K: Kind> std::fmt::Debug for BytesQueue<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BytesQueue")
             .field("path", &self.path())
-            .field("capacity", &self.ring_bytes())
+            .field("ring_bytes", &self.ring_bytes())
             .finish()
     }
 }

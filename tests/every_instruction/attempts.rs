@@ -25,6 +25,10 @@ fn pause_growth() -> u64 {
     short_or_long(6, 20)
 }
 
+/// An operation of more instructions is tried as [`at_events`] does, unless `RINGWAY_EVERY` is set:
+/// the effort grows with the square of their number.
+const MAX_EVERYWHERE: u64 = 2000;
+
 /// The maximum number of instructions of an operation.
 const LIMIT: u64 = 5_000_000;
 
@@ -55,7 +59,7 @@ struct Course {
 pub(crate) type Kill<'k> = &'k mut dyn FnMut(Step<'_>) -> Outcome<bool>;
 
 /// Kills an operation after every instruction; in debug builds, which execute many times more of
-/// them, works as [`at_events`] does. `attempt` sets everything up, has the child killed, and
+/// them, and in operations of thousands of instructions, works as [`at_events`] does. `attempt` sets everything up, has the child killed, and
 /// checks what is left.
 pub(crate) fn everywhere(name: &str, attempt: impl Fn(Kill<'_>) -> Outcome) -> Outcome {
     if cfg!(debug_assertions) && number_from("RINGWAY_EVERY", 0) == 0 {
@@ -90,6 +94,9 @@ impl<A: Fn(Kill<'_>) -> Outcome> Attempts<'_, A> {
         let whole = self.once(Target::Complete)?;
         if ONLY_INSPECTS.load(Ordering::Relaxed) {
             return Ok(());
+        }
+        if whole.instructions > MAX_EVERYWHERE && number_from("RINGWAY_EVERY", 0) == 0 {
+            return self.at_events();
         }
         in_parts(|part| {
             // Until one is complete: their number may differ a little from run to run.

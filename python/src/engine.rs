@@ -6,7 +6,7 @@ use std::cell::UnsafeCell;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use ringway::asynchronous::{PollConsumer, PollProducer};
 use ringway::kind::{
@@ -16,8 +16,9 @@ use ringway::kind::{
 use ringway::schema::Description;
 use ringway::{
     AttachError, CreateError, CreateOptions, OpenError, OpenOptions, RecvError, SendError, Stats, Uuid,
-    WaitStrategy,
 };
+
+use crate::signals;
 
 /// A queue of bytes, of either kind.
 #[derive(Clone)]
@@ -183,9 +184,19 @@ impl Queue {
     }
 
     pub(crate) fn sender(&self) -> Result<Sender, AttachError> {
+        // A reserved message may be committed by another thread than the one that reserved it: the
+        // check itself asks which thread it is.
         let shared = match self {
-            Self::Mpmc(queue) => SharedProducer::Mpmc(UnsafeCell::new(queue.producer()?)),
-            Self::Spsc(queue) => SharedProducer::Spsc(UnsafeCell::new(queue.producer()?)),
+            Self::Mpmc(queue) => {
+                let mut producer = queue.producer()?;
+                producer.set_interrupt_check(Some(signals::check));
+                SharedProducer::Mpmc(UnsafeCell::new(producer))
+            }
+            Self::Spsc(queue) => {
+                let mut producer = queue.producer()?;
+                producer.set_interrupt_check(Some(signals::check));
+                SharedProducer::Spsc(UnsafeCell::new(producer))
+            }
         };
         Ok(Sender { shared: Arc::new(shared) })
     }
@@ -200,7 +211,7 @@ impl Queue {
     /// `None` for SPSC, of which there is one consumer only.
     pub(crate) fn taker(&self) -> Option<Result<Taker, AttachError>> {
         match self {
-            Self::Mpmc(queue) => Some(queue.consumer().map(ended_by_signals)),
+            Self::Mpmc(queue) => Some(queue.consumer()),
             Self::Spsc(_) => None,
         }
     }
@@ -232,7 +243,7 @@ pub(crate) enum PollError {
 }
 
 fn ended_by_signals<K: ringway::kind::Kind>(consumer: BytesConsumer<K>) -> BytesConsumer<K> {
-    consumer.set_interruptible(true);
+    consumer.set_interrupt_check(Some(signals::check));
     consumer
 }
 
@@ -274,21 +285,30 @@ impl Sender {
         }
     }
 
-    pub(crate) fn reserve_timeout(
+    /// Waits for room until `deadline`, and the commit then for what it needs; `None`: for ever.
+    pub(crate) fn reserve_until(
         &mut self,
         len: usize,
-        timeout: Duration,
+        deadline: Option<Instant>,
     ) -> Result<Reserved<'_>, SendError> {
         match &*self.shared {
             SharedProducer::Mpmc(cell) => {
                 // SAFETY: as in `try_reserve`.
                 let producer = unsafe { &mut *cell.get() };
-                producer.reserve_timeout(len, timeout).map(Reserved::Mpmc)
+                match deadline {
+                    Some(deadline) => producer.reserve_deadline(len, deadline),
+                    None => producer.reserve(len),
+                }
+                .map(Reserved::Mpmc)
             }
             SharedProducer::Spsc(cell) => {
                 // SAFETY: as in `try_reserve`.
                 let producer = unsafe { &mut *cell.get() };
-                producer.reserve_timeout(len, timeout).map(Reserved::Spsc)
+                match deadline {
+                    Some(deadline) => producer.reserve_deadline(len, deadline),
+                    None => producer.reserve(len),
+                }
+                .map(Reserved::Spsc)
             }
         }
     }
@@ -386,20 +406,15 @@ impl<'t> Turn<'t> {
         self.0.try_recv()
     }
 
-    /// One slice of a wait; the first polls before it sleeps.
-    pub(crate) fn recv_timeout(
-        &self,
-        timeout: Duration,
-        is_first: &mut bool,
-    ) -> Result<BytesFrame<'t, Mpmc>, RecvError> {
-        self.0.set_wait_strategy(strategy(is_first));
-        self.0.recv_timeout(timeout)
+    /// Waits until `deadline`; `None`: for ever.
+    pub(crate) fn recv_until(&self, deadline: Option<Instant>) -> Result<BytesFrame<'t, Mpmc>, RecvError> {
+        // Only this thread waits with it now: if it handles no signals, it is not woken for them.
+        self.0.set_interrupt_check(signals::check_here());
+        match deadline {
+            Some(deadline) => self.0.recv_deadline(deadline),
+            None => self.0.recv(),
+        }
     }
-}
-
-/// A wait that is cut into slices polls once only.
-fn strategy(is_first: &mut bool) -> WaitStrategy {
-    if std::mem::take(is_first) { WaitStrategy::SpinThenPark } else { WaitStrategy::Park }
 }
 
 /// A consumer that threads share, whose frames own their share of it.
@@ -424,16 +439,13 @@ impl Receiver {
         })
     }
 
-    /// One slice of a wait; the first polls before it sleeps.
-    pub(crate) fn recv_timeout(
-        &self,
-        timeout: Duration,
-        is_first: &mut bool,
-    ) -> Result<OwnedFrame, RecvError> {
-        each!(self, consumer => consumer.set_wait_strategy(strategy(is_first)))?;
-        Ok(match self {
-            Self::Mpmc(consumer) => OwnedFrame::Mpmc(consumer.recv_timeout(timeout)?),
-            Self::Spsc(consumer) => OwnedFrame::Spsc(consumer.recv_timeout(timeout)?),
+    /// Waits until `deadline`; `None`: for ever.
+    pub(crate) fn recv_until(&self, deadline: Option<Instant>) -> Result<OwnedFrame, RecvError> {
+        Ok(match (self, deadline) {
+            (Self::Mpmc(consumer), Some(deadline)) => OwnedFrame::Mpmc(consumer.recv_deadline(deadline)?),
+            (Self::Mpmc(consumer), None) => OwnedFrame::Mpmc(consumer.recv()?),
+            (Self::Spsc(consumer), Some(deadline)) => OwnedFrame::Spsc(consumer.recv_deadline(deadline)?),
+            (Self::Spsc(consumer), None) => OwnedFrame::Spsc(consumer.recv()?),
         })
     }
 

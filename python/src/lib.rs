@@ -7,6 +7,7 @@
 //! polled.rs                     descriptors for event loops
 //! typed.rs                      messages of Rust's types
 //! link.rs  settings.rs          an open queue in this process: handles, waits, forks, options
+//! signals.rs                    handlers of signals during waits
 //! exit.rs                       the GIL around waits, the interpreter's end, forks
 //! errors.rs                     exceptions
 //! engine.rs                     the library's handles; the only module that names them
@@ -26,6 +27,7 @@ mod queue;
 mod reservation;
 mod ring;
 mod settings;
+mod signals;
 mod typed;
 
 use pyo3::prelude::*;

@@ -18,10 +18,10 @@ use crate::engine::{
     Fate, Kind, OwnedFrame, PollSender, PollTaker, Queue, Receiver, Reserved, Sender, Taker, Turn,
 };
 use crate::polled::Polled;
-use crate::{errors, exit};
+use crate::{errors, exit, signals};
 
-/// The longest time without a look for signals: one that arrives just before the thread falls asleep
-/// is noticed this late.
+/// The longest slice of a wait that is not the library's: a signal that arrives just before the
+/// thread falls asleep is noticed this late.
 const SLICE: Duration = Duration::from_millis(40);
 
 /// The same of a thread that handles no signals: Python handles them in its main thread only.
@@ -64,6 +64,26 @@ impl Wait {
             Self::Until(Some(deadline)) => {
                 let left = deadline.checked_duration_since(Instant::now())?;
                 (!left.is_zero()).then_some(left.min(longest()))
+            }
+        }
+    }
+
+    /// Repeats `attempt`, which waits in the library until the given deadline, until it finds
+    /// something or the time is up; at least once. A handler of a signal that raises ends it: `attempt` finds
+    /// nothing then.
+    pub(crate) fn complete<R>(
+        self,
+        py: Python<'_>,
+        mut attempt: impl FnMut(Option<Instant>) -> PyResult<Option<R>>,
+    ) -> PyResult<Option<R>> {
+        let Self::Until(deadline) = self else { return Ok(None) };
+        loop {
+            if let Some(found) = attempt(deadline)? {
+                return Ok(Some(found));
+            }
+            signals::raise(py)?;
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Ok(None);
             }
         }
     }
@@ -279,8 +299,8 @@ impl Link {
             Err(SendError::Full) => {}
             Err(error) => return Err(errors::of_send(py, &error)),
         }
-        let sent = wait.repeat(py, |slice| {
-            let reserved = exit::detached(py, || sender.reserve_timeout(payload.len(), slice));
+        let sent = wait.complete(py, |deadline| {
+            let reserved = exit::detached(py, || sender.reserve_until(payload.len(), deadline));
             // A commit may wait, too, for positions in the order.
             match attempt(py, payload, reserved, |reserved| exit::detached(py, || reserved.commit())) {
                 Ok(()) => Ok(Some(())),
@@ -295,11 +315,10 @@ impl Link {
     #[inline]
     pub(crate) fn recv(&self, py: Python<'_>, wait: Wait) -> PyResult<Option<(OwnedFrame, Receiver)>> {
         let receiver = self.receiver(py)?;
-        let mut is_first = true;
         let frame = match received(py, receiver.try_recv())? {
             Some(frame) => Some(frame),
-            None => wait.repeat(py, |slice| {
-                received(py, exit::detached(py, || receiver.recv_timeout(slice, &mut is_first)))
+            None => wait.complete(py, |deadline| {
+                received(py, exit::detached(py, || receiver.recv_until(deadline)))
             })?,
         };
         Ok(frame.map(|frame| (frame, receiver)))
@@ -316,12 +335,11 @@ impl Link {
     ) -> PyResult<Option<R>> {
         let mut taker = self.taker(py)?;
         let turn = Turn::new(taker.item());
-        let mut is_first = true;
         let frame = match received(py, turn.try_recv())? {
             Some(frame) => Some(frame),
-            None => wait.repeat(py, |slice| {
-                received(py, exit::detached(py, || turn.recv_timeout(slice, &mut is_first)))
-            })?,
+            None => {
+                wait.complete(py, |deadline| received(py, exit::detached(py, || turn.recv_until(deadline))))?
+            }
         };
         let Some(frame) = frame else { return Ok(None) };
         let (result, fate) = read(&frame);

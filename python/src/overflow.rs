@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringway::SendError;
 
@@ -130,7 +130,7 @@ impl Overflow {
 }
 
 fn send(sender: &mut Sender, message: &[u8]) -> Result<(), SendError> {
-    let mut reserved = sender.reserve_timeout(message.len(), ATTEMPT)?;
+    let mut reserved = sender.reserve_until(message.len(), Some(Instant::now() + ATTEMPT))?;
     reserved.bytes().copy_from_slice(message);
     reserved.commit()
 }

@@ -9,11 +9,12 @@ use pyo3::exceptions::{PyBufferError, PyRuntimeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyMemoryView;
+use ringway::SendError;
 
 use crate::codec::ArrayHeader;
 use crate::engine::{KeptMapping, OwnedReservation};
 use crate::ring::Ring;
-use crate::{codec, errors, exit};
+use crate::{codec, errors, exit, signals};
 
 /// A reserved message: `with` lends its bytes, sends it at the end of the block, or gives it up if
 /// an exception ends the block.
@@ -167,6 +168,9 @@ impl Reservation {
         // May wait for a place in the order.
         let (sender, result) = exit::detached(py, move || open.commit());
         self.ring.get().link().return_sender(sender, self.generation);
+        if let Err(SendError::Interrupted) = result {
+            signals::raise(py)?;
+        }
         result.map_err(|error| errors::of_send(py, &error))
     }
 }

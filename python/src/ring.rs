@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
@@ -43,12 +44,12 @@ impl Ring {
         let link = &slf.get().link;
         let generation = exit::generation();
         let mut sender = Some(link.sender(py)?.keep());
-        let mut reserve = |timeout: Option<std::time::Duration>| {
+        let mut reserve = |until: Option<Option<Instant>>| {
             let kept = sender.take().ok_or_else(|| PyRuntimeError::new_err("the producer is lent"))?;
-            let made = match timeout {
+            let made = match until {
                 None => OwnedReservation::make(kept, |sender| sender.try_reserve(len)),
-                Some(timeout) => exit::detached(py, move || {
-                    OwnedReservation::make(kept, |sender| sender.reserve_timeout(len, timeout))
+                Some(deadline) => exit::detached(py, move || {
+                    OwnedReservation::make(kept, |sender| sender.reserve_until(len, deadline))
                 }),
             };
             match made {
@@ -62,9 +63,10 @@ impl Ring {
                 }
             }
         };
-        let made = match reserve(None) {
-            Ok(None) => wait.repeat(py, |slice| reserve(Some(slice))),
-            made => made,
+        // The commit waits as long as the reservation may: so one that may wait does not only try.
+        let made = match wait {
+            Wait::No => reserve(None),
+            wait => wait.complete(py, |deadline| reserve(Some(deadline))),
         };
         if let Some(back) = sender {
             link.return_sender(back, generation);

@@ -330,6 +330,80 @@ def test_ctrl_c_ends_a_wait(path: Path) -> None:
         signal.signal(signal.SIGALRM, before)
 
 
+def test_handlers_run_during_a_wait_which_goes_on() -> None:
+    seen: list[Any] = []
+    before = signal.signal(signal.SIGALRM, lambda *_: seen.append(q.get(timeout=5)))
+    try:
+        for kind in ("mpmc", "spsc"):
+            with ringway.Ring.memfd(kind=kind) as ring, ringway.Queue() as q:
+                for wait in (ring.recv,) if kind == "spsc" else (q.get, q.recv, ring.recv):
+                    seen.clear()
+                    # Handled within the wait, by a wait of the handler's own.
+                    q.put("handled")
+                    if wait == ring.recv:
+                        sends = threading.Timer(0.3, ring.send, [b"sent"])
+                    else:
+                        q.get()
+                        threading.Timer(0.1, q.put, ["handled"]).start()
+                        sends = threading.Timer(0.3, q.put, ["sent"])
+                    signal.setitimer(signal.ITIMER_REAL, 0.02)
+                    sends.start()
+                    wait(timeout=10)
+                    assert seen in (["handled"], ["sent"])
+                    sends.join()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("method", ["get", "recv"])
+def test_an_idle_wait_wakes_rarely(method: str) -> None:
+    """Each wake costs some 50 µs of a processor's time: at most 30 in a second, of a thread that handles signals."""
+    wakes: list[int] = []
+    with ringway.Queue() as q:
+        # Not at the beginning, when it polls, and sleeps for short times.
+        timers = [threading.Timer(after, lambda: wakes.append(switches())) for after in (0.5, 2.5)]
+        for timer in timers:
+            timer.start()
+        with pytest.raises(queue.Empty):
+            getattr(q, method)(timeout=3)
+    assert 2 <= wakes[1] - wakes[0] <= 60
+
+
+def switches() -> int:
+    """How often the main thread has slept."""
+    lines = Path(f"/proc/self/task/{os.getpid()}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
+
+
+def test_ctrl_c_ends_a_commit_and_what_it_reserved() -> None:
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(*_: Any) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with ringway.Ring.memfd(max_messages=2) as ring:
+            ring.send(b"1")
+            ring.send(b"2")
+            with pytest.raises(Interrupted), ring.reserve(1):
+                signal.setitimer(signal.ITIMER_REAL, 0.1)
+                begin = time.monotonic()
+            assert time.monotonic() - begin < 0.15
+            assert [bytes(ring.recv()) for _ in range(2)] == [b"1", b"2"]
+            with pytest.raises(queue.Empty):
+                ring.recv(block=False)
+            ring.send(b"3")
+            ring.send(b"4")
+            threading.Timer(0.1, lambda: bytes(ring.recv())).start()
+            with ring.reserve(1) as view:
+                view[:] = b"5"
+            assert [bytes(ring.recv()) for _ in range(2)] == [b"4", b"5"]
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_allow_pickle_false_never_unpickles(path: Path) -> None:
     with ringway.Queue(path=path) as q, ringway.Queue(path=path, allow_pickle=False) as careful:
         q.put(BadUnpickling())

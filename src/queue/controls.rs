@@ -38,11 +38,11 @@ macro_rules! consumer_controls {
 
         /// Sets a function that tells whether this consumer's waits are to end, with
         /// [`RecvError::Interrupted`](crate::RecvError::Interrupted); `None`, the default, removes it.
-        /// It is called at least every 20 ms of a wait, between polls and sleeps, and when a signal
+        /// It is called at least every 40 ms of a wait, between polls and sleeps, and when a signal
         /// ends a sleep, on the waiting thread.
         ///
         /// For programs whose signal handlers only set a flag, such as interpreters: no signal is
-        /// missed, whenever it arrives, and the wait ends within 20 ms. A handler of one's own can call
+        /// missed, whenever it arrives, and the wait ends within 40 ms. A handler of one's own can call
         /// [`Canceller::interrupt`](crate::Canceller::interrupt) instead, which ends the wait at once
         /// and costs nothing before.
         ///
@@ -176,7 +176,7 @@ macro_rules! producer_controls {
 
         /// Sets a function that tells whether this producer's waits are to end, with
         /// [`SendError::Interrupted`](crate::SendError::Interrupted); `None`, the default, removes it.
-        /// It is called at least every 20 ms of a wait, between polls and sleeps, and when a signal
+        /// It is called at least every 40 ms of a wait, between polls and sleeps, and when a signal
         /// ends a sleep, on the waiting thread. It is for programs whose signal handlers only set a
         /// flag, such as interpreters.
         ///

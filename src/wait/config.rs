@@ -37,8 +37,11 @@ const MIN_SPIN: Duration = Duration::from_micros(10);
 /// ... and at most, where polling a little longer would have avoided the sleep.
 const MAX_SPIN: Duration = Duration::from_micros(200);
 
-/// A wait with an interrupt check calls it this often.
-pub(super) const INTERRUPT_CHECK: Duration = Duration::from_millis(20);
+/// A wait with an interrupt check calls it this often: a user who presses Ctrl-C notices no delay
+/// below 50 ms, and each call wakes the thread, which costs some 40 µs of a processor's time.
+pub(super) const INTERRUPT_CHECK: Duration = Duration::from_millis(40);
+/// The longest sleep of such a wait: a multiple, so that no piece of it is short.
+pub(super) const MAX_CHECKED_SLEEP: Duration = Duration::from_millis(80);
 
 /// A handle's settings, and what it has learnt.
 pub(crate) struct WaitConfig {

@@ -8,8 +8,8 @@ mod sleeps;
 
 pub(crate) use attempt::Attempt;
 pub(crate) use backoff::AdaptiveBackoff;
-use config::INTERRUPT_CHECK;
 pub use config::WaitStrategy;
+use config::{INTERRUPT_CHECK, MAX_CHECKED_SLEEP};
 pub(crate) use config::{Parking, WaitConfig};
 use sleeps::{MAX_BLOCKED_SLEEP, Sleeps};
 
@@ -159,9 +159,11 @@ fn park_until<R>(
         }
         wait_config.note_sleep();
         let is_blocked = wait_config.is_blocked();
+        let check = wait_config.interrupt_check();
+        let max_sleep = if check.is_some() { max_sleep.min(MAX_CHECKED_SLEEP) } else { max_sleep };
         let most = if is_blocked { MAX_BLOCKED_SLEEP } else { max_sleep.min(wait_config.watch()) };
         let timeout = sleeps.next(is_blocked, most).min(until.left().unwrap_or_default());
-        let woken = match wait_config.interrupt_check() {
+        let woken = match check {
             None => event.sleep(key, timeout),
             Some(check) => sleep_in_pieces(event, &key, timeout, check).ok_or(Ended::Interrupted)?,
         };

@@ -14,7 +14,7 @@ use ringway::{Canceller, CreateOptions, RecvError, SendError, WaitStrategy};
 use super::tracer::{Gate, Traced};
 use crate::process::{Outcome, Test, TestDir, ensure};
 
-/// Far above the 20 ms that are promised, and far below the time after which a test hangs.
+/// Far above the 40 ms that are promised, and far below the time after which a test hangs.
 const SOON: Duration = Duration::from_secs(2);
 
 pub(crate) fn tests() -> Vec<Test> {

@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use ringway::asynchronous::{PollConsumer, PollProducer};
 use ringway::kind::{
-    BytesConsumer, BytesFrame, BytesOwnedFrame, BytesProducer, BytesQueue, BytesSharedConsumer, Mpmc,
-    RawQueue, ReservedFrame, Spsc,
+    BytesConsumer, BytesFrame, BytesFrames, BytesOwnedFrame, BytesProducer, BytesQueue, BytesSharedConsumer,
+    Mpmc, RawQueue, ReservedFrame, Spsc,
 };
 use ringway::schema::Description;
 use ringway::{
@@ -313,10 +313,46 @@ impl Sender {
         }
     }
 
+    /// Sends messages with one commit, as many as there is room for now: each is its length, and
+    /// what fills a frame of that length. `Full`: none of them.
+    pub(crate) fn try_send_many<W: FnOnce(&mut [u8])>(
+        &mut self,
+        messages: impl Iterator<Item = (usize, W)>,
+    ) -> Result<usize, SendError> {
+        match &*self.shared {
+            SharedProducer::Mpmc(cell) => {
+                // SAFETY: as in `try_reserve`.
+                let producer = unsafe { &mut *cell.get() };
+                send_batch(producer, messages)
+            }
+            SharedProducer::Spsc(cell) => {
+                // SAFETY: as in `try_reserve`.
+                let producer = unsafe { &mut *cell.get() };
+                send_batch(producer, messages)
+            }
+        }
+    }
+
     /// Keeps the mapping of this producer's frames.
     pub(crate) fn mapping(&self) -> KeptMapping {
         KeptMapping::Producer(Arc::clone(&self.shared))
     }
+}
+
+fn send_batch<K: ringway::kind::Kind, W: FnOnce(&mut [u8])>(
+    producer: &mut BytesProducer<K>,
+    messages: impl Iterator<Item = (usize, W)>,
+) -> Result<usize, SendError> {
+    let mut batch = producer.batch()?;
+    for (count, (len, write)) in messages.enumerate() {
+        match batch.try_reserve(len) {
+            Ok(frame) => write(frame),
+            Err(error) if count == 0 => return Err(error),
+            // It is met again, as the first of the next batch.
+            Err(_) => break,
+        }
+    }
+    batch.commit()
 }
 
 impl Reserved<'_> {
@@ -404,6 +440,23 @@ impl<'t> Turn<'t> {
     #[inline]
     pub(crate) fn try_recv(&self) -> Result<BytesFrame<'t, Mpmc>, RecvError> {
         self.0.try_recv()
+    }
+
+    pub(crate) fn try_recv_many(&self, max: usize) -> Result<BytesFrames<'t, Mpmc>, RecvError> {
+        self.0.try_recv_many(max)
+    }
+
+    /// As `recv_until`, for the first of up to `max` messages.
+    pub(crate) fn recv_many_until(
+        &self,
+        max: usize,
+        deadline: Option<Instant>,
+    ) -> Result<BytesFrames<'t, Mpmc>, RecvError> {
+        self.0.set_interrupt_check(signals::check_here());
+        match deadline {
+            Some(deadline) => self.0.recv_many_deadline(max, deadline),
+            None => self.0.recv_many(max),
+        }
     }
 
     /// Waits until `deadline`; `None`: for ever.

@@ -311,6 +311,31 @@ impl Link {
         Ok(sent.is_some())
     }
 
+    /// Sends messages in order, with as few commits as the room allows. Returns how many: fewer
+    /// than there are only if there was no room in time.
+    pub(crate) fn send_many(&self, py: Python<'_>, payloads: &[impl Payload], wait: Wait) -> PyResult<usize> {
+        let mut sent = 0;
+        while sent < payloads.len() {
+            let rest = &payloads[sent..];
+            let batched = {
+                let mut sender = self.sender(py)?;
+                // A batch for which there are too few places in the order is written in vain.
+                let room = self.lock().queue.as_ref().map_or(0, Queue::room);
+                let most = usize::try_from(room).unwrap_or(usize::MAX).clamp(1, rest.len());
+                let messages = rest[..most].iter();
+                let messages = messages.map(|one| (one.len(), |frame: &mut [u8]| one.write(frame)));
+                sender.item().try_send_many(messages)
+            };
+            match batched {
+                Ok(count) => sent += count,
+                Err(SendError::Full) if self.send(py, &rest[0], wait)? => sent += 1,
+                Err(SendError::Full) => break,
+                Err(error) => return Err(errors::of_send(py, &error)),
+            }
+        }
+        Ok(sent)
+    }
+
     /// Receives one message. `None` if none came in time.
     #[inline]
     pub(crate) fn recv(&self, py: Python<'_>, wait: Wait) -> PyResult<Option<(OwnedFrame, Receiver)>> {
@@ -350,6 +375,42 @@ impl Link {
         }
         Ok(Some(result))
     }
+}
+
+impl Link {
+    /// Takes up to `max` messages together, waiting for the first. `read` is given each; if it
+    /// returns false, all of them are put back, and the result is `Taken::Back`.
+    pub(crate) fn take_many(
+        &self,
+        py: Python<'_>,
+        wait: Wait,
+        max: usize,
+        read: impl FnMut(&[u8]) -> bool,
+    ) -> PyResult<Taken> {
+        let mut taker = self.taker(py)?;
+        let turn = Turn::new(taker.item());
+        let frames = match received(py, turn.try_recv_many(max))? {
+            Some(frames) => Some(frames),
+            None => wait.complete(py, |deadline| {
+                received(py, exit::detached(py, || turn.recv_many_until(max, deadline)))
+            })?,
+        };
+        let Some(frames) = frames else { return Ok(Taken::Nothing) };
+        if frames.iter().all(read) {
+            drop(frames);
+            return Ok(Taken::All);
+        }
+        // None of them counts as delivered.
+        frames.reject_seen(0);
+        Ok(Taken::Back)
+    }
+}
+
+/// What became of messages that were taken together.
+pub(crate) enum Taken {
+    Nothing,
+    All,
+    Back,
 }
 
 #[inline]

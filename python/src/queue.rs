@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::{PyDict, PyList, PySequence, PyTuple};
 
-use crate::codec::{self, Encoded};
+use crate::codec::{self, Batch, Raw};
 use crate::engine::Fate;
 use crate::frame::Frame;
-use crate::link::{Link, Wait};
+use crate::link::{Link, Taken, Wait};
 use crate::overflow::Overflow;
 use crate::ring::stats;
 use crate::settings::{Settings, open};
@@ -53,26 +53,37 @@ impl Open {
     }
 
     #[inline]
-    fn put(&self, slf: &Bound<'_, Queue>, message: &Encoded<'_>, wait: Wait) -> PyResult<bool> {
+    fn put(&self, slf: &Bound<'_, Queue>, message: &Raw, wait: Wait) -> PyResult<bool> {
         let py = slf.py();
         if !self.overflows {
-            return self.link.send(py, &message.raw, wait);
+            return self.link.send(py, message, wait);
         }
         let overflow = self.overflow();
-        if overflow.len() == 0 && self.link.send(py, &message.raw, Wait::No)? {
+        if overflow.len() == 0 && self.link.send(py, message, Wait::No)? {
             return Ok(true);
         }
         self.put_aside(slf, &overflow, message)?;
         Ok(true)
     }
 
+    /// Puts messages, in order. Returns how many: fewer than there are only if the time was up.
+    fn put_batch(&self, slf: &Bound<'_, Queue>, messages: &[Raw], wait: Wait) -> PyResult<usize> {
+        let py = slf.py();
+        if !self.overflows {
+            return self.link.send_many(py, messages, wait);
+        }
+        let sent = match self.overflow().len() {
+            0 => self.link.send_many(py, messages, Wait::No)?,
+            _ => 0,
+        };
+        for message in &messages[sent..] {
+            self.put(slf, message, wait)?;
+        }
+        Ok(messages.len())
+    }
+
     #[cold]
-    fn put_aside(
-        &self,
-        slf: &Bound<'_, Queue>,
-        overflow: &Arc<Overflow>,
-        message: &Encoded<'_>,
-    ) -> PyResult<()> {
+    fn put_aside(&self, slf: &Bound<'_, Queue>, overflow: &Arc<Overflow>, message: &Raw) -> PyResult<()> {
         let py = slf.py();
         let Err(message) = overflow.push_behind(message.to_vec()) else { return Ok(()) };
         if let Some(error) = overflow.take_failure() {
@@ -102,7 +113,37 @@ impl Queue {
         }
         Ok(open)
     }
+
+    /// Adds objects that are taken one by one, up to `max` in all; `wait` is for the first.
+    #[cold]
+    fn get_each<'py>(
+        py: Python<'py>,
+        open: &Open,
+        objects: Bound<'py, PyList>,
+        max: usize,
+        mut wait: Wait,
+    ) -> PyResult<Bound<'py, PyList>> {
+        while objects.len() < max {
+            let is_first = objects.is_empty();
+            let taken = open.link.take(py, wait, |message| match read(py, open, message) {
+                // What was taken before is not lost; the next call raises.
+                (Err(_), _) if !is_first => (None, Fate::PutBack),
+                (object, fate) => (Some(object), fate),
+            });
+            match taken {
+                Ok(Some(Some(object))) => objects.append(object?)?,
+                Ok(None) if is_first => return Err(errors::empty(py)),
+                Err(error) if is_first => return Err(error),
+                _ => break,
+            }
+            wait = Wait::No;
+        }
+        Ok(objects)
+    }
 }
+
+/// The most messages that one call holds together: while it does, their room is not free.
+const TAKEN_TOGETHER: usize = 1024;
 
 /// What a message holds, and what becomes of it.
 #[inline]
@@ -176,7 +217,7 @@ impl Queue {
             Err(error) => return Err(error),
         };
         open.was_used.store(true, Ordering::Relaxed);
-        if open.put(slf, &message, wait)? { Ok(()) } else { Err(errors::full(slf.py())) }
+        if open.put(slf, &message.raw, wait)? { Ok(()) } else { Err(errors::full(slf.py())) }
     }
 
     /// Puts an object into the queue if there is room now.
@@ -185,7 +226,8 @@ impl Queue {
     }
 
     /// Puts each object of an iterable, in order. Returns how many: fewer than there are only if
-    /// the time was up.
+    /// the time was up. If one cannot be put, those before it are in the queue when it raises. The
+    /// objects of a sequence are put together, many at a time; those of an iterator as they come.
     #[pyo3(signature = (objs, block = true, timeout = None))]
     fn put_many(
         slf: &Bound<'_, Self>,
@@ -196,14 +238,34 @@ impl Queue {
         let open = Self::in_use(slf)?;
         let wait = Wait::new(block, timeout)?;
         open.was_used.store(true, Ordering::Relaxed);
-        let mut count = 0;
-        for obj in objs.try_iter()? {
-            if !open.put(slf, &codec::encode(&obj?)?, wait)? {
-                break;
+        // An iterator may wait for what becomes of its objects.
+        let is_sequence = objs.cast::<PySequence>().is_ok();
+        let (mut count, mut objects) = (0, objs.try_iter()?);
+        loop {
+            let (mut batch, mut last) = (Batch::default(), Ok(None));
+            while !batch.is_full() {
+                last = objects.next().map(|object| codec::encode(&object?)).transpose();
+                match last {
+                    Ok(Some(message)) if is_sequence => last = Ok(batch.add(message).err()),
+                    _ => break,
+                }
+                if let Ok(Some(_)) = last {
+                    break;
+                }
             }
-            count += 1;
+            let is_end = !batch.is_full() && matches!(last, Ok(None));
+            let put = open.put_batch(slf, batch.messages(), wait)?;
+            count += put;
+            if put < batch.messages().len() {
+                return Ok(count);
+            }
+            match last? {
+                Some(message) if open.put(slf, &message.raw, wait)? => count += 1,
+                Some(_) => return Ok(count),
+                None if is_end => return Ok(count),
+                None => {}
+            }
         }
-        Ok(count)
     }
 
     /// Takes an object out of the queue.
@@ -237,16 +299,18 @@ impl Queue {
         let objects = PyList::empty(py);
         let mut wait = Wait::new(block, timeout)?;
         while objects.len() < max {
-            let is_first = objects.is_empty();
-            let taken = open.link.take(py, wait, |message| match read(py, open, message) {
-                // What was taken before is not lost; the next call raises.
-                (Err(_), _) if !is_first => (None, Fate::PutBack),
-                (object, fate) => (Some(object), fate),
+            let most = (max - objects.len()).min(TAKEN_TOGETHER);
+            let mut batch = Vec::new();
+            let taken = open.link.take_many(py, wait, most, |message| {
+                let decoded = codec::decode(py, message, open.allow_pickle);
+                decoded.map(|object| batch.push(object)).is_ok()
             });
             match taken {
-                Ok(Some(Some(object))) => objects.append(object?)?,
-                Ok(None) if is_first => return Err(errors::empty(py)),
-                Err(error) if is_first => return Err(error),
+                Ok(Taken::All) => batch.into_iter().try_for_each(|object| objects.append(object))?,
+                // One of them raises: they are taken one by one.
+                Ok(Taken::Back) => return Self::get_each(py, open, objects, max, wait),
+                Ok(Taken::Nothing) if objects.is_empty() => return Err(errors::empty(py)),
+                Err(error) if objects.is_empty() => return Err(error),
                 _ => break,
             }
             wait = Wait::No;
@@ -275,7 +339,7 @@ impl Queue {
     /// Like `put_nowait`, for event loops. False: the queue is full.
     fn _put_polled(slf: &Bound<'_, Self>, obj: &Bound<'_, PyAny>) -> PyResult<bool> {
         let open = Self::in_use(slf)?;
-        let message = codec::encode(obj)?.to_vec();
+        let message = codec::encode(obj)?.raw.to_vec();
         open.was_used.store(true, Ordering::Relaxed);
         open.link.send_polled(slf.py(), &message)
     }

@@ -11,9 +11,11 @@ import queue
 import signal
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import programs
 import pytest
 
@@ -304,6 +306,109 @@ def test_shutdown() -> None:
         q.shutdown(immediate=True)
         with pytest.raises(ringway.ShutDown):
             q.get()
+
+
+class Reused(Sequence[Any]):
+    """Every element is the same array."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.array = np.zeros(1000)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: Any) -> Any:
+        if index >= self.count:
+            raise IndexError
+        self.array[:] = index
+        return {"array": self.array} if index % 2 else self.array
+
+
+def test_put_many_puts_what_each_object_was() -> None:
+    with ringway.Queue() as q:
+        assert q.put_many(Reused(20)) == 20
+        for index in range(20):
+            got = q.get(timeout=1)
+            assert (got["array"] if index % 2 else got)[0] == index
+
+
+def test_put_many_of_any_kind_of_objects_in_order() -> None:
+    objects: list[Any] = [b"x" * 100_000, *range(1000), b"y" * 300_000, {"a": 1}, *["text"] * 300, b"z" * 70_000] * 3
+    with ringway.Queue(maxsize=300) as q:
+        got: list[Any] = []
+
+        def get() -> None:
+            while len(got) < 2 * len(objects):
+                got.extend(q.get_many(77, timeout=10))
+
+        thread = threading.Thread(target=get)
+        thread.start()
+        assert q.put_many(objects) == len(objects)
+        assert q.put_many(iter(objects)) == len(objects)
+        thread.join()
+        assert got == objects * 2
+
+
+@pytest.mark.parametrize("maxsize", [1, 2, 5, 300, 1000])
+def test_put_many_fills_exactly(maxsize: int) -> None:
+    with ringway.Queue(maxsize) as q:
+        for taken in (maxsize, 1):
+            begin = time.monotonic()
+            assert q.put_many(list(range(2000)), timeout=0.1) == taken
+            assert time.monotonic() - begin < 1
+            assert q.full() and q.qsize() == maxsize
+            assert q.put_many([1, 2], block=False) == 0
+            assert q.get() == 0 or maxsize == 1 or taken == 1
+        assert len(q.get_many(5000)) == maxsize - 1 if maxsize > 1 else q.empty()
+
+
+def test_put_many_puts_what_comes_before_an_error() -> None:
+    def objects() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise KeyError("three")
+
+    with ringway.Queue() as q:
+        for many in ([1, 2, lambda: 3, 4], objects(), [1, 2, b"x" * (8 << 20), 4]):
+            with pytest.raises((AttributeError, pickle.PicklingError, KeyError, ValueError)):
+                q.put_many(many)
+            assert q.get_many(10) == [1, 2]
+
+
+def test_put_many_of_an_iterator_waits_for_none() -> None:
+    with ringway.Queue() as q, ringway.Queue() as answers:
+
+        def objects() -> Iterator[int]:
+            for number in range(3):
+                yield number
+                answers.put(q.get(timeout=5))
+
+        assert q.put_many(objects()) == 3
+        assert answers.get_many(10) == [0, 1, 2]
+
+
+def test_put_many_of_a_full_file_keeps_the_order() -> None:
+    with ringway.Queue(ring_bytes=1 << 16) as q:
+        objects = [b"%d" % number * 100 for number in range(2000)]
+        assert q.put_many(objects) == len(objects)
+        got: list[bytes] = []
+        while len(got) < len(objects):
+            got += q.get_many(64, timeout=10)
+        assert got == objects
+
+
+def test_get_many_puts_back_what_it_could_not_read() -> None:
+    with ringway.Queue() as q:
+        q.put_many([*range(10), BadUnpickling(), *range(10)])
+        assert q.get_many(100) == list(range(10))
+        assert q.qsize() == 11
+        with pytest.raises(RuntimeError, match="while unpickling"):
+            q.get_many(100)
+        assert q.get_many(100) == list(range(10))
+        assert q.get_many(0) == []
+        with pytest.raises(queue.Empty):
+            q.get_many(5, timeout=0.01)
 
 
 def test_ctrl_c_ends_a_wait(path: Path) -> None:

@@ -61,8 +61,8 @@ pub(crate) enum Raw {
     Many { head: Vec<u8>, parts: Vec<Part>, len: usize },
 }
 
-// SAFETY: the pointers are read only, in `write`; what they point to is kept by the `Encoded`
-// beside, which lives on the thread that sends.
+// SAFETY: the pointers are read only, in `write`; what they point to is kept by the `Encoded` or the
+// `Batch` beside, which lives on the thread that sends.
 #[allow(unsafe_code, reason = "parts are pointers")]
 unsafe impl Sync for Raw {}
 
@@ -121,13 +121,55 @@ enum Keep<'py> {
     Buffer(pyo3::buffer::PyUntypedBuffer),
 }
 
-impl Encoded<'_> {
+impl Raw {
     pub(crate) fn to_vec(&self) -> Vec<u8> {
-        let mut bytes = vec![0; self.raw.len()];
-        self.raw.write(&mut bytes);
+        let mut bytes = vec![0; self.len()];
+        self.write(&mut bytes);
         bytes
     }
+}
 
+/// Messages that are sent together.
+#[derive(Default)]
+pub(crate) struct Batch<'py> {
+    raw: Vec<Raw>,
+    _keep: Vec<Keep<'py>>,
+    bytes: usize,
+}
+
+/// A batch is written with the GIL held: it has no more bytes than this, ...
+const BATCH_BYTES: usize = 1 << 18;
+/// ... and no more messages.
+const BATCH_MESSAGES: usize = 256;
+
+impl<'py> Batch<'py> {
+    /// Adds a message; gives it back if it is to be sent alone: a large one, or one with parts that
+    /// code of Python could change before the batch is sent.
+    pub(crate) fn add(&mut self, message: Encoded<'py>) -> Result<(), Encoded<'py>> {
+        let is_lent = match &message._keep {
+            Keep::Nothing | Keep::Object(_) => false,
+            Keep::Pickled(pickled) => pickled.has_buffers(),
+            Keep::Buffer(_) => true,
+        };
+        if is_lent || message.raw.len() > BATCH_BYTES / 4 {
+            return Err(message);
+        }
+        self.bytes += message.raw.len();
+        self.raw.push(message.raw);
+        self._keep.push(message._keep);
+        Ok(())
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.raw.len() >= BATCH_MESSAGES || self.bytes >= BATCH_BYTES
+    }
+
+    pub(crate) fn messages(&self) -> &[Raw] {
+        &self.raw
+    }
+}
+
+impl Encoded<'_> {
     fn inline(codec: u8, rest: &[u8]) -> Self {
         let mut bytes = [0; 9];
         bytes[0] = codec;

@@ -91,8 +91,14 @@ static IDLE: Mutex<Vec<Pickler>> = Mutex::new(Vec::new());
 pub(super) struct Pickled {
     #[allow(dead_code, reason = "kept, not read")]
     chunks: Vec<Py<PyBytes>>,
-    #[allow(dead_code, reason = "kept, not read")]
     buffers: Vec<PyUntypedBuffer>,
+}
+
+impl Pickled {
+    /// Whether parts of the message are memory of the pickled objects themselves.
+    pub(super) fn has_buffers(&self) -> bool {
+        !self.buffers.is_empty()
+    }
 }
 
 pub(super) fn encode<'py>(object: &Bound<'py, PyAny>) -> PyResult<Encoded<'py>> {

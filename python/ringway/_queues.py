@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import sys
 from collections.abc import AsyncIterator, Iterator
 from multiprocessing import util
 from pathlib import Path
@@ -14,6 +15,7 @@ from . import _asyncio, _core
 from ._errors import ShutDown
 from ._passing import passed, passed_descriptor, reopened
 from ._stats import Stats
+from ._unclosed import warn_unclosed
 
 T = TypeVar("T")
 
@@ -182,6 +184,11 @@ class Queue(_core.QueueBase, Generic[T]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    if sys.flags.dev_mode:
+
+        def __del__(self) -> None:
+            warn_unclosed(self)
 
     def __iter__(self) -> Iterator[T]:
         """Objects, until the queue is shut down and empty."""

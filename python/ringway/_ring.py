@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from . import _asyncio, _core
 from ._errors import ShutDown
 from ._passing import passed, reopened
 from ._stats import Stats
+from ._unclosed import warn_unclosed
 
 
 class Ring(_core.RingBase):
@@ -70,7 +72,12 @@ class Ring(_core.RingBase):
     def reserve_array(
         self, shape: int | tuple[int, ...], dtype: Any, block: bool = True, timeout: float | None = None
     ) -> _core.Reservation:
-        """Reserve an array, to be written in place: `with ring.reserve_array((2, 3), "f4") as a`."""
+        """Reserve an array, to be written in place: `with ring.reserve_array((2, 3), "f4") as a`.
+
+        The array may stay after the block, and is read-only then. Views of it (rows, slices) must be
+        gone: otherwise `BufferError`, and nothing is sent. A memoryview of the array, or a view of
+        another class, is not noticed: do not keep one.
+        """
         import numpy as np
 
         extents = [shape] if isinstance(shape, int) else list(shape)
@@ -118,6 +125,11 @@ class Ring(_core.RingBase):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    if sys.flags.dev_mode:
+
+        def __del__(self) -> None:
+            warn_unclosed(self)
 
     def __iter__(self) -> Iterator[_core.Frame]:
         """Frames, until the queue is shut down and empty."""

@@ -129,6 +129,21 @@ impl Reservation {
             if self.is_array {
                 // The array may stay: it must not write into a message that was sent.
                 lent.bind(py).getattr("flags")?.setattr("writeable", false)?;
+                // Views of it would. All arrays of this memory refer to one, the base of them all.
+                let base = lent.bind(py).getattr("base")?;
+                // SAFETY: the object is alive: `base` is a reference.
+                let references = unsafe { ffi::Py_REFCNT(base.as_ptr()) };
+                // One is the array's, and one is here. Without memory there is no base.
+                if !base.is_none() && references > 2 {
+                    self.give_up();
+                    if kind.is_some() {
+                        return Ok(());
+                    }
+                    return Err(PyBufferError::new_err(
+                        "views of the reserved array (rows, slices) are still there, and could write into it after it \
+                         was sent: it was given up; delete them within the `with` block",
+                    ));
+                }
             } else if lent.call_method0(py, "release").is_err() || self.exports.load(Ordering::Acquire) > 0 {
                 self.give_up();
                 if kind.is_some() {
@@ -136,7 +151,7 @@ impl Reservation {
                 }
                 return Err(PyBufferError::new_err(
                     "views of the reserved message are still there, and could write into it after it was sent: it was \
-                     given up; delete them within the `with` block, or use `reserve_array`",
+                     given up; delete them within the `with` block",
                 ));
             }
         }

@@ -6,8 +6,11 @@ import gc
 import os
 import pickle
 import queue
+import subprocess
+import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,6 +110,49 @@ def test_reserve_array_in_place(ring: ringway.Ring) -> None:
         got = frame.array()
         assert (got == np.arange(12).reshape(3, 4)).all() and not got.flags.writeable and got.dtype == "f4"
         del got
+
+
+def test_views_of_a_reserved_array_are_refused(ring: ringway.Ring) -> None:
+    with pytest.raises(BufferError, match="rows, slices"), ring.reserve_array((3, 4), "f4") as array:
+        array[:] = 1
+        row = array[1]
+    row[:] = 2  # into room that is nobody's
+    with pytest.raises(queue.Empty):
+        ring.recv(block=False)
+    with ring.reserve_array((3, 4), "f4") as array:
+        for row in array:
+            row[:] = 3
+        del row
+        array[1:].T[0] = 4
+    ring.recv(block=False).release()
+    kept: list[Any] = []
+    with pytest.raises(KeyError), ring.reserve_array((3, 4), "f4") as array:
+        kept.append(array[0])
+        raise KeyError
+    for shape in ((), (0,), (1,)):
+        with ring.reserve_array(shape, "V3" if shape else "i8") as array:
+            pass
+        ring.recv(block=False).release()
+
+
+def test_unclosed_named_queues_are_warned_of_in_development_mode(tmp_path: Path) -> None:
+    program = f"""
+import ringway
+for make in (lambda p: ringway.Queue(path=p), lambda p: ringway.Ring.create(p)):
+    one = make({str(tmp_path)!r} + "/q")
+    one.unlink()
+    del one
+    with make({str(tmp_path)!r} + "/q") as one:
+        one.unlink()
+    del one
+q, r = ringway.Queue(), ringway.Ring.memfd()
+"""
+    for flags, most in (["-X", "dev"], 2), ([], 0):
+        done = subprocess.run(
+            [sys.executable, *flags, "-c", program], capture_output=True, text=True, timeout=60, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("ResourceWarning: unclosed <ringway.") == most, done.stderr
 
 
 def test_a_full_ring(ring: ringway.Ring) -> None:

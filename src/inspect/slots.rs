@@ -95,10 +95,10 @@ impl Seen {
         }
         let lap_of = |position: u64| position.saturating_add(order.slots);
         let is_free = self.state.kind() == SlotKind::Free;
-        // A position's slot was free when the position was claimed, so no slot is more than a lap
-        // behind `tail`; and a slot is released for the next lap only after its position was
-        // claimed.
-        let is_behind = lap_of(self.position) < before;
+        // A position is claimed only after the one that is the maximum of messages before it was
+        // released, so no slot is further behind `tail`; and a slot is released for the next lap only
+        // after its position was claimed.
+        let is_behind = self.position.saturating_add(order.max_messages) < before;
         let is_ahead = self.position >= if is_free { lap_of(after) } else { after };
         // A frame that is or was held has been taken: `head` had moved past it before.
         let is_taken = matches!(self.state.kind(), SlotKind::Held | SlotKind::Redeliver);

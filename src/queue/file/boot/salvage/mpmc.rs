@@ -67,10 +67,11 @@ impl Contents<'_> {
             };
             found.extend(is_proven.then_some(frame));
         }
-        // A position's slot was free when it was claimed: what was there one lap before had been
-        // released.
+        // When the newest was claimed, the position as far before it as the queue may hold messages had
+        // been released, and all before that. Claims do not look at each slot that they take where that
+        // is less than a lap: an older message that stayed there would be overwritten.
         let newest = found.iter().map(|frame| frame.position).max().unwrap_or(0);
-        found.retain(|frame| frame.position + order.slots > newest);
+        found.retain(|frame| frame.position + order.max_messages > newest);
         found.sort_by_key(|frame| frame.position);
         Ok(found)
     }

@@ -1,6 +1,7 @@
 //! Files that outlive the boot in which they were used: copies, opened after the machine was "started again".
 #![allow(unsafe_code, reason = "opens queues that no other process knows")]
 
+mod bound;
 mod checksums;
 mod containers;
 mod sealing;

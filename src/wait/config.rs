@@ -50,7 +50,7 @@ pub(crate) struct WaitConfig {
     interruptible: Cell<bool>,
     /// Tells whether waits are to end ...
     interrupt_check: Cell<Option<fn() -> bool>>,
-    /// ... and was last called then, by a wait that spins.
+    /// ... and was last called then, but for calls between pieces of a sleep.
     checked_at: Cell<Option<Instant>>,
     has_slept: Cell<bool>,
     blocked: Cell<bool>,
@@ -109,8 +109,8 @@ impl WaitConfig {
         self.interrupt_check.get()
     }
 
-    /// Calls the interrupt check, if there is one and a wait that spins has not done so for a while.
-    pub(super) fn is_interrupted_while_spinning(&self) -> bool {
+    /// Calls the interrupt check, if there is one and this has not done so for a while.
+    pub(super) fn is_interrupted_by_check(&self) -> bool {
         let Some(check) = self.interrupt_check.get() else { return false };
         let now = Instant::now();
         let is_due = match self.checked_at.get() {
@@ -199,6 +199,14 @@ impl WaitConfig {
             }
         }
         until.left().is_none().then_some(Ended::Timeout)
+    }
+
+    /// What [`has_ended`](Self::has_ended) said did not end the call, which has found something at the
+    /// last moment: an interrupt ends the next one.
+    pub(super) fn did_not_end(&self, ended: Ended) {
+        if ended == Ended::Interrupted {
+            self.cancelled.fetch_or(INTERRUPTED, Ordering::SeqCst);
+        }
     }
 }
 

@@ -117,7 +117,7 @@ fn spin_until<R>(
             if let Some(ended) = wait_config.has_ended(until) {
                 return Some(Err(ended));
             }
-            if is_yield && wait_config.is_interrupted_while_spinning() {
+            if wait_config.is_interrupted_by_check() {
                 return Some(Err(Ended::Interrupted));
             }
             if let Some(most) = wait_config.spin_for() {
@@ -155,7 +155,14 @@ fn park_until<R>(
         if let Some(ended) = wait_config.has_ended(until) {
             // A waiter that has not slept has made no dead-peer scan.
             let found = if sleeps.have_been { None } else { attempt(Attempt::WithDeadPeerScan) };
+            if found.is_some() {
+                wait_config.did_not_end(ended);
+            }
             return found.ok_or(ended);
+        }
+        // Notifications may end each sleep before its first piece has passed.
+        if wait_config.is_interrupted_by_check() {
+            return Err(Ended::Interrupted);
         }
         wait_config.note_sleep();
         let is_blocked = wait_config.is_blocked();
@@ -242,6 +249,7 @@ mod tests {
     use super::*;
     use crate::park::EventCount;
     use crate::shared_ref::Ref;
+    use crate::sync::{AtomicU32, Ordering};
 
     #[test]
     fn a_deadline_is_never_early_and_comes() {
@@ -289,6 +297,40 @@ mod tests {
             wait_config.set_interrupt_check(Some(|| false));
             assert_eq!(wait(Duration::from_millis(50)), Err(Ended::Timeout));
         }
+    }
+
+    /// Each sleep ends at once: what others get is announced to this waiter too.
+    #[test]
+    fn notifications_do_not_keep_the_interrupt_check_from_being_called() {
+        static CALLS: AtomicU32 = AtomicU32::new(0);
+        for wait_style in [WaitStrategy::SpinThenPark, WaitStrategy::Park] {
+            let (event, wait_config) =
+                (EventCount::new(Ref::on_heap(std::sync::Arc::default())), WaitConfig::default());
+            wait_config.set(wait_style);
+            let parking =
+                Parking { event: &event, wait_config: &wait_config, max_sleep: Duration::from_millis(100) };
+            CALLS.store(0, Ordering::Relaxed);
+            wait_config.set_interrupt_check(Some(|| CALLS.fetch_add(1, Ordering::Relaxed) == 2));
+            let ended = wait::<()>(Until::after(Duration::from_secs(10)), 1, &parking, |_| {
+                event.force_notify_all();
+                None
+            });
+            assert_eq!(ended, Err(Ended::Interrupted));
+        }
+    }
+
+    #[test]
+    fn an_interrupt_that_does_not_end_a_call_ends_the_next_one() {
+        let (event, wait_config) =
+            (EventCount::new(Ref::on_heap(std::sync::Arc::default())), WaitConfig::default());
+        wait_config.set(WaitStrategy::Park);
+        let parking =
+            Parking { event: &event, wait_config: &wait_config, max_sleep: Duration::from_millis(100) };
+        wait_config.canceller(&event).interrupt();
+        let last = |which| (which == Attempt::WithDeadPeerScan).then_some(7);
+        let in_time = Until::after(Duration::from_secs(10));
+        assert_eq!(wait(in_time, 1, &parking, last), Ok(7), "found by the last attempt");
+        assert_eq!(wait::<()>(in_time, 1, &parking, |_| None), Err(Ended::Interrupted));
     }
 
     #[test]

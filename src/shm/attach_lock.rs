@@ -13,7 +13,7 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::description::{HeldLock, PrivateDescription};
@@ -135,9 +135,14 @@ impl Drop for AttachLock {
 pub(crate) struct SpareDescription(Mutex<Option<PrivateDescription>>);
 
 impl SpareDescription {
-    /// Opens it, if there is none yet. A failure shows if it is needed.
+    /// Opens it, if there is none yet. A failure shows if it is needed. Does not wait: the caller may have the attach lock,
+    /// for which a thread waits that uses the spare description.
     pub(crate) fn keep(&self, file: &File, path: &Path) {
-        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spare = match self.0.try_lock() {
+            Ok(spare) => spare,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
         if spare.is_none() {
             *spare = PrivateDescription::open(file, path).ok();
         }
@@ -210,5 +215,19 @@ mod tests {
         assert_eq!(first_locked(&file, LOCK_PROGRESS, PROGRESS_LOCKS).unwrap(), lock.moved.get().0);
         drop(lock);
         assert_eq!(first_locked(&file, LOCK_PROGRESS, PROGRESS_LOCKS).unwrap(), None);
+    }
+
+    #[test]
+    fn keeping_the_spare_does_not_wait_for_its_user() {
+        let spare = std::sync::Arc::new(SpareDescription::default());
+        let in_use = spare.0.lock().unwrap();
+        let (done, is_done) = std::sync::mpsc::channel();
+        let other = std::sync::Arc::clone(&spare);
+        std::thread::spawn(move || {
+            other.keep(&tempfile::tempfile().unwrap(), Path::new("/nowhere"));
+            let _ = done.send(());
+        });
+        assert_eq!(is_done.recv_timeout(Duration::from_secs(10)), Ok(()));
+        drop(in_use);
     }
 }

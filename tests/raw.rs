@@ -150,3 +150,26 @@ fn what_is_no_description_is_refused() {
     };
     assert!(matches!(wrong, Err(CreateError::InvalidOptions { reason }) if reason.contains("Order")));
 }
+
+/// The numbers of a description come from elsewhere: they include those that no sum can hold.
+#[test]
+fn a_size_that_no_queue_has_is_refused() {
+    let directory = directory();
+    let format = Description::of::<Order>().format_word();
+    for (size, align) in [(1_u64 << 50, 1_u64), (u64::MAX, 1), (1 << 63, 1 << 63)] {
+        let text = format!("message u8\n  size {size}, alignment {align}\n");
+        let description = Description::parse(&text, format).unwrap();
+        for framing in [Framing::Auto, Framing::FixedByType] {
+            let (name, options) = (directory.path().join("q"), CreateOptions::new().framing(framing));
+            // SAFETY: no file is made.
+            let spsc = unsafe { RawQueue::<Spsc>::create_with(&name, &description, &options).map(drop) };
+            // SAFETY: as above.
+            let mpmc = unsafe {
+                RawQueue::<Checksummed<Mpmc>>::create_with(&name, &description, &options).map(drop)
+            };
+            for result in [spsc, mpmc] {
+                assert!(matches!(result, Err(CreateError::InvalidOptions { .. })), "{size} {result:?}");
+            }
+        }
+    }
+}

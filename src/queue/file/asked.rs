@@ -81,7 +81,8 @@ pub(in crate::queue) fn lacks_room(geometry: &Geometry, schema: &Schema) -> Opti
         false => format!("a message of type `{}` takes {least} bytes at least", schema.name),
     };
     let (ring, most) = (geometry.ring_bytes(), geometry.max_payload);
-    let enough = 2 * (least + geometry.align + 8);
+    // The size may be that of a description from elsewhere: any number.
+    let enough = least.saturating_add(geometry.align + 8).saturating_mul(2);
     (most < least).then(|| {
         format!(
             "{about}, and in a ring of {ring} bytes a message has at most {most}; ask for `ring_bytes` of {enough} or more"

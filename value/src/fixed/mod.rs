@@ -13,6 +13,8 @@ use crate::types::{Id, Kind, Order, Types, Zero};
 /// of these another.
 const MAX_TYPES: usize = 10_000;
 const MAX_DEPTH: usize = 64;
+/// Variants of all enums, counted wherever they are.
+const MAX_VARIANTS: usize = 100_000;
 
 /// A type with a fixed layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,12 +91,13 @@ pub struct FixedField {
 
 /// The table of a message type.
 pub(super) fn fixed(types: &Types<'_>) -> Result<FixedType, Error> {
-    Tables { types, left: MAX_TYPES }.of(types.root, 0)
+    Tables { types, left: MAX_TYPES, variants_left: MAX_VARIANTS }.of(types.root, 0)
 }
 
 struct Tables<'t, 'd> {
     types: &'t Types<'d>,
     left: usize,
+    variants_left: usize,
 }
 
 impl Tables<'_, '_> {
@@ -146,6 +149,8 @@ impl Tables<'_, '_> {
                 Ok(FixedKind::Struct { name: Some(name), fields })
             }
             Shape::Enum(variants) if variants.iter().all(|variant| variant.fields.is_empty()) => {
+                let left = self.variants_left.checked_sub(variants.len());
+                self.variants_left = left.ok_or_else(|| Error("its enums have too many variants".into()))?;
                 let variants =
                     variants.iter().map(|variant| (variant.name.to_owned(), variant.tag)).collect();
                 Ok(FixedKind::Enum { name, variants })

@@ -165,6 +165,13 @@ fn hostile_descriptions_end() {
     doubling += "  size 1, alignment 1\n";
     let error = MessageType::parse(&doubling).unwrap().fixed().unwrap_err().to_string();
     assert!(error.contains("too many"), "{error}");
+    let variants: String = (0..2000).map(|at| format!("    variant V{at} = 0\n")).collect();
+    let fields: String = (0..100).map(|at| format!("    f{at}: E at offset 0\n")).collect();
+    let product = format!(
+        "message S\n  enum E\n{variants}    size 1, alignment 1\n  struct S\n{fields}    size 1, alignment 1\n  size 1, alignment 1\n"
+    );
+    let error = MessageType::parse(&product).unwrap().fixed().unwrap_err().to_string();
+    assert!(error.contains("too many variants"), "{error}");
     let endless = format!("message [(); {}]\n  size 0, alignment 1\n", usize::MAX);
     MessageType::parse(&endless).unwrap().fixed().unwrap().check(&[]).unwrap();
 }

@@ -60,6 +60,22 @@ impl Frame {
         self.lock().as_ref().map(act).ok_or_else(released)
     }
 
+    /// The payload, for code that may run Python's: it is not called with the frame locked, and
+    /// `release` is refused meanwhile.
+    fn lent<R>(&self, read: impl FnOnce(&[u8]) -> PyResult<R>) -> PyResult<R> {
+        {
+            let guard = self.lock();
+            guard.as_ref().ok_or_else(released)?;
+            self.exports.fetch_add(1, Ordering::AcqRel);
+        }
+        let (pointer, len) = self.payload;
+        // SAFETY: mapped as long as `self` lives, and not released while the export counts.
+        let bytes = unsafe { std::slice::from_raw_parts(pointer, len) };
+        let result = read(bytes);
+        self.exports.fetch_sub(1, Ordering::AcqRel);
+        result
+    }
+
     fn end(&self, fate: Fate) -> PyResult<()> {
         let exports = self.exports.load(Ordering::Acquire);
         if exports > 0 {
@@ -176,20 +192,10 @@ impl Frame {
     /// it: a copy. Of a queue of a Rust type: the message as plain objects, a struct as a dict of its
     /// fields, a variant of an enum as its name or as a dict with one entry.
     fn decode<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let guard = self.lock();
-        let bytes = guard.as_ref().ok_or_else(released)?.bytes();
-        let (pointer, len) = (bytes.as_ptr(), bytes.len());
-        drop(guard);
-        // Code of Python may run, and release the frame: then the bytes may be others, but mapped.
-        // SAFETY: mapped as long as `self` lives; an export keeps `release` away meanwhile.
-        let bytes = unsafe { std::slice::from_raw_parts(pointer, len) };
-        self.exports.fetch_add(1, Ordering::AcqRel);
-        let decoded = match &self.message {
+        self.lent(|bytes| match &self.message {
             Some(message) => typed::decode(py, message, bytes),
             None => codec::decode(py, bytes, self.allow_pickle),
-        };
-        self.exports.fetch_sub(1, Ordering::AcqRel);
-        decoded
+        })
     }
 
     /// The message as a numpy array, in place and read-only.
@@ -216,12 +222,12 @@ impl Frame {
             }
             None => {
                 let frame = slf.get();
-                let header = frame.with(|frame| match frame.bytes().first() {
-                    Some(&codec::NDARRAY) => ArrayHeader::read(py, frame.bytes()),
+                let header = frame.lent(|bytes| match bytes.first() {
+                    Some(&codec::NDARRAY) => ArrayHeader::read(py, bytes),
                     _ => Err(PyValueError::new_err(
                         "the message holds no array that ringway wrote; say which one it is: frame.array(dtype=...)",
                     )),
-                })??;
+                })?;
                 codec::shaped(py, &header, slf.as_any(), header.at)?
             }
         };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 import ringway
+from ringway import _arrays
 
 ARRAYS = [
     np.arange(10), np.zeros((3, 4), "f4", order="F"), np.zeros((0, 3)), np.array(3.5), np.arange(20)[::2],
@@ -83,3 +85,28 @@ def test_arrow() -> None:
         assert pa.py_buffer(frame).to_pybytes() == b"abc"
         q.put(table)
         assert q.get(timeout=1).equals(table)
+
+
+def test_a_frame_that_another_thread_releases_while_its_array_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    ring = ringway.Ring.memfd()
+    # A type of its own, whose description is read by code of Python.
+    ring.send_array(np.zeros(4, dtype=[("released_meanwhile", "u1")]))
+    frame = ring.recv()
+    made, outcomes = _arrays.dtype_of, []
+
+    def release() -> None:
+        try:
+            frame.release()
+            outcomes.append("released")
+        except BufferError:
+            outcomes.append("refused")
+
+    def dtype_of(description: bytes) -> Any:
+        thread = threading.Thread(target=release)
+        thread.start()
+        thread.join(30)
+        return made(description)
+
+    monkeypatch.setattr(_arrays, "dtype_of", dtype_of)
+    array = frame.array()
+    assert outcomes == ["refused"] and array.shape == (4,)

@@ -19,11 +19,13 @@ pub(crate) fn ci() -> Outcome {
     lints.join()?;
     step("build optimised");
     tests::build_optimised()?;
-    step(
-        "long forms, optimised; beside them: every instruction, every state, loom, models, formats, fuzzing",
-    );
+    step("long forms, optimised; beside them: every instruction, every state, loom, models");
     let stepping = Beside::start(&["ci-part", "stepping"])?;
     tests::optimised()?;
+    step("rkyv's formats, still beside those");
+    formats::refuse_each_other()?;
+    step("fuzzing, still beside those");
+    fuzz::fuzz(5)?;
     stepping.join()?;
     step("the benchmark runs, and checks every message");
     bench()
@@ -47,11 +49,7 @@ pub(crate) fn part(name: &str) -> Outcome {
             step("loom");
             tests::loom("loom_tests")?;
             step("models");
-            tests::model(&["--quick"])?;
-            step("rkyv's formats");
-            formats::refuse_each_other()?;
-            step("fuzzing");
-            fuzz::fuzz(5)
+            tests::model(&["--quick"])
         }
         _ => Err(format!("CI has no part {name}")),
     }

@@ -1,4 +1,4 @@
-"""A pool of workers, one of which is killed while it works: nothing is lost, and nobody hangs.
+"""A pool of workers, one of which is killed while it works: nothing is lost, and no other process hangs.
 
 python workers.py
 """

@@ -1,4 +1,4 @@
-"""`kill -9` of producers and consumers at random: what was put arrives, and nobody hangs.
+"""`kill -9` of producers and consumers at random: what was put arrives, and no other process hangs.
 
 `RINGWAY_KILLS` sets the number of kills for each start method; the long form is 3500.
 """

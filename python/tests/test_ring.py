@@ -116,7 +116,7 @@ def test_views_of_a_reserved_array_are_refused(ring: ringway.Ring) -> None:
     with pytest.raises(BufferError, match="rows, slices"), ring.reserve_array((3, 4), "f4") as array:
         array[:] = 1
         row = array[1]
-    row[:] = 2  # into room that is nobody's
+    row[:] = 2  # the room of a reservation that was given up
     with pytest.raises(queue.Empty):
         ring.recv(block=False)
     with ring.reserve_array((3, 4), "f4") as array:

@@ -212,7 +212,7 @@ impl Storm {
                     *gone = true;
                 }
             }
-            ensure!(start.elapsed() < TIME_LIMIT, "somebody does not come to an end: {gone:?}");
+            ensure!(start.elapsed() < TIME_LIMIT, "a participant does not end in time: {gone:?}");
             std::thread::sleep(Duration::from_micros(100));
         }
         Ok(())

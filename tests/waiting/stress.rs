@@ -272,7 +272,7 @@ fn receive<K: Kind>(
 fn tally(field: &Field<'_>, notes: &[std::sync::atomic::AtomicU64], bytes: &[u8]) {
     let number = number_of(&bytes[..8]).expect("eight bytes");
     let (producer, number) = ((number >> 48) as usize, number & ((1 << 48) - 1));
-    assert!(producer < field.producers, "a message of nobody's");
+    assert!(producer < field.producers, "a message of a producer that does not exist");
     notes[TALLY + 2 * producer].fetch_add(1, Ordering::SeqCst);
     notes[TALLY + 2 * producer + 1].fetch_add(number, Ordering::SeqCst);
     let took = now().saturating_sub(number_of(&bytes[8..]).expect("eight bytes"));

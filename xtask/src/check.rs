@@ -4,10 +4,11 @@ use crate::run::{Outcome, cargo, run};
 use crate::stages::step;
 
 /// All members but `rivals`, whose dependencies take longer to build than all the others together.
-const MEMBERS: [&str; 8] = [
+const MEMBERS: [&str; 9] = [
     "ringway",
     "ringway-bound",
     "ringway-derive",
+    "ringway-nats",
     "ringway-value",
     "ringway-cli",
     "ringway-workload",
@@ -16,7 +17,8 @@ const MEMBERS: [&str; 8] = [
 ];
 
 /// The crates that are published, each after what it depends on.
-const PUBLIC: [&str; 5] = ["ringway-derive", "ringway", "ringway-value", "ringway-workload", "ringway-cli"];
+const PUBLIC: [&str; 6] =
+    ["ringway-derive", "ringway", "ringway-value", "ringway-workload", "ringway-cli", "ringway-nats"];
 
 fn packages<'n>(names: &[&'n str]) -> Vec<&'n str> {
     names.iter().flat_map(|name| ["-p", name]).collect()

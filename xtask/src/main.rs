@@ -14,6 +14,7 @@ mod jobs;
 mod mutants;
 mod python;
 mod run;
+mod servers;
 mod stages;
 mod tests;
 
@@ -35,6 +36,7 @@ cargo xtask COMMAND
   hostile [SECONDS]        a hostile process against each kind of queue (default 60; ASan with nightly)
   sanitize                 AddressSanitizer (needs nightly) and valgrind
   python                   builds the Python package, installs it into a new environment, runs its tests (minutes)
+  nats-servers             installs the servers that the bridge's tests start: Debian's, and a newer one
   rkyv-formats             programs built with each format of rkyv refuse each other's files
   coverage [--missing]     which lines the tests run (needs llvm-cov)
   bench [NAME]             the yardsticks beside other queues, or the bench of that name
@@ -77,6 +79,7 @@ fn dispatch(arguments: &[&str]) -> Outcome {
         ["fuzz"] => fuzz::fuzz(60),
         ["fuzz", seconds] => fuzz::fuzz(seconds.parse().map_err(|_| format!("{seconds} is no number"))?),
         ["python"] => python::python(),
+        ["nats-servers"] => servers::install(),
         ["rkyv-formats"] => formats::refuse_each_other(),
         ["hostile", ref rest @ ..] => script("hostile.sh", rest),
         ["sanitize"] => script("sanitize.sh", &[]),

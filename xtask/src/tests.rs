@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::run::{Outcome, cargo, run, run_unbounded, target};
+use crate::servers;
 
 /// Tests for which it matters that they are optimised.
 const OPTIMISED: [&str; 11] = [
@@ -27,9 +28,10 @@ const STEPPING: [&str; 2] = ["every_instruction", "every_state"];
 const LONG: [&str; 4] = ["crash", "every_instruction", "every_state", "stress"];
 
 /// Members that the README's test command leaves out: it is for who uses the library and the command.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 8] = [
     "ringway-derive",
     "ringway-model",
+    "ringway-nats",
     "ringway-value",
     "ringway-workload",
     "ringway-bound",
@@ -56,6 +58,7 @@ pub(crate) fn build_short() -> Outcome {
 
 /// The tests of the members that [`short`] leaves out.
 pub(crate) fn others() -> Outcome {
+    servers::install()?;
     let members = OTHERS.iter().flat_map(|name| ["-p", name]);
     run(cargo(&[&["test", "--no-fail-fast"], &members.collect::<Vec<_>>()[..]].concat()))
 }

@@ -1,0 +1,1 @@
+//! An engine without a network, for tests.

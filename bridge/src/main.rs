@@ -1,0 +1,32 @@
+//! The `ringway-bridge` command, which `ringway bridge` runs.
+
+#[cfg(test)]
+use ringway_bound as _;
+
+use clap::{Parser, Subcommand};
+
+/// Carry queues past one machine: into NATS JetStream streams, and from them into queues.
+#[derive(Parser)]
+#[command(name = "ringway-bridge", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    ended as asked: everything taken is stored, or given back to the queue
+  1    failure: the message on standard error says what, where, and what to do
+  2    the arguments or the configuration cannot be understood
+  3    refused: a type, queue, stream or second bridge that would lose or repeat messages
+  130  a second signal ended it at once";
+
+#[derive(Subcommand)]
+enum Command {}
+
+fn main() -> std::process::ExitCode {
+    match Cli::parse().command {
+        None => std::process::ExitCode::SUCCESS,
+        Some(command) => match command {},
+    }
+}

@@ -48,7 +48,9 @@ pub(crate) fn run_models(names: &[&str]) -> Outcome {
             Verdict::Caught(model) => println!("caught {name}: {model}"),
             Verdict::Missed => println!("MISSED {name}"),
             Verdict::Undecided => println!("UNDECIDED {name} (took too long)"),
-            Verdict::Broken => println!("BROKEN {name} (does not compile, or the models do not end)"),
+            Verdict::Broken => {
+                println!("BROKEN {name} (does not compile, has no models, or the models do not end)")
+            }
         }
         missed += usize::from(!matches!(verdict, Verdict::Caught(_)));
     }

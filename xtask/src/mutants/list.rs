@@ -73,8 +73,8 @@ impl Mutant {
     /// The models that must notice it.
     pub(super) fn models(&self) -> &'static str {
         match &*self.file {
-            "src/lane/linked.rs" | "src/lane/extents.rs" => "links::loom_tests",
-            file if file.starts_with("src/order_ring/") => "links::loom_tests",
+            "src/lane/mpmc.rs" | "src/lane/live_frames.rs" => "order_ring::loom_tests",
+            file if file.starts_with("src/order_ring/") => "order_ring::loom_tests",
             file if file.starts_with("src/park/") || file.starts_with("src/wait/") => "park::loom_tests",
             _ => "loom_tests",
         }
@@ -127,6 +127,7 @@ fn matched(text: &str, words: &[&str]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::root;
 
     #[test]
     fn formatting_does_not_matter_and_all_occurrences_change() {
@@ -136,6 +137,18 @@ mod tests {
         assert_eq!(replaced("if a {\n  b(c)", "if a { b(c)", "x").unwrap(), "x");
         assert_eq!(replaced("ifa {", "if a {", "x"), None);
         assert_eq!(replaced("ä f(1) ü", "f(1)", "").unwrap(), "ä  ü");
+    }
+
+    /// A filter that names no module would run no model, and every mistake would pass it.
+    #[test]
+    fn the_models_of_every_mutant_exist() {
+        for mutant in crate::mutants::all().unwrap() {
+            let module = root().join("src").join(mutant.models().replace("::", "/"));
+            let is_there = mutant.models() == "loom_tests"
+                || module.with_extension("rs").exists()
+                || module.join("mod.rs").exists();
+            assert!(is_there, "{}: no module {}", mutant.name, mutant.models());
+        }
     }
 
     #[test]

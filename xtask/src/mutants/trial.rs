@@ -65,9 +65,11 @@ pub(super) fn run(mutant: &Mutant) -> Outcome<Verdict> {
     let mut child = command.spawn().map_err(|error| format!("starting cargo: {error}"))?;
     let lines = lines_of(&mut child);
     let begun = Instant::now();
+    let mut models = 0;
     let verdict = loop {
         match lines.recv_timeout(LIMIT.saturating_sub(begun.elapsed())) {
             Ok(line) => {
+                models += usize::from(line.starts_with("test "));
                 if let Some(model) =
                     line.strip_prefix("test ").and_then(|line| line.strip_suffix(" ... FAILED"))
                 {
@@ -77,7 +79,7 @@ pub(super) fn run(mutant: &Mutant) -> Outcome<Verdict> {
             Err(RecvTimeoutError::Timeout) => break Verdict::Undecided,
             Err(RecvTimeoutError::Disconnected) => {
                 let status = child.wait().map_err(|error| format!("waiting for cargo: {error}"))?;
-                break if status.success() { Verdict::Missed } else { Verdict::Broken };
+                break if status.success() && models > 0 { Verdict::Missed } else { Verdict::Broken };
             }
         }
     };

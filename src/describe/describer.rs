@@ -18,9 +18,15 @@
 //! contain themselves, and so that the first line in which two descriptions differ is the cause of
 //! the difference: sizes come last.
 
+mod fields;
+#[cfg(test)]
+mod tests;
+
 use std::any::TypeId;
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
+
+pub use fields::{Fields, Variants};
 
 use super::is_plain;
 
@@ -168,7 +174,7 @@ impl Describer {
         fields: impl FnOnce(&mut Fields<'_>),
     ) {
         self.named::<T, I>("struct", name, arguments, |describer| {
-            fields(&mut Fields { describer, end: None })
+            fields(&mut Fields::of_struct(describer));
         });
     }
 
@@ -180,7 +186,7 @@ impl Describer {
         arguments: &[Mention],
         variants: impl FnOnce(&mut Variants<'_>),
     ) {
-        self.named::<T, I>("enum", name, arguments, |describer| variants(&mut Variants { describer }));
+        self.named::<T, I>("enum", name, arguments, |describer| variants(&mut Variants::new(describer)));
     }
 
     fn named<T: Structure, I: 'static>(
@@ -258,75 +264,6 @@ impl Describer {
     }
 }
 
-/// Collects the fields of a struct, or of a variant of an enum.
-#[doc(hidden)]
-pub struct Fields<'d> {
-    describer: &'d mut Describer,
-    /// The offset at which the next field of a variant could begin.
-    end: Option<usize>,
-}
-
-impl Fields<'_> {
-    /// Adds a field of a struct.
-    pub fn field<T, F: Structure>(&mut self, name: &str, offset: usize, _: impl Fn(&T) -> &F) {
-        self.put(name, offset, Describer::mention::<F>);
-    }
-
-    /// Adds a field of a struct whose type does not describe itself.
-    pub fn opaque<T, F>(
-        &mut self,
-        name: &str,
-        offset: usize,
-        ty: &str,
-        is_inline: bool,
-        _: impl Fn(&T) -> &F,
-    ) {
-        self.put(name, offset, |describer| match is_inline {
-            true => describer.inline::<F>(ty),
-            false => describer.out_of_line::<F>(ty),
-        });
-    }
-
-    /// Adds the next field of a variant.
-    pub fn next<T, F: Structure>(&mut self, name: &str, _: impl Fn(&T) -> &F) {
-        let offset = self.place::<F>();
-        self.put(name, offset, Describer::mention::<F>);
-    }
-
-    /// Adds the next field of a variant, whose type does not describe itself.
-    pub fn next_opaque<T, F>(&mut self, name: &str, ty: &str, is_inline: bool, access: impl Fn(&T) -> &F) {
-        let offset = self.place::<F>();
-        self.opaque(name, offset, ty, is_inline, access);
-    }
-
-    /// The offset of the next field. A variant of an enum with `repr(u8)` has the layout of a
-    /// `repr(C)` struct whose first field is the tag (Rust reference, "Primitive representation of
-    /// enums with fields").
-    fn place<F>(&mut self) -> usize {
-        let offset = self.end.unwrap_or(0).next_multiple_of(align_of::<F>());
-        self.end = Some(offset + size_of::<F>());
-        offset
-    }
-
-    fn put(&mut self, name: &str, offset: usize, mention: impl FnOnce(&mut Describer)) {
-        self.describer.put_mention(&format!("{name}: "), mention, &format!(" at offset {offset}"));
-    }
-}
-
-/// Collects the variants of an enum.
-#[doc(hidden)]
-pub struct Variants<'d> {
-    describer: &'d mut Describer,
-}
-
-impl Variants<'_> {
-    /// Adds a variant. Its fields follow a tag of one byte.
-    pub fn variant(&mut self, name: &str, discriminant: i16, fields: impl FnOnce(&mut Fields<'_>)) {
-        self.describer.put(&format!("variant {name} = {discriminant}"));
-        self.describer.indented(|describer| fields(&mut Fields { describer, end: Some(1) }));
-    }
-}
-
 /// The description of a type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Described {
@@ -361,158 +298,5 @@ fn has_cycle(mut mentions: Vec<(String, String)>) -> bool {
         if mentions.len() == before {
             return before > 0;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // Replacements for the types that `typed/structures` describes, with their size and alignment.
-    macro_rules! known {
-        ($($name:ident = $ty:ty;)*) => {$(
-            #[allow(dead_code)]
-            struct $name($ty);
-
-            impl Structure for $name {
-                fn describe(describer: &mut Describer) {
-                    describer.known(stringify!($name));
-                }
-            }
-        )*};
-    }
-    known!(One = u8; Four = u32; Eight = u64;);
-
-    struct List<T>(#[allow(dead_code)] [u32; 2], std::marker::PhantomData<T>);
-
-    impl<T: Structure> Structure for List<T> {
-        fn describe(describer: &mut Describer) {
-            describer.pointer("List", &[Describer::mention::<T>]);
-        }
-    }
-
-    #[repr(C)]
-    struct Node {
-        value: Eight,
-        kind: Kind,
-        children: List<Node>,
-    }
-
-    impl Structure for Node {
-        const VERSION: u32 = 3;
-        fn describe(describer: &mut Describer) {
-            struct Identity;
-            describer.structure::<Self, Identity>("Node", &[], |fields| {
-                fields.field("value", std::mem::offset_of!(Self, value), |it: &Self| &it.value);
-                fields.field("kind", std::mem::offset_of!(Self, kind), |it: &Self| &it.kind);
-                fields.field("children", std::mem::offset_of!(Self, children), |it: &Self| &it.children);
-            });
-        }
-    }
-
-    #[repr(u8)]
-    #[allow(dead_code)]
-    enum Kind {
-        Leaf = 7,
-        Branch(One, Four),
-    }
-
-    impl Structure for Kind {
-        fn describe(describer: &mut Describer) {
-            struct Identity;
-            describer.enumeration::<Self, Identity>("Kind", &[], |variants| {
-                variants.variant("Leaf", 7, |_| {});
-                variants.variant("Branch", 8, |fields| {
-                    fields.next("0", |it: &Self| match it {
-                        Self::Branch(a, _) => a,
-                        Self::Leaf => unreachable!(),
-                    });
-                    fields.next("1", |it: &Self| match it {
-                        Self::Branch(_, b) => b,
-                        Self::Leaf => unreachable!(),
-                    });
-                });
-            });
-        }
-    }
-
-    #[test]
-    fn a_type_that_contains_itself() {
-        let described = describe::<List<Node>>();
-        assert_eq!(described.name, "List<Node>");
-        assert!(!described.is_inline);
-        assert_eq!(
-            described.text,
-            "message List<Node>\n  struct Node version 3\n    value: Eight at offset 0\n    kind: Kind at offset 8\n      \
-             enum Kind\n        variant Leaf = 7\n        variant Branch = 8\n          0: One at offset 1\n          1: \
-             Four at offset 4\n        size 8, alignment 4\n    children: List<Node> at offset 16\n    size 24, \
-             alignment 8\n  size 8, alignment 4\n"
-        );
-        assert!(described.is_recursive);
-        assert!(describe::<Kind>().is_inline && !describe::<Kind>().is_recursive);
-    }
-
-    /// Two types of the same name.
-    struct Twins;
-
-    impl Structure for Twins {
-        fn describe(describer: &mut Describer) {
-            struct Here;
-            struct There;
-            fn twin<T: Structure, I: 'static>(describer: &mut Describer) {
-                describer.structure::<T, I>("Twin", &[], |_| {});
-            }
-            struct First;
-            struct Second;
-            impl Structure for First {
-                fn describe(describer: &mut Describer) {
-                    twin::<Self, Here>(describer);
-                }
-            }
-            impl Structure for Second {
-                fn describe(describer: &mut Describer) {
-                    twin::<Self, There>(describer);
-                }
-            }
-            describer.list(
-                ["(", ")"],
-                &[Describer::mention::<First>, Describer::mention::<Second>, Describer::mention::<First>],
-            );
-        }
-    }
-
-    #[test]
-    fn namesakes_are_told_apart() {
-        let text = describe::<Twins>().text;
-        assert!(text.starts_with("message (Twin, Twin#2, Twin)\n  struct Twin\n"), "{text}");
-        assert_eq!(text.matches("struct Twin#2\n").count(), 1, "{text}");
-        assert_eq!(text.matches("struct Twin\n").count(), 1, "{text}");
-    }
-
-    #[test]
-    fn a_type_that_leads_back_to_itself() {
-        let cycle = |mentions: &[(&str, &str)]| {
-            has_cycle(mentions.iter().map(|(owner, of)| ((*owner).into(), (*of).into())).collect())
-        };
-        assert!(!cycle(&[]));
-        assert!(!cycle(&[("a", "b"), ("a", "c"), ("b", "c"), ("c", "d")]));
-        assert!(cycle(&[("a", "a")]));
-        assert!(cycle(&[("root", "a"), ("root", "b"), ("a", "b"), ("b", "a"), ("a", "leaf")]));
-    }
-
-    /// Names are printed to terminals.
-    struct Rude;
-
-    impl Structure for Rude {
-        fn describe(describer: &mut Describer) {
-            describer.out_of_line::<u64>("\x1b[2J\n\u{202e}");
-        }
-    }
-
-    #[test]
-    fn no_name_breaks_out_of_its_line() {
-        let described = describe::<Rude>();
-        assert!(described.text.starts_with("message \u{fffd}[2J\u{fffd}\u{fffd} (size 8, alignment 8)\n"));
-        assert!(!described.is_inline && crate::describe::as_text(described.text.as_bytes()).is_some());
     }
 }

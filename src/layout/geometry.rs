@@ -1,13 +1,18 @@
 //! Sizes and section offsets of a queue file, computed once and checked whenever they are read from
 //! a file.
 
+mod check;
 mod error;
+mod order;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use error::GeometryError;
+pub(crate) use order::{Order, OrderRequest, Policy};
 
 use super::commit::WORD;
 use super::order::{MAX_PARTICIPANTS, MAX_REDELIVERIES, PackedFrameRef};
-use super::words::{OriginWords, RegistryEntry, Slot};
+use super::words::RegistryEntry;
 use super::{LEAD, REGISTRY_OFFSET};
 
 /// Whether frames have one size, or each its own.
@@ -36,27 +41,6 @@ pub(crate) struct GeometryRequest {
     pub(crate) order: Option<OrderRequest>,
 }
 
-/// The MPMC part of a request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OrderRequest {
-    /// Slots, rounded up to a power of two.
-    pub(crate) slots: u64,
-    pub(crate) participants: u64,
-    pub(crate) policy: Policy,
-}
-
-/// What happens to frames that are rejected, or held by a consumer that dies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Policy {
-    /// Frames are delivered at most once: a frame that a dead consumer held, or a live one rejects,
-    /// is dropped.
-    pub(crate) at_most_once: bool,
-    /// Maximum number of redeliveries; a frame that exceeds it is dead-lettered. 0: no maximum.
-    pub(crate) max_redeliveries: u64,
-    /// This is a dead-letter queue: it has room to record where each of its messages comes from.
-    pub(crate) is_dead_letter_queue: bool,
-}
-
 /// The shape of a queue. Copied out of the header once, at attach; the hot path never re-reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
@@ -79,64 +63,6 @@ pub(crate) struct Geometry {
     pub(crate) order: Option<Order>,
     /// Bytes of each payload that are not the message: 0, or those of its trailer, at its end.
     pub(crate) trailer: u64,
-}
-
-/// The sections that only an MPMC queue has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Order {
-    /// Number of slots, a power of two.
-    pub(crate) slots: u64,
-    /// How many messages may be claimed and not released: no more than slots.
-    pub(crate) max_messages: u64,
-    /// Registry entries; each has a lane.
-    pub(crate) participants: u64,
-    /// Offset of the slots in the file.
-    pub(crate) slots_offset: u64,
-    pub(crate) policy: Policy,
-}
-
-impl Order {
-    fn new(slots: u64, participants: u64, description_len: u64, policy: Policy) -> Self {
-        let slots_offset = (registry_end(participants) + description_len).next_multiple_of(PAGE);
-        Self { slots, max_messages: slots, participants, slots_offset, policy }
-    }
-
-    fn check(&self, description_len: u64) -> Result<(), (&'static str, u64)> {
-        if !self.slots.is_power_of_two() || !(MIN_SLOTS..=MAX_SLOTS).contains(&self.slots) {
-            return Err(("number of slots", self.slots));
-        }
-        if !(1..=self.slots).contains(&self.max_messages) {
-            return Err(("maximum messages", self.max_messages));
-        }
-        if !(MIN_PARTICIPANTS..=MAX_PARTICIPANTS).contains(&self.participants) {
-            return Err(("number of participants", self.participants));
-        }
-        if self.policy.max_redeliveries >= MAX_REDELIVERIES {
-            return Err(("most redeliveries", self.policy.max_redeliveries));
-        }
-        let expected = Self::new(self.slots, self.participants, description_len, self.policy).slots_offset;
-        if self.slots_offset == expected { Ok(()) } else { Err(("slots offset", self.slots_offset)) }
-    }
-
-    /// Offset of the section after the slots: origins, or holders.
-    pub(crate) fn extras_offset(&self) -> u64 {
-        (self.slots_offset + self.slots * size_of::<Slot>() as u64).next_multiple_of(PAGE)
-    }
-
-    pub(crate) fn origins(&self) -> u64 {
-        if self.policy.is_dead_letter_queue { self.slots } else { 0 }
-    }
-
-    /// A word for each slot in queues that dead-letter messages: the process that held the frame
-    /// last.
-    pub(crate) fn holders(&self) -> u64 {
-        if self.policy.max_redeliveries != 0 && !self.policy.is_dead_letter_queue { self.slots } else { 0 }
-    }
-
-    fn extras_end(&self) -> u64 {
-        let origins = self.origins() * size_of::<OriginWords>() as u64;
-        self.extras_offset() + origins + self.holders() * size_of::<u64>() as u64
-    }
 }
 
 /// Offset of the end of the registry, where the description begins.
@@ -317,92 +243,6 @@ impl Geometry {
         self.capacity * self.stride
     }
 
-    /// Checks that every field is one that [`Geometry::new`] could have computed; otherwise returns
-    /// the first field that is not, and its value. For geometries read from files.
-    pub(crate) fn check(&self) -> Result<(), (&'static str, u64)> {
-        if !self.align.is_power_of_two() || self.align > LEAD as u64 {
-            return Err(("payload alignment", self.align));
-        }
-        if self.description_len > MAX_DESCRIPTION {
-            return Err(("description length", self.description_len));
-        }
-        if self.max_payload < self.trailer {
-            return Err(("largest payload", self.max_payload));
-        }
-        let expected = match (self.order, self.framing) {
-            (Some(order), _) => {
-                self.check_mpmc(&order)?;
-                Self::mpmc_with(self.framing, self.align, self.capacity, self.description_len, order)
-            }
-            (None, Framing::Variable) => {
-                self.check_variable()?;
-                Self::with(self.framing, self.align, self.capacity, self.stride, self.description_len)
-            }
-            (None, Framing::Fixed { len }) => {
-                self.check_fixed(len)?;
-                Self::with(self.framing, self.align, self.capacity, self.stride, self.description_len)
-            }
-        };
-        for (field, found, expected) in [
-            ("largest payload", self.max_payload, expected.max_payload),
-            ("lane offset", self.lane_offset, expected.lane_offset),
-            ("lane length", self.lane_len, expected.lane_len),
-        ] {
-            if found != expected {
-                return Err((field, found));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_mpmc(&self, order: &Order) -> Result<(), (&'static str, u64)> {
-        order.check(self.description_len)?;
-        let fixed_len = match self.framing {
-            Framing::Variable => 0,
-            Framing::Fixed { len } if (1..=MAX_CAPACITY / 4).contains(&len) => len,
-            Framing::Fixed { len } => return Err(("fixed message length", len)),
-        };
-        let least = (2 * (fixed_len + 2 * self.align)).max(PAGE);
-        if !self.capacity.is_power_of_two() || !(least..=PackedFrameRef::MAX_LANE).contains(&self.capacity) {
-            return Err(("lane capacity", self.capacity));
-        }
-        if self.align < PackedFrameRef::UNIT {
-            return Err(("payload alignment", self.align));
-        }
-        if self.stride != 1 {
-            return Err(("stride", self.stride));
-        }
-        Ok(())
-    }
-
-    fn check_variable(&self) -> Result<(), (&'static str, u64)> {
-        if self.align < WORD {
-            return Err(("payload alignment", self.align));
-        }
-        let smallest = MIN_CAPACITY.max(MIN_GRANULES * self.align);
-        if !self.capacity.is_power_of_two() || !(smallest..=MAX_CAPACITY).contains(&self.capacity) {
-            return Err(("ring capacity", self.capacity));
-        }
-        if self.stride != 1 {
-            return Err(("stride", self.stride));
-        }
-        Ok(())
-    }
-
-    fn check_fixed(&self, len: u64) -> Result<(), (&'static str, u64)> {
-        if len == 0 || len > MAX_CAPACITY {
-            return Err(("fixed message length", len));
-        }
-        if self.stride != len.next_multiple_of(self.align) {
-            return Err(("stride", self.stride));
-        }
-        let bytes = self.capacity.checked_mul(self.stride);
-        if self.capacity < 2 || bytes.is_none_or(|bytes| bytes > MAX_CAPACITY.max(2 * self.stride)) {
-            return Err(("ring capacity", self.capacity));
-        }
-        Ok(())
-    }
-
     /// Whether a cursor may hold `position`.
     pub(crate) fn is_boundary(&self, position: u64) -> bool {
         match self.framing {
@@ -410,69 +250,5 @@ impl Geometry {
             Framing::Variable if self.order.is_none() => position.is_multiple_of(self.align),
             _ => true,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn geometries_that_are_made_are_accepted() {
-        for align in [1, 2, 8, 16, 128] {
-            for capacity in [0, 1, 1000, 4096, 100_000, 1 << 20, MAX_CAPACITY] {
-                for framing in [
-                    Framing::Variable,
-                    Framing::Fixed { len: 1 },
-                    Framing::Fixed { len: 24 },
-                    Framing::Fixed { len: 1 << 21 },
-                ] {
-                    let description_len = 2000 + 3000 * (capacity % 2);
-                    let request = GeometryRequest { framing, capacity, align, description_len, order: None };
-                    let geometry = Geometry::new(request).unwrap();
-                    assert!(geometry.description_offset() + description_len <= geometry.lane_offset);
-                    assert_eq!(geometry.check(), Ok(()), "{geometry:?}");
-                    assert!(
-                        geometry.ring_bytes() >= capacity.min(capacity / geometry.stride * geometry.stride)
-                    );
-                    assert!(geometry.lane_len >= LEAD as u64 + geometry.ring_bytes());
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_largest_frame_fits_an_empty_ring_at_every_index() {
-        for (capacity, align) in [(0, 8), (0, 128), (1024, 16), (1 << 20, 64)] {
-            let request = GeometryRequest {
-                framing: Framing::Variable,
-                capacity,
-                align,
-                description_len: 0,
-                order: None,
-            };
-            let geometry = Geometry::new(request).unwrap();
-            assert!(geometry.max_payload > 0);
-            let size = (geometry.max_payload + WORD).next_multiple_of(geometry.align);
-            for index in (0..geometry.capacity).step_by(align as usize) {
-                let padding = if index + size > geometry.capacity { geometry.capacity - index } else { 0 };
-                assert!(padding + size + geometry.align <= geometry.capacity, "index {index}");
-            }
-        }
-    }
-
-    #[test]
-    fn invalid_requests_are_refused() {
-        let with = |framing, capacity, align| {
-            Geometry::new(GeometryRequest { framing, capacity, align, description_len: 0, order: None })
-        };
-        assert!(matches!(with(Framing::Variable, 4096, 3), Err(GeometryError::Align { align: 3 })));
-        assert!(matches!(with(Framing::Variable, 4096, 256), Err(GeometryError::Align { align: 256 })));
-        assert!(matches!(with(Framing::Variable, u64::MAX, 8), Err(GeometryError::CapacityTooLarge { .. })));
-        assert!(matches!(with(Framing::Fixed { len: 0 }, 4096, 8), Err(GeometryError::FixedLen { len: 0 })));
-        assert!(matches!(
-            with(Framing::Fixed { len: u64::MAX }, 4096, 8),
-            Err(GeometryError::FixedLen { .. })
-        ));
     }
 }

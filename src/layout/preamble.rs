@@ -1,5 +1,14 @@
 //! The preamble: identity and geometry of the file. Written once, read with `pread`, never trusted.
 
+#[cfg(test)]
+mod exhaustive;
+mod fields;
+#[cfg(test)]
+mod tests;
+
+use fields::Field;
+pub(crate) use fields::Preamble;
+
 use super::geometry::{Framing, Geometry, Order, Policy};
 use super::{ENDIAN_TAG, FORMAT_VERSION, MAGIC, READY, TRAILER};
 
@@ -10,119 +19,6 @@ pub(crate) const NAME_LEN: usize = 192;
 
 const CHECKSUM_OFFSET: usize = 0x3f0;
 const READY_OFFSET: usize = 0x3f8;
-
-/// A value with a fixed offset in the preamble, in native byte order.
-trait Field: Sized {
-    fn put(&self, to: &mut [u8]);
-    fn get(from: &[u8]) -> Self;
-}
-
-macro_rules! integer_fields {
-    ($($ty:ty)*) => {$(
-        impl Field for $ty {
-            fn put(&self, to: &mut [u8]) {
-                to.copy_from_slice(&self.to_ne_bytes());
-            }
-            fn get(from: &[u8]) -> Self {
-                let mut bytes = [0; size_of::<$ty>()];
-                bytes.copy_from_slice(from);
-                <$ty>::from_ne_bytes(bytes)
-            }
-        }
-    )*};
-}
-integer_fields!(u32 u64);
-
-impl<const N: usize> Field for [u8; N] {
-    fn put(&self, to: &mut [u8]) {
-        to.copy_from_slice(self);
-    }
-    fn get(from: &[u8]) -> Self {
-        let mut bytes = [0; N];
-        bytes.copy_from_slice(from);
-        bytes
-    }
-}
-
-macro_rules! preamble {
-    ($($(#[$doc:meta])* $name:ident: $ty:ty = $offset:literal,)*) => {
-        /// The fields of the preamble, in the order of the file.
-        #[derive(Clone, Debug, PartialEq, Eq)]
-        pub(crate) struct Preamble { $($(#[$doc])* pub(crate) $name: $ty,)* }
-
-        impl Preamble {
-            fn put_fields(&self, to: &mut [u8; PREAMBLE_LEN]) {
-                $(self.$name.put(&mut to[$offset..$offset + size_of::<$ty>()]);)*
-            }
-            fn get_fields(from: &[u8; PREAMBLE_LEN]) -> Self {
-                Self { $($name: <$ty as Field>::get(&from[$offset..$offset + size_of::<$ty>()]),)* }
-            }
-        }
-
-        // Fields are in order, aligned, without overlap, and before the checksum.
-        const _: () = {
-            let fields = [$(($offset, size_of::<$ty>(), align_of::<$ty>()),)*];
-            let mut i = 0;
-            let mut end = 0;
-            while i < fields.len() {
-                assert!(fields[i].0 >= end && fields[i].0 % fields[i].2 == 0);
-                end = fields[i].0 + fields[i].1;
-                i += 1;
-            }
-            assert!(end <= CHECKSUM_OFFSET);
-        };
-    };
-}
-
-preamble! {
-    magic: [u8; 8] = 0x000,
-    version: u32 = 0x008,
-    endian: u32 = 0x00c,
-    /// Bits that an older reader may ignore.
-    compat: u64 = 0x010,
-    /// Bits that a reader must know, or refuse the file.
-    incompat: u64 = 0x018,
-    /// 1 SPSC, 2 MPMC.
-    kind: u32 = 0x020,
-    /// 1 variable-size frames, 2 fixed-size ones.
-    framing: u32 = 0x024,
-    /// Fixed-size framing: bytes of a message; otherwise 0.
-    fixed_len: u64 = 0x028,
-    align: u64 = 0x030,
-    capacity: u64 = 0x038,
-    stride: u64 = 0x040,
-    max_payload: u64 = 0x048,
-    lane_offset: u64 = 0x050,
-    lane_len: u64 = 0x058,
-    /// Nanoseconds since 1970. Diagnostic only.
-    created_ns: u64 = 0x060,
-    uuid: [u8; 16] = 0x068,
-    /// 0: bytes; otherwise the bits of `describe::Format`.
-    rkyv_format: u64 = 0x078,
-    /// Size and alignment of the archived type; 0 for bytes.
-    type_size: u64 = 0x080,
-    type_align: u64 = 0x088,
-    /// SHA-256 of the description of the type; all 0: there is none.
-    fingerprint: [u8; 32] = 0x090,
-    name_len: u64 = 0x0b0,
-    name: [u8; NAME_LEN] = 0x0b8,
-    // MPMC only, otherwise 0:
-    slots: u64 = 0x178,
-    participants: u64 = 0x180,
-    slots_offset: u64 = 0x188,
-    /// 1 at least once, 2 at most once.
-    delivery: u32 = 0x190,
-    /// A message with more redeliveries than this is dead-lettered; 0: never.
-    max_redeliveries: u32 = 0x194,
-    /// How many messages may be claimed and not released; 0: as many as there are slots.
-    max_messages: u64 = 0x198,
-    // Typed queues only, otherwise 0:
-    /// The version that the type's author gave it.
-    type_version: u64 = 0x1c0,
-    /// Offset and length of the description of the type.
-    description_offset: u64 = 0x1c8,
-    description_len: u64 = 0x1d0,
-}
 
 /// Incompatible feature: each message has a trailer with a checksum after it.
 const CHECKSUMS: u64 = 1;
@@ -338,84 +234,4 @@ fn checksum(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
-}
-
-#[cfg(test)]
-mod exhaustive;
-
-#[cfg(test)]
-mod tests {
-    use super::super::GeometryRequest;
-    use super::*;
-
-    fn sample() -> Preamble {
-        let request = GeometryRequest {
-            framing: Framing::Variable,
-            capacity: 4096,
-            align: 16,
-            description_len: 100,
-            order: None,
-        };
-        let mut preamble = Preamble::new(&Geometry::new(request).unwrap());
-        preamble.set_name("Tick");
-        preamble
-    }
-
-    fn refused(change: impl FnOnce(&mut Preamble)) -> PreambleError {
-        let mut preamble = sample();
-        change(&mut preamble);
-        Preamble::decode(&preamble.encode()).unwrap_err()
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        let preamble = sample();
-        let (read, geometry) = Preamble::decode(&preamble.encode()).unwrap();
-        assert_eq!(read, preamble);
-        assert_eq!(read.schema_name(), "Tick");
-        assert_eq!(geometry.capacity, 4096);
-    }
-
-    #[test]
-    fn each_kind_of_corruption_has_its_error() {
-        use PreambleError as E;
-        assert!(matches!(refused(|p| p.magic = *b"notmagic"), E::Magic { .. }));
-        assert_eq!(refused(|p| p.endian = ENDIAN_TAG.swap_bytes()), E::Endianness);
-        assert_eq!(refused(|p| p.version = 1), E::Version { found: 1 });
-        assert_eq!(refused(|p| p.incompat = 4), E::Incompatible { bits: 4 });
-        assert!(matches!(refused(|p| p.framing = 3), E::Field { name: "framing", .. }));
-        assert!(matches!(refused(|p| p.fixed_len = 3), E::Field { name: "fixed_len", .. }));
-        assert!(matches!(refused(|p| p.align = 3), E::Field { name: "payload alignment", .. }));
-        assert!(matches!(refused(|p| p.capacity = u64::MAX), E::Field { name: "ring capacity", .. }));
-        assert_eq!(refused(|p| p.stride = 2), E::Field { name: "stride", found: 2 });
-        assert_eq!(refused(|p| p.lane_offset = 0), E::Field { name: "lane offset", found: 0 });
-        assert_eq!(refused(|p| p.lane_len = u64::MAX), E::Field { name: "lane length", found: u64::MAX });
-        assert_eq!(refused(|p| p.max_payload = 7), E::Field { name: "largest payload", found: 7 });
-        assert!(matches!(refused(|p| p.name_len = 1000), E::Field { name: "name_len", .. }));
-        assert!(matches!(
-            refused(|p| p.description_len = 1 << 21),
-            E::Field { name: "description length", .. }
-        ));
-        assert!(matches!(refused(|p| p.description_len = 4000), E::Field { name: "lane offset", .. }));
-        assert!(matches!(refused(|p| p.description_offset = 0), E::Field { name: "description offset", .. }));
-    }
-
-    #[test]
-    fn every_single_byte_counts() {
-        let good = sample().encode();
-        for at in 0..PREAMBLE_LEN {
-            for flip in 1..=255 {
-                let mut bytes = good;
-                bytes[at] ^= flip;
-                assert!(Preamble::decode(&bytes).is_err(), "byte {at:#x} ^ {flip:#x} was accepted");
-            }
-        }
-    }
-
-    #[test]
-    fn long_names_are_cut_between_characters() {
-        let mut preamble = sample();
-        preamble.set_name(&"é".repeat(NAME_LEN));
-        assert_eq!(preamble.schema_name(), "é".repeat(NAME_LEN / 2));
-    }
 }

@@ -10,7 +10,7 @@ use loom::thread;
 
 use super::*;
 use crate::shared_ref::Ref;
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU64, Ordering};
 use crate::wait::{Ended, Parking, Until, WaitConfig, WaitStrategy, wait};
 
 /// A queue whose positions are claimed from the start, committed in any order and taken in order,
@@ -230,7 +230,7 @@ fn after_a_barrier_both_sides_fence() {
     explore(None, || {
         barrier::refuse();
         let queue = Queue::new(1);
-        queue.messages.words.waiters.fetch_or(FENCING | BARRIER_DONE, Ordering::AcqRel);
+        queue.messages.begin_with_barrier_done();
         let consumers = receive_in_threads(&queue, 1);
         queue.send(0);
         assert_eq!(found(consumers), [Found::Message(0)]);
@@ -242,7 +242,7 @@ fn after_a_barrier_both_sides_fence() {
 fn fencing_ends_and_no_wake_is_lost() {
     explore(Some(3), || {
         let queue = Queue::new(3);
-        queue.messages.words.waiters.fetch_or(FENCING | BARRIER_DONE, Ordering::AcqRel);
+        queue.messages.begin_with_barrier_done();
         let consumers = receive_in_threads(&queue, 1);
         let mut taken = Vec::new();
         for position in 0..2 {

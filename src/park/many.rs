@@ -156,12 +156,7 @@ impl Waitable for EventSet<'_> {
     }
 
     fn sleep(&self, keys: Vec<Key>, timeout: Duration) -> Woken {
-        let watched: Vec<_> = self
-            .0
-            .iter()
-            .zip(keys)
-            .map(|(event, Key(expected))| Watched { word: &event.words.epoch, expected })
-            .collect();
+        let watched: Vec<_> = self.0.iter().zip(keys).map(|(event, key)| event.watched(key)).collect();
         watch(&watched, timeout)
     }
 }

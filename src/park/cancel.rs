@@ -69,9 +69,9 @@ impl Canceller {
         self.event.force_notify_all();
     }
 
-    /// Lets calls block again.
+    /// Lets calls block again. An interrupt that no call has ended with yet still ends the next one.
     pub fn reset(&self) {
-        self.cancelled.store(0, Ordering::SeqCst);
+        self.cancelled.fetch_and(!CANCELLED, Ordering::SeqCst);
     }
 
     /// Whether calls that would block return `Cancelled`.

@@ -19,6 +19,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("cancel: by a thread, MPMC", by_a_thread::<Mpmc>),
         Test::new("cancel: by a signal handler, SPSC", by_a_handler::<Spsc>),
         Test::new("cancel: by a signal handler, MPMC", by_a_handler::<Mpmc>),
+        Test::new("cancel: a reset keeps an interrupt", a_reset_keeps_an_interrupt),
         Test::new("cancel: at random moments, no cancel and no message is lost", at_random),
         Test::new("cancel: only the one that is meant", only_one),
     ]
@@ -96,6 +97,24 @@ fn cancelled_by_another<R>(canceller: &Canceller, call: impl FnOnce() -> R) -> R
         });
         begun.store(true, Ordering::SeqCst);
         call()
+    })
+}
+
+/// A signal that arrives while the handle is cancelled, or just before it is reset, still ends a call.
+fn a_reset_keeps_an_interrupt() -> Outcome {
+    with_queue::<Spsc>(|place, _| {
+        let consumer = open::<Spsc>(place)?.consumer()?;
+        let canceller = consumer.canceller();
+        canceller.cancel();
+        canceller.interrupt();
+        ensure!(matches!(consumer.recv(), Err(RecvError::Cancelled)), "the cancel comes first");
+        canceller.reset();
+        let timeout = Duration::from_millis(1);
+        let result = consumer.recv_timeout(timeout).map(drop);
+        ensure!(matches!(result, Err(RecvError::Interrupted)), "after the reset: {result:?}");
+        let result = consumer.recv_timeout(timeout).map(drop);
+        ensure!(matches!(result, Err(RecvError::Timeout)), "one interrupt ends one call: {result:?}");
+        Ok(())
     })
 }
 

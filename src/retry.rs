@@ -9,6 +9,10 @@
 pub(crate) struct RetryLimit(u32);
 
 impl RetryLimit {
+    /// Not even one round.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) const NONE: Self = Self(0);
+
     /// Whether this many rounds are enough.
     #[inline(always)]
     pub(crate) fn is_reached(self, rounds: u32) -> bool {

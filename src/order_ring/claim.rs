@@ -7,8 +7,9 @@ use super::intent::IntentKind;
 use super::walk::{SlotAt, count_while};
 use super::{CursorGuess, FrameRef, OrderRing, SentDeadLetter};
 use crate::layout::order::{Intent, MAX_BATCH, PackedFrameRef, SlotState, Tail};
+use crate::prefetch;
+use crate::retry::{self, RetryLimit};
 use crate::sync::Ordering;
-use crate::{prefetch, retry};
 
 /// How many positions ahead a producer prefetches a slot's cache line.
 const SLOTS_AHEAD: u64 = 8;
@@ -26,7 +27,8 @@ pub(crate) struct Claimed {
 /// Why nothing was claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotClaimed {
-    /// The slot of this position, at or after the one to be claimed, is not free yet.
+    /// The slot of this position, which decides whether the claim may be made, is not free yet, or
+    /// other participants won each attempt.
     Full(u64),
     /// The positions are used up.
     PositionsExhausted,
@@ -64,18 +66,28 @@ impl Producer<'_> {
     pub(crate) fn claim(self, least: u64, most: u64) -> Result<Claimed, NotClaimed> {
         debug_assert!(0 < least && least <= most && most <= MAX_BATCH);
         match self.try_claim(least, most) {
-            Err(None) => self.claim_contended(least, most),
+            Err(None) => self.claim_contended(retry::CURSOR, least, most),
             Err(Some(not_claimed)) => Err(not_claimed),
             Ok(claimed) => Ok(claimed),
         }
     }
 
     /// Another participant won the CAS.
+    ///
+    /// When the limit is reached, the ring was not full, but the caller treats it so, and may sleep.
+    /// It misses no wake by that: each round that was lost is a claim of another participant, so after
+    /// more rounds than there are positions in a lap a release came after the caller armed, and its
+    /// notification ends the sleep. In a larger ring the sleep ends with its timeout.
     #[cold]
     #[inline(never)]
-    fn claim_contended(self, least: u64, most: u64) -> Result<Claimed, NotClaimed> {
+    pub(super) fn claim_contended(
+        self,
+        limit: RetryLimit,
+        least: u64,
+        most: u64,
+    ) -> Result<Claimed, NotClaimed> {
         let backoff = Backoff::new();
-        for _ in retry::CURSOR.rounds() {
+        for _ in limit.rounds() {
             backoff.spin();
             match self.try_claim(least, most) {
                 Err(None) => {}
@@ -83,7 +95,7 @@ impl Producer<'_> {
                 Ok(claimed) => return Ok(claimed),
             }
         }
-        Err(NotClaimed::Full(self.ring.tail().position()))
+        Err(NotClaimed::Full(self.ring.awaited()))
     }
 
     /// One attempt. `Err(None)`: another participant won the CAS, or may have.

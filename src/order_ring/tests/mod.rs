@@ -1,6 +1,7 @@
 //! The core in one thread: operation by operation against a reference ([`random`]), and single
 //! cases as examples.
 
+mod bounded;
 mod hostile;
 mod lanes;
 mod participants;

@@ -2,42 +2,10 @@
 //! and depth, values and bytes are limited, so that pointers may lead anywhere, also in circles.
 
 use crate::description::{Field, Shape, short};
+use crate::limits::{LONGEST_ADDRESS, Limits, TOO_MANY};
 use crate::scalars::{scalar, unsigned};
 use crate::types::{Choice, Id, Kind, Order, Types, Zero};
 use crate::value::{Body, Part, Value};
-
-/// How much of a message is decoded.
-#[derive(Clone, Copy)]
-pub(super) struct Limits {
-    /// The maximum depth of nested values.
-    depth: usize,
-    /// The maximum number of values of a message ...
-    values: usize,
-    /// ... and of bytes of their texts and lists of bytes, which count four times, and of their names
-    /// if `counts_names`.
-    bytes: usize,
-    counts_names: bool,
-    /// The maximum number of bytes that are shown of what is not decoded.
-    raw: usize,
-}
-
-impl Limits {
-    /// What a person, or a reader of JSON, can look at.
-    pub(super) const TO_LOOK_AT: Self =
-        Self { depth: 64, values: 1000, bytes: 1 << 16, counts_names: true, raw: 64 };
-
-    /// All of a message of this length, unless pointers lead to the same bytes again and again.
-    /// Values that are nested may begin at the same byte.
-    pub(super) fn of_all(len: usize) -> Self {
-        Self {
-            depth: 128,
-            values: len.saturating_mul(16).saturating_add(1000),
-            bytes: len.saturating_mul(8).saturating_add(1 << 10),
-            counts_names: false,
-            raw: usize::MAX,
-        }
-    }
-}
 
 /// Why the bytes are not a value of their type.
 pub(super) type Failure = &'static str;
@@ -51,11 +19,19 @@ pub(super) struct Decoder<'t, 'd> {
     limits: Limits,
     values_left: usize,
     bytes_left: usize,
+    heap_left: Option<usize>,
 }
 
 impl<'t, 'd> Decoder<'t, 'd> {
     pub(super) fn new(types: &'t Types<'d>, payload: &'t [u8], limits: Limits) -> Self {
-        Self { types, payload, limits, values_left: limits.values, bytes_left: limits.bytes }
+        Self {
+            types,
+            payload,
+            limits,
+            values_left: limits.values,
+            bytes_left: limits.bytes,
+            heap_left: limits.heap,
+        }
     }
 
     /// Decodes the message itself, which is at the end of its bytes. `None` if there are too few
@@ -101,6 +77,7 @@ impl<'t, 'd> Decoder<'t, 'd> {
             ),
             Kind::Choice(choice, fields) => self.choice(*choice, fields, at, depth)?,
             Kind::Range { start, sign, end } => {
+                self.take_heap::<Value<'_>>(2)?;
                 let mut bound = |place: &Option<(usize, Id)>| {
                     place.map(|(offset, ty)| Box::new(self.value(ty, at + offset, depth + 1)))
                 };
@@ -120,7 +97,12 @@ impl<'t, 'd> Decoder<'t, 'd> {
             Kind::Str | Kind::CStr | Kind::Slice(_) | Kind::Unknown => {
                 return Err("this version does not know the type");
             }
-            plain => scalar(plain, bytes)?,
+            plain => {
+                if matches!(plain, Kind::Address(_)) {
+                    self.take_heap::<u8>(LONGEST_ADDRESS)?;
+                }
+                scalar(plain, bytes)?
+            }
         })
     }
 
@@ -159,14 +141,35 @@ impl<'t, 'd> Decoder<'t, 'd> {
         }))
     }
 
-    /// Decodes `count` values, or as many of them as may be shown.
+    /// Decodes `count` values, or as many of them as may be shown; none if they need too much memory.
     pub(super) fn all<T>(&mut self, count: usize, mut value: impl FnMut(&mut Self, usize) -> T) -> Part<T> {
-        let mut items = Vec::new();
+        let Ok(mut items) = self.room_for(count) else {
+            return Part { items: Vec::new(), more: count as u64 };
+        };
         while items.len() < count && !self.is_spent() {
             items.push(value(self, items.len()));
         }
         let more = (count - items.len()) as u64;
         Part { items, more }
+    }
+
+    /// Room for exactly `count` items, if they are all to be decoded: what is counted is what is
+    /// allocated. Otherwise the room grows with what is shown.
+    pub(super) fn room_for<T>(&mut self, count: usize) -> Result<Vec<T>, Failure> {
+        self.take_heap::<T>(count)?;
+        Ok(if self.heap_left.is_some() { Vec::with_capacity(count) } else { Vec::new() })
+    }
+
+    /// Counts the memory of `count` items.
+    fn take_heap<T>(&mut self, count: usize) -> Result<(), Failure> {
+        let Some(left) = self.heap_left else { return Ok(()) };
+        let rest = count.checked_mul(size_of::<T>()).and_then(|wanted| left.checked_sub(wanted));
+        if rest.is_none() {
+            // The message is refused: nothing else of it needs to be decoded.
+            self.values_left = 0;
+        }
+        self.heap_left = Some(rest.ok_or(TOO_MANY)?);
+        Ok(())
     }
 
     /// Whether the limits are reached.
@@ -237,8 +240,8 @@ impl<'t, 'd> Decoder<'t, 'd> {
             (Choice::Option, Some((offset, ty))) => self.value(ty, at + offset, depth + 1),
             (_, None) => Value::Variant(names[tag], Body::Empty),
             (_, Some((offset, ty))) => {
-                let value = self.value(ty, at + offset, depth + 2);
-                Value::Variant(names[tag], Body::Tuple(Part { items: vec![value], more: 0 }))
+                let body = self.all(1, |this, _| this.value(ty, at + offset, depth + 2));
+                Value::Variant(names[tag], Body::Tuple(body))
             }
         })
     }

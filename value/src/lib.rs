@@ -35,7 +35,7 @@
 //! ```text
 //! description.rs                       lines of the description: structs, enums, fields
 //! types.rs  std_types.rs  layout.rs    what they say of types; std's types; offsets and sizes
-//! decode.rs  pointers.rs  tables.rs    bytes to values
+//! decode.rs  pointers.rs  tables.rs    bytes to values, within limits.rs
 //! scalars.rs  address.rs  value.rs
 //! fixed.rs  fixed/                     types of a fixed layout: their fields; bytes checked and written
 //! json.rs  outline.rs                  values and types for serde
@@ -54,6 +54,7 @@ mod fixed;
 #[cfg(feature = "serde")]
 mod json;
 mod layout;
+mod limits;
 #[cfg(feature = "serde")]
 mod outline;
 mod pointers;
@@ -74,8 +75,9 @@ pub use fixed::{FixedField, FixedKind, FixedType};
 pub use outline::{Type, outline};
 pub use value::{Body, Part, Value};
 
-use decode::{Decoder, Limits};
+use decode::Decoder;
 use description::short;
+use limits::Limits;
 use types::Types;
 
 /// The format whose archives are decoded, as in a queue's header: rkyv 0.8, little-endian, aligned,
@@ -188,6 +190,10 @@ impl MessageType {
     }
 
     /// Decodes all of a message. Opaque types are [`Value::Raw`] with all their bytes.
+    ///
+    /// The values take at most 64 KiB of memory and 256 bytes for each byte of the message, and copies of
+    /// texts and bytes at most 1 KiB and eight times its length: pointers to the same bytes and lists of
+    /// values without bytes can not make a short message large.
     ///
     /// # Errors
     /// If a part of it is not a value of its type, or it is nested more deeply than 128 levels, or

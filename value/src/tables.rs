@@ -15,7 +15,21 @@ const ENTRIES: usize = 12;
 const NO_SIZE: Failure = "the size of its entries is not known";
 
 /// The entries that were collected; sets have no values.
-type Entries<'d> = Vec<(Value<'d>, Option<Value<'d>>)>;
+struct Entries<'d> {
+    items: Vec<(Value<'d>, Option<Value<'d>>)>,
+    /// As many as the table says that it has.
+    len: usize,
+}
+
+impl<'d> Entries<'d> {
+    fn push(&mut self, key: Value<'d>, value: Option<Value<'d>>) -> Result<(), Failure> {
+        if self.items.len() >= self.len {
+            return Err("it has more entries than it says");
+        }
+        self.items.push((key, value));
+        Ok(())
+    }
+}
 
 /// The types of an entry's parts, and their offsets.
 #[derive(Clone, Copy)]
@@ -36,7 +50,7 @@ impl<'d> Decoder<'_, 'd> {
         depth: usize,
     ) -> Result<Value<'d>, Failure> {
         let len = self.word(at + 4)? as usize;
-        let mut entries = Vec::new();
+        let mut entries = Entries { items: self.room_for(len)?, len };
         if len > 0 {
             match table {
                 Table::Hash => self.hash_table(self.entry(key, value)?, at, depth, &mut entries)?,
@@ -49,7 +63,8 @@ impl<'d> Decoder<'_, 'd> {
             }
         }
         // Fewer entries than the table claims: some were left out, or the table is wrong.
-        let more = len.saturating_sub(entries.len()) as u64;
+        let entries = entries.items;
+        let more = (len - entries.len()) as u64;
         if more > 0 && !self.is_spent() {
             return Err("it has fewer entries than it says");
         }
@@ -80,10 +95,16 @@ impl<'d> Decoder<'_, 'd> {
         Ok(Entry { key, value: value.map(|id| (offsets[1], id)), layout })
     }
 
-    fn push(&mut self, entry: Entry, at: usize, depth: usize, entries: &mut Entries<'d>) {
+    fn push(
+        &mut self,
+        entry: Entry,
+        at: usize,
+        depth: usize,
+        entries: &mut Entries<'d>,
+    ) -> Result<(), Failure> {
         let key = self.value(entry.key, at, depth + 2);
         let value = entry.value.map(|(offset, id)| self.value(id, at.saturating_add(offset), depth + 2));
-        entries.push((key, value));
+        entries.push(key, value)
     }
 
     /// Decodes a hash table: a pointer to control bytes, the number of entries, and the number of
@@ -106,7 +127,7 @@ impl<'d> Decoder<'_, 'd> {
                 break;
             }
             match control & 0x80 {
-                0 => self.push(entry, controls_at - (i + 1) * entry.layout.size, depth, entries),
+                0 => self.push(entry, controls_at - (i + 1) * entry.layout.size, depth, entries)?,
                 // Counts against the limit: a table may have holes only.
                 _ => {
                     self.spend(1);
@@ -132,7 +153,7 @@ impl<'d> Decoder<'_, 'd> {
             if self.is_spent() {
                 break;
             }
-            self.push(entry, start + i * entry.layout.size, depth, entries);
+            self.push(entry, start + i * entry.layout.size, depth, entries)?;
         }
         Ok(())
     }
@@ -170,7 +191,8 @@ impl<'d> Decoder<'_, 'd> {
             if i < count && !self.is_spent() {
                 let shown = self.value(key, at + node.keys + i * node.key_size, depth_of_values);
                 let place = at + node.values + i * node.value_size;
-                entries.push((shown, value.map(|id| self.value(id, place, depth_of_values))));
+                let value = value.map(|id| self.value(id, place, depth_of_values));
+                entries.push(shown, value)?;
             }
         }
         Ok(())

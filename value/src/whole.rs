@@ -1,5 +1,6 @@
 //! Whether a value is all of what was to be decoded.
 
+use crate::limits::TOO_MANY;
 use crate::value::{Body, Part, Value};
 
 /// What is missing or wrong, in words; `None` if nothing is. Recursion is as deep as the value,
@@ -27,5 +28,5 @@ fn of_part<T>(part: &Part<T>, defect: impl Fn(&T) -> Option<String>) -> Option<S
 }
 
 fn left_out(more: u64) -> Option<String> {
-    (more > 0).then(|| "it has more values than its bytes account for".into())
+    (more > 0).then(|| TOO_MANY.into())
 }

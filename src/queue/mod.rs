@@ -18,7 +18,6 @@ mod positions;
 mod producer;
 mod raw;
 mod reserved_frame;
-mod room_wait;
 mod spsc;
 mod takeover;
 mod trouble;

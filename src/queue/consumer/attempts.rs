@@ -1,13 +1,17 @@
 //! Attempts for tasks and wait sets, which do not wait in a call of the consumer.
 
 use super::BytesConsumer;
-#[cfg(feature = "async")]
-use super::{BytesFrames, RunOf};
 use crate::error::RecvError;
 #[cfg(feature = "async")]
-use crate::queue::kind::{FrameStore, TakenBy};
+use crate::queue::frame::BytesFrames;
+#[cfg(feature = "async")]
+use crate::queue::kind::{Engine, FrameStore, RunBy, SpansOf, TakenBy};
 use crate::queue::kind::{Kind, Receiver};
 use crate::wait::Attempt;
+
+/// Messages that were taken together, and their spans.
+#[cfg(feature = "async")]
+pub(crate) type RunOf<K> = (RunBy<<K as Engine>::Receiver>, SpansOf<<K as Engine>::Receiver>);
 
 impl<K: Kind> BytesConsumer<K> {
     /// Takes what is there now; as in the attempt before a sleep if `closely`. The result is to be

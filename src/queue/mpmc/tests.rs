@@ -18,7 +18,7 @@ use crate::layout::{REGISTRY_OFFSET, RegistryEntry};
 use crate::order_ring::CursorGuess;
 use crate::park::EventCount;
 use crate::queue::kind::{Mpmc, Receiver as _, Sender as _};
-use crate::queue::room_wait::AMPLE_ROOM_WAIT;
+use crate::queue::producer::AMPLE_ROOM_WAIT;
 use crate::queue::{BytesConsumer, BytesQueue, CreateOptions};
 use crate::shm::RecoveryLock;
 use crate::sync::Ordering;

@@ -28,7 +28,7 @@ pub(crate) use geometry::{Framing, Geometry, GeometryRequest, MAX_DESCRIPTION, O
 pub(crate) use preamble::{KIND_MPMC, KIND_SPSC, NAME_LEN, PREAMBLE_LEN, Preamble, PreambleError};
 pub(crate) use words::{
     Before, ConsumerWords, Cursors, DoneRange, EventWords, OrderCursors, OriginWords, OwnerWords,
-    QueueEventWords, Rare, RegistryEntry, Slot, SpscRegistryEntry,
+    QueueEventWords, Rare, RegistryEntry, Retained, Slot, SpscRegistryEntry,
 };
 
 /// First bytes of every queue file.
@@ -44,6 +44,8 @@ pub(crate) const READY: u64 = u64::from_ne_bytes(*b"RW-READY");
 pub(crate) const RARE_OFFSET: usize = 0x400;
 /// Offset of [`Cursors`].
 pub(crate) const CURSORS_OFFSET: usize = 0x500;
+/// Broadcast: offset of [`Retained`].
+pub(crate) const RETAINED_OFFSET: usize = 0x580;
 /// Offset of [`QueueEventWords`].
 pub(crate) const EVENTS_OFFSET: usize = 0x680;
 /// SPSC: offset of the ranges that were released out of order ([`DoneRange`]).

@@ -65,6 +65,16 @@ pub(crate) struct OrderCursors {
     pub(crate) head: Line<AtomicU64>,
 }
 
+/// What a broadcast queue retains, in the place of an MPMC queue's `head`.
+#[repr(C, align(128))]
+#[derive(Default)]
+pub(crate) struct Retained {
+    /// No consumer begins before this position any more.
+    pub(crate) floor: AtomicU64,
+    /// Slots and bytes of the positions before this one may be written again.
+    pub(crate) free: AtomicU64,
+}
+
 /// One position of an MPMC queue: its state, and the frame that it refers to. Four to a cache line:
 /// the cost of neighbours that disturb each other is lower than that of a line for each message.
 #[repr(C, align(16))]
@@ -107,7 +117,9 @@ pub(crate) struct RegistryEntry {
     pub(crate) since_ns: AtomicU64,
     /// 1 once this entry's lane has space on the disk.
     pub(crate) lane_ready: AtomicU64,
-    pub(crate) reserved: [AtomicU64; 4],
+    /// Broadcast: how this consumer reads. Diagnostic only.
+    pub(crate) mode: AtomicU64,
+    pub(crate) reserved: [AtomicU64; 3],
     /// What the counters of `own` were when the present owner attached. Diagnostic only.
     pub(crate) before: Before,
     pub(crate) reserved_2: [AtomicU64; 3],
@@ -133,19 +145,23 @@ pub(crate) struct Before {
 pub(crate) struct OwnerWords {
     /// `order::Intent`: the positions that the owner is about to claim.
     pub(crate) claim_intent: AtomicU64,
-    /// `order::Intent`: the positions that the owner is about to take.
+    /// `order::Intent`: the positions that the owner is about to take. Broadcast: the cursor, 1 more
+    /// than the position from which on the owner keeps messages; 0: none.
     pub(crate) take_intent: AtomicU64,
     /// Messages committed by owners of this entry.
     pub(crate) sent: AtomicU64,
     /// Messages delivered to owners of this entry ...
     pub(crate) received: AtomicU64,
-    /// ... of which this many were redeliveries.
+    /// ... of which this many were redeliveries. Broadcast: positions that were over before the owner
+    /// came to them.
     pub(crate) redelivered: AtomicU64,
     /// How many times a producer found no room.
     pub(crate) full: AtomicU64,
     /// Messages that were rejected.
     pub(crate) rejected: AtomicU64,
-    pub(crate) reserved: [AtomicU64; 9],
+    /// Broadcast: the position that the owner reads next. Diagnostic only.
+    pub(crate) next: AtomicU64,
+    pub(crate) reserved: [AtomicU64; 8],
 }
 
 /// The cursors of an SPSC queue. Positions count bytes of the ring (variable-size frames) or messages
@@ -221,7 +237,10 @@ pub(crate) struct SpscRegistryEntry {
 
 #[cfg(not(loom))]
 const _: () = {
-    use super::{CURSORS_OFFSET, DONE_OFFSET, DONE_RANGES, EVENTS_OFFSET, RARE_OFFSET, REGISTRY_OFFSET};
+    use super::{
+        CURSORS_OFFSET, DONE_OFFSET, DONE_RANGES, EVENTS_OFFSET, RARE_OFFSET, REGISTRY_OFFSET,
+        RETAINED_OFFSET,
+    };
     use std::mem::{align_of, offset_of, size_of};
 
     assert!(size_of::<Rare>() == 256);
@@ -257,6 +276,10 @@ const _: () = {
     assert!(size_of::<OrderCursors>() == 0x100);
     assert!(CURSORS_OFFSET + offset_of!(OrderCursors, tail) == 0x500);
     assert!(CURSORS_OFFSET + offset_of!(OrderCursors, head) == 0x580);
+    assert!(RETAINED_OFFSET == CURSORS_OFFSET + offset_of!(OrderCursors, head));
+    assert!(size_of::<Retained>() == 128);
+    assert!(offset_of!(Retained, floor) == 0);
+    assert!(offset_of!(Retained, free) == 8);
     assert!(size_of::<Slot>() == 16);
     assert!(offset_of!(Slot, state) == 0);
     assert!(offset_of!(Slot, frame) == 8);
@@ -272,6 +295,7 @@ const _: () = {
     assert!(offset_of!(RegistryEntry, pid) == 8);
     assert!(offset_of!(RegistryEntry, since_ns) == 16);
     assert!(offset_of!(RegistryEntry, lane_ready) == 24);
+    assert!(offset_of!(RegistryEntry, mode) == 32);
     assert!(offset_of!(RegistryEntry, before) == 0x40);
     assert!(size_of::<Before>() == 40);
     assert!(offset_of!(RegistryEntry, own) == 128);
@@ -282,6 +306,7 @@ const _: () = {
     assert!(offset_of!(OwnerWords, redelivered) == 32);
     assert!(offset_of!(OwnerWords, full) == 40);
     assert!(offset_of!(OwnerWords, rejected) == 48);
+    assert!(offset_of!(OwnerWords, next) == 56);
     assert!(size_of::<SpscRegistryEntry>() == 256);
     assert!(offset_of!(SpscRegistryEntry, pid) == 0);
     assert!(offset_of!(SpscRegistryEntry, generation) == 8);

@@ -47,7 +47,7 @@ impl OrderRing {
 
     /// By a living participant, if any whose intent covers the position is alive: then recovery
     /// leaves the position alone.
-    fn blocked_by_intent(
+    pub(super) fn blocked_by_intent(
         &self,
         position: u64,
         kind: IntentKind,

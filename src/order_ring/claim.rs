@@ -12,7 +12,7 @@ use crate::retry::{self, RetryLimit};
 use crate::sync::Ordering;
 
 /// How many positions ahead a producer prefetches a slot's cache line.
-const SLOTS_AHEAD: u64 = 8;
+pub(super) const SLOTS_AHEAD: u64 = 8;
 
 /// Slots in a cache line.
 const SLOTS_PER_LINE: u64 = 4;

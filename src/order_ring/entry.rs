@@ -4,7 +4,7 @@
 //! [`Consumer`], and these exist only while the liveness lock is held.
 
 use super::crash_point::crash_point;
-use super::{Consumer, CursorGuess, HeldSlot, OrderRing, Producer, TakeState};
+use super::{Consumer, CursorGuess, HeldSlot, OrderRing, Producer, Registry, TakeState};
 use crate::lane::mpmc::AdoptedFrame;
 use crate::layout::order::{EntryRole, Intent, SlotKind, Tail};
 use crate::sync::Ordering;
@@ -18,37 +18,31 @@ pub(crate) trait EntryLock {
 /// A registry entry that this participant is attached to. Owns the liveness lock.
 ///
 /// Dropping it releases the lock without detaching: to others the participant then looks dead.
-pub(crate) struct Entry<L> {
-    ring: OrderRing,
+pub(crate) struct Entry<L, R = OrderRing> {
+    ring: R,
     me: usize,
     lock: L,
 }
 
-impl<L: EntryLock> Entry<L> {
+impl<L: EntryLock, R: Registry> Entry<L, R> {
     /// Attaches to the entry whose liveness lock is given. `None` if residue of a dead owner is
     /// still in it: then the lock is released, for it makes the dead owner look alive, and the
     /// entry must be recovered first.
-    pub(crate) fn attach(
-        ring: &OrderRing,
-        lock: L,
-        role: EntryRole,
-        pid: u32,
-        since_ns: u64,
-    ) -> Option<Self> {
+    pub(crate) fn attach(ring: &R, lock: L, role: EntryRole, pid: u32, since_ns: u64) -> Option<Self> {
         let me = lock.entry();
-        ring.attach(me, role, pid, since_ns).then(|| Self { ring: ring.clone(), me, lock })
+        ring.order().attach(me, role, pid, since_ns).then(|| Self { ring: ring.clone(), me, lock })
     }
 }
 
-impl<L> Entry<L> {
+impl<L, R: Registry> Entry<L, R> {
     /// The same entry, with its lock inside another value.
-    pub(crate) fn map_lock<M>(self, map: impl FnOnce(L) -> M) -> Entry<M> {
+    pub(crate) fn map_lock<M>(self, map: impl FnOnce(L) -> M) -> Entry<M, R> {
         let Self { ring, me, lock } = self;
         Entry { ring, me, lock: map(lock) }
     }
 
     #[inline(always)]
-    pub(crate) fn ring(&self) -> &OrderRing {
+    pub(crate) fn ring(&self) -> &R {
         &self.ring
     }
 
@@ -63,6 +57,14 @@ impl<L> Entry<L> {
         &self.lock
     }
 
+    /// Detaches, and leaves nothing that others would have to recover. The last call; the liveness
+    /// lock is released afterwards, when this value is dropped.
+    pub(crate) fn detach(&self) {
+        self.ring.detach(self.me);
+    }
+}
+
+impl<L> Entry<L> {
     /// What a producer may do.
     #[inline(always)]
     pub(crate) fn producer<'a>(&'a self, guess: &'a CursorGuess<Tail>) -> Producer<'a> {
@@ -90,12 +92,6 @@ impl<L> Entry<L> {
     /// Counts a rejected frame. Guards may be on any thread: several threads may count here.
     pub(crate) fn count_rejected(&self) {
         self.ring.entries[self.me].own.rejected.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Detaches, and rejects every frame that the participant still holds. The last call; the
-    /// liveness lock is released afterwards, when this value is dropped.
-    pub(crate) fn detach(&self) {
-        self.ring.detach(self.me);
     }
 }
 
@@ -132,7 +128,8 @@ impl OrderRing {
         true
     }
 
-    /// Detaches from entry `me`, whose liveness lock the caller holds.
+    /// Detaches from entry `me`, whose liveness lock the caller holds, and rejects every frame that
+    /// the participant still holds.
     pub(super) fn detach(&self, me: usize) {
         let word = self.entry_word(me);
         if word.role() == EntryRole::Consumer {

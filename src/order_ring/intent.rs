@@ -41,7 +41,7 @@ impl OrderRing {
         }
     }
 
-    fn intent(&self, index: usize, kind: IntentKind) -> Intent {
+    pub(super) fn intent(&self, index: usize, kind: IntentKind) -> Intent {
         // SYNC intent
         Intent(kind.word(&self.entries[index].own).load(Ordering::Acquire))
     }

@@ -113,6 +113,8 @@
 //! easily made here.
 
 mod blocked;
+#[allow(dead_code, unused_imports, reason = "the queue that uses it is not there yet")]
+pub(crate) mod broadcast;
 mod claim;
 mod counters;
 mod crash_point;
@@ -145,6 +147,7 @@ pub(crate) use entry_set::EntrySet;
 pub(crate) use guess::CursorGuess;
 pub(crate) use recovery::Recovered;
 use redelivery::RedeliveryScan;
+pub(crate) use registry::Registry;
 pub(crate) use release::HeldSlot;
 #[cfg(test)]
 use take::TakenPositions;

@@ -57,7 +57,7 @@ impl OrderRing {
     /// Entries whose owner is dead: reads the word, then the liveness lock, then requires the same
     /// word again. If it were not read again, the owner might have detached in between and a new,
     /// living one have attached.
-    fn dead(&self, probe: &impl LivenessProbe, suspects: Option<&EntrySet>) -> EntrySet {
+    pub(super) fn dead(&self, probe: &impl LivenessProbe, suspects: Option<&EntrySet>) -> EntrySet {
         let mut dead = EntrySet::EMPTY;
         let is_suspect = |index| suspects.is_none_or(|suspects| suspects.contains(index));
         for index in (0..self.entries.len()).filter(|index| is_suspect(*index)) {
@@ -87,7 +87,7 @@ impl OrderRing {
         involved
     }
 
-    fn count_recovery(&self, done: &Recovered) {
+    pub(super) fn count_recovery(&self, done: &Recovered) {
         let rare = &*self.rare;
         rare.recoveries.fetch_add(1, Ordering::Relaxed);
         rare.deaths.fetch_add(done.cleaned, Ordering::Relaxed);

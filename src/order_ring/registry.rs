@@ -1,8 +1,71 @@
 //! What any participant may read of the registry, without a liveness lock.
 
-use super::{LivenessProbe, OrderRing};
+use super::{Blocked, EntrySet, LivenessProbe, OrderRing, Recovered};
+use crate::lane::Corruption;
 use crate::layout::order::{EntryRole, EntryWord, SlotKind};
 use crate::sync::Ordering;
+
+/// What a kind of order ring does with its participants.
+#[allow(dead_code, reason = "the queue that uses it is not there yet")]
+pub(crate) trait Registry: Clone {
+    /// The slots and the registry.
+    fn order(&self) -> &OrderRing;
+
+    /// Checks the cursors, which no operation checks again.
+    fn check(&self) -> Result<(), Corruption>;
+
+    /// Entries in the order in which a participant of that role should try them.
+    fn candidates(&self, role: EntryRole) -> Vec<usize>;
+
+    /// How many entries participants of that role may take.
+    fn capacity(&self, role: EntryRole) -> usize;
+
+    /// Entries whose owners others would wait for, if they were dead.
+    fn involved(&self) -> EntrySet;
+
+    /// Removes the residue of dead participants; see [`OrderRing::recover`].
+    fn recover(&self, probe: &impl LivenessProbe, suspects: Option<&EntrySet>) -> Recovered;
+
+    /// Which participant blocks a position; see [`OrderRing::blocked`].
+    fn blocked(&self, position: u64, probe: &impl LivenessProbe, dead: &mut EntrySet) -> Blocked;
+
+    /// Detaches from entry `me`, whose liveness lock the caller holds.
+    fn detach(&self, me: usize);
+}
+
+impl Registry for OrderRing {
+    fn order(&self) -> &OrderRing {
+        self
+    }
+
+    fn check(&self) -> Result<(), Corruption> {
+        self.check()
+    }
+
+    fn candidates(&self, role: EntryRole) -> Vec<usize> {
+        self.candidates(role)
+    }
+
+    fn capacity(&self, _role: EntryRole) -> usize {
+        self.entry_count()
+    }
+
+    fn involved(&self) -> EntrySet {
+        self.involved()
+    }
+
+    fn recover(&self, probe: &impl LivenessProbe, suspects: Option<&EntrySet>) -> Recovered {
+        self.recover(probe, suspects)
+    }
+
+    fn blocked(&self, position: u64, probe: &impl LivenessProbe, dead: &mut EntrySet) -> Blocked {
+        self.blocked(position, probe, dead)
+    }
+
+    fn detach(&self, me: usize) {
+        self.detach(me);
+    }
+}
 
 impl OrderRing {
     /// The number of registry entries.

@@ -65,8 +65,13 @@ pub enum Last {
     None,
     /// One was stored, and removed since: by age, by a limit, or by hand.
     Gone,
-    /// It came from a queue: everything of that queue up to this position is stored.
-    Of(MessageId),
+    /// It came from a queue: everything of that queue before it is stored.
+    Of {
+        /// The name of the message.
+        id: MessageId,
+        /// See [`Outgoing::after`].
+        after: Option<u64>,
+    },
     /// It names no queue: another program stored it.
     Unnamed,
     /// The store is shared: its last message says nothing about this link, and duplicates are the store's business.

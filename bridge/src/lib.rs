@@ -32,5 +32,9 @@ pub mod stats;
 pub mod stop;
 pub mod subject;
 
+mod backoff;
+mod die;
 #[cfg(test)]
 mod double;
+#[allow(unsafe_code, reason = "opening a queue is a promise about its file")]
+mod queue;

@@ -1,0 +1,96 @@
+//! Opening queues of whatever kind, as bytes with the description of their type.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use ringway::inspect::{Inspector, Liveness, QueueKind, Snapshot};
+use ringway::kind::{Checksummed, Kind, Mpmc, RawQueue, Spsc};
+use ringway::{OpenOptions, RecoverError, Role, Sharing, Uuid};
+
+/// The kinds of queues that a bridge carries: all of them.
+pub(crate) trait Carried: Kind {
+    /// Whether a queue may have several consumers.
+    const HAS_MANY_CONSUMERS: bool;
+
+    /// Requeues what dead consumers held, where that is not done by attaching.
+    fn recover(queue: &RawQueue<Self>) -> Result<(), RecoverError>
+    where
+        Self: Sized;
+}
+
+impl Carried for Spsc {
+    const HAS_MANY_CONSUMERS: bool = false;
+    fn recover(_: &RawQueue<Self>) -> Result<(), RecoverError> {
+        Ok(())
+    }
+}
+
+impl Carried for Checksummed<Spsc> {
+    const HAS_MANY_CONSUMERS: bool = false;
+    fn recover(_: &RawQueue<Self>) -> Result<(), RecoverError> {
+        Ok(())
+    }
+}
+
+impl Carried for Mpmc {
+    const HAS_MANY_CONSUMERS: bool = true;
+    fn recover(queue: &RawQueue<Self>) -> Result<(), RecoverError> {
+        // SAFETY: recovery sends nothing.
+        unsafe { queue.as_bytes() }.recover().map(|_| ())
+    }
+}
+
+impl Carried for Checksummed<Mpmc> {
+    const HAS_MANY_CONSUMERS: bool = true;
+    fn recover(queue: &RawQueue<Self>) -> Result<(), RecoverError> {
+        // SAFETY: recovery sends nothing.
+        unsafe { queue.as_bytes() }.recover().map(|_| ())
+    }
+}
+
+/// What to do with a queue once its kind is known.
+pub(crate) trait Visit {
+    /// What comes of it.
+    type Out;
+
+    fn visit<K: Carried>(self, queue: RawQueue<K>) -> Self::Out;
+}
+
+/// Opens a queue of any kind and type. Its participants get an error when its name leads to another file.
+pub(crate) fn open<V: Visit>(name: &Path, sharing: Sharing, visitor: V) -> Result<V::Out> {
+    let inspector = Inspector::open(name)?;
+    let (kind, has_checksums) = (inspector.header().kind, inspector.header().has_checksums);
+    drop(inspector);
+    let options = OpenOptions::new().sharing(sharing).end_when_orphaned(true);
+    match (kind, has_checksums) {
+        (QueueKind::Spsc, false) => open_as::<Spsc, V>(name, &options, visitor),
+        (QueueKind::Mpmc, false) => open_as::<Mpmc, V>(name, &options, visitor),
+        (QueueKind::Spsc, true) => open_as::<Checksummed<Spsc>, V>(name, &options, visitor),
+        (QueueKind::Mpmc, true) => open_as::<Checksummed<Mpmc>, V>(name, &options, visitor),
+    }
+}
+
+fn open_as<K: Carried, V: Visit>(name: &Path, options: &OpenOptions, visitor: V) -> Result<V::Out> {
+    // SAFETY: the user who runs a bridge on a queue vouches that only programs that use ringway write to its file; the
+    // bridge does not write to it in any other way, and forks no children.
+    let queue = unsafe { RawQueue::<K>::open_with(name, options) }?;
+    Ok(visitor.visit(queue))
+}
+
+/// The queue's identity, and the path of its file.
+pub(crate) fn identity<K: Carried>(queue: &RawQueue<K>) -> (Uuid, PathBuf) {
+    // SAFETY: nothing is sent through it.
+    let queue = unsafe { queue.as_bytes() };
+    (queue.uuid(), queue.path().to_path_buf())
+}
+
+/// How many consumers are attached to the queue and alive, and their processes.
+pub(crate) fn live_consumers(path: &Path) -> Result<Vec<u32>> {
+    let snapshot =
+        Snapshot::read(path).with_context(|| format!("looking for consumers of {}", path.display()))?;
+    let consumers = snapshot
+        .participants
+        .iter()
+        .filter(|participant| participant.role == Role::Consumer && participant.liveness == Liveness::Alive);
+    Ok(consumers.map(|participant| participant.pid).collect())
+}

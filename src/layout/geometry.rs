@@ -204,10 +204,10 @@ impl Geometry {
     /// The shape of this queue's dead-letter queue: the same, with registry entries for a few more
     /// consumers.
     pub(crate) fn for_letters(&self) -> Self {
-        let Some(Order { slots, participants, .. }) = self.order else { return *self };
+        let Some(Order { slots, max_messages, participants, .. }) = self.order else { return *self };
         let participants = (participants + LETTER_READERS).min(MAX_PARTICIPANTS);
         let policy = Policy { at_most_once: false, max_redeliveries: 0, is_dead_letter_queue: true };
-        let order = Order::new(slots, participants, self.description_len, policy);
+        let order = Order { max_messages, ..Order::new(slots, participants, self.description_len, policy) };
         Self::mpmc_with(self.framing, self.align, self.capacity, self.description_len, order)
     }
 

@@ -215,7 +215,11 @@ impl Preamble {
             }
             KIND_MPMC => Ok(Some(Order {
                 slots: self.slots,
-                max_messages: if self.max_messages == 0 { self.slots } else { self.max_messages },
+                max_messages: match self.max_messages {
+                    0 => self.slots,
+                    most if most < self.slots => most,
+                    most => return Err(("maximum messages", most)),
+                },
                 participants: self.participants,
                 slots_offset: self.slots_offset,
                 policy: Policy {

@@ -26,9 +26,13 @@ impl OrderRing {
     }
 
     /// The number of positions that are claimed and not taken yet, now or a moment ago.
+    ///
+    /// The cursors may be further apart than there can be messages: recovery frees positions of dead
+    /// producers at and after `head`, which moves over them only with the next take, and both cursors
+    /// may move between the two loads.
     pub(crate) fn backlog(&self) -> u64 {
         let head = self.head().position();
-        self.tail().position().saturating_sub(head)
+        self.tail().position().saturating_sub(head).min(self.max_messages())
     }
 
     /// The number of frames that were taken and not released: held, about to be marked HELD, or to
@@ -55,7 +59,8 @@ impl OrderRing {
             0 => 0,
             _ => (0..self.slots.len()).filter(is_redo).count() as u64,
         };
-        self.backlog() + again
+        // They are loaded one after the other.
+        (self.backlog() + again).min(self.max_messages())
     }
 
     /// Checks the cursors, which no operation checks again.

@@ -10,7 +10,8 @@ impl<K: Kind> BytesQueue<K> {
     /// take, headers included, since the messages are not counted there.
     ///
     /// It is an estimate: peers continue meanwhile. MPMC counts positions that are claimed and not
-    /// committed yet, and reads all slots if a message was ever rejected.
+    /// committed yet, or were left by producers that died, and reads all slots if a message was ever
+    /// rejected. It is never more than the maximum of messages.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;

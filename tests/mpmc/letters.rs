@@ -40,6 +40,13 @@ fn letters_are_found_after_their_queue_was_unlinked() {
     assert_eq!((stats.dead_letters, stats.dead_letters_failed), (4, 0));
 }
 
+/// As many letters as the queue may hold messages, also if its slots are more.
+#[test]
+fn the_dead_letter_queue_has_the_maximum_of_its_queue() {
+    let (_dir, queue) = queue(&options().max_messages(5));
+    assert_eq!((queue.room(), queue.dead_letters().unwrap().room()), (5, 5));
+}
+
 /// The error of an attach when `make` has created a file at the dead-letter queue's path.
 fn wrong_file(make: impl FnOnce(&std::path::Path)) -> AttachError {
     let (dir, queue) = queue(&options());

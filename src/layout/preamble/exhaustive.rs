@@ -110,3 +110,18 @@ fn no_pair_of_bits_is_accepted() {
         }
     }
 }
+
+/// Each maximum of messages is written in one way: as many as slots is 0.
+#[test]
+fn a_maximum_of_messages_is_written_in_one_way() {
+    let [.., mpmc] = &samples()[..] else { panic!("the MPMC one is the last") };
+    let with = |max_messages| Preamble { max_messages, ..Preamble::get_fields(mpmc) }.geometry();
+    let slots = Preamble::get_fields(mpmc).slots;
+    for most in [0, 1, 13, slots - 1] {
+        let geometry = with(most).unwrap_or_else(|error| panic!("{most}: {error:?}"));
+        assert_eq!(Preamble::new(&geometry).max_messages, most);
+    }
+    for wrong in [slots, slots + 1, u64::MAX] {
+        assert!(with(wrong).is_err(), "{wrong}");
+    }
+}

@@ -67,7 +67,7 @@ fn a_dead_consumer_is_recovered_by_whom_it_holds_up() {
     let producer = world.producer();
     let reader = world.attach(EntryRole::Consumer);
     reader.cursor().join(0);
-    (0..4).for_each(|id| drop(world.send(&producer, id).unwrap()));
+    world.send_all(&producer, 0..4);
     let held = world.send(&producer, 4).unwrap_err();
     let Raise::Held(gate) = held else { panic!("{held:?}") };
     let mut dead = EntrySet::EMPTY;
@@ -117,7 +117,7 @@ fn what_a_dead_producer_claimed_becomes_a_tombstone_and_is_not_passed_before() {
                 let done = world.ring.recover(&world.locks, Some(&dead));
                 assert_eq!((done.tombstones, done.cleaned), (tail - committed, 1));
                 assert_eq!(world.ring.see(committed), Seen::Tombstone);
-                (0..12).for_each(|id| drop(world.send(&other, id).unwrap()));
+                world.send_all(&other, 0..12);
             } else {
                 assert_eq!(blocked, None);
             }
@@ -134,7 +134,7 @@ fn one_writer_takes_over_what_a_dead_one_left_and_its_batch_exists_as_a_whole_or
         for at in 1.. {
             let world = World::new(4, 4, 4, 1, start);
             let first = world.producer();
-            (0..6).for_each(|id| drop(world.send(&first, id).unwrap()));
+            world.send_all(&first, 0..6);
             assert_eq!(first.0.producer(&first.1).raise(start + 6 + 3 - 4), Raise::Done);
             let died = until_crash(at, || {
                 let producer = first.0.producer(&first.1);
@@ -177,7 +177,7 @@ fn a_raise_may_end_anywhere_and_the_next_one_goes_on() {
         let (one, other) = (world.producer(), world.producer());
         let reader = world.attach(EntryRole::Consumer);
         reader.cursor().join(0);
-        (0..8).for_each(|id| drop(world.send(&one, id).unwrap()));
+        world.send_all(&one, 0..8);
         reader.cursor().release(2);
         let done = until_crash(at, || one.0.producer(&one.1).raise(1));
         world.kill(0);

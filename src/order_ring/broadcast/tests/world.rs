@@ -122,6 +122,16 @@ impl World {
         }
     }
 
+    pub(in super::super) fn send_all(
+        &self,
+        producer: &(TestEntry, ProducerState),
+        ids: std::ops::Range<u64>,
+    ) {
+        for id in ids {
+            self.send(producer, id).expect("nothing is in the way");
+        }
+    }
+
     /// The identity of the message at a position.
     pub(in super::super) fn id(&self, position: u64) -> Option<u64> {
         match self.ring.see(position) {

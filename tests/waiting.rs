@@ -38,6 +38,7 @@ mod waiting {
     pub(crate) mod fences;
     pub(crate) mod forks;
     pub(crate) mod kills;
+    pub(crate) mod passed_on;
     pub(crate) mod peer;
     pub(crate) mod room;
     pub(crate) mod signals;

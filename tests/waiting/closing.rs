@@ -312,7 +312,7 @@ fn after_a_dead_claim() -> Outcome {
             Peer::consumer::<Mpmc>(place, WaitStrategy::Park),
             Peer::consumer::<Mpmc>(place, WaitStrategy::Park),
         ];
-        let claimer = super::wakes::stopped_after_its_claim(place, &gate)?;
+        let claimer = super::passed_on::stopped_after_its_claim(place, &gate)?;
         let event_counts = EventCounts::of(place)?;
         let armed = event_counts.consumers_armed()?;
         queue.close();

@@ -7,11 +7,15 @@
 use std::future::Future;
 
 use bytes::Bytes;
+use ringway::schema::Description;
 
 use crate::identity::MessageId;
 
 /// A store of messages. One value serves one link.
 pub trait Engine: Send {
+    /// Before the first epoch: what the queue says of the type of its messages.
+    fn describe(&mut self, _description: &Description) {}
+
     /// Begins an epoch: gives up everything of the last one, connects anew, and finds how far the store has come.
     ///
     /// # Errors
@@ -101,6 +105,10 @@ pub enum EpochEnd {
     /// No other epoch will go better.
     #[error("{0}")]
     Refused(String),
+    /// The configuration, of this side or the server's, does not work. In a first epoch that is a mistake, and ends the
+    /// link; later it is an outage.
+    #[error("{0}")]
+    Misconfigured(String),
 }
 
 impl EpochEnd {

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use ringway::Sharing;
 use ringway::kind::RawQueue;
 use tokio::sync::{mpsc, oneshot};
@@ -117,14 +117,15 @@ impl Outbound {
 
     async fn publish<E: Engine>(
         &self,
-        engine: E,
+        mut engine: E,
         batches: mpsc::UnboundedReceiver<Vec<crate::engine::Outgoing>>,
         releaser: Arc<Releaser>,
         stats: Arc<Stats>,
         started: Started,
         stop: Stop,
     ) -> Result<(), Failure> {
-        let Started { uuid, path, has_many_consumers, attached_at, redelivered } = started;
+        let Started { uuid, path, description, has_many_consumers, attached_at, redelivered } = started;
+        engine.describe(&description);
         let is_checked = has_many_consumers && !self.allows_other_consumers;
         let publisher = Publisher {
             link: self.queue.display().to_string(),
@@ -167,6 +168,15 @@ impl Visit for TakeFrom {
     type Out = anyhow::Result<()>;
 
     fn visit<K: Carried>(self, queue: RawQueue<K>) -> Self::Out {
+        if queue.archive_alignment() > queue.alignment() {
+            bail!(
+                "messages have parts that are aligned to {} bytes, but the queue aligns messages to {} only, so that copies \
+                 would not be valid. Create it with CreateOptions::align({})",
+                queue.archive_alignment(),
+                queue.alignment(),
+                queue.archive_alignment()
+            );
+        }
         let consumer = taker::attach(&queue)?;
         taker::run(&queue, &consumer, self.0)
     }

@@ -93,7 +93,9 @@ impl<E: Engine> Publisher<E> {
             }
             match end {
                 Ok(()) => return Ok(()),
-                Err(EpochEnd::Refused(why)) => return Err(Failure::Refused(why)),
+                Err(EpochEnd::Refused(why) | EpochEnd::Misconfigured(why)) => {
+                    return Err(Failure::Refused(why));
+                }
                 Err(EpochEnd::Lost { cause, error }) => {
                     self.stats.count_end(cause);
                     let delay = backoff.next();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use bytes::BytesMut;
 use ringway::kind::{BytesConsumer, BytesFrame, RawQueue};
+use ringway::schema::Description;
 use ringway::{RecvError, Uuid};
 use tokio::sync::{mpsc, oneshot};
 
@@ -36,6 +37,7 @@ pub(crate) struct Started {
     pub(crate) uuid: Uuid,
     /// The queue's file.
     pub(crate) path: PathBuf,
+    pub(crate) description: Description,
     pub(crate) has_many_consumers: bool,
     pub(crate) attached_at: u64,
     /// What an earlier consumer took and did not release, in order of position.
@@ -55,6 +57,7 @@ pub(crate) fn run<K: Carried>(
     let Taker { releaser, stats, in_flight, batches, started } = taker;
     releaser.introduce(consumer.canceller());
     let (uuid, path) = queue::identity(queue);
+    let description = queue.description().clone();
     let mut work = Work {
         consumer,
         uuid,
@@ -68,7 +71,8 @@ pub(crate) fn run<K: Carried>(
     let taken = work.take_redelivered().and_then(|(redelivered, next)| {
         let attached_at = consumer.attached_at();
         let has_many_consumers = K::HAS_MANY_CONSUMERS;
-        let _ = started.send(Started { uuid, path, has_many_consumers, attached_at, redelivered });
+        let _ =
+            started.send(Started { uuid, path, description, has_many_consumers, attached_at, redelivered });
         work.take_all(&batches, next)
     });
     if taken.is_err() {

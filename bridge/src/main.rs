@@ -3,14 +3,16 @@
 #[cfg(test)]
 use ringway_bound as _;
 
+mod command;
+
 use clap::{Parser, Subcommand};
 
 /// Carry queues past one machine: into NATS JetStream streams, and from them into queues.
 #[derive(Parser)]
-#[command(name = "ringway-bridge", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+#[command(name = "ringway-bridge", version, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Command,
 }
 
 const EXIT_CODES: &str = "\
@@ -22,11 +24,16 @@ Exit codes:
   130  a second signal ended it at once";
 
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    /// Carry a queue into a stream: everything that is sent to it, in order, each message once.
+    Out(command::out::Arguments),
+}
 
 fn main() -> std::process::ExitCode {
-    match Cli::parse().command {
-        None => std::process::ExitCode::SUCCESS,
-        Some(command) => match command {},
-    }
+    let command = Cli::parse().command;
+    command::log();
+    let outcome = match command {
+        Command::Out(arguments) => command::out::run(&arguments),
+    };
+    command::end(outcome)
 }

@@ -1,0 +1,75 @@
+//! What the subcommands share: the runtime, signals, logs and exit codes.
+
+pub(crate) mod out;
+pub(crate) mod servers;
+
+use std::future::Future;
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use ringway_nats::failure::{Failure, exit};
+use ringway_nats::stop::{self, Stop};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Logs to standard error; `RUST_LOG` sets what. The client's own messages are of no use beside the bridge's.
+pub(crate) fn log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,async_nats=off"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}
+
+/// Runs links until they end. SIGTERM and SIGINT ask them to; a second one ends the process.
+pub(crate) fn run_until_stopped<F>(links: impl FnOnce(Stop) -> F) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("starting the runtime")?;
+    runtime.block_on(async {
+        let (stopper, stop) = stop::pair();
+        let mut term = signal(SignalKind::terminate()).context("registering a signal handler")?;
+        let mut int = signal(SignalKind::interrupt()).context("registering a signal handler")?;
+        let links = links(stop);
+        tokio::pin!(links);
+        let mut signals = 0;
+        loop {
+            tokio::select! {
+                outcome = &mut links => return outcome,
+                _ = term.recv() => signals += 1,
+                _ = int.recv() => signals += 1,
+            }
+            match signals {
+                1 => {
+                    tracing::info!("ending: waiting for acknowledgements; a second signal ends at once");
+                    stopper.stop();
+                }
+                // What is not acknowledged stays in the queue, as after a crash.
+                _ => std::process::exit(exit::INTERRUPTED.into()),
+            }
+        }
+    })
+}
+
+/// The exit code; a failure is told on standard error.
+pub(crate) fn end(outcome: Result<(), Failure>) -> ExitCode {
+    match outcome {
+        Ok(()) => exit::SUCCESS.into(),
+        Err(failure) => {
+            // There is no way to report that this failed.
+            let _ = writeln!(std::io::stderr(), "ringway-bridge: {}", tame(&failure.to_string()));
+            failure.exit_code().into()
+        }
+    }
+}
+
+/// The text without characters that a terminal would act on.
+fn tame(text: &str) -> String {
+    text.chars().fold(String::new(), |mut tamed, c| {
+        match c.is_control() {
+            true => tamed.extend(c.escape_default()),
+            false => tamed.push(c),
+        }
+        tamed
+    })
+}

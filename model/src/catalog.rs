@@ -1,5 +1,7 @@
 //! What is run: each model at several bounds, and each mistake at bounds at which it must be caught.
 
+mod broadcast;
+
 use crate::checker::{Model, Outcome, Report, check};
 use crate::claims::{self, Claims};
 use crate::lane::{self, Lanes};
@@ -65,6 +67,8 @@ pub fn scenarios() -> Vec<Scenario> {
     add_waiting(&mut all);
     add_rooms(&mut all);
     add_weak(&mut all);
+    broadcast::add_broadcast(&mut all);
+    broadcast::add_everyone(&mut all);
     all
 }
 

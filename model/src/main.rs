@@ -13,7 +13,7 @@ usage: ringway-model [all | list | MODEL] [--mistake NAME] [--quick] [--max-stat
 
   all (the default)  every model, as it should be and with every mistake
   list               the models, their bounds and the mistakes, without running anything
-  MODEL              claims, lane, waiting, room or weak
+  MODEL              claims, lane, waiting, room, weak, broadcast or everyone
   --mistake NAME     only what plants this mistake; prints the trace that catches it
   --quick            leave out what takes longer than a few seconds
   --max-states N     give up on a run beyond N states (the checker needs about 80 bytes a state)";
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         list(&chosen);
         return ExitCode::SUCCESS;
     }
-    println!("{:8} {:26} {:>10}  {:22} {:>7}  bounds", "model", "mistake", "states", "result", "seconds");
+    println!("{:9} {:26} {:>10}  {:22} {:>7}  bounds", "model", "mistake", "states", "result", "seconds");
     let mut failures = 0;
     for scenario in &chosen {
         let report = scenario.run(wanted.max_states);
@@ -94,7 +94,7 @@ fn name(mistake: Option<Mistake>) -> String {
 
 fn list(chosen: &[Scenario]) {
     for Scenario { model, bounds, mistake, effort, .. } in chosen {
-        println!("{model:8} {:26} {:6} {bounds}", name(*mistake), format!("{effort:?}"));
+        println!("{model:9} {:26} {:6} {bounds}", name(*mistake), format!("{effort:?}"));
     }
     println!();
     for mistake in Mistake::ALL {
@@ -117,7 +117,7 @@ fn print_row(scenario: &Scenario, report: &Report, expected: bool) {
         (false, Some(_)) => format!("NOT CAUGHT: {result}"),
     };
     println!(
-        "{:8} {:26} {:>10}  {:22} {:>7.2}  {}",
+        "{:9} {:26} {:>10}  {:22} {:>7.2}  {}",
         scenario.model,
         name(scenario.mistake),
         report.states,

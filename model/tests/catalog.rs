@@ -52,6 +52,16 @@ fn weak() {
 }
 
 #[test]
+fn broadcast() {
+    run("broadcast");
+}
+
+#[test]
+fn everyone() {
+    run("everyone");
+}
+
+#[test]
 fn every_mistake_has_a_run_that_the_tests_can_afford() {
     let runs = scenarios();
     for &mistake in Mistake::ALL {

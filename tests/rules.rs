@@ -8,6 +8,7 @@
 mod bound;
 mod rules {
     mod documents;
+    mod folders;
     mod names;
     pub(crate) mod source;
 }

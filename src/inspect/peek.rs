@@ -4,7 +4,7 @@ use super::source::Source;
 use super::{peek_mpmc, peek_spsc};
 use crate::error::{Corrupted, InspectError};
 use crate::queue::DeadLetter;
-use crate::queue::checksummed::trailer;
+use crate::queue::trailer;
 
 /// Which messages to copy.
 #[derive(Clone, Debug)]

@@ -1,7 +1,5 @@
 //! Which frames in flight consumers of this handle hold.
 
-use std::sync::{Mutex, PoisonError};
-
 use super::Shared;
 use crate::error::HeldHere;
 use crate::layout::{CURSORS_OFFSET, Cursors, Framing};
@@ -11,26 +9,11 @@ use crate::sync::Ordering;
 /// millisecond, and the time of the call is up.
 const MAX_SLOTS_READ: u64 = 1 << 16;
 
-/// The registry entries of the consumers that are attached through one handle. Pids do not tell:
-/// processes of different containers may have the same.
-#[derive(Default)]
-pub(super) struct ConsumersHere(Mutex<Vec<usize>>);
-
-impl ConsumersHere {
-    pub(super) fn add(&self, entry: usize) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
-    }
-
-    pub(super) fn remove(&self, entry: usize) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|one| *one != entry);
-    }
-}
-
 impl Shared {
     /// The frames that consumers of this handle hold now, if any. Allocates nothing.
     #[cold]
     pub(super) fn held_here(&self) -> Option<HeldHere> {
-        let entries = self.consumers_here().0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.consumers_here().entries();
         if entries.is_empty() {
             return None;
         }

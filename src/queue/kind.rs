@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
-use super::checksummed::Checksummed;
 use super::events::QueueEvents;
 use super::trouble::Trouble;
 use crate::error::AttachError;
@@ -38,8 +37,6 @@ pub trait MpmcKind: Kind {}
 
 impl MpmcKind for Mpmc {}
 
-impl MpmcKind for Checksummed<Mpmc> {}
-
 /// The implementation of a kind.
 pub(crate) trait Engine: Sized + 'static {
     type Sender: Sender + Send;
@@ -48,6 +45,8 @@ pub(crate) trait Engine: Sized + 'static {
     const NUMBER: u32;
     /// Human-readable name.
     const NAME: &'static str;
+    /// The same of the kind with checksums, if there is one.
+    const CHECKED_NAME: &'static str = Self::NAME;
     /// Bytes after each message that are not part of it.
     const TRAILER: u64 = 0;
 
@@ -70,8 +69,8 @@ pub(crate) trait Engine: Sized + 'static {
 /// The human-readable name of the kind with which a queue was created.
 pub(super) fn name_of(number: u32, has_checksums: bool) -> String {
     match number {
-        Spsc::NUMBER if has_checksums => Checksummed::<Spsc>::NAME.into(),
-        Mpmc::NUMBER if has_checksums => Checksummed::<Mpmc>::NAME.into(),
+        Spsc::NUMBER if has_checksums => Spsc::CHECKED_NAME.into(),
+        Mpmc::NUMBER if has_checksums => Mpmc::CHECKED_NAME.into(),
         Spsc::NUMBER => Spsc::NAME.into(),
         Mpmc::NUMBER => Mpmc::NAME.into(),
         other => format!("number {other}"),

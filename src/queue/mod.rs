@@ -3,6 +3,7 @@
 pub(crate) mod checksummed;
 mod consumer;
 mod controls;
+mod copy;
 mod estimates;
 mod events;
 mod file;
@@ -50,6 +51,7 @@ pub(crate) use file::boot::inspect as inspect_boot;
 pub(crate) use file::open::{kind_of_file, open_error, read_preamble, resolve};
 pub(crate) use file::schema::Schema;
 pub(crate) use file::shared::Shared;
+pub(crate) use file::trailer;
 #[cfg(all(feature = "async", not(loom)))]
 pub(crate) use kind::Engine;
 pub(crate) use kind::{FrameStore, FrameStoreOf, Sender, StagedOf, TakenBy};

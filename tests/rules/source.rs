@@ -138,6 +138,58 @@ impl Code {
         heads
     }
 
+    /// The paths that begin with `crate`, `super` or `self`, from the crate's root on, as the module
+    /// of these names has them; those of groups one by one.
+    pub(crate) fn paths(&self, module: &[String]) -> Vec<Vec<String>> {
+        let mut found = Vec::new();
+        let mut at = 0;
+        while at < self.words.len() {
+            let before = |count| at.checked_sub(count).map_or("", |at| self.words[at].as_str());
+            let is_inside = before(1) == "::" || (before(1) == "in" && before(2) == "(");
+            let begins = matches!(self.words[at].as_str(), "crate" | "super" | "self") || before(1) == "use";
+            if begins && !is_inside && self.words.get(at + 1).is_some_and(|word| word == "::") {
+                at = self.add_paths(at, module, &mut found);
+            } else {
+                at += 1;
+            }
+        }
+        found
+    }
+
+    /// Adds the path, or the group of paths, that begins here, below `prefix`; returns where it
+    /// ends.
+    fn add_paths(&self, mut at: usize, prefix: &[String], found: &mut Vec<Vec<String>>) -> usize {
+        let mut path = prefix.to_vec();
+        loop {
+            match self.words.get(at).map_or("", String::as_str) {
+                "crate" => path.clear(),
+                "super" => drop(path.pop()),
+                "self" => {}
+                "{" => {
+                    at += 1;
+                    while self.words.get(at).is_some_and(|word| word != "}") {
+                        at = self.add_paths(at, &path, found);
+                        if self.words.get(at).is_some_and(|word| word == ",") {
+                            at += 1;
+                        }
+                    }
+                    return at + 1;
+                }
+                name => path.push(name.to_owned()),
+            }
+            at += 1;
+            if self.words.get(at).is_none_or(|word| word != "::") {
+                break;
+            }
+            at += 1;
+        }
+        if self.words.get(at).is_some_and(|word| word == "as") {
+            at += 2;
+        }
+        found.push(path);
+        at
+    }
+
     /// Identifiers, keywords and punctuation.
     pub(crate) fn words(&self) -> impl Iterator<Item = &str> {
         self.words.iter().map(String::as_str)

@@ -4,7 +4,7 @@
 //!
 //! After the bytes of each message, as part of its frame's payload, the file holds the message's
 //! *serial number* (8 bytes) and a checksum (8 bytes) of the queue's uuid, the message's length,
-//! its bytes, and the serial number ([`trailer`]). A serial number is never used twice for the same
+//! its bytes, and the serial number ([`trailer`](super::file::trailer)). A serial number is never used twice for the same
 //! address. SPSC: it is the position of the frame (of its commit word, in a ring of variable-size
 //! frames). MPMC: it is the position in the order.
 //!
@@ -39,7 +39,6 @@ mod receiver;
 mod sender;
 pub(crate) mod serial;
 mod store;
-pub(crate) mod trailer;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -48,7 +47,7 @@ use self::receiver::CheckedReceiver;
 use self::sender::CheckedSender;
 use self::serial::Serial;
 use super::Shared;
-use super::kind::{Engine, Kind, Mpmc, Spsc};
+use super::kind::{Engine, Kind, Mpmc, MpmcKind, Spsc};
 use crate::error::AttachError;
 use crate::layout::TRAILER;
 
@@ -79,6 +78,8 @@ pub struct Checksummed<K>(PhantomData<K>);
 impl Kind for Checksummed<Spsc> {}
 
 impl Kind for Checksummed<Mpmc> {}
+
+impl MpmcKind for Checksummed<Mpmc> {}
 
 impl<K: Serial> Engine for Checksummed<K> {
     type Sender = CheckedSender<K::Sender>;

@@ -2,12 +2,12 @@
 #![allow(unsafe_code, reason = "writes behind payloads, in frames that are granted")]
 
 use super::serial::SerialSender;
-use super::trailer::{self, LEN};
 use crate::lane::{Refusal, Reserved, Room};
 use crate::queue::Shared;
+use crate::queue::copy::{copy_in, copy_out};
+use crate::queue::file::trailer::{self, LEN};
 use crate::queue::kind::Sender;
 use crate::queue::trouble::Trouble;
-use crate::queue::untrusted::copy::{copy_in, copy_out};
 use crate::wait::Attempt;
 
 pub(crate) struct CheckedSender<S> {

@@ -7,8 +7,6 @@ use crate::queue::kind::{Engine, FrameStore, Receiver, Sender};
 pub(crate) trait Serial:
     Engine<Sender: SerialSender, Receiver: Receiver<FrameStore: SerialKeeper>>
 {
-    /// Human-readable name.
-    const CHECKED_NAME: &'static str;
 }
 
 /// A sender that tells serial numbers, before a consumer can take the frame.

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use super::serial::SerialKeeper;
-use super::trailer::{self, LEN};
 use crate::queue::Shared;
 use crate::queue::events::QueueEvents;
+use crate::queue::file::trailer::{self, LEN};
 use crate::queue::kind::FrameStore;
 
 /// The inner store, without trailers.

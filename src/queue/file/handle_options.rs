@@ -1,7 +1,7 @@
 //! What each handle chooses for itself: how this process treats the file of a queue.
 
 use super::boot::AfterPowerLoss;
-use crate::queue::untrusted::Limits;
+use super::limits::Limits;
 use crate::shm::Sharing;
 
 /// The choices of a handle; nothing of this is recorded in the queue.

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use super::consumers_here::ConsumersHere;
+use super::events::QueueEvents;
 use super::handle_options::HandleOptions;
 use crate::error::{AttachError, Corrupted};
 use crate::lane::{Corruption, Ref};
 use crate::layout::{self, Geometry, QueueEventWords, Rare};
 use crate::park::EventCount;
 use crate::queue::Schema;
-use crate::queue::events::QueueEvents;
-use crate::queue::held_here::ConsumersHere;
 use crate::queue::mpmc::SharedDeadLetterMover;
 use crate::shm::fork::ForkGuard;
 use crate::shm::{

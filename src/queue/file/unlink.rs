@@ -5,11 +5,11 @@ use std::io;
 use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 
+use super::letters_name::letters_name;
 use super::open::{QueueFile, find, open_error, resolve};
 use super::shared::{CheckedFile, Shared};
 use crate::error::{OpenError, UnlinkError};
 use crate::layout::{self, Geometry, Rare};
-use crate::queue::mpmc::letters_name;
 use crate::shm::{self, AttachLock, AttachLockError, LivenessLock};
 
 /// Removes a queue's file. Processes that have it open keep it until they close it, and no process

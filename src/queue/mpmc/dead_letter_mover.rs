@@ -27,13 +27,13 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
-use super::dead_letters::letters_name;
 use super::sender::MpmcSender;
 use crate::error::{AttachError, Cause, DeadLetterCause, DeadLetterFailure, OpenError};
 use crate::lane::Refusal;
 use crate::order_ring::{OrderRing, SentDeadLetter};
 use crate::queue::Shared;
 use crate::queue::events::ParticipantEvents;
+use crate::queue::file::letters_name::letters_name;
 use crate::queue::file::shared::NameStatus;
 use crate::shm::Warning;
 

@@ -1,14 +1,13 @@
 //! Dead letters: messages that were redelivered too many times go to a queue of their own, called
 //! `<name>.dead`.
 
-use std::ffi::OsString;
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::error::OpenError;
 use crate::order_ring::SentDeadLetter;
+use crate::queue::file::letters_name::letters_name;
 use crate::queue::kind::Mpmc;
 use crate::queue::{BytesFrame, BytesQueue, Shared, Uuid};
 
@@ -53,13 +52,6 @@ impl fmt::Display for DeadLetter {
             None => Ok(()),
         }
     }
-}
-
-/// The name of a queue's dead-letter queue.
-pub(crate) fn letters_name(path: &Path) -> PathBuf {
-    let mut name: OsString = path.as_os_str().to_owned();
-    name.push(".dead");
-    PathBuf::from(name)
 }
 
 impl Shared {

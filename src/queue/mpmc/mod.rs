@@ -25,19 +25,17 @@ use crate::layout;
 
 pub(super) use self::dead_letter_mover::SharedDeadLetterMover;
 pub use self::dead_letters::DeadLetter;
-pub(super) use self::dead_letters::letters_name;
 pub use self::recovery::{Recovery, recover};
 pub use self::stats::{ParticipantStats, Stats};
 
-impl Serial for Mpmc {
-    const CHECKED_NAME: &'static str = "MPMC with checksums";
-}
+impl Serial for Mpmc {}
 
 impl Engine for Mpmc {
     type Sender = MpmcSender;
     type Receiver = MpmcReceiver;
     const NUMBER: u32 = layout::KIND_MPMC;
     const NAME: &'static str = "MPMC";
+    const CHECKED_NAME: &'static str = "MPMC with checksums";
 
     fn attach_sender(shared: Arc<Shared>) -> Result<MpmcSender, AttachError> {
         MpmcSender::attach(shared)

@@ -19,15 +19,14 @@ use crate::lane::Ref;
 use crate::layout::{self, Cursors};
 use crate::sync::Ordering;
 
-impl Serial for Spsc {
-    const CHECKED_NAME: &'static str = "SPSC with checksums";
-}
+impl Serial for Spsc {}
 
 impl Engine for Spsc {
     type Sender = SpscSender;
     type Receiver = SpscReceiver;
     const NUMBER: u32 = layout::KIND_SPSC;
     const NAME: &'static str = "SPSC";
+    const CHECKED_NAME: &'static str = "SPSC with checksums";
 
     fn attach_sender(shared: Arc<Shared>) -> Result<SpscSender, AttachError> {
         SpscSender::attach(shared)

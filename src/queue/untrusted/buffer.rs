@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 
-use super::copy::copy_out;
+use crate::queue::copy::copy_out;
 
 const PAGE: usize = 4096;
 

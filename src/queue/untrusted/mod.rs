@@ -5,7 +5,7 @@
 //! either. They rely on the contract of opening for one thing only: that payloads do not change
 //! between commit and release ([`super::kind::FrameStore`]), or between reserve and commit
 //! ([`super::kind::Sender`]). No code here makes a slice of shared bytes, so none relies on it;
-//! payloads are copied by atomics ([`copy`]), and their places and lengths come from the engine's
+//! payloads are copied by atomics ([`copy`](super::copy)), and their places and lengths come from the engine's
 //! own memory.
 //!
 //! | read | where | what is done with it |
@@ -31,16 +31,14 @@
 
 mod buffer;
 mod consumer;
-pub(in crate::queue) mod copy;
-mod limits;
 mod producer;
 
 use std::path::Path;
 use std::sync::Arc;
 
+pub use super::file::limits::Limits;
 pub(crate) use buffer::{Buffer, offset_in_page};
 pub use consumer::{BytesConsumer, BytesFrame};
-pub use limits::Limits;
 pub use producer::BytesProducer;
 
 use super::file::handle_options::HandleOptions;

@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use super::Limits;
-use super::copy::copy_in;
 use crate::error::SendError;
 use crate::lane::{Reserved, Room};
+use crate::queue::copy::copy_in;
 use crate::queue::producer_controls;
 use crate::queue::{self, Kind, Schema, Sender};
 use crate::wait::Until;

@@ -18,7 +18,7 @@ use super::super::contents::Contents;
 use crate::lane::ring::Ring;
 use crate::layout::order::{Head, PackedFrameRef, SlotKind, SlotState, Tail, position_limit};
 use crate::layout::{CURSORS_OFFSET, Order, OrderCursors, REGISTRY_OFFSET, RegistryEntry, Slot};
-use crate::queue::checksummed::trailer;
+use crate::queue::file::trailer;
 use crate::shm;
 
 /// A message that was found.

@@ -14,7 +14,7 @@ use crate::layout::{
     CURSORS_OFFSET, ConsumerWords, Cursors, DONE_OFFSET, DONE_RANGES, DoneRange, Framing, LEAD,
     POSITION_LIMIT, commit,
 };
-use crate::queue::checksummed::trailer;
+use crate::queue::file::trailer;
 use crate::shm;
 
 type WordRing = Ring<{ commit::WORD }>;

@@ -61,7 +61,7 @@ impl Limits {
         self
     }
 
-    pub(super) const fn max_bytes(&self) -> usize {
+    pub(in crate::queue) const fn max_bytes(&self) -> usize {
         self.message
     }
 

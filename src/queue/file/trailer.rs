@@ -1,9 +1,9 @@
 //! The sixteen bytes after a message: serial number, and checksum.
 #![allow(unsafe_code, reason = "reads and writes behind payloads")]
 
+use super::hash::Hash;
 use crate::layout::TRAILER;
-use crate::queue::file::hash::Hash;
-use crate::queue::untrusted::copy::copy_out;
+use crate::queue::copy::copy_out;
 
 pub(crate) const LEN: usize = TRAILER as usize;
 
@@ -72,7 +72,7 @@ pub(crate) fn fits_pieces<E>(
 ///
 /// # Safety
 /// The `len` bytes from `message` are mapped, and this process accesses them by atomics only.
-pub(super) unsafe fn sum_shared(uuid: [u8; 16], message: *const u8, len: usize) -> u64 {
+pub(in crate::queue) unsafe fn sum_shared(uuid: [u8; 16], message: *const u8, len: usize) -> u64 {
     /// Bytes that are copied at a time; whole words.
     const PIECE: usize = 1024;
     let mut piece = [0; PIECE];
@@ -92,7 +92,12 @@ pub(super) unsafe fn sum_shared(uuid: [u8; 16], message: *const u8, len: usize) 
 ///
 /// # Safety
 /// As [`sum_shared`].
-pub(super) unsafe fn fits_shared(uuid: [u8; 16], payload: *const u8, len: usize, serial: u64) -> bool {
+pub(in crate::queue) unsafe fn fits_shared(
+    uuid: [u8; 16],
+    payload: *const u8,
+    len: usize,
+    serial: u64,
+) -> bool {
     let Some(message_len) = len.checked_sub(LEN) else { return false };
     // SAFETY: the first of the caller's bytes.
     let sum = unsafe { sum_shared(uuid, payload, message_len) };

@@ -8,6 +8,14 @@
 //! piece of this library's own work. That is all that the consumer's contract asks for: it may be
 //! sent from thread to thread, and the mutex orders what one thread did before what the next does.
 //!
+//! *The lock is held for a bounded time.* Most attempts take some ten nanoseconds. The longest one moves
+//! messages to the dead-letter queue: for each a copy of its bytes, for at most as many as the queue
+//! may hold, and before the first one what opening or creating that queue takes, which has time limits
+//! of its own (`mpmc/dead_letter_mover.rs`). It does not wait for room: a dead-letter queue without
+//! room refuses, and the message is delivered instead. A thread that drops a frame meanwhile waits for that
+//! long; the waits of the other threads end at their time limit, or when they are cancelled, after it.
+//! The guards of a panic drop the lock before the frames, whose drop takes it (`receive::with_more`).
+//!
 //! *A frame stays in flight until it is dropped.* It is returned to the consumer exactly once, by
 //! its drop or by the call that rejects it, both of which consume it. Until then the consumer
 //! neither releases its bytes nor takes them again.

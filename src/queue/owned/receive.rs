@@ -69,7 +69,7 @@ impl<K: Kind> BytesSharedConsumer<K> {
         }
         let mut state = self.inner.lock()?;
         let first = self.inner.try_take(&mut state)?;
-        Ok(self.with_more(first, max, &mut state))
+        Ok(with_more(first, max, state, |state| self.inner.try_take(state)))
     }
 
     /// Takes up to `max` messages, waiting for the first as long as it takes.
@@ -103,24 +103,8 @@ impl<K: Kind> BytesSharedConsumer<K> {
         let first = self.recv_until(until)?;
         match max {
             1 => Ok(vec![first]),
-            _ => Ok(self.with_more(first, max, &mut *self.inner.lock()?)),
+            _ => Ok(with_more(first, max, self.inner.lock()?, |state| self.inner.try_take(state))),
         }
-    }
-
-    /// Adds what is there now, up to `max` in all. Errors are met again by the next call.
-    fn with_more(
-        &self,
-        first: BytesOwnedFrame<K>,
-        max: usize,
-        state: &mut State<K>,
-    ) -> Vec<BytesOwnedFrame<K>> {
-        let mut frames = vec![first];
-        while frames.len() < max
-            && let Ok(frame) = self.inner.try_take(state)
-        {
-            frames.push(frame);
-        }
-        frames
     }
 
     fn recv_until(&self, until: Until) -> Result<BytesOwnedFrame<K>, RecvError> {
@@ -167,6 +151,27 @@ impl<K: Kind> BytesSharedConsumer<K> {
     }
 }
 
+/// Adds what is there now, up to `max` in all. Errors are met again by the next call.
+///
+/// `state` is the lock, which the drop of a frame takes: it must be gone when frames are dropped,
+/// also if `try_take` panics.
+fn with_more<F, S>(
+    first: F,
+    max: usize,
+    state: S,
+    mut try_take: impl FnMut(&mut S) -> Result<F, RecvError>,
+) -> Vec<F> {
+    let mut frames = vec![first];
+    // Declared after the frames, so that it is dropped before them.
+    let mut state = state;
+    while frames.len() < max
+        && let Ok(frame) = try_take(&mut state)
+    {
+        frames.push(frame);
+    }
+    frames
+}
+
 impl<K: Kind> Inner<K> {
     fn try_take(self: &Arc<Self>, state: &mut State<K>) -> Result<BytesOwnedFrame<K>, RecvError> {
         let (_, taken) = state.consumer.try_recv()?.into_parts();
@@ -176,5 +181,41 @@ impl<K: Kind> Inner<K> {
     fn frame(self: &Arc<Self>, state: &mut State<K>, taken: TakenBy<K::Receiver>) -> BytesOwnedFrame<K> {
         state.held += 1;
         BytesOwnedFrame::new(self, state.consumer.receiver(), taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Mutex;
+
+    use super::with_more;
+
+    /// Takes the lock when it is dropped, as frames do.
+    struct TakesLock<'a>(&'a Mutex<u32>);
+
+    impl Drop for TakesLock<'_> {
+        fn drop(&mut self) {
+            // Waiting for it would take for ever.
+            *self.0.try_lock().unwrap_or_else(|error| match error {
+                std::sync::TryLockError::Poisoned(error) => error.into_inner(),
+                std::sync::TryLockError::WouldBlock => std::process::abort(),
+            }) += 1;
+        }
+    }
+
+    #[test]
+    fn frames_are_dropped_without_the_lock_if_taking_panics() {
+        let lock = Mutex::new(0);
+        let mut left = 2;
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            with_more(TakesLock(&lock), 10, lock.lock().unwrap(), |_| {
+                assert!(left > 0, "this attempt fails");
+                left -= 1;
+                Ok(TakesLock(&lock))
+            })
+        }));
+        assert!(result.map(drop).is_err());
+        assert_eq!(lock.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner), 3);
     }
 }

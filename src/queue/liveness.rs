@@ -14,11 +14,18 @@ pub(crate) struct KernelProbe<'a> {
     file: &'a File,
     /// The error of the last question that was not answered.
     error: Cell<Option<io::Error>>,
+    has_asked: Cell<bool>,
 }
 
 impl<'a> KernelProbe<'a> {
     pub(crate) fn new(file: &'a File) -> Self {
-        Self { file, error: Cell::new(None) }
+        Self { file, error: Cell::new(None), has_asked: Cell::new(false) }
+    }
+
+    /// Whether it was asked anything: without a question there is no answer that shows that asking
+    /// works.
+    pub(crate) fn has_asked(&self) -> bool {
+        self.has_asked.get()
     }
 
     /// Returns what was found with these answers, unless one is missing.
@@ -29,6 +36,7 @@ impl<'a> KernelProbe<'a> {
 
 impl LivenessProbe for KernelProbe<'_> {
     fn is_alive(&self, index: usize) -> bool {
+        self.has_asked.set(true);
         is_locked(self.file, LOCK_ENTRY + index as i64).unwrap_or_else(|error| {
             self.error.set(Some(error));
             // A participant wrongly taken for dead corrupts the queue; one wrongly taken for alive

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 use crate::error::RecoveryFailed;
+use crate::order_ring::EntrySet;
 use crate::shm::Warning;
 use crate::sync::{Ordering, PrivateWord};
 
@@ -23,10 +24,10 @@ const MAX_BETWEEN: Duration = Duration::from_secs(5);
 pub(crate) struct Trouble {
     /// 1 while there is a failure.
     flag: PrivateWord,
-    found: Mutex<Option<QueueFile>>,
+    found: Mutex<Option<Failure>>,
 }
 
-struct QueueFile {
+struct Failure {
     /// When it was found first, and last.
     since: Instant,
     last: Instant,
@@ -36,9 +37,11 @@ struct QueueFile {
     /// participant asks again, if it ever has a reason to: that the lock was taken once says
     /// nothing about later.
     may_pass: bool,
+    /// Participants that were found dead and could not be recovered from.
+    unrecovered: EntrySet,
 }
 
-impl QueueFile {
+impl Failure {
     /// Whether the last failure still holds, as far as can be known.
     fn holds(&self) -> bool {
         !self.may_pass || self.last.elapsed() <= MAX_BETWEEN
@@ -51,35 +54,50 @@ impl QueueFile {
 }
 
 impl Trouble {
-    /// Notes that a step failed. It is counted in the file, and a warning is added when it begins.
+    /// Notes that a step failed, for the sake of the participants in `dead`. It is counted in the file,
+    /// and a warning is added when it begins.
     #[cold]
-    pub(crate) fn note(&self, shared: &Shared, step: &'static str, source: io::Error) {
+    pub(crate) fn note(&self, shared: &Shared, step: &'static str, source: io::Error, dead: &EntrySet) {
         let rare = shared.rare();
         rare.recovery_failures.fetch_add(1, Ordering::Relaxed);
         rare.recovery_errno.store(source.raw_os_error().unwrap_or(0) as u64, Ordering::Relaxed);
-        if self.put(step, copy(&source), false) {
+        if self.put(step, copy(&source), false, dead) {
             shared.add_warning(Warning::RecoveryFailed { reason: format!("{step}: {source}") });
         }
     }
 
-    /// Notes that another process has the recovery lock, while a participant is dead.
+    /// Notes that another process has the recovery lock, while the participants in `dead` are dead.
     #[cold]
-    pub(crate) fn note_busy(&self) {
+    pub(crate) fn note_busy(&self, dead: &EntrySet) {
         let words =
             "another process has it, and does not give it back; it may be stopped: continue or kill it";
         let busy = io::Error::new(io::ErrorKind::ResourceBusy, words);
-        self.put("taking the recovery lock", busy, true);
+        self.put("taking the recovery lock", busy, true, dead);
     }
 
     /// Returns true if there was no failure before.
-    fn put(&self, step: &'static str, source: io::Error, may_pass: bool) -> bool {
+    fn put(&self, step: &'static str, source: io::Error, may_pass: bool, dead: &EntrySet) -> bool {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = found.take().filter(QueueFile::holds);
+        let mut unrecovered = found.as_ref().map_or(EntrySet::EMPTY, |found| found.unrecovered.clone());
+        dead.iter().for_each(|index| {
+            unrecovered.insert(index);
+        });
+        let before = found.take().filter(Failure::holds);
         let (is_new, last) = (before.is_none(), Instant::now());
-        *found =
-            Some(QueueFile { since: before.map_or(last, |found| found.since), last, step, source, may_pass });
+        let since = before.map_or(last, |found| found.since);
+        *found = Some(Failure { since, last, step, source, may_pass, unrecovered });
         self.flag.store(1, Ordering::Relaxed);
         is_new
+    }
+
+    /// The participants that could not be recovered from: they may be dead still, or another
+    /// participant has recovered from them.
+    pub(crate) fn unrecovered(&self) -> EntrySet {
+        if !self.is_there() {
+            return EntrySet::EMPTY;
+        }
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.as_ref().map_or(EntrySet::EMPTY, |found| found.unrecovered.clone())
     }
 
     /// Notes that recovery works.
@@ -119,7 +137,7 @@ impl Trouble {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let found = found.as_ref().filter(|found| found.holds())?;
         let least = if found.may_pass { TIME_LIMIT } else { at_least };
-        let QueueFile { step, source, .. } = found;
+        let Failure { step, source, .. } = found;
         let failed = || RecoveryFailed { path: shared.path().to_path_buf(), step, source: copy(source) };
         (found.lasted() >= least).then(|| Box::new(failed()))
     }

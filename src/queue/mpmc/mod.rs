@@ -1,5 +1,6 @@
 //! Many producers, many consumers: each with a registry entry, each producer with a lane of its own.
 
+mod census;
 mod dead_letter_mover;
 mod dead_letters;
 mod mapping;
@@ -12,6 +13,8 @@ mod stats;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod watch;
+#[cfg(all(test, not(loom)))]
+mod watch_tests;
 
 use std::sync::Arc;
 

@@ -175,25 +175,57 @@ impl Participant {
         &self.trouble
     }
 
-    /// Recovers from the participants of `dead`, if they are dead. Returns true if that was done:
-    /// then another attempt may succeed.
+    /// Ends an examination in which `probe` was asked and found the participants in `dead`: recovers
+    /// from them, and from those for which that failed before.
+    ///
+    /// A failure is noted as the participant's trouble. It ends when recovery works, or when none is
+    /// dead for whose sake it failed, and the kernel has answered a question: an examination that had
+    /// nothing to ask shows nothing.
     #[cold]
-    pub(super) fn recover_from(&self, dead: &EntrySet) -> bool {
+    pub(super) fn conclude(&self, probe: &KernelProbe<'_>, mut dead: EntrySet) -> Concluded {
+        let unrecovered = self.trouble.unrecovered();
+        for index in unrecovered.iter() {
+            if self.ring().entry_word(index).is_dirty() && !probe.is_alive(index) {
+                dead.insert(index);
+            }
+        }
+        let answered = probe.answered(());
+        let has_recovered = !dead.is_empty() && self.recover_from(&dead);
+        let has_answers = answered.is_ok();
+        match answered {
+            Err(source) => self.trouble.note(&self.shared, ASKING, source, &EntrySet::EMPTY),
+            Ok(()) if dead.is_empty() && (probe.has_asked() || !unrecovered.is_empty()) => {
+                self.trouble.clear();
+            }
+            Ok(()) => {}
+        }
+        Concluded { has_answers, has_recovered }
+    }
+
+    fn recover_from(&self, dead: &EntrySet) -> bool {
         match self.shared.recover(self.ring(), &self.recovery, Some(dead)) {
             Ok(Some(_)) => {
                 self.trouble.clear();
                 true
             }
             Ok(None) => {
-                self.trouble.note_busy();
+                self.trouble.note_busy(dead);
                 false
             }
             Err(source) => {
-                self.trouble.note(&self.shared, "recovering", source);
+                self.trouble.note(&self.shared, "recovering", source, dead);
                 false
             }
         }
     }
+}
+
+/// The end of an examination of other participants.
+pub(super) struct Concluded {
+    /// Whether the kernel has answered each question.
+    pub(super) has_answers: bool,
+    /// Whether dead participants were found and recovered from.
+    pub(super) has_recovered: bool,
 }
 
 impl Drop for Participant {

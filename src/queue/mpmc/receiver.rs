@@ -86,6 +86,8 @@ impl MpmcReceiver {
         let geometry = shared.geometry();
         let lanes = Lanes::map(&shared, participant.ring())
             .map_err(shared.not_mapped("mapping the lanes", geometry.lane_len))?;
+        // A consumer that was the only one scans rarely, since there was none to watch.
+        shared.events().messages.notify_all();
         Ok(Self {
             state: TakeState::new(participant.ring()),
             stall: StallDetector::default(),

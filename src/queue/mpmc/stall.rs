@@ -17,8 +17,7 @@ pub(super) struct StallDetector {
 
 impl StallDetector {
     /// `position` blocks. Checks its holder if that is due, and recovers if the holder is dead;
-    /// returns true if another attempt may succeed. A failure is noted as the participant's
-    /// trouble.
+    /// returns true if another attempt may succeed. A failure is noted as the participant's trouble.
     ///
     /// `at_once`: also if the position has not blocked before.
     #[cold]
@@ -36,20 +35,7 @@ impl StallDetector {
         self.last.set(Some((position, now)));
         let (probe, mut dead) = (participant.probe(), EntrySet::EMPTY);
         let blocked = participant.ring().blocked(position, &probe, &mut dead);
-        match probe.answered(blocked) {
-            Ok(Blocked::No) => {
-                participant.trouble().clear();
-                true
-            }
-            Ok(Blocked::ByLiving) => {
-                participant.trouble().clear();
-                false
-            }
-            Ok(Blocked::ByDead) => participant.recover_from(&dead),
-            Err(source) => {
-                participant.trouble().note(participant.shared(), super::recovery::ASKING, source);
-                false
-            }
-        }
+        let done = participant.conclude(&probe, dead);
+        done.has_recovered || done.has_answers && blocked == Blocked::No
     }
 }

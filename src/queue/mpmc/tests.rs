@@ -15,11 +15,11 @@ use crate::error::{AttachError, RecvError, SendError};
 use crate::lane::Refusal;
 use crate::layout::order::{EntryRole, EntryWord};
 use crate::layout::{REGISTRY_OFFSET, RegistryEntry};
-use crate::order_ring::CursorGuess;
+use crate::order_ring::{CursorGuess, EntrySet};
 use crate::park::EventCount;
 use crate::queue::kind::{Mpmc, Receiver as _, Sender as _};
 use crate::queue::producer::AMPLE_ROOM_WAIT;
-use crate::queue::{BytesConsumer, BytesQueue, CreateOptions};
+use crate::queue::{BytesConsumer, BytesQueue, CreateOptions, Shared};
 use crate::shm::RecoveryLock;
 use crate::sync::Ordering;
 use crate::wait::{Attempt, Until, WaitStrategy};
@@ -120,7 +120,7 @@ fn receive(consumer: BytesConsumer<Mpmc>, threads: &Sender<Pid>, taken: &Barrier
 }
 
 /// Waits until the threads sleep at `eventcount` as it is now.
-fn wait_until_asleep(threads: &[Pid], event: &EventCount) {
+pub(super) fn wait_until_asleep(threads: &[Pid], event: &EventCount) {
     let sleeps = |thread: &Pid| {
         let call = std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).unwrap();
         let words: Vec<_> = call.split(' ').collect();
@@ -230,8 +230,8 @@ fn a_recovery_that_was_another_s_is_no_cause_later() {
     let dir = tempfile::tempdir().unwrap();
     let queue = create(dir.path(), &CreateOptions::new().max_messages(16));
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
-    producer.sender().trouble().unwrap().note_busy();
-    consumer.receiver().trouble().unwrap().note_busy();
+    producer.sender().trouble().unwrap().note_busy(&EntrySet::EMPTY);
+    consumer.receiver().trouble().unwrap().note_busy(&EntrySet::EMPTY);
     producer.try_send(b"there is room").unwrap();
     drop(consumer.try_recv().unwrap());
     std::thread::sleep(Duration::from_millis(1100));
@@ -253,10 +253,10 @@ fn a_recovery_that_does_not_end_is_a_cause() {
     let consumer = queue.consumer().unwrap();
     let (trouble, began) = (consumer.receiver().trouble().unwrap(), Instant::now());
     while began.elapsed() < Duration::from_millis(1100) {
-        trouble.note_busy();
+        trouble.note_busy(&EntrySet::EMPTY);
         std::thread::sleep(Duration::from_millis(20));
     }
-    trouble.note_busy();
+    trouble.note_busy(&EntrySet::EMPTY);
     assert!(trouble.cause(queue.shared()).is_some() && trouble.lasting_cause(queue.shared()).is_some());
 }
 
@@ -277,11 +277,8 @@ fn a_stopped_recovery_is_said_to_be_one() {
         assert!(matches!(error, AttachError::TooManyParticipants { .. }), "all are alive: {error}");
     });
     drop(alive);
-    // Without its liveness lock.
     let entry = shared.ring().candidates(EntryRole::Consumer)[0];
-    let words = shared.many_words::<RegistryEntry>(REGISTRY_OFFSET, 2);
-    let word = EntryWord(words[entry].word.load(Ordering::Relaxed)).attached(EntryRole::Consumer);
-    words[entry].word.store(word.0, Ordering::Relaxed);
+    die_attached(shared, entry);
     held(&|| {
         let error = queue.consumer().unwrap_err();
         assert!(matches!(error, AttachError::RecoveryBusy { .. }), "{error}");
@@ -290,4 +287,12 @@ fn a_stopped_recovery_is_said_to_be_one() {
         }
     });
     drop(queue.consumer().unwrap());
+}
+
+/// Leaves an entry as a consumer leaves it that is killed once it is attached: without its liveness
+/// lock.
+pub(super) fn die_attached(shared: &Shared, entry: usize) {
+    let words = shared.many_words::<RegistryEntry>(REGISTRY_OFFSET, shared.ring().entry_count());
+    let word = EntryWord(words[entry].word.load(Ordering::Relaxed)).attached(EntryRole::Consumer);
+    words[entry].word.store(word.0, Ordering::Relaxed);
 }

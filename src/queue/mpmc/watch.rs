@@ -17,16 +17,15 @@
 //! [`REST`] times as long as it took, and a scan is limited by time, and one scan in a millisecond is enough for the whole queue, whichever
 //! consumer does it. A consumer that sleeps wakes up for the next scan after [`WATCH`]. If it finds
 //! then that others scan often enough, it sleeps longer the next time, up to a limit that grows
-//! with their number: many consumers together do not scan more often than a few do. A queue's only
-//! consumer has no other to watch.
+//! with their number ([`Census`]): many consumers together do not scan more often than a few do. A
+//! queue's only consumer has no other to watch; it is notified when one attaches.
 
 use std::cell::Cell;
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::census::Census;
 use super::participant::Participant;
-use super::recovery::ASKING;
-use crate::layout::order::EntryRole;
 use crate::order_ring::{EntrySet, LivenessProbe, OrderRing, Unsettled, Watched};
 
 /// The first sleep of an idle consumer while no other consumer scans.
@@ -57,10 +56,8 @@ pub(super) struct Watch {
     /// A position that was taken and not marked at the last scan: its participant is checked if
     /// that is still so.
     taken: Cell<Option<u64>>,
-    /// Consumers that were counted in this round over the entries, and in the last one.
-    counted: Cell<usize>,
-    consumers: Cell<usize>,
-    /// The entry that is read next ...
+    census: Census,
+    /// The entry whose owner is checked next ...
     next: Cell<usize>,
     /// ... and not before this.
     others_due: Cell<Option<Instant>>,
@@ -69,22 +66,14 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(ring: &OrderRing) -> Self {
-        let is_consumer = |index: &usize| Self::is_consumer(ring, *index);
-        let consumers = (0..ring.entry_count()).filter(is_consumer).count();
         Self {
             held: Watched::new(ring),
             taken: Cell::new(None),
-            counted: Cell::new(0),
-            consumers: Cell::new(consumers),
+            census: Census::new(ring),
             next: Cell::new(0),
             others_due: Cell::new(None),
             slice: Cell::new(WATCH),
         }
-    }
-
-    fn is_consumer(ring: &OrderRing, index: usize) -> bool {
-        let word = ring.entry_word(index);
-        word.is_dirty() && word.role() == EntryRole::Consumer
     }
 
     /// How long it may sleep until the next scan.
@@ -93,7 +82,7 @@ impl Watch {
     }
 
     fn max_sleep(&self) -> Duration {
-        match self.consumers.get() {
+        match self.census.consumers() {
             0 | 1 => MOST,
             consumers => (FOR_EACH * consumers as u32).clamp(MIN_LIMIT, MOST),
         }
@@ -108,20 +97,14 @@ impl Watch {
             Ok(true) => {}
             Ok(false) => return,
             Err(source) => {
-                return participant.trouble().note(participant.shared(), "asking for the time", source);
+                let (trouble, shared) = (participant.trouble(), participant.shared());
+                return trouble.note(shared, "asking for the time", source, &EntrySet::EMPTY);
             }
         }
         let (probe, mut dead) = (participant.probe(), EntrySet::EMPTY);
         self.ask_holders(participant, &probe, &mut dead);
         self.ask_others(participant, &probe, &mut dead);
-        if let Err(source) = probe.answered(()) {
-            participant.trouble().note(participant.shared(), ASKING, source);
-        } else if dead.is_empty() {
-            participant.trouble().clear();
-        }
-        if !dead.is_empty() {
-            participant.recover_from(&dead);
-        }
+        participant.conclude(&probe, dead);
     }
 
     /// Whether a scan by this consumer is due; sets how long it may sleep then.
@@ -132,9 +115,13 @@ impl Watch {
         let age = now.checked_sub(last).map_or(MOST, Duration::from_nanos);
         let is_relieved = age < WATCH;
         let longer = if is_relieved { self.slice.get() * 2 } else { WATCH };
+        let is_due = age >= INTERVAL && ring.record_scan(last, now);
+        if is_due {
+            self.census.go_on(ring);
+        }
         let most = self.max_sleep();
-        self.slice.set(if self.consumers.get() <= 1 { most } else { longer.min(most) });
-        Ok(age >= INTERVAL && ring.record_scan(last, now))
+        self.slice.set(if self.census.consumers() <= 1 { most } else { longer.min(most) });
+        Ok(is_due)
     }
 
     fn ask_holders(&self, participant: &Participant, probe: &impl LivenessProbe, dead: &mut EntrySet) {
@@ -160,9 +147,12 @@ impl Watch {
             }
         });
         self.taken.set(turn.next());
+        // Each that holds something, and this one.
+        self.census.saw(asked.len() as usize);
+        self.slice.set(self.slice.get().min(self.max_sleep()));
     }
 
-    /// Checks a few entries, whatever their owners do; returns how many of them are consumers.
+    /// Checks a few entries, whatever their owners do.
     fn ask_others(&self, participant: &Participant, probe: &impl LivenessProbe, dead: &mut EntrySet) {
         let (ring, begin) = (participant.ring(), Instant::now());
         if self.others_due.get().is_some_and(|due| begin < due) {
@@ -171,11 +161,7 @@ impl Watch {
         let count = ring.entry_count();
         for _ in 0..count.min(MAX_OTHERS) {
             let index = self.next.get() % count;
-            self.counted.set(self.counted.get() + usize::from(Self::is_consumer(ring, index)));
             self.next.set(index + 1);
-            if index + 1 == count {
-                self.consumers.set(self.counted.take());
-            }
             if index != participant.entry().index() && ring.entry_word(index).is_dirty() {
                 if !probe.is_alive(index) {
                     dead.insert(index);

@@ -17,6 +17,7 @@ mod role;
 mod schema;
 mod survival;
 mod sync;
+mod task;
 mod transfer;
 
 pub use attach::AttachError;
@@ -32,6 +33,7 @@ pub use role::Role;
 pub use schema::{InvalidDescription, SchemaMismatch};
 pub use survival::RecoveryFailed;
 pub use sync::{SyncError, Unproven};
+pub use task::TaskError;
 pub(crate) use transfer::SerializeErrorKind;
 pub use transfer::{Corrupted, InvalidFrame, RecvError, SendError, SerializeError};
 

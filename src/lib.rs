@@ -121,7 +121,7 @@ mod wait_set;
 pub use error::{
     AttachError, Corrupted, CreateError, DeadLetterCause, DeadLetterFailure, HeldHere, InspectError,
     InvalidDescription, InvalidFrame, OpenError, RecoverError, RecoveryFailed, RecvError, Role,
-    SchemaMismatch, SendError, SendFdError, SerializeError, SyncError, UnlinkError, Unproven,
+    SchemaMismatch, SendError, SendFdError, SerializeError, SyncError, TaskError, UnlinkError, Unproven,
 };
 pub use park::Canceller;
 pub use queue::{

@@ -143,6 +143,7 @@ fn many_producers_and_consumers() {
         producers[0].send(b"zero").unwrap();
         producers[1].send_many(&[b"first", b"next."]).unwrap();
         assert_eq!(&*consumer.recv().unwrap(), b"zero");
+        consumer.task_done().unwrap();
         consumer.recv().unwrap().reject();
         drop((producers, consumer));
         let mut image = Image::of(path);
@@ -162,10 +163,15 @@ fn many_producers_and_consumers() {
         assert_eq!((&*frame, frame.redeliveries()), (&message[..], redeliveries));
     }
     assert!(consumer.try_recv().is_err());
+    assert_eq!(queue.unfinished().unwrap(), 2);
     queue.producer().unwrap().send(b"more").unwrap();
     assert_eq!(&*consumer.try_recv().unwrap(), b"more");
+    assert_eq!(queue.unfinished().unwrap(), 3);
 
     let image = Image::of(&golden("mpmc"));
+    // One is done; nothing was sent before the start.
+    assert_eq!((image.u64_at(at::DONE), image.u64_at(at::SKIPPED)), (1, (1 << 32) - 1));
+    assert_eq!((image.u64_at(at::SKIPPED + 8), image.u64_at(at::SKIPPED + 16)), (0, 0));
     assert_eq!((image.u32_at(at::KIND), image.u64_at(0x178), image.u64_at(0x180)), (2, 4, 3));
     let slots = image.u64_at(0x188) as usize;
     assert_eq!(image.u64_at(at::TAIL), ((1 << 32) + 2) << 2);

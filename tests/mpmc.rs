@@ -15,6 +15,7 @@ mod mpmc {
     pub(crate) mod order;
     pub(crate) mod sending;
     pub(crate) mod stats;
+    pub(crate) mod tasks;
     pub(crate) mod typed;
 }
 

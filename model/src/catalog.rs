@@ -122,7 +122,11 @@ fn add_claims(all: &mut Vec<Scenario>) {
     add(Quick, None, Bounds { slack: 1, attaches: 1, ..p2c1 });
     add(Small, Some(BoundIgnored), Bounds { slack: 1, messages: 2, ..p1c1 });
 
-    add(Small, Some(TombstoneByStore), Bounds { messages: 2, ..p1c1 });
+    add(Small, Some(TombstoneWithoutReread), Bounds { messages: 2, ..p1c1 });
+    add(Small, Some(TombstoneWithoutRecord), Bounds { kills: 2, ..p1c1 });
+    add(Small, Some(FinishingAdds), Bounds { kills: 2, ..p1c1 });
+    add(Small, Some(RecordPositionFirst), Bounds { kills: 2, ..p1c1 });
+    add(Small, Some(RecordKept), Bounds { messages: 2, send_k: 2, kills: 2, ..p1c1 });
     add(Small, Some(RedeliverByStore), Bounds { prefilled: 2, kills: 1, ..c2 });
     add(Small, Some(IntentClearedBeforeCommit), p1c1);
     add(Small, Some(IntentAfterCas), p1c1);

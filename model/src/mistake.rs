@@ -19,7 +19,11 @@ macro_rules! mistakes {
 
 mistakes! {
     // claims
-    TombstoneByStore: "recovery makes the tombstone by a plain store, not by CAS from the word it examined",
+    TombstoneWithoutReread: "recovery decides on a tombstone without reading the slot again after the intents",
+    TombstoneWithoutRecord: "recovery counts a tombstone and makes it, without a record",
+    FinishingAdds: "the count of tombstones is raised by one, not set to the number in the record",
+    RecordPositionFirst: "the record's position is stored before its number",
+    RecordKept: "the record stays when the tombstone is made",
     RedeliverByStore: "recovery turns FULL into REDELIVER by a plain store, not by CAS",
     IntentClearedBeforeCommit: "the claimer clears its intent before it commits",
     IntentAfterCas: "the intent is stored after the CAS on the cursor",

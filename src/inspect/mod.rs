@@ -45,6 +45,7 @@ mod slots;
 mod snapshot;
 mod source;
 mod spsc;
+mod tasks;
 mod walk;
 
 use std::path::Path;

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use super::header::Header;
 use super::participants::{self, Participant, Registry};
 use super::source::{Source, Words};
+use super::tasks::Tasks;
 use super::{Inspector, slots, spsc};
 use crate::error::{Corrupted, DeadLetterFailure, InspectError};
 use crate::layout::order::{Head, Tail};
@@ -125,6 +126,9 @@ pub struct Backlog {
     pub redeliveries: u64,
     /// MPMC: positions that were claimed and are not committed yet.
     pub pending: u64,
+    /// MPMC: messages for which no consumer has called `task_done`. `None` where that is not counted:
+    /// in queues with `Delivery::AtMostOnce` or `max_redeliveries`, and in dead-letter queues.
+    pub unfinished: Option<u64>,
     /// Bytes of the messages that wait or are in flight; SPSC: bytes of the ring that they take up.
     pub bytes: u64,
     /// How much of `capacity` is in use: bytes or cells of the ring (SPSC), slots of the order ring
@@ -182,6 +186,8 @@ pub struct Counters {
     pub tombstones: u64,
     /// Messages that recovery returned to the queue because their holders had died.
     pub requeued: u64,
+    /// How many times a consumer has called `task_done`.
+    pub done: u64,
     /// How often a participant could not find out whether its peers are alive, or could not remove
     /// the residue of a dead one ...
     pub recovery_failures: u64,
@@ -259,7 +265,8 @@ impl Snapshot {
     fn take_mpmc(&mut self, source: &Source, order: Order, page: &Words) -> Result<(), InspectError> {
         let registry = participants::mpmc(source, order.participants)?;
         let found = slots::scan(source, order, &registry)?;
-        self.counters = Some(counters(page, &registry));
+        let tasks = Tasks::read(source)?;
+        self.counters = Some(counters(page, &registry, tasks.done));
         // Saturating: the check of the geometry bounds both, and this costs nothing.
         let lanes = registry.lanes.saturating_mul(source.geometry.lane_len);
         self.file.needed = self.file.needed.saturating_add(lanes);
@@ -267,10 +274,11 @@ impl Snapshot {
         for one in &mut self.participants {
             one.holds = found.holds.get(one.entry).copied().unwrap_or(0);
         }
-        self.backlog = found.backlog;
+        self.backlog = Backlog { unfinished: tasks.unfinished(order.policy), ..found.backlog };
         self.held = found.held;
         self.pending = found.pending;
         self.corruption = found.corruption;
+        self.corruption.extend(tasks.corruption(source)?);
         Ok(())
     }
 
@@ -325,7 +333,7 @@ pub(super) fn cursors(page: &Words, is_mpmc: bool) -> Cursors {
     }
 }
 
-fn counters(page: &Words, registry: &Registry) -> Counters {
+fn counters(page: &Words, registry: &Registry, done: u64) -> Counters {
     let rare = |offset| page.at(RARE_OFFSET + offset);
     let sums = &registry.sums;
     Counters {
@@ -338,6 +346,7 @@ fn counters(page: &Words, registry: &Registry) -> Counters {
         deaths: rare(offset_of!(Rare, deaths)),
         tombstones: rare(offset_of!(Rare, tombstones)),
         requeued: rare(offset_of!(Rare, requeued)),
+        done,
         recovery_failures: rare(offset_of!(Rare, recovery_failures)),
         recovery_errno: rare(offset_of!(Rare, recovery_errno)),
         dead_letters: rare(offset_of!(Rare, dead_letters)),

@@ -7,7 +7,8 @@
 //! 0x500  tail       next position to write; the producer's line (MPMC: next position to claim)
 //! 0x580  head       released room, published lazily; read by the producer (MPMC: next position to take)
 //! 0x600  consumer   released, taken, redelivered: the consumer's exact words, a line that only it writes
-//! 0x680  events     eventcounts on which consumers (0x680) and producers (0x700) sleep
+//!                   (MPMC: done, how many messages consumers have declared to be done)
+//! 0x680  events     eventcounts on which consumers (0x680), producers (0x700) and `join` (0x780) sleep
 //! 0x800  released out of order   SPSC: ranges that a consumer noted when it detached
 //! 0x1000 registry   256 bytes a participant
 //!        (schema)   description of the message type, if there is one

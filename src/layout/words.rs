@@ -52,7 +52,13 @@ pub(crate) struct Rare {
     /// Messages that were dropped because the file had outlived its machine and nothing proved that
     /// they were whole.
     pub(crate) dropped: AtomicU64,
-    pub(crate) reserved_4: [AtomicU64; 3],
+    /// MPMC: positions that never carry a message: tombstones, and those before the start of the
+    /// queue. Stored under the recovery lock only.
+    pub(crate) skipped: AtomicU64,
+    /// MPMC, the record of the tombstone that is being made: what `skipped` will be ...
+    pub(crate) skip_target: AtomicU64,
+    /// ... and 1 + the position that becomes a tombstone; 0: none is being made.
+    pub(crate) skip_position: AtomicU64,
 }
 
 /// The cursors of an MPMC queue: `order::Tail` and `order::Head`.
@@ -63,6 +69,8 @@ pub(crate) struct OrderCursors {
     pub(crate) tail: Line<AtomicU64>,
     /// Next position to take.
     pub(crate) head: Line<AtomicU64>,
+    /// How many messages consumers have declared to be done (`crate::order_ring::tasks`).
+    pub(crate) done: Line<AtomicU64>,
 }
 
 /// What a broadcast queue retains, in the place of an MPMC queue's `head`.
@@ -222,6 +230,8 @@ pub(crate) struct QueueEventWords {
     pub(crate) messages: EventWords,
     /// Producers park here for room.
     pub(crate) room: EventWords,
+    /// MPMC: callers of `join` park here until all messages are done.
+    pub(crate) tasks: EventWords,
 }
 
 /// One participant's registry entry in an SPSC queue.
@@ -253,6 +263,9 @@ const _: () = {
     assert!(offset_of!(Rare, boot) == 0xc8);
     assert!(offset_of!(Rare, seal) == 0xd8);
     assert!(offset_of!(Rare, dropped) == 0xe0);
+    assert!(offset_of!(Rare, skipped) == 0xe8);
+    assert!(offset_of!(Rare, skip_target) == 0xf0);
+    assert!(offset_of!(Rare, skip_position) == 0xf8);
     assert!(RARE_OFFSET + size_of::<Rare>() == CURSORS_OFFSET);
     assert!(CURSORS_OFFSET.is_multiple_of(align_of::<Cursors>()));
     assert!(size_of::<Cursors>() == 0x180);
@@ -267,19 +280,22 @@ const _: () = {
     assert!(CURSORS_OFFSET + size_of::<Cursors>() <= EVENTS_OFFSET);
     assert!(EVENTS_OFFSET + offset_of!(QueueEventWords, messages) == 0x680);
     assert!(EVENTS_OFFSET + offset_of!(QueueEventWords, room) == 0x700);
+    assert!(EVENTS_OFFSET + offset_of!(QueueEventWords, tasks) == 0x780);
     assert!(offset_of!(EventWords, waiters) == 0);
     assert!(offset_of!(EventWords, epoch) == 8);
     assert!(EVENTS_OFFSET + size_of::<QueueEventWords>() <= DONE_OFFSET);
     assert!(size_of::<DoneRange>() == 16);
     assert!(offset_of!(DoneRange, end) == 8);
     assert!(DONE_OFFSET + DONE_RANGES * size_of::<DoneRange>() == REGISTRY_OFFSET);
-    assert!(size_of::<OrderCursors>() == 0x100);
+    assert!(size_of::<OrderCursors>() == 0x180);
+    assert!(CURSORS_OFFSET + size_of::<OrderCursors>() <= EVENTS_OFFSET);
     assert!(CURSORS_OFFSET + offset_of!(OrderCursors, tail) == 0x500);
     assert!(CURSORS_OFFSET + offset_of!(OrderCursors, head) == 0x580);
     assert!(RETAINED_OFFSET == CURSORS_OFFSET + offset_of!(OrderCursors, head));
     assert!(size_of::<Retained>() == 128);
     assert!(offset_of!(Retained, floor) == 0);
     assert!(offset_of!(Retained, free) == 8);
+    assert!(CURSORS_OFFSET + offset_of!(OrderCursors, done) == 0x600);
     assert!(size_of::<Slot>() == 16);
     assert!(offset_of!(Slot, state) == 0);
     assert!(offset_of!(Slot, frame) == 8);

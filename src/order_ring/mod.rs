@@ -12,7 +12,7 @@
 //!   FULL(lap) --take: intent, CAS head---> still FULL(lap) --mark----> HELD(lap, owner)
 //!   HELD(lap, owner) --release--> FREE(lap + 1)        --reject, or its owner is dead--> REDELIVER(lap)
 //!   REDELIVER(lap) --CAS--> HELD(lap, another owner)
-//!   FREE(lap), claimed by a dead producer --recovery--> FREE(lap + 1)  (a tombstone: consumers skip it)
+//!   FREE(lap), claimed by a dead producer --recovery--> FREE(lap + 1)  (a tombstone: consumers skip it; [`tasks`])
 //!   FULL(lap), taken by a dead consumer   --recovery--> REDELIVER(lap)
 //! ```
 //!
@@ -130,6 +130,7 @@ mod redelivery;
 mod registry;
 mod release;
 mod take;
+mod tasks;
 mod unsettled;
 mod walk;
 

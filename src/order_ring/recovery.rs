@@ -1,7 +1,7 @@
 //! One pass over registry and slots that removes the residue of dead participants.
 //!
 //! The pass runs under the recovery lock, so that there is one at a time. It is idempotent, and may
-//! itself be killed anywhere.
+//! itself be killed anywhere. Tombstones are counted exactly: see [`super::tasks`].
 
 use super::crash_point::crash_point;
 use super::intent::IntentKind;
@@ -31,8 +31,10 @@ impl OrderRing {
     /// participants is correct, as is one that was killed.
     #[cold]
     pub(crate) fn recover(&self, probe: &impl LivenessProbe, suspects: Option<&EntrySet>) -> Recovered {
+        // First: a tombstone that an earlier pass recorded, before it was killed.
+        let tombstones = u64::from(self.finish_tombstone());
         let dead = self.dead(probe, suspects);
-        let mut done = Recovered { deaths: dead.len(), ..Recovered::default() };
+        let mut done = Recovered { deaths: dead.len(), tombstones, ..Recovered::default() };
         if dead.is_empty() {
             return done;
         }
@@ -110,30 +112,30 @@ impl<P: LivenessProbe> Pass<'_, P> {
         let (ring, tail, head) = (self.ring, self.tail, self.head);
         let state = ring.state(slot);
         let position = ring.position(state, slot);
-        let (next, count) = match state.kind() {
+        let next = match state.kind() {
             SlotKind::Free if position < tail && !self.is_covered(position, IntentKind::Claim) => {
-                (SlotState::free(state.lap() + 1), &mut done.tombstones)
+                done.tombstones += u64::from(ring.make_tombstone(slot, state));
+                return;
             }
             // No consumer has read it: it is redelivered even if frames are delivered at most once,
             // and counts as new.
             SlotKind::Full if position < head && !self.is_covered(position, IntentKind::Take) => {
-                (SlotState::redeliver(state.lap(), 0), &mut done.requeued)
+                SlotState::redeliver(state.lap(), 0)
             }
             SlotKind::Held if self.dead.contains(state.owner()) => {
                 ring.note_holder(slot, state.owner());
-                let next = if ring.policy.at_most_once {
+                if ring.policy.at_most_once {
                     SlotState::free(state.lap() + 1)
                 } else {
                     SlotState::redeliver(state.lap(), state.redeliveries() + 1)
-                };
-                (next, &mut done.requeued)
+                }
             }
             _ => return,
         };
         // From exactly the word that was examined: a living owner may have moved it since.
         let moved =
             ring.slots[slot].state.compare_exchange(state.0, next.0, Ordering::AcqRel, Ordering::Relaxed);
-        *count += u64::from(moved.is_ok());
+        done.requeued += u64::from(moved.is_ok());
     }
 
     /// Whether the intent of a living participant covers this position.

@@ -21,6 +21,7 @@ mod raw;
 mod reserved_frame;
 mod spsc;
 mod takeover;
+mod tasks;
 mod trouble;
 pub(crate) mod untrusted;
 

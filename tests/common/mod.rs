@@ -69,7 +69,10 @@ pub(crate) mod at {
     pub(crate) const PREAMBLE_END: usize = 0x400;
     pub(crate) const TAIL: usize = 0x500;
     pub(crate) const HEAD: usize = 0x580;
+    pub(crate) const SKIPPED: usize = 0x4e8;
     pub(crate) const RELEASED: usize = 0x600;
+    /// MPMC.
+    pub(crate) const DONE: usize = 0x600;
     pub(crate) const TAKEN: usize = 0x608;
     pub(crate) const REDELIVERED_UNTIL: usize = 0x610;
     pub(crate) const REDELIVERY_COUNT: usize = 0x618;

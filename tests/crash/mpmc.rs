@@ -9,6 +9,7 @@ mod places;
 mod producer;
 mod stopped;
 mod survivors;
+mod tasks;
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -27,7 +28,7 @@ const MOMENT: Duration = Duration::from_millis(20);
 type Row = fn() -> Outcome;
 
 pub(crate) fn tests() -> Vec<Test> {
-    let rows: [(&str, Row); 42] = [
+    let rows: [(&str, Row); 45] = [
         ("producer: dead between claim and commit, found by a consumer", producer::detected_by_consumer),
         ("producer: dead between claim and commit, found by a producer", producer::detected_by_producer),
         ("producer: dead between claim and commit, found by attaching", producer::detected_by_attaching),
@@ -36,6 +37,9 @@ pub(crate) fn tests() -> Vec<Test> {
         ("producer: its lane is taken over with its messages", producer::lane_is_taken_over),
         ("producer: its lane is taken over while its messages are held", producer::held_in_a_lane),
         ("everybody: dead, and others go on", producer::all_participants_die),
+        ("tasks: join recovers from a dead producer", tasks::join_recovers),
+        ("tasks: a consumer dies before its message is done", tasks::consumer_dies),
+        ("tasks: join in a forked child", tasks::forked),
         ("consumer: dead with messages, found by attaching", consumer::detected_by_attaching),
         ("consumer: dead with messages, found by an idle consumer", consumer::detected_by_an_idle_consumer),
         ("consumer: dead with messages, found by a waiting consumer", consumer::detected_by_waiting),

@@ -7,6 +7,7 @@ mod receiving;
 mod recovering;
 mod sending;
 mod state;
+mod tasks;
 
 use crate::process::Test;
 
@@ -16,5 +17,6 @@ pub(crate) fn tests() -> Vec<Test> {
     tests.extend(attaching::tests());
     tests.extend(recovering::tests());
     tests.extend(pausing::tests());
+    tests.extend(tasks::tests());
     tests
 }

@@ -223,6 +223,11 @@ fn mpmc() {
         ("head", at::HEAD, none),
         ("bell of messages: waiting", 0x680, none),
         ("bell of room: waiting", 0x700, none),
+        ("done", at::DONE, none),
+        ("skipped", at::SKIPPED, none),
+        ("number of a tombstone", at::SKIPPED + 8, none),
+        ("position of a tombstone", at::SKIPPED + 16, none),
+        ("bell of tasks: waiting", 0x780, none),
     ];
     for entry in 0..3 {
         for word in 0..4 {
@@ -239,4 +244,36 @@ fn mpmc() {
         words.push(("place", slots + 16 * slot + 8, place));
     }
     changes::<Mpmc>(&options, None, &words);
+}
+
+/// Each of the words that count what is done: found, or the counts are ones that other traffic would
+/// have left, and everything can be declared done.
+#[test]
+fn counts_of_what_is_done() {
+    let options = CreateOptions::new().ring_bytes(4096).max_messages(8).max_participants(3);
+    let image = image::<Mpmc>(&options, None);
+    let dir = directory();
+    let path = dir.path().join("queue");
+    let mut seen = 0;
+    for at in [at::DONE, at::SKIPPED, at::SKIPPED + 8, at::SKIPPED + 16] {
+        for value in values(image.u64_at(at)) {
+            let mut changed = image.clone();
+            changed.put_u64(at, value);
+            let _ = std::fs::remove_file(&path);
+            changed.write(&path);
+            if found(&path).is_some() {
+                seen += 1;
+                continue;
+            }
+            // SAFETY: only this test knows the file.
+            let queue = unsafe { ringway::mpmc::BytesQueue::open(&path) }.unwrap();
+            queue.recover().unwrap();
+            let (consumer, all) = (queue.consumer().unwrap(), queue.unfinished().unwrap());
+            assert!(all <= 20 + MESSAGES, "{value:#x} at {at:#x}: {all} are unfinished");
+            (0..all).for_each(|_| consumer.task_done().unwrap());
+            assert!(consumer.task_done().unwrap_err().is_too_many(), "{value:#x} at {at:#x}");
+            queue.join_timeout(std::time::Duration::ZERO).unwrap();
+        }
+    }
+    assert!(seen > 30, "{seen} were found");
 }

@@ -87,6 +87,8 @@ impl MpmcKind {
             producers.push(queue.producer()?);
         }
         let consumer = queue.consumer()?;
+        let counts = !self.is_at_most_once && self.max_redeliveries.is_none();
+        let (unfinished, mut sent) = (if counts { queue.unfinished()? } else { 0 }, 0);
         let len = match self.shape {
             Shape::Fixed(len) => len,
             _ => 60,
@@ -103,6 +105,7 @@ impl MpmcKind {
                     }
                 };
                 ensure!(matches!(refusal, SendError::Full), "{refusal}");
+                sent += count as u64;
                 ensure!(count == per_lane, "the queue takes {count} messages, not {per_lane}");
                 for _ in 0..count {
                     ensure!(consumer.try_recv()?.iter().all(|byte| *byte == 0x77), "a message was changed");
@@ -110,6 +113,8 @@ impl MpmcKind {
             }
         }
         ensure!(consumer.try_recv().is_err(), "a message came that nobody sent");
+        let expected = unfinished + sent;
+        ensure!(!counts || queue.unfinished()? == expected, "{:?}, not {expected}", queue.unfinished());
         Ok(())
     }
 }

@@ -194,6 +194,10 @@ fn show_traffic(
             count(counters.dead_letters),
             count(counters.dead_letters_failed)
         )?;
+        // Only where a consumer uses it: others would read that nothing is ever done.
+        if let Some(unfinished) = snapshot.backlog.unfinished.filter(|_| counters.done > 0) {
+            say!(out, "  tasks    {} done, {} unfinished", count(counters.done), count(unfinished))?;
+        }
         if counters.recovery_failures > 0 {
             let error = std::io::Error::from_raw_os_error(counters.recovery_errno as i32);
             let reason =

@@ -73,6 +73,10 @@ const METRICS: &[Metric] = &[
     ("ringway_returned_total", "counter", "Messages taken from dead consumers.", |it| {
         counter(it, |of| of.requeued)
     }),
+    ("ringway_done_total", "counter", "Messages declared done.", |it| counter(it, |of| of.done)),
+    ("ringway_unfinished", "gauge", "Messages not declared done.", |it| {
+        it.backlog.unfinished.map(|count| count as f64)
+    }),
     ("ringway_dead_letters_total", "counter", "Messages moved to the dead-letter queue.", |it| {
         counter(it, |of| of.dead_letters)
     }),

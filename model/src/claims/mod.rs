@@ -33,6 +33,7 @@
 //! | I6 | `invariant`: what is delivered is committed |
 //! | I7 | `evidence`: a CLEAN entry has no claim, no take and no HELD slot left |
 //! | I9 | `invariant`: no more positions are claimed and not released than the bound |
+//! | I10 | `invariant`: `skipped` counts each tombstone once; skipped positions and committed messages are no more than `tail`, and at the goal as many |
 //! | I8 | [`Claims::goal`] must stay reachable without further kills |
 
 mod consumer;
@@ -159,6 +160,10 @@ impl Model for Claims {
                 ENTRIES],
             processes: [Process::new(Pc::Ready, 0); ENTRIES],
             recovery: Recovery::idle(),
+            skipped: 0,
+            skip_target: 0,
+            skip_position: 0,
+            tombstones: 0,
             committed: 0,
             deliveries: [0; MESSAGES],
             kills: 0,
@@ -220,6 +225,16 @@ impl Model for Claims {
                 return Err(format!("I9: position {position} is not released, and tail is {}", s.tail));
             }
         }
+        let is_decided = s.skip_position > 0 && s.skipped == s.tombstones + 1;
+        if s.skipped != s.tombstones && !is_decided {
+            return Err(format!(
+                "I10: {} positions are tombstones, and {} are counted",
+                s.tombstones, s.skipped
+            ));
+        }
+        if s.skipped + s.committed.count_ones() as u8 > s.tail {
+            return Err(format!("I10: {} skipped, tail is {}: `join` would return early", s.skipped, s.tail));
+        }
         for (message, &times) in s.deliveries.iter().enumerate() {
             if times > 0 && s.committed >> message & 1 == 0 {
                 return Err(format!("I6: message {message} was delivered and never committed"));
@@ -246,7 +261,8 @@ impl Model for Claims {
             word.kind == Kind::Free && self.position(word, x) >= s.tail
         });
         let delivered = (0..MESSAGES).all(|m| s.committed >> m & 1 == 0 || s.deliveries[m] > 0);
-        sent && free && delivered
+        let all_counted = s.skipped + s.committed.count_ones() as u8 == s.tail;
+        sent && free && delivered && all_counted
     }
 
     fn show(&self, s: &State) -> String {

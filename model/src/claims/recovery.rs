@@ -9,6 +9,8 @@ use crate::mistake::Mistake;
 pub enum Pc {
     /// The recovery lock is free.
     Idle,
+    /// 0. The record of a tombstone that an earlier pass has left.
+    ReadRecord,
     /// 1. D: the entry's word, its liveness lock, its word again.
     ReadWord,
     ProbeLock,
@@ -21,6 +23,13 @@ pub enum Pc {
     ReadIntent,
     ProbeIntentsLock,
     Act,
+    /// A tombstone: the record, the count, the slot, the end of the record. The last three finish what
+    /// an earlier pass has left, too.
+    RecordTarget,
+    RecordPosition,
+    Count,
+    Move,
+    EndRecord,
     /// 4. and 5.
     Bump,
     Clean,
@@ -40,6 +49,8 @@ pub struct Recovery {
     head: u8,
     /// The exact word that it examined.
     word: Word,
+    /// It finishes the tombstone of an earlier pass.
+    finishes: bool,
     /// It has made a REDELIVER in this pass (read only by a mistake).
     made_redeliver: bool,
     /// All intents, when they are read before the cursors (a mistake).
@@ -59,6 +70,7 @@ impl Recovery {
             tail: 0,
             head: 0,
             word: NO_WORD,
+            finishes: false,
             made_redeliver: false,
             early: [Intent::NONE; ENTRIES],
         }
@@ -84,9 +96,14 @@ pub(super) fn steps(model: &Claims, s: &State, steps: &mut Steps<State>) {
     match r.pc {
         Pc::Idle => {
             if s.kills + s.detaches > 0 {
-                q.pc = Pc::ReadWord;
+                q.pc = Pc::ReadRecord;
                 steps.step(n, || "recovery: lock".into());
             }
+        }
+        Pc::ReadRecord => {
+            q.finishes = s.skip_position > 0;
+            q.pc = if q.finishes { Pc::Count } else { Pc::ReadWord };
+            steps.step(n, || format!("recovery: recorded position {}", s.skip_position));
         }
         Pc::ReadWord => {
             if model.makes(Mistake::IntentsReadBeforeCursors) {
@@ -174,6 +191,37 @@ pub(super) fn steps(model: &Claims, s: &State, steps: &mut Steps<State>) {
             steps.step(n, || format!("recovery: liveness lock after the intent of {}", model.name(e)));
         }
         Pc::Act => act(model, s, steps),
+        Pc::RecordTarget => {
+            n.skip_target = s.skipped + 1;
+            let last = model.makes(Mistake::RecordPositionFirst);
+            n.recovery.pc = if last { Pc::Count } else { Pc::RecordPosition };
+            steps.step(n, || format!("recovery: records the count {}", s.skipped + 1));
+        }
+        Pc::RecordPosition => {
+            n.skip_position = 1 + model.position(r.word, x);
+            let first = model.makes(Mistake::RecordPositionFirst);
+            n.recovery.pc = if first { Pc::RecordTarget } else { Pc::Count };
+            steps.step(n, || format!("recovery: records the position {}", model.position(r.word, x)));
+        }
+        Pc::Count => {
+            let adds = model.makes(Mistake::FinishingAdds) || model.makes(Mistake::TombstoneWithoutRecord);
+            n.skipped = if adds { s.skipped + 1 } else { s.skip_target };
+            n.recovery.pc = Pc::Move;
+            steps.step(n, || "recovery: counts the tombstone".into());
+        }
+        Pc::Move => tombstone(model, s, steps),
+        Pc::EndRecord => {
+            if !model.makes(Mistake::RecordKept) {
+                n.skip_position = 0;
+            }
+            if r.finishes {
+                n.recovery.pc = Pc::ReadWord;
+                n.recovery.finishes = false;
+            } else {
+                next_slot(model, &mut n);
+            }
+            steps.step(n, || "recovery: ends the record".into());
+        }
         Pc::Bump => {
             if !model.makes(Mistake::BumpOnlyForOwnRedelivery) || r.made_redeliver {
                 n.bump_epoch();
@@ -222,34 +270,64 @@ fn next_slot(model: &Claims, n: &mut State) {
     }
 }
 
-/// The tombstone or the REDELIVER, by CAS from the word that was examined.
+/// The slot of a tombstone, by CAS from FREE of the position's lap.
+fn tombstone(model: &Claims, s: &State, steps: &mut Steps<State>) {
+    let mut n = s.clone();
+    let position = match s.skip_position {
+        0 => model.position(s.recovery.word, s.recovery.slot.into()),
+        recorded => recorded - 1,
+    };
+    let x = model.slot(position);
+    let word = s.slots[x].word;
+    let is_unmoved = (word.kind, word.lap) == (Kind::Free, model.lap(position));
+    if is_unmoved {
+        require_dead(model, s, x, steps);
+        n.slots[x].free_next();
+        n.tombstones += 1;
+    }
+    n.recovery.pc = Pc::EndRecord;
+    let result = if is_unmoved { "is a tombstone" } else { "was moved before" };
+    steps.step(n, || format!("recovery: {position} {result}"));
+}
+
+fn require_dead(model: &Claims, s: &State, x: usize, steps: &mut Steps<State>) {
+    for owner in [s.slots[x].winner, s.slots[x].word.owner].into_iter().filter(|&owner| owner != NOBODY) {
+        let dead = matches!(s.processes[usize::from(owner)].pc, super::Pc::Gone | super::Pc::AttachCheck);
+        steps.require(dead, || {
+            format!("I2: recovery takes slot {x} from {}, alive", model.name(owner.into()))
+        });
+    }
+}
+
+/// The REDELIVER, by CAS from the word that was examined; or whether a tombstone is to be made.
 fn act(model: &Claims, s: &State, steps: &mut Steps<State>) {
     let r = s.recovery;
     let x = usize::from(r.slot);
     let position = model.position(r.word, x);
     let mut n = s.clone();
     let unchanged = s.slots[x].word == r.word;
-    let blindly = match r.word.kind {
-        Kind::Free => model.makes(Mistake::TombstoneByStore),
-        Kind::Full => model.makes(Mistake::RedeliverByStore),
-        _ => false,
-    };
-    if unchanged || blindly {
-        for owner in [s.slots[x].winner, s.slots[x].word.owner].into_iter().filter(|&owner| owner != NOBODY) {
-            let dead = matches!(s.processes[usize::from(owner)].pc, super::Pc::Gone | super::Pc::AttachCheck);
-            steps.require(dead, || {
-                format!("I2: recovery takes {position} from {}, alive", model.name(owner.into()))
-            });
+    if r.word.kind == Kind::Free {
+        if unchanged || model.makes(Mistake::TombstoneWithoutReread) {
+            n.recovery.pc = match model.mistake {
+                Some(Mistake::TombstoneWithoutRecord) => Pc::Count,
+                Some(Mistake::RecordPositionFirst) => Pc::RecordPosition,
+                _ => Pc::RecordTarget,
+            };
+        } else {
+            next_slot(model, &mut n);
         }
+        let result = if unchanged { "the same" } else { "another one" };
+        return steps.step(n, || format!("recovery: the word of slot {x} again, {result}"));
+    }
+    if unchanged || r.word.kind == Kind::Full && model.makes(Mistake::RedeliverByStore) {
+        require_dead(model, s, x, steps);
         steps.require(unchanged, || format!("I2: recovery overwrites {:?} at {position}", s.slots[x].word));
         match r.word.kind {
-            Kind::Free => n.slots[x].free_next(),
             Kind::Full => n.slots[x].redeliver(0), // never delivered: always requeued
             _ if model.bounds.at_most_once => n.slots[x].free_next(),
             _ => n.slots[x].redeliver(r.word.redelivery_count + 1),
         }
-        n.recovery.made_redeliver |=
-            model.makes(Mistake::BumpOnlyForOwnRedelivery) && r.word.kind != Kind::Free;
+        n.recovery.made_redeliver |= model.makes(Mistake::BumpOnlyForOwnRedelivery);
     }
     next_slot(model, &mut n);
     let result = if unchanged { "succeeds" } else { "fails" };

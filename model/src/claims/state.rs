@@ -228,6 +228,13 @@ pub struct State {
     pub entries: [Entry; ENTRIES],
     pub processes: [Process; ENTRIES],
     pub recovery: Recovery,
+    /// Positions that never carry a message.
+    pub skipped: u8,
+    /// The record of the tombstone that is being made: what `skipped` will be, and 1 + its position.
+    pub skip_target: u8,
+    pub skip_position: u8,
+    /// Ghost: how many tombstones there are.
+    pub tombstones: u8,
     /// Ghosts: messages committed, as bits; how many times each was delivered; budgets used up.
     pub committed: u8,
     pub deliveries: [u8; MESSAGES],

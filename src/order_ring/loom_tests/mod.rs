@@ -18,6 +18,7 @@ mod deaths;
 mod entries;
 mod pairs;
 mod redo;
+mod tasks;
 mod triples;
 
 use super::*;
@@ -131,6 +132,8 @@ fn check_log(world: &World) {
 
 fn check_words(world: &World) {
     let ring = &world.ring;
+    let done = ring.cursors.done.load(Ordering::Relaxed);
+    assert_eq!(ring.unfinished().map(|unfinished| unfinished + done), Ok(world.log().committed.len() as u64));
     let (head, tail) = (ring.head().position(), ring.tail().position());
     assert_eq!(head, tail);
     for position in tail..tail + ring.count() {

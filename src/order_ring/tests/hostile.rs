@@ -25,6 +25,7 @@ proptest! {
         words in proptest::collection::vec((word(), word()), 4),
         entries in proptest::collection::vec((word(), word(), word()), 5),
         held in 0..5_usize,
+        tasks in (word(), word(), word(), word()),
     ) {
         let world = World::new(SHAPE);
         let ring = &world.ring;
@@ -38,6 +39,12 @@ proptest! {
             entry.own.claim_intent.store(claim_intent, Ordering::Relaxed);
             entry.own.take_intent.store(take_intent, Ordering::Relaxed);
         }
+        ring.cursors.done.store(tasks.0, Ordering::Relaxed);
+        ring.rare.skipped.store(tasks.1, Ordering::Relaxed);
+        ring.rare.skip_target.store(tasks.2, Ordering::Relaxed);
+        ring.rare.skip_position.store(tasks.3, Ordering::Relaxed);
+        let _ = ring.unfinished();
+        let _ = ring.task_done();
         world.probe.lock(held);
         let _ = ring.check();
         let _ = ring.backlog();

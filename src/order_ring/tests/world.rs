@@ -124,6 +124,8 @@ impl World {
             let slot = &ring[position as usize % shape.ring];
             slot.state.store(SlotState::free(position >> shift).0, Ordering::Relaxed);
         }
+        let rare = Rare::default();
+        rare.skipped.store(shape.start, Ordering::Relaxed);
         let entries: Vec<_> = (0..shape.entries).map(|_| RegistryEntry::default()).collect();
         // Smaller than `Geometry::new` would accept, so that everything wraps around soon.
         let geometry = Geometry {
@@ -140,7 +142,7 @@ impl World {
         };
         Self {
             ring: OrderRing::new(
-                Ref::on_heap(Arc::new(Rare::default())),
+                Ref::on_heap(Arc::new(rare)),
                 Ref::on_heap(Arc::new(cursors)),
                 Ref::slice_on_heap(Arc::new(ring)),
                 SlotExtras {

@@ -9,6 +9,8 @@ pub(crate) struct QueueEvents {
     pub(crate) messages: EventCount,
     /// For room: producers park here.
     pub(crate) room: EventCount,
+    /// For the end of all tasks: callers of `join` park here.
+    pub(crate) tasks: EventCount,
 }
 
 impl QueueEvents {
@@ -17,6 +19,7 @@ impl QueueEvents {
         if !barrier::register() {
             self.messages.need_fence();
             self.room.need_fence();
+            self.tasks.need_fence();
         }
     }
 
@@ -24,11 +27,13 @@ impl QueueEvents {
     pub(crate) fn force_notify_all(&self) {
         self.messages.force_notify_all();
         self.room.force_notify_all();
+        self.tasks.force_notify_all();
     }
 
     /// Wakes every participant that sleeps: much may have changed.
     pub(crate) fn notify_all(&self) {
         self.messages.notify_all();
         self.room.notify_all();
+        self.tasks.notify_all();
     }
 }

@@ -12,7 +12,8 @@ use super::shared::CheckedFile;
 use crate::error::{CreateError, OpenError};
 use crate::layout::order::{Head, SlotState, Tail};
 use crate::layout::{
-    self, ConsumerWords, Cursors, Geometry, Order, OrderCursors, PREAMBLE_LEN, Preamble, PreambleError, Slot,
+    self, ConsumerWords, Cursors, Geometry, Order, OrderCursors, PREAMBLE_LEN, Preamble, PreambleError, Rare,
+    Slot,
 };
 use crate::queue::Schema;
 use crate::queue::kind::{self, Engine, Mpmc, Spsc};
@@ -82,6 +83,7 @@ fn start_order(order: Order, start: u64) -> Vec<(u64, Vec<u8>)> {
         (order.slots_offset, links),
         ((cursors + offset_of!(OrderCursors, tail)) as u64, Tail::at(start).0.to_ne_bytes().to_vec()),
         ((cursors + offset_of!(OrderCursors, head)) as u64, Head::at(start).0.to_ne_bytes().to_vec()),
+        ((layout::RARE_OFFSET + offset_of!(Rare, skipped)) as u64, start.to_ne_bytes().to_vec()),
     ]
 }
 

@@ -99,6 +99,7 @@ impl Shared {
         let events = QueueEvents {
             messages: event(offset_of!(QueueEventWords, messages)),
             room: event(offset_of!(QueueEventWords, room)),
+            tasks: event(offset_of!(QueueEventWords, tasks)),
         };
         let shared = Self {
             path,

@@ -113,7 +113,7 @@ impl Shared {
     ) -> io::Result<Option<Recovered>> {
         let probe = KernelProbe::new(self.file());
         let done = lock.run(self.file(), self.path(), || ring.recover(&probe, suspects))?;
-        if done.is_some_and(|done| done.deaths > 0) {
+        if done.is_some_and(|done| done != Recovered::default()) {
             self.events().notify_all();
         }
         probe.answered(done)

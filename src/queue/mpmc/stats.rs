@@ -38,6 +38,8 @@ pub struct Stats {
     pub tombstones: u64,
     /// Messages that recovery requeued from dead participants.
     pub requeued: u64,
+    /// Messages that consumers have declared done.
+    pub done: u64,
     /// How many times a participant could not find out whether others are alive, or could not
     /// remove the residue of a dead one.
     pub recovery_failures: u64,
@@ -120,6 +122,7 @@ fn collect(ring: &OrderRing, probe: &impl LivenessProbe) -> Stats {
         deaths: counters.deaths,
         tombstones: counters.tombstones,
         requeued: counters.requeued,
+        done: counters.done,
         recovery_failures: counters.recovery_failures,
         dead_letters: counters.dead_letters,
         dead_letters_failed: counters.dead_letters_failed,

@@ -223,6 +223,10 @@ impl<K: Kind> BytesSharedConsumer<K> {
         Ok(())
     }
 
+    pub(super) fn shared(&self) -> &Shared {
+        &self.inner.shared
+    }
+
     /// The path of the queue's file; for a memfd queue a display name.
     pub(crate) fn path(&self) -> &Path {
         self.inner.shared.path()

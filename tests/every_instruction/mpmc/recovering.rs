@@ -1,5 +1,9 @@
 //! A participant that recovers after a death is killed as well; then another one recovers.
 
+use std::time::Duration;
+
+use ringway::mpmc::BytesQueue;
+
 use super::state::{
     Gone, Mark, Marks, SMALL, State, die, die_while, no_doubt, state, survive_receiver, survive_sender,
 };
@@ -15,7 +19,12 @@ pub(super) fn tests() -> Vec<Test> {
             at_events("two messages", |kill| after_holder(state("two", PLACES, 2, 0), 0, 0, kill))
         }),
         Test::new("mpmc recovering: after a claimer", || {
-            at_events("two positions", |kill| after_claimer(state("two", PLACES, 4, 2), 2, kill))
+            let state = state("two", PLACES, 4, 2);
+            at_events("two positions", |kill| after_claimer(state, 2, recover, kill))
+        }),
+        Test::new("mpmc recovering: in join, after a claimer", || {
+            let state = state("two", PLACES, 4, 2);
+            at_events("two positions", |kill| after_claimer(state, 2, join, kill))
         }),
         Test::new("mpmc recovering: after a consumer", || {
             at_events("it held two", |kill| after_holder(state("full", PLACES, 4, 0), 2, 0, kill))?;
@@ -28,12 +37,28 @@ pub(super) fn tests() -> Vec<Test> {
     ]
 }
 
+/// How a process comes to recover.
+type Call = fn(&BytesQueue) -> Outcome;
+
+fn recover(queue: &BytesQueue) -> Outcome {
+    queue.recover()?;
+    Ok(())
+}
+
+/// No message is declared done: it gives up, and has recovered before.
+fn join(queue: &BytesQueue) -> Outcome {
+    match queue.join_timeout(Duration::ZERO) {
+        Err(error) if error.is_timeout() => Ok(()),
+        other => Err(format!("nothing is done, and join returned {other:?}").into()),
+    }
+}
+
 /// A process recovers, and is killed.
-fn recovery(place: &TestDir, kill: Kill<'_>) -> Outcome {
+fn recovery(place: &TestDir, call: Call, kill: Kill<'_>) -> Outcome {
     let body = |gate: &Gate| {
         let queue = place.open_mpmc()?;
         gate.enter()?;
-        queue.recover()?;
+        call(&queue)?;
         gate.leave()
     };
     kill(Step { file: &place.path(), body: Box::new(body) })?;
@@ -41,7 +66,7 @@ fn recovery(place: &TestDir, kill: Kill<'_>) -> Outcome {
 }
 
 /// A producer has died that had claimed `count` positions.
-fn after_claimer(state: State, count: u64, kill: Kill<'_>) -> Outcome {
+fn after_claimer(state: State, count: u64, call: Call, kill: Kill<'_>) -> Outcome {
     let place = TestDir::new()?;
     let queue = state.create(&place)?;
     let consumer = queue.consumer()?;
@@ -50,7 +75,7 @@ fn after_claimer(state: State, count: u64, kill: Kill<'_>) -> Outcome {
         Ok(())
     };
     die_while(attach, || forge::claim(&place, &queue, count))?;
-    recovery(&place, kill)?;
+    recovery(&place, call, kill)?;
     survive_sender(state.kind, &queue, consumer, state.taken, no_doubt(state.sent))?;
     // The killed participant may not have counted them.
     ensure!(queue.stats().tombstones <= count, "{:?}", queue.stats());
@@ -82,7 +107,7 @@ fn after_holder(state: State, held: u64, taken: u64, kill: Kill<'_>) -> Outcome 
         };
         die_while(attach, || forge::take(&place, &queue, taken))?;
     }
-    recovery(&place, kill)?;
+    recovery(&place, recover, kill)?;
     let gone = Gone { marks: &marks, may_take: held, unseen: taken, before: 0 };
     survive_receiver(state, &queue, &gone)?;
     drop(queue);

@@ -100,7 +100,18 @@ pub(super) fn survive_sender(
     let settled = stream.settle()?;
     ensure!(settled == next, "message {settled} would come next, but {next} is to be sent next");
     drop((producer, consumer));
+    counts_exactly(kind, queue, next)?;
     kind.is_whole(queue)
+}
+
+/// `sent` messages were ever sent, and none was declared done: exactly so many are unfinished.
+pub(super) fn counts_exactly(kind: MpmcKind, queue: &BytesQueue, sent: u64) -> Outcome {
+    if !kind.is_at_most_once {
+        queue.recover()?;
+        let unfinished = queue.unfinished()?;
+        ensure!(unfinished == sent, "{unfinished} messages are unfinished, and {sent} were sent");
+    }
+    Ok(())
 }
 
 /// The last thing that a consumer noted about a message.

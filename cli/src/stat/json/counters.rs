@@ -23,6 +23,7 @@ pub(super) struct BacklogJson {
     held: Option<u64>,
     redeliveries: u64,
     pending: u64,
+    unfinished: Option<u64>,
     bytes: u64,
     used: u64,
     capacity: u64,
@@ -57,8 +58,9 @@ impl CursorsJson {
 
 impl BacklogJson {
     pub(super) fn new(backlog: &Backlog) -> Self {
-        let Backlog { waiting, held, redeliveries, pending, bytes, used, capacity, .. } = *backlog;
-        Self { messages: waiting, held, redeliveries, pending, bytes, used, capacity }
+        let Backlog { waiting, held, redeliveries, pending, unfinished, bytes, used, capacity, .. } =
+            *backlog;
+        Self { messages: waiting, held, redeliveries, pending, unfinished, bytes, used, capacity }
     }
 }
 
@@ -73,6 +75,7 @@ pub(super) struct CountersJson {
     deaths: u64,
     tombstones: u64,
     requeued: u64,
+    done: u64,
     recovery_failures: u64,
     recovery_errno: u64,
     dead_letters: u64,
@@ -100,6 +103,7 @@ impl CountersJson {
             deaths: counters.deaths,
             tombstones: counters.tombstones,
             requeued: counters.requeued,
+            done: counters.done,
             recovery_failures: counters.recovery_failures,
             recovery_errno: counters.recovery_errno,
             dead_letters: counters.dead_letters,

@@ -26,6 +26,7 @@ enum Act {
     Release(usize),
     Reject(usize),
     PutBack(usize),
+    TaskDone,
     Leave,
     Die,
     Recover,
@@ -45,6 +46,7 @@ fn act() -> impl Strategy<Value = (usize, Act, u32)> {
         7 => any::<usize>().prop_map(Act::Release),
         1 => any::<usize>().prop_map(Act::Reject),
         1 => any::<usize>().prop_map(Act::PutBack),
+        3 => Just(Act::TaskDone),
         1 => Just(Act::Leave),
         1 => Just(Act::Die),
         2 => Just(Act::Recover),
@@ -64,6 +66,8 @@ struct Run {
     owners: Vec<Owner>,
     reference: Reference,
     messages: u8,
+    /// How many messages were declared done.
+    tasks_done: u64,
     /// The state words before the last operation.
     before: Vec<SlotState>,
 }
@@ -77,6 +81,7 @@ impl Run {
             reference: Reference::new(shape.start, shape.ring, shape.at_most_once),
             world,
             messages: 0,
+            tasks_done: 0,
             before,
         }
     }
@@ -91,6 +96,15 @@ impl Run {
             (Owner::Producer(_) | Owner::Consumer(_), Act::Die) => {
                 self.world.kill(me);
                 None
+            }
+            (Owner::Consumer(consumer), Act::TaskDone) => {
+                let committed = self.reference.claims.iter().filter(|claim| claim.committed).count() as u64;
+                let before = self.tasks_done;
+                self.tasks_done += u64::from(before < committed);
+                let (world, ring) = (self.world.clone(), self.world.ring.clone());
+                let counted = world.until_crash(me, dies_at, || ring.task_done());
+                assert!(counted.is_none_or(|counted| counted == (before < committed)));
+                counted.map(|_| Owner::Consumer(consumer))
             }
             (Owner::Nobody, Act::Enter(role)) => Some(self.attach(me, role, dies_at)),
             (Owner::Dead, Act::Enter(_)) => {
@@ -202,6 +216,10 @@ impl Run {
             let after = self.reference.claims.iter().filter(|claim| claim.at == At::Over).count();
             assert!(after > before || self.world.ring.backlog() == 0, "stuck");
         }
+        while self.world.ring.unfinished() != Ok(0) {
+            self.act(2, Act::TaskDone, 0);
+        }
+        assert!(!self.world.ring.task_done(), "more are done than were sent");
         self.act(2, Act::Leave, 0);
         for claim in &self.reference.claims {
             assert!(!claim.committed || claim.delivered > 0, "lost: {claim:?}");

@@ -70,6 +70,7 @@ impl Contents<'_> {
         let mut bytes = vec![0; links];
         bytes.chunks_exact_mut(size_of::<Slot>()).for_each(|link| link[..8].copy_from_slice(&free));
         shm::write_at(self.file, &bytes, order.slots_offset)?;
+        self.set_unfinished(start, 0)?;
         self.put(head_at, Head::at(start).0)?;
         let closed = tail.0 & Tail::CLOSED;
         self.put(tail_at, Tail::at(start).0 | closed)?;

@@ -6,8 +6,8 @@ use std::mem::offset_of;
 use super::{Contents, word_in};
 use crate::layout::order::{Head, PackedFrameRef, SlotKind, SlotState, Tail};
 use crate::layout::{
-    CURSORS_OFFSET, Geometry, Order, OrderCursors, OriginWords, OwnerWords, REGISTRY_OFFSET, RegistryEntry,
-    Slot,
+    CURSORS_OFFSET, Geometry, Order, OrderCursors, OriginWords, OwnerWords, RARE_OFFSET, REGISTRY_OFFSET,
+    Rare, RegistryEntry, Slot,
 };
 use crate::queue::file::hash::Hash;
 
@@ -18,6 +18,13 @@ impl Contents<'_> {
         // messages.
         hash.word(Tail(self.word(cursors + offset_of!(OrderCursors, tail) as u64)?).position());
         hash.word(Head(self.word(cursors + offset_of!(OrderCursors, head) as u64)?).position());
+        // Only attached participants change these.
+        hash.word(self.word(cursors + offset_of!(OrderCursors, done) as u64)?);
+        for offset in
+            [offset_of!(Rare, skipped), offset_of!(Rare, skip_target), offset_of!(Rare, skip_position)]
+        {
+            hash.word(self.word((RARE_OFFSET + offset) as u64)?);
+        }
         let own = offset_of!(RegistryEntry, own);
         for entry in self.registry(order)?.chunks_exact(size_of::<RegistryEntry>()) {
             for offset in [
@@ -55,6 +62,17 @@ impl Contents<'_> {
             })?;
         }
         Ok(true)
+    }
+
+    /// Makes `unfinished` messages the ones that `join` waits for, in a queue whose next position is
+    /// `tail`, and withdraws the record of a tombstone.
+    pub(in crate::queue::file::boot) fn set_unfinished(&self, tail: u64, unfinished: u64) -> io::Result<()> {
+        let rare = |offset: usize| (RARE_OFFSET + offset) as u64;
+        self.put(rare(offset_of!(Rare, skip_position)), 0)?;
+        let done = self.word((CURSORS_OFFSET + offset_of!(OrderCursors, done)) as u64)?;
+        // Wrapping: the words may be anything after a power loss.
+        let skipped = tail.wrapping_sub(done).wrapping_sub(unfinished);
+        self.put(rare(offset_of!(Rare, skipped)), skipped)
     }
 
     pub(super) fn registry(&self, order: Order) -> io::Result<Vec<u8>> {

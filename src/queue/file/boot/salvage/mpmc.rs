@@ -136,6 +136,9 @@ impl Contents<'_> {
             let entry = REGISTRY_OFFSET + lane * size_of::<RegistryEntry>();
             self.put((entry + offset_of!(RegistryEntry, lane_ready)) as u64, 1)?;
         }
+        // Those who took a message and have not declared it done died with the machine: what is kept is
+        // delivered again, and is all that is unfinished.
+        self.set_unfinished(end, kept.len() as u64)?;
         let oldest = kept.first().map_or(end, |oldest| oldest.position);
         let taken = if order.policy.at_most_once { oldest } else { end };
         self.put((CURSORS_OFFSET + offset_of!(OrderCursors, head)) as u64, Head::at(taken).0)?;

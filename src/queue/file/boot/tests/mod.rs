@@ -5,6 +5,7 @@ mod bound;
 mod checksums;
 mod containers;
 mod sealing;
+mod tasks;
 mod unreadable;
 
 use std::path::{Path, PathBuf};

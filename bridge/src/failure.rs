@@ -35,6 +35,15 @@ impl Failure {
             Self::Failed(_) => exit::FAILED,
         }
     }
+
+    /// The same, with what it is about before it.
+    #[must_use]
+    pub fn context(self, what: &str) -> Self {
+        match self {
+            Self::Refused(why) => Self::Refused(format!("{what}: {why}")),
+            Self::Failed(error) => Self::Failed(error.context(what.to_owned())),
+        }
+    }
 }
 
 impl fmt::Display for Failure {

@@ -26,11 +26,15 @@ use ringway_bound as _;
 pub mod engine;
 pub mod failure;
 pub mod identity;
+pub mod inbound;
 pub mod nats;
 pub mod outbound;
+pub mod pack;
+pub mod size;
 pub mod stats;
 pub mod stop;
 pub mod subject;
+pub mod types;
 
 mod backoff;
 mod die;

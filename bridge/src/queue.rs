@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use ringway::inspect::{Inspector, Liveness, QueueKind, Snapshot};
-use ringway::kind::{Checksummed, Kind, Mpmc, RawQueue, Spsc};
-use ringway::{OpenOptions, RecoverError, Role, Sharing, Uuid};
+use ringway::kind::{BytesQueue, Checksummed, Kind, Mpmc, RawQueue, Spsc};
+use ringway::schema::Description;
+use ringway::{CreateError, CreateOptions, OpenOptions, RecoverError, Role, Sharing, Uuid};
+
+use crate::inbound::Create;
 
 /// The kinds of queues that a bridge carries: all of them.
 pub(crate) trait Carried: Kind {
@@ -75,6 +78,41 @@ fn open_as<K: Carried, V: Visit>(name: &Path, options: &OpenOptions, visitor: V)
     // bridge does not write to it in any other way, and forks no children.
     let queue = unsafe { RawQueue::<K>::open_with(name, options) }?;
     Ok(visitor.visit(queue))
+}
+
+/// Creates a queue, for messages of this type or for bytes.
+pub(crate) fn create(
+    name: &Path,
+    sharing: Sharing,
+    create: &Create,
+    described: Option<&Description>,
+) -> Result<(), CreateError> {
+    let mut options = CreateOptions::new().sharing(sharing);
+    if let Some(bytes) = create.ring_bytes {
+        options = options.ring_bytes(bytes);
+    }
+    if let Some(count) = create.max_messages {
+        options = options.max_messages(count);
+    }
+    match (create.kind, create.has_checksums) {
+        (QueueKind::Spsc, false) => create_as::<Spsc>(name, &options, described),
+        (QueueKind::Mpmc, false) => create_as::<Mpmc>(name, &options, described),
+        (QueueKind::Spsc, true) => create_as::<Checksummed<Spsc>>(name, &options, described),
+        (QueueKind::Mpmc, true) => create_as::<Checksummed<Mpmc>>(name, &options, described),
+    }
+}
+
+fn create_as<K: Carried>(
+    name: &Path,
+    options: &CreateOptions,
+    described: Option<&Description>,
+) -> Result<(), CreateError> {
+    match described {
+        // SAFETY: as in `open_as`.
+        Some(described) => unsafe { RawQueue::<K>::create_with(name, described, options) }.map(drop),
+        // SAFETY: as in `open_as`.
+        None => unsafe { BytesQueue::<K>::create_with(name, options) }.map(drop),
+    }
 }
 
 /// The queue's identity, and the path of its file.

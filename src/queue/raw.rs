@@ -155,8 +155,28 @@ impl<K: Kind> RawQueue<K> {
     /// Returns the greatest alignment of anything in a message, in bytes. An archive that was written
     /// at one address is valid at another that is the same modulo this number. So its bytes may be
     /// copied from queue to queue if neither queue's [`alignment`](Self::alignment) is less.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// use ringway::spsc::{Queue, RawQueue};
+    /// # let (pairs, texts) = (dir.path().join("pairs"), dir.path().join("texts"));
+    ///
+    /// // SAFETY: every process that can write these files uses ringway.
+    /// unsafe { Queue::<(u64, u8)>::create(&pairs)? };
+    /// // SAFETY: as above.
+    /// unsafe { Queue::<String>::create(&texts)? };
+    /// // SAFETY: as above.
+    /// assert_eq!(unsafe { RawQueue::open(&pairs)? }.archive_alignment(), 8);
+    /// // SAFETY: as above.
+    /// assert_eq!(unsafe { RawQueue::open(&texts)? }.archive_alignment(), 16);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn archive_alignment(&self) -> usize {
-        self.description.archive_alignment()
+        match self.fixed_len() {
+            // Messages of one size are their roots: there is no out-of-line data with an alignment of its own.
+            Some(_) if !self.description.is_bytes() => self.description.align().max(1) as usize,
+            _ => self.description.archive_alignment(),
+        }
     }
 
     /// Attaches as the queue's consumer, or (MPMC) as one of them: see [`BytesQueue::consumer`].

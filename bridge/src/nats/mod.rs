@@ -4,6 +4,7 @@
 //! behind messages that were lost with the old connection, so that these could only be stored after later ones.
 
 pub mod connect;
+pub mod consume;
 mod error;
 mod place;
 mod publish;

@@ -46,45 +46,52 @@ pub(super) async fn open(
     options: &StreamOptions,
     order: Order,
 ) -> Result<Stream, EpochEnd> {
-    let name = &options.name;
-    let stream = match context.get_stream(name).await {
-        Ok(stream) => stream,
-        Err(error) => match error.kind() {
-            GetStreamErrorKind::JetStream(inner) if inner.error_code() == ErrorCode::STREAM_NOT_FOUND => {
-                let Some(new) = &options.create else {
-                    return Err(EpochEnd::Misconfigured(format!(
-                        "the server has no stream {name}; say --create-stream to have it created, or create it with the `nats` command"
-                    )));
-                };
-                create(context, options, new, order).await?
-            }
-            GetStreamErrorKind::JetStream(inner) if is_no_jetstream(&inner) => {
-                return Err(EpochEnd::Misconfigured(NO_JETSTREAM.into()));
-            }
-            GetStreamErrorKind::EmptyName | GetStreamErrorKind::InvalidStreamName => {
-                return Err(EpochEnd::Misconfigured(format!(
-                    "\"{}\" is no name for a stream: dots, spaces, `*` and `>` are not allowed",
-                    name.escape_default()
-                )));
-            }
-            _ => {
-                use std::error::Error;
-                let source = error
-                    .source()
-                    .and_then(|source| source.downcast_ref::<async_nats::jetstream::context::RequestError>());
-                let is_nobody = source.is_some_and(|source| source.kind() == RequestErrorKind::NoResponders);
-                return Err(match is_nobody {
-                    true => EpochEnd::Misconfigured(NO_JETSTREAM.into()),
-                    false => EpochEnd::lost(
-                        Cause::Connect,
-                        format!("asking for stream {name}: {}", with_sources(&error)),
-                    ),
-                });
-            }
-        },
+    let stream = match (find(context, &options.name).await?, &options.create) {
+        (Some(stream), _) => stream,
+        (None, Some(new)) => create(context, options, new, order).await?,
+        (None, None) => {
+            return Err(EpochEnd::Misconfigured(format!(
+                "the server has no stream {}; say --create-stream to have it created, or create it with the `nats` command",
+                options.name
+            )));
+        }
     };
     check(stream.cached_info(), options, order)?;
     Ok(stream)
+}
+
+/// Finds the stream, if there is one.
+pub(super) async fn find(context: &Context, name: &str) -> Result<Option<Stream>, EpochEnd> {
+    let error = match context.get_stream(name).await {
+        Ok(stream) => return Ok(Some(stream)),
+        Err(error) => error,
+    };
+    match error.kind() {
+        GetStreamErrorKind::JetStream(inner) if inner.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(None),
+        GetStreamErrorKind::JetStream(inner) if is_no_jetstream(&inner) => {
+            Err(EpochEnd::Misconfigured(NO_JETSTREAM.into()))
+        }
+        GetStreamErrorKind::EmptyName | GetStreamErrorKind::InvalidStreamName => {
+            Err(EpochEnd::Misconfigured(format!(
+                "\"{}\" is no name for a stream: dots, spaces, `*` and `>` are not allowed",
+                name.escape_default()
+            )))
+        }
+        _ => {
+            use std::error::Error;
+            let source = error
+                .source()
+                .and_then(|source| source.downcast_ref::<async_nats::jetstream::context::RequestError>());
+            let is_nobody = source.is_some_and(|source| source.kind() == RequestErrorKind::NoResponders);
+            Err(match is_nobody {
+                true => EpochEnd::Misconfigured(NO_JETSTREAM.into()),
+                false => EpochEnd::lost(
+                    Cause::Connect,
+                    format!("asking for stream {name}: {}", with_sources(&error)),
+                ),
+            })
+        }
+    }
 }
 
 async fn create(

@@ -97,10 +97,10 @@ fn copy_in_pieces(message: &[u8], to: &mut [u8]) {
     ask(to);
     let mut rest = to;
     for piece in message.chunks(AHEAD) {
-        let (now, behind) = rest.split_at_mut(piece.len());
-        ask(behind);
+        let (now, later) = rest.split_at_mut(piece.len());
+        ask(later);
         now.copy_from_slice(piece);
-        rest = behind;
+        rest = later;
     }
     assert!(rest.is_empty(), "room of the message's length");
 }

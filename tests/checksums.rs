@@ -161,7 +161,7 @@ fn typed_messages() {
 }
 
 #[test]
-fn processes_that_trust_nobody() {
+fn processes_that_trust_no_peer() {
     use ringway::untrusted::Limits;
     use ringway::untrusted::kind::BytesQueue;
     fn passes<K: Kind>() {
@@ -183,7 +183,7 @@ fn processes_that_trust_nobody() {
 }
 
 #[test]
-fn nobody_takes_it_for_another_queue() {
+fn no_process_takes_it_for_another_queue() {
     let dir = directory();
     let (with, without) = (dir.path().join("with"), dir.path().join("without"));
     drop(create::<Checksummed<Spsc>>(&with, &options()));

@@ -204,7 +204,7 @@ fn values_that_cannot_be_sent_are_refused_and_change_nothing() {
 
 /// A value that panics while it is serialised, or fails, leaves the queue as it was.
 #[test]
-fn a_serializer_that_fails_leaves_nothing_behind() {
+fn a_serializer_that_fails_leaves_no_residue() {
     #[derive(Archive, Serialize, ringway::Message)]
     struct Fragile {
         #[rkyv(with = rkyv::with::Lock)]

@@ -186,7 +186,7 @@ fn send_and_recv_take_any_number_or_say_why_not() {
 }
 
 #[test]
-fn what_looks_takes_any_number_or_says_why_not() {
+fn what_inspects_takes_any_number_or_says_why_not() {
     try_all(&["stat", "peek", "tail", "gc", "top"]);
 }
 

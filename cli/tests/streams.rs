@@ -261,8 +261,8 @@ fn inspection_does_not_disturb_traffic() {
             let (path, input) = (path.clone(), input.clone());
             std::thread::spawn(move || ringway("send").arg(&path).input(input).run())
         };
-        let mut looks = 0;
-        while !receiver.is_finished() || looks < 5 {
+        let mut polls = 0;
+        while !receiver.is_finished() || polls < 5 {
             assert_eq!(stat(&path)["corruption"].as_array().unwrap().len(), 0);
             for line in ringway("peek").args(["--json", "--held"]).arg(&path).run().code(0).json_lines() {
                 let text = line["text"].as_str().unwrap_or_else(|| panic!("torn: {line}"));
@@ -275,7 +275,7 @@ fn inspection_does_not_disturb_traffic() {
             for finding in diagnosis["findings"].as_array().unwrap() {
                 assert_ne!(finding["severity"], "error", "{finding}");
             }
-            looks += 1;
+            polls += 1;
         }
         sender.join().unwrap().well();
         assert!(receiver.join().unwrap().well().stdout() == input, "nothing is lost, doubled or reordered");

@@ -146,14 +146,14 @@ pub(super) fn poll_attempt<C: ConsumerHandle, R>(
     registration: &mut Registration,
     consumer: &C,
     context: &mut Context<'_>,
-    mut look: impl FnMut(bool) -> Result<R, RecvError>,
+    mut attempt: impl FnMut(bool) -> Result<R, RecvError>,
 ) -> Poll<Result<R, RecvError>> {
     let always = consumer.ends_when_disconnected();
-    let look = |closely| match look(closely) {
+    let attempt = |closely| match attempt(closely) {
         Err(RecvError::Empty) => None,
         found => Some(found),
     };
-    let found = registration.poll(context, always, look, || consumer.pass_on());
+    let found = registration.poll(context, always, attempt, || consumer.pass_on());
     if found.is_pending() {
         registration.limit_slices(consumer.watch_slice());
     }

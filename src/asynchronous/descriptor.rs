@@ -78,12 +78,12 @@ impl Signal {
     fn attempt<R>(
         &mut self,
         always: bool,
-        mut look: impl FnMut(bool) -> Option<R>,
+        mut attempt: impl FnMut(bool) -> Option<R>,
         pass_on: impl FnOnce(),
     ) -> Option<R> {
         let Self { registration, flag, waker, is_lowered } = self;
-        let look = |closely| {
-            let found = look(closely);
+        let attempt = |closely| {
+            let found = attempt(closely);
             if found.is_none() && !closely {
                 // Before the flag can be raised for the last attempt, or for what comes after it.
                 flag.lower();
@@ -91,7 +91,7 @@ impl Signal {
             }
             found
         };
-        match registration.poll(&mut Context::from_waker(waker), always, look, pass_on) {
+        match registration.poll(&mut Context::from_waker(waker), always, attempt, pass_on) {
             Poll::Ready(found) => {
                 if std::mem::take(is_lowered) {
                     // There may be more than this.
@@ -173,11 +173,11 @@ impl<C: ConsumerHandle> PollConsumer<C> {
     /// readable with every error but `Empty`.
     pub fn try_recv(&mut self) -> Result<C::Frame<'_>, RecvError> {
         let Self { signal, consumer } = self;
-        let look = |closely| match consumer.attempt(closely) {
+        let attempt = |closely| match consumer.attempt(closely) {
             Err(RecvError::Empty) => None,
             found => Some(found),
         };
-        let found = signal.attempt(consumer.ends_when_disconnected(), look, || consumer.pass_on());
+        let found = signal.attempt(consumer.ends_when_disconnected(), attempt, || consumer.pass_on());
         if found.is_none() {
             signal.registration.limit_slices(consumer.watch_slice());
         }

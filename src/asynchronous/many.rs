@@ -33,8 +33,8 @@ impl<'c, C: ConsumerHandle> Future for RecvManyFut<'c, C> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { registration, consumer, max } = &mut *self;
         let waiting: &C = consumer.as_ref().expect("polled again after it was ready");
-        let look = |closely| waiting.attempt_many(*max, closely);
-        let found = ready!(poll_attempt(registration, waiting, context, look));
+        let attempt = |closely| waiting.attempt_many(*max, closely);
+        let found = ready!(poll_attempt(registration, waiting, context, attempt));
         let consumer: &'c C = consumer.take().expect("as above");
         Poll::Ready(found.map(|many| consumer.lend_many(many)))
     }

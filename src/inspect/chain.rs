@@ -83,7 +83,7 @@ pub(super) fn chain(source: &Source) -> Result<Chain, InspectError> {
 /// Finds a cursor that is invalid by itself, independent of the others.
 fn misplaced(source: &Source, at: At) -> Option<Corrupted> {
     let geometry = &source.geometry;
-    let At { tail, head, released, taken, redo: (redelivered_until, _) } = at;
+    let At { tail, head, released, taken, redelivered: (redelivered_until, _) } = at;
     let words = [
         ("tail", tail),
         ("released", released),
@@ -147,7 +147,7 @@ impl Chain {
         if self.end + geometry.align > later.released.saturating_add(geometry.capacity) {
             return Some(("commit word", self.end));
         }
-        let At { tail, taken, redo: (redelivered_until, _), .. } = self.at;
+        let At { tail, taken, redelivered: (redelivered_until, _), .. } = self.at;
         let is_between = |position: u64| position > later.released && position < self.end;
         let words = [("tail", tail), ("taken", taken), ("redelivered_until", redelivered_until)];
         words.into_iter().find(|(_, position)| {

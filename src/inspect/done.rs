@@ -14,7 +14,7 @@ pub(super) struct Done(Vec<(u64, u64)>);
 impl Done {
     /// Reads the ranges that are meaningful with these cursors.
     pub(super) fn read(source: &Source, at: At) -> Result<Self, InspectError> {
-        let until = at.taken.max(at.redo.0);
+        let until = at.taken.max(at.redelivered.0);
         let words = source.words(DONE_OFFSET as u64, DONE_RANGES * size_of::<DoneRange>())?;
         let ranges = (0..DONE_RANGES).map(|index| {
             let range = index * size_of::<DoneRange>();

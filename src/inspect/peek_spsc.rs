@@ -94,7 +94,7 @@ fn copied(source: &Source, what: &Peek, found: RingFrame) -> Result<Option<Copie
 
 fn frame(at: At, held_until: u64, position: u64, copied: Copied) -> PeekedFrame {
     let Copied { len, payload, checksum_matches } = copied;
-    let (redelivered_until, redelivery_count) = at.redo;
+    let (redelivered_until, redelivery_count) = at.redelivered;
     let redeliveries = match position {
         earlier if earlier < redelivered_until => redelivery_count.max(1),
         last if held_until <= last && last < at.taken => 1,

@@ -11,10 +11,9 @@ use crate::error::{Corrupted, InspectError};
 use crate::layout::order::{PackedFrameRef, SlotKind, SlotState, Tail};
 use crate::layout::{
     CURSORS_OFFSET, EVENTS_OFFSET, EventWords, Geometry, Order, OrderCursors, OriginWords, QueueEventWords,
-    Slot as SlotWords,
+    Slot as SlotWords, Waiters,
 };
 use crate::order_ring::SentDeadLetter;
-use crate::park::says_closed;
 use crate::queue::DeadLetter;
 
 pub(super) const SLOT_LEN: usize = size_of::<SlotWords>();
@@ -98,11 +97,11 @@ impl Seen {
         // A position is claimed only after the one that is the maximum of messages before it was
         // released, so no slot is further behind `tail`; and a slot is released for the next lap only
         // after its position was claimed.
-        let is_behind = self.position.saturating_add(order.max_messages) < before;
+        let is_too_low = self.position.saturating_add(order.max_messages) < before;
         let is_ahead = self.position >= if is_free { lap_of(after) } else { after };
         // A frame that is or was held has been taken: `head` had moved past it before.
         let is_taken = matches!(self.state.kind(), SlotKind::Held | SlotKind::Redeliver);
-        if is_behind || is_ahead || is_taken && self.position >= head {
+        if is_too_low || is_ahead || is_taken && self.position >= head {
             return Some(("state of the slot", self.state.0));
         }
         // Only a HELD slot has an owner, and only a frame that was delivered before has a count.
@@ -276,6 +275,6 @@ fn corruption(
 fn closed_in_part(source: &Source) -> Result<Option<Corrupted>, InspectError> {
     let tail = Tail(source.word((CURSORS_OFFSET + offset_of!(OrderCursors, tail)) as u64)?);
     let waiting = offset_of!(QueueEventWords, messages) + offset_of!(EventWords, waiters);
-    let is_wrong = tail.is_closed() && !says_closed(source.word((EVENTS_OFFSET + waiting) as u64)?);
+    let is_wrong = tail.is_closed() && !Waiters(source.word((EVENTS_OFFSET + waiting) as u64)?).is_closed();
     Ok(is_wrong.then(|| source.corrupted("tail", tail.position(), tail.0)))
 }

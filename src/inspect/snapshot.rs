@@ -14,9 +14,8 @@ use crate::error::{Corrupted, DeadLetterFailure, InspectError};
 use crate::layout::order::{Head, Tail};
 use crate::layout::{
     CURSORS_OFFSET, ConsumerWords, Cursors as SpscWords, EVENTS_OFFSET, EventWords, LOCK_ATTACH,
-    LOCK_RECOVERY, Order, OrderCursors, QueueEventWords, RARE_OFFSET, Rare,
+    LOCK_RECOVERY, Order, OrderCursors, QueueEventWords, RARE_OFFSET, Rare, Waiters,
 };
-use crate::park::says_closed;
 use crate::queue::{Boot, inspect_boot};
 use crate::shm::is_locked;
 
@@ -239,9 +238,10 @@ impl Snapshot {
                 is_unlinked: metadata.nlink() == 0 || page.at(RARE_OFFSET + offset_of!(Rare, dead)) != 0,
                 boot: inspect_boot(&source.file, &source.geometry, source.is_memory)
                     .map_err(source.failed("reading which boot the queue was used in"))?,
-                is_closed: says_closed(page.at(EVENTS_OFFSET
+                is_closed: Waiters(page.at(EVENTS_OFFSET
                     + offset_of!(QueueEventWords, messages)
-                    + offset_of!(EventWords, waiters))),
+                    + offset_of!(EventWords, waiters)))
+                .is_closed(),
                 cursors: cursors(&page, source.geometry.order.is_some()),
                 backlog: Backlog::default(),
                 participants: Vec::new(),

@@ -31,14 +31,14 @@ pub(super) struct At {
     pub(super) head: u64,
     pub(super) released: u64,
     pub(super) taken: u64,
-    pub(super) redo: (u64, u64),
+    pub(super) redelivered: (u64, u64),
 }
 
 impl At {
     pub(super) fn read(source: &Source) -> Result<Self, InspectError> {
         match cursors(&source.head_page()?, false) {
             Cursors::Spsc { tail, head, released, taken, redelivered_until, redelivery_count } => {
-                Ok(Self { tail, head, released, taken, redo: (redelivered_until, redelivery_count) })
+                Ok(Self { tail, head, released, taken, redelivered: (redelivered_until, redelivery_count) })
             }
             Cursors::Mpmc { .. } => unreachable!("asked for the cursors of the other kind"),
         }
@@ -81,7 +81,7 @@ pub(super) fn fixed_cursors(source: &Source) -> Result<(At, Option<Corrupted>), 
         ("head", before.head, before.head > after.released),
         ("taken", before.taken, before.taken > after.tail),
         ("taken", after.taken, after.taken < before.released),
-        ("redelivered_until", before.redo.0, before.redo.0 > after.tail),
+        ("redelivered_until", before.redelivered.0, before.redelivered.0 > after.tail),
     ];
     let wrong = found.into_iter().find(|(_, _, is_wrong)| *is_wrong);
     let corruption = wrong.map(|(word, found, _)| source.corrupted(word, after.tail, found));

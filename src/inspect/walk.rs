@@ -27,6 +27,18 @@ pub(super) enum Step {
     Corrupted(Corrupted),
 }
 
+/// What a commit word says.
+enum Word {
+    /// No frame is committed here.
+    Uncommitted,
+    Frame(RingFrame),
+    /// No frame can have this word.
+    Invalid {
+        position: u64,
+        found: u64,
+    },
+}
+
 /// A walk over committed frames, from the oldest one on.
 pub(super) struct Walk {
     ring: Ring<{ commit::WORD }>,
@@ -54,17 +66,17 @@ impl Walk {
         if is_round || self.position > POSITION_LIMIT.saturating_add(self.ring.capacity()) {
             return Ok(Step::End);
         }
-        match self.look(source, false)? {
-            Ok(Some(frame)) => Ok(self.advance(frame)),
-            Ok(None) => Ok(Step::End),
-            Err(_) => match self.look(source, true)? {
-                Ok(Some(frame)) => Ok(self.advance(frame)),
-                Ok(None) => Ok(Step::End),
-                Err((position, found)) => {
-                    Ok(Step::Corrupted(source.corrupted("commit word", position, found)))
-                }
-            },
-        }
+        let word = match self.read_word(source, false)? {
+            Word::Invalid { .. } => self.read_word(source, true)?,
+            word => word,
+        };
+        Ok(match word {
+            Word::Frame(frame) => self.advance(frame),
+            Word::Uncommitted => Step::End,
+            Word::Invalid { position, found } => {
+                Step::Corrupted(source.corrupted("commit word", position, found))
+            }
+        })
     }
 
     fn advance(&mut self, frame: RingFrame) -> Step {
@@ -72,28 +84,24 @@ impl Walk {
         Step::Frame(frame)
     }
 
-    /// The frame at the position, if one is committed; `Err`: an invalid word, and its position.
-    fn look(
-        &mut self,
-        source: &Source,
-        anew: bool,
-    ) -> Result<Result<Option<RingFrame>, (u64, u64)>, InspectError> {
+    /// What the commit word at the position says.
+    fn read_word(&mut self, source: &Source, anew: bool) -> Result<Word, InspectError> {
         let position = self.position;
         let word = self.word(source, position, anew)?;
         let (word_at, word) = match word {
-            commit::NONE => return Ok(Ok(None)),
+            commit::NONE => return Ok(Word::Uncommitted),
             commit::PADDING if self.ring.index(position) != 0 => {
-                let behind = position + self.ring.rest(position);
-                (behind, self.word(source, behind, anew)?)
+                let after = position + self.ring.rest(position);
+                (after, self.word(source, after, anew)?)
             }
             word => (position, word),
         };
         let end = commit::message_len(word).and_then(|len| Some((len, self.ring.checked_end(word_at, len)?)));
         Ok(match end {
             Some((len, end)) => {
-                Ok(Some(RingFrame { position, word_at, word, offset: self.ring.index(word_at), len, end }))
+                Word::Frame(RingFrame { position, word_at, word, offset: self.ring.index(word_at), len, end })
             }
-            None => Err((word_at, word)),
+            None => Word::Invalid { position: word_at, found: word },
         })
     }
 

@@ -61,7 +61,7 @@ pub(crate) struct FixedWriter {
     /// Positions from here on are not the writer's.
     limit: u64,
     /// Whether only `head` is read, which disturbs the consumer less.
-    lazy: bool,
+    exact: bool,
     /// Ring offset of the cell at `tail`.
     offset: usize,
 }
@@ -86,7 +86,7 @@ impl FixedWriter {
         let ring = FixedRing::new(geometry);
         // At the end of all positions nothing is reserved any more; `reserve` will say why.
         let limit = if tail < POSITION_LIMIT { released + ring.cells } else { tail };
-        Ok(Self { memory, cursors, ring, tail, offset: ring.offset(tail), limit, lazy: false })
+        Ok(Self { memory, cursors, ring, tail, offset: ring.offset(tail), limit, exact: true })
     }
 
     /// Finds room for one message at `tail`.
@@ -120,7 +120,7 @@ impl FixedWriter {
         // The lazily stored cursor first: reading it does not take the consumer's hot line away.
         // SYNC release
         self.raise_limit("head", self.cursors.head.load(Ordering::Acquire))?;
-        if position >= self.limit && !self.lazy {
+        if position >= self.limit && self.exact {
             // SYNC release
             self.raise_limit("released", self.cursors.consumer.released.load(Ordering::Acquire))?;
         }
@@ -164,8 +164,8 @@ impl FixedWriter {
         self.offset = staged.offset;
     }
 
-    pub(crate) fn set_lazy(&mut self, lazy: bool) {
-        self.lazy = lazy;
+    pub(crate) fn set_exact(&mut self, exact: bool) {
+        self.exact = exact;
     }
 
     pub(crate) fn memory(&self) -> &LaneMemory {

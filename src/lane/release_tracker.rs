@@ -210,11 +210,11 @@ impl ReleaseTracker {
     #[inline(always)]
     pub(crate) fn flush_released(&self) -> bool {
         let released = self.released();
-        let is_behind = released + self.head_step != self.head_due.get();
-        if is_behind {
+        let is_overdue = released + self.head_step != self.head_due.get();
+        if is_overdue {
             self.publish_head(released);
         }
-        is_behind
+        is_overdue
     }
 
     #[inline(always)]

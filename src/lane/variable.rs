@@ -19,7 +19,7 @@ pub(crate) struct VariableWriter {
     /// Positions from here on are not the writer's.
     limit: u64,
     /// Whether only `head` is read, which disturbs the consumer less.
-    lazy: bool,
+    exact: bool,
 }
 
 impl VariableWriter {
@@ -46,7 +46,7 @@ impl VariableWriter {
             return Err(corruption("released", released));
         }
         let mut writer =
-            Self { memory, cursors, ring, tail: stored, limit: released + ring.capacity(), lazy: false };
+            Self { memory, cursors, ring, tail: stored, limit: released + ring.capacity(), exact: true };
         writer.walk(released)?;
         Ok(writer)
     }
@@ -118,7 +118,7 @@ impl VariableWriter {
         // The lazily stored cursor first: reading it does not take the consumer's hot line away.
         // SYNC release
         self.raise_limit("head", self.cursors.head.load(Ordering::Acquire))?;
-        if end > self.limit && !self.lazy {
+        if end > self.limit && self.exact {
             // SYNC release
             self.raise_limit("released", self.cursors.consumer.released.load(Ordering::Acquire))?;
         }
@@ -190,8 +190,8 @@ impl VariableWriter {
         self.tail = end;
     }
 
-    pub(crate) fn set_lazy(&mut self, lazy: bool) {
-        self.lazy = lazy;
+    pub(crate) fn set_exact(&mut self, exact: bool) {
+        self.exact = exact;
     }
 
     pub(crate) fn memory(&self) -> &LaneMemory {

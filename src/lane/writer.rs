@@ -102,16 +102,16 @@ impl LaneWriter {
     /// Finds room for one frame while waiting for it. Attempts that are not `exact` do not read the
     /// consumer's hot line, and see released room a little later.
     pub(crate) fn reserve_waiting(&mut self, len: usize, exact: bool) -> Result<Reserved, Refusal> {
-        self.set_lazy(!exact);
+        self.set_exact(exact);
         let found = self.reserve(len);
-        self.set_lazy(false);
+        self.set_exact(true);
         found
     }
 
-    fn set_lazy(&mut self, lazy: bool) {
+    fn set_exact(&mut self, exact: bool) {
         match self {
-            Self::Variable(writer) => writer.set_lazy(lazy),
-            Self::Fixed(writer) => writer.set_lazy(lazy),
+            Self::Variable(writer) => writer.set_exact(exact),
+            Self::Fixed(writer) => writer.set_exact(exact),
         }
     }
 

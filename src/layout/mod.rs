@@ -23,10 +23,12 @@ pub(crate) mod commit;
 mod geometry;
 pub(crate) mod order;
 mod preamble;
+mod waiters;
 mod words;
 
 pub(crate) use geometry::{Framing, Geometry, GeometryRequest, MAX_DESCRIPTION, Order, OrderRequest, Policy};
 pub(crate) use preamble::{KIND_MPMC, KIND_SPSC, NAME_LEN, PREAMBLE_LEN, Preamble, PreambleError};
+pub(crate) use waiters::Waiters;
 pub(crate) use words::{
     Before, ConsumerWords, Cursors, DoneRange, EventWords, OrderCursors, OriginWords, OwnerWords,
     QueueEventWords, Rare, RegistryEntry, Retained, Slot, SpscRegistryEntry,

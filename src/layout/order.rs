@@ -17,7 +17,7 @@
 /// The state of a slot's position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SlotKind {
-    /// To be claimed, or claimed and not committed yet. `owner` and `redo` are 0.
+    /// To be claimed, or claimed and not committed yet. `owner` and `redeliveries` are 0.
     Free,
     /// Committed, or taken and not marked HELD yet. `owner` is 0.
     Full,
@@ -46,8 +46,8 @@ pub(crate) struct SlotState(pub(crate) u64);
 
 impl SlotState {
     #[inline(always)]
-    const fn new(lap: u64, owner: u64, redo: u64, kind: SlotKind) -> Self {
-        Self(lap << LAP_SHIFT | owner << OWNER_SHIFT | redo << REDELIVERY_SHIFT | kind as u64)
+    const fn new(lap: u64, owner: u64, redeliveries: u64, kind: SlotKind) -> Self {
+        Self(lap << LAP_SHIFT | owner << OWNER_SHIFT | redeliveries << REDELIVERY_SHIFT | kind as u64)
     }
 
     #[inline(always)]
@@ -61,14 +61,19 @@ impl SlotState {
     }
 
     #[inline(always)]
-    pub(crate) const fn held(lap: u64, owner: usize, redo: u64) -> Self {
-        Self::new(lap, owner as u64, redo, SlotKind::Held)
+    pub(crate) const fn held(lap: u64, owner: usize, redeliveries: u64) -> Self {
+        Self::new(lap, owner as u64, redeliveries, SlotKind::Held)
     }
 
-    /// To be redelivered, for the `redo`th time; the count stops at [`MAX_REDELIVERIES`].
+    /// To be redelivered, as redelivery number `redeliveries`; the count stops at [`MAX_REDELIVERIES`].
     #[inline(always)]
-    pub(crate) const fn redeliver(lap: u64, redo: u64) -> Self {
-        Self::new(lap, 0, if redo < MAX_REDELIVERIES { redo } else { MAX_REDELIVERIES }, SlotKind::Redeliver)
+    pub(crate) const fn redeliver(lap: u64, redeliveries: u64) -> Self {
+        Self::new(
+            lap,
+            0,
+            if redeliveries < MAX_REDELIVERIES { redeliveries } else { MAX_REDELIVERIES },
+            SlotKind::Redeliver,
+        )
     }
 
     #[inline(always)]
@@ -103,7 +108,7 @@ impl std::fmt::Debug for SlotState {
         if self.kind() == SlotKind::Held {
             write!(f, ", owner {}", self.owner())?;
         }
-        write!(f, ", redo {})", self.redeliveries())
+        write!(f, ", redeliveries {})", self.redeliveries())
     }
 }
 
@@ -284,7 +289,7 @@ mod tests {
     fn states_come_apart_as_they_were_put_together() {
         let lap = (1 << LAP_BITS) - 1;
         let owner = MAX_PARTICIPANTS as usize - 1;
-        for (state, kind, owner, redo) in [
+        for (state, kind, owner, redeliveries) in [
             (SlotState::free(lap), SlotKind::Free, 0, 0),
             (SlotState::full(lap), SlotKind::Full, 0, 0),
             (SlotState::held(lap, owner, 7), SlotKind::Held, owner, 7),
@@ -292,7 +297,7 @@ mod tests {
         ] {
             assert_eq!(
                 (state.lap(), state.kind(), state.owner(), state.redeliveries()),
-                (lap, kind, owner, redo)
+                (lap, kind, owner, redeliveries)
             );
         }
         assert_eq!(SlotState::free(0).0, 0, "a new file's slots are free");

@@ -119,7 +119,7 @@ impl OrderRing {
             (&own.rejected, &before.rejected),
         ] {
             // Only the owner counts, and the entry is the caller's alone now. If the caller dies
-            // here, the next owner redoes it.
+            // here, the next owner repeats it.
             before.store(counter.load(Ordering::Relaxed), Ordering::Relaxed);
         }
         crash_point();

@@ -54,10 +54,10 @@ impl OrderRing {
     /// The number of messages that wait for a consumer, including those to be redelivered, now or a
     /// moment ago.
     pub(crate) fn waiting(&self) -> u64 {
-        let is_redo = |slot: &usize| self.state(*slot).kind() == SlotKind::Redeliver;
+        let is_redelivery = |slot: &usize| self.state(*slot).kind() == SlotKind::Redeliver;
         let again = match self.rare.redelivery_epoch.load(Ordering::Relaxed) {
             0 => 0,
-            _ => (0..self.slots.len()).filter(is_redo).count() as u64,
+            _ => (0..self.slots.len()).filter(is_redelivery).count() as u64,
         };
         // They are loaded one after the other.
         (self.backlog() + again).min(self.max_messages())

@@ -82,8 +82,8 @@ impl OrderRing {
         if !self.extras.holders.is_empty() {
             self.note_holder(slot, self.state(slot).owner());
         }
-        let redo = SlotState::redeliver(self.lap(held.position), held.redeliveries + 1);
-        self.slot(held.position).state.store(redo.0, Ordering::Release);
+        let state = SlotState::redeliver(self.lap(held.position), held.redeliveries + 1);
+        self.slot(held.position).state.store(state.0, Ordering::Release);
         crash_point();
         self.bump_redelivery_epoch();
     }
@@ -97,8 +97,8 @@ impl OrderRing {
     /// recovery makes REDELIVER 0 of a take that was not marked. A caller that dies before the
     /// store leaves the slot HELD, and recovery counts a redelivery.
     pub(super) fn put_back(&self, held: HeldSlot) {
-        let redo = SlotState::redeliver(self.lap(held.position), held.redeliveries);
-        self.slot(held.position).state.store(redo.0, Ordering::Release);
+        let state = SlotState::redeliver(self.lap(held.position), held.redeliveries);
+        self.slot(held.position).state.store(state.0, Ordering::Release);
         crash_point();
         self.bump_redelivery_epoch();
     }

@@ -90,9 +90,9 @@ impl Watched {
         // The word of that slot is used twice: first the bits from the slot on, and at the end the
         // bits before it.
         let (count, first) = (self.words.len(), self.next.get() / 64);
-        let behind = u64::MAX << (self.next.get() % 64);
+        let after = u64::MAX << (self.next.get() % 64);
         let others = (first + 1..count).chain(0..first).map(|word| (word, u64::MAX));
-        let words = once((first, behind)).chain(others).chain(once((first, !behind)));
+        let words = once((first, after)).chain(others).chain(once((first, !after)));
         for (word, part) in words {
             let mut left = self.words[word].get() & part;
             while left != 0 {

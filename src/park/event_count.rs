@@ -9,29 +9,10 @@ use std::time::Duration;
 #[cfg(not(loom))]
 use super::many::Watched;
 use super::{Waitable, Woken, barrier, futex};
-use crate::layout::EventWords;
+use crate::layout::{EventWords, Waiters};
 use crate::retry;
 use crate::shared_ref::Ref;
 use crate::sync::{Ordering, PrivateWord, fence};
-
-/// A participant may sleep.
-const ARMED: u64 = 1;
-/// Wakers must fence: a participant is attached that cannot make them fence.
-const NEED_FENCE: u64 = 2;
-/// The queue is closed, or about to be.
-const CLOSED: u64 = 4;
-
-/// Whether `waiting`, the waiters' word of the eventcount for messages, says that the queue is closed.
-pub(crate) const fn says_closed(waiting: u64) -> bool {
-    waiting & CLOSED != 0
-}
-/// Wakers fence, until the fences of one of them have met no sleeper for long enough.
-const FENCING: u64 = 8;
-/// There was a heavy barrier since FENCING was set: a fence is enough for a participant that arms
-/// now.
-const BARRIER_DONE: u64 = 16;
-/// Above the flags: the number of times that a participant has armed.
-const ARRIVAL: u64 = 1 << 8;
 
 /// After this many fences in a row that met no sleeper, a waker stops fencing: sleeps have become
 /// rare.
@@ -61,7 +42,7 @@ pub(crate) struct Key(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Armed {
     key: Key,
-    waiting: u64,
+    waiting: Waiters,
 }
 
 impl EventCount {
@@ -72,7 +53,7 @@ impl EventCount {
     /// Announces a participant that the heavy barriers of others do not reach, or whose own do not
     /// work.
     pub(crate) fn need_fence(&self) {
-        self.words.waiters.fetch_or(NEED_FENCE, Ordering::AcqRel);
+        self.words.waiters.fetch_or(Waiters::NEED_FENCE, Ordering::AcqRel);
     }
 
     /// Wakes up to `count` sleepers, after a change.
@@ -83,8 +64,8 @@ impl EventCount {
             // measures the cost of all else.
             return;
         }
-        let seen = barrier::light(&self.words.waiters).load(Ordering::Relaxed);
-        if seen & (ARMED | NEED_FENCE | FENCING) != 0 {
+        let seen = Waiters(barrier::light(&self.words.waiters).load(Ordering::Relaxed));
+        if seen.concerns_wakers() {
             self.notify_slowly(count);
         }
     }
@@ -100,26 +81,24 @@ impl EventCount {
     fn notify_slowly(&self, count: u32) {
         // SYNC fencing: between the change and the second load of the waiters.
         fence(Ordering::SeqCst);
-        let seen = self.words.waiters.load(Ordering::Relaxed);
-        if seen & ARMED == 0 {
+        let seen = Waiters(self.words.waiters.load(Ordering::Relaxed));
+        if !seen.is_armed() {
             return self.fenced_without_waiter(seen);
         }
         self.idle_fences.store(0, Ordering::Relaxed);
         if count > 0 && self.bump(count) < count {
             // No sleeper is left, unless one has armed since.
-            let _ =
-                self.words.waiters.compare_exchange(seen, seen & !ARMED, Ordering::AcqRel, Ordering::Relaxed);
+            let _ = self.exchange(seen, seen.without_sleepers());
         }
     }
 
     /// No participant sleeps. If that has been so for a while, wakers stop fencing for possible
     /// sleepers.
-    fn fenced_without_waiter(&self, seen: u64) {
+    fn fenced_without_waiter(&self, seen: Waiters) {
         let idle_fences = self.idle_fences.load(Ordering::Relaxed) + 1;
         self.idle_fences.store(idle_fences % MAX_IDLE_FENCES, Ordering::Relaxed);
-        if idle_fences >= MAX_IDLE_FENCES && seen & FENCING != 0 {
-            let calm = seen & !(FENCING | BARRIER_DONE);
-            let _ = self.words.waiters.compare_exchange(seen, calm, Ordering::AcqRel, Ordering::Relaxed);
+        if idle_fences >= MAX_IDLE_FENCES && seen.is_fencing() {
+            let _ = self.exchange(seen, seen.without_fencing());
         }
     }
 
@@ -156,35 +135,39 @@ impl EventCount {
     /// those that arm now.
     #[cfg(all(test, loom))]
     pub(super) fn begin_with_barrier_done(&self) {
-        self.words.waiters.fetch_or(FENCING | BARRIER_DONE, Ordering::AcqRel);
+        self.words.waiters.fetch_or(Waiters::FENCING | Waiters::BARRIER_DONE, Ordering::AcqRel);
     }
 
     /// The first half of [`arm`](Waitable::arm): returns the waiters' word as well.
-    pub(super) fn register(&self) -> (Key, u64) {
+    pub(super) fn register(&self) -> (Key, Waiters) {
         let key = self.key();
-        let mut seen = self.words.waiters.load(Ordering::Relaxed);
+        let mut seen = Waiters(self.words.waiters.load(Ordering::Relaxed));
         let mut tries = 0;
         loop {
-            let armed = seen.wrapping_add(ARRIVAL) | ARMED | FENCING;
-            let exchanged =
-                self.words.waiters.compare_exchange_weak(seen, armed, Ordering::AcqRel, Ordering::Relaxed);
+            let armed = seen.with_arrival();
+            let exchanged = self.words.waiters.compare_exchange_weak(
+                seen.0,
+                armed.0,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
             tries += 1;
             match exchanged {
                 Ok(_) => return (key, armed),
                 // A process that keeps writing invalid values there costs this sleeper its timeout,
                 // but does not keep it forever.
                 Err(other) if retry::EVENT.is_reached(tries) => {
-                    return (key, other & !(FENCING | BARRIER_DONE));
+                    return (key, Waiters(other).without_fencing());
                 }
-                Err(other) => seen = other,
+                Err(other) => seen = Waiters(other),
             }
         }
     }
 
     /// The second half, for what was announced: a participant that changes something from now on
     /// sees the announcement.
-    pub(super) fn barrier_after_register(announced: &[(&Self, u64)]) {
-        if announced.iter().all(|(_, armed)| armed & BARRIER_DONE != 0) {
+    pub(super) fn barrier_after_register(announced: &[(&Self, Waiters)]) {
+        if announced.iter().all(|(_, armed)| armed.is_barrier_done()) {
             // SYNC fencing: between arming and the last attempt.
             fence(Ordering::SeqCst);
         } else if barrier::heavy() {
@@ -196,17 +179,18 @@ impl EventCount {
     }
 
     /// Records that there was a heavy barrier since `armed` was stored.
-    fn set_barrier_done(&self, armed: u64) {
-        if armed & FENCING == 0 {
+    fn set_barrier_done(&self, armed: Waiters) {
+        if !armed.is_fencing() {
             return;
         }
         // AcqRel: a sleeper that arms in this state has also acquired what the barrier has shown.
-        let _ = self.words.waiters.compare_exchange(
-            armed,
-            armed | BARRIER_DONE,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
+        let _ = self.exchange(armed, armed.with_barrier_done());
+    }
+
+    /// Changes the waiters' word, if it still is what was seen: otherwise another participant has
+    /// changed the state, and this change is no longer right.
+    fn exchange(&self, seen: Waiters, new: Waiters) -> Result<u64, u64> {
+        self.words.waiters.compare_exchange(seen.0, new.0, Ordering::AcqRel, Ordering::Relaxed)
     }
 
     /// The present value of the eventcount.
@@ -222,13 +206,13 @@ impl EventCount {
 
     /// Marks the queue as closed.
     pub(crate) fn close(&self) {
-        self.words.waiters.fetch_or(CLOSED, Ordering::AcqRel);
+        self.words.waiters.fetch_or(Waiters::CLOSED, Ordering::AcqRel);
     }
 
     /// Whether the queue is marked as closed.
     #[inline(always)]
     pub(crate) fn is_closed(&self) -> bool {
-        says_closed(self.words.waiters.load(Ordering::Relaxed))
+        Waiters(self.words.waiters.load(Ordering::Relaxed)).is_closed()
     }
 }
 
@@ -262,7 +246,7 @@ impl EventCount {
     pub(crate) fn rearm(&self, last: Option<Armed>) -> Armed {
         if let Some(last) = last
             && self.key() == last.key
-            && (self.words.waiters.load(Ordering::Acquire) ^ last.waiting) & !BARRIER_DONE == 0
+            && Waiters(self.words.waiters.load(Ordering::Acquire)).is_same_arming(last.waiting)
         {
             return last;
         }

@@ -71,7 +71,7 @@ impl Queue {
     }
 
     /// A consumer's attempt.
-    fn look(&self) -> Option<Found> {
+    fn attempt(&self) -> Option<Found> {
         if let Some(found) = self.take() {
             return Some(found);
         }
@@ -88,7 +88,7 @@ impl Queue {
         let wait_config = sleeper();
         let parking = parking(&self.messages, &wait_config);
         let found = wait(Until::Forever, 1, &parking, |_| {
-            let found = self.look()?;
+            let found = self.attempt()?;
             self.messages.pass_on(|| self.has_more());
             Some(found)
         });

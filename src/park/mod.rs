@@ -141,9 +141,9 @@ pub use cancel::Canceller;
 pub(crate) use cancel::{CANCELLED, Cancelled, INTERRUPTED};
 #[cfg(all(feature = "async", not(loom)))]
 pub(crate) use event_count::Armed;
+pub(crate) use event_count::EventCount;
 #[cfg(not(loom))]
 pub(crate) use event_count::Key;
-pub(crate) use event_count::{EventCount, says_closed};
 pub(crate) use futex::Woken;
 #[cfg(all(feature = "async", not(loom)))]
 pub(crate) use futex::wake;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::Shared;
 use super::events::QueueEvents;
-use super::trouble::Trouble;
+use super::recovery_failures::RecoveryFailures;
 use crate::error::AttachError;
 use crate::lane::{Corruption, Refusal, Reserved, Room};
 use crate::wait::Attempt;
@@ -166,7 +166,7 @@ pub(crate) unsafe trait Sender {
 
     /// What keeps this process from recovering after dead participants, for kinds whose senders
     /// recover.
-    fn trouble(&self) -> Option<&Trouble> {
+    fn recovery_failures(&self) -> Option<&RecoveryFailures> {
         None
     }
 }
@@ -230,7 +230,7 @@ pub(crate) unsafe trait Receiver {
 
     /// What keeps this process from recovering after dead participants, for kinds whose receivers
     /// recover.
-    fn trouble(&self) -> Option<&Trouble> {
+    fn recovery_failures(&self) -> Option<&RecoveryFailures> {
         None
     }
 

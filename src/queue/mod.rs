@@ -18,11 +18,11 @@ mod owned;
 mod positions;
 mod producer;
 mod raw;
+mod recovery_failures;
 mod reserved_frame;
 mod spsc;
 mod takeover;
 mod tasks;
-mod trouble;
 pub(crate) mod untrusted;
 
 use std::marker::PhantomData;

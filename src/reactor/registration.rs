@@ -19,7 +19,7 @@ impl Registration {
         Self { source: Arc::clone(source), key: None }
     }
 
-    /// Attempts; if `look` finds nothing, the task is woken when it may find something. `look` is
+    /// Attempts; if `attempt` finds nothing, the task is woken when it may find something. `attempt` is
     /// told whether this is the last attempt before that.
     ///
     /// `always`: the task attempts after every wake, not only when it is its turn. `pass_on` is
@@ -29,16 +29,16 @@ impl Registration {
         &mut self,
         context: &mut Context<'_>,
         always: bool,
-        mut look: impl FnMut(bool) -> Option<R>,
+        mut attempt: impl FnMut(bool) -> Option<R>,
         pass_on: impl FnOnce(),
     ) -> Poll<R> {
         if !self.source.is_own_process() {
             self.key = None;
             // The attempt returns the reason why nothing will ever come.
-            return look(true).map_or(Poll::Pending, Poll::Ready);
+            return attempt(true).map_or(Poll::Pending, Poll::Ready);
         }
         let mut was_notified = self.key.take_if(|key| !self.source.is_registered(*key)).is_some();
-        if let Some(found) = look(false) {
+        if let Some(found) = attempt(false) {
             return self.found(found, was_notified, pass_on);
         }
         if let Some(key) = self.key {
@@ -50,7 +50,7 @@ impl Registration {
             was_notified = true;
         }
         self.key = Some(self.source.register(context.waker().clone(), always));
-        match look(true) {
+        match attempt(true) {
             Some(found) => self.found(found, was_notified, pass_on),
             None => Poll::Pending,
         }

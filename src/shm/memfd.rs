@@ -105,8 +105,8 @@ fn is_number(text: &str) -> bool {
 /// The entries of such a directory are magic links, through which the kernel follows the descriptor
 /// and not a path; so no other process can swap them.
 pub(crate) fn open_process_descriptor(directory: &Path, number: &str) -> io::Result<File> {
-    let look = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let directory = retry(|| nix::fcntl::open(directory, look, Mode::empty()))?;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let directory = retry(|| nix::fcntl::open(directory, flags, Mode::empty()))?;
     if fstatfs(&directory)?.filesystem_type() != PROC_SUPER_MAGIC {
         return Err(io::Error::other("/proc is not the kernel's"));
     }

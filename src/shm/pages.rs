@@ -56,15 +56,15 @@ impl Pages {
         Ok(pages)
     }
 
-    /// Reserves an address range for `len` bytes whose start is `behind` bytes after a multiple of
+    /// Reserves an address range for `len` bytes whose start is `past` bytes after a multiple of
     /// `HUGE`. Returns the reservation and that start.
-    fn reserve(len: usize, behind: usize) -> io::Result<(Self, NonNull<u8>)> {
+    fn reserve(len: usize, past: usize) -> io::Result<(Self, NonNull<u8>)> {
         let all = len.checked_add(2 * HUGE).ok_or(io::ErrorKind::OutOfMemory)?;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: a new mapping at no fixed address.
         let start = unsafe { libc::mmap(std::ptr::null_mut(), all, libc::PROT_NONE, flags, -1, 0) };
         let reservation = Self::new(start, all)?;
-        let ahead = (behind + HUGE - start as usize % HUGE) % HUGE;
+        let ahead = (past + HUGE - start as usize % HUGE) % HUGE;
         // SAFETY: less than HUGE, and the reservation has more than HUGE beyond `len`.
         let address = unsafe { reservation.start.add(ahead) };
         Ok((reservation, address))

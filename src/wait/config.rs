@@ -142,7 +142,7 @@ impl WaitConfig {
         parks.then(|| self.spin_for.get())
     }
 
-    /// Records whether the last attempt found that a participant that may be dying blocks what is
+    /// Records whether the last attempt found that a participant whose process may be exiting blocks what is
     /// waited for.
     pub(crate) fn set_blocked(&self, blocked: bool) {
         self.blocked.set(blocked);

@@ -9,7 +9,7 @@ use super::Attempt;
 /// But none is shorter than the kernel's tick: an earlier timer has to be set in hardware, and
 /// cancelled when the sleeper is woken, which makes a wake take twice as long or more.
 const FIRST_SLEEP: Duration = Duration::from_millis(10);
-/// The first and the longest sleep while a participant that may be dying blocks what is waited for:
+/// The first and the longest sleep while a participant whose process may be exiting blocks what is waited for:
 /// a death notifies no sleeper.
 const FIRST_BLOCKED_SLEEP: Duration = Duration::from_micros(50);
 pub(super) const MAX_BLOCKED_SLEEP: Duration = Duration::from_millis(1);
@@ -18,7 +18,7 @@ pub(super) const MAX_BLOCKED_SLEEP: Duration = Duration::from_millis(1);
 pub(super) struct Sleeps {
     /// The next one ...
     idle: Duration,
-    /// ... and the next one while a participant that may be dying blocks what is waited for.
+    /// ... and the next one while a participant whose process may be exiting blocks what is waited for.
     blocked: Duration,
     pub(super) have_been: bool,
 }

@@ -23,9 +23,9 @@ pub(crate) fn tests() -> Vec<Test> {
             for kind in [VARIABLE.start(888), FIXED.start(6)] {
                 at_events(kind.name, |kill| producer(kind, 0, kill))?;
             }
-            for behind in [1, 3] {
-                at_events(&format!("variable, its predecessor did not store tail for {behind}"), |kill| {
-                    producer(VARIABLE.start(888), behind, kill)
+            for missing in [1, 3] {
+                at_events(&format!("variable, its predecessor did not store tail for {missing}"), |kill| {
+                    producer(VARIABLE.start(888), missing, kill)
                 })?;
             }
             Ok(())
@@ -56,17 +56,17 @@ fn no_doubt(next: u64) -> Doubt {
     Doubt { sent: next, about: next, resume: next.next_multiple_of(8), whole: true }
 }
 
-/// Dead producers may not have stored `tail` for as many as `behind` frames, the last of which lies
+/// Dead producers may not have stored `tail` for as many as `missing` frames, the last of which lies
 /// after padding.
-fn producer(kind: Kind, behind: u64, kill: Kill<'_>) -> Outcome {
+fn producer(kind: Kind, missing: u64, kill: Kill<'_>) -> Outcome {
     let messages = 4;
     let place = TestDir::new()?;
     let queue = kind.create(&place)?;
     let consumer = queue.consumer()?;
     sending::fill(&queue, kind.shape, messages)?;
-    if behind > 0 {
+    if missing > 0 {
         // 888, 936 and, after 40 bytes of padding, 1024 and 1072.
-        let tail = [1120, 1072, 984, 936][behind as usize];
+        let tail = [1120, 1072, 984, 936][missing as usize];
         assert_eq!(tail_of(&place.path())?, 1024 + 2 * FRAME);
         set_tail(&place.path(), tail)?;
     }

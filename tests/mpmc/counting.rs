@@ -35,7 +35,7 @@ fn a_participant_counts_what_it_has_done_itself() {
 }
 
 #[test]
-fn a_queue_is_drained_when_nobody_holds_anything() {
+fn a_queue_is_drained_when_no_participant_holds_anything() {
     let (dir, queue) = queue(&small());
     let seen = || Snapshot::read(dir.path().join("q")).unwrap();
     let mut producer = queue.producer().unwrap();

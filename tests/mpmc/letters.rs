@@ -82,7 +82,7 @@ fn what_cannot_be_the_dead_letter_queue_is_told_when_a_consumer_attaches() {
 }
 
 #[test]
-fn a_queue_without_dead_letters_does_not_look_for_them() {
+fn a_queue_without_dead_letters_does_not_search_for_them() {
     let (dir, queue) = queue(&small());
     std::fs::write(dir.path().join("q.dead"), b"something else").unwrap();
     queue.consumer().unwrap();

@@ -47,7 +47,7 @@ pub(crate) fn dump(path: &Path, slots: usize, participants: usize) -> String {
     for slot in 0..slots.min(MAX_SLOTS) {
         let at = first + slot * SLOT;
         let state = word(at);
-        let kind = ["FREE", "FULL", "HELD", "REDO"][(state & 3) as usize];
+        let kind = ["FREE", "FULL", "HELD", "REDELIVER"][(state & 3) as usize];
         let position = (state >> 18) * slots as u64 + slot as u64;
         let _ = writeln!(
             text,

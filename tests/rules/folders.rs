@@ -20,12 +20,12 @@ const PARTS: [(&str, &[&str]); 14] = [
     ("events", &["file"]),
     ("held_here", &["file"]),
     ("name_watch", &["file"]),
-    ("trouble", &["file"]),
-    ("kind", &["events", "file", "trouble"]),
-    ("checksummed", &["copy", "events", "file", "kind", "trouble"]),
+    ("recovery_failures", &["file"]),
+    ("kind", &["events", "file", "recovery_failures"]),
+    ("checksummed", &["copy", "events", "file", "kind", "recovery_failures"]),
     ("frame", &["kind"]),
     ("spsc", &["checksummed", "events", "file", "kind"]),
-    ("mpmc", &["checksummed", "events", "file", "frame", "kind", "liveness", "trouble"]),
+    ("mpmc", &["checksummed", "events", "file", "frame", "kind", "liveness", "recovery_failures"]),
     ("owned", &["consumer", "file", "kind"]),
 ];
 

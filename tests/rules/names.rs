@@ -6,28 +6,35 @@ use super::source::Code;
 
 /// Words that docs/glossary.md retired and that no name contains any more, and the term that
 /// replaced each. The plural counts as well.
-const RETIRED: [(&str, &str); 25] = [
+const RETIRED: [(&str, &str); 32] = [
+    ("behind", "after"),
     ("bell", "eventcount"),
     ("buried", "dead letter"),
     ("burier", "dead letter"),
     ("bury", "dead letter"),
     ("damage", "corruption"),
     ("doorbell", "eventcount"),
+    ("dying", "exiting"),
     ("extent", "live frames"),
     ("giver", "producer"),
     ("handing", "delivery"),
+    ("keeper", "store"),
     ("lease", "liveness lock"),
     ("ledger", "release tracker"),
+    ("look", "attempt"),
     ("looker", "inspector"),
     ("making", "creation"),
     ("nap", "backoff"),
+    ("nobody", "no participant"),
     ("notice", "warning"),
     ("patience", "time limit"),
+    ("redo", "redelivery"),
     ("rung", "woken"),
     ("somebody", "participant"),
     ("stranger", "untrusted peer"),
     ("stub", "handle"),
     ("ticket", "key"),
+    ("recovery_failures", "recovery failure"),
     ("weather", "adaptive backoff"),
     ("whoever", "participant"),
     ("wish", "wait strategy"),
@@ -35,7 +42,7 @@ const RETIRED: [(&str, &str); 25] = [
 ];
 
 /// The folders whose names are checked.
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 14] = [
     "src",
     "cli/src",
     "cli/tests",
@@ -46,6 +53,10 @@ const FOLDERS: [&str; 10] = [
     "xtask/src",
     "examples",
     "rivals/src",
+    "value/src",
+    "workload/src",
+    "bound/src",
+    "benches",
 ];
 
 /// The words of `snake_case`, `CamelCase` and `UPPER_CASE` names, in lower case.

@@ -179,16 +179,16 @@ impl Storm {
                     self.generation += 1;
                 }
             }
-            let behind: Vec<_> =
+            let late: Vec<_> =
                 (0..goals.len()).filter(|index| self.workers[*index].events() < goals[*index]).collect();
-            if behind.is_empty() {
+            if late.is_empty() {
                 return Ok(());
             }
-            let sum = behind.iter().map(|index| self.workers[*index].events()).sum();
+            let sum = late.iter().map(|index| self.workers[*index].events()).sum();
             if sum != last.0 {
                 last = (sum, Instant::now());
             }
-            let names: Vec<_> = behind.iter().map(|index| self.workers[*index].describe()).collect();
+            let names: Vec<_> = late.iter().map(|index| self.workers[*index].describe()).collect();
             ensure!(last.1.elapsed() < TIME_LIMIT, "no progress for {TIME_LIMIT:?}: {names:#?}");
             std::thread::sleep(Duration::from_micros(200));
         }

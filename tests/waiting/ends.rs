@@ -136,7 +136,7 @@ fn without_producers<K: Tried>() -> Outcome {
         let consumer = queue.consumer()?;
         ensure!(matches!(consumer.try_recv(), Err(RecvError::Empty)), "it does not end with them yet");
         consumer.end_when_disconnected(true);
-        ensure!(matches!(consumer.recv(), Err(RecvError::Closed)), "it waited for nobody");
+        ensure!(matches!(consumer.recv(), Err(RecvError::Closed)), "it waited for no producer");
         ensure!(matches!(consumer.try_recv(), Err(RecvError::Closed)), "try_recv says otherwise");
         ensure!(consumer.iter().next().is_none(), "something came");
         let mut producer = queue.producer()?;
@@ -144,7 +144,7 @@ fn without_producers<K: Tried>() -> Outcome {
         producer.send(&5_u64.to_ne_bytes())?;
         drop(producer);
         ensure!(number_of(&consumer.recv()?)? == 5, "another message");
-        ensure!(matches!(consumer.recv(), Err(RecvError::Closed)), "there is nobody any more");
+        ensure!(matches!(consumer.recv(), Err(RecvError::Closed)), "no producer is left");
         // And when a producer attaches again, there is no end any more.
         queue.producer()?.send(&6_u64.to_ne_bytes())?;
         ensure!(number_of(&consumer.recv()?)? == 6, "another message");
@@ -167,8 +167,8 @@ fn wait_for_one<K: Tried>() -> Outcome {
             consumer.set_wait_strategy(wait);
             let timeout = Duration::from_millis(5);
             let start = Instant::now();
-            let nobody = consumer.wait_for_producer(timeout);
-            ensure!(matches!(nobody, Err(RecvError::Timeout)), "{wait:?}: {nobody:?}");
+            let without = consumer.wait_for_producer(timeout);
+            ensure!(matches!(without, Err(RecvError::Timeout)), "{wait:?}: {without:?}");
             ensure!(start.elapsed() >= timeout, "{wait:?}: the wait ended early");
         }
         drop(consumer);

@@ -186,7 +186,7 @@ impl MessageType {
     /// # Errors
     /// Says why no part of it could be decoded.
     pub fn decode(&self, payload: &[u8]) -> Result<Value<'_>, Error> {
-        self.decode_within(payload, Limits::TO_LOOK_AT)
+        self.decode_within(payload, Limits::TO_DECODE)
     }
 
     /// Decodes all of a message. Opaque types are [`Value::Raw`] with all their bytes.

@@ -34,7 +34,7 @@ pub(super) const LONGEST_ADDRESS: usize = "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:f
 
 impl Limits {
     /// What a person, or a reader of JSON, can look at.
-    pub(super) const TO_LOOK_AT: Self =
+    pub(super) const TO_DECODE: Self =
         Self { depth: 64, values: 1000, bytes: 1 << 16, counts_names: true, raw: 64, heap: None };
 
     /// All of a message of this length, unless pointers lead to the same bytes again and again.

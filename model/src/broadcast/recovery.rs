@@ -91,13 +91,13 @@ impl Broadcast {
         }
     }
 
-    /// A dead reader that is DIRTY, or a claim of a dead producer. (One that looks without need, too,
+    /// A dead reader that is DIRTY, or a claim of a dead producer. (One that examines without need, too,
     /// where a reader may leave meanwhile.)
     fn begin_recovery(&self, s: &State, steps: &mut Steps<State>) {
         for reader in 0..self.bounds.readers.len() {
             let word = s.memory.visible(ENTRY + reader);
-            let looks = self.bounds.leaves > 0 || !self.is_alive(s, self.thread_of(reader));
-            if is_dirty(word) && looks {
+            let examines = self.bounds.leaves > 0 || !self.is_alive(s, self.thread_of(reader));
+            if is_dirty(word) && examines {
                 let mut n = s.clone();
                 n.recovery = Recovery { pc: Pc::Probe, reader: reader as u8, word, ..AT_START };
                 steps.step(n, || format!("recovery: entry {reader} is DIRTY"));

@@ -2,7 +2,7 @@
 //! slots from `head`. Guards are released and rejected at any time, in any order, by any thread.
 //! `head` is read at the beginning; the library may guess it instead: see `producer`.
 
-use super::{Claims, Intent, Kind, NOBODY, Pc, Process, State};
+use super::{Claims, Intent, Kind, NONE, Pc, Process, State};
 use crate::checker::Steps;
 use crate::mistake::Mistake;
 
@@ -19,10 +19,10 @@ pub(super) fn steps(model: &Claims, s: &State, e: usize, steps: &mut Steps<State
                 n.processes[e] = Process { pc, scan_is_current, ..me };
                 steps.step(n, || format!("{}: redelivery_epoch seen? {}", model.name(e), me.seen));
             }
-            if me.guards == 0 && !me.bump_due && me.late_redelivery == NOBODY {
+            if me.guards == 0 && !me.bump_due && me.late_redelivery == NONE {
                 model.idle(s, e, steps);
             }
-            if s.detaches < model.bounds.detaches && !me.bump_due && me.late_redelivery == NOBODY {
+            if s.detaches < model.bounds.detaches && !me.bump_due && me.late_redelivery == NONE {
                 let mut n = s.clone();
                 n.detaches += 1;
                 n.processes[e].pc = Pc::DetachRedeliver;
@@ -158,7 +158,7 @@ fn guards(model: &Claims, s: &State, e: usize, steps: &mut Steps<State>) {
         n.processes[e].guards &= !(1 << x);
         steps.step(n, || format!("{}: releases slot {x}", model.name(e)));
 
-        if s.rejects == model.bounds.rejects || me.bump_due || me.late_redelivery != NOBODY {
+        if s.rejects == model.bounds.rejects || me.bump_due || me.late_redelivery != NONE {
             continue;
         }
         let mut n = s.clone();
@@ -179,14 +179,14 @@ fn guards(model: &Claims, s: &State, e: usize, steps: &mut Steps<State>) {
         n.processes[e].bump_due = false;
         steps.step(n, || format!("{}: redelivery_epoch += 1", model.name(e)));
     }
-    if me.late_redelivery != NOBODY {
+    if me.late_redelivery != NONE {
         let mut n = s.clone();
         let x = usize::from(me.late_redelivery);
         if me.guards >> x & 1 == 1 {
             n.slots[x].redeliver(s.slots[x].word.redelivery_count + 1);
             n.processes[e].guards &= !(1 << x);
         }
-        n.processes[e].late_redelivery = NOBODY;
+        n.processes[e].late_redelivery = NONE;
         steps.step(n, || format!("{}: REDELIVER in slot {x}, after the bump", model.name(e)));
     }
 }

@@ -46,7 +46,7 @@ use crate::checker::{Model, Steps};
 use crate::mistake::Mistake;
 use recovery::Recovery;
 pub use state::{Bounds, State};
-use state::{ENTRIES, Entry, Intent, Kind, MESSAGES, NOBODY, Pc, Process, SLOTS, Slot, Word};
+use state::{ENTRIES, Entry, Intent, Kind, MESSAGES, NONE, Pc, Process, SLOTS, Slot, Word};
 
 pub struct Claims {
     pub bounds: Bounds,
@@ -113,7 +113,7 @@ impl Claims {
                 Kind::Full => position < s.head,
                 Kind::Held | Kind::Redeliver => false,
             };
-            if won != (slot.winner != NOBODY) {
+            if won != (slot.winner != NONE) {
                 return Err(format!(
                     "I1: position {position} is {:?} with winner {}",
                     slot.word.kind, slot.winner
@@ -126,7 +126,7 @@ impl Claims {
                 ));
             }
             for owner in [slot.winner, slot.word.owner] {
-                if owner != NOBODY && !s.entries[usize::from(owner)].dirty {
+                if owner != NONE && !s.entries[usize::from(owner)].dirty {
                     return Err(format!(
                         "I7: {} is CLEAN, but position {position} is its residue",
                         self.name(owner.into())
@@ -151,11 +151,11 @@ impl Model for Claims {
 
     fn initial(&self) -> State {
         let Bounds { producers, messages, prefilled, .. } = self.bounds;
-        let word = Word { kind: Kind::Free, lap: 0, owner: NOBODY, redelivery_count: 0 };
+        let word = Word { kind: Kind::Free, lap: 0, owner: NONE, redelivery_count: 0 };
         let mut s = State {
             tail: prefilled,
             head: 0,
-            slots: [Slot { word, message: NOBODY, winner: NOBODY }; SLOTS],
+            slots: [Slot { word, message: NONE, winner: NONE }; SLOTS],
             entries: [Entry { dirty: true, generation: 0, liveness_lock: true, intent: Intent::NONE };
                 ENTRIES],
             processes: [Process::new(Pc::Ready, 0); ENTRIES],

@@ -4,7 +4,7 @@
 //! the CAS. The library may instead guess that `tail` is where this producer left it. Such a guess
 //! is a read before its own last commits, which do not move `tail`.
 
-use super::{Claims, Intent, Kind, NOBODY, Pc, Process, State};
+use super::{Claims, Intent, Kind, NONE, Pc, Process, State};
 use crate::checker::Steps;
 use crate::mistake::Mistake;
 
@@ -71,7 +71,7 @@ pub(super) fn steps(model: &Claims, s: &State, e: usize, steps: &mut Steps<State
             });
             slot.word.kind = Kind::Full;
             slot.message = e as u8 * model.bounds.messages + me.next;
-            slot.winner = NOBODY;
+            slot.winner = NONE;
             n.committed |= 1 << slot.message;
             let last = me.done + 1 == me.k;
             let me = Process { next: me.next + 1, done: me.done + 1, ..me };

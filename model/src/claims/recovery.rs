@@ -1,7 +1,7 @@
 //! `recover()`: one pass over registry and slots, under the recovery lock, idempotent, and killable
 //! between any two steps.
 
-use super::{Claims, ENTRIES, Intent, Kind, NOBODY, State, Word};
+use super::{Claims, ENTRIES, Intent, Kind, NONE, State, Word};
 use crate::checker::Steps;
 use crate::mistake::Mistake;
 
@@ -57,7 +57,7 @@ pub struct Recovery {
     early: [Intent; ENTRIES],
 }
 
-const NO_WORD: Word = Word { kind: Kind::Free, lap: 0, owner: NOBODY, redelivery_count: 0 };
+const NO_WORD: Word = Word { kind: Kind::Free, lap: 0, owner: NONE, redelivery_count: 0 };
 
 impl Recovery {
     pub fn idle() -> Self {
@@ -291,7 +291,7 @@ fn tombstone(model: &Claims, s: &State, steps: &mut Steps<State>) {
 }
 
 fn require_dead(model: &Claims, s: &State, x: usize, steps: &mut Steps<State>) {
-    for owner in [s.slots[x].winner, s.slots[x].word.owner].into_iter().filter(|&owner| owner != NOBODY) {
+    for owner in [s.slots[x].winner, s.slots[x].word.owner].into_iter().filter(|&owner| owner != NONE) {
         let dead = matches!(s.processes[usize::from(owner)].pc, super::Pc::Gone | super::Pc::AttachCheck);
         steps.require(dead, || {
             format!("I2: recovery takes slot {x} from {}, alive", model.name(owner.into()))

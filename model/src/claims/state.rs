@@ -8,7 +8,7 @@ use std::fmt;
 pub const SLOTS: usize = 4;
 pub const ENTRIES: usize = 4;
 pub const MESSAGES: usize = 6;
-pub const NOBODY: u8 = 0xff;
+pub const NONE: u8 = 0xff;
 
 /// How large a world to explore. Every failure has a budget, so that the world is finite.
 #[derive(Debug, Clone, Copy, Default)]
@@ -102,18 +102,18 @@ pub struct Slot {
 
 impl Slot {
     pub(super) fn free_next(&mut self) {
-        let word = Word { kind: Kind::Free, lap: self.word.lap + 1, owner: NOBODY, redelivery_count: 0 };
-        *self = Slot { word, message: NOBODY, winner: NOBODY };
+        let word = Word { kind: Kind::Free, lap: self.word.lap + 1, owner: NONE, redelivery_count: 0 };
+        *self = Slot { word, message: NONE, winner: NONE };
     }
 
     pub(super) fn hold(&mut self, owner: usize) {
         self.word = Word { kind: Kind::Held, owner: owner as u8, ..self.word };
-        self.winner = NOBODY;
+        self.winner = NONE;
     }
 
     pub(super) fn redeliver(&mut self, count: u8) {
-        self.word = Word { kind: Kind::Redeliver, owner: NOBODY, redelivery_count: count, ..self.word };
-        self.winner = NOBODY;
+        self.word = Word { kind: Kind::Redeliver, owner: NONE, redelivery_count: count, ..self.word };
+        self.winner = NONE;
     }
 }
 
@@ -210,7 +210,7 @@ impl Process {
             seen: false,
             scan_is_current: false,
             bump_due: false,
-            late_redelivery: NOBODY,
+            late_redelivery: NONE,
         }
     }
 

@@ -35,7 +35,7 @@ const SLOTS: usize = 4;
 const BYTES: usize = 6;
 const PRODUCERS: usize = 2;
 const CONSUMERS: usize = 2;
-const NOBODY: u8 = 0xff;
+const NONE: u8 = 0xff;
 
 /// How large a world to explore.
 #[derive(Debug, Clone, Copy)]
@@ -94,7 +94,7 @@ struct LiveFrame {
     end: u8,
 }
 
-const NO_LIVE_FRAME: LiveFrame = LiveFrame { position: NOBODY, start: 0, end: 0 };
+const NO_LIVE_FRAME: LiveFrame = LiveFrame { position: NONE, start: 0, end: 0 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum WriterPc {
@@ -200,13 +200,13 @@ impl Lanes {
     }
 
     /// Whether the writer takes the oldest of its frames as free because of its newest one.
-    fn is_a_lap_behind(&self, oldest: u8, newest: u8) -> bool {
+    fn is_a_lap_too_low(&self, oldest: u8, newest: u8) -> bool {
         let lap = self.bounds.slots - u8::from(self.makes(Mistake::LapTooShort));
         oldest + lap <= newest
     }
 
     fn release(&self, slot: &mut Slot) {
-        (slot.kind, slot.lap, slot.owner, slot.message) = (Kind::Free, slot.lap + 1, NOBODY, NOBODY);
+        (slot.kind, slot.lap, slot.owner, slot.message) = (Kind::Free, slot.lap + 1, NONE, NONE);
     }
 
     fn message(&self, producer: usize, next: u8) -> u8 {
@@ -218,15 +218,8 @@ impl Model for Lanes {
     type State = State;
 
     fn initial(&self) -> State {
-        let slot = Slot {
-            kind: Kind::Free,
-            lap: 0,
-            owner: NOBODY,
-            lane: NOBODY,
-            offset: 0,
-            len: 0,
-            message: NOBODY,
-        };
+        let slot =
+            Slot { kind: Kind::Free, lap: 0, owner: NONE, lane: NONE, offset: 0, len: 0, message: NONE };
         let mut s = State {
             tail: 0,
             head: 0,
@@ -264,7 +257,7 @@ impl Model for Lanes {
     fn goal(&self, s: &State) -> bool {
         let all = self.bounds.lengths.len();
         let done = |w: &Writer| w.pc == WriterPc::Gone || usize::from(w.next) == all;
-        let free = |slot: &Slot| slot.kind == Kind::Free && slot.owner == NOBODY;
+        let free = |slot: &Slot| slot.kind == Kind::Free && slot.owner == NONE;
         s.readers.iter().all(|r| r.pc == ReaderPc::Gone)
             || (s.writers.iter().all(done) && s.slots.iter().all(free) && s.committed == s.delivered)
     }

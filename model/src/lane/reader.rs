@@ -1,6 +1,6 @@
 //! The consumers' steps; what recovery does for both sides; kills and new owners.
 
-use super::{Kind, Lanes, NOBODY, READY, Reader, ReaderPc, Slot, State, Writer, WriterPc};
+use super::{Kind, Lanes, NONE, READY, Reader, ReaderPc, Slot, State, Writer, WriterPc};
 use crate::checker::Steps;
 use crate::mistake::Mistake;
 
@@ -70,13 +70,13 @@ impl Lanes {
         for x in 0..usize::from(self.bounds.slots) {
             let Slot { kind, owner, .. } = s.slots[x];
             let mut n = s.clone();
-            if owner == NOBODY {
+            if owner == NONE {
                 continue;
             } else if kind == Kind::Free && s.writers[usize::from(owner)].pc == WriterPc::Gone {
                 self.release(&mut n.slots[x]);
                 steps.step(n, || format!("recovery: tombstone in slot {x}"));
             } else if kind == Kind::Held && s.readers[usize::from(owner)].pc == ReaderPc::Gone {
-                (n.slots[x].kind, n.slots[x].owner) = (Kind::Redeliver, NOBODY);
+                (n.slots[x].kind, n.slots[x].owner) = (Kind::Redeliver, NONE);
                 steps.step(n, || format!("recovery: REDELIVER in slot {x}"));
             }
         }

@@ -1,6 +1,6 @@
 //! The writer's steps, and how a new owner rebuilds the private state of the last one.
 
-use super::{Kind, Lanes, LiveFrame, NO_LIVE_FRAME, NOBODY, State, Writer, WriterPc};
+use super::{Kind, Lanes, LiveFrame, NO_LIVE_FRAME, NONE, State, Writer, WriterPc};
 use crate::checker::Steps;
 use crate::mistake::Mistake;
 
@@ -19,7 +19,7 @@ impl Lanes {
                 let padding = if self.makes(Mistake::PaddingNotCounted) { 0 } else { start - me.write };
                 let fits = me.write + padding + len - me.free <= self.bounds.lane;
                 if fits && me.frames() < usize::from(self.bounds.slots) {
-                    w.frame = LiveFrame { position: NOBODY, start, end: start + len };
+                    w.frame = LiveFrame { position: NONE, start, end: start + len };
                     w.pc = WriterPc::Write;
                 } else {
                     w.pc = WriterPc::Reclaim;
@@ -30,7 +30,7 @@ impl Lanes {
                 let (oldest, newest) = (me.fifo[0].position, me.fifo[me.frames() - 1].position);
                 if self.makes(Mistake::FreeOutOfOrder) && self.moved_on(s, newest) {
                     (0..me.frames()).for_each(|_| w.pop());
-                } else if self.is_a_lap_behind(oldest, newest) || self.moved_on(s, oldest) {
+                } else if self.is_a_lap_too_low(oldest, newest) || self.moved_on(s, oldest) {
                     w.pop();
                 }
                 w.pc = WriterPc::FindRoom;
@@ -67,7 +67,7 @@ impl Lanes {
             WriterPc::Commit => {
                 let slot = &mut n.slots[self.slot(me.frame.position)];
                 let message = self.message(i, me.next);
-                (slot.kind, slot.owner, slot.message) = (Kind::Full, NOBODY, message);
+                (slot.kind, slot.owner, slot.message) = (Kind::Full, NONE, message);
                 n.committed |= 1 << message;
                 (w.pc, w.next, w.frame) = (WriterPc::FindRoom, me.next + 1, NO_LIVE_FRAME);
                 steps.step(n, || format!("producer {i}: commits {}", me.frame.position));

@@ -46,11 +46,11 @@ fn pingpong(task: &Task) -> Result<Answer> {
     let line = Shared::<CachePadded<AtomicU64>>::new()?;
     let control = Shared::<Control>::new()?;
     let wait_for = |value: u64| {
-        let mut looks = 0_u64;
+        let mut polls = 0_u64;
         while line.load(Ordering::Acquire) != value {
             std::hint::spin_loop();
-            looks += 1;
-            if looks.is_multiple_of(1 << 16) && control.is_over() {
+            polls += 1;
+            if polls.is_multiple_of(1 << 16) && control.is_over() {
                 return false;
             }
         }

@@ -162,15 +162,15 @@ struct Rx<const W: usize> {
 impl<const W: usize> Receiver for Rx<W> {
     #[inline(always)]
     fn receive(&mut self, sink: &mut impl Sink) {
-        let mut look = || {
+        let mut attempt = || {
             let sample = self.subscriber.receive().expect("a look into the buffer")?;
             sink.words(sample.payload().iter().copied());
             Some(())
         };
         let Some(listener) = &self.listener else {
-            return until(self.way, look);
+            return until(self.way, attempt);
         };
-        while look().is_none() {
+        while attempt().is_none() {
             listener.blocking_wait(|_| ()).expect("a wait");
         }
     }

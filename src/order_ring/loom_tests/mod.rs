@@ -17,7 +17,7 @@ mod world;
 mod deaths;
 mod entries;
 mod pairs;
-mod redo;
+mod redelivery;
 mod tasks;
 mod triples;
 

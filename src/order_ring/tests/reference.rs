@@ -10,7 +10,7 @@ pub(super) enum At {
     /// Taken by this participant, not marked yet.
     TakenPositions(usize),
     HeldSlot(usize, u64),
-    Redo(u64),
+    Redelivery(u64),
     Over,
 }
 
@@ -48,8 +48,8 @@ impl Reference {
     }
 
     /// The lowest position that is to be redelivered.
-    pub(super) fn oldest_redo(&self) -> Option<u64> {
-        let index = self.claims.iter().position(|claim| matches!(claim.at, At::Redo(_)))?;
+    pub(super) fn oldest_redelivery(&self) -> Option<u64> {
+        let index = self.claims.iter().position(|claim| matches!(claim.at, At::Redelivery(_)))?;
         Some(self.start + index as u64)
     }
 
@@ -95,14 +95,14 @@ impl Reference {
 
     /// The state that a rejected frame, or a frame of a dead consumer, changes to.
     pub(super) fn put_back(&self, redeliveries: u64) -> At {
-        if self.at_most_once { At::Over } else { At::Redo((redeliveries + 1).min(MAX_REDELIVERIES)) }
+        if self.at_most_once { At::Over } else { At::Redelivery((redeliveries + 1).min(MAX_REDELIVERIES)) }
     }
 
     /// The state that recovery changes a position to, if `is_dead` for its owner.
     pub(super) fn recovered(&self, at: At, is_dead: impl Fn(usize) -> bool) -> At {
         match at {
             At::Claimed(owner) if is_dead(owner) => At::Over,
-            At::TakenPositions(owner) if is_dead(owner) => At::Redo(0),
+            At::TakenPositions(owner) if is_dead(owner) => At::Redelivery(0),
             At::HeldSlot(owner, redeliveries) if is_dead(owner) => self.put_back(redeliveries),
             at => at,
         }
@@ -125,7 +125,7 @@ impl Reference {
             None | Some(At::Claimed(_)) => SlotState::free(lap),
             Some(At::Full | At::TakenPositions(_)) => SlotState::full(lap),
             Some(At::HeldSlot(owner, redeliveries)) => SlotState::held(lap, owner, redeliveries),
-            Some(At::Redo(redeliveries)) => SlotState::redeliver(lap, redeliveries),
+            Some(At::Redelivery(redeliveries)) => SlotState::redeliver(lap, redeliveries),
             Some(At::Over) => unreachable!("it would be about the next lap"),
         }
     }
@@ -156,9 +156,9 @@ impl Reference {
                 At::Claimed(owner) if owner == me => vec![At::Full],
                 At::TakenPositions(owner) if owner == me => vec![At::HeldSlot(me, 0)],
                 At::HeldSlot(owner, count) if owner == me => {
-                    vec![self.put_back(count), At::Redo(count), At::Over]
+                    vec![self.put_back(count), At::Redelivery(count), At::Over]
                 }
-                At::Redo(count) => vec![At::HeldSlot(me, count)],
+                At::Redelivery(count) => vec![At::HeldSlot(me, count)],
                 _ => vec![],
             };
             for next in may {
@@ -173,7 +173,7 @@ impl Reference {
             claim.delivered += u64::from(matches!(claim.at, At::HeldSlot(..)) && claim.at != at);
             // Returned to the queue by a caller that did not read it.
             let was_unseen =
-                matches!((at, claim.at), (At::HeldSlot(_, before), At::Redo(now)) if before == now);
+                matches!((at, claim.at), (At::HeldSlot(_, before), At::Redelivery(now)) if before == now);
             claim.delivered -= u64::from(was_unseen && is_at_most_once);
         }
     }

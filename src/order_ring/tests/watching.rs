@@ -5,7 +5,7 @@ use super::*;
 /// A scan that ends early is continued by the next one, also where the slots of many holders share
 /// a word.
 #[test]
-fn each_holder_is_found_however_short_the_looks_are() {
+fn each_holder_is_found_however_short_the_steps_are() {
     let shape = Shape { ring: 128, entries: 8, lane: 1024, ..SHAPE };
     let world = World::new(shape);
     let mut producer = world.producer(0).unwrap();

@@ -7,11 +7,11 @@ fn event() -> EventCount {
 }
 
 fn flags(event: &EventCount) -> u64 {
-    event.words.waiters.load(Ordering::Relaxed) % ARRIVAL
+    event.words.waiters.load(Ordering::Relaxed) % 0x100
 }
 
 /// The flags after arming, if the kernel has membarrier.
-const AFTER_ARMING: u64 = ARMED | FENCING | BARRIER_DONE;
+const AFTER_ARMING: u64 = Waiters::ARMED | Waiters::FENCING | Waiters::BARRIER_DONE;
 
 #[test]
 fn arming_after_a_barrier_needs_only_a_fence_until_wakers_stop_fencing() {
@@ -19,12 +19,13 @@ fn arming_after_a_barrier_needs_only_a_fence_until_wakers_stop_fencing() {
     let event = event();
     event.arm();
     assert_eq!(flags(&event), AFTER_ARMING);
-    // No thread sleeps: the notification wakes none and removes ARMED, then fences meet no sleeper.
+    // No thread sleeps: the notification wakes none and removes ARMED, then fences meet no
+    // sleeper.
     let other = event.clone();
     other.notify(1);
-    assert_eq!((flags(&event), other.epoch()), (FENCING | BARRIER_DONE, 1));
+    assert_eq!((flags(&event), other.epoch()), (Waiters::FENCING | Waiters::BARRIER_DONE, 1));
     (1..MAX_IDLE_FENCES).for_each(|_| other.notify(1));
-    assert_eq!(flags(&event), FENCING | BARRIER_DONE, "the next one would end it");
+    assert_eq!(flags(&event), Waiters::FENCING | Waiters::BARRIER_DONE, "the next one would end it");
     event.arm();
     assert_eq!(flags(&event), AFTER_ARMING);
     other.notify(1);
@@ -40,7 +41,7 @@ fn a_barrier_covers_only_what_was_armed_before_it() {
     let (_, first) = event.register();
     let (_, second) = event.register();
     event.set_barrier_done(first);
-    assert_eq!(flags(&event), ARMED | FENCING);
+    assert_eq!(flags(&event), Waiters::ARMED | Waiters::FENCING);
     event.set_barrier_done(second);
     assert_eq!(flags(&event), AFTER_ARMING);
 }

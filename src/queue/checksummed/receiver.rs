@@ -4,11 +4,11 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::serial::SerialKeeper;
-use super::store::CheckedKeeper;
+use super::serial::SerialStore;
+use super::store::CheckedStore;
 use crate::lane::Corruption;
 use crate::queue::kind::{FrameStore, Receiver, RunBy, SpansOf, TakenBy};
-use crate::queue::trouble::Trouble;
+use crate::queue::recovery_failures::RecoveryFailures;
 use crate::retry;
 use crate::sync::Ordering;
 use crate::wait::Attempt;
@@ -21,13 +21,13 @@ pub(crate) struct CheckedReceiver<R> {
     careful: Cell<usize>,
 }
 
-impl<R: Receiver<FrameStore: SerialKeeper>> CheckedReceiver<R> {
+impl<R: Receiver<FrameStore: SerialStore>> CheckedReceiver<R> {
     pub(super) fn new(inner: R, uuid: [u8; 16]) -> Self {
         Self { inner, uuid, careful: Cell::new(0) }
     }
 
-    fn checked(&self) -> &CheckedKeeper<R::FrameStore> {
-        CheckedKeeper::of(self.inner.store())
+    fn checked(&self) -> &CheckedStore<R::FrameStore> {
+        CheckedStore::of(self.inner.store())
     }
 
     #[cold]
@@ -88,8 +88,8 @@ impl<R: Receiver<FrameStore: SerialKeeper>> CheckedReceiver<R> {
 
 // SAFETY: it takes what the inner receiver takes, and the store is the same one, without trailers;
 // each frame that is delivered was checked to have one.
-unsafe impl<R: Receiver<FrameStore: SerialKeeper>> Receiver for CheckedReceiver<R> {
-    type FrameStore = CheckedKeeper<R::FrameStore>;
+unsafe impl<R: Receiver<FrameStore: SerialStore>> Receiver for CheckedReceiver<R> {
+    type FrameStore = CheckedStore<R::FrameStore>;
 
     fn store(&self) -> &Self::FrameStore {
         self.checked()
@@ -148,8 +148,8 @@ unsafe impl<R: Receiver<FrameStore: SerialKeeper>> Receiver for CheckedReceiver<
         self.inner.finish_close();
     }
 
-    fn trouble(&self) -> Option<&Trouble> {
-        self.inner.trouble()
+    fn recovery_failures(&self) -> Option<&RecoveryFailures> {
+        self.inner.recovery_failures()
     }
 
     fn watch_slice(&self) -> Duration {

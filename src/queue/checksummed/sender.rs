@@ -7,7 +7,7 @@ use crate::queue::Shared;
 use crate::queue::copy::{copy_in, copy_out};
 use crate::queue::file::trailer::{self, LEN};
 use crate::queue::kind::Sender;
-use crate::queue::trouble::Trouble;
+use crate::queue::recovery_failures::RecoveryFailures;
 use crate::wait::Attempt;
 
 pub(crate) struct CheckedSender<S> {
@@ -157,8 +157,8 @@ unsafe impl<S: SerialSender> Sender for CheckedSender<S> {
         self.inner.position()
     }
 
-    fn trouble(&self) -> Option<&Trouble> {
-        self.inner.trouble()
+    fn recovery_failures(&self) -> Option<&RecoveryFailures> {
+        self.inner.recovery_failures()
     }
 
     fn has_consumer(&self) -> std::io::Result<bool> {

@@ -5,7 +5,7 @@ use crate::queue::kind::{Engine, FrameStore, Receiver, Sender};
 
 /// A kind that can have checksums.
 pub(crate) trait Serial:
-    Engine<Sender: SerialSender, Receiver: Receiver<FrameStore: SerialKeeper>>
+    Engine<Sender: SerialSender, Receiver: Receiver<FrameStore: SerialStore>>
 {
 }
 
@@ -40,7 +40,7 @@ pub(crate) trait SerialSender: Sender {
 }
 
 /// A store that tells the serial numbers of frames in flight.
-pub(crate) trait SerialKeeper: FrameStore {
+pub(crate) trait SerialStore: FrameStore {
     fn serial(&self, taken: Self::Taken) -> u64;
 
     /// For the frames of a run: the address of the payload, its length, and its serial number.

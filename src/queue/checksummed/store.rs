@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::serial::SerialKeeper;
+use super::serial::SerialStore;
 use crate::queue::Shared;
 use crate::queue::events::QueueEvents;
 use crate::queue::file::trailer::{self, LEN};
@@ -11,9 +11,9 @@ use crate::queue::kind::FrameStore;
 
 /// The inner store, without trailers.
 #[repr(transparent)]
-pub(crate) struct CheckedKeeper<K>(pub(super) K);
+pub(crate) struct CheckedStore<K>(pub(super) K);
 
-impl<K: SerialKeeper> CheckedKeeper<K> {
+impl<K: SerialStore> CheckedStore<K> {
     pub(super) fn of(inner: &K) -> &Self {
         // SAFETY: the same layout, as `repr(transparent)` says, and no invariant of its own: that
         // frames have trailers is checked before they are delivered.
@@ -41,7 +41,7 @@ fn message((payload, len): (*const u8, usize)) -> (*const u8, usize) {
 
 // SAFETY: every frame is one of the inner store's, less its last bytes; the receiver delivers none
 // that is shorter than these.
-unsafe impl<K: SerialKeeper> FrameStore for CheckedKeeper<K> {
+unsafe impl<K: SerialStore> FrameStore for CheckedStore<K> {
     type Taken = K::Taken;
     type RejectToken = K::RejectToken;
     type Run = K::Run;

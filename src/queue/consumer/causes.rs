@@ -13,8 +13,8 @@ impl<K: Kind> BytesConsumer<K> {
     /// Returns a more specific error if nothing was found because recovery was not possible.
     #[inline(always)]
     pub(in crate::queue) fn or_cause(&self, error: RecvError) -> RecvError {
-        let (shared, trouble) = (self.receiver.store().shared(), self.receiver.trouble());
-        match (error, trouble.and_then(|trouble| trouble.cause(shared))) {
+        let (shared, failures) = (self.receiver.store().shared(), self.receiver.recovery_failures());
+        match (error, failures.and_then(|failures| failures.cause(shared))) {
             (RecvError::Empty | RecvError::Timeout, Some(cause)) => RecvError::RecoveryFailed(cause),
             (error, _) => error,
         }
@@ -23,15 +23,15 @@ impl<K: Kind> BytesConsumer<K> {
     /// The error that ends a call that would otherwise go on waiting.
     #[inline(always)]
     pub(super) fn lasting_cause(&self) -> Option<RecvError> {
-        let (shared, trouble) = (self.receiver.store().shared(), self.receiver.trouble());
-        trouble.and_then(|trouble| trouble.lasting_cause(shared)).map(RecvError::RecoveryFailed)
+        let (shared, failures) = (self.receiver.store().shared(), self.receiver.recovery_failures());
+        failures.and_then(|failures| failures.lasting_cause(shared)).map(RecvError::RecoveryFailed)
     }
 
     /// Whether a call that ends now returns a more specific error than the lack of messages.
     #[cfg(not(loom))]
     pub(crate) fn has_cause(&self) -> bool {
         let shared = self.receiver.store().shared();
-        self.receiver.trouble().is_some_and(|trouble| trouble.cause(shared).is_some())
+        self.receiver.recovery_failures().is_some_and(|failures| failures.cause(shared).is_some())
     }
 
     /// How long a waiter of this consumer may sleep.

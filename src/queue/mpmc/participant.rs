@@ -11,8 +11,8 @@ use crate::order_ring::{Entry, EntryLock, EntrySet, LivenessProbe as _, OrderRin
 use crate::queue::KernelProbe;
 use crate::queue::Shared;
 use crate::queue::file::boot::Stay;
-use crate::queue::file::dying::retry_while_dying;
-use crate::queue::trouble::Trouble;
+use crate::queue::file::exiting::retry_while_exiting;
+use crate::queue::recovery_failures::RecoveryFailures;
 use crate::shm::fork::ForkGuard;
 use crate::shm::{AttachLock, LivenessLock, RecoveryLock, Warning};
 
@@ -51,7 +51,7 @@ pub(super) struct Participant {
     /// Kept open, so that recovery needs no new resources, whatever this process has or may do
     /// later.
     recovery: Arc<RecoveryLock>,
-    trouble: Trouble,
+    failures: RecoveryFailures,
     /// Dropped this late, so that the entry is clean by then ...
     entry: Entry<Stay>,
     /// ... and before the queue, whose last owner removes it if no liveness lock is left.
@@ -61,7 +61,7 @@ pub(super) struct Participant {
 impl Participant {
     /// If there is no other entry, waits a moment for a participant that is about to end.
     pub(super) fn attach(shared: Arc<Shared>, role: EntryRole) -> Result<Self, AttachError> {
-        retry_while_dying(|| Self::try_attach(Arc::clone(&shared), role))
+        retry_while_exiting(|| Self::try_attach(Arc::clone(&shared), role))
     }
 
     fn try_attach(shared: Arc<Shared>, role: EntryRole) -> Result<Self, AttachError> {
@@ -76,7 +76,7 @@ impl Participant {
         let consumer = (role == EntryRole::Consumer).then_some(me);
         let stay = |held: KernelLock| Stay::new(held.lock, Arc::clone(&shared), consumer, is_successor);
         let (entry, guard) = (entry.map_lock(stay), shared.guard());
-        Ok(Self { guard, recovery, trouble: Trouble::default(), entry, shared })
+        Ok(Self { guard, recovery, failures: RecoveryFailures::default(), entry, shared })
     }
 
     /// Takes the first free entry. The attach lock keeps other processes from trying at the same
@@ -171,19 +171,19 @@ impl Participant {
     }
 
     /// What keeps this process from recovering after dead participants.
-    pub(super) fn trouble(&self) -> &Trouble {
-        &self.trouble
+    pub(super) fn recovery_failures(&self) -> &RecoveryFailures {
+        &self.failures
     }
 
     /// Ends an examination in which `probe` was asked and found the participants in `dead`: recovers
     /// from them, and from those for which that failed before.
     ///
-    /// A failure is noted as the participant's trouble. It ends when recovery works, or when none is
+    /// A failure is noted as the participant's recovery failure. It ends when recovery works, or when none is
     /// dead for whose sake it failed, and the kernel has answered a question: an examination that had
     /// nothing to ask shows nothing.
     #[cold]
     pub(super) fn conclude(&self, probe: &KernelProbe<'_>, mut dead: EntrySet) -> Concluded {
-        let unrecovered = self.trouble.unrecovered();
+        let unrecovered = self.failures.unrecovered();
         for index in unrecovered.iter() {
             if self.ring().entry_word(index).is_dirty() && !probe.is_alive(index) {
                 dead.insert(index);
@@ -193,9 +193,9 @@ impl Participant {
         let has_recovered = !dead.is_empty() && self.recover_from(&dead);
         let has_answers = answered.is_ok();
         match answered {
-            Err(source) => self.trouble.note(&self.shared, ASKING, source, &EntrySet::EMPTY),
+            Err(source) => self.failures.note(&self.shared, ASKING, source, &EntrySet::EMPTY),
             Ok(()) if dead.is_empty() && (probe.has_asked() || !unrecovered.is_empty()) => {
-                self.trouble.clear();
+                self.failures.clear();
             }
             Ok(()) => {}
         }
@@ -205,15 +205,15 @@ impl Participant {
     fn recover_from(&self, dead: &EntrySet) -> bool {
         match self.shared.recover(self.ring(), &self.recovery, Some(dead)) {
             Ok(Some(_)) => {
-                self.trouble.clear();
+                self.failures.clear();
                 true
             }
             Ok(None) => {
-                self.trouble.note_busy(dead);
+                self.failures.note_busy(dead);
                 false
             }
             Err(source) => {
-                self.trouble.note(&self.shared, "recovering", source, dead);
+                self.failures.note(&self.shared, "recovering", source, dead);
                 false
             }
         }

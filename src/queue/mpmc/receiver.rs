@@ -22,7 +22,7 @@ use crate::prefetch;
 use crate::queue::Shared;
 use crate::queue::events::QueueEvents;
 use crate::queue::kind::Receiver;
-use crate::queue::trouble::Trouble;
+use crate::queue::recovery_failures::RecoveryFailures;
 use crate::retry;
 use crate::wait::Attempt;
 
@@ -352,8 +352,8 @@ unsafe impl Receiver for MpmcReceiver {
         probe.answered(self.ring().has_live(EntryRole::Producer, &probe))
     }
 
-    fn trouble(&self) -> Option<&Trouble> {
-        Some(self.store.participant.trouble())
+    fn recovery_failures(&self) -> Option<&RecoveryFailures> {
+        Some(self.store.participant.recovery_failures())
     }
 
     fn watch_slice(&self) -> Duration {

@@ -15,7 +15,7 @@ use crate::prefetch;
 use crate::queue::Shared;
 use crate::queue::checksummed::serial::SerialSender;
 use crate::queue::kind::Sender;
-use crate::queue::trouble::Trouble;
+use crate::queue::recovery_failures::RecoveryFailures;
 use crate::retry;
 use crate::wait::Attempt;
 
@@ -305,8 +305,8 @@ unsafe impl Sender for MpmcSender {
         probe.answered(self.ring().has_live(EntryRole::Consumer, &probe))
     }
 
-    fn trouble(&self) -> Option<&Trouble> {
-        Some(self.participant.trouble())
+    fn recovery_failures(&self) -> Option<&RecoveryFailures> {
+        Some(self.participant.recovery_failures())
     }
 }
 

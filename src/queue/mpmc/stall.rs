@@ -17,7 +17,7 @@ pub(super) struct StallDetector {
 
 impl StallDetector {
     /// `position` blocks. Checks its holder if that is due, and recovers if the holder is dead;
-    /// returns true if another attempt may succeed. A failure is noted as the participant's trouble.
+    /// returns true if another attempt may succeed. A failure is noted as the participant's recovery failure.
     ///
     /// `at_once`: also if the position has not blocked before.
     #[cold]

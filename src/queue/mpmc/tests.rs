@@ -230,8 +230,8 @@ fn a_recovery_that_was_another_s_is_no_cause_later() {
     let dir = tempfile::tempdir().unwrap();
     let queue = create(dir.path(), &CreateOptions::new().max_messages(16));
     let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
-    producer.sender().trouble().unwrap().note_busy(&EntrySet::EMPTY);
-    consumer.receiver().trouble().unwrap().note_busy(&EntrySet::EMPTY);
+    producer.sender().recovery_failures().unwrap().note_busy(&EntrySet::EMPTY);
+    consumer.receiver().recovery_failures().unwrap().note_busy(&EntrySet::EMPTY);
     producer.try_send(b"there is room").unwrap();
     drop(consumer.try_recv().unwrap());
     std::thread::sleep(Duration::from_millis(1100));
@@ -251,13 +251,13 @@ fn a_recovery_that_does_not_end_is_a_cause() {
     let dir = tempfile::tempdir().unwrap();
     let queue = create(dir.path(), &CreateOptions::new());
     let consumer = queue.consumer().unwrap();
-    let (trouble, began) = (consumer.receiver().trouble().unwrap(), Instant::now());
+    let (failures, began) = (consumer.receiver().recovery_failures().unwrap(), Instant::now());
     while began.elapsed() < Duration::from_millis(1100) {
-        trouble.note_busy(&EntrySet::EMPTY);
+        failures.note_busy(&EntrySet::EMPTY);
         std::thread::sleep(Duration::from_millis(20));
     }
-    trouble.note_busy(&EntrySet::EMPTY);
-    assert!(trouble.cause(queue.shared()).is_some() && trouble.lasting_cause(queue.shared()).is_some());
+    failures.note_busy(&EntrySet::EMPTY);
+    assert!(failures.cause(queue.shared()).is_some() && failures.lasting_cause(queue.shared()).is_some());
 }
 
 /// A dead participant has the only entry, and the process that recovers from it is stopped.

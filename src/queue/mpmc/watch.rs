@@ -89,7 +89,7 @@ impl Watch {
     }
 
     /// Scans, unless another consumer has just done so; recovers from participants that are dead. A
-    /// failure is noted as the participant's trouble.
+    /// failure is noted as the participant's recovery failure.
     #[cold]
     pub(super) fn attempt(&self, participant: &Participant) {
         let ring = participant.ring();
@@ -97,8 +97,8 @@ impl Watch {
             Ok(true) => {}
             Ok(false) => return,
             Err(source) => {
-                let (trouble, shared) = (participant.trouble(), participant.shared());
-                return trouble.note(shared, "asking for the time", source, &EntrySet::EMPTY);
+                let (failures, shared) = (participant.recovery_failures(), participant.shared());
+                return failures.note(shared, "asking for the time", source, &EntrySet::EMPTY);
             }
         }
         let (probe, mut dead) = (participant.probe(), EntrySet::EMPTY);
@@ -184,12 +184,12 @@ struct Turn {
     has_come: bool,
     /// The first position that was seen before it, and the first after it.
     before: Option<u64>,
-    behind: Option<u64>,
+    after: Option<u64>,
 }
 
 impl Turn {
     fn of(position: Option<u64>) -> Self {
-        Self { now: position, has_come: false, before: None, behind: None }
+        Self { now: position, has_come: false, before: None, after: None }
     }
 
     /// Whether it is the turn of this position.
@@ -198,14 +198,14 @@ impl Turn {
             self.has_come = true;
             return true;
         }
-        let first = if self.has_come { &mut self.behind } else { &mut self.before };
+        let first = if self.has_come { &mut self.after } else { &mut self.before };
         first.get_or_insert(position);
         false
     }
 
     /// The position that is checked in the next scan.
     fn next(&self) -> Option<u64> {
-        self.behind.or(self.before).or(self.now.filter(|_| self.has_come))
+        self.after.or(self.before).or(self.now.filter(|_| self.has_come))
     }
 }
 

@@ -82,8 +82,8 @@ fn refused() -> std::fs::File {
 fn a_scan_without_questions_ends_no_trouble() {
     let (_dir, queue) = create(8);
     let participant = Participant::attach(Arc::clone(queue.shared()), EntryRole::Consumer).unwrap();
-    let (file, trouble) = (refused(), participant.trouble());
-    let cause = || trouble.cause(queue.shared()).map(|cause| cause.to_string());
+    let (file, failures) = (refused(), participant.recovery_failures());
+    let cause = || failures.cause(queue.shared()).map(|cause| cause.to_string());
     let probe = KernelProbe::new(&file);
     assert!(probe.is_alive(3), "in doubt it is alive");
     let done = participant.conclude(&probe, EntrySet::EMPTY);
@@ -96,27 +96,27 @@ fn a_scan_without_questions_ends_no_trouble() {
     assert_eq!(cause(), None);
 }
 
-/// Answers about others do not end the trouble with one that is dead still; that it was recovered
+/// Answers about others do not end the failures with one that is dead still; that it was recovered
 /// from, by whichever participant, does.
 #[test]
 fn trouble_ends_with_the_participant_that_it_is_about() {
     let (_dir, queue) = create(8);
     let participant = Participant::attach(Arc::clone(queue.shared()), EntryRole::Consumer).unwrap();
     let shared = queue.shared();
-    let cause = || participant.trouble().cause(shared).map(|cause| cause.to_string());
+    let cause = || participant.recovery_failures().cause(shared).map(|cause| cause.to_string());
     let entry = shared.ring().candidates(EntryRole::Consumer)[0];
     let other = shared.ring().candidates(EntryRole::Consumer)[1];
     die_attached(shared, entry);
     let mut dead = EntrySet::EMPTY;
     dead.insert(entry);
     let denied = || std::io::Error::from_raw_os_error(libc::EACCES);
-    participant.trouble().note(shared, "recovering", denied(), &dead);
+    participant.recovery_failures().note(shared, "recovering", denied(), &dead);
     // The scan asks another one only, and recovers from the one that it could not recover from before.
     let probe = participant.probe();
     assert!(!probe.is_alive(other));
     assert!(participant.conclude(&probe, EntrySet::EMPTY).has_recovered);
     assert_eq!((cause(), queue.stats().deaths), (None, 1));
-    participant.trouble().note(shared, "recovering", denied(), &dead);
+    participant.recovery_failures().note(shared, "recovering", denied(), &dead);
     assert!(cause().is_some());
     participant.conclude(&participant.probe(), EntrySet::EMPTY);
     assert_eq!(cause(), None, "another participant recovered from it");

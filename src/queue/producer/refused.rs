@@ -10,7 +10,7 @@ impl<K: Kind> BytesProducer<K> {
     /// The error that keeps this process from recovering after a dead participant, which may hold
     /// what this producer waits for.
     pub(super) fn cause(&self) -> Option<SendError> {
-        let cause = self.sender.trouble().and_then(|trouble| trouble.cause(self.sender.shared()));
+        let cause = self.sender.recovery_failures().and_then(|failures| failures.cause(self.sender.shared()));
         cause.map(SendError::RecoveryFailed)
     }
 
@@ -89,5 +89,5 @@ impl<K: Kind> BytesProducer<K> {
 }
 
 pub(in crate::queue) fn lasting_cause(sender: &impl Sender) -> Option<Box<RecoveryFailed>> {
-    sender.trouble().and_then(|trouble| trouble.lasting_cause(sender.shared()))
+    sender.recovery_failures().and_then(|failures| failures.lasting_cause(sender.shared()))
 }

@@ -9,7 +9,7 @@ use crate::lane::{LaneMemory, Ref};
 use crate::layout::{self, Cursors, Geometry, SpscRegistryEntry};
 use crate::queue::Shared;
 use crate::queue::file::boot::Stay;
-use crate::queue::file::dying::retry_while_dying;
+use crate::queue::file::exiting::retry_while_exiting;
 use crate::shm::{self, Access, LivenessLock, Section};
 use crate::sync::Ordering;
 
@@ -24,7 +24,7 @@ impl Shared {
     /// Takes the role's liveness lock and maps the lane: each role belongs to one participant.
     /// Waits a moment for a participant that is about to end.
     pub(super) fn attach(self: &Arc<Self>, role: Role) -> Result<TakenRole, AttachError> {
-        retry_while_dying(|| self.try_attach(role))
+        retry_while_exiting(|| self.try_attach(role))
     }
 
     fn try_attach(self: &Arc<Self>, role: Role) -> Result<TakenRole, AttachError> {

@@ -4,7 +4,7 @@ use super::receiver::SpscReceiver;
 use super::sender::SpscSender;
 use crate::lane::{Refusal, Reserved, Span, SpscFrame, SpscRun};
 use crate::layout::{Framing, Geometry};
-use crate::queue::checksummed::serial::{SerialKeeper, SerialSender};
+use crate::queue::checksummed::serial::{SerialSender, SerialStore};
 use crate::queue::kind::{FrameStore, Sender};
 
 impl SerialSender for SpscSender {
@@ -48,7 +48,7 @@ fn serial_of(geometry: &Geometry, frame: SpscFrame) -> u64 {
     }
 }
 
-impl SerialKeeper for SpscReceiver {
+impl SerialStore for SpscReceiver {
     fn serial(&self, taken: SpscFrame) -> u64 {
         serial_of(self.shared().geometry(), taken)
     }

@@ -14,7 +14,7 @@
 //! | length of the file | `fstat`, once | must be the geometry's, which [`Limits::file`] bounds before anything is mapped |
 //! | `dead`, hard link count | attach | an error |
 //! | entry's pid | a role is taken | a number for the error's text |
-//! | `released`, `taken`, `redo_*`, `tail` | SPSC attach, once each | against each other and 2^62, so that no later sum overflows |
+//! | `released`, `taken`, `redelivered_until`, `redelivery_count`, `tail` | SPSC attach, once each | against each other and 2^62, so that no later sum overflows |
 //! | commit words | each attempt, once | length against the geometry and the ring, before any sum |
 //! | `tail` of fixed sizes | each attempt, once | must lie within one ring of the reader's own position |
 //! | commit words at a producer's attach | a walk | at most one ring: positions only grow, up to the limit |

@@ -62,8 +62,8 @@ impl Run {
     fn check_entries(&self) {
         for (entry, owner) in self.owners.iter().enumerate() {
             let word = self.world.ring.entry_word(entry);
-            assert_eq!(word.is_dirty(), !matches!(owner, Owner::Nobody), "entry {entry}");
-            assert_eq!(self.world.probe.is_alive(entry), !matches!(owner, Owner::Nobody | Owner::Dead));
+            assert_eq!(word.is_dirty(), !matches!(owner, Owner::Vacant), "entry {entry}");
+            assert_eq!(self.world.probe.is_alive(entry), !matches!(owner, Owner::Vacant | Owner::Dead));
             let mine = |claim: &Claim| match claim.at {
                 At::Claimed(by) | At::TakenPositions(by) | At::HeldSlot(by, _) => by == entry,
                 _ => false,

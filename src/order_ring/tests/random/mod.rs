@@ -22,7 +22,7 @@ enum Act {
     Take,
     TakeMany(u64),
     Mark,
-    TakeRedo,
+    TakeRedelivery,
     Release(usize),
     Reject(usize),
     PutBack(usize),
@@ -42,7 +42,7 @@ fn act() -> impl Strategy<Value = (usize, Act, u32)> {
         4 => Just(Act::Take),
         3 => (1..6_u64).prop_map(Act::TakeMany),
         5 => Just(Act::Mark),
-        3 => Just(Act::TakeRedo),
+        3 => Just(Act::TakeRedelivery),
         7 => any::<usize>().prop_map(Act::Release),
         1 => any::<usize>().prop_map(Act::Reject),
         1 => any::<usize>().prop_map(Act::PutBack),
@@ -55,7 +55,7 @@ fn act() -> impl Strategy<Value = (usize, Act, u32)> {
 }
 
 enum Owner {
-    Nobody,
+    Vacant,
     Producer(Producer),
     Consumer(Consumer),
     Dead,
@@ -77,7 +77,7 @@ impl Run {
         let world = World::new(shape);
         let before = (0..shape.ring).map(|slot| world.ring.state(slot)).collect();
         Self {
-            owners: (0..shape.entries).map(|_| Owner::Nobody).collect(),
+            owners: (0..shape.entries).map(|_| Owner::Vacant).collect(),
             reference: Reference::new(shape.start, shape.ring, shape.at_most_once),
             world,
             messages: 0,
@@ -91,7 +91,7 @@ impl Run {
             self.recover(dies_at);
             return self.check();
         }
-        let owner = std::mem::replace(&mut self.owners[me], Owner::Nobody);
+        let owner = std::mem::replace(&mut self.owners[me], Owner::Vacant);
         let survivor = match (owner, act) {
             (Owner::Producer(_) | Owner::Consumer(_), Act::Die) => {
                 self.world.kill(me);
@@ -106,7 +106,7 @@ impl Run {
                 assert!(counted.is_none_or(|counted| counted == (before < committed)));
                 counted.map(|_| Owner::Consumer(consumer))
             }
-            (Owner::Nobody, Act::Enter(role)) => Some(self.attach(me, role, dies_at)),
+            (Owner::Vacant, Act::Enter(role)) => Some(self.attach(me, role, dies_at)),
             (Owner::Dead, Act::Enter(_)) => {
                 assert!(self.world.producer(me).is_none() && self.world.consumer(me).is_none());
                 Some(Owner::Dead)
@@ -134,7 +134,7 @@ impl Run {
             }
             Some(owner) => return owner,
         }
-        Owner::Nobody
+        Owner::Vacant
     }
 
     fn recover(&mut self, dies_at: u32) {
@@ -165,7 +165,7 @@ impl Run {
         let mut cleaned = 0;
         for (entry, owner) in self.owners.iter_mut().enumerate() {
             if matches!(owner, Owner::Dead) && !self.world.ring.entry_word(entry).is_dirty() {
-                *owner = Owner::Nobody;
+                *owner = Owner::Vacant;
                 cleaned += 1;
             }
         }
@@ -209,7 +209,7 @@ impl Run {
                 break;
             }
             let before = self.reference.claims.iter().filter(|claim| claim.at == At::Over).count();
-            self.act(2, Act::TakeRedo, 0);
+            self.act(2, Act::TakeRedelivery, 0);
             self.act(2, Act::Take, 0);
             self.act(2, Act::Release(0), 0);
             self.act(2, Act::Release(0), 0);

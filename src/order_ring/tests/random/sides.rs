@@ -93,21 +93,21 @@ impl Run {
                     }
                 }
                 Act::Mark => changed.extend(consumer.mark().into_iter().map(|at| (at, At::HeldSlot(me, 0)))),
-                Act::TakeRedo if is_free => {
-                    let redo = consumer.take_redelivery();
-                    let taken = redo.map(|held| (held.position, At::HeldSlot(me, held.redeliveries)));
-                    match redo {
+                Act::TakeRedelivery if is_free => {
+                    let redelivery = consumer.take_redelivery();
+                    let taken = redelivery.map(|held| (held.position, At::HeldSlot(me, held.redeliveries)));
+                    match redelivery {
                         Some(held) => {
-                            assert_eq!(reference.at(held.position).at, At::Redo(held.redeliveries));
+                            assert_eq!(reference.at(held.position).at, At::Redelivery(held.redeliveries));
                             // A participant that stored a REDELIVER and died has not raised the
                             // epoch: a scan may have passed the slot.
                             if dead_entries(&world) == 0 {
-                                assert_eq!(reference.oldest_redo(), Some(held.position));
+                                assert_eq!(reference.oldest_redelivery(), Some(held.position));
                             }
                         }
                         // Recovery will raise the epoch.
                         None if dead_entries(&world) > 0 => {}
-                        None => assert_eq!(reference.oldest_redo(), None),
+                        None => assert_eq!(reference.oldest_redelivery(), None),
                     }
                     changed.extend(taken);
                 }
@@ -120,7 +120,7 @@ impl Run {
                 }
                 Act::PutBack(index) if held > 0 => {
                     let held = consumer.put_back(index % held);
-                    changed.push((held.position, At::Redo(held.redeliveries)));
+                    changed.push((held.position, At::Redelivery(held.redeliveries)));
                     reference.at(held.position).delivered -= 1;
                 }
                 _ => {}
@@ -155,7 +155,7 @@ impl Run {
                 self.reference.claims[index].at = self.reference.put_back(redeliveries);
             }
         }
-        Some(Owner::Nobody)
+        Some(Owner::Vacant)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::order_ring::{HeldSlot, SentDeadLetter};
 use crate::queue::Shared;
-use crate::queue::checksummed::serial::SerialKeeper;
+use crate::queue::checksummed::serial::SerialStore;
 use crate::queue::events::QueueEvents;
 use crate::queue::kind::FrameStore;
 
@@ -150,7 +150,7 @@ unsafe impl FrameStore for MpmcFrameStore {
     }
 }
 
-impl SerialKeeper for MpmcFrameStore {
+impl SerialStore for MpmcFrameStore {
     fn serial(&self, taken: MpmcFrame) -> u64 {
         taken.position
     }

@@ -18,7 +18,7 @@ pub(super) struct SpscWords {
     pub(super) head: u64,
     pub(super) released: u64,
     pub(super) taken: u64,
-    redo: [u64; 2],
+    redelivered: [u64; 2],
 }
 
 impl Contents<'_> {
@@ -30,7 +30,7 @@ impl Contents<'_> {
             head: word(offset_of!(Cursors, head))?,
             released: word(consumer + offset_of!(ConsumerWords, released))?,
             taken: word(consumer + offset_of!(ConsumerWords, taken))?,
-            redo: [
+            redelivered: [
                 word(consumer + offset_of!(ConsumerWords, redelivered_until))?,
                 word(consumer + offset_of!(ConsumerWords, redelivery_count))?,
             ],
@@ -39,8 +39,10 @@ impl Contents<'_> {
 
     pub(super) fn hash_spsc(&self, hash: &mut Hash, most: u64) -> io::Result<bool> {
         let words = self.spsc_words()?;
-        let SpscWords { tail, head, released, taken, redo } = words;
-        [tail, head, released, taken, redo[0], redo[1]].into_iter().for_each(|word| hash.word(word));
+        let SpscWords { tail, head, released, taken, redelivered } = words;
+        [tail, head, released, taken, redelivered[0], redelivered[1]]
+            .into_iter()
+            .for_each(|word| hash.word(word));
         // What was released out of order.
         hash.bytes(&self.bytes(DONE_OFFSET as u64, (REGISTRY_OFFSET - DONE_OFFSET) as u64)?);
         let Geometry { capacity, stride, lane_offset, .. } = *self.geometry;

@@ -4,7 +4,7 @@ use super::*;
 
 /// The header on the disk is as old as the last attach, the ring is newer: what was found there
 /// must not outlive what is sent from then on.
-fn positions_go_on_behind_all_that_was_found(options: &CreateOptions, what: AfterPowerLoss) {
+fn positions_go_on_after_all_that_was_found(options: &CreateOptions, what: AfterPowerLoss) {
     type Queue = BytesQueue<Checksummed<Spsc>>;
     let open = |path: &Path, what| {
         // SAFETY: no other process knows these files.
@@ -39,16 +39,16 @@ fn positions_go_on_behind_all_that_was_found(options: &CreateOptions, what: Afte
 }
 
 #[test]
-fn positions_go_on_behind_all_that_was_found_any_size() {
+fn positions_go_on_after_all_that_was_found_any_size() {
     for what in [AfterPowerLoss::Keep, AfterPowerLoss::Discard] {
-        positions_go_on_behind_all_that_was_found(&options(), what);
+        positions_go_on_after_all_that_was_found(&options(), what);
     }
 }
 
 #[test]
-fn positions_go_on_behind_all_that_was_found_one_size() {
+fn positions_go_on_after_all_that_was_found_one_size() {
     for what in [AfterPowerLoss::Keep, AfterPowerLoss::Discard] {
-        positions_go_on_behind_all_that_was_found(&options().framing(Framing::Fixed(104)), what);
+        positions_go_on_after_all_that_was_found(&options().framing(Framing::Fixed(104)), what);
     }
 }
 

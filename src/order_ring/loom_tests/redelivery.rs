@@ -68,7 +68,7 @@ fn two_rejects_beside_a_scan() {
 /// it.
 #[test]
 fn two_scans_for_two_frames() {
-    for look in [1, 2] {
+    for attempts in [1, 2] {
         explore_deaths(Some(3), move |at| {
             let world = World::new(shape(3));
             let mut feeder = world.producer(0).unwrap();
@@ -82,7 +82,7 @@ fn two_scans_for_two_frames() {
             let [mut one, mut other] = [1, 2].map(|entry| world.consumer(entry).unwrap());
             world.recover().unwrap();
             let scan = move |scanner: &mut Consumer| {
-                for _ in 0..look {
+                for _ in 0..attempts {
                     scanner.take_redelivery();
                 }
             };

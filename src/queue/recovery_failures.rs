@@ -21,7 +21,7 @@ const MAX_BETWEEN: Duration = Duration::from_secs(5);
 /// The last failure, which was not followed by a success; of one participant, whose guards may be
 /// on other threads.
 #[derive(Default)]
-pub(crate) struct Trouble {
+pub(crate) struct RecoveryFailures {
     /// 1 while there is a failure.
     flag: PrivateWord,
     found: Mutex<Option<Failure>>,
@@ -53,7 +53,7 @@ impl Failure {
     }
 }
 
-impl Trouble {
+impl RecoveryFailures {
     /// Notes that a step failed, for the sake of the participants in `dead`. It is counted in the file,
     /// and a warning is added when it begins.
     #[cold]
@@ -118,13 +118,13 @@ impl Trouble {
     /// The error of a call that ends without what it waited for; none if there is no failure.
     #[inline(always)]
     pub(crate) fn cause(&self, shared: &Shared) -> Option<Box<RecoveryFailed>> {
-        self.is_there().then(|| self.look(shared, Duration::ZERO)).flatten()
+        self.is_there().then(|| self.older_than(shared, Duration::ZERO)).flatten()
     }
 
     /// The failure once it has lasted: it ends a call that would otherwise go on waiting.
     #[inline(always)]
     pub(crate) fn lasting_cause(&self, shared: &Shared) -> Option<Box<RecoveryFailed>> {
-        self.is_there().then(|| self.look(shared, TIME_LIMIT)).flatten()
+        self.is_there().then(|| self.older_than(shared, TIME_LIMIT)).flatten()
     }
 
     #[inline(always)]
@@ -133,7 +133,7 @@ impl Trouble {
     }
 
     #[cold]
-    fn look(&self, shared: &Shared, at_least: Duration) -> Option<Box<RecoveryFailed>> {
+    fn older_than(&self, shared: &Shared, at_least: Duration) -> Option<Box<RecoveryFailed>> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let found = found.as_ref().filter(|found| found.holds())?;
         let least = if found.may_pass { TIME_LIMIT } else { at_least };

@@ -16,7 +16,7 @@ const MOST: Duration = Duration::from_millis(50);
 const FIRST_PAUSE: Duration = Duration::from_micros(500);
 
 /// Repeats `attach` until it succeeds, or has found the role or all entries taken for a while.
-pub(in crate::queue) fn retry_while_dying<R>(
+pub(in crate::queue) fn retry_while_exiting<R>(
     mut attach: impl FnMut() -> Result<R, AttachError>,
 ) -> Result<R, AttachError> {
     let mut until = None;

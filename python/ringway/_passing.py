@@ -15,12 +15,7 @@ def passed(queue: Any) -> tuple[Any, ...]:
     path = queue._path
     if path is not None:
         return "path", str(path), queue._uuid
-    return passed_descriptor(queue, queue._uuid)
-
-
-def passed_descriptor(thing: Any, uuid: bytes = b"") -> tuple[Any, ...]:
-    """The same of anything that has a descriptor."""
-    descriptor = thing.fileno()
+    descriptor, uuid = queue.fileno(), queue._uuid
     if context.get_spawning_popen() is not None:
         # A child gets a descriptor of its own: it does not need this process any more.
         return "dup", reduction.DupFd(descriptor), uuid

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from . import _asyncio, _core
 from ._errors import ShutDown
-from ._passing import passed, passed_descriptor, reopened
+from ._passing import passed, reopened
 from ._stats import Stats
 from ._unclosed import warn_unclosed
 
@@ -221,7 +221,7 @@ def _restore(
 
 class JoinableQueue(Queue[T], Generic[T]):
     """`multiprocessing.JoinableQueue`: a queue that counts what is done, without a lock that a killed
-    process could keep. It has no name (`path`) today.
+    process could keep. The count is in the file: with a `path`, any process can `join` it.
 
     >>> q = JoinableQueue()
     >>> q.put("work")
@@ -232,38 +232,19 @@ class JoinableQueue(Queue[T], Generic[T]):
     >>> q.close()
     """
 
-    def __init__(self, maxsize: int = 0, *, ctx: Any = None, **options: Any) -> None:
-        if options.get("path") is not None:
-            raise ValueError("a JoinableQueue has no name; pass it to the processes that use it")
-        self._done = _core.DoneCount()
-        self._known_put = 0
-        super().__init__(maxsize, ctx=ctx, **options)
-
-    def __reduce__(self) -> Any:
-        restore, arguments = super().__reduce__()
-        state = {name: value for name, value in arguments[-1].items() if name not in ("_done", "_known_put")}
-        return _restore_joinable, (passed_descriptor(self._done), *arguments[:-1], state)
-
     def task_done(self) -> None:
-        """Count one object as done. `ValueError`: as many are done as were put."""
-        if self._done.add(self._known_put):
-            return
-        self._known_put = self._count_put()
-        if not self._done.add(self._known_put):
-            raise ValueError("task_done() called too many times")
+        """Count one object as done. `ValueError`: as many are done as were put.
+
+        With `recv`, call it before the frame is released: what a process that is killed before that has
+        received comes again, and still counts.
+        """
+        self._task_done()
 
     def join(self) -> None:
         """Wait until everything that was put is done."""
-        self._done.wait(self._all_done)
+        self._join()
 
-    def _all_done(self) -> bool:
-        return self._done.done >= self._count_put()
-
-
-def _restore_joinable(done: Any, *arguments: Any) -> Queue[Any]:
-    with reopened(done) as (_, path, _):
-        count = _core.DoneCount(path)
-    made = _restore(*arguments)
-    made._done = count  # type: ignore[attr-defined]
-    made._known_put = 0  # type: ignore[attr-defined]
-    return made
+    @property
+    def unfinished(self) -> int:
+        """How many objects in the file are not done, at this moment."""
+        return self._unfinished()

@@ -28,6 +28,8 @@ class Stats:
     #: Participants that died without detaching.
     deaths: int
     requeued: int
+    #: Messages that were declared done.
+    done: int
     dead_letters: int
     participants: int
 

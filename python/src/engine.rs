@@ -6,7 +6,7 @@ use std::cell::UnsafeCell;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ringway::asynchronous::{PollConsumer, PollProducer};
 use ringway::kind::{
@@ -15,7 +15,8 @@ use ringway::kind::{
 };
 use ringway::schema::Description;
 use ringway::{
-    AttachError, CreateError, CreateOptions, OpenError, OpenOptions, RecvError, SendError, Stats, Uuid,
+    AttachError, CreateError, CreateOptions, OpenError, OpenOptions, RecvError, SendError, Stats,
+    TaskError, Uuid,
 };
 
 use crate::signals;
@@ -179,6 +180,22 @@ impl Queue {
     pub(crate) fn stats(&self) -> Option<Stats> {
         match self {
             Self::Mpmc(queue) => Some(queue.stats()),
+            Self::Spsc(_) => None,
+        }
+    }
+
+    /// How many messages are not done, which only MPMC counts.
+    pub(crate) fn unfinished(&self) -> Option<Result<u64, TaskError>> {
+        match self {
+            Self::Mpmc(queue) => Some(queue.unfinished()),
+            Self::Spsc(_) => None,
+        }
+    }
+
+    /// Waits until all messages are done, for at most `timeout`. MPMC only.
+    pub(crate) fn join_timeout(&self, timeout: Duration) -> Option<Result<(), TaskError>> {
+        match self {
+            Self::Mpmc(queue) => Some(queue.join_timeout(timeout)),
             Self::Spsc(_) => None,
         }
     }

@@ -7,7 +7,7 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
-use ringway::{AttachError, CreateError, OpenError, RecvError, SendError};
+use ringway::{AttachError, CreateError, OpenError, RecvError, SendError, TaskError};
 
 /// An exception class that is written in Python.
 pub(crate) fn raise(py: Python<'_>, module: &'static str, name: &'static str, message: String) -> PyErr {
@@ -118,6 +118,16 @@ pub(crate) fn of_attach(py: Python<'_>, error: &AttachError) -> PyErr {
         }
         AttachError::Io { path, source, .. } => of_the_system(source, message, path),
         AttachError::Corrupted(_) | AttachError::Truncated { .. } => broken(py, message),
+        _ => PyRuntimeError::new_err(message),
+    }
+}
+
+pub(crate) fn of_task(py: Python<'_>, error: &TaskError) -> PyErr {
+    let message = error.to_string();
+    match error {
+        TaskError::TooMany { .. } => PyValueError::new_err("task_done() called too many times"),
+        TaskError::NotCounted { .. } => raise(py, "ringway._errors", "MismatchError", message),
+        TaskError::Corrupted(_) | TaskError::Truncated { .. } => broken(py, message),
         _ => PyRuntimeError::new_err(message),
     }
 }

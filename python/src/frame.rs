@@ -23,7 +23,8 @@ use crate::typed;
 /// consumer if an exception ends the block.
 #[pyclass(frozen, weakref, module = "ringway")]
 pub(crate) struct Frame {
-    /// `None` once released. Locked with the GIL held, for a few instructions.
+    /// `None` once released. Locked with the GIL held, for a few instructions. Exports are counted up
+    /// only while it is locked and there: so one that is released has none, and gets none.
     frame: Mutex<Option<OwnedFrame>>,
     /// The payload, which stays mapped after the release: views of it that hold no export may show
     /// other bytes then, but never freed memory.
@@ -63,10 +64,8 @@ impl Frame {
     /// The payload, for code that may run Python's: it is not called with the frame locked, and
     /// `release` is refused meanwhile.
     fn lent<R>(&self, read: impl FnOnce(&[u8]) -> PyResult<R>) -> PyResult<R> {
-        {
-            let guard = self.lock();
-            guard.as_ref().ok_or_else(released)?;
-            self.exports.fetch_add(1, Ordering::AcqRel);
+        if !self.export() {
+            return Err(released());
         }
         let (pointer, len) = self.payload;
         // SAFETY: mapped as long as `self` lives, and not released while the export counts.
@@ -77,16 +76,30 @@ impl Frame {
     }
 
     fn end(&self, fate: Fate) -> PyResult<()> {
+        let mut frame = self.lock();
         let exports = self.exports.load(Ordering::Acquire);
         if exports > 0 {
+            drop(frame);
             return Err(PyBufferError::new_err(format!(
                 "{exports} views of the frame (memoryviews, arrays) are still there; delete them first, or let the frame \
                  go when they go"
             )));
         }
-        let Some(frame) = self.lock().take() else { return Ok(()) };
-        frame.end(fate);
+        let taken = frame.take();
+        drop(frame);
+        if let Some(taken) = taken {
+            taken.end(fate);
+        }
         Ok(())
+    }
+
+    /// Counts an export. False if the frame was released.
+    fn export(&self) -> bool {
+        let frame = self.lock();
+        if frame.is_some() {
+            self.exports.fetch_add(1, Ordering::AcqRel);
+        }
+        frame.is_some()
     }
 }
 
@@ -98,7 +111,7 @@ fn released() -> PyErr {
 impl Frame {
     unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         let frame = slf.get();
-        if frame.lock().is_none() {
+        if !frame.export() {
             return Err(PyBufferError::new_err("the frame was released"));
         }
         let (payload, len) = frame.payload;
@@ -108,9 +121,9 @@ impl Frame {
             ffi::PyBuffer_FillInfo(view, slf.as_ptr(), payload.cast_mut().cast(), len as isize, 1, flags)
         };
         if filled < 0 {
+            frame.exports.fetch_sub(1, Ordering::AcqRel);
             return Err(PyErr::fetch(slf.py()));
         }
-        frame.exports.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! `ringway._core`: the native part of Ringway for Python.
 //!
 //! ```text
-//! queue.rs  overflow.rs  done.rs  put and get of objects
+//! queue.rs  overflow.rs           put and get of objects
 //! ring.rs  frame.rs  reservation.rs   messages in place
 //! codec/                        objects to bytes and back (docs/python-format.md)
 //! polled.rs                     descriptors for event loops
@@ -15,7 +15,6 @@
 #![deny(unsafe_code)]
 
 mod codec;
-mod done;
 mod engine;
 mod errors;
 mod exit;
@@ -33,11 +32,13 @@ mod typed;
 use pyo3::prelude::*;
 
 /// The native part of Ringway for Python; use `ringway`.
-#[pymodule(gil_used = false)]
+///
+/// It needs the GIL: a queue's handles are locked for moments with the GIL held, and no thread ever
+/// waits for such a lock, so that a fork never copies a locked one.
+#[pymodule(gil_used = true)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<queue::Queue>()?;
-    module.add_class::<done::DoneCount>()?;
     module.add_class::<ring::Ring>()?;
     module.add_class::<frame::Frame>()?;
     module.add_class::<reservation::Reservation>()?;

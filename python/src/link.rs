@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use ringway::{OpenOptions, RecvError, SendError, Uuid};
+use ringway::{OpenOptions, RecvError, SendError, TaskError, Uuid};
 
 use crate::engine::{
     Fate, Kind, OwnedFrame, PollSender, PollTaker, Queue, Receiver, Reserved, Sender, Taker, Turn,
@@ -276,6 +276,24 @@ impl Link {
             None => {}
         }
         Ok(receiver)
+    }
+
+    /// Declares one message done, as a consumer of this process.
+    pub(crate) fn task_done(&self, py: Python<'_>) -> PyResult<()> {
+        let mut taker = self.taker(py)?;
+        taker.item().task_done().map_err(|error| errors::of_task(py, &error))
+    }
+
+    /// Waits until all messages in the file are done. `Ok(false)`: the time is up.
+    pub(crate) fn join(&self, py: Python<'_>, wait: Wait) -> PyResult<bool> {
+        let queue = self.queue(py)?;
+        let joined = wait.repeat(py, |slice| match exit::detached(py, || queue.join_timeout(slice)) {
+            Some(Ok(())) => Ok(Some(())),
+            Some(Err(TaskError::Timeout { .. })) => Ok(None),
+            Some(Err(error)) => Err(errors::of_task(py, &error)),
+            None => Err(PyRuntimeError::new_err("an SPSC queue does not count what is done")),
+        })?;
+        Ok(joined.is_some())
     }
 
     /// The consumer of frames, if there is one; and how many frames of it are held.

@@ -429,14 +429,34 @@ impl Queue {
         Ok(())
     }
 
-    /// How many objects were put: committed to the file, or waiting for that in this process.
-    fn _count_put(&self, py: Python<'_>) -> PyResult<u64> {
-        let open = self.opened()?;
-        let queue = open.link.queue(py)?;
-        // First: what is moved on meanwhile is counted twice for a moment, not missed.
-        let waiting = open.overflow().len() as u64;
-        let stats = exit::detached(py, || queue.stats());
-        Ok(waiting + stats.map_or(0, |stats| stats.sent))
+    /// Declares one object done. `ValueError`: as many are done as were put.
+    fn _task_done(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::in_use(slf)?.link.task_done(slf.py())
+    }
+
+    /// Waits until everything is done that was put into the file, or that this process has put and not
+    /// moved there yet.
+    fn _join(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let open = Self::in_use(slf)?;
+        let py = slf.py();
+        loop {
+            slf.get()._flush(py, None)?;
+            open.link.join(py, Wait::Until(None))?;
+            // Another thread may have put more than the file had room for.
+            if open.overflow().len() == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// How many objects in the file are not done.
+    fn _unfinished(slf: &Bound<'_, Self>) -> PyResult<u64> {
+        let py = slf.py();
+        let queue = Self::in_use(slf)?.link.queue(py)?;
+        match queue.unfinished() {
+            Some(unfinished) => unfinished.map_err(|error| errors::of_task(py, &error)),
+            None => Err(PyRuntimeError::new_err("an SPSC queue does not count what is done")),
+        }
     }
 
     #[getter]

@@ -77,8 +77,13 @@ impl Drop for Reservation {
 impl Reservation {
     unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         let this = slf.get();
-        if this.lock().is_none() {
-            return Err(PyBufferError::new_err("the reserved message was sent or given up"));
+        {
+            let open = this.lock();
+            if open.is_none() {
+                drop(open);
+                return Err(PyBufferError::new_err("the reserved message was sent or given up"));
+            }
+            this.exports.fetch_add(1, Ordering::AcqRel);
         }
         let (bytes, len) = this.bytes;
         // SAFETY: `view` is the caller's to fill; the bytes are mapped as long as the object lives,
@@ -86,9 +91,9 @@ impl Reservation {
         let filled =
             unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), bytes.cast(), len as isize, 0, flags) };
         if filled < 0 {
+            this.exports.fetch_sub(1, Ordering::AcqRel);
             return Err(PyErr::fetch(slf.py()));
         }
-        this.exports.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
 

@@ -357,6 +357,7 @@ pub(crate) fn stats<'py>(py: Python<'py>, link: &Link) -> PyResult<Bound<'py, Py
             ("rejected", stats.rejected),
             ("deaths", stats.deaths),
             ("requeued", stats.requeued),
+            ("done", stats.done),
             ("dead_letters", stats.dead_letters),
             ("participants", stats.participants.len() as u64),
         ] {

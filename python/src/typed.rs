@@ -7,7 +7,10 @@ use ringway_value::{Body, FixedKind, FixedType, MessageType, Part, Value};
 
 /// The message as plain objects: numbers, strings, bytes, lists, tuples and dicts.
 pub(crate) fn decode<'py>(py: Python<'py>, ty: &MessageType, message: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    let value = ty.decode_whole(message).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    // A copy: a process that breaks the protocol may write the bytes between a check of them and a
+    // second read, and texts in `value` refer to them.
+    let message = message.to_vec();
+    let value = ty.decode_whole(&message).map_err(|error| PyValueError::new_err(error.to_string()))?;
     object(py, &value)
 }
 

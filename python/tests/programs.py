@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from typing import Any
 
@@ -58,6 +59,12 @@ def task_worker(q: Any) -> None:
         q.task_done()
 
 
+def task_by_path(path: str) -> None:
+    with ringway.JoinableQueue(path=path) as q:
+        assert q.get(timeout=60) == "work"
+        q.task_done()
+
+
 def square(q: Any, number: int) -> int:
     q.put(number)
     return number * number
@@ -68,11 +75,25 @@ def use_by_path(path: str) -> None:
         q.put(os.getpid())
 
 
-def pass_on(q: Any, through: Any) -> None:
+def pass_on(q: Any, through: Any, arrived: Any) -> None:
+    """Stays until the other process has opened what it was sent."""
     through.put({"here": [q]})
-    time.sleep(0.5)
+    assert arrived.wait(60)
 
 
 def put_through(through: Any) -> None:
     q = through.get(timeout=60)["here"][0]
     q.put("arrived")
+
+
+#: Where a queue's file counts how many times one of those that wait for messages, or for room, was
+#: about to sleep; or for the end of all tasks (docs/format.md).
+MESSAGES, ROOM, TASKS = 0x680, 0x700, 0x780
+
+
+def until_asleep(q: Any, times: int = 1, at: int = MESSAGES) -> None:
+    """Waits until those that wait for the queue were about to sleep so many times."""
+    deadline = time.monotonic() + 30
+    while int.from_bytes(os.pread(q.fileno(), 8, at), sys.byteorder) >> 8 < times:
+        assert time.monotonic() < deadline, "nothing sleeps"
+        time.sleep(0.001)

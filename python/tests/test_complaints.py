@@ -83,11 +83,11 @@ def test_exit_waits_for_the_list_unless_told_otherwise(path: Path) -> None:
 def test_daemon_threads_that_wait_at_exit() -> None:
     for wait in ("q.get", "q.recv", "ring.recv", "lambda: q.get(timeout=100)"):
         done = run(f"""
-            import threading, time, ringway
+            import threading, programs, ringway
             q, ring = ringway.Queue(), ringway.Ring.memfd()
             for _ in range(4):
                 threading.Thread(target={wait}, daemon=True).start()
-            time.sleep(0.05)
+            programs.until_asleep({"ring" if wait.startswith("ring") else "q"}, 4)
         """)
         assert (done.returncode, done.stderr) == (0, ""), wait
 
@@ -95,15 +95,18 @@ def test_daemon_threads_that_wait_at_exit() -> None:
 def test_daemon_threads_that_work_at_exit_never_crash() -> None:
     for _ in range(5):
         done = run("""
-            import threading, time, ringway
+            import threading, ringway
             q = ringway.Queue()
+            worked = threading.Semaphore(0)
             def work():
                 while True:
                     q.put(b"x" * 100)
                     q.get()
+                    worked.release()
             for _ in range(4):
                 threading.Thread(target=work, daemon=True).start()
-            time.sleep(0.1)
+            for _ in range(2000):
+                assert worked.acquire(timeout=30)
         """)
         assert done.returncode == 0, done.stderr
 
@@ -215,7 +218,7 @@ def test_waiting_costs_no_processor() -> None:
 
 def test_other_threads_run_while_one_waits() -> None:
     done = run("""
-        import threading, time, ringway
+        import threading, time, programs, ringway
         q, full = ringway.Queue(), ringway.Queue(overflow="block", ring_bytes=1 << 16)
         try:
             while True:
@@ -225,7 +228,8 @@ def test_other_threads_run_while_one_waits() -> None:
         threads = [threading.Thread(target=q.get), threading.Thread(target=full.put, args=(b"x" * 10_000,))]
         for thread in threads:
             thread.start()
-        time.sleep(0.05)
+        programs.until_asleep(q)
+        programs.until_asleep(full, at=programs.ROOM)
         begin = time.monotonic()
         for n in range(100_000):
             pass

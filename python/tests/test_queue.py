@@ -194,12 +194,13 @@ def test_a_context_with_our_queues_runs_pools_and_executors(method: str) -> None
 
 def test_inside_other_objects_and_twice(method: str) -> None:
     mp = ringway.get_context(method)
-    through, q = mp.Queue(), mp.Queue()
-    sender = mp.Process(target=programs.pass_on, args=(q, through))
+    through, q, arrived = mp.Queue(), mp.Queue(), mp.Event()
+    sender = mp.Process(target=programs.pass_on, args=(q, through, arrived))
     receiver = mp.Process(target=programs.put_through, args=(through,))
     sender.start()
     receiver.start()
     assert q.get(timeout=30) == "arrived"
+    arrived.set()
     sender.join(30)
     receiver.join(30)
     assert (sender.exitcode, receiver.exitcode) == (0, 0)
@@ -257,7 +258,7 @@ def test_fork_while_a_thread_waits() -> None:
         got: list[Any] = []
         thread = threading.Thread(target=lambda: got.append(q.get(timeout=30)))
         thread.start()
-        time.sleep(0.05)
+        programs.until_asleep(q)
         child = os.fork()
         if child == 0:
             try:
@@ -579,6 +580,67 @@ def test_a_killed_process_keeps_no_lock_of_a_joinable_queue(method: str) -> None
     q.task_done()
     q.join()
     q.close()
+
+
+def test_a_named_joinable_queue_counts_for_every_process(path: Path, method: str) -> None:
+    with ringway.JoinableQueue(path=path) as q:
+        q.put("work")
+        assert q.unfinished == 1
+        mp = multiprocessing.get_context(method)
+        worker = mp.Process(target=programs.task_by_path, args=(str(path),))
+        worker.start()
+        q.join()
+        assert q.unfinished == 0
+        worker.join(30)
+        assert worker.exitcode == 0
+        with pytest.raises(ValueError, match="too many"):
+            q.task_done()
+
+
+def test_what_a_killed_worker_had_received_comes_again_and_counts(method: str) -> None:
+    mp = ringway.get_context(method)
+    q = mp.JoinableQueue()
+    q.put("job")
+    worker = mp.Process(target=programs.hold_and_die, args=(q,))
+    worker.start()
+    worker.join(30)
+    assert q.unfinished == 1
+    with q.recv(timeout=5) as frame:
+        assert frame.decode() == "job" and frame.redeliveries == 1
+        q.task_done()
+    q.join()
+    q.close()
+
+
+def test_join_waits_for_what_is_not_in_the_file_yet() -> None:
+    with ringway.JoinableQueue(ring_bytes=1 << 16) as q:
+
+        def work() -> None:
+            for _ in range(200):
+                q.get(timeout=30)
+                q.task_done()
+
+        for _ in range(200):
+            q.put(b"x" * 1000)
+        assert q.qsize() == 200 and q.unfinished < 200
+        thread = threading.Thread(target=work)
+        thread.start()
+        q.join()
+        assert q.unfinished == 0 and q.empty()
+        thread.join(30)
+
+
+def test_ctrl_c_ends_join() -> None:
+    with ringway.JoinableQueue() as q:
+        q.put(1)
+        pid = os.getpid()
+        thread = threading.Thread(
+            target=lambda: (programs.until_asleep(q, at=programs.TASKS), os.kill(pid, signal.SIGINT))
+        )
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            q.join()
+        thread.join(30)
 
 
 @pytest.mark.parametrize("maxsize", [1, 2, 3, 6, 100])

@@ -83,10 +83,7 @@ pub(crate) fn decode<'py>(
             exact(8)?;
             Ok(PyFloat::new(py, f64::from_bits(Cursor::new(rest).u64()?)).into_any())
         }
-        STR => {
-            let text = std::str::from_utf8(rest).map_err(|error| PyValueError::new_err(error.to_string()))?;
-            Ok(PyString::new(py, text).into_any())
-        }
+        STR => text(py, rest),
         BYTEARRAY => Ok(PyByteArray::new(py, rest).into_any()),
         NDARRAY => array::decode(py, message),
         ARROW => py.import("ringway._arrays")?.getattr("arrow_copy")?.call1((PyBytes::new(py, rest),)),
@@ -98,6 +95,23 @@ pub(crate) fn decode<'py>(
         }
         other => Err(unknown(Some(other))),
     }
+}
+
+/// A string, of a copy: a process that breaks the protocol may write the bytes between a check of them
+/// and a second read.
+fn text<'py>(py: Python<'py>, utf8: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    const SHORT: usize = 256;
+    let (mut short, long);
+    let copy = if utf8.len() <= SHORT {
+        short = [0; SHORT];
+        short[..utf8.len()].copy_from_slice(utf8);
+        &short[..utf8.len()]
+    } else {
+        long = utf8.to_vec();
+        &long
+    };
+    let text = std::str::from_utf8(copy).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok(PyString::new(py, text).into_any())
 }
 
 fn unknown(codec: Option<u8>) -> PyErr {

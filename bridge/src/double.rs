@@ -72,13 +72,13 @@ pub(crate) struct Double {
     acks: VecDeque<u64>,
     expected: u64,
     is_open: bool,
-    before_step: Option<Box<dyn FnOnce() + Send>>,
+    before_step: Option<(usize, Box<dyn FnOnce() + Send>)>,
 }
 
 impl Double {
-    /// Has this done once, after the first epoch began.
-    pub(crate) fn before_first_step(self, act: impl FnOnce() + Send + 'static) -> Self {
-        Self { before_step: Some(Box::new(act)), ..self }
+    /// Has this done once, after so many steps.
+    pub(crate) fn after_steps(self, steps: usize, act: impl FnOnce() + Send + 'static) -> Self {
+        Self { before_step: Some((steps, Box::new(act))), ..self }
     }
 
     pub(crate) fn new(store: &Arc<Mutex<Store>>, seed: u64, faults: Faults) -> Self {
@@ -106,8 +106,10 @@ impl Double {
 
     /// Some of what was sent arrives, in order; of older connections, too.
     fn step(&mut self) -> Result<(), EpochEnd> {
-        if let Some(act) = self.before_step.take() {
-            act();
+        match self.before_step.take() {
+            Some((0, act)) => act(),
+            Some((steps, act)) => self.before_step = Some((steps - 1, act)),
+            None => {}
         }
         if self.random.happens(64)
             && let Some(late) = self.late.pop_front()
@@ -133,10 +135,16 @@ impl Double {
         self.is_open = false;
         self.acks.clear();
         let sent = std::mem::take(&mut self.sent);
-        // A connection carries a prefix of what was sent on it.
+        // A connection carries a prefix of what was sent on it, whatever becomes of each message.
         let arrives = self.random.happens(self.faults.late);
         let count = if arrives { self.random.next() as usize % (sent.len() + 1) } else { 0 };
-        self.late.extend(sent.into_iter().take(count));
+        let sent = sent.into_iter().take(count);
+        match self.random.happens(128) {
+            true => sent.for_each(|sent| {
+                self.arrive(sent);
+            }),
+            false => self.late.extend(sent),
+        }
         EpochEnd::lost(cause, why)
     }
 }
@@ -160,6 +168,16 @@ impl Engine for Double {
             Some(Stored { id: None, .. }) => Last::Unnamed,
         };
         Ok(Place { last_sequence: self.expected, last, max_payload: 1000 })
+    }
+
+    async fn look_back(&mut self, count: usize) -> Result<Vec<Last>, EpochEnd> {
+        let store = self.store.lock().unwrap();
+        let last = self.expected as usize;
+        let of = |stored: &Stored| match stored.id {
+            Some(id) => Last::Of { id, after: stored.after },
+            None => Last::Unnamed,
+        };
+        Ok(store.messages[last - count..last].iter().map(of).collect())
     }
 
     async fn submit(&mut self, message: &Outgoing) -> Result<(), EpochEnd> {

@@ -22,6 +22,13 @@ pub trait Engine: Send {
     /// Why there is no epoch; the caller tries again, unless the error says that this does not help.
     fn open(&mut self) -> impl Future<Output = Result<Place, EpochEnd>> + Send;
 
+    /// Reads what the last messages say of themselves, `count` of them up to the place that [`open`](Self::open) found,
+    /// oldest first. Those that were removed since are [`Last::Gone`].
+    ///
+    /// # Errors
+    /// Why the epoch has ended.
+    fn look_back(&mut self, count: usize) -> impl Future<Output = Result<Vec<Last>, EpochEnd>> + Send;
+
     /// Sends one message, to be stored after all that were submitted in this epoch. It may be on its way when this
     /// returns; whether it is stored, [`acked`](Self::acked) tells.
     ///

@@ -1,12 +1,13 @@
 //! Opening queues of whatever kind, as bytes with the description of their type.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ringway::inspect::{Inspector, Liveness, QueueKind, Snapshot};
-use ringway::kind::{BytesQueue, Checksummed, Kind, Mpmc, RawQueue, Spsc};
+use ringway::kind::{BytesConsumer, BytesQueue, Checksummed, Kind, Mpmc, RawQueue, Spsc};
 use ringway::schema::Description;
-use ringway::{CreateError, CreateOptions, OpenOptions, RecoverError, Role, Sharing, Uuid};
+use ringway::{AttachError, CreateError, CreateOptions, OpenOptions, RecoverError, Role, Sharing, Uuid};
 
 use crate::inbound::Create;
 
@@ -120,6 +121,15 @@ pub(crate) fn identity<K: Carried>(queue: &RawQueue<K>) -> (Uuid, PathBuf) {
     // SAFETY: nothing is sent through it.
     let queue = unsafe { queue.as_bytes() };
     (queue.uuid(), queue.path().to_path_buf())
+}
+
+/// Attaches as a consumer, waiting for the role if it is taken.
+pub(crate) fn consumer<K: Carried>(
+    queue: &RawQueue<K>,
+    timeout: Duration,
+) -> Result<BytesConsumer<K>, AttachError> {
+    // SAFETY: nothing is sent through it.
+    unsafe { queue.as_bytes() }.consumer_timeout(timeout)
 }
 
 /// How many consumers are attached to the queue and alive, and their processes.

@@ -4,102 +4,12 @@ use ringway_bound as _;
 
 mod support;
 
-use std::path::{Path, PathBuf};
-
 use nix::sys::signal::Signal;
-use ringway::{CreateOptions, mpmc, spsc};
 use support::bridge::Bridge;
-use support::messages::message;
+use support::scene::{Queue, Scene};
 use support::server::{Server, newest, programs};
 use support::stream::{assert_exact, len};
 use support::wait_until;
-
-/// A queue of either kind.
-enum Queue {
-    Spsc(spsc::BytesQueue),
-    Mpmc(mpmc::BytesQueue),
-}
-
-impl Queue {
-    fn create(is_mpmc: bool, path: &Path) -> Self {
-        let options = CreateOptions::new().ring_bytes(1 << 23);
-        match is_mpmc {
-            // SAFETY: only this test and its bridges have the file.
-            true => Self::Mpmc(
-                unsafe { mpmc::BytesQueue::create_with(path, &options.max_messages(1 << 14)) }.unwrap(),
-            ),
-            // SAFETY: as above.
-            false => Self::Spsc(unsafe { spsc::BytesQueue::create_with(path, &options) }.unwrap()),
-        }
-    }
-
-    /// Sends all of them: there is room, or will be.
-    fn send(&self, numbers: std::ops::Range<u64>) {
-        let messages: Vec<_> = numbers.map(message).collect();
-        let mut rest = &messages[..];
-        let mut send: Box<dyn FnMut(&[Vec<u8>]) -> usize> = match self {
-            Self::Spsc(queue) => {
-                let mut producer = queue.producer().unwrap();
-                Box::new(move |messages| producer.try_send_many(messages).unwrap_or(0))
-            }
-            Self::Mpmc(queue) => {
-                let mut producer = queue.producer().unwrap();
-                Box::new(move |messages| producer.try_send_many(messages).unwrap_or(0))
-            }
-        };
-        wait_until("there is room", || {
-            rest = &rest[send(rest)..];
-            rest.is_empty()
-        });
-    }
-
-    fn close(&self) {
-        match self {
-            Self::Spsc(queue) => queue.close(),
-            Self::Mpmc(queue) => queue.close(),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::Spsc(queue) => queue.is_empty(),
-            Self::Mpmc(queue) => queue.is_empty(),
-        }
-    }
-}
-
-/// A queue in a folder, a server, and what names them.
-struct Scene {
-    server: Server,
-    queue: Queue,
-    path: PathBuf,
-    url: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Scene {
-    fn new(program: &Path, is_mpmc: bool) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ticks");
-        let server = Server::start(program);
-        let url = server.url();
-        Self { server, queue: Queue::create(is_mpmc, &path), path, url, _folder: folder }
-    }
-
-    fn arguments<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
-        let path = self.path.to_str().unwrap();
-        [&["out", path, &self.url, "--stream", "TICKS", "--create-stream"], more].concat()
-    }
-
-    fn bridge(&self) -> Bridge {
-        Bridge::start(&self.arguments(&[]))
-    }
-
-    /// A bridge that dies at this point.
-    fn dying(&self, point: &str, more: &[&str]) -> Bridge {
-        Bridge::start_with(&self.arguments(more), &[("RINGWAY_DIE_AT", point)])
-    }
-}
 
 #[test]
 fn everything_is_stored_in_order_once() {

@@ -7,6 +7,7 @@
 //! doctor/  gc.rs                          inspect; repair or remove if told to
 //! create.rs  send.rs  recv/               participants
 //! sync.rs                                 writes to the disk
+//! bridge.rs                               runs `ringway-bridge`
 //! arguments.rs  ending.rs                 the command line, and exit codes
 //! completions.rs                          shell completions and man pages, from the same definitions
 //! directory.rs  queue.rs  framing.rs      shared: finding and opening queues, messages in streams,
@@ -22,6 +23,7 @@ use ringway_bound as _;
 mod arguments;
 #[allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints nothing but its own numbers")]
 mod bench;
+mod bridge;
 mod completions;
 mod create;
 mod directory;
@@ -95,6 +97,8 @@ enum Command {
     Sync(sync::Arguments),
     /// Find queues that no live participant is attached to; --remove removes them.
     Gc(gc::Arguments),
+    /// Carry a queue to other machines: into a NATS JetStream stream, and back (runs ringway-bridge).
+    Bridge(bridge::Arguments),
     /// Measure throughput and latency between two real processes, beside this machine's own limits.
     Bench(bench::Arguments),
     /// Print a completion script for a shell.
@@ -124,6 +128,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Gc(arguments) => gc::run(&arguments),
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Man(arguments) => completions::man(&arguments),
+        Command::Bridge(arguments) => bridge::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments).map(|()| Outcome::Well),
         Command::BenchWorker { task } => bench::work(&task).map(|()| Outcome::Well),
     }

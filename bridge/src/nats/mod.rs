@@ -11,9 +11,10 @@ mod publish;
 pub mod stream;
 pub mod types;
 
+use async_nats::jetstream::stream::Stream;
 use ringway::schema::Description;
 
-use crate::engine::{Ack, Engine, EpochEnd, Outgoing, Place};
+use crate::engine::{Ack, Engine, EpochEnd, Last, Outgoing, Place};
 use connect::{Connection, Servers};
 use publish::{Publishing, Token};
 use stream::StreamOptions;
@@ -45,6 +46,8 @@ pub struct Nats {
 #[derive(Debug)]
 struct Epoch {
     connection: Connection,
+    stream: Stream,
+    last_sequence: u64,
     publishing: Publishing,
 }
 
@@ -66,7 +69,7 @@ impl Nats {
         let place = place::read(&mut stream, self.order, connection.client().max_payload()).await?;
         let token = Token { subject: self.stream.subject.clone(), order: self.order, fingerprint };
         let publishing = Publishing::begin(connection.client(), token, place.last_sequence).await?;
-        Ok((Epoch { connection, publishing }, place))
+        Ok((Epoch { connection, stream, last_sequence: place.last_sequence, publishing }, place))
     }
 }
 
@@ -92,13 +95,18 @@ impl Engine for Nats {
         }
     }
 
+    async fn look_back(&mut self, count: usize) -> Result<Vec<Last>, EpochEnd> {
+        let epoch = self.epoch.as_ref().expect("an epoch was begun");
+        place::look_back(&epoch.stream, epoch.last_sequence, count).await
+    }
+
     async fn submit(&mut self, message: &Outgoing) -> Result<(), EpochEnd> {
         let epoch = self.epoch.as_mut().expect("an epoch was begun");
         epoch.publishing.submit(epoch.connection.client(), message).await
     }
 
     async fn acked(&mut self) -> Result<Ack, EpochEnd> {
-        let Epoch { connection, publishing } = self.epoch.as_mut().expect("an epoch was begun");
+        let Epoch { connection, publishing, .. } = self.epoch.as_mut().expect("an epoch was begun");
         tokio::select! {
             biased;
             ack = publishing.acked() => ack,

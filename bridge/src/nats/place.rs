@@ -3,6 +3,8 @@
 use async_nats::HeaderMap;
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 
+use futures_util::{StreamExt, TryStreamExt};
+
 use super::Order;
 use super::connect::with_sources;
 use super::error::NO_MESSAGE;
@@ -16,14 +18,13 @@ pub(crate) const AFTER: &str = "Ringway-After";
 
 /// What headers may take up of the server's limit.
 const HEADERS: usize = 256;
+/// How many messages are asked for at a time.
+const REQUESTS: usize = 64;
 /// Servers damage larger messages than this, whatever their limit is.
 const MAX_PAYLOAD: usize = (32 << 20) - (1 << 16);
 
 /// Reads the place. Asks the stream's leader: other servers may answer with what was true a while ago.
 pub(super) async fn read(stream: &mut Stream, order: Order, max_payload: usize) -> Result<Place, EpochEnd> {
-    let lost = |error: &dyn std::error::Error| {
-        EpochEnd::lost(Cause::Connect, format!("reading the stream's last message: {}", with_sources(error)))
-    };
     let (state, limit) = match stream.info().await {
         Ok(info) => (info.state.clone(), info.config.max_message_size),
         Err(error) => return Err(lost(&error)),
@@ -37,14 +38,37 @@ pub(super) async fn read(stream: &mut Stream, order: Order, max_payload: usize) 
     if state.last_sequence == 0 {
         return place(Last::None);
     }
-    match stream.get_raw_message(state.last_sequence).await {
-        Ok(message) => place(last(&message.headers)),
+    place(at(stream, state.last_sequence).await?)
+}
+
+/// What the messages up to this one say of themselves, oldest first.
+pub(super) async fn look_back(
+    stream: &Stream,
+    last_sequence: u64,
+    count: usize,
+) -> Result<Vec<Last>, EpochEnd> {
+    let first = (last_sequence + 1).saturating_sub(count as u64);
+    futures_util::stream::iter(first..=last_sequence)
+        .map(|sequence| at(stream, sequence))
+        .buffered(REQUESTS)
+        .try_collect()
+        .await
+}
+
+/// What one message says of itself.
+async fn at<I: Sync>(stream: &Stream<I>, sequence: u64) -> Result<Last, EpochEnd> {
+    match stream.get_raw_message(sequence).await {
+        Ok(message) => Ok(last(&message.headers)),
         Err(error) => match error.kind() {
-            RawMessageErrorKind::NoMessageFound => place(Last::Gone),
-            RawMessageErrorKind::JetStream(inner) if inner.error_code() == NO_MESSAGE => place(Last::Gone),
+            RawMessageErrorKind::NoMessageFound => Ok(Last::Gone),
+            RawMessageErrorKind::JetStream(inner) if inner.error_code() == NO_MESSAGE => Ok(Last::Gone),
             _ => Err(lost(&error)),
         },
     }
+}
+
+fn lost(error: &dyn std::error::Error) -> EpochEnd {
+    EpochEnd::lost(Cause::Connect, format!("reading the stream's last messages: {}", with_sources(error)))
 }
 
 fn last(headers: &HeaderMap) -> Last {

@@ -10,6 +10,7 @@ mod held;
 mod publisher;
 mod releaser;
 mod resume;
+mod standby;
 mod taker;
 #[cfg(test)]
 mod tests;
@@ -87,6 +88,14 @@ impl Outbound {
     /// # Errors
     /// [`Failure::Refused`] if going on would lose or repeat messages, [`Failure::Failed`] if the queue cannot be read.
     pub async fn run<E: Engine>(&self, engine: E, stats: Arc<Stats>, stop: Stop) -> Result<(), Failure> {
+        let mut stop = stop;
+        let _only = match self.allows_other_consumers {
+            true => None,
+            false => match standby::wait(&self.queue, &mut stop).await? {
+                Some(only) => Some(only),
+                None => return Ok(()),
+            },
+        };
         let releaser = Arc::new(Releaser::default());
         let (batches, received) = mpsc::unbounded_channel();
         let (started, start) = oneshot::channel();

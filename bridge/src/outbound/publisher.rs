@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::releaser::Releaser;
-use super::resume::Progress;
+use super::resume::{Progress, check_stored};
 use crate::backoff::Backoff;
 use crate::die::die_point;
 use crate::engine::{Ack, Cause, Engine, EpochEnd, Outgoing};
@@ -19,6 +19,10 @@ use crate::stop::Stop;
 
 /// How long an epoch may take to begin.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How often, and for how long altogether, other consumers are waited for.
+const CHECKS: u32 = 20;
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(crate) struct Publisher<E> {
     pub(crate) link: String,
@@ -49,6 +53,10 @@ impl Drop for EndTaker {
     fn drop(&mut self) {
         self.0.end();
     }
+}
+
+fn no_answer() -> EpochEnd {
+    EpochEnd::lost(Cause::Connect, "the server did not answer in time")
 }
 
 impl<E: Engine> Publisher<E> {
@@ -84,7 +92,7 @@ impl<E: Engine> Publisher<E> {
             if self.has_all && self.in_flight.is_empty() {
                 return Ok(());
             }
-            (self.check)().map_err(Failure::Refused)?;
+            self.check().await.map_err(Failure::Refused)?;
             let acked = self.acked;
             let end = self.epoch().await;
             self.stats.set_connected(false);
@@ -114,6 +122,17 @@ impl<E: Engine> Publisher<E> {
         }
     }
 
+    /// A consumer that is just ending is given time for it.
+    async fn check(&self) -> Result<(), String> {
+        for _ in 0..CHECKS {
+            if (self.check)().is_ok() {
+                return Ok(());
+            }
+            sleep(CHECK_INTERVAL).await;
+        }
+        (self.check)()
+    }
+
     /// Takes over the batches that wait.
     fn collect(&mut self) {
         loop {
@@ -130,7 +149,7 @@ impl<E: Engine> Publisher<E> {
         self.submitted = 0;
         let place = match timeout(OPEN_TIMEOUT, self.engine.open()).await {
             Ok(place) => place?,
-            Err(_) => return Err(EpochEnd::lost(Cause::Connect, "the server did not answer in time")),
+            Err(_) => return Err(no_answer()),
         };
         let resumed = self.progress.resume(&place, &self.in_flight).map_err(EpochEnd::Refused)?;
         if resumed.lost > 0 {
@@ -141,6 +160,11 @@ impl<E: Engine> Publisher<E> {
                  again. See `sync_interval` and replicas in the server's documentation",
                 resumed.lost
             );
+        }
+        if resumed.stored > 0 {
+            let stored = self.engine.look_back(resumed.stored);
+            let stored = timeout(OPEN_TIMEOUT, stored).await.unwrap_or_else(|_| Err(no_answer()))?;
+            check_stored(self.in_flight.iter(), &stored).map_err(EpochEnd::Refused)?;
         }
         for _ in 0..resumed.stored {
             self.pop(false);
@@ -175,6 +199,9 @@ impl<E: Engine> Publisher<E> {
                         self.releaser.acked(self.acked);
                     }
                     waits_since = Instant::now();
+                    if self.submitted == 0 {
+                        self.submit_waiting(max_payload).await?;
+                    }
                 }
                 batch = self.batches.recv(), if !self.has_all => {
                     if self.submitted == 0 {
@@ -202,6 +229,10 @@ impl<E: Engine> Publisher<E> {
     async fn submit_waiting(&mut self, max_payload: usize) -> Result<(), EpochEnd> {
         while let Some(message) = self.in_flight.get(self.submitted) {
             if message.payload.len() > max_payload {
+                // Those before it are stored first.
+                if self.submitted > 0 {
+                    return Ok(());
+                }
                 self.stats.too_large.add(1);
                 return Err(EpochEnd::Refused(format!(
                     "the message at position {} has {} bytes, and the server takes {max_payload} at most (its max_payload, less \

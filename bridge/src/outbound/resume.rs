@@ -1,12 +1,16 @@
 //! What a new epoch finds in the store, and what follows from it for the messages in flight.
 //!
 //! # Why nothing is lost or stored twice
-//! The store takes a message only right after the one that the bridge expects to be its last (the engine's business),
-//! so what is stored of a link is always a prefix of what was submitted, in the order of submission. The place, read at
-//! the beginning of an epoch, names the last message of that prefix. Messages of an older connection may still arrive
-//! after that: they continue the prefix, and the next submission is then refused, because the store's last message is
-//! not the expected one; another epoch reads a later place. What was released before is a prefix of what was
-//! acknowledged, hence stored.
+//! The store takes a message only if its last message has the number that the bridge expects (the engine's business). As
+//! long as nothing else stores into it, what is stored of a link is therefore a prefix of what was submitted, in the
+//! order of submission. The place, read at the beginning of an epoch, names the last message of that prefix. Messages of
+//! an older connection may still arrive after that: they continue the prefix, and the next submission is then refused,
+//! because the store's last message has another number; another epoch reads a later place. What was released before is a
+//! prefix of what was acknowledged, hence stored.
+//!
+//! A message that something else stores takes a number: one of the link is refused, and those after it, whose expected
+//! numbers are right again, are stored. The place alone does not show that. So what it says is stored is looked at,
+//! message by message ([`check_stored`]), before any of it is released.
 
 use std::collections::VecDeque;
 
@@ -140,6 +144,33 @@ impl Progress {
             )),
         }
     }
+}
+
+/// Compares the messages that the place says are stored, the oldest in flight, with the last ones of the store.
+///
+/// # Errors
+/// If something else stored between them.
+pub(crate) fn check_stored<'m>(
+    in_flight: impl Iterator<Item = &'m Outgoing>,
+    stored: &[Last],
+) -> Result<(), String> {
+    for (message, stored) in in_flight.zip(stored) {
+        let is_it = match stored {
+            Last::Of { id, .. } => *id == message.id,
+            // A store with a limit has removed it, after it stored those behind it.
+            Last::Gone => true,
+            Last::None | Last::Unnamed | Last::Shared => false,
+        };
+        if !is_it {
+            return Err(format!(
+                "another program or bridge stores into the stream: it took the place of the message at position {}, so that \
+                 this one is not stored, although later ones are. They stay in the queue. In strict order a stream belongs to \
+                 one queue; --takeover, once nothing else stores, sends them, some a second time",
+                message.id.position
+            ));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use bytes::BytesMut;
@@ -21,6 +22,9 @@ use crate::stats::Stats;
 
 /// The longest run: released as a whole, so a quarter of what may be in flight at most.
 const MAX_RUN: usize = 255;
+
+/// How long a predecessor that is ending may keep the role.
+const ROLE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the taker needs besides its queue.
 pub(crate) struct Taker {
@@ -246,5 +250,5 @@ impl<'c, K: Carried> Work<'c, K> {
 /// If the role is taken, or the queue cannot be read.
 pub(crate) fn attach<K: Carried>(queue: &RawQueue<K>) -> anyhow::Result<BytesConsumer<K>> {
     K::recover(queue).context("requeueing what dead consumers held")?;
-    queue.consumer().context("attaching as the queue's consumer")
+    queue::consumer(queue, ROLE_TIMEOUT).context("attaching as the queue's consumer")
 }

@@ -212,7 +212,7 @@ fn a_second_bridge_is_noticed() {
     let engine = Double::new(&store, 5, Faults::default());
     // The engine's first step finds what the other bridge has stored since the epoch began.
     let intruder = Arc::clone(&store);
-    let engine = engine.before_first_step(move || {
+    let engine = engine.after_steps(0, move || {
         let payload = message(77).into();
         intruder.lock().unwrap().messages.push(crate::double::Stored { id: Some(id), after: None, payload });
     });
@@ -220,6 +220,38 @@ fn a_second_bridge_is_noticed() {
     assert_eq!(refused.exit_code(), 3, "{refused}");
     assert!(refused.to_string().contains("another bridge"), "{refused}");
     assert_eq!(queue.rest(), (0..100).collect::<Vec<_>>(), "nothing was released");
+}
+
+#[test]
+fn a_message_whose_place_another_program_takes_is_not_released() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut were_stored = 0;
+    for seed in 1..60 {
+        let path = dir.path().join(format!("queue{seed}"));
+        let store = Arc::new(Mutex::new(Store::default()));
+        let queue = Queue::create(seed % 2 == 0, &path);
+        queue.send(0..100);
+        queue.close();
+        // Everything that was sent arrives, also after the connection is lost.
+        let intruder = Arc::clone(&store);
+        let engine =
+            Double::new(&store, seed, Faults { late: 255, ..Faults::default() }).after_steps(20, move || {
+                let payload = message(1000).into();
+                intruder.lock().unwrap().messages.push(crate::double::Stored {
+                    id: None,
+                    after: None,
+                    payload,
+                });
+            });
+        let refused = carry(&link(&path, 40), engine, None).unwrap_err();
+        assert!(refused.to_string().contains("another program"), "{refused}");
+        were_stored += usize::from(stored(&store).last() != Some(&1000));
+        let (rest, stored) = (queue.rest(), stored(&store));
+        let first = rest.first().copied().unwrap_or(100);
+        assert!(rest.iter().copied().eq(first..100), "{rest:?}");
+        assert!((0..first).all(|number| stored.contains(&number)), "released up to {first}, of {stored:?}");
+    }
+    assert!(were_stored > 10, "the case that is dangerous was met {were_stored} times only");
 }
 
 #[test]
@@ -233,7 +265,7 @@ fn a_message_that_is_too_large_stops_the_link_and_stays() {
     let stats = Arc::new(Stats::default());
     let (_stopper, stop) = stop::pair();
     let engine = Double::new(&store, 5, Faults::default());
-    let refused = runtime().block_on(link(&path, 1).run(engine, Arc::clone(&stats), stop)).unwrap_err();
+    let refused = runtime().block_on(link(&path, 10).run(engine, Arc::clone(&stats), stop)).unwrap_err();
     assert!(refused.to_string().contains("has 1001 bytes, and the server takes 1000"), "{refused}");
     assert_eq!((refused.exit_code(), stats.too_large.get()), (3, 1));
     assert_eq!(store.lock().unwrap().messages.len(), 1);

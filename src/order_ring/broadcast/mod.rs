@@ -116,6 +116,8 @@
 mod claim;
 mod cursor;
 mod entry;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod raise;
 mod read;
 mod recovery;

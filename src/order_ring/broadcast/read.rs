@@ -62,7 +62,8 @@ impl BroadcastRing {
     pub(crate) fn is_intact(&self, position: u64) -> bool {
         // A load of the copy that has seen a byte of a later frame comes before this fence.
         fence(Ordering::Acquire);
-        self.retained.free.load(Ordering::Relaxed) <= position
+        // SYNC over: a consumer that sees that the position is over sees `floor` after it, too.
+        self.free() <= position
     }
 
     /// Whether a consumer may begin at this position, a moment ago.

@@ -74,6 +74,7 @@ impl Mutant {
     pub(super) fn models(&self) -> &'static str {
         match &*self.file {
             "src/lane/mpmc.rs" | "src/lane/live_frames.rs" => "order_ring::loom_tests",
+            file if file.starts_with("src/order_ring/broadcast/") => "order_ring::broadcast::loom_tests",
             file if file.starts_with("src/order_ring/") => "order_ring::loom_tests",
             "src/layout/waiters.rs" => "park::loom_tests",
             file if file.starts_with("src/park/") || file.starts_with("src/wait/") => "park::loom_tests",

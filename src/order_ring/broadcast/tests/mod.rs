@@ -1,5 +1,6 @@
 //! The protocol, one thread at a time, with a death between any two stores.
 
+mod random;
 pub(super) mod world;
 
 use self::world::World;

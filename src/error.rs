@@ -7,6 +7,7 @@
 mod attach;
 mod create;
 mod held_here;
+mod holdup;
 mod inspect;
 mod letters;
 mod open;
@@ -23,6 +24,7 @@ mod transfer;
 pub use attach::AttachError;
 pub use create::CreateError;
 pub use held_here::HeldHere;
+pub use holdup::Holdup;
 pub use inspect::InspectError;
 pub(crate) use letters::Cause;
 pub use letters::{DeadLetterCause, DeadLetterFailure};

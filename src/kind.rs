@@ -1,8 +1,8 @@
 //! The types of all kinds of queues, for code that is generic over the kind.
 //!
-//! Each type here takes the kind as its last parameter: [`Spsc`], [`Mpmc`], or one of these with
-//! checksums ([`Checksummed`]). Code for one kind uses the aliases in [`spsc`](crate::spsc) and
-//! [`mpmc`](crate::mpmc) instead. The types for untrusted peers are in
+//! Each type here takes the kind as its last parameter: [`Spsc`], [`Mpmc`], one of these with
+//! checksums ([`Checksummed`]), or [`Broadcast`]. Code for one kind uses the aliases in
+//! [`spsc`](crate::spsc), [`mpmc`](crate::mpmc) and [`broadcast`](crate::broadcast) instead. The types for untrusted peers are in
 //! [`untrusted::kind`](crate::untrusted::kind).
 //!
 //! ```
@@ -24,7 +24,7 @@
 //! ```
 
 pub use crate::queue::{
-    BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesOwnedFrame, BytesProducer, BytesQueue,
-    BytesSharedConsumer, Checksummed, Kind, Mpmc, MpmcKind, RawQueue, ReservedFrame, Spsc,
+    Broadcast, BytesBatch, BytesConsumer, BytesFrame, BytesFrames, BytesOwnedFrame, BytesProducer,
+    BytesQueue, BytesSharedConsumer, Checksummed, Kind, Mpmc, MpmcKind, RawQueue, ReservedFrame, Spsc,
 };
 pub use crate::typed::{Consumer, Frame, Frames, OwnedFrame, Producer, Queue, SharedConsumer};

@@ -91,6 +91,7 @@ use ringway_bound as _;
 mod aliases;
 #[cfg(all(feature = "async", not(loom)))]
 pub mod asynchronous;
+pub mod broadcast;
 mod describe;
 mod error;
 #[cfg(any(doc, doctest))]
@@ -119,7 +120,7 @@ mod wait;
 mod wait_set;
 
 pub use error::{
-    AttachError, Corrupted, CreateError, DeadLetterCause, DeadLetterFailure, HeldHere, InspectError,
+    AttachError, Corrupted, CreateError, DeadLetterCause, DeadLetterFailure, HeldHere, Holdup, InspectError,
     InvalidDescription, InvalidFrame, OpenError, RecoverError, RecoveryFailed, RecvError, Role,
     SchemaMismatch, SendError, SendFdError, SerializeError, SyncError, TaskError, UnlinkError, Unproven,
 };

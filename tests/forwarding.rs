@@ -176,7 +176,7 @@ fn rare_errors_are_human_readable() {
     let source = || std::io::Error::other("the system's words");
     let said = [
         SendError::Full.to_string(),
-        SendError::Timeout { held_here: None }.to_string(),
+        SendError::Timeout { held_here: None, holdup: None }.to_string(),
         SendError::Closed.to_string(),
         SendError::Interrupted.to_string(),
         SendError::Cancelled.to_string(),
@@ -184,6 +184,8 @@ fn rare_errors_are_human_readable() {
         SendError::Forked.to_string(),
         RecvError::Empty.to_string(),
         RecvError::Timeout.to_string(),
+        RecvError::Lagged(1).to_string(),
+        RecvError::Lagged(7).to_string(),
         RecvError::Closed.to_string(),
         RecvError::Interrupted.to_string(),
         RecvError::Cancelled.to_string(),

@@ -29,6 +29,30 @@ pub enum AttachError {
         /// The number of entries.
         participants: usize,
     },
+    /// Every registry entry of a broadcast queue for this role belongs to a live participant.
+    TooManyOfRole {
+        /// The file.
+        path: PathBuf,
+        /// Which role.
+        role: Role,
+        /// The number of entries for it.
+        places: usize,
+    },
+    /// A broadcast queue that was created with [`gating(false)`](crate::CreateOptions::gating) admits no
+    /// consumer that producers may have to wait for.
+    NotAdmitted {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A position of a broadcast queue from which to read that has not been reached yet.
+    NotReached {
+        /// The file.
+        path: PathBuf,
+        /// The position that was asked for.
+        position: u64,
+        /// The position of the next message.
+        newest: u64,
+    },
     /// The filesystem has no space for what this participant needs of the file: an MPMC producer's new
     /// lane, or parts of a ring that are holes in this file. Copying a file turns zeros into holes (`cp`,
     /// `tar -S`, `rsync -S`); storing into a hole without space for it would end the process.
@@ -109,6 +133,29 @@ impl fmt::Display for AttachError {
                 f,
                 "{}: all {participants} places for producers and consumers are taken; stop one, or create the queue \
                  with more participants",
+                path.display()
+            ),
+            Self::TooManyOfRole { path, role, places } => {
+                let (some, option) = match role {
+                    Role::Producer => ("producers", "max_producers"),
+                    Role::Consumer => ("consumers", "max_participants"),
+                };
+                let takes = match places {
+                    1 => "the only place for a producer is taken".to_owned(),
+                    places => format!("all {places} places for {some} are taken"),
+                };
+                write!(f, "{}: {takes}; stop one, or create the queue with more `{option}`", path.display())
+            }
+            Self::NotAdmitted { path } => write!(
+                f,
+                "{}: the queue was created with `gating(false)`, so that no producer ever waits for a consumer; attach with \
+                 `Subscribe::lossy()`",
+                path.display()
+            ),
+            Self::NotReached { path, position, newest } => write!(
+                f,
+                "{}: position {position} has not been reached; the next message gets position {newest}: was the position noted \
+                 from another queue of this name?",
                 path.display()
             ),
             Self::NoSpace { path, needed, has_holes: true } => super::open::write_holes(f, path, *needed),

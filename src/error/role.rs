@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::layout::order::EntryRole;
+
 /// The two roles of a participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -9,6 +11,15 @@ pub enum Role {
     Producer,
     /// A consumer.
     Consumer,
+}
+
+impl From<EntryRole> for Role {
+    fn from(role: EntryRole) -> Self {
+        match role {
+            EntryRole::Producer => Self::Producer,
+            EntryRole::Consumer => Self::Consumer,
+        }
+    }
 }
 
 impl fmt::Display for Role {

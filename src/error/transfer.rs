@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{HeldHere, RecoveryFailed, SchemaMismatch};
+use super::{HeldHere, Holdup, RecoveryFailed, SchemaMismatch};
 use crate::wait::Ended;
 
 pub(super) const FORKED: &str = "this handle was made before a fork, and this is the child process; open the queue \
@@ -144,6 +144,8 @@ pub enum SendError {
         /// What consumers of the same handle held then, if anything: such a wait may be for room
         /// that the caller itself has to release.
         held_here: Option<HeldHere>,
+        /// Broadcast: the consumer that was in the way, if one was.
+        holdup: Option<Holdup>,
     },
     /// The queue is closed: nothing is sent any more.
     Closed,
@@ -209,8 +211,9 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full => f.write_str("the queue is full"),
-            Self::Timeout { held_here } => {
+            Self::Timeout { held_here, holdup } => {
                 f.write_str("the queue stayed full until the time was up")?;
+                holdup.map_or(Ok(()), |holdup| write!(f, "; {holdup}"))?;
                 held_here.map_or(Ok(()), |held| write!(f, "; {held}"))
             }
             Self::Closed => f.write_str("the queue is closed: it takes no more messages; create it anew"),
@@ -259,7 +262,7 @@ impl Error for SendError {
 impl From<Ended> for SendError {
     fn from(ended: Ended) -> Self {
         match ended {
-            Ended::Timeout => Self::Timeout { held_here: None },
+            Ended::Timeout => Self::Timeout { held_here: None, holdup: None },
             Ended::Interrupted => Self::Interrupted,
             Ended::Cancelled => Self::Cancelled,
         }
@@ -274,6 +277,11 @@ pub enum RecvError {
     Empty,
     /// No message had arrived when the time was up (`*_timeout` and `*_deadline` only).
     Timeout,
+    /// Broadcast: this many positions were overwritten before this consumer came to them. They equal
+    /// messages, except for positions that a producer had claimed before it died. The next call
+    /// continues after them, at the oldest message that is retained or where
+    /// [`Subscribe::on_lag`](crate::broadcast::Subscribe::on_lag) says.
+    Lagged(u64),
     /// The queue is closed and everything was taken, or there are no producers and the consumer
     /// [ends with them](crate::kind::BytesConsumer::end_when_disconnected). Other consumers may still
     /// hold frames, and reject them.
@@ -322,6 +330,15 @@ impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("the queue is empty"),
+            Self::Lagged(1) => f.write_str(
+                "1 message was overwritten before this consumer came to it; the next call goes on",
+            ),
+            Self::Lagged(count) => {
+                write!(
+                    f,
+                    "{count} messages were overwritten before this consumer came to them; the next call goes on"
+                )
+            }
             Self::Timeout => f.write_str("the queue stayed empty until the time was up"),
             Self::Closed => f.write_str("the queue is closed, and everything was taken"),
             Self::Interrupted => f.write_str("a signal came while waiting for a message"),

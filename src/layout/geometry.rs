@@ -8,10 +8,11 @@ mod order;
 mod tests;
 
 pub(crate) use error::GeometryError;
-pub(crate) use order::{Order, OrderRequest, Policy};
+pub(crate) use order::{Broadcast, Order, OrderRequest, Policy};
 
 use super::commit::WORD;
 use super::order::{MAX_PARTICIPANTS, MAX_REDELIVERIES, PackedFrameRef};
+use super::preamble::{KIND_BROADCAST, KIND_MPMC, KIND_SPSC};
 use super::words::RegistryEntry;
 use super::{LEAD, REGISTRY_OFFSET};
 
@@ -152,7 +153,7 @@ impl Geometry {
         description_len: u64,
         request: OrderRequest,
     ) -> Result<Self, GeometryError> {
-        let OrderRequest { slots, participants, policy } = request;
+        let OrderRequest { slots, participants, policy, broadcast } = request;
         let fixed_len = match framing {
             Framing::Variable => 0,
             Framing::Fixed { len } if (1..=MAX_CAPACITY / 4).contains(&len) => len,
@@ -163,6 +164,11 @@ impl Geometry {
         }
         if !(MIN_PARTICIPANTS..=MAX_PARTICIPANTS).contains(&participants) {
             return Err(GeometryError::Participants { participants });
+        }
+        if let Some(Broadcast { producers, .. }) = broadcast
+            && !(1..participants).contains(&producers)
+        {
+            return Err(GeometryError::Producers { producers, participants });
         }
         if policy.max_redeliveries >= MAX_REDELIVERIES {
             return Err(GeometryError::Redeliveries { most: policy.max_redeliveries });
@@ -175,7 +181,8 @@ impl Geometry {
         }
         let max_messages = slots.max(1);
         let slots = slots.max(MIN_SLOTS).next_power_of_two();
-        let order = Order { max_messages, ..Order::new(slots, participants, description_len, policy) };
+        let order =
+            Order { max_messages, broadcast, ..Order::new(slots, participants, description_len, policy) };
         Ok(Self::mpmc_with(framing, align, lane, description_len, order))
     }
 
@@ -211,6 +218,20 @@ impl Geometry {
         Self::mpmc_with(self.framing, self.align, self.capacity, self.description_len, order)
     }
 
+    /// The kind's number in the preamble.
+    pub(crate) fn kind(&self) -> u32 {
+        match self.order {
+            None => KIND_SPSC,
+            Some(Order { broadcast: None, .. }) => KIND_MPMC,
+            Some(_) => KIND_BROADCAST,
+        }
+    }
+
+    /// The broadcast part, if it is a broadcast queue.
+    pub(crate) fn broadcast(&self) -> Option<Broadcast> {
+        self.order.and_then(|order| order.broadcast)
+    }
+
     /// Bytes of the largest message.
     pub(crate) fn max_message(&self) -> u64 {
         self.max_payload - self.trailer
@@ -229,7 +250,7 @@ impl Geometry {
 
     /// Bytes of the whole file.
     pub(crate) fn file_len(&self) -> u64 {
-        self.lane_offset + self.lane_len * self.order.map_or(1, |order| order.participants)
+        self.lane_offset + self.lane_len * self.order.map_or(1, |order| order.lanes())
     }
 
     /// Bytes that are allocated on the disk from the beginning; MPMC lanes are allocated when they

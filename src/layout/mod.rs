@@ -5,7 +5,8 @@
 //! 0x3f8  ready      READY once the preamble is complete
 //! 0x400  Rare       cold words: dead, ...
 //! 0x500  tail       next position to write; the producer's line (MPMC: next position to claim)
-//! 0x580  head       released room, published lazily; read by the producer (MPMC: next position to take)
+//! 0x580  head       released room, published lazily; read by the producer (MPMC: next position to take;
+//!                   broadcast: floor and free)
 //! 0x600  consumer   released, taken, redelivered: the consumer's exact words, a line that only it writes
 //!                   (MPMC: done, how many messages consumers have declared to be done)
 //! 0x680  events     eventcounts on which consumers (0x680), producers (0x700) and `join` (0x780) sleep
@@ -26,8 +27,12 @@ mod preamble;
 mod waiters;
 mod words;
 
-pub(crate) use geometry::{Framing, Geometry, GeometryRequest, MAX_DESCRIPTION, Order, OrderRequest, Policy};
-pub(crate) use preamble::{KIND_MPMC, KIND_SPSC, NAME_LEN, PREAMBLE_LEN, Preamble, PreambleError};
+pub(crate) use geometry::{
+    Broadcast, Framing, Geometry, GeometryRequest, MAX_DESCRIPTION, Order, OrderRequest, Policy,
+};
+pub(crate) use preamble::{
+    KIND_BROADCAST, KIND_MPMC, KIND_SPSC, NAME_LEN, PREAMBLE_LEN, Preamble, PreambleError,
+};
 pub(crate) use waiters::Waiters;
 pub(crate) use words::{
     Before, ConsumerWords, Cursors, DoneRange, EventWords, OrderCursors, OriginWords, OwnerWords,

@@ -9,7 +9,7 @@ mod tests;
 use fields::Field;
 pub(crate) use fields::Preamble;
 
-use super::geometry::{Framing, Geometry, Order, Policy};
+use super::geometry::{Broadcast, Framing, Geometry, Order, Policy};
 use super::{ENDIAN_TAG, FORMAT_VERSION, MAGIC, READY, TRAILER};
 
 /// Bytes of the preamble, `ready` word included.
@@ -24,6 +24,9 @@ const READY_OFFSET: usize = 0x3f8;
 const CHECKSUMS: u64 = 1;
 pub(crate) const KIND_SPSC: u32 = 1;
 pub(crate) const KIND_MPMC: u32 = 2;
+pub(crate) const KIND_BROADCAST: u32 = 3;
+const ADMITS_ALL: u64 = 1;
+const ADMITS_NO_GATES: u64 = 2;
 const AT_LEAST_ONCE: u32 = 1;
 const AT_MOST_ONCE: u32 = 2;
 /// At least once, with room for the origins of dead letters.
@@ -57,7 +60,7 @@ impl Preamble {
             endian: ENDIAN_TAG,
             compat: 0,
             incompat: if geometry.trailer != 0 { CHECKSUMS } else { 0 },
-            kind: if geometry.order.is_some() { KIND_MPMC } else { KIND_SPSC },
+            kind: geometry.kind(),
             framing,
             fixed_len,
             align: geometry.align,
@@ -88,6 +91,12 @@ impl Preamble {
                 .order
                 .filter(|order| order.max_messages != order.slots)
                 .map_or(0, |order| order.max_messages),
+            producers: geometry.broadcast().map_or(0, |broadcast| broadcast.producers),
+            admitted: match geometry.broadcast() {
+                None => 0,
+                Some(Broadcast { admits_gates: true, .. }) => ADMITS_ALL,
+                Some(Broadcast { admits_gates: false, .. }) => ADMITS_NO_GATES,
+            },
             type_version: 0,
             description_offset: geometry.description_offset(),
             description_len: geometry.description_len,
@@ -146,7 +155,7 @@ impl Preamble {
         if found != expected {
             return Err(PreambleError::Checksum { found, expected });
         }
-        if ![KIND_SPSC, KIND_MPMC].contains(&preamble.kind) {
+        if ![KIND_SPSC, KIND_MPMC, KIND_BROADCAST].contains(&preamble.kind) {
             return Err(PreambleError::Kind { found: preamble.kind });
         }
         let geometry = preamble.geometry()?;
@@ -196,8 +205,9 @@ impl Preamble {
 }
 
 impl Preamble {
-    /// The part of the geometry that only an MPMC queue has.
+    /// The part of the geometry that an SPSC queue does not have.
     fn order(&self) -> Result<Option<Order>, (&'static str, u64)> {
+        let broadcast = self.broadcast()?;
         match self.kind {
             KIND_SPSC => {
                 let zeros = [
@@ -210,10 +220,12 @@ impl Preamble {
                 ];
                 zeros.into_iter().find(|(_, found)| *found != 0).map_or(Ok(None), Err)
             }
+            KIND_BROADCAST if self.delivery != AT_LEAST_ONCE => Err(("delivery", self.delivery.into())),
+            KIND_BROADCAST if self.incompat & CHECKSUMS != 0 => Err(("checksums", self.incompat)),
             KIND_MPMC if ![AT_LEAST_ONCE, AT_MOST_ONCE, DEAD_LETTERS].contains(&self.delivery) => {
                 Err(("delivery", self.delivery.into()))
             }
-            KIND_MPMC => Ok(Some(Order {
+            KIND_MPMC | KIND_BROADCAST => Ok(Some(Order {
                 slots: self.slots,
                 max_messages: match self.max_messages {
                     0 => self.slots,
@@ -227,8 +239,21 @@ impl Preamble {
                     max_redeliveries: self.max_redeliveries.into(),
                     is_dead_letter_queue: self.delivery == DEAD_LETTERS,
                 },
+                broadcast,
             })),
             other => Err(("kind", other.into())),
+        }
+    }
+
+    fn broadcast(&self) -> Result<Option<Broadcast>, (&'static str, u64)> {
+        match (self.kind, self.admitted) {
+            (KIND_BROADCAST, ADMITS_ALL | ADMITS_NO_GATES) => {
+                Ok(Some(Broadcast { producers: self.producers, admits_gates: self.admitted == ADMITS_ALL }))
+            }
+            (KIND_BROADCAST, other) => Err(("admitted consumers", other)),
+            (_, 0) if self.producers == 0 => Ok(None),
+            (_, 0) => Err(("producers", self.producers)),
+            (_, other) => Err(("admitted consumers", other)),
         }
     }
 }

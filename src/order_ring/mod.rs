@@ -113,7 +113,6 @@
 //! easily made here.
 
 mod blocked;
-#[allow(dead_code, unused_imports, reason = "the queue that uses it is not there yet")]
 pub(crate) mod broadcast;
 mod claim;
 mod counters;

@@ -6,7 +6,6 @@ use crate::layout::order::{EntryRole, EntryWord, SlotKind};
 use crate::sync::Ordering;
 
 /// What a kind of order ring does with its participants.
-#[allow(dead_code, reason = "the queue that uses it is not there yet")]
 pub(crate) trait Registry: Clone {
     /// The slots and the registry.
     fn order(&self) -> &OrderRing;

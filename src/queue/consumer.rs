@@ -49,9 +49,17 @@ pub struct BytesConsumer<K: Kind> {
 pub(super) const MAX_SLEEP: Duration = Duration::from_millis(100);
 impl<K: Kind> BytesConsumer<K> {
     pub(crate) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
+        Self::attach_as(shared, K::attach_receiver)
+    }
+
+    /// Like `attach`, with a receiver that `attach_receiver` attaches.
+    pub(super) fn attach_as(
+        shared: Arc<Shared>,
+        attach_receiver: impl FnOnce(Arc<Shared>) -> Result<K::Receiver, AttachError>,
+    ) -> Result<Self, AttachError> {
         let events = ParticipantEvents::new(&shared);
         let name = NameWatch::new(&shared);
-        let receiver = K::attach_receiver(shared)?;
+        let receiver = attach_receiver(shared)?;
         Ok(Self {
             attached_at: receiver.first_undelivered(),
             receiver,
@@ -258,6 +266,10 @@ impl<K: Kind> BytesConsumer<K> {
 
     pub(super) fn receiver(&self) -> &K::Receiver {
         &self.receiver
+    }
+
+    pub(super) fn receiver_mut(&mut self) -> &mut K::Receiver {
+        &mut self.receiver
     }
 
     #[inline(always)]

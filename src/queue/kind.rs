@@ -12,11 +12,11 @@ use std::time::Duration;
 use super::Shared;
 use super::events::QueueEvents;
 use super::recovery_failures::RecoveryFailures;
-use crate::error::AttachError;
+use crate::error::{AttachError, Holdup};
 use crate::lane::{Corruption, Refusal, Reserved, Room};
 use crate::wait::Attempt;
 
-/// A kind of queue: [`Spsc`] or [`Mpmc`]. The trait cannot be implemented elsewhere.
+/// A kind of queue: [`Spsc`], [`Mpmc`] or [`Broadcast`]. The trait cannot be implemented elsewhere.
 #[allow(private_bounds, reason = "sealed: what a kind has to provide is no one else's business")]
 pub trait Kind: Engine {}
 
@@ -31,6 +31,12 @@ impl Kind for Spsc {}
 pub enum Mpmc {}
 
 impl Kind for Mpmc {}
+
+/// Every message to every consumer: many producers or one, many consumers, one order.
+#[derive(Debug)]
+pub enum Broadcast {}
+
+impl Kind for Broadcast {}
 
 /// The kinds with many participants: [`Mpmc`] and `Checksummed<Mpmc>`.
 pub trait MpmcKind: Kind {}
@@ -49,6 +55,8 @@ pub(crate) trait Engine: Sized + 'static {
     const CHECKED_NAME: &'static str = Self::NAME;
     /// Bytes after each message that are not part of it.
     const TRAILER: u64 = 0;
+    /// Whether a message is for every consumer that sleeps, not for one of them.
+    const WAKES_ALL: bool = false;
 
     /// Attaches a producer to the queue.
     fn attach_sender(shared: Arc<Shared>) -> Result<Self::Sender, AttachError>;
@@ -73,6 +81,7 @@ pub(super) fn name_of(number: u32, has_checksums: bool) -> String {
         Mpmc::NUMBER if has_checksums => Mpmc::CHECKED_NAME.into(),
         Spsc::NUMBER => Spsc::NAME.into(),
         Mpmc::NUMBER => Mpmc::NAME.into(),
+        Broadcast::NUMBER => Broadcast::NAME.into(),
         other => format!("number {other}"),
     }
 }
@@ -164,6 +173,11 @@ pub(crate) unsafe trait Sender {
     /// Whether a consumer is alive.
     fn has_consumer(&self) -> std::io::Result<bool>;
 
+    /// The consumer that is in the way of this sender, for kinds whose senders wait for each.
+    fn holdup(&self) -> Option<Holdup> {
+        None
+    }
+
     /// What keeps this process from recovering after dead participants, for kinds whose senders
     /// recover.
     fn recovery_failures(&self) -> Option<&RecoveryFailures> {
@@ -221,6 +235,13 @@ pub(crate) unsafe trait Receiver {
 
     /// The backlog, in the units of `BytesQueue::len`, as this receiver knows it.
     fn waiting(&self) -> u64;
+
+    /// How many positions were over before the last attempt came to them. Called when an attempt
+    /// has taken nothing; the next call returns `None`.
+    #[inline(always)]
+    fn lag(&self) -> Option<u64> {
+        None
+    }
 
     /// Whether the last attempt found the next message claimed but not committed.
     fn is_blocked(&self) -> bool;

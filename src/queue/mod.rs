@@ -1,5 +1,6 @@
 //! The queue of bytes: everything but types. Composes file, liveness locks and lane.
 
+mod broadcast;
 pub(crate) mod checksummed;
 mod consumer;
 mod controls;
@@ -29,6 +30,7 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use broadcast::{BroadcastStats, ConsumerMode, ConsumerStats, Start, Subscribe};
 pub use checksummed::Checksummed;
 pub use consumer::BytesConsumer;
 pub use file::boot::{AfterPowerLoss, Boot, Survival, discard_unproven, sync};
@@ -38,7 +40,7 @@ pub use file::open_options::OpenOptions;
 pub use file::unlink::{is_in_use, is_temporary_name, unlink, unlink_if_unused, unlink_with_letters};
 pub use file::uuid::Uuid;
 pub use frame::{BytesFrame, BytesFrames};
-pub use kind::{Kind, Mpmc, MpmcKind, Spsc};
+pub use kind::{Broadcast, Kind, Mpmc, MpmcKind, Spsc};
 pub use mpmc::{DeadLetter, ParticipantStats, Recovery, Stats, recover};
 pub use owned::{BytesOwnedFrame, BytesSharedConsumer};
 pub use producer::BytesProducer;

@@ -61,7 +61,11 @@ fn within<R>(timeout: Duration, attach: impl Fn() -> Result<R, AttachError>) -> 
     let mut pause = FIRST_PAUSE;
     loop {
         let taken = match attach() {
-            Err(error @ (AttachError::RoleTaken { .. } | AttachError::TooManyParticipants { .. })) => error,
+            Err(
+                error @ (AttachError::RoleTaken { .. }
+                | AttachError::TooManyParticipants { .. }
+                | AttachError::TooManyOfRole { .. }),
+            ) => error,
             other => return other,
         };
         let left = deadline.map_or(pause, |deadline| deadline.saturating_duration_since(Instant::now()));

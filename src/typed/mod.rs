@@ -1,5 +1,6 @@
 //! Typed messages: rkyv archives written straight into frames and read in place. Only this layer knows rkyv.
 
+mod broadcast;
 mod consumer;
 mod format;
 mod frame;

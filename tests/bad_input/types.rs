@@ -53,14 +53,14 @@ fn messages_of_another_size_than_their_type() {
 fn another_kind_of_queue() {
     let dir = directory();
     let path = dir.path().join("queue");
-    for kind in [0, 3, u32::MAX] {
+    for kind in [0, 4, u32::MAX] {
         for (_, mut image) in images() {
             image.put_u32(at::KIND, kind);
             image.seal();
             image.write(&path);
             let error = refused_by(&path, |_| None);
             let OpenError::WrongKind { ref expected, .. } = error else { panic!("{error:?}") };
-            assert_eq!(expected, "SPSC or MPMC");
+            assert_eq!(expected, "SPSC, MPMC or broadcast");
             assert_says(&error, &["kind", "expected SPSC", "open it as"]);
             // This process does not know what peers that have it open would need to be told.
             unlink(&path).unwrap_err();

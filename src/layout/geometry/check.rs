@@ -1,8 +1,8 @@
 //! Checks of geometries that were read from files.
 
 use super::{
-    Framing, Geometry, MAX_CAPACITY, MAX_DESCRIPTION, MAX_SLOTS, MIN_CAPACITY, MIN_GRANULES,
-    MIN_PARTICIPANTS, MIN_SLOTS, Order, PAGE,
+    Broadcast, Framing, Geometry, MAX_CAPACITY, MAX_DESCRIPTION, MAX_SLOTS, MIN_CAPACITY, MIN_GRANULES,
+    MIN_PARTICIPANTS, MIN_SLOTS, Order, PAGE, Policy,
 };
 use crate::layout::LEAD;
 use crate::layout::commit::WORD;
@@ -109,6 +109,14 @@ impl Order {
         }
         if self.policy.max_redeliveries >= MAX_REDELIVERIES {
             return Err(("most redeliveries", self.policy.max_redeliveries));
+        }
+        if let Some(Broadcast { producers, .. }) = self.broadcast {
+            if !(1..self.participants).contains(&producers) {
+                return Err(("number of producers", producers));
+            }
+            if self.policy != Policy::PLAIN {
+                return Err(("most redeliveries", self.policy.max_redeliveries));
+            }
         }
         let expected = Self::new(self.slots, self.participants, description_len, self.policy).slots_offset;
         if self.slots_offset == expected { Ok(()) } else { Err(("slots offset", self.slots_offset)) }

@@ -15,6 +15,7 @@ pub(crate) enum GeometryError {
     Description { len: u64 },
     Slots { slots: u64 },
     Participants { participants: u64 },
+    Producers { producers: u64, participants: u64 },
     Redeliveries { most: u64 },
 }
 
@@ -41,6 +42,11 @@ impl fmt::Display for GeometryError {
             Self::Participants { participants } => write!(
                 f,
                 "{participants} participants are asked for; it must be from {MIN_PARTICIPANTS} to {MAX_PARTICIPANTS}"
+            ),
+            Self::Producers { producers, participants } => write!(
+                f,
+                "{producers} producers are asked for, of {participants} participants; it must be at least 1, and less than the \
+                 participants, so that there is room for a consumer"
             ),
             Self::Redeliveries { most } => write!(
                 f,

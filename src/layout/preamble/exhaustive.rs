@@ -10,7 +10,7 @@ const STEP: usize = if cfg!(debug_assertions) { 101 } else { 1 };
 fn samples() -> Vec<[u8; PREAMBLE_LEN]> {
     use super::super::OrderRequest;
     let policy = Policy { at_most_once: false, max_redeliveries: 3, is_dead_letter_queue: false };
-    let order = OrderRequest { slots: 13, participants: 4, policy };
+    let order = OrderRequest { slots: 13, participants: 4, policy, broadcast: None };
     [(Framing::Variable, None), (Framing::Fixed { len: 24 }, None), (Framing::Variable, Some(order))]
         .into_iter()
         .map(|(framing, order)| {

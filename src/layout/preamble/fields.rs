@@ -73,7 +73,7 @@ preamble! {
     compat: u64 = 0x010,
     /// Bits that a reader must know, or refuse the file.
     incompat: u64 = 0x018,
-    /// 1 SPSC, 2 MPMC.
+    /// 1 SPSC, 2 MPMC, 3 broadcast.
     kind: u32 = 0x020,
     /// 1 variable-size frames, 2 fixed-size ones.
     framing: u32 = 0x024,
@@ -97,7 +97,7 @@ preamble! {
     fingerprint: [u8; 32] = 0x090,
     name_len: u64 = 0x0b0,
     name: [u8; NAME_LEN] = 0x0b8,
-    // MPMC only, otherwise 0:
+    // MPMC and broadcast only, otherwise 0:
     slots: u64 = 0x178,
     participants: u64 = 0x180,
     slots_offset: u64 = 0x188,
@@ -107,6 +107,11 @@ preamble! {
     max_redeliveries: u32 = 0x194,
     /// How many messages may be claimed and not released; 0: as many as there are slots.
     max_messages: u64 = 0x198,
+    // Broadcast only, otherwise 0:
+    /// How many of the registry entries are producers'.
+    producers: u64 = 0x1a0,
+    /// Which consumers are admitted: 1 all, 2 only those that producers do not wait for.
+    admitted: u64 = 0x1a8,
     // Typed queues only, otherwise 0:
     /// The version that the type's author gave it.
     type_version: u64 = 0x1c0,

@@ -59,11 +59,6 @@ impl BroadcastProducer<'_> {
         if known == most { known } else { count(self.state.refresh(self.ring)) }
     }
 
-    /// Whether the position is over.
-    pub(crate) fn is_over(self, position: u64) -> bool {
-        self.count_over(position, 1) == 1
-    }
-
     /// How many positions may be claimed from `first` on: `least`, or as many as there are.
     #[inline(always)]
     fn room(self, first: u64, least: u64) -> u64 {
@@ -165,12 +160,6 @@ impl BroadcastProducer<'_> {
     pub(crate) fn awaited(self) -> Option<u64> {
         let first = self.ring.newest();
         (self.room(first, 1) == 0).then(|| self.target(first, 1))
-    }
-
-    /// Whether a quarter of the positions are free, or will be when what is over is noticed.
-    pub(crate) fn has_free_quarter(self) -> bool {
-        let (first, max) = (self.ring.newest(), self.ring.max_messages());
-        self.room(first, max / 4) >= max / 4
     }
 
     /// A frame in the producer's own lane.

@@ -26,8 +26,7 @@ impl Cursor<'_> {
     #[inline(never)]
     pub(crate) fn join(self, position: u64) -> u64 {
         crash_point();
-        // SYNC release: as for `release`, of what lay before it.
-        self.word().store(position + 1, Ordering::Release);
+        self.store(position);
         crash_point();
         // Orders the cursor before the reading of `floor`; a raise orders its announcement before
         // the second reading of the cursors.
@@ -37,15 +36,21 @@ impl Cursor<'_> {
             return position;
         }
         crash_point();
-        self.word().store(floor + 1, Ordering::Release);
+        self.store(floor);
         floor
     }
 
     /// Keeps positions from `position` on only. All reads of those before it are done.
     #[inline(always)]
     pub(crate) fn release(self, position: u64) {
-        // SYNC release: the reads come before it.
-        self.word().store(position + 1, Ordering::Release);
+        self.store(position);
+    }
+
+    #[inline(always)]
+    fn store(self, position: u64) {
+        // SYNC release: the reads of what lies before it are done. Saturating: a corrupt position must
+        // neither cause a panic nor look like no cursor.
+        self.word().store(position.saturating_add(1), Ordering::Release);
     }
 
     /// Holds nothing up any more. All reads are done.

@@ -41,6 +41,7 @@
 //! release    cursor = the first position that is not released  (Release, SYNC release)
 //! lossy      state FULL(L)? frame reference; copy by atomic loads; fence Acquire;
 //!            free <= x? deliver : jump to floor
+//!            state FREE(L+1)? fence Acquire; free <= x? a tombstone : jump to floor
 //! recovery   of a consumer: no cursor, then CLEAN. Of a producer: positions of its intent that are
 //!            below tail, not committed, and not covered by a living intent, become tombstones by
 //!            CAS from the state that was examined; then CLEAN
@@ -69,7 +70,8 @@
 //! *Why B5 and B7.* A slot is claimed for `x + slots` only after `free > x`, by B4 after `x` was
 //! committed. A commit stores FULL of the claimed position, recovery FREE of the next lap by CAS,
 //! and a takeover FREE of the lap that is there, only after a slot that is not committed: no consumer
-//! passes that one, so none has seen the slots after it.
+//! passes that one, so none has been delivered what the slots after it say. A consumer without a
+//! cursor that is a lap behind sees such a FREE as that of a tombstone, and so validates it.
 //!
 //! ## Why no byte changes under a guard
 //!
@@ -93,7 +95,7 @@
 //!
 //! ## Why a validated copy is whole
 //!
-//! Bytes of `x` are written again only after their writer has loaded `free > x` and then made a
+//! The same holds for a tombstone. Bytes of `x` are written again only after their writer has loaded `free > x` and then made a
 //! release fence (*refresh*). A load of the copy that sees such a byte is before the copier's
 //! acquire fence, so that its load of `free` after that sees what the writer had loaded, or more:
 //! above `x`. The frame reference is covered by the same check, since B2 speaks of the slot as well. A
@@ -126,9 +128,9 @@ mod takeover;
 mod tests;
 
 pub(crate) use claim::{BroadcastProducer, ProducerState};
-pub(crate) use cursor::Cursor;
-pub(crate) use entry::{EntryMode, ReaderRecord};
-pub(crate) use raise::{Gate, Raise};
+use cursor::Cursor;
+pub(crate) use entry::EntryMode;
+pub(crate) use raise::Raise;
 pub(crate) use read::Seen;
 
 use super::OrderRing;
@@ -192,20 +194,27 @@ impl BroadcastRing {
         self.newest().saturating_sub(oldest)
     }
 
+    /// How many more messages may be sent while no cursor moves.
+    pub(crate) fn room(&self) -> u64 {
+        let kept = self.gate().map_or(0, |gate| self.newest().saturating_sub(gate.position));
+        self.max_messages().saturating_sub(kept)
+    }
+
     /// Checks the cursors of the queue.
     fn check_cursors(&self) -> Result<(), Corruption> {
         let (free, floor) = (self.free(), self.oldest());
-        // Last: the others only follow it.
+        // After them: they never pass it.
         let tail = self.newest();
+        // After `tail`, which is never a lap further on.
+        let free_later = self.free();
         let corruption = |word, found| Err(Corruption { word, position: tail, found });
         if tail > self.order.limit + self.order.count() + 256 {
             return corruption("tail", tail);
         }
-        // `floor` may have been read before a raise that `free` follows, but not the other way.
         if floor > tail {
             return corruption("floor", floor);
         }
-        if free > tail || tail - free > self.order.count() {
+        if free > tail || tail.saturating_sub(free_later) > self.order.count() {
             return corruption("free", free);
         }
         Ok(())

@@ -56,6 +56,14 @@ impl BroadcastProducer<'_> {
     }
 }
 
+impl BroadcastProducer<'_> {
+    /// The cursor that was in the way last, where it stands now.
+    pub(crate) fn known_gate(self) -> Option<Gate> {
+        let entry = self.state.gate.get()?;
+        self.ring.cursor_of(entry).map(|position| Gate { entry, position })
+    }
+}
+
 impl BroadcastRing {
     fn raise(&self, target: u64) -> Raise {
         let free = self.free();

@@ -11,7 +11,8 @@ pub(crate) enum Seen {
     /// A message. A consumer whose cursor does not keep the position has to validate it after its
     /// copy: [`BroadcastRing::is_intact`].
     Frame(FrameRef),
-    /// Nothing, and nothing will come: its producer died.
+    /// Nothing, and nothing will come: its producer died. Without a cursor that keeps the position,
+    /// that has to be validated, too: a takeover stores the same state a lap later.
     Tombstone,
     /// Nothing yet.
     Nothing,
@@ -30,6 +31,15 @@ impl BroadcastRing {
             return Seen::Frame(OrderRing::frame_ref(step.slot));
         }
         Self::see_rest(state, step.lap)
+    }
+
+    /// Like [`see`](Self::see), for a consumer without a cursor: a tombstone is one.
+    #[inline(always)]
+    pub(crate) fn see_unkept(&self, position: u64) -> Seen {
+        match self.see(position) {
+            Seen::Tombstone if !self.is_intact(position) => Seen::Over,
+            seen => seen,
+        }
     }
 
     #[inline]
@@ -52,22 +62,29 @@ impl BroadcastRing {
         state == SlotState::full(step.lap) || state.lap() > step.lap
     }
 
+    /// Whether a consumer may begin at this position: all positions before it are claimed. Of one
+    /// writer that died before it stored `tail`, those are that it has committed.
+    pub(crate) fn is_reached(&self, position: u64) -> bool {
+        let tail = self.newest();
+        let is_full = |more: u64| matches!(self.see(tail.wrapping_add(more)), Seen::Frame(_));
+        position <= tail
+            || (self.has_one_writer()
+                && position - tail <= self.order.count()
+                && (0..position - tail).all(is_full))
+    }
+
     /// Whether the position is claimed and not committed.
     pub(crate) fn is_uncommitted(&self, position: u64) -> bool {
         !self.has_one_writer() && position < self.newest() && !self.is_settled(position)
     }
 
-    /// After a copy by atomic loads: whether the copy is what was committed at this position.
+    /// After a copy by atomic loads: whether the copy is what was committed at this position. After
+    /// a slot's state was loaded: whether it is about this position.
     #[inline(always)]
     pub(crate) fn is_intact(&self, position: u64) -> bool {
         // A load of the copy that has seen a byte of a later frame comes before this fence.
         fence(Ordering::Acquire);
         // SYNC over: a consumer that sees that the position is over sees `floor` after it, too.
         self.free() <= position
-    }
-
-    /// Whether a consumer may begin at this position, a moment ago.
-    pub(crate) fn is_retained(&self, position: u64) -> bool {
-        self.oldest() <= position
     }
 }

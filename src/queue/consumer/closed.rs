@@ -18,6 +18,9 @@ impl<K: Kind> BytesConsumer<K> {
         which: Attempt,
         attempt: impl FnMut() -> Result<Option<R>, Corruption>,
     ) -> Result<R, RecvError> {
+        if let Some(count) = self.receiver.lag() {
+            return Err(RecvError::Lagged(count));
+        }
         if self.events.messages.is_closed() || self.ends_early.get() {
             self.check_disconnected(which, attempt)
         } else {
@@ -52,8 +55,11 @@ impl<K: Kind> BytesConsumer<K> {
         }
         match self.checked(attempt())? {
             Some(found) => Ok(found),
-            None if self.receiver.is_drained() => Err(RecvError::Closed),
-            None => Err(RecvError::Empty),
+            None => match self.receiver.lag() {
+                Some(count) => Err(RecvError::Lagged(count)),
+                None if self.receiver.is_drained() => Err(RecvError::Closed),
+                None => Err(RecvError::Empty),
+            },
         }
     }
 

@@ -18,6 +18,8 @@ pub(in crate::queue) enum Asked {
     MaxParticipants,
     AtMostOnce,
     MaxRedeliveries,
+    MaxProducers,
+    Gating,
 }
 
 impl Asked {
@@ -30,6 +32,8 @@ impl Asked {
             Self::MaxParticipants => "max_participants",
             Self::AtMostOnce => "delivery",
             Self::MaxRedeliveries => "max_redeliveries",
+            Self::MaxProducers => "max_producers",
+            Self::Gating => "gating",
         }
     }
 }
@@ -61,6 +65,8 @@ fn value(option: Asked, geometry: &Geometry) -> u64 {
         Asked::MaxParticipants => order.map_or(0, |order| order.participants),
         Asked::AtMostOnce => order.map_or(0, |order| order.policy.at_most_once.into()),
         Asked::MaxRedeliveries => order.map_or(0, |order| order.policy.max_redeliveries),
+        Asked::MaxProducers => geometry.broadcast().map_or(0, |broadcast| broadcast.producers),
+        Asked::Gating => geometry.broadcast().map_or(0, |broadcast| broadcast.admits_gates.into()),
     }
 }
 

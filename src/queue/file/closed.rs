@@ -45,7 +45,11 @@ impl Shared {
         match K::attach_receiver(Arc::clone(self)) {
             Ok(receiver) if !is_spent(&receiver) => return Ok(Way::Kept),
             Ok(_) => {}
-            Err(AttachError::RoleTaken { .. } | AttachError::TooManyParticipants { .. }) => {
+            Err(
+                AttachError::RoleTaken { .. }
+                | AttachError::TooManyParticipants { .. }
+                | AttachError::TooManyOfRole { .. },
+            ) => {
                 return Ok(Way::Busy);
             }
             // Another process has just removed it.

@@ -36,6 +36,8 @@ pub struct CreateOptions {
     pub(in crate::queue) max_participants: Option<usize>,
     pub(in crate::queue) delivery: Option<Delivery>,
     pub(in crate::queue) max_redeliveries: Option<u32>,
+    pub(in crate::queue) max_producers: Option<usize>,
+    pub(in crate::queue) gating: Option<bool>,
     pub(in crate::queue) handle_options: HandleOptions,
 }
 
@@ -177,6 +179,51 @@ impl CreateOptions {
     #[must_use]
     pub fn max_redeliveries(mut self, count: u32) -> Self {
         self.max_redeliveries = Some(count);
+        self
+    }
+
+    /// Broadcast: sets the maximum number of producers at a time; the default is 8. Each takes a lane
+    /// of [`ring_bytes`](Self::ring_bytes) from the time that a producer first uses it, and one of the
+    /// [participants](Self::max_participants); the others are for consumers.
+    ///
+    /// With 1, messages are committed without a locked instruction, and a batch is seen as a whole
+    /// or not at all, also if its producer dies.
+    ///
+    /// ```
+    /// use ringway::{AttachError, CreateOptions, broadcast::BytesQueue};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("ticks");
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { BytesQueue::create_with(&name, &CreateOptions::new().max_producers(1))? };
+    /// let feed = queue.producer()?;
+    /// assert!(matches!(queue.producer(), Err(AttachError::TooManyOfRole { .. })));
+    /// # drop(feed);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn max_producers(mut self, count: usize) -> Self {
+        self.max_producers = Some(count);
+        self
+    }
+
+    /// Broadcast: sets whether there may be consumers that producers wait for; the default is true.
+    /// With false only consumers attach that never hold a producer up
+    /// ([`Subscribe::lossy`](crate::broadcast::Subscribe::lossy)).
+    ///
+    /// ```
+    /// use ringway::{AttachError, CreateOptions, broadcast::{BytesQueue, Subscribe}};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("feed");
+    /// // SAFETY: only programs that use ringway can write to this file.
+    /// let queue = unsafe { BytesQueue::create_with(&name, &CreateOptions::new().gating(false))? };
+    /// assert!(matches!(queue.consumer(), Err(AttachError::NotAdmitted { .. })));
+    /// let screen = queue.consumer_with(&Subscribe::lossy())?;
+    /// # drop(screen);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn gating(mut self, admitted: bool) -> Self {
+        self.gating = Some(admitted);
         self
     }
 

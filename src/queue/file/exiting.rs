@@ -26,6 +26,7 @@ pub(in crate::queue) fn retry_while_exiting<R>(
             Err(
                 AttachError::RoleTaken { .. }
                 | AttachError::TooManyParticipants { .. }
+                | AttachError::TooManyOfRole { .. }
                 | AttachError::RecoveryBusy { .. },
             ) if Instant::now() < *until.get_or_insert_with(|| Instant::now() + MOST) => {
                 std::thread::sleep(pause);

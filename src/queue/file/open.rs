@@ -12,11 +12,11 @@ use super::shared::CheckedFile;
 use crate::error::{CreateError, OpenError};
 use crate::layout::order::{Head, SlotState, Tail};
 use crate::layout::{
-    self, ConsumerWords, Cursors, Geometry, Order, OrderCursors, PREAMBLE_LEN, Preamble, PreambleError, Rare,
-    Slot,
+    self, ConsumerWords, Cursors, Geometry, Order, OrderCursors, PREAMBLE_LEN, Preamble, PreambleError,
+    RETAINED_OFFSET, Rare, Retained, Slot,
 };
 use crate::queue::Schema;
-use crate::queue::kind::{self, Engine, Mpmc, Spsc};
+use crate::queue::kind::{self, Broadcast, Engine, Mpmc, Spsc};
 use crate::shm::{
     self, FilesystemClass, NotCreated, Sharing, StepError, Unsealed, Unsuitable, WrongOwnerOrMode,
 };
@@ -66,25 +66,34 @@ pub(in crate::queue) fn initial_contents(
     contents
 }
 
-/// An MPMC queue whose cursors begin elsewhere than at 0: each slot is free for the first position
+/// A queue with an order ring whose cursors begin elsewhere than at 0: each slot is free for the first position
 /// from there on.
 fn start_order(order: Order, start: u64) -> Vec<(u64, Vec<u8>)> {
     if start == 0 {
         return Vec::new();
     }
+    let word = |position: u64| position.to_ne_bytes().to_vec();
+    let second = match order.broadcast {
+        Some(_) => [
+            (RETAINED_OFFSET + offset_of!(Retained, floor), word(start)),
+            (RETAINED_OFFSET + offset_of!(Retained, free), word(start)),
+        ]
+        .to_vec(),
+        None => vec![
+            (layout::CURSORS_OFFSET + offset_of!(OrderCursors, head), word(Head::at(start).0)),
+            (layout::RARE_OFFSET + offset_of!(Rare, skipped), word(start)),
+        ],
+    };
     let mut links = vec![0; order.slots as usize * size_of::<Slot>()];
     for position in start..start + order.slots {
         let at = (position % order.slots) as usize * size_of::<Slot>() + offset_of!(Slot, state);
         let state = SlotState::free(position / order.slots);
         links[at..at + 8].copy_from_slice(&state.0.to_ne_bytes());
     }
-    let cursors = layout::CURSORS_OFFSET;
-    vec![
-        (order.slots_offset, links),
-        ((cursors + offset_of!(OrderCursors, tail)) as u64, Tail::at(start).0.to_ne_bytes().to_vec()),
-        ((cursors + offset_of!(OrderCursors, head)) as u64, Head::at(start).0.to_ne_bytes().to_vec()),
-        ((layout::RARE_OFFSET + offset_of!(Rare, skipped)) as u64, start.to_ne_bytes().to_vec()),
-    ]
+    let tail = layout::CURSORS_OFFSET + offset_of!(OrderCursors, tail);
+    let mut contents = vec![(order.slots_offset, links), (tail as u64, word(Tail::at(start).0))];
+    contents.extend(second.into_iter().map(|(at, word)| (at as u64, word)));
+    contents
 }
 
 pub(in crate::queue) fn create_error(
@@ -285,7 +294,7 @@ fn preamble_error(path: &Path, error: PreambleError) -> OpenError {
         PreambleError::Kind { found } => OpenError::WrongKind {
             path,
             found: kind::name_of(found, false),
-            expected: format!("{} or {}", Spsc::NAME, Mpmc::NAME),
+            expected: format!("{}, {} or {}", Spsc::NAME, Mpmc::NAME, Broadcast::NAME),
         },
         PreambleError::Field { name, found } => OpenError::Corrupted { path, field: name, found },
     }

@@ -6,7 +6,8 @@ use super::handle_options::HandleOptions;
 use crate::error::CreateError;
 use crate::layout::order::position_limit;
 use crate::layout::{
-    self, Geometry, GeometryRequest, KIND_MPMC, KIND_SPSC, OrderRequest, POSITION_LIMIT, Policy,
+    self, Broadcast, Geometry, GeometryRequest, KIND_BROADCAST, KIND_MPMC, KIND_SPSC, OrderRequest,
+    POSITION_LIMIT, Policy,
 };
 use crate::queue::Schema;
 use crate::queue::kind::Engine;
@@ -21,6 +22,8 @@ const DEFAULT_LANE: usize = 1 << 19;
 const DEFAULT_SLOTS: u64 = 1 << 13;
 /// Default number of participants of an MPMC queue.
 const DEFAULT_PARTICIPANTS: u64 = 64;
+/// Default maximum of producers of a broadcast queue.
+const DEFAULT_PRODUCERS: u64 = 8;
 /// Default alignment of MPMC frames. Each frame has its own cache lines: writing the next frame
 /// does not disturb the reading of this one.
 const DEFAULT_MPMC_ALIGN: usize = 64;
@@ -40,7 +43,7 @@ pub(crate) struct ResolvedOptions {
 impl CreateOptions {
     /// The options of the shape, each with its value if one was set. `wanted` is the geometry that
     /// follows from these options and the type.
-    pub(in crate::queue) fn asked(&self, wanted: &Geometry) -> [(Asked, Option<u64>); 7] {
+    pub(in crate::queue) fn asked(&self, wanted: &Geometry) -> [(Asked, Option<u64>); 9] {
         let number = |option: Option<usize>| option.map(|number| number as u64);
         let message_len = match self.framing {
             Framing::Fixed(len) => Some(len as u64),
@@ -56,13 +59,15 @@ impl CreateOptions {
             (Asked::MaxParticipants, number(self.max_participants)),
             (Asked::AtMostOnce, self.delivery.map(|delivery| (delivery == Delivery::AtMostOnce).into())),
             (Asked::MaxRedeliveries, self.max_redeliveries.map(u64::from)),
+            (Asked::MaxProducers, number(self.max_producers)),
+            (Asked::Gating, self.gating.map(u64::from)),
         ]
     }
 
     /// Options for messages without a type.
     pub(crate) fn for_bytes<K: Engine>(&self) -> Result<ResolvedOptions, CreateError> {
         let kind = K::NUMBER;
-        let default = if kind == KIND_MPMC { DEFAULT_MPMC_ALIGN } else { DEFAULT_ALIGN };
+        let default = if kind == KIND_SPSC { DEFAULT_ALIGN } else { DEFAULT_MPMC_ALIGN };
         let schema = Schema::bytes();
         match self.framing {
             Framing::Auto | Framing::Variable => {
@@ -86,7 +91,7 @@ impl CreateOptions {
     /// Options for an archived type.
     pub(crate) fn for_type<K: Engine>(&self, schema: &Schema) -> Result<ResolvedOptions, CreateError> {
         let kind = K::NUMBER;
-        let default = if kind == KIND_MPMC { DEFAULT_MPMC_ALIGN } else { 1 };
+        let default = if kind == KIND_SPSC { 1 } else { DEFAULT_MPMC_ALIGN };
         let (size, align) = (schema.size, schema.align as usize);
         match self.framing {
             Framing::FixedByType if size == 0 => {
@@ -134,7 +139,7 @@ impl CreateOptions {
             }
             Framing::Auto | Framing::Variable => false,
         };
-        let default = if K::NUMBER == KIND_MPMC { DEFAULT_MPMC_ALIGN } else { 1 };
+        let default = if K::NUMBER == KIND_SPSC { 1 } else { DEFAULT_MPMC_ALIGN };
         let align = self.align.unwrap_or(default).max(if is_inline { 1 } else { align });
         let framing = if is_inline { Framing::FixedByType } else { Framing::Variable };
         let same = Self { framing, align: Some(align), ..self.clone() };
@@ -200,23 +205,38 @@ impl CreateOptions {
         })
     }
 
-    /// The options that only an MPMC queue has.
-    fn order(&self, kind: u32) -> Result<Option<OrderRequest>, CreateError> {
-        let given = [
-            ("max_messages", self.max_messages.is_some()),
-            ("max_participants", self.max_participants.is_some()),
-            ("delivery", self.delivery.is_some()),
-            ("max_redeliveries", self.max_redeliveries.is_some()),
+    /// Refuses options that only other kinds have.
+    fn check_kind(&self, kind: u32) -> Result<(), CreateError> {
+        const MANY: &[u32] = &[KIND_MPMC, KIND_BROADCAST];
+        let options: [(&str, bool, &[u32], &str); 6] = [
+            ("max_messages", self.max_messages.is_some(), MANY, "MPMC and broadcast"),
+            ("max_participants", self.max_participants.is_some(), MANY, "MPMC and broadcast"),
+            ("delivery", self.delivery.is_some(), &[KIND_MPMC], "MPMC"),
+            ("max_redeliveries", self.max_redeliveries.is_some(), &[KIND_MPMC], "MPMC"),
+            ("max_producers", self.max_producers.is_some(), &[KIND_BROADCAST], "broadcast"),
+            ("gating", self.gating.is_some(), &[KIND_BROADCAST], "broadcast"),
         ];
-        match given.into_iter().find(|(_, is_given)| *is_given) {
-            Some((option, _)) if kind != KIND_MPMC => {
-                return bad(format!(
-                    "`{option}` is for MPMC queues, and this is an SPSC queue; leave it out"
-                ));
-            }
-            _ if kind != KIND_MPMC => return Ok(None),
-            _ => {}
+        let is_wrong =
+            |(_, is_given, kinds, _): &(&str, bool, &[u32], &str)| *is_given && !kinds.contains(&kind);
+        let Some((option, _, _, those)) = options.into_iter().find(is_wrong) else { return Ok(()) };
+        let this = match kind {
+            KIND_SPSC => "an SPSC queue",
+            KIND_MPMC => "an MPMC queue",
+            _ => "a broadcast queue",
+        };
+        bad(format!("`{option}` is for {those} queues, and this is {this}; leave it out"))
+    }
+
+    /// The options that an SPSC queue does not have.
+    fn order(&self, kind: u32) -> Result<Option<OrderRequest>, CreateError> {
+        self.check_kind(kind)?;
+        if kind == KIND_SPSC {
+            return Ok(None);
         }
+        let broadcast = (kind == KIND_BROADCAST).then(|| Broadcast {
+            producers: self.max_producers.map_or(DEFAULT_PRODUCERS, |producers| producers as u64),
+            admits_gates: self.gating.unwrap_or(true),
+        });
         if self.max_redeliveries == Some(0) {
             return bad(
                 "`max_redeliveries` is 0; it must be at least 1 (use `Delivery::AtMostOnce` for messages \
@@ -241,6 +261,7 @@ impl CreateOptions {
                 max_redeliveries: self.max_redeliveries.unwrap_or(0).into(),
                 is_dead_letter_queue: false,
             },
+            broadcast,
         }))
     }
 }

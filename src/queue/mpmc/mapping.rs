@@ -1,4 +1,4 @@
-//! The sections of a queue file that only MPMC has.
+//! The sections of a queue file that SPSC does not have.
 #![allow(unsafe_code, reason = "places lanes in the mapped file")]
 
 use std::fs::File;
@@ -8,22 +8,37 @@ use std::sync::Arc;
 use crate::error::AttachError;
 use crate::lane::LaneMemory;
 use crate::layout::{CURSORS_OFFSET, Geometry, RARE_OFFSET, REGISTRY_OFFSET};
-use crate::order_ring::{OrderRing, SlotExtras};
+use crate::order_ring::{OrderRing, Registry, SlotExtras};
 use crate::queue::Shared;
 use crate::queue::file::options::ResolvedOptions;
 use crate::shm::{self, Access, Mapping, Section};
 
+/// The words of an order ring in a file.
+pub(in crate::queue) trait MappedRing: Registry + Send + Sync + 'static {
+    /// The words of this queue.
+    ///
+    /// # Panics
+    /// If the queue is of another kind; the kind was checked when it was opened.
+    fn of(shared: &Shared) -> Self;
+}
+
+impl MappedRing for OrderRing {
+    fn of(shared: &Shared) -> Self {
+        shared.ring()
+    }
+}
+
 /// All lanes of a queue, for reading. Those that are not ready are holes.
-pub(super) struct Lanes {
+pub(in crate::queue) struct Lanes {
     mapping: Arc<Mapping>,
-    pub(super) memory: LaneMemory,
-    pub(super) lane_len: u64,
+    pub(in crate::queue) memory: LaneMemory,
+    pub(in crate::queue) lane_len: u64,
 }
 
 impl Lanes {
     /// Lanes that are ready have their space afterwards. A lane that becomes ready later gets its
     /// space from its producer.
-    pub(super) fn map(shared: &Shared, ring: &OrderRing) -> io::Result<Self> {
+    pub(in crate::queue) fn map(shared: &Shared, ring: &OrderRing) -> io::Result<Self> {
         let geometry = shared.geometry();
         let lane_len = geometry.lane_len;
         let len = geometry.file_len() - geometry.lane_offset;
@@ -31,7 +46,8 @@ impl Lanes {
         let mapping = Arc::new(shared.map_sparse(section, Access::Read)?);
         // On a disk a hole that is read takes no space.
         if shared.is_in_memory() && !shared.is_whole()? {
-            for lane in (0..ring.entry_count()).filter(|lane| ring.is_lane_ready(*lane)) {
+            let lanes = (len / lane_len) as usize;
+            for lane in (0..lanes.min(ring.entry_count())).filter(|lane| ring.is_lane_ready(*lane)) {
                 let part = Section { offset: lane as u64 * lane_len, len: lane_len };
                 mapping.ready(shared.file(), part, false)?;
             }
@@ -41,20 +57,20 @@ impl Lanes {
     }
 
     /// Makes the first access to each page of a lane that has become ready cheap.
-    pub(super) fn prepare(&self, lane: usize) {
+    pub(in crate::queue) fn prepare(&self, lane: usize) {
         self.mapping.prefault(lane * self.lane_len as usize, self.lane_len as usize);
     }
 }
 
 /// Maps one lane, for its producer; the lane has its space afterwards.
-pub(super) fn map_own_lane(shared: &Shared, lane: usize) -> io::Result<LaneMemory> {
+pub(in crate::queue) fn map_own_lane(shared: &Shared, lane: usize) -> io::Result<LaneMemory> {
     let section = lane_section(shared.geometry(), lane);
     let mapping = shared.map_section(section, Access::ReadWrite)?;
     Ok(memory(&Arc::new(mapping), section.len as usize))
 }
 
 /// Allocates the space of a lane that has never been used.
-pub(super) fn allocate_lane(file: &File, geometry: &Geometry, lane: usize) -> io::Result<()> {
+pub(in crate::queue) fn allocate_lane(file: &File, geometry: &Geometry, lane: usize) -> io::Result<()> {
     shm::allocate(file, lane_section(geometry, lane))
 }
 
@@ -73,7 +89,7 @@ fn memory(mapping: &Arc<Mapping>, len: usize) -> LaneMemory {
 
 impl Shared {
     /// Turns the system's refusal of a lane into an error with a cause that users can act on.
-    pub(super) fn lane_failed(&self, source: io::Error) -> AttachError {
+    pub(in crate::queue) fn lane_failed(&self, source: io::Error) -> AttachError {
         if shm::is_no_space(&source) {
             let path = self.path().to_path_buf();
             return AttachError::NoSpace { path, needed: self.geometry().lane_len, has_holes: false };
@@ -91,12 +107,12 @@ impl Shared {
         }
     }
 
-    /// The words of an MPMC queue.
+    /// The slots and the registry of an MPMC or broadcast queue.
     ///
     /// # Panics
     /// If the queue is of another kind; the kind was checked when it was opened.
     pub(in crate::queue) fn ring(&self) -> OrderRing {
-        let order = self.geometry().order.expect("an MPMC queue");
+        let order = self.geometry().order.expect("a queue with an order ring");
         OrderRing::new(
             self.words(RARE_OFFSET),
             self.words(CURSORS_OFFSET),

@@ -3,12 +3,12 @@
 mod census;
 mod dead_letter_mover;
 mod dead_letters;
-mod mapping;
-mod participant;
+pub(super) mod mapping;
+pub(super) mod participant;
 mod receiver;
-mod recovery;
+pub(super) mod recovery;
 mod sender;
-mod stall;
+pub(super) mod stall;
 mod stats;
 #[cfg(all(test, not(loom)))]
 mod tests;

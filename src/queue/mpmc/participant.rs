@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::mapping::MappedRing;
 use super::recovery::ASKING;
-use crate::error::AttachError;
+use crate::error::{AttachError, Role};
 use crate::layout::LOCK_ENTRY;
 use crate::layout::order::EntryRole;
-use crate::order_ring::{Entry, EntryLock, EntrySet, LivenessProbe as _, OrderRing};
+use crate::order_ring::{Entry, EntryLock, EntrySet, LivenessProbe as _, OrderRing, Registry};
 use crate::queue::KernelProbe;
 use crate::queue::Shared;
 use crate::queue::file::boot::Stay;
@@ -46,21 +47,21 @@ impl EntryLock for KernelLock {
 }
 
 /// A registry entry of this process. Dropping it releases the entry and what it still holds.
-pub(super) struct Participant {
+pub(in crate::queue) struct Participant<R: Registry = OrderRing> {
     guard: ForkGuard,
     /// Kept open, so that recovery needs no new resources, whatever this process has or may do
     /// later.
     recovery: Arc<RecoveryLock>,
     failures: RecoveryFailures,
     /// Dropped this late, so that the entry is clean by then ...
-    entry: Entry<Stay>,
+    entry: Entry<Stay, R>,
     /// ... and before the queue, whose last owner removes it if no liveness lock is left.
     shared: Arc<Shared>,
 }
 
-impl Participant {
+impl<R: MappedRing> Participant<R> {
     /// If there is no other entry, waits a moment for a participant that is about to end.
-    pub(super) fn attach(shared: Arc<Shared>, role: EntryRole) -> Result<Self, AttachError> {
+    pub(in crate::queue) fn attach(shared: Arc<Shared>, role: EntryRole) -> Result<Self, AttachError> {
         retry_while_exiting(|| Self::try_attach(Arc::clone(&shared), role))
     }
 
@@ -68,11 +69,11 @@ impl Participant {
         let lock = shared.lock_for_attach()?;
         let recovery = shared.recovery_lock();
         let recovery = recovery.map_err(shared.attach_failed("opening the file for the recovery lock"))?;
-        let ring = shared.ring();
+        let ring = R::of(&shared);
         ring.check().map_err(|corruption| AttachError::Corrupted(shared.corrupted(corruption)))?;
         let entry = Self::take_entry(&shared, &ring, role, &lock, &recovery)?;
         let me = entry.index();
-        let is_successor = move || ring.entry_word(me).is_dirty();
+        let is_successor = move || ring.order().entry_word(me).is_dirty();
         let consumer = (role == EntryRole::Consumer).then_some(me);
         let stay = |held: KernelLock| Stay::new(held.lock, Arc::clone(&shared), consumer, is_successor);
         let (entry, guard) = (entry.map_lock(stay), shared.guard());
@@ -83,11 +84,11 @@ impl Participant {
     /// time.
     fn take_entry(
         shared: &Shared,
-        ring: &OrderRing,
+        ring: &R,
         role: EntryRole,
         _lock: &AttachLock,
         recovery: &RecoveryLock,
-    ) -> Result<Entry<KernelLock>, AttachError> {
+    ) -> Result<Entry<KernelLock, R>, AttachError> {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let since_ns = since.map_or(0, |time| time.as_nanos() as u64);
         // First the participants that hold something, since the new one may be waiting for their
@@ -127,51 +128,55 @@ impl Participant {
         if is_recovery_busy && !Self::is_everybody_alive(shared, ring)? {
             return Err(AttachError::RecoveryBusy { path: shared.path().to_path_buf() });
         }
-        Err(AttachError::TooManyParticipants {
-            path: shared.path().to_path_buf(),
-            participants: ring.entry_count(),
-        })
+        let (path, entries) = (shared.path().to_path_buf(), ring.order().entry_count());
+        match ring.capacity(role) {
+            participants if participants == entries => {
+                Err(AttachError::TooManyParticipants { path, participants })
+            }
+            places => Err(AttachError::TooManyOfRole { path, role: Role::from(role), places }),
+        }
     }
 
-    fn is_everybody_alive(shared: &Shared, ring: &OrderRing) -> Result<bool, AttachError> {
+    fn is_everybody_alive(shared: &Shared, ring: &R) -> Result<bool, AttachError> {
         let probe = KernelProbe::new(shared.file());
-        let is_alive = (0..ring.entry_count()).all(|entry| probe.is_alive(entry));
+        let is_alive = (0..ring.order().entry_count()).all(|entry| probe.is_alive(entry));
         probe.answered(is_alive).map_err(shared.attach_failed(ASKING))
     }
 
     /// Where there are many participants: those that hold something, or may. Asking the kernel
     /// about all of them takes time that grows with the square of their number.
-    fn suspects(ring: &OrderRing) -> Option<EntrySet> {
-        let dirty = (0..ring.entry_count()).filter(|index| ring.entry_word(*index).is_dirty());
+    fn suspects(ring: &R) -> Option<EntrySet> {
+        let dirty =
+            (0..ring.order().entry_count()).filter(|index| ring.order().entry_word(*index).is_dirty());
         (dirty.count() > FEW).then(|| ring.involved())
     }
 
     #[inline(always)]
-    pub(super) fn entry(&self) -> &Entry<Stay> {
+    pub(in crate::queue) fn entry(&self) -> &Entry<Stay, R> {
         &self.entry
     }
 
     #[inline(always)]
-    pub(super) fn ring(&self) -> &OrderRing {
+    pub(in crate::queue) fn ring(&self) -> &R {
         self.entry.ring()
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared> {
+    pub(in crate::queue) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 
     /// False in a forked child.
     #[inline(always)]
-    pub(super) fn is_own_process(&self) -> bool {
+    pub(in crate::queue) fn is_own_process(&self) -> bool {
         self.guard.is_intact()
     }
 
-    pub(super) fn probe(&self) -> KernelProbe<'_> {
+    pub(in crate::queue) fn probe(&self) -> KernelProbe<'_> {
         KernelProbe::new(self.shared.file())
     }
 
     /// What keeps this process from recovering after dead participants.
-    pub(super) fn recovery_failures(&self) -> &RecoveryFailures {
+    pub(in crate::queue) fn recovery_failures(&self) -> &RecoveryFailures {
         &self.failures
     }
 
@@ -182,10 +187,10 @@ impl Participant {
     /// dead for whose sake it failed, and the kernel has answered a question: an examination that had
     /// nothing to ask shows nothing.
     #[cold]
-    pub(super) fn conclude(&self, probe: &KernelProbe<'_>, mut dead: EntrySet) -> Concluded {
+    pub(in crate::queue) fn conclude(&self, probe: &KernelProbe<'_>, mut dead: EntrySet) -> Concluded {
         let unrecovered = self.failures.unrecovered();
         for index in unrecovered.iter() {
-            if self.ring().entry_word(index).is_dirty() && !probe.is_alive(index) {
+            if self.ring().order().entry_word(index).is_dirty() && !probe.is_alive(index) {
                 dead.insert(index);
             }
         }
@@ -221,16 +226,16 @@ impl Participant {
 }
 
 /// The end of an examination of other participants.
-pub(super) struct Concluded {
+pub(in crate::queue) struct Concluded {
     /// Whether the kernel has answered each question.
-    pub(super) has_answers: bool,
+    pub(in crate::queue) has_answers: bool,
     /// Whether dead participants were found and recovered from.
-    pub(super) has_recovered: bool,
+    pub(in crate::queue) has_recovered: bool,
 }
 
-impl Drop for Participant {
+impl<R: Registry> Drop for Participant<R> {
     fn drop(&mut self) {
-        if self.is_own_process() {
+        if self.guard.is_intact() {
             self.entry.detach();
         }
     }

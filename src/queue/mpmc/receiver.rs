@@ -82,7 +82,7 @@ impl MpmcReceiver {
     pub(super) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
         // Before a registry entry is taken: preparing it may fail.
         let dead_letter_mover = DeadLetterMover::prepare(&shared)?;
-        let participant = Participant::attach(Arc::clone(&shared), EntryRole::Consumer)?;
+        let participant: Participant = Participant::attach(Arc::clone(&shared), EntryRole::Consumer)?;
         let geometry = shared.geometry();
         let lanes = Lanes::map(&shared, participant.ring())
             .map_err(shared.not_mapped("mapping the lanes", geometry.lane_len))?;

@@ -4,14 +4,16 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::mapping::MappedRing;
 use crate::error::RecoverError;
-use crate::order_ring::{EntrySet, OrderRing, Recovered};
+use crate::order_ring::broadcast::BroadcastRing;
+use crate::order_ring::{EntrySet, OrderRing, Recovered, Registry};
 use crate::queue::BytesQueue;
 use crate::queue::KernelProbe;
 use crate::queue::file::handle_options::HandleOptions;
 use crate::queue::file::open::{QueueFile, find};
 use crate::queue::file::space::header_not_mapped;
-use crate::queue::kind::{Mpmc, MpmcKind};
+use crate::queue::kind::MpmcKind;
 use crate::queue::{Schema, Shared};
 use crate::shm::RecoveryLock;
 
@@ -47,25 +49,7 @@ impl<K: MpmcKind> BytesQueue<K> {
     /// # Errors
     /// [`RecoverError::Busy`] if another process is recovering this queue at this moment.
     pub fn recover(&self) -> Result<Recovery, RecoverError> {
-        let shared = self.shared();
-        if !shared.guard().is_intact() {
-            return Err(match shared.is_truncated() {
-                true => RecoverError::Truncated { path: shared.path().to_path_buf() },
-                false => RecoverError::Forked,
-            });
-        }
-        // This process may never have attached.
-        shared.events().take_part();
-        let io = |source| RecoverError::Io { path: shared.path().to_path_buf(), source };
-        let lock = shared.recovery_lock().map_err(io)?;
-        match shared.recover(&shared.ring(), &lock, None) {
-            Ok(Some(done)) => {
-                shared.end_use();
-                Ok(done.into())
-            }
-            Ok(None) => Err(RecoverError::Busy { path: shared.path().to_path_buf() }),
-            Err(source) => Err(io(source)),
-        }
+        self.shared().recover_now::<OrderRing>()
     }
 }
 
@@ -95,19 +79,44 @@ pub fn recover(name: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
         .map_err(|source| RecoverError::Open(header_not_mapped(path, needed, source)))?;
     // Contents that are in doubt are not moved about.
     shared.check_boot(handle_options).map_err(RecoverError::Open)?;
-    BytesQueue::<Mpmc>::from_shared(Arc::new(shared)).recover()
+    match shared.geometry().broadcast() {
+        Some(_) => shared.recover_now::<BroadcastRing>(),
+        None => shared.recover_now::<OrderRing>(),
+    }
 }
 
 /// The step, in error messages, of checking whether another participant is alive.
-pub(super) const ASKING: &str = "asking for locks of other participants";
+pub(in crate::queue) const ASKING: &str = "asking for locks of other participants";
 
 impl Shared {
+    /// Finds dead participants and removes their residue, now.
+    pub(in crate::queue) fn recover_now<R: MappedRing>(&self) -> Result<Recovery, RecoverError> {
+        if !self.guard().is_intact() {
+            return Err(match self.is_truncated() {
+                true => RecoverError::Truncated { path: self.path().to_path_buf() },
+                false => RecoverError::Forked,
+            });
+        }
+        // This process may never have attached.
+        self.events().take_part();
+        let io = |source| RecoverError::Io { path: self.path().to_path_buf(), source };
+        let lock = self.recovery_lock().map_err(io)?;
+        match self.recover(&R::of(self), &lock, None) {
+            Ok(Some(done)) => {
+                self.end_use();
+                Ok(done.into())
+            }
+            Ok(None) => Err(RecoverError::Busy { path: self.path().to_path_buf() }),
+            Err(source) => Err(io(source)),
+        }
+    }
+
     /// One pass, over `suspects` or over all participants, unless another thread or process is
     /// recovering.
     #[cold]
-    pub(super) fn recover(
+    pub(in crate::queue) fn recover(
         &self,
-        ring: &OrderRing,
+        ring: &impl Registry,
         lock: &RecoveryLock,
         suspects: Option<&EntrySet>,
     ) -> io::Result<Option<Recovered>> {

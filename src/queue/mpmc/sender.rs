@@ -47,7 +47,7 @@ pub(crate) struct MpmcStaged {
 
 impl MpmcSender {
     pub(super) fn attach(shared: Arc<Shared>) -> Result<Self, AttachError> {
-        let participant = Participant::attach(Arc::clone(&shared), EntryRole::Producer)?;
+        let participant: Participant = Participant::attach(Arc::clone(&shared), EntryRole::Producer)?;
         let (entry, ring, geometry) = (participant.entry(), participant.ring(), shared.geometry());
         let me = entry.index();
         if !ring.is_lane_ready(me) {

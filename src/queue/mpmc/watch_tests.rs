@@ -81,7 +81,8 @@ fn refused() -> std::fs::File {
 #[test]
 fn a_scan_without_questions_ends_no_trouble() {
     let (_dir, queue) = create(8);
-    let participant = Participant::attach(Arc::clone(queue.shared()), EntryRole::Consumer).unwrap();
+    let participant: Participant =
+        Participant::attach(Arc::clone(queue.shared()), EntryRole::Consumer).unwrap();
     let (file, failures) = (refused(), participant.recovery_failures());
     let cause = || failures.cause(queue.shared()).map(|cause| cause.to_string());
     let probe = KernelProbe::new(&file);
@@ -101,7 +102,8 @@ fn a_scan_without_questions_ends_no_trouble() {
 #[test]
 fn trouble_ends_with_the_participant_that_it_is_about() {
     let (_dir, queue) = create(8);
-    let participant = Participant::attach(Arc::clone(queue.shared()), EntryRole::Consumer).unwrap();
+    let participant: Participant =
+        Participant::attach(Arc::clone(queue.shared()), EntryRole::Consumer).unwrap();
     let shared = queue.shared();
     let cause = || participant.recovery_failures().cause(shared).map(|cause| cause.to_string());
     let entry = shared.ring().candidates(EntryRole::Consumer)[0];

@@ -110,7 +110,7 @@ impl<K: Kind> BytesProducer<K> {
             }
             (Err(refusal), _) => return Err(self.refused(refusal, len)),
         }
-        self.events.messages.notify(1);
+        self.notify(1);
         Ok(())
     }
 
@@ -120,10 +120,20 @@ impl<K: Kind> BytesProducer<K> {
     pub(crate) fn publish(&mut self, staged: StagedOf<K>, whole: bool) -> Result<usize, SendError> {
         match self.sender.publish(staged, whole) {
             Ok(count) => {
-                self.events.messages.notify(count as u32);
+                self.notify(count as u32);
                 Ok(count)
             }
             Err(refusal) => Err(self.refused(refusal, 0)),
+        }
+    }
+
+    /// Wakes consumers for this many messages.
+    #[inline(always)]
+    fn notify(&self, count: u32) {
+        if K::WAKES_ALL {
+            self.events.messages.notify_all();
+        } else {
+            self.events.messages.notify(count);
         }
     }
 }

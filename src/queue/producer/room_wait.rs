@@ -51,7 +51,8 @@ impl<K: Kind> BytesProducer<K> {
             }),
             Err(Ended::Timeout) => {
                 let held_here = || self.sender.shared().held_here();
-                Err(self.cause().unwrap_or_else(|| SendError::Timeout { held_here: held_here() }))
+                let timeout = || SendError::Timeout { held_here: held_here(), holdup: self.sender.holdup() };
+                Err(self.cause().unwrap_or_else(timeout))
             }
             Err(ended) => Err(ended.into()),
         }

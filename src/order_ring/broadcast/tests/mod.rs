@@ -4,7 +4,8 @@ mod random;
 pub(super) mod world;
 
 use self::world::World;
-use super::{Gate, Raise, Seen};
+use super::raise::Gate;
+use super::{Raise, Seen};
 use crate::layout::order::EntryRole;
 use crate::order_ring::crash_point::until_crash;
 use crate::order_ring::{Blocked, EntrySet, FrameRef, Registry};
@@ -193,4 +194,54 @@ fn a_raise_may_end_anywhere_and_the_next_one_goes_on() {
             break;
         }
     }
+}
+
+#[test]
+fn a_takeover_is_no_tombstone_to_a_consumer_without_a_cursor() {
+    let world = World::new(4, 4, 4, 1, 0);
+    let first = world.producer();
+    world.send_all(&first, 0..4);
+    let frames = || (0..2).map(|id| FrameRef { lane: 0, offset: 0, len: 100 + id }).collect::<Vec<_>>();
+    let producer = first.0.producer(&first.1);
+    assert_eq!(producer.raise(2), Raise::Done);
+    let claimed = producer.claim(2, 2).unwrap();
+    // It dies after the later state of the batch, and before the first one.
+    assert!(until_crash(2, || producer.commit_run(claimed.first, frames().into_iter())).is_none());
+    world.kill(0);
+    world.ring.recover(&world.locks, None);
+    let _second = world.producer();
+    assert_eq!(world.ring.newest(), 4);
+    assert_eq!(world.ring.see(1), Seen::Tombstone, "the state alone does not tell");
+    assert_eq!(world.ring.see_unkept(1), Seen::Over);
+}
+
+#[test]
+fn a_consumer_may_stand_after_the_tail_of_a_writer_that_died() {
+    let world = World::new(4, 4, 4, 1, 0);
+    let first = world.producer();
+    world.send_all(&first, 0..2);
+    let producer = first.0.producer(&first.1);
+    let claimed = producer.claim(1, 1).unwrap();
+    assert!(
+        until_crash(2, || producer.commit(claimed.first, FrameRef { lane: 0, offset: 0, len: 7 })).is_none()
+    );
+    assert_eq!((world.ring.newest(), world.id(2)), (2, Some(7)));
+    assert!(world.ring.is_reached(3) && !world.ring.is_reached(4));
+}
+
+#[test]
+fn a_healthy_queue_is_not_called_corrupt_while_it_is_in_use() {
+    let world = World::new(2, 2, 4, 1, 0);
+    let producer = world.producer();
+    let is_done = std::sync::OnceLock::new();
+    std::thread::scope(|scope| {
+        let checker = scope.spawn(|| {
+            while is_done.get().is_none() {
+                assert_eq!(world.ring.check(), Ok(()));
+            }
+        });
+        world.send_all(&producer, 0..200_000);
+        is_done.set(()).expect("once");
+        checker.join().unwrap();
+    });
 }

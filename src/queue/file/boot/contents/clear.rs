@@ -7,7 +7,7 @@ use super::{Contents, word_in};
 use crate::layout::order::{EntryWord, Head, SlotState, Tail, position_limit};
 use crate::layout::{
     CURSORS_OFFSET, ConsumerWords, Cursors, DONE_OFFSET, Geometry, LEAD, Order, OrderCursors, OwnerWords,
-    POSITION_LIMIT, REGISTRY_OFFSET, RegistryEntry, Slot, commit,
+    POSITION_LIMIT, REGISTRY_OFFSET, RETAINED_OFFSET, RegistryEntry, Retained, Slot, commit,
 };
 use crate::shm;
 
@@ -57,7 +57,9 @@ impl Contents<'_> {
         );
         let limit = position_limit(order.slots.trailing_zeros());
         let (tail, head) = (Tail(self.word(tail_at)?), Head(self.word(head_at)?));
-        let mut lap = tail.position().max(head.position()) / order.slots;
+        // Broadcast has `floor` there.
+        let second = if order.broadcast.is_some() { head.0 } else { head.position() };
+        let mut lap = tail.position().max(second) / order.slots;
         self.each_slot(order, |_, state, _| {
             lap = lap.max(state.lap());
             Ok(())
@@ -71,7 +73,13 @@ impl Contents<'_> {
         bytes.chunks_exact_mut(size_of::<Slot>()).for_each(|link| link[..8].copy_from_slice(&free));
         shm::write_at(self.file, &bytes, order.slots_offset)?;
         self.set_unfinished(start, 0)?;
-        self.put(head_at, Head::at(start).0)?;
+        match order.broadcast {
+            None => self.put(head_at, Head::at(start).0)?,
+            Some(_) => {
+                self.put((RETAINED_OFFSET + offset_of!(Retained, floor)) as u64, start)?;
+                self.put((RETAINED_OFFSET + offset_of!(Retained, free)) as u64, start)?;
+            }
+        }
         let closed = tail.0 & Tail::CLOSED;
         self.put(tail_at, Tail::at(start).0 | closed)?;
         Ok(start)

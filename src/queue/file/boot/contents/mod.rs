@@ -52,9 +52,11 @@ impl Contents<'_> {
             self.walk(words.released, |_| count += 1)?;
             return Ok(count);
         };
-        let mut count = 0;
-        self.each_slot(order, |_, state, place| {
-            count += u64::from(state.kind() != SlotKind::Free && place.len() <= self.geometry.max_payload);
+        let (mut count, free) = (0, self.free(order)?.unwrap_or(0));
+        self.each_slot(order, |slot, state, place| {
+            let position = state.lap().wrapping_mul(order.slots).wrapping_add(slot);
+            let is_there = state.kind() != SlotKind::Free && position >= free;
+            count += u64::from(is_there && place.len() <= self.geometry.max_payload);
             Ok(())
         })?;
         Ok(count)

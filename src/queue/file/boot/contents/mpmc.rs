@@ -1,4 +1,4 @@
-//! The slots, lanes and registry of an MPMC queue.
+//! The slots, lanes and registry of an MPMC or broadcast queue.
 
 use std::io;
 use std::mem::offset_of;
@@ -7,7 +7,7 @@ use super::{Contents, word_in};
 use crate::layout::order::{Head, PackedFrameRef, SlotKind, SlotState, Tail};
 use crate::layout::{
     CURSORS_OFFSET, Geometry, Order, OrderCursors, OriginWords, OwnerWords, RARE_OFFSET, REGISTRY_OFFSET,
-    Rare, RegistryEntry, Slot,
+    RETAINED_OFFSET, Rare, RegistryEntry, Retained, Slot,
 };
 use crate::queue::file::hash::Hash;
 
@@ -17,7 +17,11 @@ impl Contents<'_> {
         // A queue may be closed by a process that does not attach: the mark does not concern
         // messages.
         hash.word(Tail(self.word(cursors + offset_of!(OrderCursors, tail) as u64)?).position());
-        hash.word(Head(self.word(cursors + offset_of!(OrderCursors, head) as u64)?).position());
+        let free = self.free(order)?;
+        match free {
+            Some(free) => hash.word(free),
+            None => hash.word(Head(self.word(cursors + offset_of!(OrderCursors, head) as u64)?).position()),
+        }
         // Only attached participants change these.
         hash.word(self.word(cursors + offset_of!(OrderCursors, done) as u64)?);
         for offset in
@@ -41,7 +45,12 @@ impl Contents<'_> {
             Ok(())
         })?;
         let mut frames = Vec::new();
-        self.each_slot(order, |_, state, place| {
+        self.each_slot(order, |slot, state, place| {
+            let position = state.lap().wrapping_mul(order.slots).wrapping_add(slot);
+            // The bytes of what is over may be written by any producer.
+            if free.is_some_and(|free| position < free) {
+                return Ok(());
+            }
             hash.word(state.0);
             // A dead producer's claim may leave a position without a frame; the reference in a free
             // slot means nothing.
@@ -75,6 +84,12 @@ impl Contents<'_> {
         self.put(rare(offset_of!(Rare, skipped)), skipped)
     }
 
+    /// Broadcast: messages before this position are over.
+    pub(super) fn free(&self, order: Order) -> io::Result<Option<u64>> {
+        let at = (RETAINED_OFFSET + offset_of!(Retained, free)) as u64;
+        order.broadcast.map(|_| self.word(at)).transpose()
+    }
+
     pub(super) fn registry(&self, order: Order) -> io::Result<Vec<u8>> {
         self.bytes(REGISTRY_OFFSET as u64, order.participants * size_of::<RegistryEntry>() as u64)
     }
@@ -83,7 +98,7 @@ impl Contents<'_> {
     pub(in crate::queue::file::boot) fn payload(&self, order: Order, place: PackedFrameRef) -> Option<u64> {
         let Geometry { lane_offset, lane_len, max_payload, .. } = *self.geometry;
         let (lane, end) = (place.lane() as u64, place.offset().checked_add(place.len())?);
-        let fits = lane < order.participants && place.len() <= max_payload && end <= lane_len;
+        let fits = lane < order.lanes() && place.len() <= max_payload && end <= lane_len;
         fits.then(|| lane_offset + lane * lane_len + place.offset())
     }
 

@@ -54,6 +54,8 @@ impl Contents<'_> {
     /// participants.
     pub(super) fn salvage(&self, uuid: Option<[u8; 16]>) -> io::Result<u64> {
         match self.geometry.order {
+            // What it retains is history, which nothing proves to be whole: it is dropped.
+            Some(order) if order.broadcast.is_some() => self.clear(0).map(|_| 0),
             Some(order) => self.salvage_mpmc(uuid, order),
             None => self.salvage_spsc(uuid),
         }

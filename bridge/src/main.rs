@@ -5,6 +5,8 @@ use ringway_bound as _;
 
 mod command;
 
+use std::sync::Arc;
+
 use clap::{Parser, Subcommand};
 
 /// Carry queues past one machine: into NATS JetStream streams, and from them into queues.
@@ -27,6 +29,8 @@ Exit codes:
 enum Command {
     /// Carry a queue into a stream: everything that is sent to it, in order, each message once.
     Out(command::out::Arguments),
+    /// Carry a stream into a queue: exactly once if it is an SPSC queue, at least once if MPMC
+    In(command::inbound::Arguments),
 }
 
 fn main() -> std::process::ExitCode {
@@ -34,6 +38,9 @@ fn main() -> std::process::ExitCode {
     command::log();
     let outcome = match command {
         Command::Out(arguments) => command::out::run(&arguments),
+        Command::In(arguments) => {
+            command::run_until_stopped(async |stop| arguments.run(Arc::default(), stop).await)
+        }
     };
     command::end(outcome)
 }

@@ -45,6 +45,8 @@ pub(crate) struct Opened {
     pub(crate) description: Description,
     pub(crate) fixed_len: Option<usize>,
     pub(crate) max_message: usize,
+    /// Whether a message that comes again is dropped, also after a kill.
+    pub(crate) is_exact: bool,
     /// Ends a wait for room.
     pub(crate) canceller: Canceller,
 }
@@ -96,6 +98,7 @@ pub(crate) fn describe<K: Carried>(queue: &RawQueue<K>, producer: &BytesProducer
         description: queue.description().clone(),
         fixed_len: queue.fixed_len(),
         max_message: producer.max_message(),
+        is_exact: !K::HAS_MANY_CONSUMERS,
         canceller: producer.canceller(),
     }
 }

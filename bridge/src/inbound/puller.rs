@@ -266,6 +266,10 @@ impl<S: Source> Puller<S> {
         if count == 0 {
             return Ok(());
         }
+        // What is repeated after a kill is what was not acknowledged: this batch, and none before it.
+        if self.target.opened().is_some_and(|opened| !opened.is_exact) {
+            self.source.flush().await?;
+        }
         let answer = self.target.begin(Work::Commit(messages))?;
         tokio::pin!(answer);
         let mut keep = interval_at(Instant::now() + self.keep_interval, self.keep_interval);

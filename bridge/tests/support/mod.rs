@@ -3,6 +3,7 @@
 
 pub(crate) mod bridge;
 pub(crate) mod messages;
+pub(crate) mod proxy;
 pub(crate) mod scene;
 pub(crate) mod server;
 pub(crate) mod stream;

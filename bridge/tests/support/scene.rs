@@ -28,6 +28,16 @@ impl Queue {
         }
     }
 
+    /// Opens one that was created in another process.
+    pub(crate) fn open(path: &Path) -> Self {
+        // SAFETY: only a test and its bridges have the file.
+        match unsafe { spsc::BytesQueue::open(path) } {
+            Ok(queue) => Self::Spsc(queue),
+            // SAFETY: as above.
+            Err(_) => Self::Mpmc(unsafe { mpmc::BytesQueue::open(path) }.unwrap()),
+        }
+    }
+
     pub(crate) fn producer(&self) -> Producer {
         match self {
             Self::Spsc(queue) => Producer::Spsc(Box::new(queue.producer().unwrap())),

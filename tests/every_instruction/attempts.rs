@@ -1,11 +1,23 @@
 //! At which instructions an operation is killed.
+//!
+//! # Why all events are all instructions
+//!
+//! A process that is killed leaves what is in the files and words that it shares, and what it did by
+//! system calls: names, lengths, locks. Nothing else of it is left. So a kill after any instruction
+//! leaves the same as a kill after the last *event* before it: an instruction that changed a file or
+//! a word that others see, or a system call. One pass compares all of these after every instruction
+//! ([`WatchAll`]) and so finds the events; to kill after each of them is to kill after each
+//! instruction. Files that were not there at the beginning of an operation and are not its queue's
+//! (such as a temporary one) are not compared: nothing reads their contents after a kill.
+//!
+//! Pauses are different: what a paused process has read before, and not stored, matters too.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::inspecting::inspect_queue;
 use super::tracer::{Gate, Traced, stay_on_processor};
-use super::watch::Watch;
+use super::watch::{Watch, WatchAll};
 use crate::process::{Outcome, Random, Words, ensure, in_parallel, number_from, progress, short_or_long};
 
 /// How many instructions are tried besides the events, when not all of them are.
@@ -16,7 +28,29 @@ const PARTS: u64 = 2;
 /// Of the events, one in this number is tried: debug builds are slow, and optimised ones, which CI
 /// runs as well, try all. Which ones follows from the seed, which differs from run to run.
 fn event_step() -> u64 {
-    if cfg!(debug_assertions) { short_or_long(60, 10) } else { 1 }
+    match every() {
+        Every::Sampled if cfg!(debug_assertions) => short_or_long(60, 10),
+        _ => 1,
+    }
+}
+
+/// What `RINGWAY_EVERY` asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Every {
+    /// Nothing: debug builds try a part.
+    Sampled,
+    /// 1: all events, and all instructions of short operations.
+    Event,
+    /// 2: all instructions one by one, to check that all events are as good.
+    Instruction,
+}
+
+fn every() -> Every {
+    match number_from("RINGWAY_EVERY", 0) {
+        0 => Every::Sampled,
+        1 => Every::Event,
+        _ => Every::Instruction,
+    }
 }
 
 /// Of a pause and the next one, in debug builds: the distance grows by this part of the number of
@@ -25,8 +59,8 @@ fn pause_growth() -> u64 {
     short_or_long(6, 20)
 }
 
-/// An operation of more instructions is tried as [`at_events`] does, unless `RINGWAY_EVERY` is set:
-/// the effort grows with the square of their number.
+/// An operation of more instructions is tried as [`at_events`] does, unless `RINGWAY_EVERY` is 2: the
+/// effort grows with the square of their number.
 const MAX_EVERYWHERE: u64 = 2000;
 
 /// The maximum number of instructions of an operation.
@@ -41,7 +75,7 @@ pub(crate) static ONLY_INSPECTS: AtomicBool = AtomicBool::new(false);
 enum Target {
     /// After this number of instructions.
     Instruction(u64),
-    /// After this number of instructions that changed the file or entered the kernel.
+    /// After this number of instructions that changed what a killed process leaves.
     Event(u64),
     /// Not before the operation is complete.
     Complete,
@@ -62,17 +96,17 @@ pub(crate) type Kill<'k> = &'k mut dyn FnMut(Step<'_>) -> Outcome<bool>;
 /// them, and in operations of thousands of instructions, works as [`at_events`] does. `attempt` sets everything up, has the child killed, and
 /// checks what is left.
 pub(crate) fn everywhere(name: &str, attempt: impl Fn(Kill<'_>) -> Outcome) -> Outcome {
-    if cfg!(debug_assertions) && number_from("RINGWAY_EVERY", 0) == 0 {
-        return Attempts { name, attempt, counts_system_calls: false }.at_events();
-    }
-    Attempts { name, attempt, counts_system_calls: false }.everywhere()
+    let is_sampled = cfg!(debug_assertions) && every() == Every::Sampled;
+    // It takes half of the time, and where some events are left out it does not matter which.
+    let attempts = Attempts { name, attempt, counts_system_calls: !is_sampled };
+    if is_sampled { attempts.at_events() } else { attempts.everywhere() }
 }
 
 /// Kills an operation wherever it changed the file or is about to return from the kernel, and at
 /// some points in between.
 pub(crate) fn at_events(name: &str, attempt: impl Fn(Kill<'_>) -> Outcome) -> Outcome {
     let attempts = Attempts { name, attempt, counts_system_calls: true };
-    if number_from("RINGWAY_EVERY", 0) == 0 { attempts.at_events() } else { attempts.everywhere() }
+    if every() == Every::Instruction { attempts.everywhere() } else { attempts.at_events() }
 }
 
 /// Runs every part in a process of its own.
@@ -95,7 +129,7 @@ impl<A: Fn(Kill<'_>) -> Outcome> Attempts<'_, A> {
         if ONLY_INSPECTS.load(Ordering::Relaxed) {
             return Ok(());
         }
-        if whole.instructions > MAX_EVERYWHERE && number_from("RINGWAY_EVERY", 0) == 0 {
+        if whole.instructions > MAX_EVERYWHERE && every() != Every::Instruction {
             return self.at_events();
         }
         in_parts(|part| {
@@ -134,7 +168,7 @@ impl<A: Fn(Kill<'_>) -> Outcome> Attempts<'_, A> {
             Ok(())
         })?;
         println!(
-            "     {}: {} instructions, killed after {} the {} that changed the file{}, and after {SAMPLES} more",
+            "     {}: {} instructions, killed after {} the {} that changed what it leaves{}, and after {SAMPLES} more",
             self.name,
             whole.instructions,
             if step == 1 { "all".into() } else { format!("each {step}th, from the {first}th on, of") },
@@ -163,7 +197,7 @@ pub(crate) type Pause<'k> = &'k mut dyn FnMut(Step<'_>, &mut dyn FnMut() -> Outc
 
 /// Pauses an operation after every instruction, or each `stride`th; in debug builds, after some.
 pub(crate) fn paused_everywhere(name: &str, stride: u64, attempt: impl Fn(Pause<'_>) -> Outcome) -> Outcome {
-    let is_everywhere = number_from("RINGWAY_EVERY", 0) != 0;
+    let is_everywhere = every() != Every::Sampled;
     let is_sampled = cfg!(debug_assertions) && !is_everywhere;
     let stride = if is_everywhere { 1 } else { stride };
     let only_inspects = ONLY_INSPECTS.load(Ordering::Relaxed);
@@ -240,11 +274,10 @@ impl Step<'_> {
     }
 
     fn run(self, gate: &Gate, target: Target, counts_system_calls: bool) -> Outcome<Course> {
-        let mut watch = Watch::new(self.file)?;
         let mut course = Course::default();
         let mut traced = Traced::start(gate, self.body)?;
         let watches = !matches!(target, Target::Instruction(_));
-        watch.has_changed()?;
+        let mut watch = WatchAll::new(self.file)?;
         while course.instructions < LIMIT {
             let enters = watches && counts_system_calls && traced.is_at_system_call()?;
             course.instructions += 1;
@@ -252,8 +285,9 @@ impl Step<'_> {
                 course.is_complete = true;
                 break;
             }
-            let has_changed = watches && watch.has_changed()?;
-            course.events += u64::from(has_changed || enters);
+            let has_changed = watches && watch.queue.has_changed()?;
+            let has_changed_beside = watches && watch.has_changed_beside()?;
+            course.events += u64::from(has_changed || has_changed_beside || enters);
             if has_changed && target == Target::Complete {
                 inspect_queue(self.file)?;
             }

@@ -1,4 +1,5 @@
-//! Whether a file has changed since the last time, asked after every single instruction.
+//! Whether anything has changed since the last time that a killed process leaves, asked after every
+//! single instruction: its file, that of the dead letters, and the words that it shares with the test.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -6,7 +7,36 @@ use std::path::{Path, PathBuf};
 use memmap2::{MmapOptions, MmapRaw};
 use nix::libc;
 
-use crate::process::Outcome;
+use crate::process::{Outcome, Words};
+
+/// All that a process leaves when it is killed, but for what it did by system calls.
+pub(crate) struct WatchAll {
+    pub(crate) queue: Watch,
+    letters: Watch,
+    words: Vec<u64>,
+    /// To compare them.
+    now: Vec<u64>,
+}
+
+impl WatchAll {
+    pub(crate) fn new(path: &Path) -> Outcome<Self> {
+        let mut letters = path.as_os_str().to_owned();
+        letters.push(".dead");
+        let (queue, letters) = (Watch::new(path)?, Watch::new(Path::new(&letters))?);
+        let mut watch = Self { queue, letters, words: Vec::new(), now: Vec::new() };
+        watch.has_changed_beside()?;
+        watch.queue.has_changed()?;
+        Ok(watch)
+    }
+
+    /// Whether anything but the queue's file has changed since the last call.
+    pub(crate) fn has_changed_beside(&mut self) -> Outcome<bool> {
+        Words::copy_all(&mut self.now);
+        let has_changed = self.now != self.words;
+        std::mem::swap(&mut self.now, &mut self.words);
+        Ok(self.letters.has_changed()? || has_changed)
+    }
+}
 
 pub(crate) struct Watch {
     file: Option<File>,

@@ -2,7 +2,8 @@
 
 use std::ops::Deref;
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::libc;
 
@@ -22,8 +23,35 @@ impl Words {
         let address = unsafe { libc::mmap(std::ptr::null_mut(), count * 8, protection, flags, -1, 0) };
         assert_ne!(address, libc::MAP_FAILED, "mmap: {}", std::io::Error::last_os_error());
         let first = NonNull::new(address.cast()).expect("an address");
+        all().push(SharedWords { first, count });
         Self(NonNull::slice_from_raw_parts(first, count))
     }
+
+    /// Copies all words that this process shares with others into `copy`, in the same order each time.
+    #[allow(dead_code, reason = "for tests that look at every change")]
+    pub(crate) fn copy_all(copy: &mut Vec<u64>) {
+        copy.clear();
+        for words in all().iter() {
+            // SAFETY: mapped until its `Words` is dropped, which takes it off the list; only accessed
+            // as atomics.
+            let words = unsafe { NonNull::slice_from_raw_parts(words.first, words.count).as_ref() };
+            copy.extend(words.iter().map(|word| word.load(Ordering::Relaxed)));
+        }
+    }
+}
+
+/// The mapping of a [`Words`] of this process.
+struct SharedWords {
+    first: NonNull<AtomicU64>,
+    count: usize,
+}
+
+// SAFETY: an address and a number; what is there are atomics.
+unsafe impl Send for SharedWords {}
+
+fn all() -> MutexGuard<'static, Vec<SharedWords>> {
+    static ALL: Mutex<Vec<SharedWords>> = Mutex::new(Vec::new());
+    ALL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Deref for Words {
@@ -37,6 +65,7 @@ impl Deref for Words {
 
 impl Drop for Words {
     fn drop(&mut self) {
+        all().retain(|words| words.first != self.0.cast());
         // SAFETY: mapped in `new`, and nothing borrows from `self` any more. Children have mappings
         // of their own.
         let result = unsafe { libc::munmap(self.0.as_ptr().cast(), self.0.len() * 8) };

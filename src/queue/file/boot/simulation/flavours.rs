@@ -19,6 +19,8 @@ pub(super) trait Flavour {
     type Producer;
     type Consumer;
     const HAS_CHECKSUMS: bool;
+    /// Up to this many messages are sent or received in a step.
+    const BURST: u64;
 
     fn create(path: &Path) -> Self::Queue;
     fn open(path: &Path, what: AfterPowerLoss) -> Result<Self::Queue, OpenError>;
@@ -99,25 +101,31 @@ pub(super) struct Bytes<K>(PhantomData<K>);
 /// Messages of 104 bytes.
 pub(super) struct Fixed<K>(PhantomData<K>);
 
+/// MPMC: fewer messages than slots, which take several pages. Small messages, so that the slots go round.
+pub(super) struct Bounded<K>(PhantomData<K>);
+
 /// Messages of a number, and a list.
 pub(super) struct Typed<K>(PhantomData<K>);
 
-macro_rules! of_bytes {
-    ($flavour:ident, $options:expr, $len:expr) => {
-        impl<K: Kind> Flavour for $flavour<K> {
-            type Queue = BytesQueue<K>;
-            type Producer = BytesProducer<K>;
-            type Consumer = BytesConsumer<K>;
+/// A flavour of a queue of that type; how its messages are made from a number, and the number read
+/// from them.
+macro_rules! flavour {
+    ($name:ident: $queue:ty, $producer:ty, $consumer:ty; $options:expr, $burst:expr, $message:expr, $number:expr) => {
+        impl<K: Kind> Flavour for $name<K> {
+            type Queue = $queue;
+            type Producer = $producer;
+            type Consumer = $consumer;
             const HAS_CHECKSUMS: bool = K::TRAILER != 0;
+            const BURST: u64 = $burst;
 
             fn create(path: &Path) -> Self::Queue {
                 // SAFETY: only this test knows the file, as everywhere here.
-                unsafe { BytesQueue::create_with(path, &mpmc::<K>($options)) }.unwrap()
+                unsafe { <$queue>::create_with(path, &$options) }.unwrap()
             }
 
             fn open(path: &Path, what: AfterPowerLoss) -> Result<Self::Queue, OpenError> {
                 // SAFETY: as above.
-                unsafe { BytesQueue::open_with(path, &OpenOptions::new().after_power_loss(what)) }
+                unsafe { <$queue>::open_with(path, &OpenOptions::new().after_power_loss(what)) }
             }
 
             fn producer(queue: &Self::Queue) -> Result<Self::Producer, AttachError> {
@@ -129,13 +137,13 @@ macro_rules! of_bytes {
             }
 
             fn send(producer: &mut Self::Producer, number: u64) -> bool {
-                sent(producer.try_send(&content(number, $len(number))))
+                sent(producer.try_send(&$message(number)))
             }
 
             fn recv(consumer: &Self::Consumer, keeps: bool) -> Result<Option<u64>, String> {
                 match consumer.try_recv() {
                     Ok(frame) => {
-                        let number = number_in(&frame, $len)?;
+                        let number = $number(&frame)?;
                         if keeps {
                             std::mem::forget(frame);
                         }
@@ -156,60 +164,27 @@ macro_rules! of_bytes {
     };
 }
 
-of_bytes!(Bytes, options(), len_of);
-of_bytes!(Fixed, options().framing(Framing::Fixed(104)), |_| 104);
+macro_rules! bytes_flavour {
+    ($name:ident: $options:expr, $burst:expr, $len:expr) => {
+        flavour!(
+            $name: BytesQueue<K>, BytesProducer<K>, BytesConsumer<K>;
+            $options, $burst, |number| content(number, $len(number)), |bytes: &[u8]| number_in(bytes, $len)
+        );
+    };
+}
+
+bytes_flavour!(Bytes: mpmc::<K>(options()), 40, len_of);
+bytes_flavour!(Fixed: mpmc::<K>(options()).framing(Framing::Fixed(104)), 40, |_| 104);
+bytes_flavour!(Bounded: mpmc::<K>(options()).max_messages(300), 300, |number| 8 + (number % 17) as usize);
 
 type Content = (u64, Vec<u8>);
 
-impl<K: Kind> Flavour for Typed<K> {
-    type Queue = Queue<Content, K>;
-    type Producer = Producer<Content, K>;
-    type Consumer = Consumer<Content, K>;
-    const HAS_CHECKSUMS: bool = K::TRAILER != 0;
+flavour!(
+    Typed: Queue<Content, K>, Producer<Content, K>, Consumer<Content, K>;
+    mpmc::<K>(options()), 40, |number| (number, content(number, len_of(number))), number_of
+);
 
-    fn create(path: &Path) -> Self::Queue {
-        // SAFETY: only this test knows the file.
-        unsafe { Queue::create_with(path, &mpmc::<K>(options())) }.unwrap()
-    }
-
-    fn open(path: &Path, what: AfterPowerLoss) -> Result<Self::Queue, OpenError> {
-        // SAFETY: as above.
-        unsafe { Queue::open_with(path, &OpenOptions::new().after_power_loss(what)) }
-    }
-
-    fn producer(queue: &Self::Queue) -> Result<Self::Producer, AttachError> {
-        queue.producer()
-    }
-
-    fn consumer(queue: &Self::Queue) -> Result<Self::Consumer, AttachError> {
-        queue.consumer()
-    }
-
-    fn send(producer: &mut Self::Producer, number: u64) -> bool {
-        sent(producer.try_send(&(number, content(number, len_of(number)))))
-    }
-
-    fn recv(consumer: &Self::Consumer, keeps: bool) -> Result<Option<u64>, String> {
-        match consumer.try_recv() {
-            Ok(frame) => {
-                let number = number_in(&frame.1, len_of)?;
-                if number != frame.0.to_native() {
-                    return Err("two numbers".into());
-                }
-                if keeps {
-                    std::mem::forget(frame);
-                }
-                Ok(Some(number))
-            }
-            Err(error) => nothing(&error),
-        }
-    }
-
-    fn sync(queue: &Self::Queue) {
-        queue.sync().unwrap();
-    }
-
-    fn warnings(queue: &Self::Queue) -> Vec<Warning> {
-        queue.warnings()
-    }
+fn number_of(content: &rkyv::Archived<Content>) -> Result<u64, String> {
+    let number = number_in(&content.1, len_of)?;
+    if number == content.0.to_native() { Ok(number) } else { Err("two numbers".into()) }
 }

@@ -127,14 +127,14 @@ impl Machine {
                 }
                 7..=9 => {
                     if let Some(producer) = &mut producer {
-                        for _ in 0..1 + random.below(40) {
+                        for _ in 0..1 + random.below(F::BURST) {
                             sent += u64::from(F::send(producer, sent + 1));
                         }
                     }
                 }
                 _ => {
                     if let Some(consumer) = &consumer {
-                        for _ in 0..1 + random.below(40) {
+                        for _ in 0..1 + random.below(F::BURST) {
                             let keeps = random.one_in(64);
                             self.delivered.extend(F::recv(consumer, keeps).unwrap());
                         }

@@ -30,7 +30,7 @@ mod machine;
 mod random;
 mod recovery;
 
-use flavours::{Bytes, Fixed, Flavour, Typed};
+use flavours::{Bounded, Bytes, Fixed, Flavour, Typed};
 use std::path::Path;
 
 use machine::{Beginning, Image, Machine};
@@ -307,6 +307,16 @@ fn mpmc_bytes_of_any_size() {
 #[test]
 fn mpmc_bytes_of_one_size() {
     simulate::<Fixed<Mpmc>>("MPMC, bytes of one size");
+}
+
+#[test]
+fn mpmc_fewer_messages_than_slots() {
+    simulate::<Bounded<Mpmc>>("MPMC, fewer messages than slots");
+}
+
+#[test]
+fn mpmc_fewer_messages_than_slots_with_checksums() {
+    simulate::<Bounded<Checksummed<Mpmc>>>("MPMC, fewer messages than slots, with checksums");
 }
 
 #[test]

@@ -45,6 +45,10 @@ pub(super) fn remake(contents: &Contents<'_>, now: [u64; 2], remedy: Remedy) -> 
         Remedy::Salvage => contents.salvage(None)?,
     };
     // Nothing of what was dropped may prove anything later: see `salvage`.
+    //
+    // The data goes to the disk piece by piece; the flush has to write the file's metadata and to empty
+    // the disk's cache. It shows no progress, on purpose: if that takes longer than others
+    // wait for the lock, the disk does not answer, which is what they are to be told (`AttachLock`).
     contents.write_back();
     shm::sync_file(file)?;
     let dropped = seemed.saturating_sub(kept);

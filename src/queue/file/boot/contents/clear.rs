@@ -71,7 +71,7 @@ impl Contents<'_> {
         let free = SlotState::free(start / order.slots).0.to_ne_bytes();
         let mut bytes = vec![0; links];
         bytes.chunks_exact_mut(size_of::<Slot>()).for_each(|link| link[..8].copy_from_slice(&free));
-        shm::write_at(self.file, &bytes, order.slots_offset)?;
+        self.write(&bytes, order.slots_offset)?;
         self.set_unfinished(start, 0)?;
         match order.broadcast {
             None => self.put(head_at, Head::at(start).0)?,

@@ -23,7 +23,8 @@ const WRITE_AT_ONCE: u64 = 8 << 20;
 pub(super) struct Contents<'a> {
     pub(super) file: &'a File,
     pub(super) geometry: &'a Geometry,
-    /// Called between pieces of long work: others may wait for the lock under which it is done.
+    /// Called between pieces of long work, of [`AT_ONCE`] bytes or a MiB of computation: others may wait
+    /// for the lock under which it is done.
     pub(super) on_progress: &'a dyn Fn(),
 }
 
@@ -68,6 +69,15 @@ impl Contents<'_> {
             shm::write_back(self.file, at..at + WRITE_AT_ONCE);
             (self.on_progress)();
         }
+    }
+
+    /// Writes bytes piece by piece: a write of many may have to wait for the disk.
+    pub(super) fn write(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        for (piece, at) in bytes.chunks(AT_ONCE as usize).zip((at..).step_by(AT_ONCE as usize)) {
+            shm::write_at(self.file, piece, at)?;
+            (self.on_progress)();
+        }
+        Ok(())
     }
 
     /// Stores a word.

@@ -19,7 +19,6 @@ use crate::lane::ring::Ring;
 use crate::layout::order::{Head, PackedFrameRef, SlotKind, SlotState, Tail, position_limit};
 use crate::layout::{CURSORS_OFFSET, Order, OrderCursors, REGISTRY_OFFSET, RegistryEntry, Slot};
 use crate::queue::file::trailer;
-use crate::shm;
 
 /// A message that was found.
 #[derive(Clone, Copy)]
@@ -130,7 +129,7 @@ impl Contents<'_> {
             is_used[frame.place.lane()] = true;
         }
         // The letters of dead-letter queues are at the same slots as before.
-        shm::write_at(self.file, &slots, order.slots_offset)?;
+        self.write(&slots, order.slots_offset)?;
         self.clear_registry(order)?;
         for (lane, _) in is_used.iter().enumerate().filter(|(_, is_used)| **is_used) {
             let entry = REGISTRY_OFFSET + lane * size_of::<RegistryEntry>();

@@ -218,6 +218,10 @@ impl Contents<'_> {
         let (capacity, stride) = (self.geometry.capacity, self.geometry.stride);
         let bytes = self.bytes(self.first_cell(), capacity * stride)?;
         let found = (0..capacity).filter_map(|slot| {
+            // Each MiB.
+            if (slot * stride) >> 20 != ((slot + 1) * stride) >> 20 {
+                (self.on_progress)();
+            }
             let (_, serial) = trailer::open(uuid, &bytes[(slot * stride) as usize..][..len as usize])?;
             let is_here = serial % capacity == slot && serial < POSITION_LIMIT;
             is_here.then_some(serial..serial + 1)

@@ -4,6 +4,7 @@
 mod bound;
 mod checksums;
 mod containers;
+mod progress;
 mod sealing;
 mod tasks;
 mod unreadable;

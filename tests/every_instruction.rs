@@ -18,6 +18,7 @@ mod process;
 mod every_instruction {
     pub(crate) mod attaching;
     pub(crate) mod attempts;
+    pub(crate) mod broadcast;
     pub(crate) mod detaching;
     pub(crate) mod files;
     pub(crate) mod inspecting;
@@ -43,6 +44,7 @@ fn main() -> std::process::ExitCode {
     tests.extend(every_instruction::pausing::tests());
     tests.extend(every_instruction::interrupting::tests());
     tests.extend(every_instruction::mpmc::tests());
+    tests.extend(every_instruction::broadcast::tests());
     process::run(tests)
 }
 

@@ -5,13 +5,16 @@
 //! ```text
 //! main.rs  command/                    the command line
 //! outbound/  inbound/                  the two directions
-//!   taker.rs                           the thread that owns a queue's consumer and guards
-//!   publisher.rs                       epochs: submits to an engine, takes its acknowledgements
+//!   taker.rs  committer.rs             the thread that owns a queue's consumer and guards, or its producer
+//!   publisher.rs  puller.rs            epochs: submits to an engine, or pulls from a source
+//!   ledger.rs                          how far a stream has come into an SPSC queue
 //! nats/                                the engine; the only folder that names the client library
 //! double.rs                            an engine without a network, for tests
 //! engine.rs                            what an engine has to provide
 //! identity.rs  subject.rs  limits.rs   message ids, subjects from queue names, messages and bytes in flight
+//! pack.rs  types.rs  size.rs           many messages in one, tags of types, sizes as people write them
 //! stats.rs  stop.rs  failure.rs        counters, ending, exit codes
+//! metrics.rs  serve.rs  notify.rs      for Prometheus, over HTTP, for systemd
 //! ```
 //!
 //! # Epochs
@@ -27,9 +30,12 @@ pub mod engine;
 pub mod failure;
 pub mod identity;
 pub mod inbound;
+pub mod metrics;
 pub mod nats;
+pub mod notify;
 pub mod outbound;
 pub mod pack;
+pub mod serve;
 pub mod size;
 pub mod stats;
 pub mod stop;

@@ -5,9 +5,11 @@ use ringway_bound as _;
 
 mod command;
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use command::links::{self, Link};
 
 /// Carry queues past one machine: into NATS JetStream streams, and from them into queues.
 #[derive(Parser)]
@@ -27,20 +29,39 @@ Exit codes:
 
 #[derive(Subcommand)]
 enum Command {
-    /// Carry a queue into a stream: everything that is sent to it, in order, each message once.
-    Out(command::out::Arguments),
+    /// Carry a queue into a stream: everything that is sent to it, in order, each message once
+    Out {
+        #[command(flatten)]
+        link: command::out::Arguments,
+        /// Serve /metrics, /healthz and /readyz here
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        listen: Option<SocketAddr>,
+    },
     /// Carry a stream into a queue: exactly once if it is an SPSC queue, at least once if MPMC
-    In(command::inbound::Arguments),
+    In {
+        #[command(flatten)]
+        link: command::inbound::Arguments,
+        /// Serve /metrics, /healthz and /readyz here
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        listen: Option<SocketAddr>,
+    },
+    /// Run all links of a configuration file; one that fails ends the others
+    Run {
+        /// The file: TOML, with the same names as the options of `out` and `in`
+        file: PathBuf,
+    },
 }
 
 fn main() -> std::process::ExitCode {
     let command = Cli::parse().command;
     command::log();
     let outcome = match command {
-        Command::Out(arguments) => command::out::run(&arguments),
-        Command::In(arguments) => {
-            command::run_until_stopped(async |stop| arguments.run(Arc::default(), stop).await)
-        }
+        Command::Out { link, listen } => links::run(&[Link::Out(link)], listen),
+        Command::In { link, listen } => links::run(&[Link::In(link)], listen),
+        Command::Run { file } => match command::file::read(&file) {
+            Ok(config) => links::run(&config.links, config.listen),
+            Err(error) => return command::misconfigured(&error),
+        },
     };
     command::end(outcome)
 }

@@ -53,8 +53,8 @@ pub struct Stats {
     ends: [Counter; Cause::ALL.len()],
     /// Whether an epoch is going on.
     connected: AtomicBool,
-    /// When the last progress was made: milliseconds of a clock that starts with the process.
-    pub progress_ms: Counter,
+    /// Whether the link has failed.
+    failed: AtomicBool,
 }
 
 impl Stats {
@@ -72,6 +72,17 @@ impl Stats {
     /// Records whether an epoch is going on.
     pub fn set_connected(&self, is_connected: bool) {
         self.connected.store(is_connected, Ordering::Relaxed);
+    }
+
+    /// Records that the link has failed.
+    pub fn set_failed(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the link has failed.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// Whether an epoch is going on.

@@ -16,22 +16,24 @@ use support::wait_until;
 
 /// The consumer of a queue of either kind.
 enum Queue {
-    Spsc(spsc::BytesConsumer),
-    Mpmc(mpmc::BytesConsumer),
+    Spsc(Box<spsc::BytesConsumer>),
+    Mpmc(Box<mpmc::BytesConsumer>),
 }
 
 impl Queue {
     fn create(is_mpmc: bool, path: &Path) -> Self {
         let options = CreateOptions::new().ring_bytes(1 << 16);
         match is_mpmc {
-            // SAFETY: only this test and its bridges have the file.
-            true => Self::Mpmc(
-                unsafe { mpmc::BytesQueue::create_with(path, &options) }.unwrap().consumer().unwrap(),
-            ),
-            // SAFETY: as above.
-            false => Self::Spsc(
-                unsafe { spsc::BytesQueue::create_with(path, &options) }.unwrap().consumer().unwrap(),
-            ),
+            true => {
+                // SAFETY: only this test and its bridges have the file.
+                let queue = unsafe { mpmc::BytesQueue::create_with(path, &options) }.unwrap();
+                Self::Mpmc(Box::new(queue.consumer().unwrap()))
+            }
+            false => {
+                // SAFETY: as above.
+                let queue = unsafe { spsc::BytesQueue::create_with(path, &options) }.unwrap();
+                Self::Spsc(Box::new(queue.consumer().unwrap()))
+            }
         }
     }
 

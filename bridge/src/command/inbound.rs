@@ -60,6 +60,11 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    /// What the link is called in logs and metrics.
+    pub(crate) fn name(&self) -> String {
+        self.queue.display().to_string()
+    }
+
     fn source(&self) -> NatsSource {
         let name = format!("ringway-bridge in {}", self.queue.display());
         let options = ConsumerOptions {

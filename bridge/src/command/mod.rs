@@ -1,6 +1,8 @@
 //! What the subcommands share: the runtime, signals, logs and exit codes.
 
+pub(crate) mod file;
 pub(crate) mod inbound;
+pub(crate) mod links;
 pub(crate) mod out;
 pub(crate) mod servers;
 
@@ -61,6 +63,21 @@ pub(crate) fn end(outcome: Result<(), Failure>) -> ExitCode {
             let _ = writeln!(std::io::stderr(), "ringway-bridge: {}", tame(&failure.to_string()));
             failure.exit_code().into()
         }
+    }
+}
+
+/// The exit code for a configuration that cannot be understood; why is told on standard error.
+pub(crate) fn misconfigured(error: &anyhow::Error) -> ExitCode {
+    // There is no way to report that this failed.
+    let _ = writeln!(std::io::stderr(), "ringway-bridge: {}", tame(&format!("{error:#}")));
+    exit::ARGUMENTS.into()
+}
+
+/// The next beat; never, if there are none.
+pub(crate) async fn tick(beat: &mut Option<tokio::time::Interval>) {
+    match beat {
+        Some(beat) => drop(beat.tick().await),
+        None => std::future::pending().await,
     }
 }
 

@@ -11,9 +11,9 @@ use ringway_nats::nats::stream::{NewStream, StreamOptions};
 use ringway_nats::nats::{Nats, Order};
 use ringway_nats::outbound::{InFlight, Outbound};
 use ringway_nats::stats::Stats;
+use ringway_nats::stop::Stop;
 use ringway_nats::subject;
 
-use super::run_until_stopped;
 use super::servers::ServerArguments;
 
 #[derive(clap::Args, Clone, Debug)]
@@ -84,28 +84,34 @@ impl From<Users> for Sharing {
     }
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let subject = subject::for_queue(&arguments.subject, &arguments.queue);
-    subject::check(&subject).map_err(Failure::Refused)?;
-    let name = format!("ringway-bridge out {}", arguments.queue.display());
-    let servers = arguments.servers.servers(&arguments.urls, &name);
-    let stream =
-        StreamOptions { name: arguments.stream.clone(), subject, create: arguments.create_stream.clone() };
-    let order = match arguments.order {
-        OrderName::Strict => Order::Strict,
-        OrderName::Shared => Order::Shared,
-    };
-    let link = Outbound {
-        sharing: arguments.sharing.into(),
-        in_flight: InFlight { messages: arguments.in_flight_messages, bytes: arguments.in_flight_bytes },
-        ack_deadline: arguments.ack_deadline,
-        drain: arguments.drain,
-        takes_over: arguments.takeover,
-        allows_other_consumers: order == Order::Shared,
-        ..Outbound::new(&arguments.queue)
-    };
-    let engine = Nats::new(servers, stream, order);
-    run_until_stopped(|stop| async move { link.run(engine, Arc::new(Stats::default()), stop).await })
+impl Arguments {
+    /// What the link is called in logs and metrics.
+    pub(crate) fn name(&self) -> String {
+        self.queue.display().to_string()
+    }
+
+    pub(crate) async fn run(&self, stats: Arc<Stats>, stop: Stop) -> Result<(), Failure> {
+        let subject = subject::for_queue(&self.subject, &self.queue);
+        subject::check(&subject).map_err(Failure::Refused)?;
+        let name = format!("ringway-bridge out {}", self.queue.display());
+        let servers = self.servers.servers(&self.urls, &name);
+        let stream = StreamOptions { name: self.stream.clone(), subject, create: self.create_stream.clone() };
+        let order = match self.order {
+            OrderName::Strict => Order::Strict,
+            OrderName::Shared => Order::Shared,
+        };
+        let link = Outbound {
+            sharing: self.sharing.into(),
+            in_flight: InFlight { messages: self.in_flight_messages, bytes: self.in_flight_bytes },
+            ack_deadline: self.ack_deadline,
+            drain: self.drain,
+            takes_over: self.takeover,
+            allows_other_consumers: order == Order::Shared,
+            ..Outbound::new(&self.queue)
+        };
+        let engine = Nats::new(servers, stream, order);
+        link.run(engine, stats, stop).await
+    }
 }
 
 pub(super) fn positive(text: &str) -> Result<usize, String> {

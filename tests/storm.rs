@@ -11,6 +11,7 @@ mod process;
 
 mod storm {
     pub(crate) mod audit;
+    pub(crate) mod broadcast;
     pub(crate) mod chaos;
     pub(crate) mod consumer;
     pub(crate) mod producer;
@@ -57,6 +58,10 @@ fn main() -> ExitCode {
     for kind in [KINDS[1], KINDS[2]] {
         let crew = Crew { producers: 4, consumers: 4, recoverers: 0, churns: true };
         tests.push(Test::new(format!("attach and detach: {}", kind.name), move || rage(kind, crew, share)));
+    }
+    for producers in [1, 2] {
+        let name = format!("broadcast, {producers} of producers");
+        tests.push(Test::new(name, move || storm::broadcast::rage(producers, share)));
     }
     tests.push(Test::new("nothing is left in /dev/shm", nothing_is_left));
     run(tests)

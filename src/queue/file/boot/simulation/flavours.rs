@@ -110,7 +110,7 @@ pub(super) struct Typed<K>(PhantomData<K>);
 /// A flavour of a queue of that type; how its messages are made from a number, and the number read
 /// from them.
 macro_rules! flavour {
-    ($name:ident: $queue:ty, $producer:ty, $consumer:ty; $options:expr, $burst:expr, $message:expr, $number:expr) => {
+    ($name:ident: $queue:ty, $producer:ty, $consumer:ty; $options:expr, $burst:expr, $message:expr, $frame:ident => $number:expr) => {
         impl<K: Kind> Flavour for $name<K> {
             type Queue = $queue;
             type Producer = $producer;
@@ -143,7 +143,8 @@ macro_rules! flavour {
             fn recv(consumer: &Self::Consumer, keeps: bool) -> Result<Option<u64>, String> {
                 match consumer.try_recv() {
                     Ok(frame) => {
-                        let number = $number(&frame)?;
+                        let $frame = &*frame;
+                        let number: u64 = $number?;
                         if keeps {
                             std::mem::forget(frame);
                         }
@@ -168,7 +169,7 @@ macro_rules! bytes_flavour {
     ($name:ident: $options:expr, $burst:expr, $len:expr) => {
         flavour!(
             $name: BytesQueue<K>, BytesProducer<K>, BytesConsumer<K>;
-            $options, $burst, |number| content(number, $len(number)), |bytes: &[u8]| number_in(bytes, $len)
+            $options, $burst, |number| content(number, $len(number)), bytes => number_in(bytes, $len)
         );
     };
 }
@@ -181,10 +182,9 @@ type Content = (u64, Vec<u8>);
 
 flavour!(
     Typed: Queue<Content, K>, Producer<Content, K>, Consumer<Content, K>;
-    mpmc::<K>(options()), 40, |number| (number, content(number, len_of(number))), number_of
+    mpmc::<K>(options()), 40, |number| (number, content(number, len_of(number))),
+    content => match number_in(&content.1, len_of) {
+        Ok(number) if number != content.0.to_native() => Err("two numbers".to_owned()),
+        result => result,
+    }
 );
-
-fn number_of(content: &rkyv::Archived<Content>) -> Result<u64, String> {
-    let number = number_in(&content.1, len_of)?;
-    if number == content.0.to_native() { Ok(number) } else { Err("two numbers".into()) }
-}

@@ -171,6 +171,9 @@ impl Engine for Double {
     }
 
     async fn look_back(&mut self, count: usize) -> Result<Vec<Last>, EpochEnd> {
+        if self.random.happens(self.faults.lose) {
+            return Err(self.lose(Cause::Disconnected, "lost, says the seed"));
+        }
         let store = self.store.lock().unwrap();
         let last = self.expected as usize;
         let of = |stored: &Stored| match stored.id {

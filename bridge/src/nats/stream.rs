@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind, RequestErrorKind};
+use async_nats::jetstream::context::{
+    CreateStreamErrorKind, GetStreamError, GetStreamErrorKind, RequestError, RequestErrorKind,
+};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, Stream};
-use async_nats::jetstream::{Context, ErrorCode};
+use async_nats::jetstream::{Context, Error, ErrorCode};
 
 use super::Order;
 use super::connect::with_sources;
@@ -60,11 +62,33 @@ pub(super) async fn open(
     Ok(stream)
 }
 
-/// Finds the stream, if there is one.
+/// How often, and how long after one another, a server without JetStream is asked again.
+const STARTING: u32 = 8;
+const STARTING_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Whether nothing answers for JetStream.
+fn is_nobody(error: &GetStreamError) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<RequestError>());
+    source.is_some_and(|source| source.kind() == RequestErrorKind::NoResponders)
+}
+
+/// Whether a cluster cannot do it now: it has no leader yet, or its servers do not know each other.
+fn is_passing(error: &Error) -> bool {
+    let codes =
+        [ErrorCode::CLUSTER_NO_PEERS, ErrorCode::CLUSTER_INCOMPLETE, ErrorCode::CLUSTER_NOT_AVAILABLE];
+    error.code() == 503 || codes.contains(&error.error_code())
+}
+
+/// Finds the stream, if there is one. A server that has just started has no JetStream yet.
 pub(super) async fn find(context: &Context, name: &str) -> Result<Option<Stream>, EpochEnd> {
-    let error = match context.get_stream(name).await {
-        Ok(stream) => return Ok(Some(stream)),
-        Err(error) => error,
+    let mut attempts = 0;
+    let error = loop {
+        match context.get_stream(name).await {
+            Ok(stream) => return Ok(Some(stream)),
+            Err(error) if attempts < STARTING && is_nobody(&error) => attempts += 1,
+            Err(error) => break error,
+        }
+        tokio::time::sleep(STARTING_INTERVAL).await;
     };
     match error.kind() {
         GetStreamErrorKind::JetStream(inner) if inner.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(None),
@@ -77,20 +101,12 @@ pub(super) async fn find(context: &Context, name: &str) -> Result<Option<Stream>
                 name.escape_default()
             )))
         }
-        _ => {
-            use std::error::Error;
-            let source = error
-                .source()
-                .and_then(|source| source.downcast_ref::<async_nats::jetstream::context::RequestError>());
-            let is_nobody = source.is_some_and(|source| source.kind() == RequestErrorKind::NoResponders);
-            Err(match is_nobody {
-                true => EpochEnd::Misconfigured(NO_JETSTREAM.into()),
-                false => EpochEnd::lost(
-                    Cause::Connect,
-                    format!("asking for stream {name}: {}", with_sources(&error)),
-                ),
-            })
-        }
+        _ => Err(match is_nobody(&error) {
+            true => EpochEnd::Misconfigured(NO_JETSTREAM.into()),
+            false => {
+                EpochEnd::lost(Cause::Connect, format!("asking for stream {name}: {}", with_sources(&error)))
+            }
+        }),
     }
 }
 
@@ -120,7 +136,9 @@ async fn create(
         ..Config::default()
     };
     context.create_stream(config).await.map_err(|error| match error.kind() {
-        // No resources, or no leader yet: that changes.
+        CreateStreamErrorKind::JetStream(inner) if is_passing(&inner) => {
+            EpochEnd::lost(Cause::Connect, format!("creating stream {name}: {}", with_sources(&error)))
+        }
         CreateStreamErrorKind::TimedOut | CreateStreamErrorKind::JetStreamUnavailable => {
             EpochEnd::lost(Cause::Connect, format!("creating stream {name}: {}", with_sources(&error)))
         }

@@ -166,6 +166,7 @@ impl<E: Engine> Publisher<E> {
             let stored = timeout(OPEN_TIMEOUT, stored).await.unwrap_or_else(|_| Err(no_answer()))?;
             check_stored(self.in_flight.iter(), &stored).map_err(EpochEnd::Refused)?;
         }
+        self.progress.stored(place.last_sequence);
         for _ in 0..resumed.stored {
             self.pop(false);
         }

@@ -47,30 +47,25 @@ impl Progress {
         Self { queue, attached_at, takes_over, known: None }
     }
 
-    /// A message was stored, with this number.
+    /// Everything up to this number is accounted for: stored by this link, or before its first message.
     pub(crate) fn stored(&mut self, sequence: u64) {
         self.known = Some(sequence);
     }
 
-    /// Compares the place with what is known. `in_flight` are the messages that are not acknowledged, oldest first.
+    /// Compares the place with what is known. `in_flight` are the messages that are not acknowledged, oldest first. Changes
+    /// nothing: what follows must be done first, and may fail. Then [`stored`](Self::stored) is told the place's number.
     ///
     /// # Errors
     /// Why going on would lose messages, or store them twice.
-    pub(crate) fn resume(
-        &mut self,
-        place: &Place,
-        in_flight: &VecDeque<Outgoing>,
-    ) -> Result<Resumed, String> {
-        let resumed = match self.known {
-            _ if place.last == Last::Shared => NOTHING,
+    pub(crate) fn resume(&self, place: &Place, in_flight: &VecDeque<Outgoing>) -> Result<Resumed, String> {
+        match self.known {
+            _ if place.last == Last::Shared => Ok(NOTHING),
             None => match self.first(place, in_flight) {
-                Err(_) if self.takes_over => NOTHING,
-                resumed => resumed?,
+                Err(_) if self.takes_over => Ok(NOTHING),
+                resumed => resumed,
             },
-            Some(known) => self.next(known, place, in_flight)?,
-        };
-        self.known = Some(place.last_sequence);
-        Ok(resumed)
+            Some(known) => self.next(known, place, in_flight),
+        }
     }
 
     /// The first epoch: the place is that of an earlier bridge, or of none.
@@ -199,7 +194,7 @@ mod tests {
         let in_flight = in_flight.iter().map(|position| message(*position, None)).collect();
         let resumed = Progress::new(uuid(1), 50, false).resume(&place(9, last.clone()), &in_flight);
         // With a takeover, nothing is refused.
-        let mut takes_over = Progress::new(uuid(1), 50, true);
+        let takes_over = Progress::new(uuid(1), 50, true);
         let anyway = takes_over.resume(&place(9, last), &in_flight).unwrap();
         assert_eq!(anyway.stored, resumed.as_ref().map_or(0, |resumed| resumed.stored));
         resumed.map(|resumed| resumed.stored)

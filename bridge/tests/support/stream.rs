@@ -1,9 +1,12 @@
 //! What is in a stream.
 
+use std::time::{Duration, Instant};
+
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::{self, stream::Stream};
 use futures_util::StreamExt;
 
+use super::LONG;
 use super::messages::number;
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -35,7 +38,15 @@ pub(crate) fn payloads(url: &str, name: &str) -> Vec<Vec<u8>> {
     block_on(async {
         let stream = stream(url, name).await;
         let config = pull::Config { ack_policy: AckPolicy::None, ..Default::default() };
-        let consumer = stream.create_consumer(config).await.expect("a consumer");
+        // A cluster may be electing.
+        let start = Instant::now();
+        let consumer = loop {
+            match stream.create_consumer(config.clone()).await {
+                Ok(consumer) => break consumer,
+                Err(error) => assert!(start.elapsed() < LONG, "no consumer: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
         let mut left = stream.cached_info().state.messages;
         let mut payloads = Vec::new();
         while left > 0 {

@@ -50,6 +50,11 @@ enum Command {
         /// The file: TOML, with the same names as the options of `out` and `in`
         file: PathBuf,
     },
+    /// Check whether the links of a configuration file could run; connects and compares, and changes nothing
+    Check {
+        /// The file
+        file: PathBuf,
+    },
 }
 
 fn main() -> std::process::ExitCode {
@@ -60,6 +65,10 @@ fn main() -> std::process::ExitCode {
         Command::In { link, listen } => links::run(&[Link::In(link)], listen),
         Command::Run { file } => match command::file::read(&file) {
             Ok(config) => links::run(&config.links, config.listen),
+            Err(error) => return command::misconfigured(&error),
+        },
+        Command::Check { file } => match command::file::read(&file) {
+            Ok(config) => command::check::run(&config),
             Err(error) => return command::misconfigured(&error),
         },
     };

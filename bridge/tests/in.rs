@@ -11,7 +11,7 @@ use ringway::{CreateOptions, mpmc, spsc};
 use support::bridge::Bridge;
 use support::messages::{message, number};
 use support::server::{Server, newest, programs};
-use support::stream::{block_on, context};
+use support::stream::{block_on, make, publish};
 use support::wait_until;
 
 /// The consumer of a queue of either kind.
@@ -63,7 +63,7 @@ impl Scene {
         let path = folder.path().join("jobs");
         let server = Server::start(program);
         let url = server.url();
-        make_stream(&url, "JOBS", "jobs.>");
+        make(&url, "JOBS", "jobs.>");
         Self { server, queue: Queue::create(is_mpmc, &path), got: Vec::new(), path, url, sent: 0, folder }
     }
 
@@ -123,30 +123,6 @@ impl Scene {
         assert!(wrong.is_none(), "{wrong:?} is wrong of {}", self.got.len());
         assert_eq!(self.got.len() as u64, self.sent);
     }
-}
-
-fn make_stream(url: &str, name: &str, subjects: &str) {
-    block_on(async {
-        let config = async_nats::jetstream::stream::Config {
-            name: name.into(),
-            subjects: vec![subjects.into()],
-            ..Default::default()
-        };
-        context(url).await.create_stream(config).await.expect("a stream");
-    });
-}
-
-fn publish(url: &str, messages: impl Iterator<Item = (String, Vec<u8>)>) {
-    block_on(async {
-        let context = context(url).await;
-        let mut acks = Vec::new();
-        for (subject, payload) in messages {
-            acks.push(context.publish(subject, payload.into()).await.expect("sent"));
-        }
-        for ack in acks {
-            ack.await.expect("stored");
-        }
-    });
 }
 
 /// Up to which message the consumer has acknowledged.
@@ -249,7 +225,7 @@ fn a_bridge_may_die_anywhere_and_mpmc_gets_no_more_than_a_batch_twice() {
 #[test]
 fn bridges_and_servers_may_be_killed_at_any_moment() {
     // More for a long run.
-    let rounds = std::env::var("RINGWAY_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(8);
+    let rounds = std::env::var("RINGWAY_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(4);
     for program in programs() {
         let mut scene = Scene::new(&program, false);
         let mut state = 0x9e37_79b9_u64;
@@ -307,7 +283,7 @@ fn what_does_not_fit_is_refused_with_words() {
     into(&["--stream", "JOBS", "--consumer", "eu", "--filter", "jobs.some"])
         .assert_says(3, "is for all subjects");
 
-    make_stream(&url, "DEAD", "dead");
+    make(&url, "DEAD", "dead");
     let arguments = [
         "in",
         &url,

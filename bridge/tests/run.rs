@@ -64,14 +64,7 @@ fn a_queue_comes_out_of_a_queue() {
         let socket = UnixDatagram::bind(&notified).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         // The stream must be there before the inbound link starts.
-        support::stream::block_on(async {
-            let config = async_nats::jetstream::stream::Config {
-                name: "T".into(),
-                subjects: vec!["t".into()],
-                ..Default::default()
-            };
-            support::stream::context(&server.url()).await.create_stream(config).await.unwrap();
-        });
+        support::stream::make(&server.url(), "T", "t");
         let environment = [("NOTIFY_SOCKET", notified.to_str().unwrap()), ("WATCHDOG_USEC", "100000")];
         let bridge = Bridge::start_with(&["run", &file], &environment);
         for at in 0..100 {
@@ -141,4 +134,43 @@ fn a_file_that_cannot_be_understood_is_exit_code_2() {
         write_file(folder.path(), "[[out]]\nqueue = \"q\"\nurl = \"u\"\nstream = \"S\"\npasword = \"x\"\n");
     Bridge::start(&["run", &file]).wait().assert_says(2, "[[out]] number 1: unexpected argument '--pasword'");
     Bridge::start(&["run", "/nothing/there"]).wait().assert_says(2, "/nothing/there");
+}
+
+#[test]
+fn a_check_tells_what_would_be_refused_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&newest());
+    let (path, new) = (folder.path().join("q"), folder.path().join("new"));
+    // SAFETY: only this test and its bridges have the file.
+    drop(unsafe { spsc::Queue::<Tick>::create(&path) }.unwrap());
+    let check = |text: &str| {
+        let text = format!("[nats]\nurl = \"{}\"\n{text}", server.url());
+        Bridge::start(&["check", &write_file(folder.path(), &text)]).wait()
+    };
+    let out = format!("[[out]]\nqueue = \"{}\"\nstream = \"T\"\nsubject = \"t\"\n", path.display());
+    check(&out).assert_says(3, "1 links would be refused");
+    check(&format!("{out}create-stream = \"\"\n")).assert_code(0);
+    assert_eq!(len(&server.url(), "T"), 0);
+    let stream =
+        async |name: &str| support::stream::context(&server.url()).await.get_stream(name).await.is_ok();
+    assert!(!support::stream::block_on(stream("T")), "nothing was created");
+    assert!(!support::stream::block_on(stream("RINGWAY_TYPES")), "nothing was created");
+
+    support::stream::make(&server.url(), "T", "t");
+    support::stream::publish(&server.url(), [("t".to_owned(), b"from elsewhere".to_vec())]);
+    check(&out).assert_code(3);
+    let into = format!("[[in]]\nstream = \"T\"\nconsumer = \"c\"\nqueue = \"{}\"\n", path.display());
+    check(&into).assert_code(3);
+    let created = format!(
+        "[[in]]\nstream = \"T\"\nconsumer = \"c\"\nqueue = \"{}\"\ncreate = \"kind=spsc\"\n",
+        new.display()
+    );
+    check(&created).assert_code(0);
+    assert!(!new.exists());
+    let nowhere = format!(
+        "[[out]]\nurl = \"nats://127.0.0.1:{}\"\nqueue = \"{}\"\nstream = \"T\"\n",
+        free_port(),
+        path.display()
+    );
+    check(&nowhere).assert_code(1);
 }

@@ -1,12 +1,14 @@
 //! `ringway-bridge in`: from a stream into a queue.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ringway_nats::failure::Failure;
 use ringway_nats::inbound::{Create, Inbound, OnBad};
-use ringway_nats::nats::consume::{ConsumerOptions, NatsSource};
+use ringway_nats::nats::connect::Servers;
+use ringway_nats::nats::consume::NatsSource;
+use ringway_nats::nats::consumer::ConsumerOptions;
 use ringway_nats::stats::Stats;
 use ringway_nats::stop::Stop;
 use ringway_nats::{size, subject};
@@ -65,7 +67,17 @@ impl Arguments {
         self.queue.display().to_string()
     }
 
-    fn source(&self) -> NatsSource {
+    pub(crate) fn queue(&self) -> &Path {
+        &self.queue
+    }
+
+    /// Whether a missing queue is created.
+    pub(crate) fn creates(&self) -> bool {
+        self.create.is_some()
+    }
+
+    /// What the source is made of.
+    pub(crate) fn source(&self) -> (Servers, ConsumerOptions) {
         let name = format!("ringway-bridge in {}", self.queue.display());
         let options = ConsumerOptions {
             filter: self.filter.clone(),
@@ -74,7 +86,7 @@ impl Arguments {
             ack_wait: self.ack_wait,
             ..ConsumerOptions::new(&self.stream, &self.consumer)
         };
-        NatsSource::new(self.servers.servers(&self.urls, &name), options)
+        (self.servers.servers(&self.urls, &name), options)
     }
 
     pub(crate) async fn run(&self, stats: Arc<Stats>, stop: Stop) -> Result<(), Failure> {
@@ -87,7 +99,8 @@ impl Arguments {
             keep_interval: self.ack_wait / 3,
             ..Inbound::new(&self.queue)
         };
-        link.run(self.source(), stats, stop).await
+        let (servers, options) = self.source();
+        link.run(NatsSource::new(servers, options), stats, stop).await
     }
 }
 

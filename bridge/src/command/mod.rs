@@ -1,5 +1,6 @@
 //! What the subcommands share: the runtime, signals, logs and exit codes.
 
+pub(crate) mod check;
 pub(crate) mod file;
 pub(crate) mod inbound;
 pub(crate) mod links;

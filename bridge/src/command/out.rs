@@ -1,12 +1,13 @@
 //! `ringway-bridge out`: from a queue into a stream.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use ringway::Sharing;
 use ringway_nats::failure::Failure;
+use ringway_nats::nats::connect::Servers;
 use ringway_nats::nats::stream::{NewStream, StreamOptions};
 use ringway_nats::nats::{Nats, Order};
 use ringway_nats::outbound::{InFlight, Outbound};
@@ -90,16 +91,25 @@ impl Arguments {
         self.queue.display().to_string()
     }
 
-    pub(crate) async fn run(&self, stats: Arc<Stats>, stop: Stop) -> Result<(), Failure> {
+    pub(crate) fn queue(&self) -> &Path {
+        &self.queue
+    }
+
+    /// What the engine is made of.
+    pub(crate) fn engine(&self) -> Result<(Servers, StreamOptions, Order), Failure> {
         let subject = subject::for_queue(&self.subject, &self.queue);
         subject::check(&subject).map_err(Failure::Refused)?;
         let name = format!("ringway-bridge out {}", self.queue.display());
-        let servers = self.servers.servers(&self.urls, &name);
         let stream = StreamOptions { name: self.stream.clone(), subject, create: self.create_stream.clone() };
         let order = match self.order {
             OrderName::Strict => Order::Strict,
             OrderName::Shared => Order::Shared,
         };
+        Ok((self.servers.servers(&self.urls, &name), stream, order))
+    }
+
+    pub(crate) async fn run(&self, stats: Arc<Stats>, stop: Stop) -> Result<(), Failure> {
+        let (servers, stream, order) = self.engine()?;
         let link = Outbound {
             sharing: self.sharing.into(),
             in_flight: InFlight { messages: self.in_flight_messages, bytes: self.in_flight_bytes },
@@ -109,8 +119,7 @@ impl Arguments {
             allows_other_consumers: order == Order::Shared,
             ..Outbound::new(&self.queue)
         };
-        let engine = Nats::new(servers, stream, order);
-        link.run(engine, stats, stop).await
+        link.run(Nats::new(servers, stream, order), stats, stop).await
     }
 }
 

@@ -3,8 +3,10 @@
 //! One connection serves one epoch. The client's own reconnecting is not used: it would send what waits in its channel
 //! behind messages that were lost with the old connection, so that these could only be stored after later ones.
 
+pub mod check;
 pub mod connect;
 pub mod consume;
+pub mod consumer;
 mod error;
 mod place;
 mod publish;

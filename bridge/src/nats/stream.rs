@@ -147,7 +147,7 @@ async fn create(
 }
 
 /// Whether the stream keeps what it stores, and takes the subject.
-fn check(info: &Info, options: &StreamOptions, order: Order) -> Result<(), EpochEnd> {
+pub(super) fn check(info: &Info, options: &StreamOptions, order: Order) -> Result<(), EpochEnd> {
     let (config, name, subject) = (&info.config, &options.name, &options.subject);
     let refuse = |why: String| Err(EpochEnd::Misconfigured(format!("stream {name} {why}")));
     if !config.subjects.iter().any(|pattern| is_match(pattern, subject)) {

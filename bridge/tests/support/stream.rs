@@ -73,3 +73,29 @@ pub(crate) fn assert_exact(url: &str, name: &str, count: u64) {
     assert!(wrong.is_none(), "at {}: {}", wrong.unwrap().1, wrong.unwrap().0);
     assert_eq!(numbers.len() as u64, count);
 }
+
+/// A stream with these subjects.
+pub(crate) fn make(url: &str, name: &str, subjects: &str) {
+    block_on(async {
+        let config = jetstream::stream::Config {
+            name: name.into(),
+            subjects: vec![subjects.into()],
+            ..Default::default()
+        };
+        context(url).await.create_stream(config).await.expect("a stream");
+    });
+}
+
+/// Stores messages, each under its subject.
+pub(crate) fn publish(url: &str, messages: impl IntoIterator<Item = (String, Vec<u8>)>) {
+    block_on(async {
+        let context = context(url).await;
+        let mut acks = Vec::new();
+        for (subject, payload) in messages {
+            acks.push(context.publish(subject, payload.into()).await.expect("sent"));
+        }
+        for ack in acks {
+            ack.await.expect("stored");
+        }
+    });
+}

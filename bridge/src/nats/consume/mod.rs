@@ -1,0 +1,190 @@
+//! A stream's durable pull consumer, as a source.
+//!
+//! # Why no message is left out, although the server delivers again only after a while
+//! What an earlier bridge was given and did not acknowledge, the server keeps back until its ack wait is over, and gives
+//! out later messages first. To acknowledge one of those would acknowledge everything before it (`AckPolicy::All`), and
+//! what was kept back would be lost. So an epoch begins with the consumer's state: everything up to `delivered` was given
+//! to somebody, and what of it is after the link's own place is read from the stream itself, message by message
+//! (`Epoch::replay`). Only then is the consumer pulled from, which from there on gives new messages in the stream's
+//! order; what it repeats of the old ones is dropped by its number.
+//!
+//! That nobody else is given messages meanwhile shows in the consumer's own count of deliveries, which every message
+//! carries: it must go up by one from the count at the epoch's beginning. A gap ends the epoch. It comes from another
+//! program that uses the consumer, or from a pull of a dead connection that the server still served.
+
+mod epoch;
+
+use std::collections::VecDeque;
+
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use ringway::schema::Description;
+
+use super::connect::{self, Servers, with_sources};
+use super::consumer::{self, ConsumerOptions};
+use super::{stream, types};
+use crate::engine::{Cause, EpochEnd};
+use crate::inbound::source::{Incoming, Origin, Source, SourceName, Tag};
+use crate::pack;
+use crate::types::TypeTag;
+use epoch::Epoch;
+
+/// A stream's consumer, as a source.
+#[derive(Debug)]
+pub struct NatsSource {
+    servers: Servers,
+    options: ConsumerOptions,
+    epoch: Option<Epoch>,
+    /// Whether any epoch has begun. Before that, a mistake in the configuration ends the link.
+    has_begun: bool,
+}
+
+pub(super) fn lost(what: &str, error: &dyn std::error::Error) -> EpochEnd {
+    EpochEnd::lost(Cause::Disconnected, format!("{what}: {}", with_sources(error)))
+}
+
+impl NatsSource {
+    /// Pulls from this consumer.
+    #[must_use]
+    pub fn new(servers: Servers, options: ConsumerOptions) -> Self {
+        Self { servers, options, epoch: None, has_begun: false }
+    }
+
+    async fn begin(&mut self) -> Result<(Epoch, Origin), EpochEnd> {
+        let connection = connect::connect(&self.servers).await?;
+        let context = connection.context(&self.servers);
+        let Some(stream) = stream::find(&context, &self.options.stream).await? else {
+            return Err(EpochEnd::Misconfigured(format!("the server has no stream {}", self.options.stream)));
+        };
+        let info = stream.cached_info();
+        consumer::check_stream(info)?;
+        let created = i64::try_from(info.created.unix_timestamp_nanos()).unwrap_or_default();
+        let consumer = consumer::find(&stream, &self.options).await?;
+        let state = consumer.cached_info();
+        let name = SourceName {
+            stream: self.options.stream.clone(),
+            created,
+            consumer: self.options.consumer.clone(),
+        };
+        let origin = Origin { name, acked: state.ack_floor.stream_sequence };
+        let max_payload = connection.client().max_payload();
+        let inbox = connection.client().new_inbox();
+        let confirmations = connection.client().subscribe(inbox.clone()).await;
+        let confirmations = confirmations.map_err(|error| lost("subscribing", &error))?;
+        let (next_delivery, delivered) =
+            (state.delivered.consumer_sequence + 1, state.delivered.stream_sequence);
+        let epoch = Epoch {
+            connection,
+            context,
+            stream,
+            filter: self.options.filter.clone(),
+            batch: self.options.batch,
+            // The server never gives a message that is larger than what is asked for.
+            batch_bytes: self.options.batch_bytes.max(max_payload),
+            replay: 1..delivered + 1,
+            consumer,
+            messages: None,
+            next_delivery,
+            given: 0,
+            outstanding: VecDeque::new(),
+            confirmations,
+            inbox,
+            unconfirmed: 0,
+        };
+        Ok((epoch, origin))
+    }
+
+    fn epoch(&mut self) -> &mut Epoch {
+        self.epoch.as_mut().expect("an epoch was begun")
+    }
+}
+
+impl Source for NatsSource {
+    async fn open(&mut self) -> Result<Origin, EpochEnd> {
+        self.epoch = None;
+        match self.begin().await {
+            Ok((epoch, origin)) => {
+                self.epoch = Some(epoch);
+                self.has_begun = true;
+                Ok(origin)
+            }
+            // What worked once is an outage, or being repaired.
+            Err(EpochEnd::Misconfigured(why)) if self.has_begun => Err(EpochEnd::lost(Cause::Connect, why)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn start(&mut self, after: u64) -> Result<(), EpochEnd> {
+        self.epoch().start(after).await
+    }
+
+    async fn pull(&mut self) -> Result<Vec<Incoming>, EpochEnd> {
+        self.epoch().pull().await
+    }
+
+    async fn ack(&mut self, through: u64) -> Result<(), EpochEnd> {
+        let epoch = self.epoch();
+        epoch.confirmed().await?;
+        let mut reply = None;
+        while epoch.outstanding.front().is_some_and(|(sequence, _)| *sequence <= through) {
+            reply = epoch.outstanding.pop_front().map(|(_, subject)| subject);
+        }
+        // What was read from the stream has no subject for that: it is acknowledged with what comes after it.
+        let Some(reply) = reply else { return Ok(()) };
+        let client = epoch.connection.client();
+        let sent = client.publish_with_reply(reply, epoch.inbox.clone(), Bytes::from_static(b"+ACK")).await;
+        sent.map_err(|error| lost("acknowledging", &error))?;
+        epoch.unconfirmed += 1;
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), EpochEnd> {
+        self.epoch().confirmed().await
+    }
+
+    async fn keep(&mut self) -> Result<(), EpochEnd> {
+        let epoch = self.epoch();
+        for (_, reply) in &epoch.outstanding {
+            epoch.publish(reply.clone(), b"+WPI").await?;
+        }
+        Ok(())
+    }
+
+    async fn describe(&mut self, tag: TypeTag) -> Result<Option<Description>, EpochEnd> {
+        let epoch = self.epoch();
+        match stream::find(&epoch.context, types::STREAM).await? {
+            Some(stream) => types::read(&stream, &tag.to_string()).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn dead_letter(&mut self, subject: &str, message: &Incoming, reason: &str) -> Result<(), EpochEnd> {
+        let epoch = self.epoch();
+        let mut headers = HeaderMap::new();
+        headers.insert("Ringway-Reason", one_line(reason));
+        headers.insert(
+            "Ringway-Origin",
+            format!("{}.{}", epoch.stream.cached_info().config.name, message.sequence),
+        );
+        if let Some(count) = message.packed {
+            headers.insert(pack::HEADER, count.to_string());
+        }
+        if let Tag::Type(tag) = message.tag {
+            headers.insert(types::TYPE, tag.to_string());
+        }
+        let sent =
+            epoch.context.publish_with_headers(subject.to_owned(), headers, message.payload.clone()).await;
+        let failed = |error: &dyn std::error::Error| {
+            let why = format!("moving message {} to {subject}: {}", message.sequence, with_sources(error));
+            EpochEnd::lost(Cause::NotStored, why)
+        };
+        let ack = sent.map_err(|error| failed(&error))?;
+        ack.await.map_err(|error| failed(&error))?;
+        Ok(())
+    }
+}
+
+/// Headers have one line.
+fn one_line(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+}

@@ -222,6 +222,7 @@ impl BroadcastProducer<'_> {
             // Release: who sees it sees the positions before it committed.
             self.ring.order.cursors.tail.store(to.0, Ordering::Release);
             self.state.guess.moved(from, to);
+            self.ring.order.prefetch_slots(first + count + SLOTS_AHEAD, count);
         }
     }
 

@@ -90,6 +90,10 @@
 //! out of `free`. Both are right. This is why there are two words: with one, another producer would
 //! take for over what was announced and not checked yet.
 //!
+//! The pin of a lossy consumer uses the frame reference that it has read before the join. Had it seen
+//! the reference of a later lap, its fence would come after the release fence of the writer of that
+//! one, and it would see `floor > x`.
+//!
 //! A join that is followed by others (the next frames of a batch, of a lossy consumer that holds a
 //! guard) covers all positions from its cursor on: F_R is before F_A for each `x` at or above it.
 //!

@@ -104,10 +104,10 @@ impl BroadcastSender {
     /// way.
     #[cold]
     #[inline(never)]
-    fn reserve_raising(&mut self, at: u64, len: usize) -> Result<Reserved, Refusal> {
+    fn reserve_raising(&mut self, at: u64, len: usize, asks: bool) -> Result<Reserved, Refusal> {
         for _ in 0..MAX_RAISES {
             let Some(oldest) = self.writer.oldest() else { break };
-            if !self.raise(oldest.saturating_add(1))? {
+            if !self.raise(oldest.saturating_add(1), asks)? {
                 break;
             }
             match self.reserve_at(at, len) {
@@ -118,10 +118,11 @@ impl BroadcastSender {
         Err(Refusal::Full)
     }
 
-    /// Makes positions below `target` over. False if something is in the way.
+    /// Makes positions below `target` over. False if something is in the way; if `asks`, only a
+    /// participant that is alive.
     #[cold]
     #[inline(never)]
-    fn raise(&self, target: u64) -> Result<bool, Refusal> {
+    fn raise(&self, target: u64, asks: bool) -> Result<bool, Refusal> {
         let (participant, ring) = (&self.participant, self.ring());
         for _ in retry::CALL.rounds() {
             let is_worth_another = match self.producer().raise(target) {
@@ -129,6 +130,7 @@ impl BroadcastSender {
                     self.missed.set(None);
                     return Ok(true);
                 }
+                Raise::Held(_) | Raise::Uncommitted(_) if !asks => false,
                 Raise::Held(gate) => {
                     self.stall.check_with(participant, gate.position | BY_CURSOR, false, |probe, dead| {
                         ring.blocked_by_gate(gate.entry, target, probe, dead)
@@ -164,7 +166,7 @@ impl BroadcastSender {
             match found {
                 NotClaimed::PositionsExhausted => return Err(Refusal::PositionsExhausted),
                 NotClaimed::Closed => return Err(Refusal::Closed),
-                NotClaimed::Full(target) if !self.raise(target)? => break,
+                NotClaimed::Full(target) if !self.raise(target, true)? => break,
                 NotClaimed::Full(_) => {}
             }
             match self.producer().claim(least as u64, most as u64) {
@@ -186,11 +188,11 @@ impl BroadcastSender {
         Refusal::Full
     }
 
-    /// Whether a position can be claimed now, after raises if `exact`.
-    fn has_position(&self, exact: bool) -> bool {
+    /// Whether a position can be claimed now, after a raise; `asks` as in `raise`.
+    fn has_position(&self, asks: bool) -> bool {
         match self.producer().awaited() {
             None => true,
-            Some(target) => exact && self.raise(target).unwrap_or(true),
+            Some(target) => self.raise(target, asks).unwrap_or(true),
         }
     }
 
@@ -224,7 +226,7 @@ unsafe impl Sender for BroadcastSender {
     #[inline(always)]
     fn reserve(&mut self, len: usize) -> Result<Reserved, Refusal> {
         let reserved = match self.reserve_at(self.writer.tail(), len) {
-            Err(Refusal::Full) => match self.reserve_raising(self.writer.tail(), len) {
+            Err(Refusal::Full) => match self.reserve_raising(self.writer.tail(), len, true) {
                 Err(Refusal::Full) => return Err(self.full()),
                 found => found?,
             },
@@ -239,8 +241,9 @@ unsafe impl Sender for BroadcastSender {
 
     fn reserve_waiting(&mut self, len: usize, which: Attempt) -> Result<Reserved, Refusal> {
         match self.reserve_at(self.writer.tail(), len) {
-            Err(Refusal::Full) if which.is_exact(ATTEMPTS_PER_STALL_CHECK) => {
-                self.reserve_raising(self.writer.tail(), len)
+            Err(Refusal::Full) => {
+                let asks = which.is_exact(ATTEMPTS_PER_STALL_CHECK);
+                self.reserve_raising(self.writer.tail(), len, asks)
             }
             found => found,
         }
@@ -289,7 +292,7 @@ unsafe impl Sender for BroadcastSender {
             return Err(Refusal::Full);
         }
         match self.reserve_at(staged.end, len) {
-            Err(Refusal::Full) => self.reserve_raising(staged.end, len),
+            Err(Refusal::Full) => self.reserve_raising(staged.end, len, true),
             found => found,
         }
     }

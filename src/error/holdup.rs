@@ -14,16 +14,16 @@ pub struct Holdup {
     pub pid: u32,
     /// The oldest position that is kept for it.
     pub position: u64,
-    /// How many positions it is behind the newest message.
-    pub behind: u64,
+    /// How many positions have been sent from there on.
+    pub kept: u64,
 }
 
 impl fmt::Display for Holdup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pid, position, behind, .. } = self;
+        let Self { pid, position, kept, .. } = self;
         write!(
             f,
-            "process {pid} holds it up: its consumer is at position {position}, {behind} behind the newest message; continue \
+            "process {pid} holds it up: its consumer keeps {kept} messages, from position {position} on; continue \
              it, stop it, or let it subscribe with `Subscribe::lossy()`"
         )
     }

@@ -35,8 +35,8 @@ fn signal(process: &Running, signal: nix::sys::signal::Signal) {
 }
 
 #[test]
-fn a_killed_consumer_holds_nobody_up() {
-    const TEST: &str = "broadcast::processes::a_killed_consumer_holds_nobody_up";
+fn a_killed_consumer_holds_no_producer_up() {
+    const TEST: &str = "broadcast::processes::a_killed_consumer_holds_no_producer_up";
     if let Some(path) = child_argument(TEST) {
         let queue = open(&path);
         let reliable = queue.consumer().unwrap();
@@ -71,9 +71,9 @@ fn a_killed_consumer_holds_nobody_up() {
 }
 
 #[test]
-fn killed_producers_lose_nothing_that_was_committed_and_block_nobody() {
+fn killed_producers_lose_nothing_that_was_committed_and_block_no_participant() {
     const TEST: &str =
-        "broadcast::processes::killed_producers_lose_nothing_that_was_committed_and_block_nobody";
+        "broadcast::processes::killed_producers_lose_nothing_that_was_committed_and_block_no_participant";
     if let Some(path) = child_argument(TEST) {
         let queue = open(&path);
         let mut producer = queue.producer_timeout(SOON).unwrap();

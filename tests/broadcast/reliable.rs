@@ -34,7 +34,7 @@ fn the_slowest_consumer_holds_producers_up_and_is_named() {
         assert!(producer.try_send(b"8").unwrap_err().is_full());
         let error = producer.send_timeout(b"8", MOMENT).unwrap_err();
         let SendError::Timeout { holdup: Some(holdup), .. } = &error else { panic!("{error:?}") };
-        assert_eq!((holdup.pid, holdup.position, holdup.behind), (std::process::id(), 0, 8));
+        assert_eq!((holdup.pid, holdup.position, holdup.kept), (std::process::id(), 0, 8));
         let said = error.to_string();
         assert!(said.contains(&format!("process {} holds it up", std::process::id())), "{said}");
 

@@ -360,7 +360,7 @@ unsafe impl Sender for BroadcastSender {
             entry: gate.entry,
             pid: ring.order().entry_record(gate.entry).pid as u32,
             position: gate.position,
-            behind: ring.newest().saturating_sub(gate.position),
+            kept: ring.newest().saturating_sub(gate.position),
         })
     }
 

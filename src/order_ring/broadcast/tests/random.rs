@@ -108,7 +108,7 @@ impl Run {
             }
             Act::Recover => self.recover(dies_at),
         }
-        self.lag_behind(who % 2);
+        self.fall_short(who % 2);
         self.check();
     }
 
@@ -258,7 +258,7 @@ impl Run {
     }
 
     /// A lossy consumer takes one message, or finds out how many it has missed.
-    fn lag_behind(&mut self, which: usize) {
+    fn fall_short(&mut self, which: usize) {
         let (next, received, lagged) = self.lossy[which];
         let ring = self.ring();
         let seen = ring.see(next);

@@ -73,19 +73,19 @@ impl BroadcastReceiver {
                     if let Some(taken) = self.copied(position, frame)? {
                         return Ok(Some(taken));
                     }
-                    self.fall_behind(position)?;
+                    self.note_lag(position)?;
                     return Ok(None);
                 }
                 (Seen::Frame(frame), _) => {
                     if !self.pin(position) {
-                        self.fall_behind(position)?;
+                        self.note_lag(position)?;
                         return Ok(None);
                     }
                     return self.out(position, frame).map(Some);
                 }
                 (Seen::Tombstone, _) => self.pass(position),
                 (Seen::Over, _) => {
-                    self.fall_behind(position)?;
+                    self.note_lag(position)?;
                     return Ok(None);
                 }
                 (Seen::Nothing, _) if !exact || !self.should_retry(position) => return Ok(None),
@@ -183,7 +183,7 @@ impl BroadcastReceiver {
 
     /// The position is over: goes on to one that is retained, and notes how many are missed.
     #[cold]
-    fn fall_behind(&self, position: u64) -> Result<(), Corruption> {
+    fn note_lag(&self, position: u64) -> Result<(), Corruption> {
         let ring = self.ring();
         let (oldest, newest) = (ring.oldest(), ring.newest());
         let start = if let Start::At(_) = self.on_lag { Start::Oldest } else { self.on_lag };

@@ -150,7 +150,7 @@ impl Writer {
         let places: Vec<_> = (0..messages.len()).map(|more| (self.next + more) % lane).collect();
         for place in &places {
             let over = self.at[*place];
-            while over > 0 && !producer.is_over(over - 1) {
+            while over > 0 && producer.count_over(over - 1, 1) == 0 {
                 done(producer.raise(over))?;
             }
         }

@@ -59,7 +59,7 @@ fn a_copy_races_with_two_writers() {
             let _ = other.entry.producer(&other.state).raise(1);
         });
         any_order();
-        if one.entry.producer(&one.state).is_over(0) {
+        if one.entry.producer(&one.state).count_over(0, 1) == 1 {
             one.send(&[3]).unwrap();
         }
         copies.join().unwrap();

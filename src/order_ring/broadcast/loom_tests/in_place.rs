@@ -61,7 +61,7 @@ fn what_another_producer_has_raised_may_be_written() {
             let _ = other.entry.producer(&other.state).raise(1);
         });
         any_order();
-        if one.entry.producer(&one.state).is_over(0) {
+        if one.entry.producer(&one.state).count_over(0, 1) == 1 {
             one.send(&[3]).unwrap();
         }
         reads.join().unwrap();

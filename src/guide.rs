@@ -12,6 +12,7 @@
 //! | see what is in a queue, and who holds what | [`looking`] |
 //! | do the work of a queue with shell commands | [`shell`] |
 //! | use it from Python | [`python`] |
+//! | carry queues to other machines | [`beyond`] |
 //! | write a binding for another language, or a bridge to another machine | [`bindings`] |
 //! | come from `std::sync::mpsc`, `crossbeam-channel`, `iceoryx2`, `multiprocessing.Queue` | [`migrating`] |
 //!
@@ -67,6 +68,11 @@ pub mod shell {}
 
 #[doc = include_str!("../docs/guide/python.md")]
 pub mod python {}
+
+#[doc = include_str!("../docs/guide/beyond.md")]
+///
+/// The bridge is a crate of its own, `ringway-nats`.
+pub mod beyond {}
 
 #[doc = include_str!("../docs/guide/bindings.md")]
 ///

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-/// The service manager, or nobody if the process was started otherwise.
+/// The service manager; none if the process was started otherwise.
 #[derive(Debug)]
 pub struct Manager(Option<UnixDatagram>);
 

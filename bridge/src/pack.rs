@@ -28,7 +28,7 @@ pub fn push(pack: &mut BytesMut, message: &[u8]) {
 /// [`Damaged`] unless it has exactly `count` messages.
 pub fn unpack(pack: &Bytes, count: u32) -> Result<Vec<Bytes>, Damaged> {
     let mut rest = pack.clone();
-    // The count is a stranger's: no more is allocated for than can be there.
+    // The count comes from the stream: no more is allocated for than can be there.
     let mut messages = Vec::with_capacity((count as usize).min(pack.len() / PREFIX));
     while messages.len() < count as usize {
         if rest.len() < PREFIX {

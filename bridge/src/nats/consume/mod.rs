@@ -4,11 +4,11 @@
 //! What an earlier bridge was given and did not acknowledge, the server keeps back until its ack wait is over, and gives
 //! out later messages first. To acknowledge one of those would acknowledge everything before it (`AckPolicy::All`), and
 //! what was kept back would be lost. So an epoch begins with the consumer's state: everything up to `delivered` was given
-//! to somebody, and what of it is after the link's own place is read from the stream itself, message by message
+//! out before, and what of it is after the link's own place is read from the stream itself, message by message
 //! (`Epoch::replay`). Only then is the consumer pulled from, which from there on gives new messages in the stream's
 //! order; what it repeats of the old ones is dropped by its number.
 //!
-//! That nobody else is given messages meanwhile shows in the consumer's own count of deliveries, which every message
+//! That no other program is given messages meanwhile shows in the consumer's own count of deliveries, which every message
 //! carries: it must go up by one from the count at the epoch's beginning. A gap ends the epoch. It comes from another
 //! program that uses the consumer, or from a pull of a dead connection that the server still served.
 

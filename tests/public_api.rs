@@ -75,7 +75,7 @@ fn what_a_user_calls_has_an_example() {
 /// The list is worth nothing if it misses what macros write, what is re-exported, or what is generic.
 #[test]
 fn the_list_has_what_users_see() {
-    let Listing { lines, calls } = listing();
+    let Listing { lines, calls, .. } = listing();
     for part in [
         "pub type ringway::mpmc::checksummed::Queue<T> = crate::kind::Queue<T, Checksummed<Mpmc>>",
         "pub struct ringway::kind::Queue<T, K: Kind = Spsc>",
@@ -90,4 +90,15 @@ fn the_list_has_what_users_see() {
     }
     assert!(!lines.iter().any(|line| line.contains("start_position")), "it is hidden");
     assert!(calls["ringway::SendError::is_full"]);
+}
+
+/// An example of a type counts for what it calls, and for nothing else.
+#[test]
+fn what_an_example_of_a_type_calls_has_an_example() {
+    let item: syn::ItemStruct = syn::parse_str(
+        "/// Not `.a()`.\n/// ```\n/// let x = T::new(1).b(2)?;\n/// x.c::<u8>(); x.d; f()\n/// ```\n/// .e()\nstruct T;",
+    )
+    .unwrap();
+    let called: Vec<_> = public_api::listing::called_in_examples(&item.attrs).into_iter().collect();
+    assert_eq!(called, ["b", "c", "new"]);
 }

@@ -39,6 +39,25 @@ use crate::reactor::{self, Registration, Source, Waits};
 /// assert_eq!(runtime.block_on(add_up(AsyncConsumer::new(consumer)?))?, 6);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// ```
+/// use ringway::asynchronous::{AsyncConsumer};
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// queue.producer()?.send_many(&["one", "two", "three"])?;
+/// let mut consumer = AsyncConsumer::new(queue.consumer()?)?;
+/// assert_eq!(consumer.recv_many(2).await?.len(), 2);
+/// assert!(!consumer.get_ref().is_empty());
+/// let found = std::future::poll_fn(|context| consumer.poll_recv(context).map(|frame| frame.map(|frame| frame.len())));
+/// assert_eq!(found.await?, 5);
+/// // A stream has items of its own: here the lengths.
+/// let stream = consumer.into_stream(|frame| frame.len());
+/// let consumer = stream.into_inner().into_inner(); // waits as usual again
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct AsyncConsumer<C: ConsumerHandle> {
     /// The registration of `poll_recv`. Declared before the consumer, so that its notification is
     /// passed on first.

@@ -147,6 +147,19 @@ impl fmt::Debug for Signal {
 ///
 /// It may be readable although nothing is there: another consumer was quicker, or a sleep timeout
 /// of 100 ms has ended, in which a participant that should have notified may have died.
+///
+/// The consumer itself stays within reach:
+///
+/// ```
+/// use ringway::asynchronous::PollConsumer;
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+/// let mut consumer = PollConsumer::new(queue.consumer()?)?;
+/// assert!(consumer.try_recv().unwrap_err().is_empty());
+/// assert!(consumer.get_ref().is_empty());
+/// let consumer = consumer.into_inner(); // waits as usual again
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct PollConsumer<C: ConsumerHandle> {
     /// Declared before the consumer, so that its notification is passed on first.
@@ -227,6 +240,19 @@ impl<C: ConsumerHandle> AsRawFd for PollConsumer<C> {
 /// while let Err(SendError::Full) = producer.try_send(b"hello") {
 ///     poll(&mut [PollFd::new(producer.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)?;
 /// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// The producer itself stays within reach:
+///
+/// ```
+/// use ringway::asynchronous::PollProducer;
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+/// let mut producer = PollProducer::new(queue.producer()?)?;
+/// producer.try_send(b"hello")?;
+/// assert!(!producer.get_mut().is_empty());
+/// let producer = producer.into_inner(); // waits as usual again
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

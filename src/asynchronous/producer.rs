@@ -17,6 +17,26 @@ use crate::typed::{Message, Producer};
 /// A producer whose room can be awaited. `P` is the producer that it is made of, such as
 /// [`spsc::Producer<T>`](crate::spsc::Producer) or [`mpmc::BytesProducer`](crate::mpmc::BytesProducer).
 // In C's layout, which depends on nothing of `P` but its own layout: see `of`.
+///
+/// ```
+/// use ringway::asynchronous::{AsyncProducer};
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let consumer = queue.consumer()?;
+/// let mut producer = AsyncProducer::new(queue.producer()?)?;
+/// producer.send(b"one").await?;
+/// producer.send_many(&["two", "three"]).await?;
+/// std::future::poll_fn(|context| producer.poll_send(context, b"four")).await?;
+/// assert_eq!(producer.get_mut().len(), consumer.len());
+/// let sink = producer.into_sink::<&[u8]>();
+/// let (producer, unsent) = sink.into_inner();
+/// assert!(unsent.is_none());
+/// let producer = producer.into_inner(); // waits as usual again
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[repr(C)]
 pub struct AsyncProducer<P: ProducerHandle> {
     /// The registration of `poll_send`.
@@ -106,6 +126,33 @@ impl<T: Message, K: Kind> AsyncProducer<Producer<T, K>> {
     ///
     /// # Errors
     /// Those of [`Producer::of`].
+    ///
+    /// ```
+    /// use ringway::Message;
+    /// use rkyv::with::InlineAsBox;
+    /// use rkyv::{Archive, Serialize};
+    ///
+    /// #[derive(Archive, Serialize, Message)]
+    /// struct Log<'a> {
+    ///     level: u8,
+    ///     #[rkyv(with = InlineAsBox)]
+    ///     line: &'a str,
+    /// }
+    ///
+    /// use ringway::asynchronous::AsyncProducer;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("log");
+    /// # let queue = unsafe { ringway::spsc::Queue::<Log<'static>>::create(&name)? };
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let mut producer = AsyncProducer::new(queue.producer()?)?;
+    /// for number in 0..3 {
+    ///     let line = format!("line {number}"); // lives shorter than the producer
+    ///     producer.of()?.send(&Log { level: 6, line: &line }).await?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[allow(unsafe_code, reason = "two types of one layout")]
     pub fn of<U: Message>(&mut self) -> Result<&mut AsyncProducer<Producer<U, K>>, SendError> {
         self.producer.of::<U>()?;

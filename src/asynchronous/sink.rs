@@ -33,6 +33,21 @@ use crate::error::SendError;
 /// assert_eq!(*consumer.try_recv()?, *b"hello");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// The producer can be had back, with the message that it has not sent:
+///
+/// ```
+/// use ringway::asynchronous::{AsyncProducer};
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let sink = AsyncProducer::new(queue.producer()?)?.into_sink::<&[u8]>();
+/// let (producer, unsent) = sink.into_inner();
+/// assert!(unsent.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "sinks do nothing unless they are polled"]
 pub struct SendSink<P: ProducerHandle, M> {
     producer: AsyncProducer<P>,

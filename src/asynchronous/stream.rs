@@ -29,6 +29,20 @@ use crate::error::RecvError;
 /// # assert!(matches!(item, Poll::Ready(Some(Ok(message))) if message == b"hello"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// The consumer can be had back:
+///
+/// ```
+/// use ringway::asynchronous::{AsyncConsumer};
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let stream = AsyncConsumer::new(queue.consumer()?)?.into_stream(|frame| frame.len());
+/// let consumer = stream.into_inner();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "streams do nothing unless they are polled"]
 pub struct RecvStream<C: ConsumerHandle, F> {
     consumer: AsyncConsumer<C>,

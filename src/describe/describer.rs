@@ -70,6 +70,28 @@ pub trait Structure {
 type Mention = fn(&mut Describer);
 
 /// Collects the descriptions that [`Structure`]s write.
+///
+/// ```
+/// use ringway::schema::{Describer, Structure};
+///
+/// #[repr(transparent)]
+/// struct Cents([u8; 8]);
+///
+/// impl Structure for Cents {
+///     fn describe(describer: &mut Describer) {
+///         describer.inline::<Self>("Cents");
+///     }
+/// }
+///
+/// /// A pointer to bytes elsewhere in the message.
+/// struct Name(u64);
+///
+/// impl Structure for Name {
+///     fn describe(describer: &mut Describer) {
+///         describer.out_of_line::<Self>("Name");
+///     }
+/// }
+/// ```
 #[derive(Default)]
 pub struct Describer {
     text: String,

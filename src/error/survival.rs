@@ -8,6 +8,14 @@ use std::path::{Path, PathBuf};
 /// A participant may have died, and this process could not find out, or could not remove its residue.
 ///
 /// Each call that waits tries it again, and so does every other participant. Nothing is lost.
+///
+/// ```
+/// fn explain(error: &ringway::RecvError) {
+///     if let ringway::RecvError::RecoveryFailed(failed) = error {
+///         eprintln!("{}: {failed}", failed.path().display());
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct RecoveryFailed {
     pub(crate) path: PathBuf,

@@ -133,6 +133,17 @@ impl rkyv::rancor::Source for SerializeError {
 }
 
 /// Why nothing was sent.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+/// let mut producer = queue.producer()?;
+/// while producer.try_send(&[0; 1000]).is_ok() {}
+/// let error = producer.send_timeout(&[0; 1000], std::time::Duration::from_millis(1)).unwrap_err();
+/// assert!(error.is_timeout() && !error.is_cancelled());
+/// assert!(producer.try_send(&[0; 1 << 30]).unwrap_err().is_too_large());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SendError {
@@ -270,6 +281,15 @@ impl From<Ended> for SendError {
 }
 
 /// Why nothing was received.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+/// let consumer = queue.consumer()?;
+/// let error = consumer.recv_timeout(std::time::Duration::from_millis(1)).unwrap_err();
+/// assert!(error.is_timeout() && !error.is_cancelled());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RecvError {

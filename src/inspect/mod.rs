@@ -64,6 +64,21 @@ pub use snapshot::{Backlog, Counters, Cursors, FileUse, HeldFrame, Locks, Pendin
 use source::Source;
 
 /// A queue file, open for inspection.
+///
+/// ```
+/// use ringway::inspect::{Inspector, Peek};
+/// # let dir = tempfile::tempdir()?;
+/// # let name = dir.path().join("q");
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(&name)? };
+/// queue.producer()?.send(b"hello")?;
+/// let inspector = Inspector::open(&name)?;
+/// assert_eq!(inspector.path(), name);
+/// println!("{:?}", inspector.header().kind);
+/// assert_eq!(inspector.snapshot()?.backlog.waiting, Some(1));
+/// assert_eq!(inspector.peek(&Peek::new())?.frames.len(), 1);
+/// let progress = inspector.progress()?; // cheap: cursors only
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Inspector {
     source: Source,

@@ -7,6 +7,11 @@ use crate::queue::DeadLetter;
 use crate::queue::trailer;
 
 /// Which messages to copy.
+///
+/// ```
+/// use ringway::inspect::{Peek, Start};
+/// let what = Peek::new().start(Start::Oldest).most(10).bytes(100).held(true);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Peek {
     pub(super) start: Start,

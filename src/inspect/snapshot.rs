@@ -25,6 +25,17 @@ const MAX_CORRUPTION: usize = 16;
 pub(super) const MAX_LISTED: usize = 1024;
 
 /// The state of a queue at one moment, as [`Inspector::snapshot`] found it.
+///
+/// ```
+/// use ringway::inspect::Snapshot;
+/// # let dir = tempfile::tempdir()?;
+/// # let name = dir.path().join("q");
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(&name)? };
+/// let snapshot = Snapshot::read(&name)?;
+/// assert!(snapshot.is_drained() && !snapshot.is_in_use());
+/// println!("created {:?} ago", snapshot.age());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Snapshot {

@@ -22,6 +22,18 @@ use crate::sync::{Ordering, PrivateWord};
 /// });
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+/// let consumer = queue.consumer()?;
+/// let canceller = consumer.canceller();
+/// canceller.cancel(); // from another thread, or a signal handler
+/// assert!(canceller.is_cancelled() && consumer.recv().unwrap_err().is_cancelled());
+/// canceller.reset();
+/// assert!(consumer.try_recv().unwrap_err().is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Canceller {
     cancelled: Cancelled,

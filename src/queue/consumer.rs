@@ -31,6 +31,19 @@ use crate::wait::{AdaptiveBackoff, Attempt, Until, WaitConfig};
 /// can attach.
 ///
 /// It may be sent to another thread, but not shared between threads.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+/// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+/// producer.send_many(&["one", "two"])?;
+/// assert!(!consumer.is_empty() && consumer.room() > 0);
+/// let soon = std::time::Instant::now() + std::time::Duration::from_millis(10);
+/// assert_eq!(consumer.recv_many_deadline(1, soon)?.len(), 1);
+/// let shared = consumer.into_shared(); // its frames have no lifetime
+/// assert_eq!(*shared.try_recv()?, *b"two");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct BytesConsumer<K: Kind> {
     receiver: K::Receiver,
     backoff: AdaptiveBackoff,

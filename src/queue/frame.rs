@@ -13,6 +13,22 @@ use super::kind::{FrameStore, FrameStoreOf, Kind, RunBy, SpansOf, TakenBy};
 /// If a panic drops the guard, the message is redelivered: a panic does not count as having
 /// processed it. A frame that is forgotten (`mem::forget`) keeps its room, and that of everything
 /// after it, until the consumer is gone.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::mpmc::BytesQueue::create(dir.path().join("q"))? };
+/// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+/// producer.send_many(&["one", "two"])?;
+/// let frame = consumer.recv()?;
+/// println!("message {}: {:?}", frame.position(), &*frame);
+/// assert_eq!((frame.redeliveries(), frame.dead_letter()), (0, None));
+/// frame.reject(); // it is delivered once more, and counted
+/// let again = consumer.recv()?;
+/// assert_eq!(again.redeliveries(), 1);
+/// again.put_back(); // the same, but not counted
+/// assert_eq!(consumer.recv()?.redeliveries(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct BytesFrame<'c, K: Kind> {
     store: &'c FrameStoreOf<K>,
     taken: TakenBy<K::Receiver>,
@@ -138,6 +154,19 @@ fn put_run_back<P: FrameStore>(store: &P, run: P::Run, spans: &[P::Span], seen: 
 
 /// Messages received together, in place in the file. Dropping the guard releases all of them; if a
 /// panic drops it, all of them are redelivered.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::mpmc::BytesQueue::create(dir.path().join("q"))? };
+/// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+/// producer.send_many(&["one", "two"])?;
+/// let frames = consumer.recv_many(10)?;
+/// assert!(!frames.is_empty() && frames.len() == 2);
+/// assert_eq!(frames.iter().next(), Some(&b"one"[..]));
+/// frames.reject(); // all of them are delivered once more
+/// assert_eq!(*consumer.recv()?, *b"one");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct BytesFrames<'c, K: Kind> {
     pub(super) store: &'c FrameStoreOf<K>,
     pub(super) run: RunBy<K::Receiver>,

@@ -84,6 +84,33 @@ use crate::shm::Warning;
 /// assert_eq!(&*consumer.recv()?, b"hello");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Queues without a name, and what a queue tells about itself:
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+/// use std::time::Duration;
+/// use ringway::{CreateOptions, OpenOptions, spsc::BytesQueue};
+///
+/// // A queue without a name, passed to another process.
+/// let options = CreateOptions::new().ring_bytes(1 << 16);
+/// // SAFETY: only this program and the one that it is passed to have the file, and both use ringway.
+/// let queue = unsafe { BytesQueue::create_memfd_with(&options)? };
+/// let (here, there) = UnixStream::pair()?;
+/// queue.send_fd(&here)?;
+/// queue.send_fd(&here)?;
+/// // SAFETY: as above, for all of these.
+/// let received = unsafe { BytesQueue::recv_fd(&there)? };
+/// let with_options = unsafe { BytesQueue::recv_fd_with(&there, &OpenOptions::new())? };
+/// let by_descriptor = unsafe { BytesQueue::open_fd(&queue)? };
+/// let both = unsafe { BytesQueue::open_fd_with(&queue, &OpenOptions::new())? };
+///
+/// assert_eq!(received.uuid(), queue.uuid());
+/// assert!(queue.is_empty() && !queue.is_orphaned()? && queue.warnings().is_empty());
+/// assert!(queue.ring_bytes() == 1 << 16 && queue.max_message() < 1 << 15);
+/// let mut producer = queue.producer_timeout(Duration::from_millis(10))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct BytesQueue<K: Kind = Spsc> {
     shared: Arc<Shared>,
     kind: PhantomData<fn() -> K>,

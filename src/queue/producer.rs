@@ -27,6 +27,21 @@ pub(super) use room_wait::AMPLE_ROOM_WAIT;
 
 /// The producer of a [`BytesQueue`](super::BytesQueue). Dropping it detaches it: another producer
 /// can attach. The messages that it sent stay.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+/// let mut producer = queue.producer()?;
+/// assert!(producer.is_empty() && producer.room() > 0 && producer.max_message() > 100);
+/// let soon = Duration::from_millis(10);
+/// for frame in [producer.reserve(5)?.commit(), producer.reserve_timeout(5, soon)?.commit()] {
+///     frame?;
+/// }
+/// producer.reserve_deadline(5, Instant::now() + soon)?.commit()?;
+/// assert!(producer.len() > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct BytesProducer<K: Kind> {
     pub(super) sender: K::Sender,
     /// The fork guard of the process, or one that is never intact if each message takes the slow

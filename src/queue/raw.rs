@@ -42,6 +42,21 @@ use crate::error::{AttachError, CreateError, OpenError};
 /// unsafe { raw.producer()? }.send(&message)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// What it tells about the messages:
+///
+/// ```
+/// use ringway::{OpenOptions, spsc::{Queue, RawQueue}};
+/// # let dir = tempfile::tempdir()?;
+/// # let name = dir.path().join("q");
+/// # drop(unsafe { Queue::<u64>::create(&name)? });
+/// // SAFETY: only programs that use ringway can write to this file.
+/// let queue = unsafe { RawQueue::open_with(&name, &OpenOptions::new())? };
+/// assert_eq!((queue.alignment(), queue.fixed_len()), (8, Some(8)));
+/// // SAFETY: what is sent here is no archive of another type.
+/// assert!(unsafe { queue.as_bytes() }.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct RawQueue<K: Kind = Spsc> {
     queue: BytesQueue<K>,

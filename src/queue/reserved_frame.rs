@@ -12,6 +12,20 @@ use crate::wait::Until;
 
 /// A reserved frame: bytes in the file that only this producer may access until the frame is
 /// committed.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+/// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+/// let mut frame = producer.reserve(100)?;
+/// frame[..5].copy_from_slice(b"hello");
+/// frame.truncate(5);
+/// frame.commit()?;
+/// producer.reserve(100)?.abort(); // as dropping it does
+/// assert_eq!(*consumer.recv()?, *b"hello");
+/// assert!(consumer.try_recv().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct ReservedFrame<'p, K: Kind> {
     producer: &'p mut BytesProducer<K>,
     reserved: Reserved,
@@ -77,6 +91,20 @@ impl<K: Kind> DerefMut for ReservedFrame<'_, K> {
 
 /// Frames that are committed together: after a crash all of them exist, or none (MPMC: the first
 /// few). Dropping the batch gives all of them up.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+/// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+/// let mut batch = producer.batch()?;
+/// assert!(batch.is_empty());
+/// batch.try_reserve(5)?.copy_from_slice(b"hello");
+/// batch.try_reserve(5)?.copy_from_slice(b"world");
+/// assert_eq!(batch.len(), 2);
+/// assert_eq!(batch.commit()?, 2);
+/// assert_eq!(*consumer.recv()?, *b"hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct BytesBatch<'p, K: Kind> {
     producer: &'p mut BytesProducer<K>,
     staged: StagedOf<K>,

@@ -13,6 +13,36 @@ use crate::queue::{BytesConsumer, Kind};
 /// Dropping it frees the role for another consumer.
 ///
 /// It may be sent to another thread, but not shared between threads.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::spsc::Queue::<String>::create(dir.path().join("q"))? };
+/// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+/// producer.send_many(&["one", "two", "three", "four"].map(String::from))?;
+/// assert!(consumer.len() > 0 && !consumer.is_empty() && consumer.room() > 0);
+/// println!("attached at {}", consumer.attached_at());
+///
+/// let soon = Duration::from_millis(10);
+/// assert_eq!(&*consumer.recv_deadline(Instant::now() + soon)?, "one");
+/// assert_eq!(consumer.try_recv_many(1)?.len(), 1);
+/// assert_eq!(consumer.recv_many(1)?.len(), 1);
+/// assert_eq!(consumer.try_iter().count(), 1);
+/// assert!(consumer.recv_many_timeout(10, soon).unwrap_err().is_timeout());
+/// assert!(consumer.recv_many_deadline(10, Instant::now()).unwrap_err().is_timeout());
+///
+/// producer.send_many(&["five", "six", "seven"].map(String::from))?;
+/// // SAFETY: only this program, with this type, sends to this queue.
+/// assert_eq!(unsafe { consumer.recv_unchecked()? }.as_str(), "five");
+/// // SAFETY: as above.
+/// assert_eq!(unsafe { consumer.try_recv_unchecked()? }.as_str(), "six");
+/// queue.close();
+/// for message in consumer.iter() {
+///     println!("{}", &*message?); // until the queue is closed
+/// }
+/// let shared = consumer.into_shared(); // its frames have no lifetime
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Consumer<T, K: Kind> {
     pub(super) bytes: BytesConsumer<K>,
     message: PhantomData<fn() -> T>,

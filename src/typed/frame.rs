@@ -90,6 +90,20 @@ fn skip<K: Kind>(store: &FrameStoreOf<K>, taken: TakenBy<K::Receiver>, reason: r
 /// If a panic drops the guard, the message is redelivered, because it was not processed to the end.
 /// A frame that is forgotten (`mem::forget`) keeps its room, and that of everything after it, until
 /// the consumer is gone.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::mpmc::Queue::<String>::create(dir.path().join("q"))? };
+/// queue.producer()?.send(&"hello".to_string())?;
+/// let consumer = queue.consumer()?;
+/// let frame = consumer.recv()?;
+/// assert_eq!(&*frame, "hello");
+/// println!("its archive: {:?}", frame.as_bytes());
+/// assert_eq!((frame.redeliveries(), frame.dead_letter()), (0, None));
+/// frame.reject(); // it is delivered once more
+/// assert_eq!(consumer.recv()?.redeliveries(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Frame<'c, T: Message, K: Kind> {
     /// Points into the bytes that `bytes` guards.
     archived: NonNull<T::Archived>,
@@ -171,6 +185,24 @@ impl<T: Message<Archived: fmt::Debug>, K: Kind> fmt::Debug for Frame<'_, T, K> {
 
 /// Messages received together. Dropping it releases all of them; if a panic drops it, all of them
 /// are redelivered.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::mpmc::Queue::<String>::create(dir.path().join("q"))? };
+/// queue.producer()?.send_many(&["one", "two"].map(String::from))?;
+/// let consumer = queue.consumer()?;
+/// let frames = consumer.recv_many(10)?;
+/// assert!(!frames.is_empty() && frames.len() == 2);
+/// for (message, position) in frames.iter().zip(frames.positions()) {
+///     println!("{position}: {}", message?);
+/// }
+/// assert!(frames.redeliveries().all(|count| count == 0));
+/// // SAFETY: only this program, with this type, sends to this queue.
+/// assert_eq!(unsafe { frames.iter_unchecked() }.count(), 2);
+/// frames.reject(); // all of them are delivered once more
+/// assert_eq!(&*consumer.recv()?, "one");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Frames<'c, T, K: Kind> {
     pub(super) bytes: BytesFrames<'c, K>,
     message: PhantomData<fn() -> T>,

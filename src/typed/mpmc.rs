@@ -127,6 +127,20 @@ impl<T: Message> Queue<T, Mpmc> {
     ///
     /// # Errors
     /// Those of [`BytesQueue::dead_letters`](crate::kind::BytesQueue::dead_letters).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let options = ringway::CreateOptions::new().max_redeliveries(1);
+    /// # let queue = unsafe { ringway::mpmc::Queue::<u64>::create_with(dir.path().join("jobs"), &options)? };
+    /// # let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+    /// # producer.send(&7)?;
+    /// # (0..2).try_for_each(|_| consumer.recv().map(|frame| frame.reject()))?;
+    /// # assert!(consumer.try_recv().is_err());
+    /// let letters = queue.dead_letters()?.consumer()?;
+    /// let letter = letters.recv()?;
+    /// assert_eq!(letter.dead_letter().expect("a dead letter").redeliveries, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn dead_letters(&self) -> Result<Self, OpenError> {
         self.bytes().dead_letters().map(Self::from_bytes)
     }

@@ -37,6 +37,20 @@ impl<T: Message, K: Kind> Consumer<T, K> {
 /// std::thread::spawn(move || assert_eq!(*frame, "kept")).join().unwrap();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::mpmc::Queue::<String>::create(dir.path().join("q"))? };
+/// queue.producer()?.send_many(&["one", "two", "three"].map(String::from))?;
+/// let consumer = queue.consumer()?.into_shared();
+/// assert_eq!(&*consumer.try_recv()?, "one");
+/// let soon = Duration::from_millis(10);
+/// assert_eq!(&*consumer.recv_timeout(soon)?, "two");
+/// assert_eq!(&*consumer.recv_deadline(Instant::now() + soon)?, "three");
+/// assert_eq!(consumer.bytes().held()?, 0); // the same consumer, in bytes
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct SharedConsumer<T, K: Kind> {
     bytes: BytesSharedConsumer<K>,
     message: PhantomData<fn() -> T>,
@@ -95,6 +109,18 @@ impl<T, K: Kind> fmt::Debug for SharedConsumer<T, K> {
 
 /// A received message that keeps its consumer attached and its file mapped: derefs to the archive in
 /// the file. Dropping it releases the frame, on any thread: see [`BytesOwnedFrame`].
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::mpmc::Queue::<String>::create(dir.path().join("q"))? };
+/// queue.producer()?.send(&"hello".to_string())?;
+/// let consumer = queue.consumer()?.into_shared();
+/// let frame = consumer.recv()?;
+/// println!("message {}: {}, {} bytes", frame.position(), &*frame, frame.as_bytes().len());
+/// frame.reject(); // it is delivered once more
+/// assert_eq!(consumer.recv()?.redeliveries(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct OwnedFrame<T: Message, K: Kind> {
     /// Points into the bytes that `bytes` guards.
     archived: NonNull<T::Archived>,

@@ -43,6 +43,21 @@ impl<S> Clone for Place<'_, S> {
 /// It sends values of `T`; and, through [`of`](Self::of), of every type with an identical archive,
 /// such as `T` with another lifetime.
 // In C's layout, which does not depend on `T`: see `of`.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::spsc::Queue::<String>::create(dir.path().join("q"))? };
+/// let mut producer = queue.producer()?;
+/// let (message, soon) = ("hello".to_string(), Duration::from_millis(10));
+/// producer.send_timeout(&message, soon)?;
+/// producer.send_deadline(&message, Instant::now() + soon)?;
+/// producer.send_many(&[message.clone(), message.clone()])?;
+/// assert_eq!(producer.try_send_many(&[message])?, 1);
+/// assert!(!producer.is_empty() && producer.len() > 0 && producer.room() > 0);
+/// println!("the next message has position {}", producer.position());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[repr(C)]
 pub struct Producer<T, K: Kind> {
     pub(super) bytes: BytesProducer<K>,

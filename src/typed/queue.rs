@@ -43,6 +43,40 @@ use crate::queue::{
 /// assert_eq!(tick.prices[1], 2.5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Queues without a name, and what a queue tells about itself:
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+/// use std::time::Duration;
+/// use ringway::{CreateOptions, OpenOptions, mpmc::Queue};
+///
+/// let options = CreateOptions::new().ring_bytes(1 << 16);
+/// // SAFETY: only this program and the ones that it is passed to have the file, and all use ringway.
+/// let queue = unsafe { Queue::<u64>::create_memfd_with(&options)? };
+/// let other = unsafe { Queue::<u64>::create_memfd()? };
+/// let (here, there) = UnixStream::pair()?;
+/// queue.send_fd(&here)?;
+/// queue.send_fd(&here)?;
+/// // SAFETY: as above, for all of these.
+/// let received = unsafe { Queue::<u64>::recv_fd(&there)? };
+/// let with_options = unsafe { Queue::<u64>::recv_fd_with(&there, &OpenOptions::new())? };
+/// let by_descriptor = unsafe { Queue::<u64>::open_fd(queue.inheritable_fd()?)? };
+/// let both = unsafe { Queue::<u64>::open_fd_with(queue.inheritable_fd()?, &OpenOptions::new())? };
+/// assert!(received.uuid() == queue.uuid() && received.uuid() != other.uuid());
+///
+/// println!("{}: aligned to {}", queue.path().display(), queue.alignment());
+/// assert!(queue.ring_bytes() == 1 << 16 && queue.max_message() >= 8);
+/// assert!(queue.warnings().is_empty() && !queue.is_orphaned()?);
+/// let soon = Duration::from_millis(10);
+/// let (mut producer, consumer) = (queue.producer_timeout(soon)?, queue.consumer_timeout(soon)?);
+/// producer.send(&7)?;
+/// assert_eq!((queue.len(), queue.is_empty()), (1, false));
+/// assert!(queue.room() > 0 && queue.stats().sent == 1);
+/// assert_eq!(queue.recover()?.deaths, 0);
+/// queue.close();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Queue<T, K: Kind = Spsc> {
     shared: Arc<Shared>,
     kind: PhantomData<fn() -> K>,
@@ -317,6 +351,18 @@ impl<T: Message, K: Kind> Queue<T, K> {
     ///
     /// # Errors
     /// As [`BytesQueue::sync`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir_in(".")?;
+    /// # let queue = unsafe { ringway::spsc::Queue::<u64>::create(dir.path().join("orders"))? };
+    /// queue.producer()?.send(&7)?;
+    /// match queue.sync() {
+    ///     Ok(()) => {} // the order is safe now
+    ///     Err(ringway::SyncError::InMemory { .. }) => {} // it never can be
+    ///     Err(error) => return Err(error.into()),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sync(&self) -> Result<(), SyncError> {
         self.bytes().sync()
     }

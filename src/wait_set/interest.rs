@@ -10,6 +10,19 @@ use crate::wait::Attempt;
 
 /// One of the things that a [`WaitSet`](super::WaitSet) waits for: a message of a consumer, or room
 /// of a producer. Created for each wait; it costs nothing.
+///
+/// ```
+/// use ringway::{Interest, WaitSet};
+/// # let dir = tempfile::tempdir()?;
+/// # let jobs = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("jobs"))? };
+/// # let results = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("results"))? };
+/// let (consumer, mut producer) = (jobs.consumer()?, results.producer()?);
+/// let mut set = WaitSet::new();
+/// // A message of 100 bytes may be sent: there is room.
+/// let ready = set.wait(&mut [Interest::messages(&consumer), Interest::room(&mut producer, 100)])?;
+/// assert_eq!(ready, [1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Interest<'a>(For<'a>);
 
 enum For<'a> {

@@ -55,6 +55,26 @@ const PAUSE: u32 = 16;
 /// One system call (`futex_waitv`, Linux 5.16) sleeps on up to 127 queues. More, and any number on
 /// older kernels, are slept on in turn, a millisecond each, so that a wake may come a millisecond
 /// late.
+///
+/// Limits of a wait:
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use ringway::{Interest, WaitSet, WaitStrategy};
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+/// # let consumer = queue.consumer()?;
+/// let mut set = WaitSet::new();
+/// set.set_wait_strategy(WaitStrategy::Park);
+/// set.set_interruptible(true);
+/// let mut interests = [Interest::messages(&consumer)];
+/// // Nothing comes.
+/// assert!(set.wait_timeout(&mut interests, Duration::from_millis(1)).is_err());
+/// assert!(set.wait_deadline(&mut interests, Instant::now()).is_err());
+/// set.canceller().cancel(); // usually from another thread
+/// assert!(set.wait(&mut interests).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Default)]
 pub struct WaitSet {
     wait_config: WaitConfig,

@@ -12,8 +12,11 @@ use super::tree::{ItemPath, Tree, is_hidden, is_left_out, is_pub};
 pub(crate) struct Listing {
     /// Lines, in the order of the names.
     pub(crate) lines: BTreeSet<String>,
-    /// Every function and method that a user calls, with whether its documentation has an example.
+    /// Every function and method that a user calls, with whether its documentation has an example,
+    /// or that of its type has one that calls it.
     pub(crate) calls: BTreeMap<String, bool>,
+    /// What the examples of each type call.
+    called: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Lists everything that can be named from outside the crate.
@@ -109,11 +112,13 @@ fn show(public: &str, item: &Item, listing: &mut Listing) {
             listing.calls.insert(public.to_owned(), has_example(&item.attrs));
         }
         Item::Struct(item) => {
+            listing.called.insert(public.to_owned(), called_in_examples(&item.attrs));
             listing.lines.insert(header("struct", &item.generics) + &kept_open(&item.attrs));
             show_derives(public, &item.attrs, listing);
             show_fields(public, &item.fields, false, listing);
         }
         Item::Enum(item) => {
+            listing.called.insert(public.to_owned(), called_in_examples(&item.attrs));
             listing.lines.insert(header("enum", &item.generics) + &kept_open(&item.attrs));
             show_derives(public, &item.attrs, listing);
             for variant in &item.variants {
@@ -221,7 +226,9 @@ fn show_impl(public: &str, item: &ItemImpl, listing: &mut Listing) {
                     words(&signature).replacen(&format!("fn {name}"), &format!("fn {public}::{name}"), 1);
                 listing.lines.insert(format!("pub {line} [impl{generics} {about}]"));
                 let key = format!("{public}::{name}");
-                let example = has_example(&inner.attrs) || listing.calls.get(&key).is_some_and(|had| *had);
+                let is_called = listing.called.get(public).is_some_and(|called| called.contains(&name));
+                let had = listing.calls.get(&key).is_some_and(|had| *had);
+                let example = has_example(&inner.attrs) || is_called || had;
                 listing.calls.insert(key, example);
             }
             ImplItem::Const(inner) if is_pub(&inner.vis) && !is_hidden(&inner.attrs) => {
@@ -242,6 +249,37 @@ fn has_example(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("doc") && attribute.to_token_stream().to_string().contains("```")
     })
+}
+
+/// The functions and methods that the examples in a documentation call.
+pub(crate) fn called_in_examples(attributes: &[Attribute]) -> BTreeSet<String> {
+    let mut called = BTreeSet::new();
+    let mut is_code = false;
+    for line in attributes.iter().filter_map(documentation) {
+        if line.trim_start().starts_with("```") {
+            is_code = !is_code;
+            continue;
+        }
+        for (at, _) in line.match_indices(['.', ':']).filter(|_| is_code) {
+            let rest = &line[at + 1..];
+            let end = rest.find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(rest.len());
+            if end > 0 && (rest[end..].starts_with('(') || rest[end..].starts_with("::<")) {
+                called.insert(rest[..end].to_owned());
+            }
+        }
+    }
+    called
+}
+
+/// The text of a line of documentation.
+fn documentation(attribute: &Attribute) -> Option<String> {
+    let syn::Meta::NameValue(pair) = &attribute.meta else { return None };
+    match &pair.value {
+        syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) if pair.path.is_ident("doc") => {
+            Some(text.value())
+        }
+        _ => None,
+    }
 }
 
 fn without_docs(line: &str) -> String {

@@ -6,8 +6,7 @@ use super::source::Code;
 
 /// Words that docs/glossary.md retired and that no name contains any more, and the term that
 /// replaced each. The plural counts as well.
-const RETIRED: [(&str, &str); 32] = [
-    ("behind", "after"),
+const RETIRED: [(&str, &str); 31] = [
     ("bell", "eventcount"),
     ("buried", "dead letter"),
     ("burier", "dead letter"),

@@ -25,6 +25,25 @@ use crate::shm::Sharing;
 /// let queue = unsafe { BytesQueue::create_with(&name, &options)? };
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// ```
+/// use ringway::{CreateOptions, Delivery};
+/// # let dir = tempfile::tempdir()?;
+/// let jobs = CreateOptions::new()
+///     .ring_bytes(1 << 16)
+///     .max_messages(1000)
+///     .max_participants(16)
+///     .align(64)
+///     .delivery(Delivery::AtLeastOnce)
+///     .max_redeliveries(3)
+///     .prefault(false)
+///     .huge_pages(false)
+///     .guard_truncation(true)
+///     .unlink_on_last_drop(true);
+/// // SAFETY: only programs that use ringway can write to this file.
+/// let queue = unsafe { ringway::mpmc::BytesQueue::create_with(dir.path().join("jobs"), &jobs)? };
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct CreateOptions {
     pub(in crate::queue) ring_bytes: Option<usize>,

@@ -27,6 +27,15 @@ use crate::queue::Schema;
 /// assert_eq!(description, Description::of::<(u32, String)>());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// ```
+/// use ringway::schema::Description;
+/// let (numbers, texts) = (Description::of::<u64>(), Description::of::<String>());
+/// assert_eq!((numbers.name(), numbers.size(), numbers.align()), ("u64", 8, 8));
+/// assert!(numbers.fingerprint() != texts.fingerprint() && !numbers.is_bytes());
+/// assert_eq!((numbers.version(), numbers.format_word()), (0, texts.format_word()));
+/// println!("{}: {}", numbers.format(), numbers.difference(&texts).unwrap_or_default());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     name: String,

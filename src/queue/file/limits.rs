@@ -11,6 +11,12 @@ use crate::layout::Geometry;
 /// ```
 /// let limits = ringway::untrusted::Limits::new().message(64 * 1024).depth(16);
 /// ```
+///
+/// Also of the file:
+///
+/// ```
+/// let small = ringway::untrusted::Limits::new().file(1 << 20);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     message: usize,

@@ -19,6 +19,17 @@ use crate::shm::Sharing;
 /// let queue = unsafe { BytesQueue::open_with(&name, &options)? };
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// ```
+/// use ringway::OpenOptions;
+/// # let dir = tempfile::tempdir()?;
+/// # let name = dir.path().join("q");
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(&name)? };
+/// let options = OpenOptions::new().huge_pages(false).unlink_on_last_drop(true);
+/// // SAFETY: only programs that use ringway can write to this file.
+/// let again = unsafe { ringway::spsc::BytesQueue::open_with(&name, &options)? };
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
     handle_options: HandleOptions,

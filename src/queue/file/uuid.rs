@@ -9,6 +9,15 @@ use std::fmt;
 /// let uuid = ringway::Uuid::from([0x55; 16]);
 /// assert_eq!(uuid.to_string(), "55555555-5555-5555-5555-555555555555");
 /// ```
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(dir.path().join("q"))? };
+/// let uuid = queue.uuid();
+/// assert_eq!(uuid.as_bytes().len(), 16);
+/// println!("{uuid}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uuid([u8; 16]);
 

@@ -15,6 +15,20 @@ use crate::queue::kind::{FrameStore, FrameStoreOf, Kind, Receiver, TakenBy};
 /// its room, that of everything after it, and the consumer's role, until the process ends. In a
 /// forked child the bytes are still mapped, but the parent may release them at any time; dropping
 /// the frame there does nothing.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::mpmc::BytesQueue::create(dir.path().join("q"))? };
+/// queue.producer()?.send(b"job")?;
+/// let consumer = queue.consumer()?.into_shared();
+/// let frame = consumer.recv()?;
+/// println!("message {}: {:?}", frame.position(), &*frame);
+/// assert_eq!(frame.redeliveries(), 0);
+/// frame.reject(); // it is delivered once more, and counted
+/// consumer.recv()?.put_back(); // the same, but not counted
+/// assert_eq!(consumer.recv()?.redeliveries(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct BytesOwnedFrame<K: Kind> {
     inner: Arc<Inner<K>>,
     taken: TakenBy<K::Receiver>,

@@ -77,6 +77,31 @@ use crate::wait::WaitStrategy;
 /// std::thread::spawn(move || assert_eq!(&*kept[1], b"two")).join().unwrap();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// The calls of a consumer, and what is different: each may fail because a thread panicked.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = unsafe { ringway::mpmc::BytesQueue::create(dir.path().join("q"))? };
+/// queue.producer()?.send_many(&["one", "two", "three", "four", "five"])?;
+/// let consumer = queue.consumer()?.into_shared();
+/// consumer.set_wait_strategy(ringway::WaitStrategy::Park)?;
+/// consumer.set_interruptible(true)?;
+/// consumer.set_interrupt_check(Some(|| false))?;
+/// consumer.end_when_disconnected(false)?;
+/// let canceller = consumer.canceller()?;
+/// assert!(!consumer.has_producer()? && !consumer.is_empty()?);
+/// println!("attached at {}", consumer.attached_at());
+/// let one = consumer.recv()?;
+/// let two = consumer.try_recv()?;
+/// let three = consumer.recv_timeout(Duration::from_millis(10))?;
+/// let four = consumer.recv_deadline(Instant::now() + Duration::from_millis(10))?;
+/// assert_eq!((consumer.held()?, consumer.len()?), (4, 1));
+/// assert_eq!(consumer.recv_many(10)?.len(), 1);
+/// assert!(consumer.recv_many_timeout(10, Duration::from_millis(1)).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct BytesSharedConsumer<K: Kind> {
     inner: Arc<Inner<K>>,
 }

@@ -18,6 +18,26 @@ use crate::queue::{self, Kind};
 /// it.
 ///
 /// It may be sent to another thread, but not shared between threads.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// # let dir = tempfile::tempdir()?;
+/// # let name = dir.path().join("q");
+/// use ringway::untrusted::spsc::BytesQueue;
+/// let queue = BytesQueue::create(&name)?;
+/// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+/// for message in ["one", "two", "three", "four"] {
+///     producer.send(message.as_bytes())?;
+/// }
+/// let soon = Duration::from_millis(10);
+/// assert_eq!(&*consumer.recv()?, b"one");
+/// assert_eq!(&*consumer.try_recv()?, b"two");
+/// assert_eq!(&*consumer.recv_timeout(soon)?, b"three");
+/// assert_eq!(&*consumer.recv_deadline(Instant::now() + soon)?, b"four");
+/// queue.close();
+/// assert_eq!(consumer.iter().count(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct BytesConsumer<K: Kind> {
     inner: queue::BytesConsumer<K>,
     pool: Pool,
@@ -133,6 +153,18 @@ impl<K: Kind> fmt::Debug for BytesConsumer<K> {
 /// message's room in the file.
 ///
 /// If a panic drops it, the message is redelivered, with the bytes that it has by then.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let name = dir.path().join("q");
+/// use ringway::untrusted::mpmc::BytesQueue;
+/// let queue = BytesQueue::create(&name)?;
+/// queue.producer()?.send(b"job")?;
+/// let consumer = queue.consumer()?;
+/// consumer.recv()?.reject(); // it is delivered once more
+/// assert_eq!(consumer.recv()?.redeliveries(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct BytesFrame<'c, K: Kind> {
     copy: Copied<'c>,
     /// Never read through: other processes may write there.

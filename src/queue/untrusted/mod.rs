@@ -59,6 +59,21 @@ use crate::shm::Warning;
 /// assert_eq!(&*consumer.recv()?, b"hello");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// What a queue tells about itself:
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let name = dir.path().join("q");
+/// use ringway::untrusted::spsc::BytesQueue;
+/// let queue = BytesQueue::create(&name)?;
+/// assert_eq!(queue.path(), name);
+/// assert!(queue.warnings().is_empty());
+/// println!("messages of up to {} bytes in a ring of {}", queue.max_message(), queue.ring_bytes());
+/// queue.close();
+/// assert!(queue.is_closed());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct BytesQueue<K: Kind = Spsc> {
     inner: super::BytesQueue<K>,
     limits: Limits,

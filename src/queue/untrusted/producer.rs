@@ -13,6 +13,22 @@ use crate::wait::Until;
 
 /// A producer of a [`BytesQueue`](super::BytesQueue): messages are copied in, and never read back
 /// from the file.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// # let dir = tempfile::tempdir()?;
+/// # let name = dir.path().join("q");
+/// use ringway::untrusted::spsc::BytesQueue;
+/// let queue = BytesQueue::create(&name)?;
+/// let mut producer = queue.producer()?;
+/// let soon = Duration::from_millis(10);
+/// producer.send(b"one")?;
+/// producer.try_send(b"two")?;
+/// producer.send_timeout(b"three", soon)?;
+/// producer.send_deadline(b"four", Instant::now() + soon)?;
+/// assert!(producer.max_message() <= queue.max_message());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct BytesProducer<K: Kind> {
     inner: queue::BytesProducer<K>,
     limits: Limits,

@@ -18,6 +18,26 @@ use crate::typed::frame::{access_within, invalid};
 /// A consumer of a [`Queue`](super::Queue): messages are copied, then validated, and lent from the copy.
 ///
 /// It may be sent to another thread, but not shared between threads.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// # let dir = tempfile::tempdir()?;
+/// # let name = dir.path().join("q");
+/// use ringway::untrusted::spsc::Queue;
+/// let queue = Queue::<u64>::create(&name)?;
+/// let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+/// for message in 1..=4 {
+///     producer.send(&message)?;
+/// }
+/// let soon = Duration::from_millis(10);
+/// assert_eq!(*consumer.recv()?, 1);
+/// assert_eq!(*consumer.try_recv()?, 2);
+/// assert_eq!(*consumer.recv_timeout(soon)?, 3);
+/// assert_eq!(*consumer.recv_deadline(Instant::now() + soon)?, 4);
+/// queue.close();
+/// assert_eq!(consumer.iter().count(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Consumer<T, K: Kind> {
     bytes: BytesConsumer<K>,
     depth: NonZeroUsize,
@@ -98,6 +118,20 @@ impl<T, K: Kind> fmt::Debug for Consumer<T, K> {
 ///
 /// If a panic drops the guard, the message is redelivered, with the contents that untrusted peers
 /// may have given it by then.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let name = dir.path().join("q");
+/// use ringway::untrusted::mpmc::Queue;
+/// let queue = Queue::<u64>::create(&name)?;
+/// queue.producer()?.send(&7)?;
+/// let consumer = queue.consumer()?;
+/// let frame = consumer.recv()?;
+/// assert_eq!((*frame == 7, frame.as_bytes().len()), (true, 8));
+/// frame.reject(); // it is delivered once more
+/// assert_eq!(consumer.recv()?.redeliveries(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Frame<'c, T: Message, K: Kind> {
     /// Points into the copy that `bytes` holds.
     archived: NonNull<T::Archived>,

@@ -19,6 +19,21 @@ use crate::shm::Warning;
 /// A queue of messages of type `T` with untrusted peers.
 ///
 /// See the [module](crate::untrusted) for an example, and for the guarantees.
+///
+/// What a queue tells about itself:
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let name = dir.path().join("q");
+/// use ringway::untrusted::spsc::Queue;
+/// let queue = Queue::<u64>::create(&name)?;
+/// assert_eq!(queue.path(), name);
+/// assert!(queue.warnings().is_empty());
+/// println!("messages of up to {} bytes in a ring of {}", queue.max_message(), queue.ring_bytes());
+/// queue.close();
+/// assert!(queue.is_closed());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Queue<T, K: Kind = Spsc> {
     bytes: BytesQueue<K>,
     message: PhantomData<fn(T) -> T>,

@@ -23,6 +23,22 @@ const MAX_ATTEMPTS: usize = 4;
 /// A producer of a [`Queue`](super::Queue): values are serialised in private memory, and copied
 /// into the file.
 // In C's layout, which does not depend on `T`: see `of`.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// # let dir = tempfile::tempdir()?;
+/// # let name = dir.path().join("q");
+/// use ringway::untrusted::spsc::Queue;
+/// let queue = Queue::<u64>::create(&name)?;
+/// let mut producer = queue.producer()?;
+/// let soon = Duration::from_millis(10);
+/// producer.send(&1)?;
+/// producer.try_send(&2)?;
+/// producer.send_timeout(&3, soon)?;
+/// producer.send_deadline(&4, Instant::now() + soon)?;
+/// assert!(producer.max_message() <= queue.max_message());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[repr(C)]
 pub struct Producer<T, K: Kind> {
     bytes: BytesProducer<K>,
@@ -50,6 +66,29 @@ impl<T: Message, K: Kind> Producer<T, K> {
     ///
     /// # Errors
     /// Those of [`Producer::of`](crate::kind::Producer::of).
+    ///
+    /// ```
+    /// use ringway::Message;
+    /// use rkyv::with::InlineAsBox;
+    /// use rkyv::{Archive, Serialize};
+    ///
+    /// #[derive(Archive, Serialize, Message)]
+    /// struct Log<'a> {
+    ///     level: u8,
+    ///     #[rkyv(with = InlineAsBox)]
+    ///     line: &'a str,
+    /// }
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("log");
+    /// let queue = ringway::untrusted::spsc::Queue::<Log<'static>>::create(&name)?;
+    /// let mut producer = queue.producer()?;
+    /// for number in 0..3 {
+    ///     let line = format!("line {number}"); // lives shorter than the producer
+    ///     producer.of()?.send(&Log { level: 6, line: &line })?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[allow(unsafe_code, reason = "two types of one layout")]
     pub fn of<U: Message>(&mut self) -> Result<&mut Producer<U, K>, SendError> {
         if !self.known.is::<U>() {

@@ -52,6 +52,18 @@ impl<K: Kind> BytesQueue<K> {
 ///
 /// # Errors
 /// As [`BytesQueue::sync`], and [`SyncError::Open`].
+///
+/// ```
+/// # let dir = tempfile::tempdir_in(".")?;
+/// # let name = dir.path().join("orders");
+/// # let queue = unsafe { ringway::spsc::BytesQueue::create(&name)? };
+/// match ringway::sync(&name) {
+///     Ok(()) => {} // all messages are safe now
+///     Err(ringway::SyncError::InMemory { .. }) => {} // they never can be
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn sync(name: impl AsRef<Path>) -> Result<(), SyncError> {
     open(name.as_ref(), AfterPowerLoss::Refuse).map_err(SyncError::Open)?.sync()
 }

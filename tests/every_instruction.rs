@@ -7,9 +7,8 @@
 //! and releasing. Debug builds execute ten times more of them, and opening and attaching take
 //! thousands even in release. There, every instruction is tried that changed what a killed process
 //! leaves, or entered the kernel: a kill after any other one leaves the same (`attempts.rs`). Debug
-//! builds try one of many of these. `RINGWAY_EVERY=1` tries all of them in every build;
-//! `RINGWAY_EVERY=2` tries all instructions one by one, also of long operations: hours, because each
-//! attempt steps through all instructions before.
+//! builds try one of many of these. `RINGWAY_EVERY=1` tries all of them in every build, in minutes;
+//! `RINGWAY_EVERY=2` tries all instructions one by one, also of long operations.
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod process;

@@ -10,8 +10,16 @@
 //! instruction. Files that were not there at the beginning of an operation and are not its queue's
 //! (such as a temporary one) are not compared: nothing reads their contents after a kill.
 //!
+//! # What it costs
+//!
+//! The pass that finds the events also notes after which instruction each system call returned. An
+//! attempt runs to the last one before its target at full speed, and steps from there: without that the
+//! effort would grow with the square of the number of instructions. Where a run makes other system
+//! calls than the pass did, it is complete early, or steps a little further.
+//!
 //! Pauses are different: what a paused process has read before, and not stored, matters too.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -81,6 +89,17 @@ enum Target {
     Complete,
 }
 
+impl Target {
+    /// Whether a run that has met this has not reached the target.
+    fn is_after(self, course: &Course) -> bool {
+        match self {
+            Self::Instruction(count) => count > course.instructions,
+            Self::Event(count) => count > course.events,
+            Self::Complete => false,
+        }
+    }
+}
+
 /// What one run through the operation met.
 #[derive(Clone, Copy, Debug, Default)]
 struct Course {
@@ -98,14 +117,14 @@ pub(crate) type Kill<'k> = &'k mut dyn FnMut(Step<'_>) -> Outcome<bool>;
 pub(crate) fn everywhere(name: &str, attempt: impl Fn(Kill<'_>) -> Outcome) -> Outcome {
     let is_sampled = cfg!(debug_assertions) && every() == Every::Sampled;
     // It takes half of the time, and where some events are left out it does not matter which.
-    let attempts = Attempts { name, attempt, counts_system_calls: !is_sampled };
+    let attempts = Attempts::new(name, !is_sampled, attempt);
     if is_sampled { attempts.at_events() } else { attempts.everywhere() }
 }
 
 /// Kills an operation wherever it changed the file or is about to return from the kernel, and at
 /// some points in between.
 pub(crate) fn at_events(name: &str, attempt: impl Fn(Kill<'_>) -> Outcome) -> Outcome {
-    let attempts = Attempts { name, attempt, counts_system_calls: true };
+    let attempts = Attempts::new(name, true, attempt);
     if every() == Every::Instruction { attempts.everywhere() } else { attempts.at_events() }
 }
 
@@ -121,6 +140,14 @@ struct Attempts<'n, A> {
     name: &'n str,
     attempt: A,
     counts_system_calls: bool,
+    /// What the pass through the whole operation had met when each system call had returned.
+    calls: RefCell<Vec<Course>>,
+}
+
+impl<'n, A: Fn(Kill<'_>) -> Outcome> Attempts<'n, A> {
+    fn new(name: &'n str, counts_system_calls: bool, attempt: A) -> Self {
+        Self { name, attempt, counts_system_calls, calls: RefCell::default() }
+    }
 }
 
 impl<A: Fn(Kill<'_>) -> Outcome> Attempts<'_, A> {
@@ -183,7 +210,7 @@ impl<A: Fn(Kill<'_>) -> Outcome> Attempts<'_, A> {
         let mut course = Course::default();
         let gate = Gate::new();
         (self.attempt)(&mut |step| {
-            course = step.run(&gate, target, self.counts_system_calls)?;
+            course = step.run(&gate, target, self.counts_system_calls, &mut self.calls.borrow_mut())?;
             Ok(course.is_complete)
         })
         .map_err(|error| format!("{}, killed at {target:?} ({course:?}): {error}", self.name))?;
@@ -273,12 +300,28 @@ impl Step<'_> {
         Ok(false)
     }
 
-    fn run(self, gate: &Gate, target: Target, counts_system_calls: bool) -> Outcome<Course> {
+    /// `calls`: what was met when each system call had returned, if they are counted. Filled by the
+    /// run through the whole operation, used by the others.
+    fn run(
+        self,
+        gate: &Gate,
+        target: Target,
+        counts_system_calls: bool,
+        calls: &mut Vec<Course>,
+    ) -> Outcome<Course> {
         let mut course = Course::default();
         let mut traced = Traced::start(gate, self.body)?;
         let watches = !matches!(target, Target::Instruction(_));
+        if target == Target::Complete {
+            calls.clear();
+        }
+        let passed = calls.iter().take_while(|course| target.is_after(course)).count();
+        if let Some(last) = passed.checked_sub(1) {
+            course = calls[last];
+            course.is_complete = !traced.pass_system_calls(passed as u64)?;
+        }
         let mut watch = WatchAll::new(self.file)?;
-        while course.instructions < LIMIT {
+        while course.instructions < LIMIT && !course.is_complete {
             let enters = watches && counts_system_calls && traced.is_at_system_call()?;
             course.instructions += 1;
             if !traced.step()? {
@@ -288,8 +331,13 @@ impl Step<'_> {
             let has_changed = watches && watch.queue.has_changed()?;
             let has_changed_beside = watches && watch.has_changed_beside()?;
             course.events += u64::from(has_changed || has_changed_beside || enters);
-            if has_changed && target == Target::Complete {
-                inspect_queue(self.file)?;
+            if target == Target::Complete {
+                if has_changed {
+                    inspect_queue(self.file)?;
+                }
+                if enters {
+                    calls.push(course);
+                }
             }
             if target == Target::Instruction(course.instructions) || target == Target::Event(course.events) {
                 break;

@@ -142,6 +142,25 @@ impl<'g> Traced<'g> {
         }
     }
 
+    /// Runs the child until it has returned from this many system calls, at full speed; false if the
+    /// operation is complete before.
+    pub(crate) fn pass_system_calls(&mut self, count: u64) -> Outcome<bool> {
+        // Each stops the child before it and after it.
+        let mut left = 2 * count;
+        while left > 0 {
+            trace(libc::PTRACE_SYSCALL, self.child.pid(), 0)?;
+            match self.child.wait_unless(|| self.gate.is_done())? {
+                Some(WaitStatus::Stopped(_, Signal::SIGTRAP)) => left -= 1,
+                Some(WaitStatus::Stopped(_, Signal::SIGSTOP | Signal::SIGCONT)) => {}
+                Some(status) => {
+                    return Err(format!("the child was to make a system call, but {status:?}").into());
+                }
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
     /// Whether the next instruction enters the kernel.
     pub(crate) fn is_at_system_call(&self) -> Outcome<bool> {
         let address = program_counter(self.child.pid())?;

@@ -88,6 +88,23 @@ impl Child {
         Ok(status)
     }
 
+    /// Waits for a stop or the end, or until `is_over` says that neither will come.
+    #[allow(dead_code, reason = "for tests that trace")]
+    pub(crate) fn wait_unless(&mut self, is_over: impl Fn() -> bool) -> Outcome<Option<WaitStatus>> {
+        loop {
+            // Asked first: a child that stops after that is found by the next call.
+            let over = is_over();
+            match waitpid(self.pid, Some(WaitPidFlag::WUNTRACED | WaitPidFlag::WNOHANG))? {
+                WaitStatus::StillAlive if over => return Ok(None),
+                WaitStatus::StillAlive => std::thread::yield_now(),
+                status => {
+                    self.is_reaped = matches!(status, WaitStatus::Exited(..) | WaitStatus::Signaled(..));
+                    return Ok(Some(status));
+                }
+            }
+        }
+    }
+
     /// Waits for the end of a child that was or will be killed. One that ended by itself is an error.
     pub(crate) fn reap(mut self) -> Outcome {
         let status = self.wait()?;

@@ -8,6 +8,7 @@ mod process;
 mod crash {
     pub(crate) mod attach;
     pub(crate) mod both;
+    pub(crate) mod broadcast;
     pub(crate) mod clean_up;
     pub(crate) mod consumer;
     pub(crate) mod forks;
@@ -20,7 +21,7 @@ mod crash {
 
 use std::process::ExitCode;
 
-use crash::{attach, both, clean_up, consumer, forks, mpmc, producer, roles, sandboxes, waiting};
+use crash::{attach, both, broadcast, clean_up, consumer, forks, mpmc, producer, roles, sandboxes, waiting};
 use process::{Kind, Outcome, Shape, Test, TestDir, ensure, kills_so_far, number_from, run, short_or_long};
 
 /// Small rings are full, empty and wrapping all the time; a large one holds much when a participant
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
     tests.push(Test::new("fork: the child closes", forks::the_child_closes));
     tests.push(Test::new("fork: a child does not keep its parent's roles", forks::child_does_not_keep_roles));
     tests.extend(mpmc::tests());
+    tests.extend(broadcast::tests());
     tests.extend(clean_up::tests());
     tests.extend(sandboxes::tests());
     tests.push(Test::new("nothing is left in /dev/shm", nothing_is_left));

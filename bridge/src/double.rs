@@ -14,6 +14,7 @@ use crate::identity::MessageId;
 pub(crate) struct Stored {
     pub(crate) id: Option<MessageId>,
     pub(crate) after: Option<u64>,
+    pub(crate) count: u64,
     pub(crate) payload: Bytes,
 }
 
@@ -164,7 +165,9 @@ impl Engine for Double {
         let last = match store.messages.last() {
             None => Last::None,
             Some(_) if store.is_purged => Last::Gone,
-            Some(Stored { id: Some(id), after, .. }) => Last::Of { id: *id, after: *after },
+            Some(Stored { id: Some(id), after, count, .. }) => {
+                Last::Of { id: *id, after: *after, count: *count }
+            }
             Some(Stored { id: None, .. }) => Last::Unnamed,
         };
         Ok(Place { last_sequence: self.expected, last, max_payload: 1000 })
@@ -177,16 +180,16 @@ impl Engine for Double {
         let store = self.store.lock().unwrap();
         let last = self.expected as usize;
         let of = |stored: &Stored| match stored.id {
-            Some(id) => Last::Of { id, after: stored.after },
+            Some(id) => Last::Of { id, after: stored.after, count: stored.count },
             None => Last::Unnamed,
         };
-        Ok(store.messages[last - count..last].iter().map(of).collect())
+        Ok(store.messages[last.saturating_sub(count)..last].iter().map(of).collect())
     }
 
     async fn submit(&mut self, message: &Outgoing) -> Result<(), EpochEnd> {
         assert!(self.is_open, "no epoch");
         let payload = message.payload.clone();
-        let stored = Stored { id: Some(message.id), after: message.after, payload };
+        let stored = Stored { id: Some(message.id), after: message.after, count: message.count, payload };
         self.sent.push_back(Sent { expected: self.expected, message: stored });
         self.expected += 1;
         self.step()

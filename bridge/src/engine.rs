@@ -44,7 +44,7 @@ pub trait Engine: Send {
     fn acked(&mut self) -> impl Future<Output = Result<Ack, EpochEnd>> + Send;
 }
 
-/// A message on its way out.
+/// A message on its way out, or several in one.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     /// Its name.
@@ -54,6 +54,8 @@ pub struct Outgoing {
     pub after: Option<u64>,
     /// Its bytes.
     pub payload: Bytes,
+    /// How many messages of the queue it carries: more than one make a [pack](crate::pack), under the name of the last.
+    pub count: u64,
     /// Whether it is the last one of those that the queue releases together.
     pub ends_run: bool,
 }
@@ -82,6 +84,8 @@ pub enum Last {
         id: MessageId,
         /// See [`Outgoing::after`].
         after: Option<u64>,
+        /// See [`Outgoing::count`].
+        count: u64,
     },
     /// It names no queue: another program stored it.
     Unnamed,

@@ -7,6 +7,8 @@
 //! outbound/  inbound/                  the two directions
 //!   taker.rs  committer.rs             the thread that owns a queue's consumer and guards, or its producer
 //!   publisher.rs  puller.rs            epochs: submits to an engine, or pulls from a source
+//!   resume.rs                          what a new epoch finds stored, and the proof that nothing is lost
+//!   standby.rs                         one bridge for each queue
 //!   ledger.rs                          how far a stream has come into an SPSC queue
 //! nats/                                the engine; the only folder that names the client library
 //! double.rs                            an engine without a network, for tests

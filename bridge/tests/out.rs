@@ -70,6 +70,28 @@ fn a_bridge_may_die_anywhere() {
 }
 
 #[test]
+fn packs_may_be_cut_differently_after_a_death() {
+    for is_mpmc in [false, true] {
+        let scene = Scene::new(&newest(), is_mpmc);
+        let mut sent = 0;
+        // A bridge that packs, after one that does not, and the other way round.
+        let packs: [&[&str]; 3] = [&["--pack"], &[], &["--pack=1000"]];
+        for (at, point) in POINTS.iter().filter(|point| **point != "out.give_back").enumerate() {
+            scene.queue.send(sent..sent + 1000);
+            sent += 1000;
+            // There are fewer submissions than messages, so that it may not get as far.
+            let point = point.split(':').next().unwrap();
+            let ended = scene.dying(point, packs[at % 3]).wait();
+            assert_eq!(ended.status.code(), None, "it did not die at {point}: {}", ended.said);
+        }
+        scene.queue.close();
+        Bridge::start(&scene.arguments(&["--pack"])).wait().assert_code(0);
+        assert_exact(&scene.url, "TICKS", sent);
+        assert!(len(&scene.url, "TICKS") < sent, "nothing was packed");
+    }
+}
+
+#[test]
 fn a_server_may_be_killed_while_messages_are_on_their_way() {
     for program in programs() {
         let mut scene = Scene::new(&program, false);

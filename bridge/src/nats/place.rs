@@ -10,6 +10,7 @@ use super::connect::with_sources;
 use super::error::NO_MESSAGE;
 use crate::engine::{Cause, EpochEnd, Last, Place};
 use crate::identity::MessageId;
+use crate::pack;
 
 /// The header with the message's identity. docs/bridge-format.md describes all of them.
 pub(crate) const ID: &str = "Ringway-Id";
@@ -47,7 +48,7 @@ pub(super) async fn look_back(
     last_sequence: u64,
     count: usize,
 ) -> Result<Vec<Last>, EpochEnd> {
-    let first = (last_sequence + 1).saturating_sub(count as u64);
+    let first = (last_sequence + 1).saturating_sub(count as u64).max(1);
     futures_util::stream::iter(first..=last_sequence)
         .map(|sequence| at(stream, sequence))
         .buffered(REQUESTS)
@@ -74,8 +75,9 @@ fn lost(error: &dyn std::error::Error) -> EpochEnd {
 fn last(headers: &HeaderMap) -> Last {
     let id = headers.get(ID).and_then(|id| id.as_str().parse::<MessageId>().ok());
     let after = headers.get(AFTER).map(|after| after.as_str().parse::<u64>());
-    match (id, after.transpose()) {
-        (Some(id), Ok(after)) => Last::Of { id, after },
+    let count = headers.get(pack::HEADER).map_or(Ok(1), |count| count.as_str().parse::<u64>());
+    match (id, after.transpose(), count) {
+        (Some(id), Ok(after), Ok(count)) => Last::Of { id, after, count },
         _ => Last::Unnamed,
     }
 }
@@ -94,8 +96,10 @@ mod tests {
     fn the_last_message_names_itself_or_not() {
         let id = MessageId { queue: [9; 16].into(), position: 7 };
         let text = id.to_string();
-        assert_eq!(of(&[(ID, &text)]), Last::Of { id, after: None });
-        assert_eq!(of(&[(ID, &text), (AFTER, "12")]), Last::Of { id, after: Some(12) });
+        assert_eq!(of(&[(ID, &text)]), Last::Of { id, after: None, count: 1 });
+        assert_eq!(of(&[(ID, &text), (AFTER, "12")]), Last::Of { id, after: Some(12), count: 1 });
+        assert_eq!(of(&[(ID, &text), (pack::HEADER, "9")]), Last::Of { id, after: None, count: 9 });
+        assert_eq!(of(&[(ID, &text), (pack::HEADER, "-")]), Last::Unnamed);
         assert_eq!(of(&[]), Last::Unnamed);
         assert_eq!(of(&[(ID, "?")]), Last::Unnamed);
         assert_eq!(of(&[(ID, &text), (AFTER, "?")]), Last::Unnamed);

@@ -16,6 +16,7 @@ use super::error::not_stored;
 use super::place::{AFTER, ID};
 use super::types::TYPE;
 use crate::engine::{Ack, Cause, EpochEnd, Outgoing};
+use crate::pack;
 
 /// The same of all messages of a link.
 #[derive(Clone, Debug)]
@@ -73,6 +74,9 @@ impl Publishing {
         headers.insert(HeaderName::from_static(ID), id);
         if let Some(after) = message.after {
             headers.insert(HeaderName::from_static(AFTER), after.to_string());
+        }
+        if message.count > 1 {
+            headers.insert(HeaderName::from_static(pack::HEADER), message.count.to_string());
         }
         if let Some(fingerprint) = &self.fingerprint {
             headers.insert(HeaderName::from_static(TYPE), fingerprint.as_str());

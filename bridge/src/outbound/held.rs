@@ -66,7 +66,8 @@ impl<K: Kind> Default for Held<'_, K> {
 }
 
 impl<'c, K: Kind> Held<'c, K> {
-    pub(crate) fn push(&mut self, guard: Guard<'c, K>, messages: usize, bytes: usize) {
+    pub(crate) fn push(&mut self, guard: Guard<'c, K>, bytes: usize) {
+        let messages = guard.len();
         self.messages += messages;
         self.bytes += bytes;
         self.taken += messages as u64;

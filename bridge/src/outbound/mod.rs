@@ -6,6 +6,7 @@
 //! number (`releaser.rs`): how many messages, from the first one on, are stored. `resume.rs` says what happens between
 //! epochs, and why nothing is lost or stored twice.
 
+mod copy;
 mod held;
 mod publisher;
 mod releaser;
@@ -58,6 +59,9 @@ pub struct Outbound {
     pub sharing: Sharing,
     /// See [`InFlight`].
     pub in_flight: InFlight,
+    /// Packs messages that are taken together into one of the stream, of at most this many bytes. Only a bridge can read
+    /// those: see [`pack`](crate::pack).
+    pub pack: Option<usize>,
     /// An epoch ends if nothing is acknowledged for so long.
     pub ack_deadline: Duration,
     /// When the link is asked to end: how long it waits for acknowledgements.
@@ -75,6 +79,7 @@ impl Outbound {
             queue: queue.into(),
             sharing: Sharing::Owner,
             in_flight: InFlight::default(),
+            pack: None,
             ack_deadline: Duration::from_secs(15),
             drain: Duration::from_secs(10),
             takes_over: false,
@@ -104,6 +109,7 @@ impl Outbound {
             releaser: Arc::clone(&releaser),
             stats: Arc::clone(&stats),
             in_flight: self.in_flight,
+            pack: self.pack,
             batches,
             started,
         };

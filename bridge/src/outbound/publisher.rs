@@ -164,7 +164,7 @@ impl<E: Engine> Publisher<E> {
         if resumed.stored > 0 {
             let stored = self.engine.look_back(resumed.stored);
             let stored = timeout(OPEN_TIMEOUT, stored).await.unwrap_or_else(|_| Err(no_answer()))?;
-            check_stored(self.in_flight.iter(), &stored).map_err(EpochEnd::Refused)?;
+            check_stored(self.in_flight.iter().take(resumed.stored), &stored).map_err(EpochEnd::Refused)?;
         }
         self.progress.stored(place.last_sequence);
         for _ in 0..resumed.stored {
@@ -236,11 +236,12 @@ impl<E: Engine> Publisher<E> {
                 }
                 self.stats.too_large.add(1);
                 return Err(EpochEnd::Refused(format!(
-                    "the message at position {} has {} bytes, and the server takes {max_payload} at most (its max_payload, less \
+                    "the message at position {} has {} bytes{}, and the server takes {max_payload} at most (its max_payload, less \
                      what headers need). Raise `max_payload` in the server's configuration, or send smaller messages; the \
                      message stays in the queue",
                     message.id.position,
-                    message.payload.len()
+                    message.payload.len(),
+                    if message.count > 1 { ", packed (--pack takes a smaller limit)" } else { "" }
                 )));
             }
             die_point("out.submit");
@@ -263,9 +264,9 @@ impl<E: Engine> Publisher<E> {
     /// The oldest message in flight is stored.
     fn pop(&mut self, is_duplicate: bool) {
         let Some(message) = self.in_flight.pop_front() else { return };
-        self.acked += 1;
+        self.acked += message.count;
         self.is_run_acked |= message.ends_run;
-        self.stats.messages.add(1);
+        self.stats.messages.add(message.count);
         self.stats.bytes.add(message.payload.len() as u64);
         if is_duplicate {
             self.stats.duplicates.add(1);

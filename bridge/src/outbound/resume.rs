@@ -89,7 +89,7 @@ impl Progress {
                  to continue the stream, say --takeover; else give it a stream of its own",
                 id.queue, self.queue
             )),
-            Last::Of { id, after } => {
+            Last::Of { id, after, .. } => {
                 let reached = after.map_or(id.position, |after| after.max(id.position));
                 if reached >= self.attached_at {
                     return Err(format!(
@@ -112,7 +112,7 @@ impl Progress {
         if last == known {
             return Ok(NOTHING);
         }
-        let is_last = |message: &Outgoing| matches!(&place.last, Last::Of { id, after } if *id == message.id && *after == message.after);
+        let is_last = |message: &Outgoing| matches!(&place.last, Last::Of { id, after, .. } if *id == message.id && *after == message.after);
         if let Some(at) = in_flight.iter().position(is_last) {
             return Ok(Resumed { stored: at + 1, lost: 0 });
         }
@@ -141,28 +141,34 @@ impl Progress {
     }
 }
 
-/// Compares the messages that the place says are stored, the oldest in flight, with the last ones of the store.
+/// Compares the messages that the place says are stored, the oldest in flight, with the last ones of the store. Goes from
+/// the newest back: messages that an earlier bridge packed together may be in flight one by one.
 ///
 /// # Errors
 /// If something else stored between them.
 pub(crate) fn check_stored<'m>(
-    in_flight: impl Iterator<Item = &'m Outgoing>,
+    mut in_flight: impl DoubleEndedIterator<Item = &'m Outgoing>,
     stored: &[Last],
 ) -> Result<(), String> {
-    for (message, stored) in in_flight.zip(stored) {
-        let is_it = match stored {
-            Last::Of { id, .. } => *id == message.id,
-            // A store with a limit has removed it, after it stored those behind it.
-            Last::Gone => true,
-            Last::None | Last::Unnamed | Last::Shared => false,
+    for stored in stored.iter().rev() {
+        let Some(message) = in_flight.next_back() else { return Ok(()) };
+        let mut covered = match stored {
+            Last::Of { id, count, .. } if *id == message.id => count.saturating_sub(message.count),
+            // A store with a limit has removed it, and all before it, after it stored those behind it.
+            Last::Gone => return Ok(()),
+            Last::Of { .. } | Last::None | Last::Unnamed | Last::Shared => {
+                return Err(format!(
+                    "another program or bridge stores into the stream: it took the place of the message at position {}, so \
+                     that this one is not stored, although later ones are. They stay in the queue. In strict order a stream \
+                     belongs to one queue; --takeover, once nothing else stores, sends them, some a second time",
+                    message.id.position
+                ));
+            }
         };
-        if !is_it {
-            return Err(format!(
-                "another program or bridge stores into the stream: it took the place of the message at position {}, so that \
-                 this one is not stored, although later ones are. They stay in the queue. In strict order a stream belongs to \
-                 one queue; --takeover, once nothing else stores, sends them, some a second time",
-                message.id.position
-            ));
+        while covered > 0
+            && let Some(packed) = in_flight.next_back()
+        {
+            covered = covered.saturating_sub(packed.count);
         }
     }
     Ok(())
@@ -179,7 +185,7 @@ mod tests {
 
     fn message(position: u64, after: Option<u64>) -> Outgoing {
         let id = MessageId { queue: uuid(1), position };
-        Outgoing { id, after, payload: bytes::Bytes::new(), ends_run: true }
+        Outgoing { id, after, payload: bytes::Bytes::new(), count: 1, ends_run: true }
     }
 
     fn place(last_sequence: u64, last: Last) -> Place {
@@ -187,7 +193,7 @@ mod tests {
     }
 
     fn of(queue: u8, position: u64) -> Last {
-        Last::Of { id: MessageId { queue: uuid(queue), position }, after: None }
+        Last::Of { id: MessageId { queue: uuid(queue), position }, after: None, count: 1 }
     }
 
     fn first(last: Last, in_flight: &[u64]) -> Result<usize, String> {
@@ -208,7 +214,7 @@ mod tests {
         assert_eq!(first(of(1, 49), &[10, 20, 60]), Ok(2));
         // The place is the highest position, not that of a message which was returned later.
         let id = MessageId { queue: uuid(1), position: 5 };
-        assert_eq!(first(Last::Of { id, after: Some(20) }, &[10, 20, 30]), Ok(2));
+        assert_eq!(first(Last::Of { id, after: Some(20), count: 1 }, &[10, 20, 30]), Ok(2));
         // What was never delivered before can't be what is gone.
         assert_eq!(first(Last::Gone, &[60]), Ok(0));
     }
@@ -235,7 +241,7 @@ mod tests {
         assert_eq!(next(7, Last::Gone), stored(0), "nothing was stored since");
         assert_eq!(next(8, of(1, 10)), stored(1));
         let id = MessageId { queue: uuid(1), position: 5 };
-        assert_eq!(next(9, Last::Of { id, after: Some(10) }), stored(2));
+        assert_eq!(next(9, Last::Of { id, after: Some(10), count: 1 }), stored(2));
         assert_eq!(next(10, of(1, 20)), stored(3));
         assert_eq!(next(4, of(1, 3)), Ok(Resumed { stored: 0, lost: 3 }));
     }
@@ -248,5 +254,20 @@ mod tests {
         assert!(next(8, Last::Gone).unwrap_err().contains("gone from the stream"));
         assert!(next(3, Last::Gone).unwrap_err().contains("made anew"));
         assert!(next(0, Last::None).unwrap_err().contains("made anew"));
+    }
+
+    #[test]
+    fn what_is_stored_may_be_packed_otherwise_than_what_is_in_flight() {
+        let in_flight: Vec<_> = [10, 20, 30, 40].map(|position| message(position, None)).into();
+        let pack = |position, count| Last::Of { id: message(position, None).id, after: None, count };
+        let check = |stored: &[Last]| check_stored(in_flight.iter(), stored);
+        assert_eq!(check(&[pack(10, 1), pack(20, 1), pack(30, 1), pack(40, 1)]), Ok(()));
+        // The first pack begins before what is in flight.
+        assert_eq!(check(&[pack(2, 1), pack(10, 7), pack(40, 3)]), Ok(()));
+        assert_eq!(check(&[pack(20, 2), pack(40, 2)]), Ok(()));
+        assert_eq!(check(&[Last::Gone, pack(40, 2)]), Ok(()));
+        assert!(check(&[pack(10, 1), Last::Unnamed, pack(40, 2)]).is_err());
+        assert!(check(&[pack(10, 1), pack(40, 2)]).is_err(), "20 is missing");
+        assert!(check(&[pack(30, 3), pack(10, 1)]).is_err());
     }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use bytes::BytesMut;
 use ringway::kind::{BytesConsumer, BytesFrame, RawQueue};
 use ringway::schema::Description;
 use ringway::{RecvError, Uuid};
 use tokio::sync::{mpsc, oneshot};
 
 use super::InFlight;
+use super::copy::Copy;
 use super::held::{Guard, Held};
 use super::releaser::Releaser;
 use crate::die::die_point;
@@ -31,6 +31,7 @@ pub(crate) struct Taker {
     pub(crate) releaser: Arc<Releaser>,
     pub(crate) stats: Arc<Stats>,
     pub(crate) in_flight: InFlight,
+    pub(crate) pack: Option<usize>,
     pub(crate) batches: mpsc::UnboundedSender<Vec<Outgoing>>,
     pub(crate) started: oneshot::Sender<Started>,
 }
@@ -58,7 +59,7 @@ pub(crate) fn run<K: Carried>(
     consumer: &BytesConsumer<K>,
     taker: Taker,
 ) -> anyhow::Result<()> {
-    let Taker { releaser, stats, in_flight, batches, started } = taker;
+    let Taker { releaser, stats, in_flight, pack, batches, started } = taker;
     releaser.introduce(consumer.canceller());
     let (uuid, path) = queue::identity(queue);
     let description = queue.description().clone();
@@ -68,6 +69,7 @@ pub(crate) fn run<K: Carried>(
         releaser: &releaser,
         stats: &stats,
         in_flight,
+        pack,
         held: Held::default(),
         highest: None,
         message_len: 0,
@@ -102,6 +104,8 @@ struct Work<'c, K: Carried> {
     releaser: &'c Releaser,
     stats: &'c Stats,
     in_flight: InFlight,
+    /// The most bytes of a pack, if messages are packed.
+    pack: Option<usize>,
     held: Held<'c, K>,
     /// The highest position taken so far.
     highest: Option<u64>,
@@ -214,33 +218,23 @@ impl<'c, K: Carried> Work<'c, K> {
         batch.pop().expect("one frame is one message")
     }
 
-    /// Copies the messages out, and keeps their guard.
+    /// Copies the messages out, packed if that is wanted, and keeps their guard.
     fn hold(&mut self, guard: Guard<'c, K>) -> Vec<Outgoing> {
-        let mut buffer = BytesMut::with_capacity(guard.bytes());
-        let mut batch = Vec::with_capacity(guard.len());
+        let mut copy = Copy::new(guard.bytes(), guard.len(), self.pack);
         self.message_len = 0;
         guard.for_each(|position, payload| {
-            buffer.extend_from_slice(payload);
             self.message_len = self.message_len.max(payload.len());
             let after = self.highest.filter(|highest| *highest > position);
             match after {
                 Some(_) => self.stats.foreign.add(1),
                 None => self.highest = Some(position),
             }
-            let payload = buffer.split().freeze();
-            batch.push(Outgoing {
-                id: MessageId { queue: self.uuid, position },
-                after,
-                payload,
-                ends_run: false,
-            });
+            copy.add(MessageId { queue: self.uuid, position }, after, payload);
         });
-        if let Some(last) = batch.last_mut() {
-            last.ends_run = true;
-        }
-        self.held.push(guard, batch.len(), batch.iter().map(|message| message.payload.len()).sum());
+        let bytes = guard.bytes();
+        self.held.push(guard, bytes);
         self.stats.in_flight.set(self.held.messages() as u64);
-        batch
+        copy.end()
     }
 }
 

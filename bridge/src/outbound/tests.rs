@@ -32,7 +32,12 @@ fn number(payload: &[u8]) -> u64 {
 }
 
 fn stored(store: &Mutex<Store>) -> Vec<u64> {
-    store.lock().unwrap().messages.iter().map(|stored| number(&stored.payload)).collect()
+    let store = store.lock().unwrap();
+    let unpacked = store.messages.iter().flat_map(|stored| match stored.count {
+        1 => vec![stored.payload.clone()],
+        count => crate::pack::unpack(&stored.payload, count as u32).unwrap(),
+    });
+    unpacked.map(|payload| number(&payload)).collect()
 }
 
 /// A queue of either kind with room for everything that a test sends.
@@ -132,6 +137,7 @@ proptest! {
         seed: u64,
         faults in (0_u8..128, 0_u8..40, 0_u8..=255),
         in_flight in 1_usize..300,
+        pack in proptest::option::of(10_usize..700),
         stops in proptest::collection::vec((0_u64..1500, 1_u64..200), 0..4),
     ) {
         let dir = tempfile::tempdir().unwrap();
@@ -144,14 +150,17 @@ proptest! {
             queue.send(sent..sent + count);
             sent += count;
             let engine = Double::new(&store, seed ^ at as u64, faults);
-            carry(&link(&path, in_flight), engine, Some(stop_after)).unwrap();
+            // With and without packs in turn.
+            let link = Outbound { pack: pack.filter(|_| at % 2 == 0), ..link(&path, in_flight) };
+            carry(&link, engine, Some(stop_after)).unwrap();
             let stored = stored(&store);
             prop_assert!(stored.iter().copied().eq(0..stored.len() as u64), "{stored:?}");
         }
         queue.send(sent..sent + 50);
         sent += 50;
         queue.close();
-        let stats = carry(&link(&path, in_flight), Double::new(&store, !seed, faults), None).unwrap();
+        let last = Outbound { pack, ..link(&path, in_flight) };
+        let stats = carry(&last, Double::new(&store, !seed, faults), None).unwrap();
         let stored = stored(&store);
         prop_assert!(stored.iter().copied().eq(0..sent), "of {sent} are stored: {stored:?}");
         prop_assert_eq!(queue.rest(), Vec::<u64>::new());
@@ -214,7 +223,12 @@ fn a_second_bridge_is_noticed() {
     let intruder = Arc::clone(&store);
     let engine = engine.after_steps(0, move || {
         let payload = message(77).into();
-        intruder.lock().unwrap().messages.push(crate::double::Stored { id: Some(id), after: None, payload });
+        intruder.lock().unwrap().messages.push(crate::double::Stored {
+            id: Some(id),
+            after: None,
+            count: 1,
+            payload,
+        });
     });
     let refused = carry(&link(&path, 40), engine, None).unwrap_err();
     assert_eq!(refused.exit_code(), 3, "{refused}");
@@ -240,6 +254,7 @@ fn a_message_whose_place_another_program_takes_is_not_released() {
                 intruder.lock().unwrap().messages.push(crate::double::Stored {
                     id: None,
                     after: None,
+                    count: 1,
                     payload,
                 });
             });

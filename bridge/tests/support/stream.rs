@@ -6,6 +6,8 @@ use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::{self, stream::Stream};
 use futures_util::StreamExt;
 
+use ringway_nats::pack;
+
 use super::LONG;
 use super::messages::number;
 
@@ -33,7 +35,7 @@ pub(crate) fn len(url: &str, name: &str) -> u64 {
     })
 }
 
-/// All its messages.
+/// All its messages, unpacked.
 pub(crate) fn payloads(url: &str, name: &str) -> Vec<Vec<u8>> {
     block_on(async {
         let stream = stream(url, name).await;
@@ -52,7 +54,15 @@ pub(crate) fn payloads(url: &str, name: &str) -> Vec<Vec<u8>> {
         while left > 0 {
             let mut batch = consumer.fetch().max_messages(1000).messages().await.expect("a batch");
             while let Some(message) = batch.next().await {
-                payloads.push(message.expect("a message").payload.to_vec());
+                let message = message.expect("a message");
+                let header = message.headers.as_ref().and_then(|headers| headers.get(pack::HEADER));
+                match header.map(|count| count.as_str().parse().expect("a number")) {
+                    None => payloads.push(message.payload.to_vec()),
+                    Some(count) => {
+                        let packed = pack::unpack(&message.payload, count).expect("a whole pack");
+                        payloads.extend(packed.iter().map(|message| message.to_vec()));
+                    }
+                }
                 left -= 1;
             }
         }

@@ -11,8 +11,7 @@ use crate::Cli;
 use crate::escape::{escape_bytes, is_unsafe_to_print};
 
 /// Parses the command line. Ends the process if it cannot be parsed, or asks for help.
-pub(crate) fn parse() -> Cli {
-    let arguments: Vec<OsString> = std::env::args_os().collect();
+pub(crate) fn parse(arguments: Vec<OsString>) -> Cli {
     Cli::try_parse_from(&arguments).unwrap_or_else(|error| exit(&arguments, error))
 }
 

@@ -1,7 +1,5 @@
 //! How commands end.
 
-use std::process::ExitCode;
-
 /// How a command ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -14,13 +12,13 @@ pub(crate) enum Outcome {
     Interrupted,
 }
 
-impl From<Outcome> for ExitCode {
-    fn from(ending: Outcome) -> Self {
-        Self::from(match ending {
-            Outcome::Well => 0,
-            Outcome::Findings => 3,
-            Outcome::Short => 4,
-            Outcome::Interrupted => 130,
-        })
+impl Outcome {
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Self::Well => 0,
+            Self::Findings => 3,
+            Self::Short => 4,
+            Self::Interrupted => 130,
+        }
     }
 }

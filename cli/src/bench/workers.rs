@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
@@ -23,8 +23,7 @@ struct Worker {
 
 impl Worker {
     fn start(task: &Task) -> Result<Self> {
-        let program = std::env::current_exe().context("finding this program's file")?;
-        let mut child = Command::new(program)
+        let mut child = crate::another()?
             .arg("bench-worker")
             .arg(serde_json::to_string(task)?)
             .stdin(Stdio::piped())

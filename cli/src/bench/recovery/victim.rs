@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "opens a queue that only this benchmark's processes know")]
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
@@ -51,8 +51,7 @@ impl Running {
             paths: survivor.paths.clone(),
             work: Work::Victim(victim),
         };
-        let program = std::env::current_exe().context("finding this program's file")?;
-        let mut command = Command::new(program);
+        let mut command = crate::another()?;
         command.arg("bench-worker").arg(serde_json::to_string(&task)?);
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         child.map(Self).context("starting a process to be killed")

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import weakref
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 #: For each loop and descriptor, the tasks that wait.
 _waiting: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, set[asyncio.Future[None]]]] = (
     weakref.WeakKeyDictionary()
 )
+
+
+async def until(fileno: Callable[[], int], attempt: Callable[[], T]) -> T:
+    """Attempt until it finds something or has room, each time that the descriptor is readable."""
+    while True:
+        fd = fileno()
+        try:
+            return attempt()
+        except (queue.Empty, queue.Full):
+            pass
+        await readable(fd)
 
 
 async def readable(fd: int) -> None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
-import sys
-from collections.abc import AsyncIterator, Iterator
 from multiprocessing import util
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from . import _asyncio, _core
-from ._errors import ShutDown
+from ._handle import Handle
 from ._passing import passed, reopened
-from ._stats import Stats
-from ._unclosed import warn_unclosed
 
 T = TypeVar("T")
 
@@ -25,7 +20,7 @@ MAX_MESSAGES = 1 << 14
 MAX_PARTICIPANTS = 256
 
 
-class Queue(_core.QueueBase, Generic[T]):
+class Queue(_core.QueueBase, Handle[T], Generic[T]):
     """`multiprocessing.Queue` that no killed process can block or damage.
 
     `maxsize`: how many objects the queue takes; 0 means that `put` never waits. `path`: a name
@@ -97,28 +92,25 @@ class Queue(_core.QueueBase, Generic[T]):
         >>> asyncio.run(main())
         'hello'
         """
-        while True:
-            fd = self._messages_fd()
-            with contextlib.suppress(queue.Empty):
-                return cast("T", self._get_polled())
-            await _asyncio.readable(fd)
+        return cast("T", await _asyncio.until(self._messages_fd, self._get_polled))
 
     async def aput(self, obj: T) -> None:
         """Like `put`, in asyncio. Only a bounded queue, or one with `overflow="block"`, ever waits."""
         if self._maxsize == 0 and self._overflow == "list":
             self.put(obj)
             return
-        fd = self._room_fd()
-        while not self._put_polled(obj):
-            await _asyncio.readable(fd)
 
-    async def __aiter__(self) -> AsyncIterator[T]:
-        """Objects, until the queue is shut down and empty."""
-        while True:
-            try:
-                yield await self.aget()
-            except ShutDown:
-                return
+        def attempt() -> None:
+            if not self._put_polled(obj):
+                raise queue.Full
+
+        await _asyncio.until(self._room_fd, attempt)
+
+    def _next(self) -> T:
+        return cast("T", self.get())
+
+    async def _anext(self) -> T:
+        return await self.aget()
 
     def _messages_fd(self) -> int:
         fd = self._readable_fileno()
@@ -169,34 +161,6 @@ class Queue(_core.QueueBase, Generic[T]):
     def maxsize(self) -> int:
         """How many objects the queue takes; 0: as many as there is memory for."""
         return self._maxsize
-
-    def stats(self) -> Stats:
-        """The counters of the queue."""
-        return Stats(self._stats())
-
-    def unlink(self) -> None:
-        """Remove the name. Processes that have the queue open keep it."""
-        if self.path is not None:
-            os.unlink(self.path)
-
-    def __enter__(self) -> Queue[T]:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    if sys.flags.dev_mode:
-
-        def __del__(self) -> None:
-            warn_unclosed(self)
-
-    def __iter__(self) -> Iterator[T]:
-        """Objects, until the queue is shut down and empty."""
-        while True:
-            try:
-                yield self.get()
-            except ShutDown:
-                return
 
     def __repr__(self) -> str:
         name = self.path or "without a name"

@@ -5,19 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import sys
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 from . import _asyncio, _core
-from ._errors import ShutDown
+from ._handle import Handle
 from ._passing import passed, reopened
-from ._stats import Stats
-from ._unclosed import warn_unclosed
 
 
-class Ring(_core.RingBase):
+class Ring(_core.RingBase, Handle[_core.Frame]):
     """A queue of bytes in a file, read and written in place; the same file as a Rust peer's.
 
     >>> ring = Ring.memfd()
@@ -94,50 +90,24 @@ class Ring(_core.RingBase):
 
     async def arecv(self) -> _core.Frame:
         """Like `recv`, in asyncio (MPMC only)."""
-        while True:
-            fd = self._readable_fileno()
-            for _ in range(2):
-                with contextlib.suppress(queue.Empty):
-                    return self.recv(block=False)
-                # If there is nothing still, the descriptor is not readable from now on.
-                self._settle()
-            await _asyncio.readable(fd)
+        return await _asyncio.until(self._readable_fileno, self._recv_or_settle)
 
-    async def __aiter__(self) -> AsyncIterator[_core.Frame]:
-        """Frames, until the queue is shut down and empty."""
-        while True:
-            try:
-                yield await self.arecv()
-            except ShutDown:
-                return
+    def _recv_or_settle(self) -> _core.Frame:
+        with contextlib.suppress(queue.Empty):
+            return self.recv(block=False)
+        self._settle()
+        # If there is nothing still, the descriptor is not readable from now on.
+        try:
+            return self.recv(block=False)
+        except queue.Empty:
+            self._settle()
+            raise
 
-    def stats(self) -> Stats:
-        """The counters of the queue."""
-        return Stats(self._stats())
+    def _next(self) -> _core.Frame:
+        return self.recv()
 
-    def unlink(self) -> None:
-        """Remove the name. Processes that have the queue open keep it."""
-        if self.path is not None:
-            os.unlink(self.path)
-
-    def __enter__(self) -> Ring:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    if sys.flags.dev_mode:
-
-        def __del__(self) -> None:
-            warn_unclosed(self)
-
-    def __iter__(self) -> Iterator[_core.Frame]:
-        """Frames, until the queue is shut down and empty."""
-        while True:
-            try:
-                yield self.recv()
-            except ShutDown:
-                return
+    async def _anext(self) -> _core.Frame:
+        return await self.arecv()
 
     def __repr__(self) -> str:
         return f"<ringway.Ring {self.path or 'without a name'}, {self.kind}>"

@@ -1,20 +1,22 @@
 //! `ringway._core`: the native part of Ringway for Python.
 //!
 //! ```text
-//! queue.rs  overflow.rs           put and get of objects
+//! queue/  overflow.rs           put and get of objects
 //! ring.rs  frame.rs  reservation.rs   messages in place
 //! codec/                        objects to bytes and back (docs/python-format.md)
 //! polled.rs                     descriptors for event loops
 //! typed.rs                      messages of Rust's types
-//! link.rs  settings.rs          an open queue in this process: handles, waits, forks, options
+//! link/  settings.rs            an open queue in this process: handles, waits, forks, options
 //! signals.rs                    handlers of signals during waits
 //! exit.rs                       the GIL around waits, the interpreter's end, forks
 //! errors.rs                     exceptions
-//! engine.rs                     the library's handles; the only module that names them
+//! command.rs                    the `ringway` command
+//! engine/                       the library's handles; the only module that names them
 //! ```
 #![deny(unsafe_code)]
 
 mod codec;
+mod command;
 mod engine;
 mod errors;
 mod exit;
@@ -43,5 +45,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<frame::Frame>()?;
     module.add_class::<reservation::Reservation>()?;
     module.add_function(wrap_pyfunction!(exit::_interpreter_exits, module)?)?;
+    module.add_function(wrap_pyfunction!(command::_command, module)?)?;
     Ok(())
 }

@@ -20,6 +20,7 @@ MODULES = [
     "_arrays",
     "_contexts",
     "_errors",
+    "_handle",
     "_passing",
     "_pickling",
     "_queues",

@@ -1,102 +1,31 @@
 //! The native part of `ringway.Queue`: `put` and `get` of any object, without a step in Python.
 
+mod get;
+mod open;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PySequence, PyTuple};
+use pyo3::types::{PyDict, PyList, PyTuple};
 
-use crate::codec::{self, Batch, Raw};
+use crate::codec;
+use open::Open;
+
 use crate::engine::Fate;
 use crate::frame::Frame;
 use crate::link::{Link, Taken, Wait};
-use crate::overflow::Overflow;
 use crate::ring::stats;
-use crate::settings::{Settings, open};
+use crate::settings::{self, Settings};
 use crate::{errors, exit};
 
 /// A queue of objects; see `ringway.Queue`.
 #[pyclass(frozen, weakref, subclass, module = "ringway._core", name = "QueueBase")]
 pub(crate) struct Queue {
     open: OnceLock<Open>,
-}
-
-struct Open {
-    link: Link,
-    /// 0: unbounded.
-    maxsize: usize,
-    /// An unbounded queue that is full keeps what is put in a list.
-    overflows: bool,
-    allow_pickle: bool,
-    /// Errors of pickling go to the class's `_on_queue_feeder_error`.
-    has_error_hook: bool,
-    /// Whether this process has put anything.
-    was_used: AtomicBool,
-    /// With the number of the process that it belongs to. Locked with the GIL held, for moments.
-    overflow: Mutex<(u64, Arc<Overflow>)>,
-}
-
-impl Open {
-    /// The overflow list of this process.
-    fn overflow(&self) -> Arc<Overflow> {
-        let mut overflow = self.overflow.lock().unwrap_or_else(PoisonError::into_inner);
-        let generation = exit::generation();
-        if overflow.0 != generation {
-            // The parent's, which one of its threads may have locked when it forked: not even
-            // dropped.
-            std::mem::forget(std::mem::replace(&mut *overflow, (generation, Arc::default())));
-        }
-        Arc::clone(&overflow.1)
-    }
-
-    #[inline]
-    fn put(&self, slf: &Bound<'_, Queue>, message: &Raw, wait: Wait) -> PyResult<bool> {
-        let py = slf.py();
-        if !self.overflows {
-            return self.link.send(py, message, wait);
-        }
-        let overflow = self.overflow();
-        if overflow.len() == 0 && self.link.send(py, message, Wait::No)? {
-            return Ok(true);
-        }
-        self.put_aside(slf, &overflow, message)?;
-        Ok(true)
-    }
-
-    /// Puts messages, in order. Returns how many: fewer than there are only if the time was up.
-    fn put_batch(&self, slf: &Bound<'_, Queue>, messages: &[Raw], wait: Wait) -> PyResult<usize> {
-        let py = slf.py();
-        if !self.overflows {
-            return self.link.send_many(py, messages, wait);
-        }
-        let sent = match self.overflow().len() {
-            0 => self.link.send_many(py, messages, Wait::No)?,
-            _ => 0,
-        };
-        for message in &messages[sent..] {
-            self.put(slf, message, wait)?;
-        }
-        Ok(messages.len())
-    }
-
-    #[cold]
-    fn put_aside(&self, slf: &Bound<'_, Queue>, overflow: &Arc<Overflow>, message: &Raw) -> PyResult<()> {
-        let py = slf.py();
-        let Err(message) = overflow.push_behind(message.to_vec()) else { return Ok(()) };
-        if let Some(error) = overflow.take_failure() {
-            return Err(errors::of_send(py, &error));
-        }
-        let sender = match overflow.take_sender() {
-            Some(sender) => sender,
-            None => self.link.sender(py)?.keep(),
-        };
-        slf.call_method0(pyo3::intern!(py, "_join_at_exit"))?;
-        overflow.begin(message, sender)?;
-        Ok(())
-    }
 }
 
 impl Queue {
@@ -113,54 +42,10 @@ impl Queue {
         }
         Ok(open)
     }
-
-    /// Adds objects that are taken one by one, up to `max` in all; `wait` is for the first.
-    #[cold]
-    fn get_each<'py>(
-        py: Python<'py>,
-        open: &Open,
-        objects: Bound<'py, PyList>,
-        max: usize,
-        mut wait: Wait,
-    ) -> PyResult<Bound<'py, PyList>> {
-        while objects.len() < max {
-            let is_first = objects.is_empty();
-            let taken = open.link.take(py, wait, |message| match read(py, open, message) {
-                // What was taken before is not lost; the next call raises.
-                (Err(_), _) if !is_first => (None, Fate::PutBack),
-                (object, fate) => (Some(object), fate),
-            });
-            match taken {
-                Ok(Some(Some(object))) => objects.append(object?)?,
-                Ok(None) if is_first => return Err(errors::empty(py)),
-                Err(error) if is_first => return Err(error),
-                _ => break,
-            }
-            wait = Wait::No;
-        }
-        Ok(objects)
-    }
 }
 
 /// The most messages that one call holds together: while it does, their room is not free.
 const TAKEN_TOGETHER: usize = 1024;
-
-/// What a message holds, and what becomes of it.
-#[inline]
-fn read<'py>(py: Python<'py>, open: &Open, message: &[u8]) -> (PyResult<Bound<'py, PyAny>>, Fate) {
-    let decoded = codec::decode(py, message, open.allow_pickle);
-    let fate = match &decoded {
-        Err(error) if !open.allow_pickle && is_refusal(py, error) => Fate::PutBack,
-        _ => Fate::Release,
-    };
-    (decoded, fate)
-}
-
-#[cold]
-fn is_refusal(py: Python<'_>, error: &PyErr) -> bool {
-    let class = py.import("ringway._errors").and_then(|errors| errors.getattr("PickleRefused"));
-    class.is_ok_and(|class| error.is_instance(py, &class))
-}
 
 #[pymethods]
 impl Queue {
@@ -185,7 +70,7 @@ impl Queue {
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
         let settings = Settings::new(Some("mpmc"), options)?;
-        let opened = open(py, how, path.as_deref(), uuid, &settings)?;
+        let opened = settings::open(py, how, path.as_deref(), uuid, &settings)?;
         let open = Open {
             link: Link::new(opened.queue, opened.is_named),
             maxsize,
@@ -238,34 +123,7 @@ impl Queue {
         let open = Self::in_use(slf)?;
         let wait = Wait::new(block, timeout)?;
         open.was_used.store(true, Ordering::Relaxed);
-        // An iterator may wait for what becomes of its objects.
-        let is_sequence = objs.cast::<PySequence>().is_ok();
-        let (mut count, mut objects) = (0, objs.try_iter()?);
-        loop {
-            let (mut batch, mut last) = (Batch::default(), Ok(None));
-            while !batch.is_full() {
-                last = objects.next().map(|object| codec::encode(&object?)).transpose();
-                match last {
-                    Ok(Some(message)) if is_sequence => last = Ok(batch.add(message).err()),
-                    _ => break,
-                }
-                if let Ok(Some(_)) = last {
-                    break;
-                }
-            }
-            let is_end = !batch.is_full() && matches!(last, Ok(None));
-            let put = open.put_batch(slf, batch.messages(), wait)?;
-            count += put;
-            if put < batch.messages().len() {
-                return Ok(count);
-            }
-            match last? {
-                Some(message) if open.put(slf, &message.raw, wait)? => count += 1,
-                Some(_) => return Ok(count),
-                None if is_end => return Ok(count),
-                None => {}
-            }
-        }
+        open.put_each(slf, objs, wait)
     }
 
     /// Takes an object out of the queue.
@@ -277,7 +135,7 @@ impl Queue {
     fn get<'py>(slf: &Bound<'py, Self>, block: bool, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
         let open = Self::in_use(slf)?;
         let py = slf.py();
-        let taken = open.link.take(py, Wait::new(block, timeout)?, |message| read(py, open, message))?;
+        let taken = open.link.take(py, Wait::new(block, timeout)?, |message| get::read(py, open, message))?;
         taken.ok_or_else(|| errors::empty(py))?
     }
 
@@ -308,7 +166,7 @@ impl Queue {
             match taken {
                 Ok(Taken::All) => batch.into_iter().try_for_each(|object| objects.append(object))?,
                 // One of them raises: they are taken one by one.
-                Ok(Taken::Back) => return Self::get_each(py, open, objects, max, wait),
+                Ok(Taken::Back) => return get::get_each(py, open, objects, max, wait),
                 Ok(Taken::Nothing) if objects.is_empty() => return Err(errors::empty(py)),
                 Err(error) if objects.is_empty() => return Err(error),
                 _ => break,
@@ -332,7 +190,7 @@ impl Queue {
     fn _get_polled<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let open = Self::in_use(slf)?;
         let py = slf.py();
-        let taken = open.link.take_polled(py, |message| read(py, open, message))?;
+        let taken = open.link.take_polled(py, |message| get::read(py, open, message))?;
         taken.ok_or_else(|| errors::empty(py))?
     }
 

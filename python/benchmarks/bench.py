@@ -13,87 +13,18 @@ import multiprocessing
 import os
 import queue
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import by_hand
+from plot import plot
+from ways import MIB, Way, ways
+
 import ringway
 
 mp = multiprocessing.get_context("fork")
-MIB = 1 << 20
-
-
-class Way:
-    """A way to send from the parent to a child: `open` in both, then `send` and `recv`."""
-
-    def __init__(self, name: str, make: Callable[[], Any], send: Callable[..., Any], recv: Callable[..., Any]) -> None:
-        self.name, self.make, self.send, self.recv = name, make, send, recv
-
-
-def ways() -> tuple[list[Way], list[str]]:
-    def put(q: Any) -> Any:
-        return q.put
-
-    def get(q: Any) -> Any:
-        return q.get
-
-    found = [
-        Way("ringway", lambda: ringway.Queue(overflow="block", ring_bytes=32 * MIB), put, get),
-        # Bounded, as its feeder's list would otherwise take all that one second can make; it locks a
-        # semaphore in either case.
-        Way("mp.Queue", lambda: mp.Queue(64), put, get),
-        Way("mp.Pipe", mp.Pipe, lambda ends: ends[0].send, lambda ends: ends[1].recv),
-    ]
-    missing = []
-    try:
-        from faster_fifo import Queue as Fifo
-
-        found.append(Way("faster-fifo", lambda: Fifo(32 * MIB), lambda q: lambda x: q.put(x, timeout=1e6),
-                         lambda q: lambda: q.get(timeout=1e6)))  # fmt: skip
-    except ImportError:
-        missing.append("faster-fifo")
-    try:
-        import zmq
-
-        def address() -> str:
-            return f"ipc://{tempfile.mkdtemp()}/socket"
-
-        def push(where: str) -> Any:
-            socket = zmq.Context().socket(zmq.PUSH)
-            socket.bind(where)
-            return _zmq_send(socket)
-
-        def pull(where: str) -> Any:
-            socket = zmq.Context().socket(zmq.PULL)
-            socket.connect(where)
-            return _zmq_recv(socket)
-
-        found.append(Way("pyzmq ipc", address, push, pull))
-    except ImportError:
-        missing.append("pyzmq")
-    return found, missing
-
-
-def _zmq_send(socket: Any) -> Any:
-    import pickle
-
-    def send(item: Any) -> None:
-        socket.send(item if type(item) is bytes else pickle.dumps(item, 5))
-
-    send.socket = socket  # type: ignore[attr-defined]
-    return send
-
-
-def _zmq_recv(socket: Any) -> Any:
-    import pickle
-
-    def recv() -> Any:
-        data = socket.recv()
-        return pickle.loads(data) if data[:1] == b"\x80" else data
-
-    return recv
 
 
 def throughput(way: Way, item: Any, seconds: float) -> float:
@@ -188,6 +119,79 @@ def round_trip(way: Way, item: Any, seconds: float) -> float:
     return rate
 
 
+def in_place(name: str, seconds: float) -> float:
+    """Arrays of 1 MiB that are written in the shared memory, and read there."""
+    import numpy as np
+
+    picture = np.zeros(MIB, np.uint8)
+    ring = ringway.Ring.memfd(ring_bytes=32 * MIB) if name == "ringway" else by_hand.SharedRing()
+    results = mp.SimpleQueue()
+
+    def ours() -> bool:
+        with ring.recv() as frame:
+            return len(frame) < MIB or frame.array().sum() < 0
+
+    def by_them() -> bool:
+        with ring.reading() as (_, view):
+            return len(view) < MIB or np.frombuffer(view, np.uint8).sum() < 0
+
+    take = ours if name == "ringway" else by_them
+
+    def child() -> None:
+        take()
+        begin, count = time.perf_counter(), 0
+        while not take():
+            count += 1
+        results.put(count / (time.perf_counter() - begin))
+        os._exit(0)
+
+    def send() -> None:
+        if name == "ringway":
+            with ring.reserve_array(MIB, "u1") as array:
+                array[:] = picture
+        else:
+            with ring.writing(by_hand.ARRAY, MIB) as view:
+                np.frombuffer(view, np.uint8)[:] = picture
+
+    process = mp.Process(target=child, daemon=True)
+    process.start()
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        send()
+    ring.send(b"end")
+    rate: float = results.get()
+    process.join(10)
+    return rate
+
+
+def many(make: Callable[[], Any], item: Any, seconds: float, count: int = 10) -> float:
+    """Messages a second through one queue, by as many processes that put as that get."""
+    q, results = make(), mp.SimpleQueue()
+
+    def put() -> None:
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            for _ in range(20):
+                q.put(item, timeout=60)
+        q.put("end", timeout=60)
+
+    def get() -> None:
+        taken = 0
+        while q.get(timeout=60) != "end":
+            taken += 1
+        results.put(taken)
+
+    processes = [mp.Process(target=target, daemon=True) for target in (get, put) for _ in range(count)]
+    begin = time.perf_counter()
+    for process in processes:
+        process.start()
+    taken = sum(results.get() for _ in range(count))
+    rate: float = taken / (time.perf_counter() - begin)
+    for process in processes:
+        process.join(10)
+    return rate
+
+
 def idle(seconds: float) -> float:
     """The share of a core that a waiting `get` takes."""
     with ringway.Queue() as q:
@@ -222,8 +226,20 @@ def main() -> None:
         import numpy as np
 
         case("numpy 1 MiB, put/get", throughput, np.zeros(MIB, np.uint8), found)
+        two = ("ringway", "shm by hand")
+        cases.append(("numpy 1 MiB, in place", [(n, lambda n=n: in_place(n, arguments.seconds)) for n in two]))
     except ImportError:
         missing.append("numpy")
+    queues: dict[str, Callable[[], Any]] = {
+        "ringway": lambda: ringway.Queue(overflow="block"),
+        "mp.Queue": lambda: mp.Queue(1024),
+    }
+    with contextlib.suppress(ImportError):
+        from faster_fifo import Queue as Fifo
+
+        queues["faster-fifo"] = lambda: Fifo(32 * MIB)
+    by_ten = [(n, lambda make=make: many(make, b"x" * 64, arguments.seconds)) for n, make in queues.items()]
+    cases.append(("64 B, 10 x 10 processes", by_ten))
     table: list[tuple[str, dict[str, float]]] = []
     for title, ways_of_case in cases:
         rates: dict[str, list[float]] = {name: [] for name, _ in ways_of_case}
@@ -243,25 +259,6 @@ def main() -> None:
         name = "".join(letter if letter.isalnum() else "-" for letter in title.lower())
         (arguments.out / f"{name}.svg").write_text(plot(title, medians))
     print(f"plots: {arguments.out.resolve()}/*.svg")
-
-
-def plot(title: str, medians: dict[str, float]) -> str:
-    """Bars, as long as the rates."""
-    width, height = 640, 50 + 30 * len(medians)
-    most = max(medians.values())
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" '
-        'font-size="13">',
-        '<rect width="100%" height="100%" fill="white"/>',
-        f'<text x="10" y="24" font-size="15">{title}: messages a second</text>',
-    ]
-    for row, (name, rate) in enumerate(medians.items()):
-        y = 40 + 30 * row
-        lines.append(f'<text x="10" y="{y + 16}">{name}</text>')
-        colour = "#c0392b" if name == "ringway" else "#7f8c8d"
-        lines.append(f'<rect x="110" y="{y}" width="{max(1, 400 * rate / most):.0f}" height="22" fill="{colour}"/>')
-        lines.append(f'<text x="{118 + 400 * rate / most:.0f}" y="{y + 16}">{rate:,.0f}</text>')
-    return "\n".join([*lines, "</svg>\n"])
 
 
 if __name__ == "__main__":

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import ringway
 
+#: What makes an event loop: asyncio's own, and uvloop's where it is installed (`cargo xtask python` does).
+FACTORIES: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+if importlib.util.find_spec("uvloop"):
+    import uvloop
+
+    FACTORIES["uvloop"] = uvloop.new_event_loop
+_factory = asyncio.new_event_loop
+
+
+@pytest.fixture(autouse=True, params=FACTORIES)
+def _loop(request: pytest.FixtureRequest) -> None:
+    global _factory
+    _factory = FACTORIES[request.param]
+
 
 def run(main: Any) -> Any:
-    return asyncio.run(asyncio.wait_for(main, 30))
+    with asyncio.Runner(loop_factory=_factory) as runner:
+        # A deadline from within: `wait_for` needs a running loop.
+        return runner.run(asyncio.wait_for(main, 30))
 
 
 def test_get_and_put() -> None:

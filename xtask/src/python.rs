@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use crate::run::{Outcome, cargo, root, run, target};
 
 /// What the tests use besides the wheel.
-const TOOLS: [&str; 6] = ["maturin", "pytest", "numpy", "pyarrow", "mypy", "ruff"];
+const TOOLS: [&str; 7] = ["maturin", "pytest", "numpy", "pyarrow", "uvloop", "mypy", "ruff"];
 
 /// Builds the wheel, installs it into a new environment, and runs the tests.
 pub(crate) fn python() -> Outcome {

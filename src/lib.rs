@@ -45,7 +45,8 @@
 //! - **Kinds.** [`spsc`]: one producer and one consumer; each handle can be moved to the thread that uses it,
 //!   and a second one of a role is refused while the first is alive. [`mpmc`]: many producers and consumers,
 //!   one order for all messages, each message to one consumer. The API is the same, so that one word
-//!   switches. Code that is generic over the kind uses the types in [`kind`].
+//!   switches. [`broadcast`]: every message to every consumer, which is reliable, lossy, or lossy and in place.
+//!   Code that is generic over the kind uses the types in [`kind`].
 //! - **Types.** A message type derives [`Message`](trait@Message) beside rkyv's traits. The file holds a
 //!   description of the type. A program with another type, another version of it or other rkyv settings gets
 //!   an error when it opens the queue, which names the first field that differs: see [`schema`].

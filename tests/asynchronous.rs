@@ -3,6 +3,7 @@
 mod common;
 
 mod asynchronous {
+    mod broadcast;
     mod cancellation;
     mod close;
     mod deaths;

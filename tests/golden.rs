@@ -287,3 +287,67 @@ fn fields_stand_where_the_format_says() {
     // A frame's commit word: its length above two bits that say "message". Index 0 holds 100 bytes there.
     assert_eq!(Image::of(&golden("bytes")).u64_at(at::FIRST_WORD), 100 << 2 | 1);
 }
+
+#[test]
+fn every_message_to_every_consumer() {
+    use ringway::RecvError;
+    use ringway::broadcast::{BytesQueue, Start, Subscribe};
+
+    const START: u64 = (1 << 32) - 1;
+    let create = |path: &Path| {
+        let options = options(START).ring_bytes(4096).max_messages(4).align(8);
+        let options = options.max_participants(4).max_producers(2).gating(true);
+        // SAFETY: only this test knows the file.
+        let queue = unsafe { BytesQueue::create_with(path, &options) }.unwrap();
+        let mut producers = [queue.producer().unwrap(), queue.producer().unwrap()];
+        let reliable = queue.consumer().unwrap();
+        let lossy = queue.consumer_with(&Subscribe::lossy()).unwrap();
+        producers[0].send(b"zero").unwrap();
+        producers[1].send_many(&[b"first", b"next."]).unwrap();
+        for message in [&b"zero"[..], b"first"] {
+            assert_eq!(&*reliable.recv().unwrap(), message);
+        }
+        assert_eq!(&*lossy.recv().unwrap(), b"zero");
+        // The fifth message takes the place of the first.
+        producers[0].send_many(&[b"more", b"last"]).unwrap();
+        drop((producers, lossy));
+        let mut image = Image::of(path);
+        for entry in 0..4 {
+            for word in [8, 16] {
+                image.put_u64(at::REGISTRY + entry * at::ENTRY_LEN + word, 1);
+            }
+        }
+        // As if the reliable consumer had been killed: its entry has an owner, and a cursor.
+        assert_eq!(image.u64_at(at::REGISTRY + 2 * at::ENTRY_LEN), 1 << 2 | 1 << 1 | 1);
+        drop((reliable, queue));
+        std::fs::remove_file(path).unwrap();
+        image.write(path);
+    };
+    let (_dir, copy) = compare("broadcast", create);
+    // SAFETY: only this test knows the file.
+    let queue = unsafe { BytesQueue::open(&copy) }.unwrap();
+    let consumer = queue.consumer_with(&Subscribe::reliable().from(Start::At(START))).unwrap();
+    assert!(matches!(consumer.try_recv(), Err(RecvError::Lagged(1))));
+    for message in [&b"first"[..], b"next.", b"more", b"last"] {
+        assert_eq!(&*consumer.try_recv().unwrap(), message);
+    }
+    assert!(consumer.try_recv().is_err());
+    assert_eq!(queue.recover().unwrap().deaths, 0, "the attach has recovered from the dead one");
+
+    let image = Image::of(&golden("broadcast"));
+    assert_eq!((image.u32_at(at::KIND), image.u64_at(0x178), image.u64_at(0x180)), (3, 4, 4));
+    assert_eq!((image.u32_at(0x190), image.u64_at(0x1a0), image.u64_at(0x1a8)), (1, 2, 1));
+    let slots = image.u64_at(0x188) as usize;
+    assert_eq!(image.u64_at(at::TAIL), (START + 5) << 2);
+    assert_eq!((image.u64_at(0x580), image.u64_at(0x588)), (START + 1, START + 1), "floor and free");
+    // The reliable consumer has released two; how it reads, and what it reads next.
+    let reliable = at::REGISTRY + 2 * at::ENTRY_LEN;
+    let words = [0x20, 0x88, 0xb8].map(|word| image.u64_at(reliable + word));
+    assert_eq!(words, [1, START + 2 + 1, START + 2]);
+    // The lossy one has left.
+    let lossy = reliable + at::ENTRY_LEN;
+    assert_eq!([0, 0x20, 0x88].map(|word| image.u64_at(lossy + word)), [1 << 2 | 1 << 1, 2, 0]);
+    // Slot 3 has the fifth message: FULL of lap 2^30. Lane 0, 16 bytes in, four bytes long.
+    assert_eq!(image.u64_at(slots + 3 * 16), (1 << 30) << 18 | 1);
+    assert_eq!(image.u64_at(slots + 3 * 16 + 8), 2 << 27 | 4);
+}

@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "opens queues that no other process knows")]
 
 mod bound;
+mod broadcast;
 mod checksums;
 mod containers;
 mod progress;

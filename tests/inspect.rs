@@ -3,6 +3,8 @@
 
 mod common;
 
+#[path = "inspect/broadcast.rs"]
+mod broadcast;
 #[path = "inspect/hostile.rs"]
 mod hostile;
 #[path = "inspect/model.rs"]

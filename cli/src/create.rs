@@ -3,10 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use ringway::inspect::{Inspector, QueueKind};
-use ringway::{CreateError, CreateOptions, Delivery, Framing, Warning, mpmc, spsc};
+use ringway::{CreateError, CreateOptions, Delivery, Framing, Warning, broadcast, mpmc, spsc};
 
 use crate::ending::Outcome;
 use crate::output::{Common, print_json, say};
@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     /// Who may send and receive
     #[arg(long, short, value_enum, default_value_t = Kind::Spsc)]
     kind: Kind,
-    /// Bytes of ring (MPMC: of each producer's lane), such as 64K or 1MiB [default: 1MiB, MPMC 512KiB]
+    /// Bytes of ring (MPMC, broadcast: of each producer's lane), such as 64K or 1MiB [default: 1MiB, MPMC and broadcast 512KiB]
     #[arg(long, short = 'c', value_name = "BYTES", value_parser = parse_bytes)]
     ring_bytes: Option<usize>,
     /// Take only messages of exactly this many bytes, which is faster for small ones
@@ -31,19 +31,25 @@ pub(crate) struct Arguments {
     /// Alignment of messages: a power of two up to 128
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     align: Option<usize>,
-    /// MPMC: how many messages the queue holds at most [default: 8192]
+    /// MPMC, broadcast: how many messages the queue holds at most [default: 8192]
     #[arg(long, value_name = "N")]
     max_messages: Option<usize>,
-    /// MPMC: how many producers and consumers can be attached at a time, together [default: 64]
+    /// MPMC, broadcast: how many producers and consumers can be attached at a time, together [default: 64]
     #[arg(long, value_name = "N")]
     participants: Option<usize>,
+    /// Broadcast: how many of the participants may be producers [default: 8]; with 1, sending is faster
+    #[arg(long, value_name = "N")]
+    producers: Option<usize>,
+    /// Broadcast: admit no consumer that producers wait for, only `recv --lossy`
+    #[arg(long)]
+    no_gating: bool,
     /// MPMC: drop messages whose consumer dies or rejects them, instead of redelivering them
     #[arg(long, conflicts_with = "max_redeliveries")]
     at_most_once: bool,
     /// MPMC: move a message to the queue NAME.dead after N redeliveries
     #[arg(long, value_name = "N")]
     max_redeliveries: Option<u32>,
-    /// Give each message a checksum, which finds messages that are torn after a power loss; 16 bytes a message
+    /// SPSC, MPMC: give each message a checksum, which finds messages that are torn after a power loss; 16 bytes a message
     #[arg(long)]
     checksums: bool,
     #[command(flatten)]
@@ -62,8 +68,10 @@ pub(crate) struct Arguments {
 enum Kind {
     /// One producer, one consumer
     Spsc,
-    /// Many of both
+    /// Many of both; each message goes to one consumer
     Mpmc,
+    /// Many of both; each message goes to every consumer
+    Broadcast,
 }
 
 impl Arguments {
@@ -83,6 +91,12 @@ impl Arguments {
         }
         if let Some(participants) = self.participants {
             options = options.max_participants(participants);
+        }
+        if let Some(producers) = self.producers {
+            options = options.max_producers(producers);
+        }
+        if self.no_gating {
+            options = options.gating(false);
         }
         if self.at_most_once {
             options = options.delivery(Delivery::AtMostOnce);
@@ -117,11 +131,19 @@ impl Arguments {
                 let queue = unsafe { mpmc::BytesQueue::create_with(&self.queue, &options) }?;
                 Ok(queue.warnings())
             }
+            Kind::Broadcast => {
+                // SAFETY: as above.
+                let queue = unsafe { broadcast::BytesQueue::create_with(&self.queue, &options) }?;
+                Ok(queue.warnings())
+            }
         }
     }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
+    if arguments.checksums && arguments.kind == Kind::Broadcast {
+        bail!("--checksums is for SPSC and MPMC queues, and this is to be a broadcast queue; leave it out");
+    }
     let (was_there, warnings) = match arguments.create() {
         Ok(warnings) => (false, warnings),
         Err(CreateError::AlreadyExists { .. }) if arguments.if_missing => (true, Vec::new()),
@@ -131,6 +153,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     let kind = match arguments.kind {
         Kind::Spsc => QueueKind::Spsc,
         Kind::Mpmc => QueueKind::Mpmc,
+        Kind::Broadcast => QueueKind::Broadcast,
     };
     let header = inspector.header();
     anyhow::ensure!(

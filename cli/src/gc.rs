@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
-use ringway::inspect::Snapshot;
+use ringway::inspect::{QueueKind, Snapshot};
 use serde::Serialize;
 
 use crate::directory::{self, DEFAULT};
@@ -143,6 +143,10 @@ fn unused(arguments: &Arguments, directory: &Path) -> Result<Vec<Candidate>> {
 }
 
 fn messages(snapshot: &Snapshot) -> Option<u64> {
+    if snapshot.header.kind == QueueKind::Broadcast {
+        // What consumers hold is retained, too.
+        return snapshot.backlog.waiting;
+    }
     Some(snapshot.backlog.waiting? + snapshot.backlog.held?)
 }
 

@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use ringway::inspect::{Inspector, QueueKind};
-use ringway::{OpenError, OpenOptions, Sharing, mpmc, spsc};
+use ringway::{OpenError, OpenOptions, Sharing, broadcast, mpmc, spsc};
 
-/// A queue of bytes, of either kind.
+/// A queue of bytes, of any kind.
 pub(crate) enum BytesQueue {
     Spsc(spsc::BytesQueue),
     Mpmc(mpmc::BytesQueue),
+    Broadcast(broadcast::BytesQueue),
     SpscChecksums(spsc::checksummed::BytesQueue),
     MpmcChecksums(mpmc::checksummed::BytesQueue),
 }
@@ -61,6 +62,16 @@ pub(crate) fn open(name: &Path, arguments: SharingArguments) -> Result<BytesQueu
         (QueueKind::Mpmc, false) => {
             // SAFETY: as above.
             unsafe { mpmc::BytesQueue::open_with(name, &options) }.map(BytesQueue::Mpmc)
+        }
+        (QueueKind::Broadcast, false) => {
+            // SAFETY: as above.
+            unsafe { broadcast::BytesQueue::open_with(name, &options) }.map(BytesQueue::Broadcast)
+        }
+        (QueueKind::Broadcast, true) => {
+            bail!(
+                "{}: it is a broadcast queue whose messages have checksums, which this version does not support",
+                name.display()
+            )
         }
         (QueueKind::Spsc, true) => {
             // SAFETY: as above.

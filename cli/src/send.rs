@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
-use ringway::SendError;
 use ringway::kind::{BytesProducer, Kind};
+use ringway::{Holdup, SendError};
 
 use crate::ending::Outcome;
 use crate::framing::{Format, Next};
@@ -55,6 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     match queue::open(&arguments.queue, arguments.sharing)? {
         BytesQueue::Spsc(queue) => send(arguments, queue.producer()?, queue.path()),
         BytesQueue::Mpmc(queue) => send(arguments, queue.producer()?, queue.path()),
+        BytesQueue::Broadcast(queue) => send(arguments, queue.producer()?, queue.path()),
         BytesQueue::SpscChecksums(queue) => send(arguments, queue.producer()?, queue.path()),
         BytesQueue::MpmcChecksums(queue) => send(arguments, queue.producer()?, queue.path()),
     }
@@ -68,6 +69,7 @@ fn send<K: Kind>(arguments: &Arguments, producer: BytesProducer<K>, path: &Path)
         limit: arguments.count.unwrap_or(u64::MAX),
         timeout: arguments.timeout,
         may_say_full: !arguments.common.quiet,
+        holdup: None,
     };
     let ending = match arguments.messages.as_slice() {
         [] => {
@@ -85,9 +87,10 @@ fn send<K: Kind>(arguments: &Arguments, producer: BytesProducer<K>, path: &Path)
     };
     if ending == Outcome::Short && !arguments.common.quiet {
         complain!(
-            "{}: there was no room until the time was up; {} sent before. Is a consumer running?",
+            "{}: there was no room until the time was up; {} sent before. {}",
             path.display(),
-            counted(pump.sent, "message")
+            counted(pump.sent, "message"),
+            pump.holdup.map_or("Is a consumer running?".into(), |holdup| holdup.to_string())
         );
     }
     Ok(ending)
@@ -111,6 +114,8 @@ struct Pump<'a, K: Kind> {
     timeout: Option<Duration>,
     /// Whether the user has still to be told that the queue is full and no consumer is attached.
     may_say_full: bool,
+    /// Broadcast: the consumer that was in the way at the end of the last wait.
+    holdup: Option<Holdup>,
 }
 
 impl<K: Kind> Pump<'_, K> {
@@ -230,8 +235,13 @@ impl<K: Kind> Pump<'_, K> {
                 Err(SendError::Timeout { .. }) if interrupt::is_requested() => {
                     return Ok(Outcome::Interrupted);
                 }
-                Err(SendError::Timeout { .. }) if left.is_zero() => return Ok(Outcome::Short),
-                Err(SendError::Timeout { .. }) => self.say_full(start),
+                Err(SendError::Timeout { holdup, .. }) => {
+                    self.holdup = holdup;
+                    if left.is_zero() {
+                        return Ok(Outcome::Short);
+                    }
+                    self.say_full(start);
+                }
                 Err(error) => return Err(self.failed(error)),
             }
         }
@@ -240,8 +250,13 @@ impl<K: Kind> Pump<'_, K> {
     /// A wait that nothing will end looks like a wait for a slow consumer, so the user is told
     /// once.
     fn say_full(&mut self, since: Instant) {
-        if self.may_say_full && since.elapsed() >= TIME_LIMIT && !self.producer.has_consumer().unwrap_or(true)
-        {
+        if !self.may_say_full || since.elapsed() < TIME_LIMIT {
+            return;
+        }
+        if let Some(holdup) = self.holdup {
+            self.may_say_full = false;
+            complain!("{}: the queue is full, waiting for room: {holdup}", self.path.display());
+        } else if !self.producer.has_consumer().unwrap_or(true) {
             self.may_say_full = false;
             complain!(
                 "{}: the queue is full, and no consumer is attached; waiting for room",

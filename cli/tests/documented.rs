@@ -42,13 +42,18 @@ fn each_json_field_is_documented() {
     let place = Place::new();
     let spsc = place.create("spsc", &[]);
     let mpmc = place.create("mpmc", &["--kind", "mpmc", "--max-redeliveries", "1"]);
+    let broadcast = place.create("broadcast", &["--kind", "broadcast"]);
+    // SAFETY: only this test knows the file.
+    let queue = unsafe { ringway::broadcast::BytesQueue::open(&broadcast) }.unwrap();
+    let _consumer = queue.consumer().unwrap();
+    ringway("send").arg(&broadcast).arg("message").run().well();
     ringway("send").arg(&spsc).arg("message").run().well();
     ringway("send").arg(&mpmc).arg("message").run().well();
     let mut runs = vec![
         ringway("create").arg("--json").arg(place.at("new")).run(),
         ringway("gc").arg("--json").arg(place.path()).run(),
     ];
-    for queue in [&spsc, &mpmc] {
+    for queue in [&spsc, &mpmc, &broadcast] {
         for command in ["stat", "peek", "tail", "schema", "doctor"] {
             runs.push(ringway(command).arg("--json").arg(queue).run());
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::layout::{Geometry, Preamble};
+use crate::layout::{Geometry, Order, Preamble};
 use crate::queue::Delivery;
 
 /// Who may send and receive.
@@ -10,8 +10,10 @@ use crate::queue::Delivery;
 pub enum QueueKind {
     /// One producer, one consumer.
     Spsc,
-    /// Many of both.
+    /// Many of both; each message goes to one consumer.
     Mpmc,
+    /// Many of both; each message goes to every consumer.
+    Broadcast,
 }
 
 /// What its messages are like.
@@ -43,7 +45,7 @@ pub struct Header {
     pub created: Option<SystemTime>,
     /// Whether each message has a checksum ([`Checksummed`](crate::kind::Checksummed)).
     pub has_checksums: bool,
-    /// Ring bytes; MPMC: of each producer's lane.
+    /// Ring bytes; MPMC and broadcast: of each producer's lane.
     pub ring_bytes: u64,
     /// Alignment of messages in bytes.
     pub align: u64,
@@ -51,13 +53,13 @@ pub struct Header {
     pub max_message: u64,
     /// Bytes of the whole file.
     pub file_bytes: u64,
-    /// MPMC only.
+    /// MPMC and broadcast only.
     pub order: Option<OrderHeader>,
     /// What its messages are.
     pub schema: SchemaHeader,
 }
 
-/// The properties that only an MPMC queue has.
+/// The properties that only MPMC and broadcast queues have.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct OrderHeader {
@@ -70,6 +72,18 @@ pub struct OrderHeader {
     /// A message that was redelivered this many times is dead-lettered instead of redelivered
     /// again; `None`: never.
     pub max_redeliveries: Option<u32>,
+    /// Broadcast only.
+    pub broadcast: Option<BroadcastHeader>,
+}
+
+/// The properties that only a broadcast queue has.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct BroadcastHeader {
+    /// The maximum number of attached producers.
+    pub max_producers: u64,
+    /// Whether it admits consumers that producers wait for.
+    pub gating: bool,
 }
 
 /// The schema of the messages, as the header records it.
@@ -91,7 +105,11 @@ pub struct SchemaHeader {
 impl Header {
     pub(super) fn new(preamble: &Preamble, geometry: &Geometry) -> Self {
         Self {
-            kind: if geometry.order.is_some() { QueueKind::Mpmc } else { QueueKind::Spsc },
+            kind: match geometry.order {
+                None => QueueKind::Spsc,
+                Some(Order { broadcast: None, .. }) => QueueKind::Mpmc,
+                Some(Order { broadcast: Some(_), .. }) => QueueKind::Broadcast,
+            },
             shape: geometry.fixed_message().map_or(FrameShape::Variable, FrameShape::Fixed),
             version: preamble.version,
             compat: preamble.compat,
@@ -115,6 +133,10 @@ impl Header {
                     // The geometry's check keeps it small.
                     most => Some(most as u32),
                 },
+                broadcast: order.broadcast.map(|broadcast| BroadcastHeader {
+                    max_producers: broadcast.producers,
+                    gating: broadcast.admits_gates,
+                }),
             }),
             schema: SchemaHeader {
                 name: preamble.schema_name().to_owned(),

@@ -32,12 +32,14 @@
 //!
 //! [`recover`](crate::recover) and [`unlink_if_unused`](crate::unlink_if_unused) act on what was found.
 
+mod broadcast;
 mod chain;
 mod done;
 mod header;
 mod orphans;
 mod participants;
 mod peek;
+mod peek_broadcast;
 mod peek_mpmc;
 mod peek_spsc;
 mod progress;
@@ -55,8 +57,8 @@ use crate::layout::Preamble;
 use crate::queue::Description;
 
 pub use crate::queue::{Boot, Survival};
-pub use header::{FrameShape, Header, OrderHeader, QueueKind, SchemaHeader};
-pub use participants::{Liveness, Participant};
+pub use header::{BroadcastHeader, FrameShape, Header, OrderHeader, QueueKind, SchemaHeader};
+pub use participants::{Liveness, Participant, Reading};
 pub use peek::{FrameState, Peek, Peeked, PeekedFrame, Start};
 pub use progress::Progress;
 pub use snapshot::{Backlog, Counters, Cursors, FileUse, HeldFrame, Locks, PendingPosition, Snapshot};
@@ -130,7 +132,7 @@ impl Inspector {
     }
 
     /// Takes a snapshot of everything but the messages. Reads all registry entries and slots
-    /// (MPMC), or walks over the frames in the ring (SPSC): some hundred microseconds for a queue
+    /// (MPMC, broadcast), or walks over the frames in the ring (SPSC): some hundred microseconds for a queue
     /// with default options.
     ///
     /// # Errors
@@ -140,12 +142,13 @@ impl Inspector {
         Snapshot::take(&self.source, &self.header)
     }
 
-    /// Reads how many messages (or bytes) were sent and taken, for rates. It is a single read.
+    /// Reads how many messages (or bytes) were sent and taken, for rates. It is a single read, of a broadcast
+    /// queue one more.
     ///
     /// # Errors
     /// As [`snapshot`](Self::snapshot).
     pub fn progress(&self) -> Result<Progress, InspectError> {
-        Progress::take(&self.source)
+        Progress::take(&self.source, self.header.kind)
     }
 
     /// Copies messages without consuming them.

@@ -30,7 +30,7 @@ pub(super) fn orphaned(
     for seen in orphans {
         suspects.push(Seen::read(source, order, seen.position & (order.slots - 1))?);
     }
-    let after = participants::mpmc(source, order.participants)?;
+    let after = participants::mpmc(source, order)?;
     for (seen, again) in orphans.iter().zip(suspects) {
         let last = Seen::read(source, order, seen.position & (order.slots - 1))?;
         let is_same = seen.state == again.state && again.state == last.state;

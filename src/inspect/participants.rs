@@ -7,15 +7,18 @@ use std::time::SystemTime;
 use super::header::time;
 use super::source::{Source, Words};
 use crate::error::{InspectError, Role};
-use crate::layout::order::{EntryRole, EntryWord, Intent};
+use crate::layout::order::{EntryRole, EntryWord, Intent, Tail};
 use crate::layout::{
-    Before, ENTRY_CONSUMER, ENTRY_PRODUCER, OwnerWords, REGISTRY_OFFSET, RegistryEntry as EntryWords,
-    SpscRegistryEntry,
+    Before, Broadcast, CURSORS_OFFSET, ENTRY_CONSUMER, ENTRY_PRODUCER, Order, OrderCursors, OwnerWords,
+    REGISTRY_OFFSET, RegistryEntry as EntryWords, SpscRegistryEntry,
 };
 use crate::order_ring::LivenessProbe;
-use crate::queue::KernelProbe;
+use crate::order_ring::broadcast::EntryMode;
+use crate::queue::{ConsumerMode, KernelProbe};
 
 const ENTRY_LEN: usize = size_of::<EntryWords>();
+/// Broadcast: offset of the cursor in an entry.
+const CURSOR: usize = offset_of!(EntryWords, own) + offset_of!(OwnerWords, take_intent);
 
 /// Whether the owner of a registry entry lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +47,10 @@ pub struct Participant {
     pub pid: u32,
     /// When it attached, by its clock. SPSC queues do not record that.
     pub since: Option<SystemTime>,
-    /// Messages that it holds; in an SPSC queue the number is not certain: see
+    /// Messages that it holds; broadcast: and those after the oldest one that it holds; in an SPSC queue the number is not certain: see
     /// [`Backlog::held`](super::Backlog::held).
     pub holds: u64,
-    /// MPMC: messages that it sent.
+    /// MPMC and broadcast: messages that it sent.
     pub sent: u64,
     /// Messages delivered to it, redeliveries included.
     pub received: u64,
@@ -63,6 +66,24 @@ pub struct Participant {
     pub take_intent: Option<Range<u64>>,
     /// Whether its lane is ready, and takes up space.
     pub has_lane: bool,
+    /// Consumers of a broadcast queue only.
+    pub reading: Option<Reading>,
+}
+
+/// How a consumer of a broadcast queue reads, and where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reading {
+    /// How it reads; `None` if it has not said so yet.
+    pub mode: Option<ConsumerMode>,
+    /// The position that it takes next.
+    pub next: u64,
+    /// The oldest position that producers keep for it, if they do.
+    pub holds_from: Option<u64>,
+    /// How many positions it is behind the newest message.
+    pub lag: u64,
+    /// Positions that were overwritten before it came to them.
+    pub lagged: u64,
 }
 
 /// All entries of the registry: the participants, and the sums of all counters, including those of
@@ -78,12 +99,17 @@ pub(super) struct Registry {
     pub(super) has_lane: Vec<bool>,
     /// Intents to claim and to take of every entry.
     pub(super) intents: Vec<[Range<u64>; 2]>,
+    /// Broadcast: the word of every entry's cursor: 1 more than its position; 0: none.
+    pub(super) cursors: Vec<u64>,
+    /// Broadcast: the word of every entry's mode.
+    pub(super) modes: Vec<u64>,
 }
 
 #[derive(Default)]
 pub(super) struct Sums {
     pub(super) sent: u64,
     pub(super) received: u64,
+    /// Broadcast: positions that were over before consumers came to them.
     pub(super) redelivered: u64,
     pub(super) full: u64,
     pub(super) rejected: u64,
@@ -106,9 +132,9 @@ impl Sums {
     }
 }
 
-/// Reads the registry of an MPMC queue.
-pub(super) fn mpmc(source: &Source, participants: u64) -> Result<Registry, InspectError> {
-    let all = source.words(REGISTRY_OFFSET as u64, participants as usize * ENTRY_LEN)?;
+/// Reads the registry of an MPMC or broadcast queue.
+pub(super) fn mpmc(source: &Source, order: Order) -> Result<Registry, InspectError> {
+    let all = source.words(REGISTRY_OFFSET as u64, order.participants as usize * ENTRY_LEN)?;
     let mut found = Registry {
         participants: Vec::new(),
         sums: Sums::default(),
@@ -116,13 +142,22 @@ pub(super) fn mpmc(source: &Source, participants: u64) -> Result<Registry, Inspe
         words: Vec::new(),
         has_lane: Vec::new(),
         intents: Vec::new(),
+        cursors: Vec::new(),
+        modes: Vec::new(),
     };
+    // After the entries: no consumer is ahead of it.
+    let tail = Tail(source.word((CURSORS_OFFSET + offset_of!(OrderCursors, tail)) as u64)?).position();
     for (index, words) in all.pieces(ENTRY_LEN).enumerate() {
-        let one = participant(source, index, &words)?;
+        let mut one = participant(source, index, &words)?;
+        if let Some(broadcast) = order.broadcast {
+            read_as_broadcast(&mut one, &words, broadcast, tail);
+        }
         found.sums.add(&words);
         found.words.push(EntryWord(words.at(offset_of!(EntryWords, word))));
         found.has_lane.push(one.has_lane);
         found.lanes += u64::from(one.has_lane);
+        found.cursors.push(words.at(CURSOR));
+        found.modes.push(words.at(offset_of!(EntryWords, mode)));
         found
             .intents
             .push([one.claim_intent.clone().unwrap_or(0..0), one.take_intent.clone().unwrap_or(0..0)]);
@@ -158,7 +193,32 @@ fn participant(source: &Source, index: usize, words: &Words<&[u8]>) -> Result<Pa
         claim_intent: intent(offset_of!(OwnerWords, claim_intent)),
         take_intent: intent(offset_of!(OwnerWords, take_intent)),
         has_lane: words.at(offset_of!(EntryWords, lane_ready)) != 0,
+        reading: None,
     })
+}
+
+/// The words that have another meaning in a broadcast queue.
+fn read_as_broadcast(one: &mut Participant, words: &Words<&[u8]>, broadcast: Broadcast, tail: u64) {
+    let lagged = std::mem::take(&mut one.redelivered);
+    one.take_intent = None;
+    if (one.entry as u64) < broadcast.producers {
+        return;
+    }
+    let next = words.at(offset_of!(EntryWords, own) + offset_of!(OwnerWords, next));
+    one.reading = Some(Reading {
+        mode: EntryMode::from_word(words.at(offset_of!(EntryWords, mode))).map(ConsumerMode::from),
+        next,
+        holds_from: words.at(CURSOR).checked_sub(1),
+        lag: tail.saturating_sub(next),
+        lagged,
+    });
+}
+
+/// How many messages were delivered to all participants together.
+pub(super) fn received(source: &Source, order: Order) -> Result<u64, InspectError> {
+    let all = source.words(REGISTRY_OFFSET as u64, order.participants as usize * ENTRY_LEN)?;
+    let of = |words: Words<&[u8]>| words.at(offset_of!(EntryWords, own) + offset_of!(OwnerWords, received));
+    Ok(all.pieces(ENTRY_LEN).map(of).fold(0, u64::saturating_add))
 }
 
 /// Reads the word, then tests the liveness lock, then reads the word again, as recovery does: in
@@ -206,6 +266,7 @@ pub(super) fn spsc(source: &Source) -> Result<Vec<Participant>, InspectError> {
             claim_intent: None,
             take_intent: None,
             has_lane: role == Role::Producer,
+            reading: None,
         });
     }
     Ok(found)

@@ -1,7 +1,7 @@
 //! Copies messages without consuming them.
 
 use super::source::Source;
-use super::{peek_mpmc, peek_spsc};
+use super::{peek_broadcast, peek_mpmc, peek_spsc};
 use crate::error::{Corrupted, InspectError};
 use crate::queue::DeadLetter;
 use crate::queue::trailer;
@@ -76,7 +76,7 @@ impl Peek {
 /// The state of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameState {
-    /// It waits for a consumer.
+    /// It waits for a consumer; broadcast: it is retained.
     Waiting,
     /// It waits for a consumer, and had been delivered before.
     Again,
@@ -112,7 +112,8 @@ pub struct PeekedFrame {
 pub struct Peeked {
     /// The messages, oldest first.
     pub frames: Vec<PeekedFrame>,
-    /// Messages that were seen, and changed before they were copied: a consumer has taken them.
+    /// Messages that were seen, and changed before they were copied: a consumer has taken them, or
+    /// (broadcast) newer ones have overwritten them.
     pub gone: u64,
     /// The position at which the next peek continues.
     pub next: u64,
@@ -122,6 +123,7 @@ pub struct Peeked {
 
 pub(super) fn peek(source: &Source, what: &Peek) -> Result<Peeked, InspectError> {
     match source.geometry.order {
+        Some(order) if order.broadcast.is_some() => peek_broadcast::peek(source, order, what),
         Some(order) => peek_mpmc::peek(source, order, what),
         None => peek_spsc::peek(source, what),
     }

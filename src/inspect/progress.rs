@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use super::header::QueueKind;
+use super::participants;
 use super::snapshot::{Cursors, cursors};
 use super::source::Source;
 use crate::error::InspectError;
@@ -15,17 +17,21 @@ pub struct Progress {
     pub at: Instant,
     /// What was sent since the queue was created.
     pub sent: u64,
-    /// What was delivered.
+    /// What was delivered; broadcast: to all consumers together.
     pub taken: u64,
 }
 
 impl Progress {
-    pub(super) fn take(source: &Source) -> Result<Self, InspectError> {
+    pub(super) fn take(source: &Source, kind: QueueKind) -> Result<Self, InspectError> {
         let page = source.head_page()?;
         let at = Instant::now();
-        Ok(match cursors(&page, source.geometry.order.is_some()) {
+        Ok(match cursors(&page, kind) {
             Cursors::Spsc { tail, taken, .. } => Self { at, sent: tail, taken },
             Cursors::Mpmc { tail, head } => Self { at, sent: tail, taken: head },
+            Cursors::Broadcast { tail, .. } => {
+                let order = source.geometry.order.expect("a broadcast queue has one");
+                Self { at, sent: tail, taken: participants::received(source, order)? }
+            }
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::mem::offset_of;
 use std::ops::Range;
 
+use super::header::QueueKind;
 use super::orphans::orphaned;
 use super::participants::Registry;
 use super::snapshot::{Backlog, Cursors, HeldFrame, MAX_LISTED, PendingPosition, cursors};
@@ -22,7 +23,7 @@ const ORIGIN_LEN: usize = size_of::<OriginWords>();
 const AT_ONCE: u64 = 1024;
 /// The maximum number of slots that are read again because they seem invalid: in a busy queue, most
 /// of them are only newer than the `tail` that was read.
-const MAX_SUSPECTS: usize = 1024;
+pub(super) const MAX_SUSPECTS: usize = 1024;
 
 /// The contents of one slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +77,7 @@ impl Seen {
     pub(super) fn payload(&self, geometry: &Geometry, order: Order) -> Option<u64> {
         let (lane, offset) = (self.place.lane() as u64, self.place.offset());
         let end = offset.checked_add(self.len)?;
-        let fits = lane < order.participants && self.len <= geometry.max_payload && end <= geometry.lane_len;
+        let fits = lane < order.lanes() && self.len <= geometry.max_payload && end <= geometry.lane_len;
         fits.then(|| geometry.lane_offset + lane * geometry.lane_len + offset)
     }
 
@@ -155,9 +156,11 @@ pub(super) struct Found {
 
 /// Head and tail, read now.
 pub(super) fn head_and_tail(source: &Source) -> Result<(u64, u64), InspectError> {
-    match cursors(&source.head_page()?, true) {
+    match cursors(&source.head_page()?, QueueKind::Mpmc) {
         Cursors::Mpmc { tail, head } => Ok((head, tail)),
-        Cursors::Spsc { .. } => unreachable!("asked for the cursors of the other kind"),
+        Cursors::Spsc { .. } | Cursors::Broadcast { .. } => {
+            unreachable!("asked for the cursors of the other kind")
+        }
     }
 }
 
@@ -272,7 +275,7 @@ fn corruption(
 
 /// A `tail` that says that the queue is closed, and an eventcount that does not: a close marks the
 /// eventcount first.
-fn closed_in_part(source: &Source) -> Result<Option<Corrupted>, InspectError> {
+pub(super) fn closed_in_part(source: &Source) -> Result<Option<Corrupted>, InspectError> {
     let tail = Tail(source.word((CURSORS_OFFSET + offset_of!(OrderCursors, tail)) as u64)?);
     let waiting = offset_of!(QueueEventWords, messages) + offset_of!(EventWords, waiters);
     let is_wrong = tail.is_closed() && !Waiters(source.word((EVENTS_OFFSET + waiting) as u64)?).is_closed();

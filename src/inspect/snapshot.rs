@@ -9,12 +9,13 @@ use super::header::Header;
 use super::participants::{self, Participant, Registry};
 use super::source::{Source, Words};
 use super::tasks::Tasks;
-use super::{Inspector, slots, spsc};
+use super::{Inspector, QueueKind, broadcast, slots, spsc};
 use crate::error::{Corrupted, DeadLetterFailure, InspectError};
 use crate::layout::order::{Head, Tail};
 use crate::layout::{
     CURSORS_OFFSET, ConsumerWords, Cursors as SpscWords, EVENTS_OFFSET, EventWords, LOCK_ATTACH,
-    LOCK_RECOVERY, Order, OrderCursors, QueueEventWords, RARE_OFFSET, Rare, Waiters,
+    LOCK_RECOVERY, Order, OrderCursors, QueueEventWords, RARE_OFFSET, RETAINED_OFFSET, Rare, Retained,
+    Waiters,
 };
 use crate::queue::{Boot, inspect_boot};
 use crate::shm::is_locked;
@@ -64,10 +65,10 @@ pub struct Snapshot {
     /// MPMC: messages in flight, by position; no more than 1,024 of them. [`Backlog::held`] counts
     /// all.
     pub held: Vec<HeldFrame>,
-    /// MPMC: positions that were claimed and not committed, or taken and not marked so; no more
+    /// MPMC and broadcast: positions that were claimed and not committed, or (MPMC) taken and not marked so; no more
     /// than 1,024 of them.
     pub pending: Vec<PendingPosition>,
-    /// MPMC: events since the queue was created.
+    /// MPMC and broadcast: events since the queue was created.
     pub counters: Option<Counters>,
     /// Locks that are held for moments only.
     pub locks: Locks,
@@ -113,7 +114,7 @@ pub enum Cursors {
         /// ... this many times.
         redelivery_count: u64,
     },
-    /// Many of both.
+    /// Many of both; each message goes to one consumer.
     #[non_exhaustive]
     Mpmc {
         /// Next position to claim.
@@ -121,28 +122,39 @@ pub enum Cursors {
         /// Next position to take.
         head: u64,
     },
+    /// Many of both; each message goes to every consumer.
+    #[non_exhaustive]
+    Broadcast {
+        /// Next position to claim.
+        tail: u64,
+        /// The oldest position at which a consumer may begin.
+        floor: u64,
+        /// Positions before this one may be overwritten.
+        free: u64,
+    },
 }
 
 /// What is in the queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Backlog {
-    /// Messages that wait for a consumer, including those that will be redelivered. `None` if they
+    /// Messages that wait for a consumer, including those that will be redelivered. Broadcast: positions that
+    /// are retained, read or not. `None` if they
     /// could not be counted (SPSC): there were too many, or they moved too fast.
     pub waiting: Option<u64>,
-    /// Messages in flight. `None` as for `waiting`.
+    /// Messages in flight; broadcast: the sum over all consumers. `None` as for `waiting`.
     pub held: Option<u64>,
     /// Waiting messages that had been delivered before.
     pub redeliveries: u64,
-    /// MPMC: positions that were claimed and are not committed yet.
+    /// MPMC and broadcast: positions that were claimed and are not committed yet.
     pub pending: u64,
     /// MPMC: messages for which no consumer has called `task_done`. `None` where that is not counted:
     /// in queues with `Delivery::AtMostOnce` or `max_redeliveries`, and in dead-letter queues.
     pub unfinished: Option<u64>,
-    /// Bytes of the messages that wait or are in flight; SPSC: bytes of the ring that they take up.
+    /// Bytes of the messages that wait or are in flight (broadcast: that are retained); SPSC: bytes of the ring that they take up.
     pub bytes: u64,
     /// How much of `capacity` is in use: bytes or cells of the ring (SPSC), slots of the order ring
-    /// (MPMC).
+    /// (MPMC); broadcast: positions that are kept for consumers, the others give way to new messages.
     pub used: u64,
     /// All bytes, cells or slots.
     pub capacity: u64,
@@ -174,7 +186,7 @@ pub struct PendingPosition {
     pub entry: Option<usize>,
 }
 
-/// Counts of events in an MPMC queue since it was created.
+/// Counts of events in an MPMC or broadcast queue since it was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
@@ -184,6 +196,8 @@ pub struct Counters {
     pub received: u64,
     /// Messages delivered again.
     pub redelivered: u64,
+    /// Broadcast: positions that were overwritten before consumers came to them, of all consumers together.
+    pub lagged: u64,
     /// Messages that were rejected.
     pub rejected: u64,
     /// How often a producer found no room.
@@ -253,7 +267,7 @@ impl Snapshot {
                     + offset_of!(QueueEventWords, messages)
                     + offset_of!(EventWords, waiters)))
                 .is_closed(),
-                cursors: cursors(&page, source.geometry.order.is_some()),
+                cursors: cursors(&page, header.kind),
                 backlog: Backlog::default(),
                 participants: Vec::new(),
                 held: Vec::new(),
@@ -274,10 +288,17 @@ impl Snapshot {
     }
 
     fn take_mpmc(&mut self, source: &Source, order: Order, page: &Words) -> Result<(), InspectError> {
-        let registry = participants::mpmc(source, order.participants)?;
-        let found = slots::scan(source, order, &registry)?;
-        let tasks = Tasks::read(source)?;
-        self.counters = Some(counters(page, &registry, tasks.done));
+        let registry = participants::mpmc(source, order)?;
+        let found = match order.broadcast {
+            None => slots::scan(source, order, &registry)?,
+            Some(broadcast) => broadcast::scan(source, order, broadcast, &registry)?,
+        };
+        let tasks = order.broadcast.is_none().then(|| Tasks::read(source)).transpose()?;
+        let counters = counters(page, &registry, tasks.map_or(0, |tasks| tasks.done));
+        self.counters = Some(match order.broadcast {
+            None => counters,
+            Some(_) => Counters { lagged: counters.redelivered, redelivered: 0, ..counters },
+        });
         // Saturating: the check of the geometry bounds both, and this costs nothing.
         let lanes = registry.lanes.saturating_mul(source.geometry.lane_len);
         self.file.needed = self.file.needed.saturating_add(lanes);
@@ -285,11 +306,14 @@ impl Snapshot {
         for one in &mut self.participants {
             one.holds = found.holds.get(one.entry).copied().unwrap_or(0);
         }
-        self.backlog = Backlog { unfinished: tasks.unfinished(order.policy), ..found.backlog };
+        self.backlog =
+            Backlog { unfinished: tasks.and_then(|tasks| tasks.unfinished(order.policy)), ..found.backlog };
         self.held = found.held;
         self.pending = found.pending;
         self.corruption = found.corruption;
-        self.corruption.extend(tasks.corruption(source)?);
+        if let Some(tasks) = tasks {
+            self.corruption.extend(tasks.corruption(source)?);
+        }
         Ok(())
     }
 
@@ -312,6 +336,27 @@ impl Snapshot {
         self.participants.iter().any(|one| one.liveness == super::Liveness::Alive)
     }
 
+    /// Broadcast: the consumer for which the oldest message is kept: producers wait for it first. `None` if
+    /// they wait for none.
+    ///
+    /// ```
+    /// use ringway::inspect::Snapshot;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let name = dir.path().join("ticks");
+    /// let queue = unsafe { ringway::broadcast::BytesQueue::create(&name)? };
+    /// let journal = queue.consumer()?;
+    /// queue.producer()?.send(b"tick")?;
+    /// let snapshot = Snapshot::read(&name)?;
+    /// let holder = snapshot.floor_holder().expect("it has read nothing");
+    /// assert_eq!((holder.pid, holder.reading.unwrap().lag), (std::process::id(), 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn floor_holder(&self) -> Option<&Participant> {
+        let from = |one: &Participant| one.reading.and_then(|reading| reading.holds_from);
+        self.participants.iter().filter(|one| from(one).is_some()).min_by_key(|one| from(one))
+    }
+
     /// Whether the queue is empty: no message waits, is in flight, or is being sent. A closed queue
     /// ([`is_closed`](Self::is_closed)) of which this is true stays so. False if it is not known.
     pub fn is_drained(&self) -> bool {
@@ -325,13 +370,20 @@ impl Snapshot {
     }
 }
 
-pub(super) fn cursors(page: &Words, is_mpmc: bool) -> Cursors {
+pub(super) fn cursors(page: &Words, kind: QueueKind) -> Cursors {
     let at = |offset| page.at(CURSORS_OFFSET + offset);
-    if is_mpmc {
-        return Cursors::Mpmc {
-            tail: Tail(at(offset_of!(OrderCursors, tail))).position(),
-            head: Head(at(offset_of!(OrderCursors, head))).position(),
-        };
+    let tail = || Tail(at(offset_of!(OrderCursors, tail))).position();
+    match kind {
+        QueueKind::Spsc => {}
+        QueueKind::Mpmc => {
+            let head = Head(at(offset_of!(OrderCursors, head))).position();
+            return Cursors::Mpmc { tail: tail(), head };
+        }
+        QueueKind::Broadcast => {
+            let retained = |offset| page.at(RETAINED_OFFSET + offset);
+            let floor = retained(offset_of!(Retained, floor));
+            return Cursors::Broadcast { tail: tail(), floor, free: retained(offset_of!(Retained, free)) };
+        }
     }
     let consumer = |offset| at(offset_of!(SpscWords, consumer) + offset);
     Cursors::Spsc {
@@ -351,6 +403,7 @@ fn counters(page: &Words, registry: &Registry, done: u64) -> Counters {
         sent: sums.sent,
         received: sums.received,
         redelivered: sums.redelivered,
+        lagged: 0,
         rejected: sums.rejected,
         full: sums.full,
         recoveries: rare(offset_of!(Rare, recoveries)),

@@ -14,6 +14,7 @@ use std::mem::offset_of;
 
 use super::chain::chain;
 use super::done::Done;
+use super::header::QueueKind;
 use super::snapshot::{Backlog, Cursors, cursors};
 use super::source::Source;
 use crate::error::{Corrupted, InspectError};
@@ -36,11 +37,13 @@ pub(super) struct At {
 
 impl At {
     pub(super) fn read(source: &Source) -> Result<Self, InspectError> {
-        match cursors(&source.head_page()?, false) {
+        match cursors(&source.head_page()?, QueueKind::Spsc) {
             Cursors::Spsc { tail, head, released, taken, redelivered_until, redelivery_count } => {
                 Ok(Self { tail, head, released, taken, redelivered: (redelivered_until, redelivery_count) })
             }
-            Cursors::Mpmc { .. } => unreachable!("asked for the cursors of the other kind"),
+            Cursors::Mpmc { .. } | Cursors::Broadcast { .. } => {
+                unreachable!("asked for the cursors of the other kind")
+            }
         }
     }
 }

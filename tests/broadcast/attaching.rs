@@ -120,3 +120,13 @@ fn options_of_other_kinds_are_refused() {
     }
     assert!(!name.exists());
 }
+
+#[test]
+fn there_is_room_for_a_consumer_by_default() {
+    for participants in [2, 6, 64] {
+        let (_dir, queue) = queue(&CreateOptions::new().max_participants(participants));
+        let _producers: Vec<_> = (0..8.min(participants - 1)).map(|_| queue.producer().unwrap()).collect();
+        assert!(matches!(queue.producer(), Err(AttachError::TooManyOfRole { .. })));
+        queue.consumer().unwrap();
+    }
+}

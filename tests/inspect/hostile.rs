@@ -55,6 +55,18 @@ fn images() -> Vec<Image> {
     let held = (consumer.recv().unwrap(), consumer.recv().unwrap());
     images.push(Image::of(&path("mpmc")));
     drop(held);
+    for producers in [1, 2] {
+        let path = path(&format!("broadcast-{producers}"));
+        let queue = super::broadcast::create(&path, producers);
+        let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+        for number in 0..20 {
+            producer.send(&[number; 24]).unwrap();
+            drop(consumer.recv().unwrap());
+        }
+        let held = consumer.try_recv();
+        images.push(Image::of(&path));
+        drop(held);
+    }
     images
 }
 
@@ -130,7 +142,7 @@ proptest! {
 fn invalid_values_are_found() {
     let dir = directory();
     let path = dir.path().join("queue");
-    let [spsc, fixed, mpmc] = <[Image; 3]>::try_from(images()).map_err(drop).unwrap();
+    let [spsc, fixed, mpmc, ..] = <[Image; 5]>::try_from(images()).map_err(drop).unwrap();
     // 5 is odd, and no frame boundary; the rest is far from what the other cursors say.
     for (image, at, word, name) in [
         (&spsc, at::TAIL, 5, "tail"),

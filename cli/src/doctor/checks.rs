@@ -5,8 +5,8 @@ use std::time::Duration;
 use ringway::inspect::{Liveness, Participant, QueueKind, Snapshot, Survival};
 use ringway::{Role, Sharing};
 
-use super::Still;
 use super::finding::{Finding, Remedy};
+use super::{Still, broadcast};
 use crate::stat::{dead_letters, dead_letters_path, letters_of_others};
 use crate::text::{ago, bytes, counted, duration};
 
@@ -29,6 +29,7 @@ pub(super) fn check(snapshot: &Snapshot, still: &Still, sharing: Sharing) -> Vec
     findings.extend(standing(snapshot, still));
     findings.extend(locks(still));
     findings.extend(roles(snapshot));
+    findings.extend(broadcast::floor(snapshot));
     findings.extend(fullness(snapshot));
     findings.extend(letters(snapshot));
     findings.extend(file(snapshot, sharing));
@@ -160,7 +161,9 @@ fn alive(snapshot: &Snapshot, role: Role) -> impl Iterator<Item = &Participant> 
 fn roles(snapshot: &Snapshot) -> Vec<Finding> {
     let mut findings = Vec::new();
     let waiting = snapshot.backlog.waiting;
-    if alive(snapshot, Role::Consumer).next().is_none() && waiting != Some(0) {
+    let is_broadcast = snapshot.header.kind == QueueKind::Broadcast;
+    // Broadcast: what is retained waits for no consumer in particular.
+    if !is_broadcast && alive(snapshot, Role::Consumer).next().is_none() && waiting != Some(0) {
         let number = waiting.map_or("messages".into(), |number| counted(number, "message"));
         findings.push(Finding::note(format!("there is no consumer, and messages wait: {number}")));
     }
@@ -172,7 +175,10 @@ fn roles(snapshot: &Snapshot) -> Vec<Finding> {
                 who(snapshot, one),
                 counted(one.holds, "message")
             ))
-            .advice("continue it (SIGCONT), or kill it: then what it holds goes to others"),
+            .advice(match is_broadcast {
+                true => "continue it (SIGCONT), or kill it: then it holds no producer up",
+                false => "continue it (SIGCONT), or kill it: then what it holds goes to others",
+            }),
         );
     }
     if let Some(order) = snapshot.header.order {
@@ -188,9 +194,12 @@ fn roles(snapshot: &Snapshot) -> Vec<Finding> {
 }
 
 fn fullness(snapshot: &Snapshot) -> Option<Finding> {
+    if snapshot.header.kind == QueueKind::Broadcast {
+        return None;
+    }
     let backlog = &snapshot.backlog;
     // Fifteen sixteenths.
-    let is_full = backlog.used > backlog.capacity - backlog.capacity / 16;
+    let is_full = backlog.used >= backlog.capacity - backlog.capacity / 16;
     let what = format!(
         "it is full: {} of {} slots or bytes are in use, so producers wait",
         backlog.used, backlog.capacity
@@ -306,6 +315,9 @@ fn writers(mode: u32, sharing: Sharing) -> Option<Finding> {
 fn holders(snapshot: &Snapshot) -> Vec<Finding> {
     /// Participants attached for less than this cannot have held a message for long.
     const LONG: Duration = Duration::from_secs(1);
+    if snapshot.header.kind == QueueKind::Broadcast {
+        return Vec::new();
+    }
     let is_holder = |one: &&Participant| one.holds > 0 && one.liveness == Liveness::Alive;
     let holders = snapshot.participants.iter().filter(is_holder).filter(|one| {
         let there = one.since.and_then(|since| snapshot.at.duration_since(since).ok());

@@ -1,6 +1,7 @@
 //! `ringway doctor`: what is wrong, which participants hold messages and since when, which repair
 //! is safe.
 
+mod broadcast;
 mod checks;
 mod finding;
 

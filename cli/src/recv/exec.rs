@@ -69,6 +69,7 @@ pub(super) fn receive<K: Kind>(
             match consumer.recv_timeout(WHILE_RUNNING) {
                 Ok(frame) => crew.start(frame)?,
                 Err(RecvError::Timeout | RecvError::Interrupted) => {}
+                Err(RecvError::Lagged(count)) => idle.miss(count),
                 Err(RecvError::Closed) => crew.wait(WHILE_RUNNING)?,
                 Err(error) => return Err(anyhow::Error::from(error).context("receiving")),
             }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use ringway::RecvError;
 
+use super::missed::Missed;
 use crate::interrupt;
 
 /// Why no more messages are received.
@@ -26,16 +27,23 @@ pub(super) struct Idle {
     follow: bool,
     timeout: Option<Duration>,
     since: Option<Instant>,
+    /// Broadcast: what was overwritten before it was received.
+    missed: Missed,
 }
 
 impl Idle {
-    pub(super) fn new(follow: bool, timeout: Option<Duration>) -> Self {
-        Self { follow, timeout, since: None }
+    pub(super) fn new(follow: bool, timeout: Option<Duration>, missed: Missed) -> Self {
+        Self { follow, timeout, since: None, missed }
     }
 
     /// The queue is not idle: the time of `--timeout` starts again.
     pub(super) fn reset(&mut self) {
         self.since = None;
+    }
+
+    /// Messages were overwritten before they were received.
+    pub(super) fn miss(&mut self, count: u64) {
+        self.missed.add(count);
     }
 
     /// Returns what `take` finds, or why the wait has ended. `take` waits at most as long as its
@@ -49,12 +57,17 @@ impl Idle {
             if interrupt::is_requested() {
                 return Ok(Err(Stop::Interrupted));
             }
+            self.missed.tell_in_time();
             match take(time_limit) {
                 Ok(found) => {
                     self.since = None;
                     return Ok(Ok(found));
                 }
                 Err(RecvError::Empty | RecvError::Timeout | RecvError::Interrupted) => {}
+                Err(RecvError::Lagged(count)) => {
+                    self.missed.add(count);
+                    continue;
+                }
                 Err(RecvError::Closed) => return Ok(Err(Stop::Closed)),
                 Err(error) => return Err(anyhow::Error::from(error).context("receiving")),
             }

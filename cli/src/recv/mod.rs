@@ -6,8 +6,10 @@ mod ack;
 mod backoff;
 mod exec;
 mod idle;
+mod missed;
 mod process;
 mod stream;
+mod subscribe;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -24,6 +26,7 @@ use crate::queue::{self, BytesQueue, SharingArguments};
 use crate::text::{counted, parse_duration};
 
 use idle::{Idle, Stop};
+use missed::Missed;
 
 /// Command-line arguments.
 #[derive(clap::Args)]
@@ -72,6 +75,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "10s")]
     backoff: Duration,
     #[command(flatten)]
+    subscribe: subscribe::SubscribeArguments,
+    #[command(flatten)]
     sharing: SharingArguments,
     #[command(flatten)]
     common: Common,
@@ -86,7 +91,12 @@ is killed, its commands receive SIGTERM.
 
 Exit code 4: the time of --timeout was up, or there were fewer messages than --count. An empty queue without --timeout,
 --count and --follow ends with 0, and so does a closed one. If the queue's name leads elsewhere by now, because it was removed
-or created anew, recv ends with 1 once nothing is left to be received.";
+or created anew, recv ends with 1 once nothing is left to be received.
+
+A broadcast queue: recv begins with the oldest retained message, reads all that follow, and ends as above. What it has
+read stays in the queue for the others. Producers wait for it, also while it is stopped, unless --lossy is given; then
+messages that are overwritten before it comes to them are missed. Standard error tells how many, in one line, at most
+each second; that does not change the exit code. Given back is: to this recv itself; it gets the message again.";
 
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -98,7 +108,17 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome> {
     interrupt::watch()?;
-    match queue::open(&arguments.queue, arguments.sharing)? {
+    let queue = queue::open(&arguments.queue, arguments.sharing)?;
+    match &queue {
+        BytesQueue::Spsc(_) | BytesQueue::SpscChecksums(_) => arguments.subscribe.refuse("SPSC")?,
+        BytesQueue::Mpmc(_) | BytesQueue::MpmcChecksums(_) => arguments.subscribe.refuse("MPMC")?,
+        BytesQueue::Broadcast(_) => {}
+    }
+    match queue {
+        BytesQueue::Broadcast(queue) => {
+            let consumer = arguments.subscribe.attach(&queue)?;
+            receive(arguments, &consumer, queue.max_message(), queue.path())
+        }
         BytesQueue::Spsc(queue) => receive(arguments, &queue.consumer()?, queue.max_message(), queue.path()),
         BytesQueue::Mpmc(queue) => receive(arguments, &queue.consumer()?, queue.max_message(), queue.path()),
         BytesQueue::SpscChecksums(queue) => {
@@ -121,7 +141,8 @@ fn receive<K: Kind>(
         "{}: its messages may have {max_message} bytes, more than four bytes of length can say; use --format lines",
         path.display()
     );
-    let idle = Idle::new(arguments.follow, arguments.timeout);
+    let missed = Missed::new(path.to_path_buf(), arguments.common.quiet);
+    let idle = Idle::new(arguments.follow, arguments.timeout, missed);
     let limit = arguments.count.unwrap_or(u64::MAX);
     let (received, stop) = match (&*arguments.exec, &*arguments.ack) {
         ([], []) => stream::receive(consumer, idle, limit, arguments.format, stream::batch(path))?,

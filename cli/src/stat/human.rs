@@ -1,5 +1,7 @@
 //! Prints a queue in human-readable form.
 
+mod broadcast;
+
 use std::io::Write;
 use std::time::Duration;
 
@@ -13,14 +15,17 @@ use super::Rates;
 use crate::output::{Paint, Rows, say};
 use crate::text::{ago, bytes, count, counted, duration, rate, time, uuid};
 
+pub(crate) use broadcast::{holder, lag_from, mode};
+
 /// The maximum number of held messages that are listed.
 const MAX_HELD: usize = 10;
 
-/// `SPSC`, `MPMC`.
+/// `SPSC`, `MPMC`, `broadcast`.
 pub(crate) fn kind(header: &Header) -> &'static str {
     match header.kind {
         QueueKind::Spsc => "SPSC",
         QueueKind::Mpmc => "MPMC",
+        QueueKind::Broadcast => "broadcast",
     }
 }
 
@@ -42,6 +47,13 @@ pub(crate) fn describe(header: &Header) -> String {
             counted(order.max_messages, "slot"),
             counted(order.max_participants, "participant")
         ),
+    };
+    let ring = match header.order.and_then(|order| order.broadcast) {
+        None => ring,
+        Some(broadcast) => {
+            let gating = if broadcast.gating { "" } else { ", no gating" };
+            format!("{ring} ({}){gating}", counted(broadcast.max_producers, "producer"))
+        }
     };
     let checksums = if header.has_checksums { " with checksums" } else { "" };
     format!(
@@ -75,7 +87,7 @@ pub(super) fn show(
         file.mode,
         file.uid
     )?;
-    if let Some(order) = header.order {
+    if let Some(order) = header.order.filter(|order| order.broadcast.is_none()) {
         let delivery = match (order.delivery, order.max_redeliveries) {
             (Delivery::AtMostOnce, _) => "at most once".into(),
             (_, None) => String::from("at least once"),
@@ -147,21 +159,29 @@ fn show_traffic(
     let percent = backlog.used as f64 * 100.0 / backlog.capacity.max(1) as f64;
     let used = format!("{percent:.0} % used");
     let used = if percent >= 90.0 { paint.warning(used) } else { paint.plain(used) };
-    say!(
-        out,
-        "  backlog  {} waiting ({} to be redelivered), {} in flight, {} uncommitted; {}, {used}",
-        paint.bold(or_unknown(backlog.waiting)),
-        count(backlog.redeliveries),
-        or_unknown(backlog.held),
-        count(backlog.pending),
-        bytes(backlog.bytes)
-    )?;
+    let is_broadcast = snapshot.header.kind == QueueKind::Broadcast;
+    if is_broadcast {
+        broadcast::show_backlog(out, paint, snapshot, &used.to_string())?;
+    } else {
+        say!(
+            out,
+            "  backlog  {} waiting ({} to be redelivered), {} in flight, {} uncommitted; {}, {used}",
+            paint.bold(or_unknown(backlog.waiting)),
+            count(backlog.redeliveries),
+            or_unknown(backlog.held),
+            count(backlog.pending),
+            bytes(backlog.bytes)
+        )?;
+    }
     match snapshot.cursors {
         Cursors::Spsc { tail, head, released, taken, redelivered_until, .. } => say!(
             out,
             "  cursors  tail {tail}, taken {taken}, released {released}, head {head}, redelivered below {redelivered_until}"
         )?,
         Cursors::Mpmc { tail, head, .. } => say!(out, "  cursors  tail {tail}, head {head}")?,
+        Cursors::Broadcast { tail, floor, free, .. } => {
+            say!(out, "  cursors  tail {tail}, floor {floor}, free {free}")?;
+        }
         _ => {}
     }
     if let Some(rates) = rates {
@@ -175,25 +195,29 @@ fn show_traffic(
         )?;
     }
     if let Some(counters) = &snapshot.counters {
-        say!(
-            out,
-            "  counters sent {}, received {}, redelivered {}, rejected {}, no room {}",
-            count(counters.sent),
-            count(counters.received),
-            count(counters.redelivered),
-            count(counters.rejected),
-            count(counters.full)
-        )?;
-        say!(
-            out,
-            "           deaths {}, recoveries {}, tombstones {}, requeued {}, dead letters {} (failed {})",
-            count(counters.deaths),
-            count(counters.recoveries),
-            count(counters.tombstones),
-            count(counters.requeued),
-            count(counters.dead_letters),
-            count(counters.dead_letters_failed)
-        )?;
+        if is_broadcast {
+            broadcast::show_counters(out, counters)?;
+        } else {
+            say!(
+                out,
+                "  counters sent {}, received {}, redelivered {}, rejected {}, no room {}",
+                count(counters.sent),
+                count(counters.received),
+                count(counters.redelivered),
+                count(counters.rejected),
+                count(counters.full)
+            )?;
+            say!(
+                out,
+                "           deaths {}, recoveries {}, tombstones {}, requeued {}, dead letters {} (failed {})",
+                count(counters.deaths),
+                count(counters.recoveries),
+                count(counters.tombstones),
+                count(counters.requeued),
+                count(counters.dead_letters),
+                count(counters.dead_letters_failed)
+            )?;
+        }
         // Only where a consumer uses it: others would read that nothing is ever done.
         if let Some(unfinished) = snapshot.backlog.unfinished.filter(|_| counters.done > 0) {
             say!(out, "  tasks    {} done, {} unfinished", count(counters.done), count(unfinished))?;
@@ -233,6 +257,9 @@ fn show_participants(out: &mut impl Write, paint: Paint, snapshot: &Snapshot) ->
     if snapshot.participants.is_empty() {
         return say!(out, "  no participants");
     }
+    if snapshot.header.kind == QueueKind::Broadcast {
+        return broadcast::show_participants(out, paint, snapshot);
+    }
     let is_mpmc = snapshot.header.kind == QueueKind::Mpmc;
     let mut header = vec!["entry", "role", "", "process", "holds"];
     if is_mpmc {
@@ -259,6 +286,11 @@ fn show_participants(out: &mut impl Write, paint: Paint, snapshot: &Snapshot) ->
         }
         rows.add(row);
     }
+    say_rows(out, paint, snapshot, &rows)
+}
+
+/// Prints the header, and a row for each participant.
+fn say_rows(out: &mut impl Write, paint: Paint, snapshot: &Snapshot, rows: &Rows) -> Result<()> {
     for (at, line) in rows.lines().enumerate() {
         let one = at.checked_sub(1).and_then(|at| snapshot.participants.get(at));
         match one.map(|one| one.liveness) {

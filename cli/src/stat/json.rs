@@ -38,6 +38,8 @@ pub(crate) struct Queue {
     cursors: CursorsJson,
     backlog: BacklogJson,
     participants: Vec<ParticipantJson>,
+    /// Broadcast: the registry entry of the consumer for which the oldest message is kept.
+    floor_holder: Option<usize>,
     held: Vec<Held>,
     pending: Vec<Pending>,
     counters: Option<CountersJson>,
@@ -107,6 +109,7 @@ impl Queue {
             cursors: CursorsJson::new(snapshot),
             backlog: BacklogJson::new(&snapshot.backlog),
             participants: snapshot.participants.iter().map(ParticipantJson::new).collect(),
+            floor_holder: snapshot.floor_holder().map(|one| one.entry),
             held: snapshot.held.iter().map(|frame| Held::new(snapshot, frame, rates)).collect(),
             pending: snapshot.pending.iter().map(Pending::new).collect(),
             counters: snapshot.counters.as_ref().map(CountersJson::new),

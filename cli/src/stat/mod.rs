@@ -18,7 +18,7 @@ use crate::interrupt;
 use crate::output::{Common, Paint, complain, print_json, print_raw, say};
 use crate::text::{counted, parse_duration};
 
-pub(crate) use human::{describe, liveness, process, shape};
+pub(crate) use human::{describe, holder, lag_from, liveness, mode, process, shape};
 pub(crate) use rates::{Rates, Tracker};
 
 /// Command-line arguments.

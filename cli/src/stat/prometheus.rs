@@ -3,10 +3,11 @@
 
 use std::fmt::Write;
 
-use ringway::inspect::{Counters, Liveness, Snapshot};
+use ringway::inspect::{Counters, Liveness, Reading, Snapshot};
 use ringway::{Role, inspect::Cursors};
 
 use super::Rates;
+use super::human::mode;
 use super::json::kind;
 use crate::escape::escape;
 
@@ -14,7 +15,7 @@ use crate::escape::escape;
 type Metric = (&'static str, &'static str, &'static str, fn(&Snapshot) -> Option<f64>);
 
 const METRICS: &[Metric] = &[
-    ("ringway_messages", "gauge", "Messages that wait for a consumer.", |it| {
+    ("ringway_messages", "gauge", "Messages that wait for a consumer; broadcast: that are retained.", |it| {
         it.backlog.waiting.map(|n| n as f64)
     }),
     ("ringway_messages_held", "gauge", "Messages that consumers hold.", |it| {
@@ -39,7 +40,9 @@ const METRICS: &[Metric] = &[
     }),
     ("ringway_closed", "gauge", "1 if the queue was closed.", |it| Some(f64::from(u8::from(it.is_closed)))),
     ("ringway_tail_position", "counter", "Next position to write.", |it| match it.cursors {
-        Cursors::Spsc { tail, .. } | Cursors::Mpmc { tail, .. } => Some(tail as f64),
+        Cursors::Spsc { tail, .. } | Cursors::Mpmc { tail, .. } | Cursors::Broadcast { tail, .. } => {
+            Some(tail as f64)
+        }
         _ => None,
     }),
     ("ringway_taken_position", "counter", "Next position to take.", |it| match it.cursors {
@@ -47,6 +50,19 @@ const METRICS: &[Metric] = &[
         Cursors::Mpmc { head, .. } => Some(head as f64),
         _ => None,
     }),
+    ("ringway_floor_position", "counter", "The oldest position that is retained.", |it| match it.cursors {
+        Cursors::Broadcast { floor, .. } => Some(floor as f64),
+        _ => None,
+    }),
+    (
+        "ringway_lagged_total",
+        "counter",
+        "Positions overwritten before consumers came to them.",
+        |it| match it.cursors {
+            Cursors::Broadcast { .. } => counter(it, |of| of.lagged),
+            _ => None,
+        },
+    ),
     ("ringway_sent_total", "counter", "Messages committed.", |it| counter(it, |of| of.sent)),
     ("ringway_received_total", "counter", "Messages delivered.", |it| counter(it, |of| of.received)),
     ("ringway_redelivered_total", "counter", "Messages delivered again.", |it| {
@@ -116,7 +132,46 @@ pub(super) fn text(samples: &[(Snapshot, Option<Rates>)]) -> String {
             }
         }
     }
+    consumers(&mut text, samples);
     text
+}
+
+/// A value of a consumer of a broadcast queue, if it has one.
+type ReadingMetric = (&'static str, &'static str, &'static str, fn(&Reading) -> Option<u64>);
+
+const READING_METRICS: &[ReadingMetric] = &[
+    ("ringway_consumer_lag", "gauge", "Positions that a consumer is behind the newest message.", |it| {
+        Some(it.lag)
+    }),
+    ("ringway_consumer_holds_from", "gauge", "The oldest position that is kept for a consumer.", |it| {
+        it.holds_from
+    }),
+    (
+        "ringway_consumer_lagged_total",
+        "counter",
+        "Positions overwritten before a consumer came to them.",
+        |it| Some(it.lagged),
+    ),
+];
+
+/// The consumers of broadcast queues, one by one.
+fn consumers(text: &mut String, samples: &[(Snapshot, Option<Rates>)]) {
+    for (name, sort, help, value) in READING_METRICS {
+        let mut is_first = true;
+        for (snapshot, _) in samples {
+            for one in &snapshot.participants {
+                let Some((reading, value)) = one.reading.and_then(|it| Some((it, value(&it)?))) else {
+                    continue;
+                };
+                if std::mem::take(&mut is_first) {
+                    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {sort}");
+                }
+                let (labels, entry) = (labels(snapshot), one.entry);
+                let mode = reading.mode.map_or("unknown", mode);
+                let _ = writeln!(text, "{name}{{{labels},entry=\"{entry}\",mode=\"{mode}\"}} {value}");
+            }
+        }
+    }
 }
 
 /// The labels that identify a queue.

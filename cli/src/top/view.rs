@@ -6,11 +6,11 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Cell, Paragraph, Row as TableRow, Sparkline, Table, TableState};
 use ringway::Role;
-use ringway::inspect::Snapshot;
+use ringway::inspect::{QueueKind, Snapshot};
 
 use super::model::{Model, Row, State, alive, dead};
 use crate::escape::escape;
-use crate::stat::{Rates, describe, liveness, process};
+use crate::stat::{Rates, describe, holder, liveness, mode, process};
 use crate::text::{ago, count, rate};
 
 /// Bars of a sparkline in the table.
@@ -59,7 +59,7 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, model: &Model, palette: Palette)
     let rows = model.rows.iter().map(|row| list_row(row, palette));
     let widths = [
         Constraint::Min(20),
-        Constraint::Length(4),
+        Constraint::Length(9),
         Constraint::Length(3),
         Constraint::Length(3),
         Constraint::Length(11),
@@ -150,22 +150,31 @@ fn draw_detail(frame: &mut Frame<'_>, area: Rect, row: &Row, palette: Palette) {
 fn lines(snapshot: &Snapshot, rates: Option<&Rates>, palette: Palette) -> Vec<Line<'static>> {
     let mut lines = vec![Line::raw(escape(&describe(&snapshot.header)).into_owned())];
     if let (Some(counters), Some(_)) = (&snapshot.counters, rates) {
+        let again = match snapshot.header.kind {
+            QueueKind::Broadcast => format!("missed {}", count(counters.lagged)),
+            _ => format!("again {}", count(counters.redelivered)),
+        };
         lines.push(Line::raw(format!(
-            "sent {}, received {}, again {}, deaths {}, dead letters {}",
+            "sent {}, received {}, {again}, deaths {}, dead letters {}",
             count(counters.sent),
             count(counters.received),
-            count(counters.redelivered),
             count(counters.deaths),
             count(counters.dead_letters)
         )));
+    }
+    if let Some(holder) = holder(snapshot) {
+        lines.push(Line::raw(escape(&format!("floor {holder}")).into_owned()));
     }
     for corruption in &snapshot.corruption {
         lines.push(Line::styled(escape(&corruption.to_string()).into_owned(), palette.with(Color::Red)));
     }
     for one in &snapshot.participants {
         let since = one.since.map_or(String::new(), |since| format!(", {}", ago(since, snapshot.at)));
-        let text =
-            format!("{} {}: process {}, holds {}{since}", one.role, one.entry, process(one), one.holds);
+        let does = match one.reading {
+            None => format!("holds {}", one.holds),
+            Some(it) => format!("{}, {} behind, missed {}", it.mode.map_or("?", mode), it.lag, it.lagged),
+        };
+        let text = format!("{} {}: process {}, {does}{since}", one.role, one.entry, process(one));
         let state = liveness(one);
         let style = if state == "DEAD" { palette.with(Color::Red) } else { Style::new() };
         lines.push(Line::from(vec![

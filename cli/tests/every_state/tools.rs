@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
+use ringway::broadcast::{self, Subscribe};
 use ringway::inspect::{Inspector, QueueKind, Snapshot};
 use ringway::{Delivery, OpenError, RecvError, mpmc, spsc};
 use serde_json::Value;
@@ -127,7 +128,11 @@ fn is_repaired(path: &Path) -> Outcome {
         return Err("nothing moves, and messages were not counted".into());
     };
     let drops_held = before.header.order.is_some_and(|order| order.delivery == Delivery::AtMostOnce);
-    let expected = waiting + if drops_held { 0 } else { held };
+    let expected = match before.header.kind {
+        // What consumers hold is retained, too.
+        QueueKind::Broadcast => waiting,
+        _ => waiting + if drops_held { 0 } else { held },
+    };
     let found = match drain(path, before.header.kind) {
         Ok(found) => found,
         // A queue of values, which only a program with their type can read.
@@ -186,6 +191,15 @@ fn drain(path: &Path, kind: QueueKind) -> Outcome<Found> {
             let before = queue.stats().dead_letters;
             drain!(&queue);
             found.dead_letters = queue.stats().dead_letters - before;
+        }
+        QueueKind::Broadcast => {
+            // SAFETY: as above.
+            let queue = unsafe { broadcast::BytesQueue::open(path) }?;
+            let consumer = queue.consumer_with(&Subscribe::reliable().from(broadcast::Start::Oldest))?;
+            while let Ok(frame) = consumer.try_recv() {
+                found.came += 1;
+                drop(frame);
+            }
         }
     }
     Ok(found)

@@ -201,7 +201,7 @@ impl CreateOptions {
         self
     }
 
-    /// Broadcast: sets the maximum number of producers at a time; the default is 8. Each takes a lane
+    /// Broadcast: sets the maximum number of producers at a time; the default is 8, or all participants but one. Each takes a lane
     /// of [`ring_bytes`](Self::ring_bytes) from the time that a producer first uses it, and one of the
     /// [participants](Self::max_participants); the others are for consumers.
     ///

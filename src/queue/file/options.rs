@@ -233,8 +233,12 @@ impl CreateOptions {
         if kind == KIND_SPSC {
             return Ok(None);
         }
+        let participants =
+            self.max_participants.map_or(DEFAULT_PARTICIPANTS, |participants| participants as u64);
+        // Some are left for consumers.
+        let default_producers = DEFAULT_PRODUCERS.min(participants.saturating_sub(1)).max(1);
         let broadcast = (kind == KIND_BROADCAST).then(|| Broadcast {
-            producers: self.max_producers.map_or(DEFAULT_PRODUCERS, |producers| producers as u64),
+            producers: self.max_producers.map_or(default_producers, |producers| producers as u64),
             admits_gates: self.gating.unwrap_or(true),
         });
         if self.max_redeliveries == Some(0) {
@@ -253,9 +257,7 @@ impl CreateOptions {
         }
         Ok(Some(OrderRequest {
             slots: self.max_messages.map_or(DEFAULT_SLOTS, |max_messages| max_messages as u64),
-            participants: self
-                .max_participants
-                .map_or(DEFAULT_PARTICIPANTS, |participants| participants as u64),
+            participants,
             policy: Policy {
                 at_most_once: self.delivery == Some(Delivery::AtMostOnce),
                 max_redeliveries: self.max_redeliveries.unwrap_or(0).into(),

@@ -75,6 +75,7 @@ pub(super) fn receive<K: Kind>(
             match consumer.recv_timeout(WHILE_IN_FLIGHT) {
                 Ok(frame) => desk.give(frame)?,
                 Err(RecvError::Timeout | RecvError::Interrupted) => desk.attend(Duration::ZERO)?,
+                Err(RecvError::Lagged(count)) => idle.miss(count),
                 Err(RecvError::Closed) => desk.attend(WHILE_IN_FLIGHT)?,
                 Err(error) => return Err(anyhow::Error::from(error).context("receiving")),
             }

@@ -10,7 +10,9 @@ use crate::text::nanoseconds;
 pub(super) struct CursorsJson {
     unit: &'static str,
     tail: u64,
-    head: u64,
+    head: Option<u64>,
+    floor: Option<u64>,
+    free: Option<u64>,
     released: Option<u64>,
     taken: Option<u64>,
     redelivered_until: Option<u64>,
@@ -32,25 +34,31 @@ pub(super) struct BacklogJson {
 impl CursorsJson {
     pub(super) fn new(snapshot: &Snapshot) -> Self {
         let unit = if counts_bytes(snapshot) { "ring bytes" } else { "messages" };
+        let empty = Self {
+            unit,
+            tail: 0,
+            head: None,
+            floor: None,
+            free: None,
+            released: None,
+            taken: None,
+            redelivered_until: None,
+            redelivery_count: None,
+        };
         match snapshot.cursors {
             Cursors::Spsc { tail, head, released, taken, redelivered_until, redelivery_count, .. } => Self {
-                unit,
                 tail,
-                head,
+                head: Some(head),
                 released: Some(released),
                 taken: Some(taken),
                 redelivered_until: Some(redelivered_until),
                 redelivery_count: Some(redelivery_count),
+                ..empty
             },
-            Cursors::Mpmc { tail, head, .. } => Self {
-                unit,
-                tail,
-                head,
-                released: None,
-                taken: None,
-                redelivered_until: None,
-                redelivery_count: None,
-            },
+            Cursors::Mpmc { tail, head, .. } => Self { tail, head: Some(head), ..empty },
+            Cursors::Broadcast { tail, floor, free, .. } => {
+                Self { tail, floor: Some(floor), free: Some(free), ..empty }
+            }
             _ => unreachable!("a kind of cursors that this version does not know"),
         }
     }
@@ -69,6 +77,7 @@ pub(super) struct CountersJson {
     sent: u64,
     received: u64,
     redelivered: u64,
+    lagged: u64,
     rejected: u64,
     full: u64,
     recoveries: u64,
@@ -97,6 +106,7 @@ impl CountersJson {
             sent: counters.sent,
             received: counters.received,
             redelivered: counters.redelivered,
+            lagged: counters.lagged,
             rejected: counters.rejected,
             full: counters.full,
             recoveries: counters.recoveries,

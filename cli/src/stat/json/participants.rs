@@ -4,7 +4,7 @@ use ringway::inspect::{HeldFrame, Liveness, Participant, PendingPosition, Snapsh
 use serde::Serialize;
 
 use crate::stat::Rates;
-use crate::stat::human::most_held;
+use crate::stat::human::{mode, most_held};
 use crate::text::nanoseconds;
 
 #[derive(Serialize)]
@@ -24,6 +24,17 @@ pub(super) struct ParticipantJson {
     claim_intent: Option<[u64; 2]>,
     take_intent: Option<[u64; 2]>,
     has_lane: bool,
+    /// Consumers of a broadcast queue.
+    reading: Option<ReadingJson>,
+}
+
+#[derive(Serialize)]
+struct ReadingJson {
+    mode: Option<&'static str>,
+    next: u64,
+    lag: u64,
+    holds_from: Option<u64>,
+    lagged: u64,
 }
 
 #[derive(Serialize)]
@@ -67,6 +78,13 @@ impl ParticipantJson {
             claim_intent: one.claim_intent.as_ref().map(|range| [range.start, range.end]),
             take_intent: one.take_intent.as_ref().map(|range| [range.start, range.end]),
             has_lane: one.has_lane,
+            reading: one.reading.map(|reading| ReadingJson {
+                mode: reading.mode.map(mode),
+                next: reading.next,
+                lag: reading.lag,
+                holds_from: reading.holds_from,
+                lagged: reading.lagged,
+            }),
         }
     }
 }

@@ -51,12 +51,15 @@ pub(super) struct Geometry {
     max_participants: Option<u64>,
     delivery: Option<&'static str>,
     max_redeliveries: Option<u32>,
+    max_producers: Option<u64>,
+    gating: Option<bool>,
 }
 
 pub(crate) fn kind(kind: QueueKind) -> &'static str {
     match kind {
         QueueKind::Spsc => "spsc",
         QueueKind::Mpmc => "mpmc",
+        QueueKind::Broadcast => "broadcast",
     }
 }
 
@@ -78,6 +81,7 @@ impl Geometry {
             FrameShape::Variable => ("variable", None),
             FrameShape::Fixed(len) => ("fixed", Some(len)),
         };
+        let broadcast = header.order.and_then(|order| order.broadcast);
         Self {
             framing,
             message_bytes,
@@ -86,11 +90,15 @@ impl Geometry {
             ring_bytes: header.ring_bytes,
             max_messages: header.order.map(|order| order.max_messages),
             max_participants: header.order.map(|order| order.max_participants),
-            delivery: header.order.map(|order| match order.delivery {
-                Delivery::AtLeastOnce => "at-least-once",
-                Delivery::AtMostOnce => "at-most-once",
+            delivery: header.order.filter(|order| order.broadcast.is_none()).map(|order| {
+                match order.delivery {
+                    Delivery::AtLeastOnce => "at-least-once",
+                    Delivery::AtMostOnce => "at-most-once",
+                }
             }),
             max_redeliveries: header.order.and_then(|order| order.max_redeliveries),
+            max_producers: broadcast.map(|broadcast| broadcast.max_producers),
+            gating: broadcast.map(|broadcast| broadcast.gating),
         }
     }
 }

@@ -28,7 +28,7 @@ const MOMENT: Duration = Duration::from_millis(20);
 type Row = fn() -> Outcome;
 
 pub(crate) fn tests() -> Vec<Test> {
-    let rows: [(&str, Row); 45] = [
+    let rows: [(&str, Row); 46] = [
         ("producer: dead between claim and commit, found by a consumer", producer::detected_by_consumer),
         ("producer: dead between claim and commit, found by a producer", producer::detected_by_producer),
         ("producer: dead between claim and commit, found by attaching", producer::detected_by_attaching),
@@ -80,6 +80,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ("survivors: in a sandbox", survivors::sandbox),
         ("survivors: a producer without descriptors", survivors::producer_without_descriptors),
         ("survivors: among thousands", survivors::among_thousands),
+        ("survivors: all of a crowd", survivors::all_of_a_crowd),
     ];
     rows.into_iter().map(|(name, body)| Test::new(format!("mpmc: {name}"), body)).collect()
 }

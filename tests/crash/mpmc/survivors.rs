@@ -17,7 +17,7 @@ use ringway::{Interest, WaitSet};
 use super::super::both::wait_for;
 use super::{SOON, holder, small, with_queue};
 use crate::process::sandbox::{Calls, deny, no_descriptors};
-use crate::process::{Child, Outcome, TestDir, Words, ensure, progress};
+use crate::process::{Child, Outcome, TestDir, Words, ensure, number_from, progress};
 
 /// What is done to a process that has attached; the returned value keeps it so.
 type Fate = fn(&BytesQueue) -> Outcome<Vec<std::fs::File>>;
@@ -216,17 +216,19 @@ pub(crate) fn producer_without_descriptors() -> Outcome {
     })
 }
 
-/// How soon what a dead consumer held reaches an idle one does not depend on the number of other
-/// participants.
-/// A process with that many consumers. How long they take to attach depends on the machine: only
+/// A process with that many consumers, the first `holders` of which hold a message each. How long they take to attach depends on the machine: only
 /// one that does not get on is an error.
-fn crowd(place: &TestDir, count: usize) -> Outcome<Child> {
+fn crowd(place: &TestDir, count: usize, holders: usize) -> Outcome<Child> {
     let attached = Words::new(1);
     let child = Child::fork(|| {
         let queue = place.open_mpmc()?;
         let mut consumers = Vec::new();
         while consumers.len() < count {
-            consumers.push(queue.consumer()?);
+            let consumer = queue.consumer()?;
+            if consumers.len() < holders {
+                std::mem::forget(consumer.try_recv()?);
+            }
+            consumers.push(consumer);
             attached[0].fetch_add(1, Ordering::SeqCst);
         }
         loop {
@@ -243,13 +245,15 @@ fn crowd(place: &TestDir, count: usize) -> Outcome<Child> {
     Ok(child)
 }
 
+/// How soon what a dead consumer held reaches an idle one does not depend on the number of other
+/// participants.
 pub(crate) fn among_thousands() -> Outcome {
     const ROUNDS: usize = 20;
     for others in [0, 4000] {
         let options =
             ringway::CreateOptions::new().max_messages(64).ring_bytes(4096).max_participants(others + 8);
         with_queue(&options, |place, queue| {
-            let crowd = crowd(place, others)?;
+            let crowd = crowd(place, others, 0)?;
             let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
             let mut times = Vec::new();
             for _ in 0..ROUNDS {
@@ -277,6 +281,39 @@ pub(crate) fn among_thousands() -> Outcome {
             // Two thousand, probed in turn, once took more than twenty.
             ensure!(most < Duration::from_secs(2), "among {others} others it took {most:?}");
             crowd.kill()
+        })?;
+    }
+    Ok(())
+}
+
+/// Many that hold something die at once: all of it is redelivered soon. `RINGWAY_CROWD=4000` tries
+/// thousands, of which a quarter hold a message; attaching them takes a minute in a debug build.
+pub(crate) fn all_of_a_crowd() -> Outcome {
+    let (participants, most) = match number_from("RINGWAY_CROWD", 0) {
+        0 => (600, 400),
+        participants => (participants as usize, participants as usize / 4),
+    };
+    for holders in [most / 4, most] {
+        let options = ringway::CreateOptions::new()
+            .max_messages(most)
+            .ring_bytes(1 << 16)
+            .max_participants(participants + 8);
+        with_queue(&options, |place, queue| {
+            let (mut producer, consumer) = (queue.producer()?, queue.consumer()?);
+            for _ in 0..holders {
+                producer.send(b"held")?;
+            }
+            let crowd = crowd(place, participants, holders)?;
+            crowd.kill()?;
+            let begin = Instant::now();
+            for received in 0..holders {
+                let frame = consumer.recv_timeout(SOON)?;
+                ensure!(frame.redeliveries() == 1, "{received}: {frame:?}");
+            }
+            let took = begin.elapsed();
+            println!("     {holders} of {participants} held a message, redelivered within {took:?}");
+            ensure!(took < Duration::from_secs(10), "{holders} of {participants} took {took:?}");
+            Ok(())
         })?;
     }
     Ok(())

@@ -143,3 +143,20 @@ fn a_consumer_begins_where_it_is_told_and_seeks() {
     assert!(error.to_string().contains("position 101 has not been reached"), "{error}");
     assert_eq!(consumer.next_position(), 100, "it stays where it is");
 }
+
+#[test]
+fn without_a_consumer_in_the_way_a_batch_is_sent_as_a_whole() {
+    for producers in [1, 2] {
+        let (_dir, queue) = queue(&small(producers).max_messages(16));
+        let mut producer = queue.producer().unwrap();
+        for len in (1..=16).cycle().take(100) {
+            assert_eq!(producer.try_send_many(&vec![[7]; len]).unwrap(), len);
+        }
+        // With one in the way, as many as there is room for.
+        let consumer = queue.consumer().unwrap();
+        assert_eq!(producer.try_send_many(&[[7]; 10]).unwrap(), 10);
+        assert_eq!(producer.try_send_many(&[[7]; 10]).unwrap(), 6);
+        drop(consumer.recv_many(3).unwrap());
+        assert_eq!(producer.try_send_many(&[[7]; 10]).unwrap(), 3);
+    }
+}

@@ -51,6 +51,11 @@ pub(crate) struct BroadcastProducer<'a> {
 }
 
 impl BroadcastProducer<'_> {
+    /// Notices what other raises have made over.
+    pub(crate) fn refresh(self) {
+        self.state.refresh(self.ring);
+    }
+
     /// Counts the positions from `first` on, `most` at most, that are over.
     #[inline(always)]
     pub(crate) fn count_over(self, first: u64, most: u64) -> u64 {

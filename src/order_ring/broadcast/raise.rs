@@ -37,13 +37,15 @@ impl BroadcastProducer<'_> {
     #[inline(never)]
     pub(crate) fn raise(self, target: u64) -> Raise {
         let (ring, known) = (self.ring, &self.state.gate);
-        if ring.free() >= target {
+        let free = ring.free();
+        if free >= target {
             return Raise::Done;
         }
         // Who was in the way last is likely to be so still; no need to read all the others.
         if let Some(entry) = known.get()
             && let Some(position) = ring.cursor_of(entry)
             && position < target
+            && position <= free
         {
             return Raise::Held(Gate { entry, position });
         }
@@ -74,12 +76,17 @@ impl BroadcastRing {
         want = uncommitted.unwrap_or(want).min(want);
         let gate = self.gate();
         want = gate.map_or(want, |gate| want.min(gate.position));
-        if want < target {
-            return match (gate, uncommitted) {
-                (Some(gate), _) if gate.position == want => Raise::Held(gate),
-                (_, Some(position)) => Raise::Uncommitted(position),
-                _ => Raise::Beyond,
-            };
+        let missed = match (gate, uncommitted) {
+            _ if want >= target => None,
+            (Some(gate), _) if gate.position == want => Some(Raise::Held(gate)),
+            (_, Some(position)) => Some(Raise::Uncommitted(position)),
+            _ => Some(Raise::Beyond),
+        };
+        // As far as it goes: a batch may do with less.
+        if let Some(missed) = missed
+            && (missed == Raise::Beyond || want <= free)
+        {
+            return missed;
         }
         crash_point();
         self.retained.floor.fetch_max(want, Ordering::AcqRel);
@@ -92,9 +99,10 @@ impl BroadcastRing {
         crash_point();
         // SYNC over
         self.retained.free.fetch_max(over, Ordering::AcqRel);
-        match gate {
-            Some(gate) if over < target => Raise::Held(gate),
-            _ => Raise::Done,
+        match (missed, gate) {
+            (Some(missed), _) => missed,
+            (None, Some(gate)) if over < target => Raise::Held(gate),
+            (None, _) => Raise::Done,
         }
     }
 

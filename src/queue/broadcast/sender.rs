@@ -177,6 +177,21 @@ impl BroadcastSender {
         Err(self.full())
     }
 
+    /// Claims `count` positions, or, unless `whole`, fewer if something is in the way.
+    #[inline(always)]
+    fn claim_batch(&self, count: usize, whole: bool) -> Result<Claimed, Refusal> {
+        let all = || self.producer().claim(count as u64, count as u64);
+        let found = match all() {
+            // Room for all is made if it can be; else there may be room for some.
+            Err(NotClaimed::Full(target)) if self.raise(target, false)? => all(),
+            found => found,
+        };
+        found.or_else(|_| {
+            self.producer().refresh();
+            self.claim(if whole { count } else { 1 }, count)
+        })
+    }
+
     #[inline(always)]
     fn frame_ref(&self, frame: CompleteFrame) -> FrameRef {
         self.producer().frame_ref(frame.offset, frame.len)
@@ -318,8 +333,7 @@ unsafe impl Sender for BroadcastSender {
         if self.staged.is_empty() {
             return Ok(0);
         }
-        let least = if whole { self.staged.len() } else { 1 };
-        let Claimed { first, count } = self.claim(least, self.staged.len())?;
+        let Claimed { first, count } = self.claim_batch(self.staged.len(), whole)?;
         let frames = &self.staged[..count as usize];
         self.producer().commit_run(first, frames.iter().map(|frame| self.frame_ref(*frame)));
         self.writer.track(first, frames);

@@ -3,6 +3,7 @@
 //! | you want to | chapter |
 //! |---|---|
 //! | choose a kind, a size of ring, an option | [`sizes`] |
+//! | send every message to every reader | [`broadcast`] |
 //! | send structs, and change them later | [`types`] |
 //! | know what a crash does, and what your consumer must do about it | [`crashes`] |
 //! | keep messages over a reboot | [`power`] |
@@ -22,6 +23,12 @@
 ///
 /// See [`CreateOptions`](crate::CreateOptions), [`spsc`](crate::spsc), [`mpmc`](crate::mpmc).
 pub mod sizes {}
+
+#[doc = include_str!("../docs/guide/broadcast.md")]
+///
+/// See [`Subscribe`](crate::broadcast::Subscribe), [`RecvError::Lagged`](crate::RecvError::Lagged),
+/// [`Holdup`](crate::Holdup).
+pub mod broadcast {}
 
 #[doc = include_str!("../docs/guide/types.md")]
 ///

@@ -184,6 +184,18 @@ fn select() {
 }
 
 #[test]
+fn latest() {
+    let latest = Running::start(&mut example("latest"));
+    let name = format!("latest-{}", latest.id());
+    let output = latest.finish().succeeded();
+    assert_eq!(number_before(&output, "ticks in the journal"), 20_000);
+    let (seen, missed) = (number_before(&output, "ticks on the screen"), number_before(&output, "missed"));
+    assert_eq!(seen + missed, 20_000, "{output}");
+    assert!(output.ends_with("the last one was RWY 20000"), "{output}");
+    assert_gone(&name);
+}
+
+#[test]
 fn bad_arguments_of_the_examples_are_explained() {
     let output = Running::start(example("handover").arg("many")).finish();
     assert!(!output.status.success());

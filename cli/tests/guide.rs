@@ -1,4 +1,4 @@
-//! Runs the examples of the guide's chapter about the shell.
+//! Runs the examples of the guide's chapters for the shell.
 
 mod support;
 
@@ -9,11 +9,20 @@ use support::Place;
 
 #[test]
 fn examples_of_the_shell_chapter_run() {
-    let chapter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guide/shell.md");
+    run("shell", 3);
+}
+
+#[test]
+fn examples_of_the_broadcast_chapter_run() {
+    run("broadcast", 1);
+}
+
+fn run(chapter: &str, least: usize) {
+    let chapter = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/guide/{chapter}.md"));
     let text = std::fs::read_to_string(chapter).unwrap();
     let examples: Vec<&str> =
         text.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert!(examples.len() >= 3, "{examples:?}");
+    assert!(examples.len() >= least, "{examples:?}");
     let bin = Path::new(env!("CARGO_BIN_EXE_ringway")).parent().unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     for example in examples {

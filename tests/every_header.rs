@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use common::{Image, at, directory};
-use ringway::kind::{Kind, Mpmc, Spsc};
+use ringway::kind::{Broadcast, Kind, Mpmc, Spsc};
 use ringway::untrusted::Limits;
 use ringway::untrusted::kind::{BytesConsumer, BytesQueue};
 use ringway::{CreateOptions, Framing, RecvError};
@@ -83,9 +83,11 @@ fn opens<K: Kind>(path: &Path) -> bool {
 /// Opens, attaches in both roles, drains and sends: messages or errors, and every call returns.
 fn works<K: Kind>(path: &Path) -> bool {
     let Ok(queue) = BytesQueue::<K>::open(path) else { return false };
-    let drained = queue.consumer().is_ok_and(|consumer| drains(&consumer));
+    let consumer = queue.consumer();
+    let drained = consumer.as_ref().is_ok_and(drains);
     let sent = queue.producer().is_ok_and(|mut producer| producer.try_send(&[9; 24]).is_ok());
-    drained && sent
+    // A consumer of a broadcast queue finds only what was sent after it had attached.
+    drained && sent && consumer.as_ref().is_ok_and(drains)
 }
 
 fn drains<K: Kind>(consumer: &BytesConsumer<K>) -> bool {
@@ -104,6 +106,10 @@ fn drains<K: Kind>(consumer: &BytesConsumer<K>) -> bool {
 
 fn small() -> CreateOptions {
     CreateOptions::new().ring_bytes(4096)
+}
+
+fn broadcast() -> CreateOptions {
+    small().max_messages(8).max_participants(2).max_producers(1)
 }
 
 fn tries_all() -> bool {
@@ -148,6 +154,7 @@ fn every_byte_of_the_preamble_set_to_every_value() {
     }
     check::<Spsc>("preamble of SPSC", &small());
     check::<Mpmc>("preamble of MPMC", &small().max_messages(4).max_participants(2));
+    check::<Broadcast>("preamble of broadcast", &broadcast());
 }
 
 /// Offsets of shared words, eight bytes each.
@@ -205,4 +212,20 @@ fn every_byte_of_every_shared_word_of_mpmc() {
     let some = [0, 1, 2, 3, 4, 5, 7, 8, 0x0f, 0x10, 0x20, 0x40, 0x7f, 0x80, 0xc0, 0xff];
     let values = if tries_all() { all_values() } else { some.to_vec() };
     every_word::<Mpmc>("words of MPMC", &small().max_messages(8).max_participants(2), &words, &values);
+}
+
+#[test]
+fn every_byte_of_every_shared_word_of_broadcast() {
+    let slots = at::REGISTRY + 0x1000;
+    let words: Vec<_> = words_between(at::PREAMBLE_END, at::PREAMBLE_END + 0x10)
+        .chain([0x440, 0x448, 0x480, at::TAIL, at::HEAD, at::HEAD + 8, 0x680, 0x688, 0x700, 0x708])
+        .chain((0..2).flat_map(|entry| {
+            let entry = at::REGISTRY + entry * at::ENTRY_LEN;
+            words_between(entry, entry + 0x28).chain(words_between(entry + 0x80, entry + 0xb8))
+        }))
+        .chain(words_between(slots, slots + 8 * 16))
+        .collect();
+    let some = [0, 1, 2, 3, 4, 5, 7, 8, 0x0f, 0x10, 0x20, 0x40, 0x7f, 0x80, 0xc0, 0xff];
+    let values = if tries_all() { all_values() } else { some.to_vec() };
+    every_word::<Broadcast>("words of broadcast", &broadcast(), &words, &values);
 }

@@ -8,7 +8,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use common::directory;
-use ringway::kind::{Kind, Mpmc, Spsc};
+use ringway::kind::{Broadcast, Kind, Mpmc, Spsc};
 use ringway::spsc::{BytesConsumer, BytesProducer, BytesQueue, Consumer, Producer, Queue};
 use ringway::{CreateOptions, Framing, RecvError, SendError, untrusted};
 use rkyv::{Archive, Serialize};
@@ -215,6 +215,40 @@ fn untrusted<K: Kind>(books: &[Book]) {
     });
 }
 
+/// One producer, and consumers of all modes; room is made by raises all the time.
+fn broadcast() {
+    use ringway::broadcast::{BytesQueue, Subscribe};
+    let dir = directory();
+    let options = CreateOptions::new().max_messages(16).ring_bytes(RING);
+    // SAFETY: only this test knows the file.
+    let queue = unsafe { BytesQueue::create_with(dir.path().join("broadcast"), &options) }.unwrap();
+    let mut producer = queue.producer().unwrap();
+    let subscribes = [Subscribe::reliable(), Subscribe::lossy(), Subscribe::lossy().in_place(true)];
+    let consumers = subscribes.map(|subscribe| queue.consumer_with(&subscribe).unwrap());
+    let message = [7_u8; 1000];
+    assert_allocates_nothing("broadcast: send and recv", |round| {
+        let message = &message[..round as usize % 1000];
+        producer.send(message).unwrap();
+        consumers.iter().for_each(|consumer| assert_eq!(&*consumer.recv().unwrap(), message));
+    });
+    let messages = [&message[..100]; 5];
+    assert_allocates_nothing("broadcast: send_many and recv_many", |_| {
+        producer.send_many(&messages).unwrap();
+        for (index, consumer) in consumers.iter().enumerate() {
+            assert_eq!(consumer.recv_many(100).unwrap().len(), 5, "consumer {index}");
+        }
+    });
+    let [reliable, lossy, in_place] = consumers;
+    drop((reliable, in_place));
+    assert_allocates_nothing("broadcast: a lossy consumer that misses most", |_| {
+        for _ in 0..20 {
+            producer.try_send(&message).unwrap();
+        }
+        assert!(matches!(lossy.recv(), Err(RecvError::Lagged(_))));
+        while lossy.try_recv().is_ok() {}
+    });
+}
+
 #[test]
 fn steady_traffic_allocates_nothing() {
     // The counter counts; otherwise all that follows would prove nothing.
@@ -230,8 +264,10 @@ fn steady_traffic_allocates_nothing() {
     typed_one_by_one(&mut producer, &consumer, &books);
     typed_batches(&mut producer, &consumer, &books);
 
+    broadcast();
     untrusted::<Spsc>(&books);
     untrusted::<Mpmc>(&books);
+    untrusted::<Broadcast>(&books);
 
     let points = options.clone().framing(Framing::FixedByType);
     // SAFETY: only this test knows the file.

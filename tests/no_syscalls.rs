@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         tests.push(Test::new(format!("receiving: {}", kind.name), move || receiving(kind, count)));
     }
     tests.push(Test::new("MPMC: both ends", move || both_ends_mpmc(count)));
+    tests.push(Test::new("broadcast: both ends", move || both_ends_broadcast(count)));
     run(tests)
 }
 
@@ -75,6 +76,41 @@ fn both_ends_mpmc(count: u64) -> Outcome {
     watched(body, || Ok(()))?;
     // The child's entries and its liveness lock are in the file no more than in the kernel.
     ensure!(queue.recover()?.entries_freed == 4, "the child's four participants were not recovered");
+    place.leave()
+}
+
+/// The child has a producer and consumers of all modes of a broadcast queue, whose oldest messages it
+/// overwrites all the time.
+fn both_ends_broadcast(count: u64) -> Outcome {
+    use ringway::broadcast::{BytesQueue, Subscribe};
+    let place = TestDir::new()?;
+    let options = ringway::CreateOptions::new().max_messages(64).ring_bytes(1 << 14);
+    // SAFETY: only this test and its child know the file.
+    let queue = unsafe { BytesQueue::create_with(place.path(), &options) }?;
+    let messages = messages(KINDS[0]);
+    let body = |pipe| {
+        // SAFETY: as above.
+        let queue = unsafe { BytesQueue::open(place.path()) }?;
+        let mut producers = [queue.producer()?, queue.producer()?];
+        let subscribes = [Subscribe::reliable(), Subscribe::lossy(), Subscribe::lossy().in_place(true)];
+        let consumers = subscribes.map(|subscribe| queue.consumer_with(&subscribe));
+        let [reliable, lossy, in_place] = consumers;
+        let consumers = [reliable?, lossy?, in_place?];
+        let mut exchange = |seq: u64| -> Outcome {
+            let message = &messages[seq as usize % VARIETY as usize];
+            producers[seq as usize % 2].try_send(message)?;
+            for consumer in &consumers {
+                ensure!(*consumer.try_recv()? == message[..], "another message came");
+            }
+            Ok(())
+        };
+        (0..WARM_UP).try_for_each(&mut exchange)?;
+        enter_strict_mode()?;
+        (0..count).try_for_each(exchange)?;
+        say_done(pipe)
+    };
+    watched(body, || Ok(()))?;
+    ensure!(queue.recover()?.entries_freed == 5, "the child's five participants were not recovered");
     place.leave()
 }
 

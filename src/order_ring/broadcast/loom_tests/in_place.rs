@@ -70,6 +70,38 @@ fn what_another_producer_has_raised_may_be_written() {
     });
 }
 
+/// A lossy consumer has its cursor only between the two scans of one producer, and the other producer
+/// writes where it has read.
+#[test]
+fn a_pin_between_two_scans_is_seen_by_the_second() {
+    explore(3, || {
+        let queue = Queue::new(2, 1, 1);
+        let (mut one, mut other) = (queue.writer(), queue.writer());
+        one.send(&[1]).unwrap();
+        other.send(&[2]).unwrap();
+        let consumer = queue.world.attach(EntryRole::Consumer);
+        let here = queue.clone();
+        let reads = thread::spawn(move || {
+            let Seen::Frame(frame) = here.world.ring.see(0) else { return };
+            if consumer.cursor().join(0) == 0 {
+                here.read_in_place(0, frame);
+            }
+            consumer.cursor().remove();
+        });
+        let raises = thread::spawn(move || {
+            any_order();
+            let _ = other.entry.producer(&other.state).raise(1);
+        });
+        any_order();
+        if one.entry.producer(&one.state).count_over(0, 1) == 1 {
+            one.send(&[3]).unwrap();
+        }
+        reads.join().unwrap();
+        raises.join().unwrap();
+        queue.check_slots();
+    });
+}
+
 /// A lossy consumer that reads in place: a cursor for as long as it reads, and again.
 #[test]
 fn pins_come_and_go() {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use ringway::inspect::{Inspector, Liveness, QueueKind, Snapshot};
 use ringway::kind::{BytesConsumer, BytesQueue, Checksummed, Kind, Mpmc, RawQueue, Spsc};
 use ringway::schema::Description;
@@ -71,6 +71,10 @@ pub(crate) fn open<V: Visit>(name: &Path, sharing: Sharing, visitor: V) -> Resul
         (QueueKind::Mpmc, false) => open_as::<Mpmc, V>(name, &options, visitor),
         (QueueKind::Spsc, true) => open_as::<Checksummed<Spsc>, V>(name, &options, visitor),
         (QueueKind::Mpmc, true) => open_as::<Checksummed<Mpmc>, V>(name, &options, visitor),
+        (QueueKind::Broadcast, _) => bail!(
+            "{} is a broadcast queue, which a bridge does not carry: have a consumer of it send to an SPSC or MPMC queue",
+            name.display()
+        ),
     }
 }
 
@@ -100,6 +104,10 @@ pub(crate) fn create(
         (QueueKind::Mpmc, false) => create_as::<Mpmc>(name, &options, described),
         (QueueKind::Spsc, true) => create_as::<Checksummed<Spsc>>(name, &options, described),
         (QueueKind::Mpmc, true) => create_as::<Checksummed<Mpmc>>(name, &options, described),
+        (QueueKind::Broadcast, _) => {
+            let reason = "a bridge fills SPSC and MPMC queues only".into();
+            Err(CreateError::InvalidOptions { reason })
+        }
     }
 }
 

@@ -118,3 +118,21 @@ fn batches_end_where_something_was_missed() {
     let frames = consumer.recv_many(10).unwrap();
     assert!(frames.iter().map(number).eq(queue.oldest()..40));
 }
+
+/// The first message of the batch is one that was rejected before: what was missed since then is found
+/// by the attempt for the second.
+#[test]
+fn a_shared_consumer_reports_what_it_missed_within_a_batch() {
+    for waits in [false, true] {
+        let (_dir, queue) = queue(&small(1));
+        let mut producer = queue.producer().unwrap();
+        let consumer = queue.consumer_with(&Subscribe::lossy()).unwrap().into_shared();
+        let batch = || if waits { consumer.recv_many(10) } else { consumer.try_recv_many(10) };
+        send(&mut producer, 0..1);
+        consumer.recv().unwrap().reject();
+        send(&mut producer, 1..40);
+        assert!(batch().unwrap().iter().map(|frame| number(frame)).eq(0..1));
+        assert!(matches!(batch(), Err(RecvError::Lagged(missed)) if missed == queue.oldest() - 1));
+        assert!(batch().unwrap().iter().map(|frame| number(frame)).eq(queue.oldest()..40));
+    }
+}

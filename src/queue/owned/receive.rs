@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{BytesOwnedFrame, BytesSharedConsumer, Inner, State};
 use crate::error::RecvError;
 use crate::queue::consumer::MAX_SLEEP;
-use crate::queue::kind::{Kind, Receiver, TakenBy};
+use crate::queue::kind::{FrameStore, Kind, Receiver, TakenBy};
 use crate::wait::{self, Attempt, Parking, Until};
 
 /// Spin hints between two attempts: for most of the time the lock is free for threads that drop
@@ -69,7 +69,7 @@ impl<K: Kind> BytesSharedConsumer<K> {
         }
         let mut state = self.inner.lock()?;
         let first = self.inner.try_take(&mut state)?;
-        Ok(with_more(first, max, state, |state| self.inner.try_take(state)))
+        Ok(with_more(first, max, state, |state| self.inner.take_more(state)))
     }
 
     /// Takes up to `max` messages, waiting for the first as long as it takes.
@@ -103,7 +103,7 @@ impl<K: Kind> BytesSharedConsumer<K> {
         let first = self.recv_until(until)?;
         match max {
             1 => Ok(vec![first]),
-            _ => Ok(with_more(first, max, self.inner.lock()?, |state| self.inner.try_take(state))),
+            _ => Ok(with_more(first, max, self.inner.lock()?, |state| self.inner.take_more(state))),
         }
     }
 
@@ -151,21 +151,16 @@ impl<K: Kind> BytesSharedConsumer<K> {
     }
 }
 
-/// Adds what is there now, up to `max` in all. Errors are met again by the next call.
+/// Adds what is there now, up to `max` in all.
 ///
 /// `state` is the lock, which the drop of a frame takes: it must be gone when frames are dropped,
-/// also if `try_take` panics.
-fn with_more<F, S>(
-    first: F,
-    max: usize,
-    state: S,
-    mut try_take: impl FnMut(&mut S) -> Result<F, RecvError>,
-) -> Vec<F> {
+/// also if `take_more` panics.
+fn with_more<F, S>(first: F, max: usize, state: S, mut take_more: impl FnMut(&mut S) -> Option<F>) -> Vec<F> {
     let mut frames = vec![first];
     // Declared after the frames, so that it is dropped before them.
     let mut state = state;
     while frames.len() < max
-        && let Ok(frame) = try_take(&mut state)
+        && let Some(frame) = take_more(&mut state)
     {
         frames.push(frame);
     }
@@ -176,6 +171,15 @@ impl<K: Kind> Inner<K> {
     fn try_take(self: &Arc<Self>, state: &mut State<K>) -> Result<BytesOwnedFrame<K>, RecvError> {
         let (_, taken) = state.consumer.try_recv()?.into_parts();
         Ok(self.frame(state, taken))
+    }
+
+    /// Takes one more message for a call that has one already. Whatever else there is to report stays
+    /// for the next call: an error is met again, and `lag`, which reports once, is not asked.
+    fn take_more(self: &Arc<Self>, state: &mut State<K>) -> Option<BytesOwnedFrame<K>> {
+        let receiver = state.consumer.receiver();
+        let is_own_process = receiver.store().is_own_process();
+        let taken = is_own_process.then(|| receiver.take()).and_then(Result::ok).flatten()?;
+        Some(self.frame(state, taken))
     }
 
     fn frame(self: &Arc<Self>, state: &mut State<K>, taken: TakenBy<K::Receiver>) -> BytesOwnedFrame<K> {
@@ -212,7 +216,7 @@ mod tests {
             with_more(TakesLock(&lock), 10, lock.lock().unwrap(), |_| {
                 assert!(left > 0, "this attempt fails");
                 left -= 1;
-                Ok(TakesLock(&lock))
+                Some(TakesLock(&lock))
             })
         }));
         assert!(result.map(drop).is_err());

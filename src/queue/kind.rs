@@ -64,6 +64,12 @@ pub(crate) trait Engine: Sized + 'static {
     /// Attaches a consumer to the queue.
     fn attach_receiver(shared: Arc<Shared>) -> Result<Self::Receiver, AttachError>;
 
+    /// Attaches a consumer that only finds out whether anything is left in a closed queue. Every queue
+    /// of the kind admits it.
+    fn attach_probe(shared: Arc<Shared>) -> Result<Self::Receiver, AttachError> {
+        Self::attach_receiver(shared)
+    }
+
     /// The backlog, in the units of `BytesQueue::len`.
     fn waiting(shared: &Shared) -> u64;
 

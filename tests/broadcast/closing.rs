@@ -107,3 +107,23 @@ fn memfd_queues_and_shared_consumers_work() {
     drop(kept);
     assert!(queue.stats().consumers.is_empty());
 }
+
+#[test]
+fn a_closed_queue_is_replaced_whomever_it_admits() {
+    for gating in [true, false] {
+        let dir = crate::common::directory();
+        let path = dir.path().join("q");
+        let options = small(1).gating(gating).replace_closed(true);
+        // SAFETY: only this test knows the file.
+        let start = || unsafe { BytesQueue::open_or_create_with(&path, &options) }.unwrap();
+        let queue = start();
+        let screen = queue.consumer_with(&Subscribe::lossy()).unwrap();
+        send(&mut queue.producer().unwrap(), 0..20);
+        queue.close();
+        assert!(start().is_closed(), "while there is a participant");
+        drop(screen);
+        let anew = start();
+        assert!(!anew.is_closed() && queue.is_orphaned().unwrap());
+        send(&mut anew.producer().unwrap(), 0..1);
+    }
+}

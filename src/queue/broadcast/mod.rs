@@ -36,6 +36,11 @@ impl Engine for Broadcast {
         BroadcastReceiver::attach(shared, &Subscribe::reliable())
     }
 
+    /// Lossy: a queue that was created with `gating(false)` admits no other.
+    fn attach_probe(shared: Arc<Shared>) -> Result<BroadcastReceiver, AttachError> {
+        BroadcastReceiver::attach(shared, &Subscribe::lossy())
+    }
+
     /// The messages that are retained.
     fn waiting(shared: &Shared) -> u64 {
         BroadcastRing::of(shared).retained()

@@ -42,7 +42,7 @@ impl Shared {
         if !self.handle_options().replace_closed || self.is_memfd() || !self.events().messages.is_closed() {
             return Ok(Way::Kept);
         }
-        match K::attach_receiver(Arc::clone(self)) {
+        match K::attach_probe(Arc::clone(self)) {
             Ok(receiver) if !is_spent(&receiver) => return Ok(Way::Kept),
             Ok(_) => {}
             Err(

@@ -136,3 +136,31 @@ fn a_shared_consumer_reports_what_it_missed_within_a_batch() {
         assert!(batch().unwrap().iter().map(|frame| number(frame)).eq(queue.oldest()..40));
     }
 }
+
+#[test]
+fn what_was_missed_is_told_once_whatever_moves_the_consumer() {
+    for subscribe in [Subscribe::reliable(), Subscribe::lossy(), Subscribe::lossy().in_place(true)] {
+        let (_dir, queue) = queue(&small(1));
+        send(&mut queue.producer().unwrap(), 0..40);
+        let (oldest, from_start) = (queue.oldest(), subscribe.from(Start::At(0)));
+        let attach = || queue.consumer_with(&from_start).unwrap();
+
+        let mut sought = attach();
+        sought.seek(Start::Newest).unwrap();
+        assert!(matches!(sought.try_recv(), Err(RecvError::Lagged(missed)) if missed == oldest));
+        assert_eq!(drain(&sought), (vec![], 0));
+
+        let mut sought_again = attach();
+        sought_again.seek(Start::At(oldest - 1)).unwrap();
+        assert!(matches!(sought_again.try_recv(), Err(RecvError::Lagged(missed)) if missed == oldest + 1));
+
+        let mut latest = attach();
+        assert_eq!(latest.latest().unwrap(), 39, "what is skipped, and what was missed before");
+        assert_eq!(drain(&latest), (vec![39], 0));
+
+        let mut near = attach();
+        near.seek(Start::Last(1)).unwrap();
+        assert_eq!(near.latest().unwrap(), oldest, "nothing is skipped");
+        assert_eq!(drain(&near), (vec![39], 0));
+    }
+}

@@ -78,7 +78,8 @@ impl BytesConsumer<Broadcast> {
 
     /// Moves this consumer, forwards or backwards within what is retained; messages that it has
     /// rejected are given up. Returns the position that it takes next. If it was to go to a position
-    /// that is not retained any more, the next call returns [`Lagged`](crate::RecvError::Lagged).
+    /// that is not retained any more, the next call returns [`Lagged`](crate::RecvError::Lagged), with
+    /// what it had missed before and was not told yet.
     ///
     /// # Errors
     /// [`AttachError::NotReached`] for a position that does not exist yet, and in a forked child. The
@@ -101,7 +102,8 @@ impl BytesConsumer<Broadcast> {
     }
 
     /// Moves this consumer to the newest message, if there is one that it has not taken: the next call
-    /// takes that. Returns how many messages it has skipped.
+    /// takes that. Returns how many messages it has skipped, with what it had missed before and was not
+    /// told yet.
     ///
     /// # Errors
     /// As [`seek`](Self::seek).
@@ -119,10 +121,11 @@ impl BytesConsumer<Broadcast> {
     pub fn latest(&mut self) -> Result<u64, AttachError> {
         let next = self.receiver().position();
         let newest = self.receiver().newest();
-        if newest.saturating_sub(next) <= 1 {
-            return Ok(0);
-        }
-        let reached = self.receiver_mut().seek(Start::Last(1))?;
-        Ok(reached.saturating_sub(next))
+        let skipped = match newest.saturating_sub(next) {
+            0 | 1 => 0,
+            _ => self.receiver_mut().seek(Start::Last(1))?.saturating_sub(next),
+        };
+        // Last: if the seek fails, it is still to be reported.
+        Ok(skipped.saturating_add(self.receiver().lag().unwrap_or(0)))
     }
 }

@@ -54,8 +54,8 @@ impl BroadcastReceiver {
         Ok(receiver)
     }
 
-    /// Continues at another position; returns which. Needs the consumer exclusively: no guard may be
-    /// left.
+    /// Continues at another position; returns which. What was missed before and not reported yet is
+    /// still reported. Needs the consumer exclusively: no guard may be left.
     pub(in crate::queue) fn seek(&mut self, start: Start) -> Result<u64, AttachError> {
         let shared = self.participant.shared();
         if !self.participant.is_own_process() {
@@ -95,7 +95,7 @@ impl BroadcastReceiver {
         self.tracker.restart(next);
         self.copies.release_all();
         self.next.set(next);
-        self.lag.set(lag);
+        self.lag.set(self.lag.get().saturating_add(lag));
         let entry = self.participant.entry();
         entry.record_next(next);
         entry.count_lagged(lag);

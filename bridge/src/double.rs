@@ -22,8 +22,8 @@ pub(crate) struct Stored {
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     pub(crate) messages: Vec<Stored>,
-    /// Whether the last message is gone.
-    pub(crate) is_purged: bool,
+    /// How many messages, from the first one on, were stored and are removed.
+    pub(crate) removed: usize,
 }
 
 /// A message on a connection: stored only right after the message with this number.
@@ -164,7 +164,7 @@ impl Engine for Double {
         self.expected = store.messages.len() as u64;
         let last = match store.messages.last() {
             None => Last::None,
-            Some(_) if store.is_purged => Last::Gone,
+            Some(_) if store.removed == store.messages.len() => Last::Gone,
             Some(Stored { id: Some(id), after, count, .. }) => {
                 Last::Of { id: *id, after: *after, count: *count }
             }
@@ -179,11 +179,12 @@ impl Engine for Double {
         }
         let store = self.store.lock().unwrap();
         let last = self.expected as usize;
-        let of = |stored: &Stored| match stored.id {
-            Some(id) => Last::Of { id, after: stored.after, count: stored.count },
-            None => Last::Unnamed,
+        let of = |at: usize| match &store.messages[at] {
+            _ if at < store.removed => Last::Gone,
+            Stored { id: Some(id), after, count, .. } => Last::Of { id: *id, after: *after, count: *count },
+            Stored { id: None, .. } => Last::Unnamed,
         };
-        Ok(store.messages[last.saturating_sub(count)..last].iter().map(of).collect())
+        Ok((last.saturating_sub(count)..last).map(of).collect())
     }
 
     async fn submit(&mut self, message: &Outgoing) -> Result<(), EpochEnd> {

@@ -12,6 +12,7 @@ mod publisher;
 mod releaser;
 mod resume;
 mod standby;
+mod stored;
 mod taker;
 #[cfg(test)]
 mod tests;
@@ -150,7 +151,7 @@ impl Outbound {
             submitted: 0,
             acked: 0,
             is_run_acked: false,
-            progress: Progress::new(uuid, attached_at, self.takes_over),
+            progress: Progress::new(uuid, attached_at, self.takes_over, has_many_consumers),
             releaser,
             stats,
             ack_deadline: self.ack_deadline,

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::releaser::Releaser;
-use super::resume::{Progress, check_stored};
+use super::resume::Progress;
 use crate::backoff::Backoff;
 use crate::die::die_point;
 use crate::engine::{Ack, Cause, Engine, EpochEnd, Outgoing};
@@ -161,13 +161,14 @@ impl<E: Engine> Publisher<E> {
                 resumed.lost
             );
         }
-        if resumed.stored > 0 {
-            let stored = self.engine.look_back(resumed.stored);
-            let stored = timeout(OPEN_TIMEOUT, stored).await.unwrap_or_else(|_| Err(no_answer()))?;
-            check_stored(self.in_flight.iter().take(resumed.stored), &stored).map_err(EpochEnd::Refused)?;
+        let mut stored = resumed.stored;
+        if stored > 0 {
+            let last = timeout(OPEN_TIMEOUT, self.engine.look_back(stored)).await;
+            let last = last.unwrap_or_else(|_| Err(no_answer()))?;
+            stored = self.progress.confirm(stored, &self.in_flight, &last).map_err(EpochEnd::Refused)?;
         }
         self.progress.stored(place.last_sequence);
-        for _ in 0..resumed.stored {
+        for _ in 0..stored {
             self.pop(false);
         }
         self.releaser.acked(self.acked);

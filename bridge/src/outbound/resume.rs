@@ -9,13 +9,16 @@
 //! prefix of what was acknowledged, hence stored.
 //!
 //! A message that something else stores takes a number: one of the link is refused, and those after it, whose expected
-//! numbers are right again, are stored. The place alone does not show that. So what it says is stored is looked at,
-//! message by message ([`check_stored`]), before any of it is released.
+//! numbers are right again, are stored. The place alone does not show that. Nor does it show, when an earlier bridge has
+//! died, that a message in flight was with another consumer of the queue then, and never submitted: the prefix is one of
+//! what that bridge took. So what the place says is stored is looked at, message by message ([`Progress::confirm`]), before
+//! any of it is released.
 
 use std::collections::VecDeque;
 
 use ringway::Uuid;
 
+use super::stored::check_stored;
 use crate::engine::{Last, Outgoing, Place};
 
 /// How far a link has come, as it knows itself.
@@ -26,6 +29,8 @@ pub(crate) struct Progress {
     attached_at: u64,
     /// Whether what the first epoch finds does not matter.
     takes_over: bool,
+    /// Whether another consumer may have held some of what the first epoch finds in flight.
+    has_many_consumers: bool,
     /// The number of the last message in the store that is known to be this link's, or to be the last before its
     /// first; none before the first epoch.
     known: Option<u64>,
@@ -43,8 +48,8 @@ pub(crate) struct Resumed {
 const NOTHING: Resumed = Resumed { stored: 0, lost: 0 };
 
 impl Progress {
-    pub(crate) fn new(queue: Uuid, attached_at: u64, takes_over: bool) -> Self {
-        Self { queue, attached_at, takes_over, known: None }
+    pub(crate) fn new(queue: Uuid, attached_at: u64, takes_over: bool, has_many_consumers: bool) -> Self {
+        Self { queue, attached_at, takes_over, has_many_consumers, known: None }
     }
 
     /// Everything up to this number is accounted for: stored by this link, or before its first message.
@@ -65,6 +70,24 @@ impl Progress {
                 resumed => resumed,
             },
             Some(known) => self.next(known, place, in_flight),
+        }
+    }
+
+    /// Compares the messages that the place says are stored, the `count` oldest in flight, with the last ones of the store.
+    /// Returns how many are. A first epoch that takes over goes on with none: all are sent, some a second time.
+    ///
+    /// # Errors
+    /// Why some of them are not proven to be stored.
+    pub(crate) fn confirm(
+        &self,
+        count: usize,
+        in_flight: &VecDeque<Outgoing>,
+        stored: &[Last],
+    ) -> Result<usize, String> {
+        let is_first = self.known.is_none();
+        match check_stored(in_flight.iter().take(count), stored, is_first && self.has_many_consumers) {
+            Err(_) if is_first && self.takes_over => Ok(0),
+            checked => checked.map(|()| count),
         }
     }
 
@@ -141,39 +164,6 @@ impl Progress {
     }
 }
 
-/// Compares the messages that the place says are stored, the oldest in flight, with the last ones of the store. Goes from
-/// the newest back: messages that an earlier bridge packed together may be in flight one by one.
-///
-/// # Errors
-/// If something else stored between them.
-pub(crate) fn check_stored<'m>(
-    mut in_flight: impl DoubleEndedIterator<Item = &'m Outgoing>,
-    stored: &[Last],
-) -> Result<(), String> {
-    for stored in stored.iter().rev() {
-        let Some(message) = in_flight.next_back() else { return Ok(()) };
-        let mut covered = match stored {
-            Last::Of { id, count, .. } if *id == message.id => count.saturating_sub(message.count),
-            // A store with a limit has removed it, and all before it, after it stored those behind it.
-            Last::Gone => return Ok(()),
-            Last::Of { .. } | Last::None | Last::Unnamed | Last::Shared => {
-                return Err(format!(
-                    "another program or bridge stores into the stream: it took the place of the message at position {}, so \
-                     that this one is not stored, although later ones are. They stay in the queue. In strict order a stream \
-                     belongs to one queue; --takeover, once nothing else stores, sends them, some a second time",
-                    message.id.position
-                ));
-            }
-        };
-        while covered > 0
-            && let Some(packed) = in_flight.next_back()
-        {
-            covered = covered.saturating_sub(packed.count);
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,9 +188,9 @@ mod tests {
 
     fn first(last: Last, in_flight: &[u64]) -> Result<usize, String> {
         let in_flight = in_flight.iter().map(|position| message(*position, None)).collect();
-        let resumed = Progress::new(uuid(1), 50, false).resume(&place(9, last.clone()), &in_flight);
+        let resumed = Progress::new(uuid(1), 50, false, true).resume(&place(9, last.clone()), &in_flight);
         // With a takeover, nothing is refused.
-        let takes_over = Progress::new(uuid(1), 50, true);
+        let takes_over = Progress::new(uuid(1), 50, true, true);
         let anyway = takes_over.resume(&place(9, last), &in_flight).unwrap();
         assert_eq!(anyway.stored, resumed.as_ref().map_or(0, |resumed| resumed.stored));
         resumed.map(|resumed| resumed.stored)
@@ -229,7 +219,7 @@ mod tests {
 
     fn next(last_sequence: u64, last: Last) -> Result<Resumed, String> {
         let in_flight = [message(10, None), message(5, Some(10)), message(20, None)].into();
-        let mut progress = Progress::new(uuid(1), 0, false);
+        let mut progress = Progress::new(uuid(1), 0, false, true);
         progress.stored(7);
         progress.resume(&place(last_sequence, last), &in_flight)
     }
@@ -254,20 +244,5 @@ mod tests {
         assert!(next(8, Last::Gone).unwrap_err().contains("gone from the stream"));
         assert!(next(3, Last::Gone).unwrap_err().contains("made anew"));
         assert!(next(0, Last::None).unwrap_err().contains("made anew"));
-    }
-
-    #[test]
-    fn what_is_stored_may_be_packed_otherwise_than_what_is_in_flight() {
-        let in_flight: Vec<_> = [10, 20, 30, 40].map(|position| message(position, None)).into();
-        let pack = |position, count| Last::Of { id: message(position, None).id, after: None, count };
-        let check = |stored: &[Last]| check_stored(in_flight.iter(), stored);
-        assert_eq!(check(&[pack(10, 1), pack(20, 1), pack(30, 1), pack(40, 1)]), Ok(()));
-        // The first pack begins before what is in flight.
-        assert_eq!(check(&[pack(2, 1), pack(10, 7), pack(40, 3)]), Ok(()));
-        assert_eq!(check(&[pack(20, 2), pack(40, 2)]), Ok(()));
-        assert_eq!(check(&[Last::Gone, pack(40, 2)]), Ok(()));
-        assert!(check(&[pack(10, 1), Last::Unnamed, pack(40, 2)]).is_err());
-        assert!(check(&[pack(10, 1), pack(40, 2)]).is_err(), "20 is missing");
-        assert!(check(&[pack(30, 3), pack(10, 1)]).is_err());
     }
 }

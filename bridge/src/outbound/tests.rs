@@ -1,6 +1,8 @@
 //! Links with the engine without a network: what is stored is a prefix of what was sent, in order, each message once;
 //! and nothing is released that is not stored.
 
+mod deaths;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -104,6 +104,10 @@ fn link(direction: &str, nats: &Table, mut table: Table) -> Result<Link> {
             .collect::<Result<_>>()?,
         _ => bail!("url is missing, here or in [nats]: \"nats://host:4222\", or a list"),
     };
+    // A command line would take it for an option.
+    if let Some(url) = urls.iter().find(|url| url.as_encoded_bytes().starts_with(b"-")) {
+        bail!("url: {url:?} is no address: \"nats://host:4222\" is expected");
+    }
     let mut words = vec![OsString::from(direction)];
     flags(&mut words, "", &table)?;
     match direction {
@@ -215,5 +219,18 @@ mod tests {
         assert!(out("stream = \"S\"\nin_flight = { bytes = \"x\" }").contains("--in-flight-bytes"));
         assert!(out("stream = [1]").contains("a text or a number"));
         assert!(wrong("[serve]\nlisten = 1").contains("listen is missing"));
+    }
+
+    #[test]
+    fn an_address_is_never_an_option() {
+        for direction in ["out", "in"] {
+            let link = format!("[[{direction}]]\nqueue = \"q\"\nstream = \"S\"");
+            let consumer = if direction == "in" { "consumer = \"c\"" } else { "" };
+            for urls in ["\"--takeover\"", "[\"nats://a\", \"--takeover\"]"] {
+                let file = format!("[nats]\nurl = {urls}\n{link}\n{consumer}");
+                let error = format!("{:#}", parse(&file).unwrap_err());
+                assert!(error.contains("url: \"--takeover\" is no address"), "{error}");
+            }
+        }
     }
 }

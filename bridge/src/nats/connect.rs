@@ -15,7 +15,8 @@ use crate::engine::{Cause, EpochEnd};
 /// certificates may be replaced while a link runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Servers {
-    /// Addresses: `nats://host:4222` or `tls://host:4222`. Tried in any order.
+    /// Addresses: `nats://host:4222` or `tls://host:4222`. Tried in any order. They are logged, so that one with a user or a
+    /// password in it is refused.
     pub urls: Vec<String>,
     /// A file with credentials: a JWT and a seed, as `nsc` writes it.
     pub creds: Option<PathBuf>,
@@ -86,6 +87,7 @@ impl Connection {
 
 /// Connects to one of the servers.
 pub(crate) async fn connect(servers: &Servers) -> Result<Connection, EpochEnd> {
+    refuse_secrets(&servers.urls)?;
     let (sender, lost) = watch::channel(None);
     let is_connected = Arc::new(AtomicBool::new(false));
     let was_connected = Arc::clone(&is_connected);
@@ -140,6 +142,19 @@ pub(crate) async fn connect(servers: &Servers) -> Result<Connection, EpochEnd> {
     Ok(Connection { client, lost })
 }
 
+/// Addresses are in logs and lists of processes, and the client does not use what stands before an `@` in them.
+fn refuse_secrets(urls: &[String]) -> Result<(), EpochEnd> {
+    match urls.iter().position(|url| url.contains('@')) {
+        None => Ok(()),
+        Some(at) => Err(EpochEnd::Misconfigured(format!(
+            "the address of server {} (of {}) has a user, password or token before an `@`, which others could see: put what \
+             lets the bridge in into a file, and name it with --creds, --nkey-seed or --token-file",
+            at + 1,
+            urls.len()
+        ))),
+    }
+}
+
 /// The error and what caused it, in one line.
 pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -187,4 +202,23 @@ fn options(servers: &Servers) -> Result<ConnectOptions, EpochEnd> {
 fn read(path: &Path) -> Result<String, EpochEnd> {
     std::fs::read_to_string(path)
         .map_err(|error| EpochEnd::Misconfigured(format!("{}: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_with_a_password_is_refused_and_not_shown() {
+        for url in ["nats://user:secret@127.0.0.1:1", "user:secret@127.0.0.1:1", "nats://secret@127.0.0.1:1"]
+        {
+            let urls = vec!["nats://127.0.0.1:1".into(), url.into()];
+            let refused = connect(&Servers { urls, ..Servers::default() }).await.unwrap_err();
+            let EpochEnd::Misconfigured(why) = refused else { panic!("{url}: {refused}") };
+            assert!(
+                why.contains("--creds") && why.contains("--token-file") && !why.contains("secret"),
+                "{why}"
+            );
+        }
+    }
 }

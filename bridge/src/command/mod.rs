@@ -30,7 +30,7 @@ where
 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("starting the runtime")?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let (stopper, stop) = stop::pair();
         let mut term = signal(SignalKind::terminate()).context("registering a signal handler")?;
         let mut int = signal(SignalKind::interrupt()).context("registering a signal handler")?;
@@ -52,7 +52,11 @@ where
                 _ => std::process::exit(exit::INTERRUPTED.into()),
             }
         }
-    })
+    });
+    // A thread may be looking up a server's name, for as long as the network is away: nothing is waited for any more, and
+    // no signal would be heeded.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// The exit code; a failure is told on standard error.
@@ -82,13 +86,48 @@ pub(crate) async fn tick(beat: &mut Option<tokio::time::Interval>) {
     }
 }
 
-/// The text without characters that a terminal would act on.
+/// The text with characters escaped that a terminal would obey or hide, or that turn the text after them around.
 fn tame(text: &str) -> String {
+    let is_format = |c: char| {
+        matches!(
+            c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+                | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+        )
+    };
     text.chars().fold(String::new(), |mut tamed, c| {
-        match c.is_control() {
+        match c.is_control() || is_format(c) {
             true => tamed.extend(c.escape_default()),
             false => tamed.push(c),
         }
         tamed
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn the_end_does_not_wait_for_what_blocks_a_thread() {
+        // Such as the lookup of a name while the network is away.
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let begin = Instant::now();
+        let outcome = run_until_stopped(async |_stop| {
+            drop(tokio::task::spawn_blocking(move || receiver.recv_timeout(Duration::from_secs(30))));
+            Ok(())
+        });
+        assert!(outcome.is_ok() && begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
+        drop(sender);
+    }
+
+    #[test]
+    fn what_turns_text_around_or_hides_it_is_written_as_its_number() {
+        assert_eq!(
+            tame("a\u{1b}[2J\n\u{202e}b\u{2066}\u{200f}\u{61c}é"),
+            "a\\u{1b}[2J\\n\\u{202e}b\\u{2066}\\u{200f}\\u{61c}é"
+        );
+    }
 }

@@ -7,6 +7,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::thread::Thread;
+use std::time::Duration;
 
 use ringway::Canceller;
 
@@ -95,9 +96,18 @@ impl Releaser {
     /// The taker: waits until more than `seen` messages are acknowledged, or the publisher has ended. Spurious wakes
     /// are possible.
     pub(crate) fn wait_for_acks(&self, seen: u64) {
+        self.unless_acked(seen, std::thread::park);
+    }
+
+    /// The taker: the same, for this time at most.
+    pub(crate) fn pause(&self, seen: u64, at_most: Duration) {
+        self.unless_acked(seen, || std::thread::park_timeout(at_most));
+    }
+
+    fn unless_acked(&self, seen: u64, park: impl FnOnce()) {
         self.waits.store(FOR_ACKS, Ordering::SeqCst);
         if self.count() == seen && !self.is_over() {
-            std::thread::park();
+            park();
         }
         self.waits.store(BUSY, Ordering::SeqCst);
     }

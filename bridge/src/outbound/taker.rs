@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use ringway::kind::{BytesConsumer, BytesFrame, RawQueue};
 use ringway::schema::Description;
-use ringway::{RecvError, Uuid};
+use ringway::{RecoverError, RecvError, Uuid};
 use tokio::sync::{mpsc, oneshot};
 
 use super::InFlight;
@@ -23,8 +23,14 @@ use crate::stats::Stats;
 /// The longest run: released as a whole, so a quarter of what may be in flight at most.
 const MAX_RUN: usize = 255;
 
-/// How long a predecessor that is ending may keep the role.
+/// How long a predecessor that is ending may keep the role, and another process may recover the queue.
 const ROLE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often recovery is attempted that another process is busy with, or that has failed.
+const RECOVERY_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How often it is told that recovery fails.
+const RECOVERY_WARNINGS: Duration = Duration::from_secs(60);
 
 /// What the taker needs besides its queue.
 pub(crate) struct Taker {
@@ -141,6 +147,7 @@ impl<'c, K: Carried> Work<'c, K> {
             let first = self.hold_one(frame);
             let _ = batches.send(vec![first]);
         }
+        let mut told_at: Option<Instant> = None;
         loop {
             let seen = self.release();
             if self.releaser.is_over() {
@@ -172,7 +179,11 @@ impl<'c, K: Carried> Work<'c, K> {
                 Err(RecvError::Interrupted) => {}
                 Err(RecvError::Cancelled | RecvError::Closed) => return Ok(()),
                 Err(RecvError::RecoveryFailed(failed)) => {
-                    tracing::warn!("a dead participant may hold messages: {failed}");
+                    if told_at.is_none_or(|told_at| told_at.elapsed() >= RECOVERY_WARNINGS) {
+                        tracing::warn!("a dead participant may hold messages: {failed}");
+                        told_at = Some(Instant::now());
+                    }
+                    self.releaser.pause(seen, RECOVERY_INTERVAL);
                 }
                 Err(error) => return Err(self.unreadable(error)),
             }
@@ -243,6 +254,19 @@ impl<'c, K: Carried> Work<'c, K> {
 /// # Errors
 /// If the role is taken, or the queue cannot be read.
 pub(crate) fn attach<K: Carried>(queue: &RawQueue<K>) -> anyhow::Result<BytesConsumer<K>> {
-    K::recover(queue).context("requeueing what dead consumers held")?;
+    recover(queue).context("requeueing what dead consumers held")?;
     queue::consumer(queue, ROLE_TIMEOUT).context("attaching as the queue's consumer")
+}
+
+/// Another process that recovers the queue is waited for: what it requeues is to be there.
+fn recover<K: Carried>(queue: &RawQueue<K>) -> Result<(), RecoverError> {
+    let begin = Instant::now();
+    loop {
+        match K::recover(queue) {
+            Err(RecoverError::Busy { .. }) if begin.elapsed() < ROLE_TIMEOUT => {
+                std::thread::sleep(RECOVERY_INTERVAL);
+            }
+            recovered => return recovered,
+        }
+    }
 }

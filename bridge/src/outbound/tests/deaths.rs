@@ -1,5 +1,12 @@
 //! What an earlier bridge left behind when it died beside other programs.
 
+use std::fs::File;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
 use super::*;
 
 /// A store with some of the messages that a bridge took from the queue, which then gave all of them back as by dying.
@@ -61,4 +68,115 @@ fn a_takeover_goes_on_although_another_program_took_the_number_of_a_message() {
     carry(&takes_over, Double::new(&store, 1, faults), None).unwrap();
     assert_eq!(stored(&store), [0, 1, 1000, 3, 4].into_iter().chain(0..10).collect::<Vec<_>>());
     assert_eq!(queue.rest(), Vec::<u64>::new());
+}
+
+/// Locks what one recovery at a time locks, as a process that is in the middle of one. Closing the file unlocks it.
+fn lock_recovery(path: &Path) -> File {
+    let file = File::options().read(true).write(true).open(path).unwrap();
+    let lock = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 1 << 62,
+        l_len: 1,
+        l_pid: 0,
+    };
+    fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+    file
+}
+
+#[test]
+fn a_recovery_by_another_process_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("queue");
+    let queue = Queue::create(true, &path);
+    queue.send(0..10);
+    queue.close();
+    let store = Arc::new(Mutex::new(Store::default()));
+    let recovery = lock_recovery(&path);
+    let ends = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        drop(recovery);
+    });
+    carry(&link(&path, 40), Double::new(&store, 1, Faults::default()), None).unwrap();
+    ends.join().unwrap();
+    assert_eq!(stored(&store), (0..10).collect::<Vec<_>>());
+    // One that does not end is named.
+    let _recovery = lock_recovery(&path);
+    let failed = carry(&link(&path, 40), Double::new(&store, 1, Faults::default()), None).unwrap_err();
+    assert!(failed.to_string().contains("another process is just recovering"), "{failed}");
+}
+
+/// The queue from which the other process of a test takes a message, to die with it.
+const DIES_WITH: &str = "RINGWAY_TEST_DIES_WITH";
+
+#[test]
+fn another_process_dies_with_a_message() {
+    let Some(path) = std::env::var_os(DIES_WITH) else { return };
+    // SAFETY: only the test and this process have the file.
+    let queue = unsafe { mpmc::BytesQueue::open(path) }.unwrap();
+    let consumer = queue.consumer().unwrap();
+    queue.producer().unwrap().send(&message(0)).unwrap();
+    let _frame = consumer.recv().unwrap();
+    nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL).unwrap();
+}
+
+/// What is logged in this process.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_recovery_that_fails_is_told_once_and_costs_no_time() {
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("queue");
+    let queue = Queue::create(true, &path);
+    let store = Arc::new(Mutex::new(Store::default()));
+    let (link, engine) = (
+        Outbound { allows_other_consumers: true, ..link(&path, 40) },
+        Double::new(&store, 1, Faults::default()),
+    );
+    let carrying = std::thread::spawn(move || carry(&link, engine, None));
+    let begin = Instant::now();
+    while crate::queue::live_consumers(&path).unwrap().is_empty() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "it does not attach");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let recovery = lock_recovery(&path);
+    let this = std::env::current_exe().unwrap();
+    let mut child = Command::new(this);
+    child
+        .args(["--exact", "outbound::tests::deaths::another_process_dies_with_a_message"])
+        .env(DIES_WITH, &path);
+    let died = child.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+    assert_eq!(died.code(), None, "{died}");
+    let told = || {
+        let log = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+        log.matches("a dead participant may hold messages").count()
+    };
+    while told() == 0 {
+        assert!(begin.elapsed() < Duration::from_secs(20), "it is not told");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(told(), 1);
+    drop(recovery);
+    while stored(&store).is_empty() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "what the dead one held does not come");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    queue.close();
+    carrying.join().unwrap().unwrap();
+    assert_eq!(stored(&store), [0]);
 }

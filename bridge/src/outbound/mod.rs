@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use ringway::Sharing;
 use ringway::kind::RawQueue;
 use tokio::sync::{mpsc, oneshot};
@@ -117,8 +117,9 @@ impl Outbound {
         let (queue, sharing) = (self.queue.clone(), self.sharing);
         let thread = std::thread::Builder::new().name("ringway-taker".into());
         let spawned = thread.spawn(move || {
-            let taken = queue::open(&queue, sharing, TakeFrom(taker)).and_then(|taken| taken);
-            let _ = finished.send(taken.with_context(|| queue.display().to_string()));
+            let taken = queue::open(&queue, sharing, TakeFrom(taker)).map_err(Failure::Failed);
+            let taken = taken.and_then(|taken| taken);
+            let _ = finished.send(taken.map_err(|failure| failure.context(&queue.display().to_string())));
         });
         spawned.context("starting a thread")?;
         let published = match start.await {
@@ -126,9 +127,10 @@ impl Outbound {
             // The taker failed before; it says why.
             Err(_) => Ok(()),
         };
-        let taken = finish.await.unwrap_or_else(|_| Err(anyhow!("the thread that reads the queue panicked")));
+        let panicked = || anyhow!("the thread that reads the queue panicked");
+        let taken = finish.await.unwrap_or_else(|_| Err(panicked().into()));
         published?;
-        taken.map_err(Failure::Failed)
+        taken
     }
 
     async fn publish<E: Engine>(
@@ -178,22 +180,25 @@ fn refuse_others(path: &std::path::Path) -> Result<(), String> {
     ))
 }
 
+/// Copies of archives are valid where their parts are aligned as in the queue, which places messages at multiples of `is`.
+fn check_alignment(needed: usize, is: usize) -> Result<(), Failure> {
+    match needed <= is {
+        true => Ok(()),
+        false => Err(Failure::Refused(format!(
+            "messages have parts that are aligned to {needed} bytes, but the queue aligns messages to {is} only, so that copies \
+             would not be valid. Create it with CreateOptions::align({needed})"
+        ))),
+    }
+}
+
 struct TakeFrom(Taker);
 
 impl Visit for TakeFrom {
-    type Out = anyhow::Result<()>;
+    type Out = Result<(), Failure>;
 
     fn visit<K: Carried>(self, queue: RawQueue<K>) -> Self::Out {
-        if queue.archive_alignment() > queue.alignment() {
-            bail!(
-                "messages have parts that are aligned to {} bytes, but the queue aligns messages to {} only, so that copies \
-                 would not be valid. Create it with CreateOptions::align({})",
-                queue.archive_alignment(),
-                queue.alignment(),
-                queue.archive_alignment()
-            );
-        }
+        check_alignment(queue.archive_alignment(), queue.alignment())?;
         let consumer = taker::attach(&queue)?;
-        taker::run(&queue, &consumer, self.0)
+        Ok(taker::run(&queue, &consumer, self.0)?)
     }
 }

@@ -314,3 +314,11 @@ fn a_queue_that_is_not_there_is_an_error_that_names_it() {
     assert_eq!(failed.exit_code(), 1);
     assert!(failed.to_string().contains("nothing"), "{failed}");
 }
+
+#[test]
+fn messages_that_no_copy_could_align_are_refused() {
+    let refused = check_alignment(64, 16).unwrap_err();
+    assert_eq!(refused.exit_code(), 3, "{refused}");
+    assert!(refused.to_string().contains("CreateOptions::align(64)"), "{refused}");
+    check_alignment(16, 16).unwrap();
+}

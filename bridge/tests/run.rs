@@ -10,7 +10,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::Duration;
 
-use ringway::{Message, spsc};
+use ringway::{Message, mpmc, spsc};
 use rkyv::{Archive, Serialize};
 use support::bridge::Bridge;
 use support::messages::{message, number};
@@ -173,4 +173,38 @@ fn a_check_tells_what_would_be_refused_and_changes_nothing() {
         path.display()
     );
     check(&nowhere).assert_code(1);
+}
+
+#[test]
+fn a_check_knows_takeovers_and_other_consumers() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&newest());
+    let path = folder.path().join("q");
+    // SAFETY: only this test and its bridges have the file.
+    let queue = unsafe { mpmc::BytesQueue::create(&path) }.unwrap();
+    let check = |more: &str| {
+        let text = format!(
+            "[[out]]\nurl = \"{}\"\nqueue = \"{}\"\nstream = \"T\"\nsubject = \"t\"\n{more}",
+            server.url(),
+            path.display()
+        );
+        Bridge::start(&["check", &write_file(folder.path(), &text)]).wait()
+    };
+    support::stream::make(&server.url(), "T", "t");
+    check("").assert_code(0);
+    support::stream::publish(&server.url(), [("t".to_owned(), b"from elsewhere".to_vec())]);
+    check("").assert_code(3);
+    check("takeover = true\n").assert_code(0);
+    let consumer = queue.consumer().unwrap();
+    check("takeover = true\n").assert_code(3);
+    check("order = \"shared\"\n").assert_code(0);
+    drop(consumer);
+    // Another bridge is stood by for.
+    let url = server.url();
+    let arguments = ["out", path.to_str().unwrap(), &url, "--stream", "T", "--subject", "t", "--takeover"];
+    let bridge = Bridge::start(&arguments);
+    queue.producer().unwrap().send(&message(1)).unwrap();
+    wait_until("it is stored", || len(&server.url(), "T") == 2);
+    check("").assert_code(0);
+    bridge.stop().assert_code(0);
 }

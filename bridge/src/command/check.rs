@@ -53,7 +53,10 @@ async fn one(link: &Link) -> Result<Vec<String>, Failure> {
         Link::Out(arguments) => {
             let facts = facts(arguments.queue())?;
             let (servers, options, order) = arguments.engine()?;
-            check::outbound(&servers, &options, order, &facts).await
+            let link = arguments.link();
+            let consumers = link.check_consumers()?;
+            let said = check::outbound(&servers, &options, order, link.takes_over, &facts).await;
+            said.map(|said| consumers.into_iter().chain(said).collect())
         }
         Link::In(arguments) => {
             let is_missing = arguments.creates() && !is_there(arguments.queue());

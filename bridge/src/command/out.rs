@@ -112,19 +112,22 @@ impl Arguments {
         Ok((self.servers.servers(&self.urls, &name), stream, order))
     }
 
-    pub(crate) async fn run(&self, stats: Arc<Stats>, stop: Stop) -> Result<(), Failure> {
-        let (servers, stream, order) = self.engine()?;
-        let link = Outbound {
+    pub(crate) fn link(&self) -> Outbound {
+        Outbound {
             sharing: self.sharing.into(),
             in_flight: InFlight { messages: self.in_flight_messages, bytes: self.in_flight_bytes },
             pack: self.pack,
             ack_deadline: self.ack_deadline,
             drain: self.drain,
             takes_over: self.takeover,
-            allows_other_consumers: order == Order::Shared,
+            allows_other_consumers: matches!(self.order, OrderName::Shared),
             ..Outbound::new(&self.queue)
-        };
-        link.run(Nats::new(servers, stream, order), stats, stop).await
+        }
+    }
+
+    pub(crate) async fn run(&self, stats: Arc<Stats>, stop: Stop) -> Result<(), Failure> {
+        let (servers, stream, order) = self.engine()?;
+        self.link().run(Nats::new(servers, stream, order), stats, stop).await
     }
 }
 

@@ -30,6 +30,7 @@ pub async fn outbound(
     servers: &Servers,
     options: &StreamOptions,
     order: Order,
+    takes_over: bool,
     queue: &QueueFacts,
 ) -> Result<Vec<String>, EpochEnd> {
     let connection = connect::connect(servers).await?;
@@ -62,23 +63,35 @@ pub async fn outbound(
         };
     };
     stream::check(stream.cached_info(), options, order)?;
-    match place::read(&mut stream, order, max_payload).await?.last {
-        Last::Of { id, .. } if id.queue != queue.uuid => Err(EpochEnd::Refused(format!(
-            "stream {} ends with a message of another queue, {} (this queue is {}); --takeover would continue it",
-            options.name, id.queue, queue.uuid
-        ))),
-        Last::Unnamed => Err(EpochEnd::Refused(format!(
-            "stream {} ends with a message that does not come from a bridge; --takeover would continue it",
-            options.name
-        ))),
-        Last::Gone => {
-            said.push(format!(
-                "the last message of stream {} is gone, and with it the proof of what is stored",
-                options.name
-            ));
+    let name = &options.name;
+    let (doubt, is_refused) = match place::read(&mut stream, order, max_payload).await?.last {
+        Last::Of { id, .. } if id.queue != queue.uuid => {
+            let why = format!(
+                "stream {name} ends with a message of another queue, {} (this queue is {})",
+                id.queue, queue.uuid
+            );
+            (why, true)
+        }
+        Last::Unnamed => {
+            (format!("stream {name} ends with a message that does not come from a bridge"), true)
+        }
+        // That is no matter if the queue holds nothing that an earlier bridge took.
+        Last::Gone => (
+            format!("the last message of stream {name} is gone, and with it the proof of what is stored"),
+            false,
+        ),
+        Last::None | Last::Of { .. } | Last::Shared => return Ok(said),
+    };
+    match (takes_over, is_refused) {
+        (false, true) => Err(EpochEnd::Refused(format!("{doubt}; --takeover would continue it"))),
+        (false, false) => {
+            said.push(doubt);
             Ok(said)
         }
-        Last::None | Last::Of { .. } | Last::Shared => Ok(said),
+        (true, _) => {
+            said.push(format!("{doubt}; --takeover continues it"));
+            Ok(said)
+        }
     }
 }
 

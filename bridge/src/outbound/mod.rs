@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use ringway::Sharing;
+use ringway::inspect::Inspector;
 use ringway::kind::RawQueue;
 use tokio::sync::{mpsc, oneshot};
 
@@ -131,6 +132,30 @@ impl Outbound {
         let taken = finish.await.unwrap_or_else(|_| Err(panicked().into()));
         published?;
         taken
+    }
+
+    /// Whether the queue's other consumers let a link run, without attaching to it. Returns what is worth knowing.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] if they do not, [`Failure::Failed`] if that cannot be found out.
+    pub fn check_consumers(&self) -> Result<Option<String>, Failure> {
+        if self.allows_other_consumers {
+            return Ok(None);
+        }
+        let path = Inspector::open(&self.queue).map_err(anyhow::Error::from)?.path().to_path_buf();
+        let pids = queue::live_consumers(&path)?;
+        if standby::is_carried(&path)? && pids.len() <= 1 {
+            return Ok(Some(
+                "another bridge carries the queue: this one would stand by until that one ends".into(),
+            ));
+        }
+        match pids.is_empty() {
+            true => Ok(None),
+            false => Err(Failure::Refused(format!(
+                "{} has consumers besides a bridge (among processes {pids:?}); in strict order the bridge must be the only one",
+                path.display()
+            ))),
+        }
     }
 
     async fn publish<E: Engine>(

@@ -40,6 +40,11 @@ pub(crate) async fn wait(queue: &Path, stop: &mut Stop) -> Result<Option<OnlyBri
     }
 }
 
+/// Whether another bridge carries the queue.
+pub(crate) fn is_carried(queue: &Path) -> anyhow::Result<bool> {
+    Ok(attempt(queue)?.is_none())
+}
+
 fn attempt(queue: &Path) -> anyhow::Result<Option<OnlyBridge>> {
     let path = Inspector::open(queue)?.path().to_path_buf();
     let named = || path.display().to_string();

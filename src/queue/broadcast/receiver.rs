@@ -5,6 +5,8 @@ mod attach;
 mod attempt;
 mod copies;
 mod store;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod tracker;
 
 use std::cell::Cell;

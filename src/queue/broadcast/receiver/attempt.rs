@@ -98,16 +98,23 @@ impl BroadcastReceiver {
     /// Keeps the position for this consumer, if nothing is in flight that does so. False if it is
     /// announced to be over.
     #[inline(always)]
-    fn pin(&self, position: u64) -> bool {
+    pub(super) fn pin(&self, position: u64) -> bool {
         if self.mode != ConsumerMode::LossyInPlace || self.is_in_flight() {
             return true;
         }
         let cursor = self.participant.entry().cursor();
         let is_kept = cursor.join(position) == position;
         if !is_kept {
-            cursor.remove();
+            self.unpin();
         }
         is_kept
+    }
+
+    /// Holds nothing up any more. A producer may have read the cursor while it stood, and sleep.
+    #[cold]
+    fn unpin(&self) {
+        self.participant.entry().cursor().remove();
+        self.events.room.notify_all();
     }
 
     /// Copies the frame. `None` if it was overwritten meanwhile.

@@ -184,6 +184,12 @@ pub(crate) unsafe trait Sender {
         None
     }
 
+    /// Whether the last attempt found in its way what another participant is about to end without
+    /// notifying senders.
+    fn is_blocked(&self) -> bool {
+        false
+    }
+
     /// What keeps this process from recovering after dead participants, for kinds whose senders
     /// recover.
     fn recovery_failures(&self) -> Option<&RecoveryFailures> {

@@ -142,13 +142,13 @@ impl WaitConfig {
         parks.then(|| self.spin_for.get())
     }
 
-    /// Records whether the last attempt found that a participant whose process may be exiting blocks what is
-    /// waited for.
+    /// Records whether the last attempt found that a participant whose process may be exiting, or that
+    /// will not notify this handle, blocks what is waited for.
     pub(crate) fn set_blocked(&self, blocked: bool) {
         self.blocked.set(blocked);
     }
 
-    pub(super) fn is_blocked(&self) -> bool {
+    pub(crate) fn is_blocked(&self) -> bool {
         self.blocked.get()
     }
 

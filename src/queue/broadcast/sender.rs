@@ -1,6 +1,9 @@
 //! One of the producers.
 #![allow(unsafe_code, reason = "vouches for the room that the lane grants")]
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -41,6 +44,9 @@ pub(crate) struct BroadcastSender {
     state: ProducerState,
     /// Up to where positions had to be over when the last raise found something in the way.
     missed: Cell<Option<u64>>,
+    /// Whether that was a position that another producer has claimed and not committed: its commit
+    /// notifies consumers only.
+    is_blocked: Cell<bool>,
     /// Last, so that everything above is gone when the entry is free.
     participant: Participant<BroadcastRing>,
 }
@@ -79,6 +85,7 @@ impl BroadcastSender {
             stall: StallDetector::default(),
             state,
             missed: Cell::new(None),
+            is_blocked: Cell::new(false),
             participant,
         })
     }
@@ -125,7 +132,9 @@ impl BroadcastSender {
     fn raise(&self, target: u64, asks: bool) -> Result<bool, Refusal> {
         let (participant, ring) = (&self.participant, self.ring());
         for _ in retry::CALL.rounds() {
-            let is_worth_another = match self.producer().raise(target) {
+            let done = self.producer().raise(target);
+            self.is_blocked.set(matches!(done, Raise::Uncommitted(_)));
+            let is_worth_another = match done {
                 Raise::Done => {
                     self.missed.set(None);
                     return Ok(true);
@@ -376,6 +385,10 @@ unsafe impl Sender for BroadcastSender {
             position: gate.position,
             kept: ring.newest().saturating_sub(gate.position),
         })
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.is_blocked.get()
     }
 
     fn recovery_failures(&self) -> Option<&RecoveryFailures> {

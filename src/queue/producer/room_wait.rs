@@ -9,7 +9,7 @@ use crate::lane::Refusal;
 use crate::queue::events::ParticipantEvents;
 use crate::queue::kind::{Kind, Sender};
 use crate::queue::name_watch::NameWatch;
-use crate::wait::{self, Attempt, Ended, Parking, Until};
+use crate::wait::{self, Attempt, Ended, Parking, Until, WaitConfig};
 
 /// How long a blocked producer waits for a quarter of the ring before it accepts the first free
 /// room. A producer that continues immediately would follow closely after the consumer, and write
@@ -34,10 +34,11 @@ impl<K: Kind> BytesProducer<K> {
         attempt: impl FnMut(&mut K::Sender, Attempt) -> Result<R, Refusal>,
     ) -> Result<R, SendError> {
         let Self { sender, wait_config, events, name, .. } = self;
+        let wait_config = &*wait_config;
         let parking = Parking { event: &events.room, wait_config, max_sleep: MAX_SLEEP };
         let (until, pause) = (until.fixed(), sender.pause());
         let ample_since = ample_since(until);
-        let mut room = RoomWait { sender, events, name, is_ample, attempt, ample_since };
+        let mut room = RoomWait { sender, wait_config, events, name, is_ample, attempt, ample_since };
         let done = match wait::wait(until, pause, &parking, |which| room.poll(which)) {
             // The thread may have been suspended, or have waited for ample room, while the time ran
             // out.
@@ -62,6 +63,7 @@ impl<K: Kind> BytesProducer<K> {
 /// What is polled until it is no longer `Full`.
 struct RoomWait<'a, S, A, P> {
     sender: &'a mut S,
+    wait_config: &'a WaitConfig,
     events: &'a ParticipantEvents,
     name: &'a NameWatch,
     /// Whether there is so much room that it is worth continuing.
@@ -92,7 +94,10 @@ where
             Err(Refusal::Full) if self.events.messages.is_closed() => Some(Err(Refusal::Closed)),
             Err(Refusal::Full) if self.has_cause_to_end() => Some(Err(Refusal::Full)),
             // A truncated file also makes this false, and so ends the call.
-            Err(Refusal::Full) if self.sender.is_own_process() => None,
+            Err(Refusal::Full) if self.sender.is_own_process() => {
+                self.wait_config.set_blocked(self.sender.is_blocked());
+                None
+            }
             done => Some(done),
         }
     }

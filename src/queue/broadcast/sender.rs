@@ -72,9 +72,11 @@ impl BroadcastSender {
             ring.take_over();
         }
         let slots = ring.order().count() as usize;
-        // Before the frames: what is over then is not among them.
-        let state = ProducerState::new(ring);
         let frames = entry.frames_in_lane();
+        // After the frames: room that none of them takes was over by the `free` that they were read by.
+        // This loads that one or a later one, and its fence comes before anything is written there. What
+        // became over in between is released when the writer needs room.
+        let state = ProducerState::new(ring);
         let writer = MpmcWriter::adopt(memory, 0, geometry, slots, &frames)
             .map_err(|corruption| AttachError::Corrupted(shared.corrupted(corruption)))?;
         let max_staged = MAX_BATCH.min(ring.max_messages()) as usize;

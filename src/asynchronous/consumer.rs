@@ -167,7 +167,7 @@ pub(super) fn poll_attempt<C: ConsumerHandle, R>(
     context: &mut Context<'_>,
     mut attempt: impl FnMut(bool) -> Result<R, RecvError>,
 ) -> Poll<Result<R, RecvError>> {
-    let always = consumer.ends_when_disconnected();
+    let always = consumer.attempts_after_every_wake();
     let attempt = |closely| match attempt(closely) {
         Err(RecvError::Empty) => None,
         found => Some(found),

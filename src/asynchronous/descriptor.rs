@@ -190,7 +190,7 @@ impl<C: ConsumerHandle> PollConsumer<C> {
             Err(RecvError::Empty) => None,
             found => Some(found),
         };
-        let found = signal.attempt(consumer.ends_when_disconnected(), attempt, || consumer.pass_on());
+        let found = signal.attempt(consumer.attempts_after_every_wake(), attempt, || consumer.pass_on());
         if found.is_none() {
             signal.registration.limit_slices(consumer.watch_slice());
         }

@@ -37,8 +37,9 @@ pub(crate) trait Attempt {
 
     fn event(&self) -> &EventCount;
 
-    /// Whether the consumer waits for more than messages.
-    fn ends_when_disconnected(&self) -> bool;
+    /// Whether every wake is for this consumer, too: it waits for more than messages that one of the
+    /// consumers takes.
+    fn attempts_after_every_wake(&self) -> bool;
 
     /// How long its task may go without a check for dead peers.
     fn watch_slice(&self) -> Duration;
@@ -72,8 +73,8 @@ impl<K: Kind> Attempt for BytesConsumer<K> {
         self.event()
     }
 
-    fn ends_when_disconnected(&self) -> bool {
-        self.ends_when_disconnected()
+    fn attempts_after_every_wake(&self) -> bool {
+        self.attempts_after_every_wake()
     }
 
     fn watch_slice(&self) -> Duration {
@@ -120,8 +121,8 @@ impl<T: Message, K: Kind> Attempt for Consumer<T, K> {
         self.bytes().event()
     }
 
-    fn ends_when_disconnected(&self) -> bool {
-        self.bytes().ends_when_disconnected()
+    fn attempts_after_every_wake(&self) -> bool {
+        self.bytes().attempts_after_every_wake()
     }
 
     fn watch_slice(&self) -> Duration {

@@ -63,6 +63,8 @@ mod many;
 mod producer;
 mod sink;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use consumer::{AsyncConsumer, RecvFut};
 pub use descriptor::{PollConsumer, PollProducer};

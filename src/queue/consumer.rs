@@ -250,10 +250,11 @@ impl<K: Kind> BytesConsumer<K> {
         &self.events.messages
     }
 
-    /// Whether its waits also end when no producer is alive, or when the queue is orphaned.
+    /// Whether its task attempts after every wake, and not only when it is its turn: each message is for
+    /// every consumer, or its waits also end when no producer is alive, or when the queue is orphaned.
     #[cfg(all(feature = "async", not(loom)))]
-    pub(crate) fn ends_when_disconnected(&self) -> bool {
-        self.ends_early.get()
+    pub(crate) fn attempts_after_every_wake(&self) -> bool {
+        K::WAKES_ALL || self.ends_early.get()
     }
 
     #[inline(always)]

@@ -12,15 +12,24 @@ pub(crate) struct Copy {
     done: Vec<Outgoing>,
     /// The most bytes of a pack, if messages are packed.
     limit: Option<usize>,
+    /// Whether a pack has consecutive positions only. One that is missing may be with another consumer: so a pack's name and
+    /// length say which messages are stored.
+    is_consecutive: bool,
     /// Of the pack that is being made: its last message, and how many it has.
     open: Option<(MessageId, Option<u64>, u64)>,
 }
 
 impl Copy {
-    pub(crate) fn new(bytes: usize, messages: usize, limit: Option<usize>) -> Self {
+    pub(crate) fn new(bytes: usize, messages: usize, limit: Option<usize>, has_many_consumers: bool) -> Self {
         let (prefixes, packs) = if limit.is_some() { (messages * pack::PREFIX, 1) } else { (0, messages) };
         let buffer = BytesMut::with_capacity(bytes + prefixes);
-        Self { buffer, done: Vec::with_capacity(packs), limit, open: None }
+        Self {
+            buffer,
+            done: Vec::with_capacity(packs),
+            limit,
+            is_consecutive: has_many_consumers,
+            open: None,
+        }
     }
 
     /// Copies one message. `after`: see [`Outgoing::after`].
@@ -29,7 +38,9 @@ impl Copy {
             self.buffer.extend_from_slice(payload);
             return self.finish(id, after, 1);
         };
-        if self.buffer.len() + pack::PREFIX + payload.len() > limit {
+        let follows = |last: MessageId| last.position.checked_add(1) == Some(id.position);
+        let leaves_out = self.is_consecutive && self.open.is_some_and(|(last, ..)| !follows(last));
+        if leaves_out || self.buffer.len() + pack::PREFIX + payload.len() > limit {
             self.close();
         }
         pack::push(&mut self.buffer, payload);
@@ -75,7 +86,7 @@ mod tests {
             limit in proptest::option::of(1_usize..200),
         ) {
             let bytes = messages.iter().map(Vec::len).sum();
-            let mut copy = Copy::new(bytes, messages.len(), limit);
+            let mut copy = Copy::new(bytes, messages.len(), limit, true);
             for (position, message) in messages.iter().enumerate() {
                 copy.add(MessageId { queue: [1; 16].into(), position: position as u64 }, None, message);
             }
@@ -94,5 +105,18 @@ mod tests {
             prop_assert_eq!(got, messages);
             prop_assert_eq!(done.iter().filter(|outgoing| outgoing.ends_run).count(), 1);
         }
+    }
+
+    #[test]
+    fn a_pack_leaves_out_no_position_of_a_queue_with_many_consumers() {
+        let packs = |has_many_consumers| {
+            let mut copy = Copy::new(5, 5, Some(1000), has_many_consumers);
+            for position in [1, 2, 4, 5, 3] {
+                copy.add(MessageId { queue: [1; 16].into(), position }, (position == 3).then_some(5), b"x");
+            }
+            copy.end().iter().map(|pack| (pack.id.position, pack.count)).collect::<Vec<_>>()
+        };
+        assert_eq!(packs(true), [(2, 2), (5, 2), (3, 1)]);
+        assert_eq!(packs(false), [(3, 5)], "positions count bytes");
     }
 }

@@ -231,7 +231,7 @@ impl<'c, K: Carried> Work<'c, K> {
 
     /// Copies the messages out, packed if that is wanted, and keeps their guard.
     fn hold(&mut self, guard: Guard<'c, K>) -> Vec<Outgoing> {
-        let mut copy = Copy::new(guard.bytes(), guard.len(), self.pack);
+        let mut copy = Copy::new(guard.bytes(), guard.len(), self.pack, K::HAS_MANY_CONSUMERS);
         self.message_len = 0;
         guard.for_each(|position, payload| {
             self.message_len = self.message_len.max(payload.len());

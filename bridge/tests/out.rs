@@ -115,7 +115,7 @@ fn what_does_not_fit_is_refused_with_words() {
     let out = |more: &[&str]| Bridge::start(&[&["out", path, &scene.url], more].concat()).wait();
     out(&["--stream", "NONE"]).assert_says(3, "the server has no stream NONE; say --create-stream");
     out(&["--stream", "a.b"]).assert_says(3, "is no name for a stream");
-    out(&["--stream", "TICKS", "--subject", "a..b"]).assert_says(3, "is no subject to publish to");
+    out(&["--stream", "TICKS", "--subject", "a..b"]).assert_says(2, "is no subject to publish to");
     out(&["--stream", "TICKS", "--creds", "/nothing/there"]).assert_says(3, "/nothing/there: No such file");
     let bare = Server::start_with(&newest(), &[]);
     Bridge::start(&["out", path, &bare.url(), "--stream", "TICKS"])

@@ -41,6 +41,8 @@ pub(crate) fn run(config: &Config) -> Result<(), Failure> {
             .and_then(|()| lines.iter().try_for_each(|line| writeln!(out, "  {}", tame(line))));
         written.context("writing to standard output")?;
     }
+    // A thread may be looking up a server's name, for as long as the network is away.
+    runtime.shutdown_background();
     match (refused, failed) {
         (0, 0) => Ok(()),
         (0, failed) => Err(anyhow!("{failed} links could not be checked").into()),

@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME")]
     stream: String,
     /// Subject to publish to; {queue} is the queue's file name
-    #[arg(long, value_name = "SUBJECT", default_value = "ringway.{queue}")]
+    #[arg(long, value_name = "SUBJECT", default_value = "ringway.{queue}", value_parser = pattern)]
     subject: String,
     /// Create the stream if it is missing; options after a comma: replicas=3,max-age=7d,max-bytes=100g,duplicate-window=2m
     #[arg(long, value_name = "OPTIONS", num_args = 0..=1, default_missing_value = "", value_parser = new_stream)]
@@ -129,6 +129,11 @@ impl Arguments {
         let (servers, stream, order) = self.engine()?;
         self.link().run(Nats::new(servers, stream, order), stats, stop).await
     }
+}
+
+/// A subject, or a pattern of one: any queue's name gives a token.
+fn pattern(text: &str) -> Result<String, String> {
+    subject::check(&subject::for_queue(text, Path::new("queue"))).map(|()| text.to_owned())
 }
 
 pub(super) fn positive(text: &str) -> Result<usize, String> {

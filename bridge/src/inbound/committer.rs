@@ -24,6 +24,9 @@ const MAX_BATCH: usize = 255;
 /// How long one attempt to get the producer's role lasts.
 const STANDBY: Duration = Duration::from_millis(500);
 
+/// How long after a recovery that failed the queue is tried again.
+const RECOVERY_RETRY: Duration = Duration::from_millis(100);
+
 /// What the thread is asked to do, and where the answer goes: how far the stream has come into the queue.
 pub(crate) struct Job {
     pub(crate) what: Work,
@@ -179,17 +182,43 @@ impl<K: Carried> Committer<K> {
             unpack(message, &mut frames)?;
         }
         let mut left = &frames[frames.partition_point(|(place, _)| *place <= reached)..];
-        while let Some((_, first)) = left.first() {
-            let count = self.commit_some(left)?;
-            left = &left[count..];
-            if count == 0 && !self.wait_for_room(first.len())? {
-                break;
+        while let Some(first) = left.first() {
+            let mut count =
+                if self.ledger.is_some() { self.commit_some(left)? } else { self.commit_many(left)? };
+            if count == 0 {
+                let Some(waited) = self.wait_for_room(first)? else { break };
+                count = waited;
             }
+            left = &left[count..];
         }
         Ok(self.state()?.1)
     }
 
-    /// Commits as many as there is room for, together.
+    /// Commits as many as there is room for, without a ledger.
+    fn commit_many(&mut self, frames: &[(Reached, Bytes)]) -> Result<usize, Failure> {
+        let payloads: Vec<_> = frames.iter().take(MAX_BATCH).map(|(_, bytes)| bytes).collect();
+        let count = match self.producer.try_send_many(&payloads) {
+            Ok(count) => count,
+            // The wait for room tells what is in the way.
+            Err(SendError::Full | SendError::RecoveryFailed(_)) => 0,
+            Err(error) => return Err(failed(error)),
+        };
+        if let Some((after, _)) = count.checked_sub(1).and_then(|last| frames.get(last)) {
+            self.committed(*after);
+        }
+        Ok(count)
+    }
+
+    /// Records what is in the queue, which has no ledger.
+    fn committed(&mut self, after: Reached) {
+        die_point("in.committed");
+        if let Some((_, reached)) = &mut self.state {
+            *reached = after;
+        }
+        die_point("in.settled");
+    }
+
+    /// Commits as many as there is room for, together: all of them or none, as the ledger says.
     fn commit_some(&mut self, frames: &[(Reached, Bytes)]) -> Result<usize, Failure> {
         let position = self.producer.position();
         let mut batch = self.producer.batch().map_err(failed)?;
@@ -197,7 +226,7 @@ impl<K: Carried> Committer<K> {
         for (at, (place, bytes)) in frames.iter().take(MAX_BATCH).enumerate() {
             match batch.try_reserve(bytes.len()) {
                 Ok(payload) => payload.copy_from_slice(bytes),
-                Err(SendError::Full) => break,
+                Err(SendError::Full | SendError::RecoveryFailed(_)) => break,
                 Err(error) => return Err(failed(error)),
             }
             last = Some((at + 1, *place));
@@ -232,15 +261,37 @@ impl<K: Carried> Committer<K> {
         Ok(*reached)
     }
 
-    /// Whether there is room; false if the wait was cancelled.
-    fn wait_for_room(&mut self, len: usize) -> Result<bool, Failure> {
+    /// Waits for room for the first frame, and returns how many were committed; `None` if the wait was cancelled.
+    ///
+    /// Without a ledger the frame is committed: an MPMC queue may have bytes for it and no position, which only its commit
+    /// waits for.
+    fn wait_for_room(&mut self, (after, bytes): &(Reached, Bytes)) -> Result<Option<usize>, Failure> {
+        let mut is_told = false;
         loop {
-            match self.producer.reserve(len) {
-                Ok(_) => return Ok(true),
-                Err(SendError::Cancelled) => return Ok(false),
+            let done = match self.producer.reserve(bytes.len()) {
+                Ok(_) if self.ledger.is_some() => return Ok(Some(0)),
+                Ok(mut frame) => {
+                    frame.copy_from_slice(bytes);
+                    frame.commit()
+                }
+                Err(error) => Err(error),
+            };
+            match done {
+                Ok(()) => {
+                    self.committed(*after);
+                    return Ok(Some(1));
+                }
+                Err(SendError::Cancelled) => return Ok(None),
                 Err(SendError::Interrupted) => {}
                 Err(SendError::RecoveryFailed(error)) => {
-                    tracing::warn!("a dead participant may hold the queue's room: {error}");
+                    if !std::mem::replace(&mut is_told, true) {
+                        tracing::warn!("a dead participant may hold the queue's room: {error}");
+                    }
+                    // The error comes without a wait, and as long as its cause lasts.
+                    if self.producer.canceller().is_cancelled() {
+                        return Ok(None);
+                    }
+                    std::thread::sleep(RECOVERY_RETRY);
                 }
                 Err(error) => return Err(failed(error)),
             }

@@ -142,6 +142,47 @@ fn an_mpmc_queue_gets_everything() {
     assert!(!dir.path().join("q.ledger").exists());
 }
 
+/// An MPMC queue with far more bytes than positions.
+fn few_positions(path: &Path) -> ringway::mpmc::BytesQueue {
+    let options = CreateOptions::new().ring_bytes(1 << 16).max_messages(8);
+    // SAFETY: only this test uses the file.
+    unsafe { ringway::mpmc::BytesQueue::create_with(path, &options).unwrap() }
+}
+
+#[test]
+fn a_stop_ends_the_wait_for_positions_of_an_mpmc_queue() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("q");
+    let queue = few_positions(&path);
+    let consumer = queue.consumer().unwrap();
+    let stream = stream(numbers(100));
+    run(&Inbound::new(&path), &stream, 3, 0, || queue.len() == 8).unwrap();
+    let got: Vec<u64> =
+        consumer.try_iter().map(|frame| u64::from_le_bytes(frame.unwrap()[..].try_into().unwrap())).collect();
+    assert_eq!(got, (1..=8).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_mpmc_queue_whose_positions_come_free_one_by_one_gets_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("q");
+    let queue = few_positions(&path);
+    let consumer = queue.consumer().unwrap();
+    let stream = stream(numbers(60));
+    let mut got = Vec::new();
+    let until = || {
+        // Never more than one position is free.
+        if queue.len() == 8 || got.len() >= 52 {
+            got.extend(
+                consumer.try_recv().ok().map(|frame| u64::from_le_bytes(frame[..].try_into().unwrap())),
+            );
+        }
+        got.len() == 60
+    };
+    run(&Inbound::new(&path), &stream, 3, 0, until).unwrap();
+    assert_eq!(got, (1..=60).collect::<Vec<_>>());
+}
+
 #[test]
 fn acknowledgements_that_were_lost_do_not_repeat_messages() {
     let dir = tempfile::tempdir().unwrap();

@@ -22,6 +22,9 @@ use crate::stop::Stop;
 /// How long an epoch may take to begin.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// A shorter interval would only keep the server busy, and a timer has none of zero.
+const MIN_KEEP_INTERVAL: Duration = Duration::from_millis(10);
+
 pub(crate) struct Puller<S> {
     link: String,
     source: S,
@@ -66,7 +69,7 @@ impl<S: Source> Puller<S> {
             compared: Compared::default(),
             on_bad: link.on_bad.clone(),
             drain: link.drain,
-            keep_interval: link.keep_interval,
+            keep_interval: link.keep_interval.max(MIN_KEEP_INTERVAL),
             stats,
             acked: 0,
             reached: None,

@@ -184,6 +184,16 @@ fn an_mpmc_queue_whose_positions_come_free_one_by_one_gets_everything() {
 }
 
 #[test]
+fn a_keep_interval_of_zero_is_a_short_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("q");
+    let _queue = spsc(&path);
+    let stream = stream(numbers(10));
+    let link = Inbound { keep_interval: Duration::ZERO, ..Inbound::new(&path) };
+    run(&link, &stream, 1, 0, || stream.lock().unwrap().acked == 10).unwrap();
+}
+
+#[test]
 fn acknowledgements_that_were_lost_do_not_repeat_messages() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("q");

@@ -20,16 +20,28 @@ pub(crate) enum Verdict {
 }
 
 /// The types that were compared with the queue's. A stream has few; one who stores under many makes the link ask again.
-#[derive(Debug, Default)]
-pub(crate) struct Compared(HashMap<TypeTag, Result<(), String>>);
+#[derive(Debug)]
+pub(crate) struct Compared {
+    types: HashMap<TypeTag, Result<(), String>>,
+    /// Whether the link creates queues for the type of the stream's messages: then one of bytes is for messages without a
+    /// type only, although it could take any.
+    creates: bool,
+}
+
+/// Why a message of no type and not of none is no good.
+pub(crate) const DAMAGED_TAG: &str = "its type's tag is damaged";
 
 /// More are not remembered.
 const MAX_TYPES: usize = 64;
 
 impl Compared {
+    pub(crate) fn new(creates: bool) -> Self {
+        Self { types: HashMap::new(), creates }
+    }
+
     /// Whether the type is still to be compared.
     pub(crate) fn is_unknown(&self, tag: TypeTag) -> bool {
-        !self.0.contains_key(&tag)
+        !self.types.contains_key(&tag)
     }
 
     /// Compares a type with the queue's.
@@ -39,10 +51,18 @@ impl Compared {
         tag: TypeTag,
         described: Result<Option<Description>, String>,
     ) {
-        if self.0.len() >= MAX_TYPES {
-            self.0.clear();
+        if self.types.len() >= MAX_TYPES {
+            self.types.clear();
         }
-        self.0.insert(tag, compare(queue, tag, described));
+        let compared = match self.creates && queue.description.is_bytes() {
+            true => Err(format!(
+                "messages of type {tag} are for a queue of that type, and this is a queue of bytes, as --create makes one when the \
+                 first message names no type. Without --create, bytes take any message; or give the stream's typed messages a \
+                 queue of their own with --filter"
+            )),
+            false => compare(queue, tag, described),
+        };
+        self.types.insert(tag, compared);
     }
 }
 
@@ -78,7 +98,7 @@ fn compare(
 /// Judges a message whose type was compared before.
 pub(crate) fn judge(queue: &Opened, compared: &Compared, message: &Incoming) -> Verdict {
     match message.tag {
-        Tag::Invalid => return Verdict::Bad("its type's tag is damaged".into()),
+        Tag::Invalid => return Verdict::Bad(DAMAGED_TAG.into()),
         Tag::None if queue.description.is_bytes() => {}
         Tag::None => {
             return Verdict::Bad(format!(
@@ -86,7 +106,7 @@ pub(crate) fn judge(queue: &Opened, compared: &Compared, message: &Incoming) -> 
                 queue.description.name()
             ));
         }
-        Tag::Type(tag) => match compared.0.get(&tag) {
+        Tag::Type(tag) => match compared.types.get(&tag) {
             Some(Ok(())) => {}
             Some(Err(why)) => return Verdict::Refused(why.clone()),
             None => return Verdict::Refused(format!("type {tag} was not compared with the queue's")),

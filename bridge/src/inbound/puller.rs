@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::committer::Work;
-use super::judge::{Compared, Verdict, judge};
+use super::judge::{Compared, DAMAGED_TAG, Verdict, judge};
 use super::ledger::Reached;
 use super::source::{Incoming, Origin, Source, Tag};
 use super::target::{Attempt, Target};
@@ -66,7 +66,7 @@ impl<S: Source> Puller<S> {
             link: link.queue.display().to_string(),
             source,
             target,
-            compared: Compared::default(),
+            compared: Compared::new(link.create.is_some()),
             on_bad: link.on_bad.clone(),
             drain: link.drain,
             keep_interval: link.keep_interval.max(MIN_KEEP_INTERVAL),
@@ -152,7 +152,14 @@ impl<S: Source> Puller<S> {
             die_point("in.pulled");
             self.stats.in_flight.set(messages.len() as u64);
             if self.target.opened().is_none() {
-                self.create(&messages[0], &origin).await?;
+                // A damaged tag says nothing of the type.
+                match messages.iter().find(|message| message.tag != Tag::Invalid) {
+                    Some(first) => self.create(first, &origin).await?,
+                    None => {
+                        self.set_aside(messages).await?;
+                        continue;
+                    }
+                }
             }
             self.carry(messages, stop).await?;
             self.acknowledge().await?;
@@ -300,16 +307,32 @@ impl<S: Source> Puller<S> {
     }
 
     async fn bad(&mut self, message: Incoming, why: &str) -> Result<(), End> {
-        self.stats.too_large.add(1);
-        let sequence = message.sequence;
-        let OnBad::DeadLetter(subject) = &self.on_bad else {
-            return self.refuse(&message, why).await;
-        };
-        self.source.dead_letter(subject, &message, why).await?;
-        die_point("in.dead_letter");
-        tracing::warn!(link = self.link, "message {sequence} was moved to {subject}: {why}");
-        let answer = self.target.begin(Work::Pass(sequence))?;
+        self.move_away(&message, why).await?;
+        let answer = self.target.begin(Work::Pass(message.sequence))?;
         self.reached = Some(self.answer(answer).await?);
+        Ok(())
+    }
+
+    /// Deals with messages whose tags are damaged, while there is no queue yet.
+    async fn set_aside(&mut self, messages: Vec<Incoming>) -> Result<(), End> {
+        for message in messages {
+            self.move_away(&message, DAMAGED_TAG).await?;
+            self.source.ack(message.sequence).await?;
+            self.acked = message.sequence;
+        }
+        self.stats.in_flight.set(0);
+        Ok(())
+    }
+
+    /// Stores a message that the queue cannot take elsewhere, or ends the link.
+    async fn move_away(&mut self, message: &Incoming, why: &str) -> Result<(), End> {
+        self.stats.too_large.add(1);
+        let OnBad::DeadLetter(subject) = &self.on_bad else {
+            return self.refuse(message, why).await;
+        };
+        self.source.dead_letter(subject, message, why).await?;
+        die_point("in.dead_letter");
+        tracing::warn!(link = self.link, "message {} was moved to {subject}: {why}", message.sequence);
         Ok(())
     }
 

@@ -312,6 +312,49 @@ fn a_missing_queue_is_created_for_the_first_messages_type() {
 }
 
 #[test]
+fn a_damaged_tag_does_not_decide_what_a_missing_queue_is_created_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("q");
+    let ours = Description::of::<u64>();
+    let damaged = Incoming { tag: Tag::Invalid, ..message(1, &b"?"[..]) };
+    let stream = stream(vec![damaged]);
+    store_type(&stream, &ours);
+    let link = Inbound { create: Some("kind=spsc".parse().unwrap()), ..Inbound::new(&path) };
+    let why = refused(run(&link, &stream, 1, 0, || false));
+    assert!(why.contains("message 1") && why.contains("tag is damaged"), "{why}");
+    assert!(!path.exists());
+
+    let elsewhere = Inbound { on_bad: OnBad::DeadLetter("dead".into()), ..link };
+    run(&elsewhere, &stream, 1, 0, || stream.lock().unwrap().acked == 1).unwrap();
+    assert!(!path.exists(), "no message says what for");
+    let damaged = Incoming { tag: Tag::Invalid, ..message(2, &b"?"[..]) };
+    stream.lock().unwrap().messages.extend([damaged, typed(3, &ours, 7_u64.to_le_bytes().to_vec())]);
+    run(&elsewhere, &stream, 1, 0, || stream.lock().unwrap().acked == 3).unwrap();
+    assert_eq!(stream.lock().unwrap().dead.iter().map(|(_, number, _)| *number).collect::<Vec<_>>(), [1, 2]);
+    // SAFETY: only this test uses the file.
+    let queue = unsafe { ringway::spsc::Queue::<u64>::open(&path).unwrap() };
+    assert_eq!(*queue.consumer().unwrap().recv().unwrap(), 7);
+}
+
+#[test]
+fn a_queue_created_for_bytes_takes_no_typed_messages() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("q");
+    let ours = Description::of::<u64>();
+    let stream = stream(vec![message(1, &b"bytes"[..]), typed(2, &ours, vec![0; 8])]);
+    store_type(&stream, &ours);
+    let link = Inbound { create: Some("kind=spsc".parse().unwrap()), ..Inbound::new(&path) };
+    for _ in 0..2 {
+        let why = refused(run(&link, &stream, 1, 0, || false));
+        assert!(why.contains("message 2") && why.contains("a queue of bytes"), "{why}");
+        assert_eq!(stream.lock().unwrap().acked, 1);
+    }
+    // One who wants bytes creates the queue himself.
+    let link = Inbound { create: None, ..link };
+    run(&link, &stream, 1, 0, || stream.lock().unwrap().acked == 2).unwrap();
+}
+
+#[test]
 fn a_type_with_a_greater_alignment_than_the_queues_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("q");

@@ -11,7 +11,7 @@ use ringway::{CreateOptions, mpmc, spsc};
 use support::bridge::Bridge;
 use support::messages::{message, number};
 use support::server::{Server, newest, programs};
-use support::stream::{block_on, make, publish};
+use support::stream::{block_on, make, publish, stream};
 use support::wait_until;
 
 /// The consumer of a queue of either kind.
@@ -54,6 +54,8 @@ struct Scene {
     path: PathBuf,
     url: String,
     sent: u64,
+    /// After which time the server delivers again what is not acknowledged.
+    ack_wait: &'static str,
     folder: tempfile::TempDir,
 }
 
@@ -64,7 +66,16 @@ impl Scene {
         let server = Server::start(program);
         let url = server.url();
         make(&url, "JOBS", "jobs.>");
-        Self { server, queue: Queue::create(is_mpmc, &path), got: Vec::new(), path, url, sent: 0, folder }
+        Self {
+            server,
+            queue: Queue::create(is_mpmc, &path),
+            got: Vec::new(),
+            path,
+            url,
+            sent: 0,
+            ack_wait: "1s",
+            folder,
+        }
     }
 
     /// Stores the next messages into the stream.
@@ -88,7 +99,7 @@ impl Scene {
                 "--batch",
                 "64",
                 "--ack-wait",
-                "1s",
+                self.ack_wait,
             ],
             more,
         ]
@@ -220,6 +231,55 @@ fn a_bridge_may_die_anywhere_and_mpmc_gets_no_more_than_a_batch_twice() {
     scene.got.sort_unstable();
     scene.got.dedup();
     scene.assert_exact();
+}
+
+/// The server would deliver it again after the ack wait only, and nothing new before, if that is all that may be outstanding.
+#[test]
+fn what_a_killed_bridge_was_given_is_acknowledged_by_the_next_one() {
+    for program in programs() {
+        for is_mpmc in [false, true] {
+            let mut scene = Scene { ack_wait: "90s", ..Scene::new(&program, is_mpmc) };
+            let start = std::time::Instant::now();
+            scene.store(200);
+            let dying = |point| Bridge::start_with(&scene.arguments(&[]), &[("RINGWAY_DIE_AT", point)]);
+            assert_eq!(dying("in.committed").wait().status.code(), None);
+            // It repeats a batch, and dies once more.
+            assert_eq!(dying("in.committed:2").wait().status.code(), None);
+            let bridge = scene.bridge();
+            scene.take_all();
+            bridge.stop().assert_code(0);
+            let repeated = scene.got.len() as u64 - scene.sent;
+            assert!(repeated <= if is_mpmc { 2 * 64 } else { 0 }, "{repeated} repeated after two kills");
+
+            // A stop acknowledges what an earlier process was given.
+            scene.store(64);
+            let dying = Bridge::start_with(&scene.arguments(&[]), &[("RINGWAY_DIE_AT", "in.pulled")]);
+            assert_eq!(dying.wait().status.code(), None);
+            let bridge = scene.bridge();
+            let count = scene.got.len() + 64;
+            scene.take_until(count);
+            bridge.stop().assert_code(0);
+            assert_eq!(acked(&scene.url), scene.sent);
+            assert!(start.elapsed() < std::time::Duration::from_secs(60), "it waited for the server");
+        }
+    }
+}
+
+#[test]
+fn an_acknowledgement_that_nothing_takes_is_not_confirmed() {
+    let mut scene = Scene::new(&newest(), false);
+    scene.store(3000);
+    let bridge = scene.bridge();
+    let (mut last, mut times) = (0, 0);
+    wait_until("the queue is full", || {
+        let now = acked(&scene.url);
+        times = if now == last { times + 1 } else { 0 };
+        last = now;
+        now >= 64 && times == 20
+    });
+    // A part of a batch is committed, and is acknowledged at the end.
+    block_on(async { stream(&scene.url, "JOBS").await.delete_consumer("eu").await.unwrap() });
+    bridge.stop().assert_says(0, "the server has nothing that takes an acknowledgement");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use async_nats::{HeaderMap, Subject, Subscriber};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 
+use super::earlier::Earlier;
 use super::lost;
 use crate::engine::{Cause, EpochEnd};
 use crate::inbound::source::{Incoming, Tag};
@@ -46,6 +47,8 @@ pub(super) struct Epoch {
     pub(super) confirmations: Subscriber,
     pub(super) inbox: String,
     pub(super) unconfirmed: usize,
+    /// Acknowledges what was delivered before the epoch.
+    pub(super) earlier: Earlier,
 }
 
 impl std::fmt::Debug for Epoch {
@@ -86,6 +89,7 @@ impl Epoch {
         }
         self.replay.start = message.sequence + 1;
         self.given = message.sequence;
+        self.earlier.given.push_back(message.sequence);
         let headers = Some(&message.headers);
         Ok(Some(incoming(message.sequence, message.subject.as_str(), headers, message.payload)))
     }
@@ -143,7 +147,21 @@ impl Epoch {
                 error = self.connection.lost() => return Err(error),
             };
             match confirmation {
-                Ok(Some(_)) => self.unconfirmed -= 1,
+                // "No responders".
+                Ok(Some(answer)) if answer.status.is_some() => {
+                    self.earlier.is_unheard = self.earlier.is_asked;
+                    return Err(EpochEnd::lost(
+                        Cause::Connect,
+                        format!(
+                            "the server has nothing that takes an acknowledgement: consumer {} is gone, or has no leader",
+                            self.consumer.cached_info().name
+                        ),
+                    ));
+                }
+                Ok(Some(_)) => {
+                    self.unconfirmed -= 1;
+                    self.earlier.is_asked = false;
+                }
                 Ok(None) => return Err(EpochEnd::lost(Cause::Disconnected, "the connection was lost")),
                 Err(_) => {
                     return Err(EpochEnd::lost(

@@ -6,12 +6,14 @@
 //! what was kept back would be lost. So an epoch begins with the consumer's state: everything up to `delivered` was given
 //! out before, and what of it is after the link's own place is read from the stream itself, message by message
 //! (`Epoch::replay`). Only then is the consumer pulled from, which from there on gives new messages in the stream's
-//! order; what it repeats of the old ones is dropped by its number.
+//! order; what it repeats of the old ones is dropped by its number. They are acknowledged as soon as they are committed, so that
+//! the server does not repeat them, and a kill repeats no more than a batch of them (`earlier.rs`).
 //!
 //! That no other program is given messages meanwhile shows in the consumer's own count of deliveries, which every message
 //! carries: it must go up by one from the count at the epoch's beginning. A gap ends the epoch. It comes from another
 //! program that uses the consumer, or from a pull of a dead connection that the server still served.
 
+mod earlier;
 mod epoch;
 
 use std::collections::VecDeque;
@@ -27,6 +29,7 @@ use crate::engine::{Cause, EpochEnd};
 use crate::inbound::source::{Incoming, Origin, Source, SourceName, Tag};
 use crate::pack;
 use crate::types::TypeTag;
+use earlier::Earlier;
 use epoch::Epoch;
 
 /// A stream's consumer, as a source.
@@ -50,7 +53,8 @@ impl NatsSource {
         Self { servers, options, epoch: None, has_begun: false }
     }
 
-    async fn begin(&mut self) -> Result<(Epoch, Origin), EpochEnd> {
+    /// Begins an epoch. If `listens` is false, the server has just not taken an acknowledgement of earlier deliveries.
+    async fn begin(&mut self, listens: bool) -> Result<(Epoch, Origin), EpochEnd> {
         let connection = connect::connect(&self.servers).await?;
         let context = connection.context(&self.servers);
         let Some(stream) = stream::find(&context, &self.options.stream).await? else {
@@ -67,6 +71,7 @@ impl NatsSource {
             consumer: self.options.consumer.clone(),
         };
         let origin = Origin { name, acked: state.ack_floor.stream_sequence };
+        let earlier = Earlier::new(state, listens);
         let max_payload = connection.client().max_payload();
         let inbox = connection.client().new_inbox();
         let confirmations = connection.client().subscribe(inbox.clone()).await;
@@ -90,6 +95,7 @@ impl NatsSource {
             confirmations,
             inbox,
             unconfirmed: 0,
+            earlier,
         };
         Ok((epoch, origin))
     }
@@ -101,8 +107,8 @@ impl NatsSource {
 
 impl Source for NatsSource {
     async fn open(&mut self) -> Result<Origin, EpochEnd> {
-        self.epoch = None;
-        match self.begin().await {
+        let listens = !self.epoch.take().is_some_and(|epoch| epoch.earlier.is_unheard);
+        match self.begin(listens).await {
             Ok((epoch, origin)) => {
                 self.epoch = Some(epoch);
                 self.has_begun = true;
@@ -129,8 +135,9 @@ impl Source for NatsSource {
         while epoch.outstanding.front().is_some_and(|(sequence, _)| *sequence <= through) {
             reply = epoch.outstanding.pop_front().map(|(_, subject)| subject);
         }
-        // What was read from the stream has no subject for that: it is acknowledged with what comes after it.
-        let Some(reply) = reply else { return Ok(()) };
+        let Some(reply) = reply.or_else(|| epoch.earlier.acknowledge(through).map(Into::into)) else {
+            return Ok(());
+        };
         let client = epoch.connection.client();
         let sent = client.publish_with_reply(reply, epoch.inbox.clone(), Bytes::from_static(b"+ACK")).await;
         sent.map_err(|error| lost("acknowledging", &error))?;

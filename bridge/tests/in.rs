@@ -6,6 +6,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
+use async_nats::jetstream::consumer::{AckPolicy, pull};
 use nix::sys::signal::Signal;
 use ringway::{CreateOptions, mpmc, spsc};
 use support::bridge::Bridge;
@@ -280,6 +281,27 @@ fn an_acknowledgement_that_nothing_takes_is_not_confirmed() {
     // A part of a batch is committed, and is acknowledged at the end.
     block_on(async { stream(&scene.url, "JOBS").await.delete_consumer("eu").await.unwrap() });
     bridge.stop().assert_says(0, "the server has nothing that takes an acknowledgement");
+}
+
+#[test]
+fn consumers_and_dead_letters_that_would_go_wrong_are_refused() {
+    let scene = Scene::new(&newest(), false);
+    let path = scene.path.to_str().unwrap();
+    let into =
+        |more: &[&str]| Bridge::start(&[&["in", &scene.url, path, "--stream", "JOBS"], more].concat()).wait();
+    let dead = ["--consumer", "eu", "--on-bad", "dead-letter:jobs.dead"];
+    into(&dead).assert_says(3, "would come back as messages of stream JOBS");
+    into(&["--consumer", "eu", "--ack-wait", "0s"]).assert_says(2, "--ack-wait");
+    block_on(async {
+        let config = pull::Config {
+            durable_name: Some("bare".into()),
+            ack_policy: AckPolicy::All,
+            headers_only: true,
+            ..Default::default()
+        };
+        stream(&scene.url, "JOBS").await.create_consumer(config).await.unwrap();
+    });
+    into(&["--consumer", "bare"]).assert_says(3, "gives headers only");
 }
 
 #[test]

@@ -64,7 +64,7 @@ async fn one(link: &Link) -> Result<Vec<String>, Failure> {
             let is_missing = arguments.creates() && !is_there(arguments.queue());
             let facts = if is_missing { None } else { Some(facts(arguments.queue())?) };
             let (servers, options) = arguments.source();
-            check::inbound(&servers, &options, facts.as_ref()).await
+            check::inbound(&servers, &options, arguments.dead_letters(), facts.as_ref()).await
         }
     };
     checked.map_err(|end| match end {

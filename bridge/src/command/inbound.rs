@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "BYTES", default_value = "8m", value_parser = size::parse)]
     batch_bytes: usize,
     /// The server delivers again what is not acknowledged for so long
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = ack_wait)]
     ack_wait: Duration,
     /// A message that the queue cannot take: stop, or dead-letter:SUBJECT to store it there and go on
     #[arg(long, value_name = "WHAT", default_value = "stop", value_parser = on_bad)]
@@ -76,6 +76,14 @@ impl Arguments {
         self.create.is_some()
     }
 
+    /// Where messages go that the queue cannot take.
+    pub(crate) fn dead_letters(&self) -> Option<&str> {
+        match &self.on_bad {
+            OnBad::Stop => None,
+            OnBad::DeadLetter(subject) => Some(subject),
+        }
+    }
+
     /// What the source is made of.
     pub(crate) fn source(&self) -> (Servers, ConsumerOptions) {
         let name = format!("ringway-bridge in {}", self.queue.display());
@@ -104,6 +112,16 @@ impl Arguments {
     }
 }
 
+/// A server takes 0 for its own default, and would deliver again what has just been delivered with much less.
+fn ack_wait(text: &str) -> Result<Duration, String> {
+    const MIN: Duration = Duration::from_millis(100);
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if time < MIN {
+        return Err(format!("at least {MIN:?} is needed"));
+    }
+    Ok(time)
+}
+
 /// `stop`, or `dead-letter:SUBJECT`
 fn on_bad(text: &str) -> Result<OnBad, String> {
     match text.split_once(':') {
@@ -119,6 +137,12 @@ fn on_bad(text: &str) -> Result<OnBad, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_ack_wait_is_long_enough() {
+        assert_eq!(ack_wait("100ms"), Ok(Duration::from_millis(100)));
+        assert!(["0s", "99ms", "x"].iter().all(|text| ack_wait(text).is_err()));
+    }
 
     #[test]
     fn what_to_do_with_bad_messages_is_read_or_refused() {

@@ -82,7 +82,10 @@ impl Inbound {
     /// # Errors
     /// [`Failure::Refused`] if going on would lose, repeat or damage messages, [`Failure::Failed`] if the queue cannot be
     /// written to.
-    pub async fn run<S: Source>(&self, source: S, stats: Arc<Stats>, stop: Stop) -> Result<(), Failure> {
+    pub async fn run<S: Source>(&self, mut source: S, stats: Arc<Stats>, stop: Stop) -> Result<(), Failure> {
+        if let OnBad::DeadLetter(subject) = &self.on_bad {
+            source.dead_letters_to(subject);
+        }
         let target = Target::new(self, stop.clone());
         Puller::new(self, source, target, stats).run(stop).await
     }

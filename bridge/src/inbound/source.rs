@@ -14,6 +14,10 @@ use crate::types::TypeTag;
 
 /// A stream of messages with numbers that grow. One value serves one link.
 pub trait Source: Send {
+    /// Before the first epoch: where [`dead_letter`](Self::dead_letter) will store messages. [`open`](Self::open) refuses
+    /// it if the source would give them out again.
+    fn dead_letters_to(&mut self, _subject: &str) {}
+
     /// Begins an epoch: gives up the last one, connects anew, and finds how far the stream's consumer has come.
     ///
     /// # Errors

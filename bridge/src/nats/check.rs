@@ -95,13 +95,14 @@ pub async fn outbound(
     }
 }
 
-/// Checks a link into a queue, which may be missing; returns what is worth knowing, one line each.
+/// Checks a link into a queue, which may be missing, and the subject of its dead letters; returns what is worth knowing, one line each.
 ///
 /// # Errors
 /// Why the link would be refused, or why that cannot be found out now.
 pub async fn inbound(
     servers: &Servers,
     options: &ConsumerOptions,
+    dead_letters: Option<&str>,
     queue: Option<&QueueFacts>,
 ) -> Result<Vec<String>, EpochEnd> {
     let connection = connect::connect(servers).await?;
@@ -111,6 +112,9 @@ pub async fn inbound(
         return Err(EpochEnd::Misconfigured(format!("the server has no stream {}", options.stream)));
     };
     consumer::check_stream(stream.cached_info())?;
+    if let Some(subject) = dead_letters {
+        consumer::check_dead_letters(stream.cached_info(), options, subject)?;
+    }
     match consumer::info(&stream, options).await? {
         Some(info) => consumer::check(&info, options)?,
         None => said.push(format!("consumer {} is not there; it would be created", options.consumer)),

@@ -8,6 +8,7 @@ use async_nats::jetstream::stream::{ConsumerErrorKind, Info as StreamInfo, Reten
 
 use super::connect::with_sources;
 use super::consume::lost;
+use super::stream::is_match;
 use crate::engine::{Cause, EpochEnd};
 
 /// Which consumer of which stream.
@@ -105,6 +106,24 @@ pub(super) async fn find(
         .map_err(|error| EpochEnd::lost(Cause::Connect, format!("asking for consumer {name}: {error}")))
 }
 
+/// Whether messages under this subject would come back through the consumer, again and again.
+pub(super) fn check_dead_letters(
+    info: &StreamInfo,
+    options: &ConsumerOptions,
+    subject: &str,
+) -> Result<(), EpochEnd> {
+    let takes = info.config.subjects.iter().any(|pattern| is_match(pattern, subject));
+    if !takes || options.filter.as_ref().is_some_and(|filter| !is_match(filter, subject)) {
+        return Ok(());
+    }
+    Err(EpochEnd::Misconfigured(format!(
+        "dead letters under the subject {subject} would come back as messages of stream {}: give a subject that the stream \
+         does not take ({}), or that --filter leaves out",
+        options.stream,
+        info.config.subjects.join(", ")
+    )))
+}
+
 /// Whether a consumer that exists is what a bridge needs.
 pub(super) fn check(info: &Info, options: &ConsumerOptions) -> Result<(), EpochEnd> {
     let (name, wanted) = (&options.consumer, options.config());
@@ -131,6 +150,9 @@ pub(super) fn check(info: &Info, options: &ConsumerOptions) -> Result<(), EpochE
             },
             all(&wanted.filter_subject)
         ));
+    }
+    if config.headers_only {
+        return refuse("gives headers only, and no payloads: create it without headers_only".into());
     }
     if config.max_deliver > 0 {
         return refuse(format!(

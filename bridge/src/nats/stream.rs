@@ -173,7 +173,7 @@ pub(super) fn check(info: &Info, options: &StreamOptions, order: Order) -> Resul
 }
 
 /// Whether a stream's subject, which may have wildcards, takes this one.
-fn is_match(pattern: &str, subject: &str) -> bool {
+pub(super) fn is_match(pattern: &str, subject: &str) -> bool {
     let mut tokens = subject.split('.');
     for wanted in pattern.split('.') {
         match (wanted, tokens.next()) {

@@ -38,6 +38,8 @@ pub struct NatsSource {
     servers: Servers,
     options: ConsumerOptions,
     epoch: Option<Epoch>,
+    /// Where messages go that the queue cannot take.
+    dead_letters: Option<String>,
     /// Whether any epoch has begun. Before that, a mistake in the configuration ends the link.
     has_begun: bool,
 }
@@ -50,7 +52,7 @@ impl NatsSource {
     /// Pulls from this consumer.
     #[must_use]
     pub fn new(servers: Servers, options: ConsumerOptions) -> Self {
-        Self { servers, options, epoch: None, has_begun: false }
+        Self { servers, options, epoch: None, dead_letters: None, has_begun: false }
     }
 
     /// Begins an epoch. If `listens` is false, the server has just not taken an acknowledgement of earlier deliveries.
@@ -62,6 +64,9 @@ impl NatsSource {
         };
         let info = stream.cached_info();
         consumer::check_stream(info)?;
+        if let Some(subject) = &self.dead_letters {
+            consumer::check_dead_letters(info, &self.options, subject)?;
+        }
         let created = i64::try_from(info.created.unix_timestamp_nanos()).unwrap_or_default();
         let consumer = consumer::find(&stream, &self.options).await?;
         let state = consumer.cached_info();
@@ -106,6 +111,10 @@ impl NatsSource {
 }
 
 impl Source for NatsSource {
+    fn dead_letters_to(&mut self, subject: &str) {
+        self.dead_letters = Some(subject.to_owned());
+    }
+
     async fn open(&mut self) -> Result<Origin, EpochEnd> {
         let listens = !self.epoch.take().is_some_and(|epoch| epoch.earlier.is_unheard);
         match self.begin(listens).await {

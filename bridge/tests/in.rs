@@ -12,7 +12,7 @@ use ringway::{CreateOptions, mpmc, spsc};
 use support::bridge::Bridge;
 use support::messages::{message, number};
 use support::server::{Server, newest, programs};
-use support::stream::{block_on, make, publish, stream};
+use support::stream::{block_on, len, make, publish, stream};
 use support::wait_until;
 
 /// The consumer of a queue of either kind.
@@ -302,6 +302,30 @@ fn consumers_and_dead_letters_that_would_go_wrong_are_refused() {
         stream(&scene.url, "JOBS").await.create_consumer(config).await.unwrap();
     });
     into(&["--consumer", "bare"]).assert_says(3, "gives headers only");
+}
+
+#[test]
+fn a_dead_letter_fits_without_its_reason_or_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config");
+    std::fs::write(&config, "max_payload: 4096\njetstream: {}\n").unwrap();
+    let server = Server::start_with(&newest(), &["-c", config.to_str().unwrap()]);
+    let (url, path) = (server.url(), folder.path().join("jobs"));
+    let options = CreateOptions::new().ring_bytes(4096);
+    // SAFETY: only this test and its bridges have the file.
+    let _queue = unsafe { spsc::BytesQueue::create_with(&path, &options) }.unwrap();
+    make(&url, "JOBS", "jobs.>");
+    make(&url, "DEAD", "dead");
+    let arguments = ["in", &url, path.to_str().unwrap(), "--stream", "JOBS", "--consumer", "eu"];
+    let arguments = [&arguments[..], &["--on-bad", "dead-letter:dead"]].concat();
+    publish(&url, [("jobs.some".to_owned(), vec![0; 4096 - 48])]);
+    let bridge = Bridge::start(&arguments);
+    wait_until("it is moved", || acked(&url) == 1);
+    bridge.stop().assert_code(0);
+    assert_eq!(len(&url, "DEAD"), 1);
+    publish(&url, [("jobs.some".to_owned(), vec![0; 4096])]);
+    Bridge::start(&arguments).wait().assert_says(3, "message 2 of the stream cannot be moved elsewhere");
+    assert_eq!(acked(&url), 1);
 }
 
 #[test]

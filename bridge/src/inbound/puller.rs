@@ -330,7 +330,12 @@ impl<S: Source> Puller<S> {
         let OnBad::DeadLetter(subject) = &self.on_bad else {
             return self.refuse(message, why).await;
         };
-        self.source.dead_letter(subject, message, why).await?;
+        if let Err(end) = self.source.dead_letter(subject, message, why).await {
+            if matches!(end, EpochEnd::Refused(_)) {
+                self.settle().await?;
+            }
+            return Err(end.into());
+        }
         die_point("in.dead_letter");
         tracing::warn!(link = self.link, "message {} was moved to {subject}: {why}", message.sequence);
         Ok(())
@@ -338,14 +343,20 @@ impl<S: Source> Puller<S> {
 
     /// Ends the link; what came before the message is acknowledged.
     async fn refuse(&mut self, message: &Incoming, why: &str) -> Result<(), End> {
-        self.acknowledge().await?;
-        let _ = timeout(self.drain, self.source.flush()).await;
+        self.settle().await?;
         Err(EpochEnd::Refused(format!(
             "message {} of the stream (subject {}) is not for this queue: {why}. It stays in the stream, not acknowledged; \
              `on_bad` can move messages that do not fit to another subject",
             message.sequence, message.subject.escape_debug()
         ))
         .into())
+    }
+
+    /// Before the link ends: what came before is acknowledged.
+    async fn settle(&mut self) -> Result<(), End> {
+        self.acknowledge().await?;
+        let _ = timeout(self.drain, self.source.flush()).await;
+        Ok(())
     }
 
     async fn acknowledge(&mut self) -> Result<(), End> {

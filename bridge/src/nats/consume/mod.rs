@@ -15,10 +15,10 @@
 
 mod earlier;
 mod epoch;
+mod letter;
 
 use std::collections::VecDeque;
 
-use async_nats::HeaderMap;
 use bytes::Bytes;
 use ringway::schema::Description;
 
@@ -26,8 +26,7 @@ use super::connect::{self, Servers, with_sources};
 use super::consumer::{self, ConsumerOptions};
 use super::{stream, types};
 use crate::engine::{Cause, EpochEnd};
-use crate::inbound::source::{Incoming, Origin, Source, SourceName, Tag};
-use crate::pack;
+use crate::inbound::source::{Incoming, Origin, Source, SourceName};
 use crate::types::TypeTag;
 use earlier::Earlier;
 use epoch::Epoch;
@@ -176,18 +175,9 @@ impl Source for NatsSource {
 
     async fn dead_letter(&mut self, subject: &str, message: &Incoming, reason: &str) -> Result<(), EpochEnd> {
         let epoch = self.epoch();
-        let mut headers = HeaderMap::new();
-        headers.insert("Ringway-Reason", one_line(reason));
-        headers.insert(
-            "Ringway-Origin",
-            format!("{}.{}", epoch.stream.cached_info().config.name, message.sequence),
-        );
-        if let Some(count) = message.packed {
-            headers.insert(pack::HEADER, count.to_string());
-        }
-        if let Tag::Type(tag) = message.tag {
-            headers.insert(types::TYPE, tag.to_string());
-        }
+        let max_payload = epoch.connection.client().max_payload();
+        let stream = &epoch.stream.cached_info().config.name;
+        let headers = letter::headers(stream, message, reason, max_payload)?;
         let sent =
             epoch.context.publish_with_headers(subject.to_owned(), headers, message.payload.clone()).await;
         let failed = |error: &dyn std::error::Error| {
@@ -198,9 +188,4 @@ impl Source for NatsSource {
         ack.await.map_err(|error| failed(&error))?;
         Ok(())
     }
-}
-
-/// Headers have one line.
-fn one_line(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }

@@ -9,7 +9,7 @@ use crate::stats::Stats;
 /// One link, as others see it.
 #[derive(Clone, Debug)]
 pub struct LinkState {
-    /// What it is called: the queue, as it was given.
+    /// What it is called: the queue, as it was given. With the direction it names the link's metrics.
     pub name: String,
     /// Where it carries to.
     pub direction: Direction,

@@ -35,7 +35,7 @@ pub(crate) fn read(path: &Path) -> Result<Config> {
     parse(&text).with_context(|| path.display().to_string())
 }
 
-fn parse(text: &str) -> Result<Config> {
+pub(super) fn parse(text: &str) -> Result<Config> {
     let mut file: Table = text.parse().map_err(|error: toml::de::Error| anyhow!("{error}"))?;
     let nats = match file.remove("nats") {
         None => Table::new(),

@@ -58,14 +58,25 @@ pub(crate) fn run(links: &[Link], listen: Option<SocketAddr>) -> Result<(), Fail
     run_until_stopped(async |stop| supervise(links, listen, stop).await)
 }
 
+/// The links as others see them. Metrics tell them apart by name and direction: a second link of the same name, such as
+/// another stream into the same queue, is called `NAME#2`.
+fn states(links: &[Link]) -> Vec<LinkState> {
+    let mut states: Vec<LinkState> = Vec::with_capacity(links.len());
+    for link in links {
+        let (first, direction) = (link.name(), link.direction());
+        let numbered = (2_u32..).map(|number| format!("{first}#{number}"));
+        let is_free =
+            |name: &String| !states.iter().any(|state| state.name == *name && state.direction == direction);
+        let name = std::iter::once(first.clone()).chain(numbered).find(is_free);
+        let name = name.expect("there are more numbers than links");
+        states.push(LinkState { name, direction, stats: Arc::new(Stats::default()) });
+    }
+    states
+}
+
 async fn supervise(links: &[Link], listen: Option<SocketAddr>, mut stop: Stop) -> Result<(), Failure> {
     let manager = Manager::from_environment();
-    let state = |link: &Link| LinkState {
-        name: link.name(),
-        direction: link.direction(),
-        stats: Arc::new(Stats::default()),
-    };
-    let states: Arc<[LinkState]> = links.iter().map(state).collect();
+    let states: Arc<[LinkState]> = states(links).into();
     let listener = match listen {
         Some(address) => {
             Some(TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?)
@@ -114,5 +125,40 @@ async fn supervise(links: &[Link], listen: Option<SocketAddr>, mut stop: Stop) -
             () = super::tick(&mut beat) => manager.alive(),
             () = &mut served => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ringway_nats::metrics::render;
+
+    use super::*;
+    use crate::command::file;
+
+    #[test]
+    fn links_of_the_same_queue_have_series_of_their_own() {
+        let link = |direction: &str, queue: &str, stream: &str| {
+            let consumer = if direction == "in" { "consumer = \"eu\"" } else { "" };
+            format!("[[{direction}]]\nurl = \"u\"\nqueue = \"{queue}\"\nstream = \"{stream}\"\n{consumer}\n")
+        };
+        let text = [
+            link("in", "jobs", "A"),
+            link("in", "jobs#2", "B"),
+            link("in", "jobs", "C"),
+            link("out", "jobs", "D"),
+        ];
+        let links = file::parse(&text.concat()).unwrap().links;
+        let states = states(&links);
+        let names: Vec<_> = states.iter().map(|state| (state.direction, &state.name[..])).collect();
+        let of_in = [(Direction::In, "jobs"), (Direction::In, "jobs#2"), (Direction::In, "jobs#3")];
+        assert_eq!(names, [&[(Direction::Out, "jobs")], &of_in[..]].concat());
+        let text = render(&states);
+        let mut series: Vec<_> =
+            text.lines().filter_map(|line| line.rsplit_once(' ').map(|(name, _)| name)).collect();
+        series.retain(|name| !name.starts_with('#'));
+        let count = series.len();
+        series.sort_unstable();
+        series.dedup();
+        assert_eq!(series.len(), count);
     }
 }

@@ -58,18 +58,27 @@ impl Overflow {
         Ok(())
     }
 
-    /// Begins with a message for which there was no room. The caller has the GIL, so that no other
-    /// thread begins.
-    pub(crate) fn begin(self: &Arc<Self>, message: Vec<u8>, sender: Sender) -> std::io::Result<()> {
+    /// Begins with a message for which there was no room. Another thread may have begun since
+    /// `push_behind` gave it back, since the caller runs code of Python and attaches in between: then
+    /// the message is added to that list, and the producer, which is not needed, is returned.
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        message: Vec<u8>,
+        sender: Sender,
+    ) -> std::io::Result<Option<Sender>> {
         let mut list = self.lock();
         list.messages.push_back(Arc::new(message));
         self.len.fetch_add(1, Ordering::AcqRel);
+        // Two threads that move the list would send its first message twice and drop the second.
+        if list.is_running {
+            return Ok(Some(sender));
+        }
         list.is_running = true;
         let this = Arc::clone(self);
         let started = std::thread::Builder::new()
             .name("ringway-overflow".into())
             .spawn(move || this.move_on(sender))
-            .map(drop);
+            .map(|_| None);
         if started.is_err() {
             list.is_running = false;
             list.messages.pop_back();

@@ -150,6 +150,40 @@ def test_unbounded_put_never_waits_and_order_is_kept() -> None:
         assert q.get(timeout=5) == b"after"
 
 
+def test_two_threads_that_find_the_file_full_at_once_lose_nothing() -> None:
+    class Delayed(ringway.Queue[tuple[str, int]]):
+        """Between finding the file full and beginning a list, the first thread has another one do both."""
+
+        def _join_at_exit(self) -> None:
+            global was_delayed
+            if not was_delayed:
+                was_delayed = True
+                other = threading.Thread(target=self.put, args=(("other", 0),))
+                other.start()
+                other.join(30)
+            super()._join_at_exit()
+
+    global was_delayed
+    was_delayed = False
+    with Delayed(max_participants=8) as q:
+        # Full of objects: there is no room for another producer's, either.
+        filled = 0
+        while not was_delayed:
+            q.put(("first", filled))
+            filled += 1
+        for n in range(20):
+            q.put(("later", n))
+        got = [q.get(timeout=10) for _ in range(filled + 21)]
+        expected = [("first", n) for n in range(filled)] + [("other", 0)] + [("later", n) for n in range(20)]
+        assert sorted(got) == sorted(expected)
+        assert [n for text, n in got if text == "later"] == list(range(20))
+        with pytest.raises(queue.Empty):
+            q.get(timeout=0.2)
+
+
+was_delayed = False
+
+
 def test_overflow_block_waits() -> None:
     with ringway.Queue(ring_bytes=1 << 16, overflow="block") as q:
         with pytest.raises(queue.Full):

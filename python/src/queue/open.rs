@@ -77,12 +77,15 @@ impl Open {
         if let Some(error) = overflow.take_failure() {
             return Err(errors::of_send(py, &error));
         }
+        slf.call_method0(pyo3::intern!(py, "_join_at_exit"))?;
+        let generation = exit::generation();
         let sender = match overflow.take_sender() {
             Some(sender) => sender,
             None => self.link.sender(py)?.keep(),
         };
-        slf.call_method0(pyo3::intern!(py, "_join_at_exit"))?;
-        overflow.begin(message, sender)?;
+        if let Some(sender) = overflow.begin(message, sender)? {
+            self.link.return_sender(sender, generation);
+        }
         Ok(())
     }
 

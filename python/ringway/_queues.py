@@ -143,7 +143,13 @@ class Queue(_core.QueueBase, Handle[T], Generic[T]):
         """Called when something could not be put into the file at once."""
         if self._joined_at_exit != os.getpid():
             self._joined_at_exit = os.getpid()
-            util.Finalize(None, self.join_thread, exitpriority=-5)
+            util.Finalize(None, self._leave, exitpriority=-5)
+
+    def _leave(self) -> None:
+        try:
+            self.join_thread()
+        finally:
+            self._end_shutdown()
 
     @staticmethod
     def _on_queue_feeder_error(e: BaseException, obj: Any) -> None:

@@ -21,6 +21,14 @@ def put_all(q: Any, items: Any) -> None:
         q.put(item)
 
 
+def put_and_shut_down(q: Any, count: int, cancels: bool) -> None:
+    for n in range(count):
+        q.put((n, b"x" * 1000))
+    if cancels:
+        q.cancel_join_thread()
+    q.shutdown()
+
+
 def put_for_ever(q: Any, producer: int, acknowledged: Any) -> None:
     """Puts numbers, and records after each `put` that it returned."""
     number = 0

@@ -343,6 +343,76 @@ def test_shutdown() -> None:
             q.get()
 
 
+def test_shutdown_keeps_what_was_put_before() -> None:
+    with ringway.JoinableQueue(ring_bytes=1 << 16) as q:
+        for n in range(200):
+            q.put((n, b"x" * 1000))
+        assert q.unfinished < 200
+        q.shutdown()
+        with pytest.raises(ringway.ShutDown):
+            q.put("more")
+        for n in range(200):
+            assert q.get(timeout=10)[0] == n
+            q.task_done()
+        with pytest.raises(ringway.ShutDown):
+            q.get(timeout=10)
+        q.join()
+        q.join_thread()
+
+
+def test_shutdown_by_a_process_that_ends_at_once() -> None:
+    for cancels in (False, True):
+        with ringway.Queue(ring_bytes=1 << 16) as q:
+            process = multiprocessing.get_context("fork").Process(
+                target=programs.put_and_shut_down, args=(q, 200, cancels)
+            )
+            process.start()
+            if cancels:
+                process.join(30)
+            got = list(q)
+            assert got == [(n, b"x" * 1000) for n in range(len(got))]
+            assert len(got) < 200 if cancels else len(got) == 200
+            process.join(30)
+            assert process.exitcode == 0
+
+
+@pytest.mark.parametrize("tells", ["join_thread", "join"])
+def test_what_another_ones_shutdown_refused_is_told(path: Path, tells: str) -> None:
+    with ringway.JoinableQueue(path=path, ring_bytes=1 << 16) as q, ringway.JoinableQueue(path=path) as other:
+        for n in range(200):
+            q.put((n, b"x" * 1000))
+        other.shutdown()
+        for _ in range(other.qsize()):
+            other.get(timeout=10)
+            other.task_done()
+        until = time.monotonic() + 30
+        while q.qsize() and time.monotonic() < until:
+            time.sleep(0.01)
+        with pytest.raises(ringway.ShutDown):
+            getattr(q, tells)()
+
+
+@pytest.mark.parametrize("count", [3, 200])
+def test_an_immediate_shutdown_ends_join(count: int) -> None:
+    with ringway.JoinableQueue(ring_bytes=1 << 16) as q:
+        q.put("in work")
+        for n in range(count):
+            q.put((n, b"x" * 1000))
+        q.get(timeout=10)
+        joined = threading.Thread(target=q.join, daemon=True)
+        joined.start()
+        q.shutdown(immediate=True)
+        assert q.unfinished == 1 and q.qsize() == 0
+        q.task_done()
+        joined.join(10)
+        assert not joined.is_alive()
+        with pytest.raises(ringway.ShutDown):
+            q.get()
+        with pytest.raises(ringway.ShutDown):
+            q.put("more")
+        q.join_thread()
+
+
 class Reused(Sequence[Any]):
     """Every element is the same array."""
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ringway::RecvError;
 use ringway::kind::{
     BytesConsumer, BytesFrame, BytesFrames, BytesOwnedFrame, BytesSharedConsumer, Mpmc, Spsc,
 };
+use ringway::{RecvError, TaskError};
 
 use super::send::SharedProducer;
 use crate::signals;
@@ -31,6 +31,10 @@ impl<'t> Turn<'t> {
     #[inline]
     pub(crate) fn try_recv(&self) -> Result<BytesFrame<'t, Mpmc>, RecvError> {
         self.0.try_recv()
+    }
+
+    pub(crate) fn task_done(&self) -> Result<(), TaskError> {
+        self.0.task_done()
     }
 
     pub(crate) fn try_recv_many(&self, max: usize) -> Result<BytesFrames<'t, Mpmc>, RecvError> {

@@ -15,13 +15,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use ringway::{OpenOptions, TaskError, Uuid};
+use ringway::{OpenOptions, RecvError, TaskError, Uuid};
 
 use lend::Polled;
 pub(crate) use transfer::{Payload, Taken, received};
 pub(crate) use wait::Wait;
 
-use crate::engine::{Kind, PollSender, PollTaker, Queue, Receiver, Sender, Taker};
+use crate::engine::{Kind, PollSender, PollTaker, Queue, Receiver, Sender, Taker, Turn};
 use crate::{errors, exit};
 
 pub(crate) struct Link {
@@ -126,6 +126,24 @@ impl Link {
     pub(crate) fn task_done(&self, py: Python<'_>) -> PyResult<()> {
         let mut taker = self.taker(py)?;
         taker.item().task_done().map_err(|error| errors::of_task(py, &error))
+    }
+
+    /// Drops the oldest message, which counts as done. False: there is none.
+    pub(crate) fn drop_one(&self, py: Python<'_>) -> PyResult<bool> {
+        let mut taker = self.taker(py)?;
+        let turn = Turn::new(taker.item());
+        let frame = match turn.try_recv() {
+            Err(RecvError::Closed) => None,
+            tried => received(py, tried)?,
+        };
+        let Some(frame) = frame else { return Ok(false) };
+        match turn.task_done() {
+            // All are counted if a process was killed between counting this one and releasing it.
+            Ok(()) | Err(TaskError::TooMany { .. } | TaskError::NotCounted { .. }) => {}
+            Err(error) => return Err(errors::of_task(py, &error)),
+        }
+        drop(frame);
+        Ok(true)
     }
 
     /// Waits until all messages in the file are done. `Ok(false)`: the time is up.

@@ -15,7 +15,6 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use crate::codec;
 use open::Open;
 
-use crate::engine::Fate;
 use crate::frame::Frame;
 use crate::link::{Link, Taken, Wait};
 use crate::ring::stats;
@@ -259,6 +258,10 @@ impl Queue {
     fn _flush(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let Some(open) = self.open.get() else { return Ok(true) };
         let overflow = open.overflow();
+        // A list that failed is empty.
+        if let Some(error) = overflow.take_failure() {
+            return Err(errors::of_send(py, &error));
+        }
         if overflow.len() == 0 {
             return Ok(true);
         }
@@ -276,15 +279,37 @@ impl Queue {
     }
 
     /// Ends the queue for good, for every process: putting raises `ShutDown`, and getting, too,
-    /// once the queue is empty; with `immediate`, everything in it is dropped now.
+    /// once the queue is empty; with `immediate`, everything in it is dropped now, and counts as done.
+    /// Without it, what this process has put is kept: if it is not in the file yet, the queue ends for the
+    /// other processes as soon as it is, and for this one now.
     #[pyo3(signature = (immediate = false))]
     fn shutdown(slf: &Bound<'_, Self>, immediate: bool) -> PyResult<()> {
         let open = Self::in_use(slf)?;
         let py = slf.py();
         let queue = open.link.queue(py)?;
-        exit::detached(py, || queue.shut_down());
-        while immediate && matches!(open.link.take(py, Wait::No, |_| ((), Fate::Release)), Ok(Some(()))) {}
+        let overflow = open.overflow();
+        if !immediate {
+            exit::detached(py, || overflow.shut_down(queue));
+            return Ok(());
+        }
+        exit::detached(py, || {
+            overflow.give_up();
+            queue.shut_down();
+        });
+        // The thread of the list may be about to commit one more.
+        Wait::Until(None)
+            .repeat(py, |slice| Ok(exit::detached(py, || overflow.wait_empty(slice)).then_some(())))?;
+        while open.link.drop_one(py)? {}
         Ok(())
+    }
+
+    /// When the process ends without waiting for what is not in the file: a shutdown that waits for it
+    /// happens now.
+    fn _end_shutdown(&self, py: Python<'_>) {
+        if let Some(open) = self.open.get() {
+            let overflow = open.overflow();
+            exit::detached(py, || overflow.end_shutdown());
+        }
     }
 
     /// Declares one object done. `ValueError`: as many are done as were put.

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::PySequence;
+use ringway::SendError;
 
 use super::Queue;
 use crate::codec::{self, Batch, Raw};
 use crate::link::{Link, Wait};
-use crate::overflow::Overflow;
+use crate::overflow::{NotBegun, Overflow};
 use crate::{errors, exit};
 
 pub(super) struct Open {
@@ -73,7 +74,8 @@ impl Open {
     #[cold]
     fn put_aside(&self, slf: &Bound<'_, Queue>, overflow: &Arc<Overflow>, message: &Raw) -> PyResult<()> {
         let py = slf.py();
-        let Err(message) = overflow.push_behind(message.to_vec()) else { return Ok(()) };
+        let pushed = overflow.push_behind(message.to_vec());
+        let Some(message) = pushed.map_err(|error| errors::of_send(py, &error))? else { return Ok(()) };
         if let Some(error) = overflow.take_failure() {
             return Err(errors::of_send(py, &error));
         }
@@ -83,8 +85,11 @@ impl Open {
             Some(sender) => sender,
             None => self.link.sender(py)?.keep(),
         };
-        if let Some(sender) = overflow.begin(message, sender)? {
-            self.link.return_sender(sender, generation);
+        match overflow.begin(message, sender) {
+            Ok(None) => {}
+            Ok(Some(sender)) => self.link.return_sender(sender, generation),
+            Err(NotBegun::Closed) => return Err(errors::of_send(py, &SendError::Closed)),
+            Err(NotBegun::Thread(error)) => return Err(error.into()),
         }
         Ok(())
     }

@@ -57,6 +57,20 @@ def test_exit_codes(command: list[str], path: Path) -> None:
     assert run(command, "recv", path, "--timeout", "50ms").returncode == 4
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_standard_stream_never_becomes_the_queue(command: list[str], path: Path, closed: str) -> None:
+    assert run(command, "create", path).returncode == 0
+    assert run(command, "send", path, input=b"one\ntwo\n").returncode == 0
+    header = path.read_bytes()[:64]
+    # Its messages are longer than what they would overwrite.
+    assert run(command, "send", path, input=b"x" * 1000 + b"\n").returncode == 0
+    run(["sh", "-c", f'"$@" {closed}', "sh", *command], "recv", path)
+    assert path.read_bytes()[:64] == header
+    stat = run(command, "stat", path, "--json")
+    assert stat.returncode == 0, stat.stderr
+    assert json.loads(stat.stdout)["backlog"]["messages"] == 0
+
+
 def test_ctrl_c_ends_it(command: list[str], path: Path) -> None:
     assert run(command, "create", path).returncode == 0
     process = subprocess.Popen([*command, "recv", "-f", str(path)], stdout=subprocess.PIPE)

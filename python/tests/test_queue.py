@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import gc
 import multiprocessing
@@ -732,6 +733,19 @@ def test_join_waits_for_what_is_not_in_the_file_yet() -> None:
         q.join()
         assert q.unfinished == 0 and q.empty()
         thread.join(30)
+
+
+def test_task_done_takes_no_place_of_a_participant() -> None:
+    with ringway.JoinableQueue(max_participants=2) as q:
+        q.put("job")
+        with q.recv(timeout=5):
+            q.task_done()
+        q.join()
+    with ringway.JoinableQueue(max_participants=2) as q:
+        q.put("job")
+        assert asyncio.run(q.aget()) == "job"
+        q.task_done()
+        q.join()
 
 
 def test_ctrl_c_ends_join() -> None:

@@ -97,6 +97,14 @@ impl Receiver {
         })
     }
 
+    /// Declares one message done. `None` for SPSC, which does not count.
+    pub(crate) fn task_done(&self) -> Option<Result<(), TaskError>> {
+        match self {
+            Self::Mpmc(consumer) => Some(consumer.task_done()),
+            Self::Spsc(_) => None,
+        }
+    }
+
     /// How many frames of it this process holds.
     pub(crate) fn held(&self) -> usize {
         each!(self, consumer => consumer.held()).unwrap_or_default()

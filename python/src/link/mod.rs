@@ -122,10 +122,16 @@ impl Link {
         exit::detached(py, move || drop(handles));
     }
 
-    /// Declares one message done, as a consumer of this process.
+    /// Declares one message done, as a consumer of this process: which one it is makes no difference, so
+    /// one is attached only if there is none.
     pub(crate) fn task_done(&self, py: Python<'_>) -> PyResult<()> {
-        let mut taker = self.taker(py)?;
-        taker.item().task_done().map_err(|error| errors::of_task(py, &error))
+        let receiver = self.state(py)?.receiver.clone();
+        let done = match receiver.and_then(|receiver| receiver.task_done()) {
+            Some(done) => done,
+            None if self.is_polled() => self.lend_single::<PollTaker>(py)?.item().get_ref().task_done(),
+            None => self.taker(py)?.item().task_done(),
+        };
+        done.map_err(|error| errors::of_task(py, &error))
     }
 
     /// Drops the oldest message, which counts as done. False: there is none.

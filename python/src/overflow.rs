@@ -27,6 +27,8 @@ pub(crate) struct Overflow {
     ended: Condvar,
     /// The entries of the list, as the thread without the lock sees them.
     len: AtomicUsize,
+    /// How many messages were ever added.
+    added: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -62,6 +64,11 @@ impl Overflow {
         self.len.load(Ordering::Acquire)
     }
 
+    /// How many messages were ever added: if it does not change, none passed through here.
+    pub(crate) fn added(&self) -> usize {
+        self.added.load(Ordering::Acquire)
+    }
+
     /// Adds a message if others wait before it; else gives it back.
     ///
     /// # Errors
@@ -81,6 +88,7 @@ impl Overflow {
     fn push(&self, list: &mut List, message: Vec<u8>) {
         list.messages.push_back(Arc::new(message));
         self.len.fetch_add(1, Ordering::AcqRel);
+        self.added.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Begins with a message for which there was no room. Another thread may have begun since

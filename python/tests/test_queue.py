@@ -10,6 +10,7 @@ import os
 import pickle
 import queue
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -733,6 +734,42 @@ def test_join_waits_for_what_is_not_in_the_file_yet() -> None:
         q.join()
         assert q.unfinished == 0 and q.empty()
         thread.join(30)
+
+
+def test_join_waits_for_what_passes_through_the_list_meanwhile() -> None:
+    def spin(seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            pass
+
+    with ringway.JoinableQueue(ring_bytes=1 << 16) as q:
+        for _ in range(2):
+            q.put(b"x" * 30_000)
+        parents = [q.recv(timeout=5) for _ in range(2)]
+        joining = threading.Thread(target=q.join, daemon=True)
+        joining.start()
+        programs.until_asleep(q, at=programs.TASKS)
+        # This thread keeps the GIL: the other one finds everything in the file done, and finds the child
+        # neither in the file, when it looked, nor in the list, when it goes on.
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(30)
+        try:
+            q.put(b"x" * 30_000)
+            assert q.unfinished == 2
+            for _ in parents:
+                q.task_done()
+            spin(0.2)
+            for parent in parents:
+                parent.release()
+            spin(0.2)
+        finally:
+            sys.setswitchinterval(interval)
+        joining.join(0.3)
+        assert joining.is_alive() and q.unfinished == 1
+        q.get(timeout=10)
+        q.task_done()
+        joining.join(10)
+        assert not joining.is_alive()
 
 
 def test_task_done_takes_no_place_of_a_participant() -> None:

@@ -322,11 +322,14 @@ impl Queue {
     fn _join(slf: &Bound<'_, Self>) -> PyResult<()> {
         let open = Self::in_use(slf)?;
         let py = slf.py();
+        let overflow = open.overflow();
         loop {
+            let added = overflow.added();
             slf.get()._flush(py, None)?;
             open.link.join(py, Wait::Until(None))?;
-            // Another thread may have put more than the file had room for.
-            if open.overflow().len() == 0 {
+            // A worker may have put more than the file had room for, then have declared done what it had
+            // got. That the list is empty again says nothing: the thread may just have moved it on.
+            if overflow.added() == added {
                 return Ok(());
             }
         }

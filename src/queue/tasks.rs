@@ -128,7 +128,7 @@ impl<K: MpmcKind> BytesQueue<K> {
             // consumer holds is to be given to another one. A failure to recover is no failure of
             // this call, which tries again after its next sleep.
             if which == Attempt::WithDeadPeerScan {
-                let _ = self.recover();
+                let _ = self.shared().recover_repeatedly::<OrderRing>();
             }
             match tasks.unfinished() {
                 Ok(0) => Some(Ok(())),

@@ -89,8 +89,24 @@ pub fn recover(name: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
 pub(in crate::queue) const ASKING: &str = "asking for locks of other participants";
 
 impl Shared {
-    /// Finds dead participants and removes their residue, now.
+    /// Finds dead participants and removes their residue, now; and seals the file if nobody uses it.
     pub(in crate::queue) fn recover_now<R: MappedRing>(&self) -> Result<Recovery, RecoverError> {
+        let done = self.recover_once::<R>()?;
+        self.end_use();
+        Ok(done)
+    }
+
+    /// The same for callers that repeat it: what was sealed, or could not be, is not read again if
+    /// nothing was recovered.
+    pub(in crate::queue) fn recover_repeatedly<R: MappedRing>(&self) -> Result<Recovery, RecoverError> {
+        let done = self.recover_once::<R>()?;
+        if done != Recovery::default() {
+            self.end_use();
+        }
+        Ok(done)
+    }
+
+    fn recover_once<R: MappedRing>(&self) -> Result<Recovery, RecoverError> {
         if !self.guard().is_intact() {
             return Err(match self.is_truncated() {
                 true => RecoverError::Truncated { path: self.path().to_path_buf() },
@@ -102,10 +118,7 @@ impl Shared {
         let io = |source| RecoverError::Io { path: self.path().to_path_buf(), source };
         let lock = self.recovery_lock().map_err(io)?;
         match self.recover(&R::of(self), &lock, None) {
-            Ok(Some(done)) => {
-                self.end_use();
-                Ok(done.into())
-            }
+            Ok(Some(done)) => Ok(done.into()),
             Ok(None) => Err(RecoverError::Busy { path: self.path().to_path_buf() }),
             Err(source) => Err(io(source)),
         }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::queue::file::boot::contents::{AT_ONCE, Contents};
+use crate::sync::Ordering;
 
 #[test]
 fn a_synced_queue_without_participants_is_sealed_whatever_its_size() {
@@ -16,6 +17,24 @@ fn a_synced_queue_without_participants_is_sealed_whatever_its_size() {
     let _producer = queue.producer().unwrap();
     queue.sync().unwrap();
     assert_eq!(survival(&image).0, Survival::InUse);
+}
+
+/// `join` scans for dead participants again and again: reading all that is in the file each time would
+/// keep others from attaching.
+#[test]
+fn a_join_that_recovers_nothing_seals_nothing() {
+    let place = Place::new();
+    let queue = create::<Mpmc>(&place.path());
+    queue.producer().unwrap().send(b"one").unwrap();
+    let seal = &queue.shared().rare().seal;
+    let no_hash = 7;
+    seal.store(no_hash, Ordering::Relaxed);
+    let timeout = std::time::Duration::from_millis(500);
+    assert!(queue.join_timeout(timeout).unwrap_err().is_timeout());
+    assert_eq!(seal.load(Ordering::Relaxed), no_hash);
+    // One that is asked for does, since nobody else may come.
+    queue.recover().unwrap();
+    assert_eq!(survival(&place.path()).0, Survival::Sealed);
 }
 
 /// In a process of its own, which runs out of file descriptors: each test of this process needs some.

@@ -128,7 +128,7 @@ impl RecoveryFailures {
     }
 
     #[inline(always)]
-    fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         self.flag.load(Ordering::Relaxed) != 0
     }
 

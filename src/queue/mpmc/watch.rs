@@ -104,6 +104,11 @@ impl Watch {
         let (probe, mut dead) = (participant.probe(), EntrySet::EMPTY);
         self.ask_holders(participant, &probe, &mut dead);
         self.ask_others(participant, &probe, &mut dead);
+        if participant.recovery_failures().is_there() && !probe.has_asked() {
+            // Without others only this question shows that the kernel answers again. Its lock is no
+            // obstacle to its owner, so that the answer itself says nothing.
+            let _ = probe.is_alive(participant.entry().index());
+        }
         participant.conclude(&probe, dead);
     }
 

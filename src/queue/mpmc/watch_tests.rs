@@ -7,7 +7,9 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use super::participant::Participant;
+use super::recovery::ASKING;
 use super::tests::{die_attached, wait_until_asleep};
+use super::watch::Watch;
 use crate::layout::order::EntryRole;
 use crate::order_ring::{EntrySet, LivenessProbe};
 use crate::queue::kind::{Mpmc, Receiver as _};
@@ -95,6 +97,21 @@ fn a_scan_without_questions_ends_no_trouble() {
     assert!(!probe.is_alive(3));
     participant.conclude(&probe, EntrySet::EMPTY);
     assert_eq!(cause(), None);
+}
+
+/// A consumer that is the only participant has no other to ask about.
+#[test]
+fn a_scan_by_a_lone_consumer_ends_trouble_that_is_over() {
+    let (_dir, queue) = create(8);
+    let participant: Participant =
+        Participant::attach(Arc::clone(queue.shared()), EntryRole::Consumer).unwrap();
+    let (watch, failures) = (Watch::new(participant.ring()), participant.recovery_failures());
+    let refused = std::io::Error::from_raw_os_error(libc::ENOLCK);
+    failures.note(queue.shared(), ASKING, refused, &EntrySet::EMPTY);
+    assert!(failures.cause(queue.shared()).is_some());
+    std::thread::sleep(Duration::from_millis(2));
+    watch.attempt(&participant);
+    assert!(failures.cause(queue.shared()).is_none());
 }
 
 /// Answers about others do not end the failures with one that is dead still; that it was recovered

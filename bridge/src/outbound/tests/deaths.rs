@@ -106,6 +106,9 @@ fn a_recovery_by_another_process_is_waited_for() {
     assert!(failed.to_string().contains("another process is just recovering"), "{failed}");
 }
 
+/// Longer than anything takes on a busy machine: what takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The queue from which the other process of a test takes a message, to die with it.
 const DIES_WITH: &str = "RINGWAY_TEST_DIES_WITH";
 
@@ -150,7 +153,7 @@ fn a_recovery_that_fails_is_told_once_and_costs_no_time() {
     let carrying = std::thread::spawn(move || carry(&link, engine, None));
     let begin = Instant::now();
     while crate::queue::live_consumers(&path).unwrap().is_empty() {
-        assert!(begin.elapsed() < Duration::from_secs(20), "it does not attach");
+        assert!(begin.elapsed() < PATIENCE, "it does not attach");
         std::thread::sleep(Duration::from_millis(5));
     }
     let recovery = lock_recovery(&path);
@@ -166,14 +169,14 @@ fn a_recovery_that_fails_is_told_once_and_costs_no_time() {
         log.matches("a dead participant may hold messages").count()
     };
     while told() == 0 {
-        assert!(begin.elapsed() < Duration::from_secs(20), "it is not told");
+        assert!(begin.elapsed() < PATIENCE, "it is not told");
         std::thread::sleep(Duration::from_millis(5));
     }
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(told(), 1);
     drop(recovery);
     while stored(&store).is_empty() {
-        assert!(begin.elapsed() < Duration::from_secs(20), "what the dead one held does not come");
+        assert!(begin.elapsed() < PATIENCE, "what the dead one held does not come");
         std::thread::sleep(Duration::from_millis(5));
     }
     queue.close();

@@ -88,8 +88,8 @@ impl Reader<'_> {
     fn one(&mut self, random: &mut Random) -> Outcome {
         if random.below(40) == 0 {
             let start = Start::Last(random.below(8));
+            // What was missed before is still told.
             self.next = self.consumer.seek(start)?;
-            self.passed = 0;
         }
         let before = self.next;
         let taken: Result<Outcome<u64>, RecvError> = match random.below(3) {

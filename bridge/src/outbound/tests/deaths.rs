@@ -111,16 +111,23 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The queue from which the other process of a test takes a message, to die with it.
 const DIES_WITH: &str = "RINGWAY_TEST_DIES_WITH";
+/// The file into which it writes how many messages it has sent.
+const SENT: &str = "RINGWAY_TEST_SENT";
 
 #[test]
 fn another_process_dies_with_a_message() {
     let Some(path) = std::env::var_os(DIES_WITH) else { return };
     // SAFETY: only the test and this process have the file.
     let queue = unsafe { mpmc::BytesQueue::open(path) }.unwrap();
-    let consumer = queue.consumer().unwrap();
-    queue.producer().unwrap().send(&message(0)).unwrap();
-    let _frame = consumer.recv().unwrap();
-    nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL).unwrap();
+    let (mut producer, consumer) = (queue.producer().unwrap(), queue.consumer().unwrap());
+    for number in 0..10_000 {
+        producer.send(&message(number)).unwrap();
+        // The bridge is a consumer, too, and may have taken it.
+        let Ok(_frame) = consumer.recv_timeout(Duration::from_millis(5)) else { continue };
+        std::fs::write(std::env::var_os(SENT).unwrap(), (number + 1).to_string()).unwrap();
+        nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL).unwrap();
+    }
+    panic!("the bridge took every message");
 }
 
 /// What is logged in this process.
@@ -158,10 +165,12 @@ fn a_recovery_that_fails_is_told_once_and_costs_no_time() {
     }
     let recovery = lock_recovery(&path);
     let this = std::env::current_exe().unwrap();
+    let sent_path = dir.path().join("sent");
     let mut child = Command::new(this);
     child
         .args(["--exact", "outbound::tests::deaths::another_process_dies_with_a_message"])
-        .env(DIES_WITH, &path);
+        .env(DIES_WITH, &path)
+        .env(SENT, &sent_path);
     let died = child.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
     assert_eq!(died.code(), None, "{died}");
     let told = || {
@@ -175,11 +184,14 @@ fn a_recovery_that_fails_is_told_once_and_costs_no_time() {
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(told(), 1);
     drop(recovery);
-    while stored(&store).is_empty() {
+    let sent: u64 = std::fs::read_to_string(&sent_path).unwrap().parse().unwrap();
+    while stored(&store).len() < sent as usize {
         assert!(begin.elapsed() < PATIENCE, "what the dead one held does not come");
         std::thread::sleep(Duration::from_millis(5));
     }
     queue.close();
     carrying.join().unwrap().unwrap();
-    assert_eq!(stored(&store), [0]);
+    let mut numbers = stored(&store);
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..sent).collect::<Vec<_>>());
 }

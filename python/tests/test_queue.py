@@ -788,14 +788,22 @@ def test_task_done_takes_no_place_of_a_participant() -> None:
 def test_ctrl_c_ends_join() -> None:
     with ringway.JoinableQueue() as q:
         q.put(1)
-        pid = os.getpid()
-        thread = threading.Thread(
-            target=lambda: (programs.until_asleep(q, at=programs.TASKS), os.kill(pid, signal.SIGINT))
-        )
+        failed: list[BaseException] = []
+
+        def interrupt() -> None:
+            try:
+                programs.until_asleep(q, at=programs.TASKS)
+            except BaseException as error:
+                failed.append(error)
+            # In any case: what fails here must end the wait, and be told.
+            os.kill(os.getpid(), signal.SIGINT)
+
+        thread = threading.Thread(target=interrupt)
         thread.start()
         with pytest.raises(KeyboardInterrupt):
             q.join()
         thread.join(30)
+        assert not failed, failed
 
 
 @pytest.mark.parametrize("maxsize", [1, 2, 3, 6, 100])

@@ -34,7 +34,7 @@
 //! its claimer is dead. ∎
 //!
 //! From the store of `skip_position` on, the tombstone is decided. Steps 3 to 5 are the same
-//! whoever does them and how often: a store of a fixed number, a CAS from a state that occurs once,
+//! whichever pass does them, and however often: a store of a fixed number, a CAS from a state that occurs once,
 //! and a store of 0. A pass that is killed between 2 and 5 leaves the record, and the next pass does
 //! 3 to 5 before all else ([`finish_tombstone`](OrderRing::finish_tombstone)). A pass that is
 //! killed earlier leaves a record without a position, which means nothing. So each tombstone is

@@ -114,7 +114,7 @@ fn stopped_reliable() -> Outcome {
             ensure!(position <= 2 * SLOTS, "it holds no one up");
         };
         ensure!(matches!(refusal, SendError::Full), "{refusal}");
-        let holdup = producer.holdup().ok_or("nobody holds it up")?;
+        let holdup = producer.holdup().ok_or("no consumer is in the way")?;
         ensure!(holdup.pid as i32 == child.pid().as_raw(), "{holdup:?}");
         child.signal(Signal::SIGCONT)?;
         producer.send_timeout(&message(position), SOON)?;

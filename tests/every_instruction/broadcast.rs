@@ -91,7 +91,7 @@ fn is_whole(queue: &BytesQueue) -> Outcome {
                 "{mode:?}: not what was sent at {position}: {found:?}"
             );
         }
-        ensure!(next(&consumer)?.is_none(), "a message came that nobody sent");
+        ensure!(next(&consumer)?.is_none(), "a message came that was not sent");
     }
     drop(producer);
     let more = queue.recover()?;

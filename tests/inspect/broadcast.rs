@@ -218,7 +218,7 @@ fn used(path: &Path) -> Result<(), String> {
                 Ok(frame) => {
                     let number = frame.get(..8).map(|bytes| u64::from_ne_bytes(bytes.try_into().unwrap()));
                     let Some(number) = number.filter(|number| *frame == message(*number)) else {
-                        return Err(format!("a message that nobody sent: {:?}", &*frame));
+                        return Err(format!("a message that was not sent: {:?}", &*frame));
                     };
                     numbers.push(number);
                 }

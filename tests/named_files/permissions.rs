@@ -60,7 +60,7 @@ fn what_others_can_write_to_is_refused_unless_it_is_meant_so() {
         }
     }
     assert_eq!(std::fs::read(&path).unwrap(), bytes, "a file that is refused is not changed");
-    // A user that may remove the file may unlink it, whoever owns it.
+    // A user that may remove the file may unlink it, whichever user owns it.
     set_mode(&path, 0o666);
     assert!(!ringway::is_in_use(&path).unwrap());
     ringway::unlink(&path).unwrap();

@@ -58,7 +58,7 @@ impl Proxy {
         self.state.is_deaf.store(is_lost, Ordering::SeqCst);
     }
 
-    /// From now on nothing gets through, on connections that exist; nobody is told.
+    /// From now on nothing gets through on existing connections, and neither end is told.
     pub(crate) fn hold(&self, is_held: bool) {
         self.state.is_held.store(is_held, Ordering::SeqCst);
     }

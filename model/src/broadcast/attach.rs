@@ -111,7 +111,7 @@ impl Broadcast {
         }
     }
 
-    /// A lossy reader may stop for good anywhere; one in place where it holds nobody up.
+    /// A lossy reader may stop for good anywhere; one that reads in place, only while it has no cursor.
     pub(super) fn stop(&self, s: &State, r: usize, steps: &mut Steps<State>) {
         let may = match (self.bounds.readers[r], s.readers[r].pc) {
             (Mode::Reliable, _) | (_, Killed | Out | Stopped | Attach) => false,

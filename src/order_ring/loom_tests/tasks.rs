@@ -29,7 +29,7 @@ fn join_comes_after_what_was_done() {
             consumer
         });
         let here = world.clone();
-        let recoverer = thread::spawn(move || here.recover().expect("nobody else recovers"));
+        let recoverer = thread::spawn(move || here.recover().expect("the only recovery"));
         for _ in 0..2 {
             if world.ring.unfinished().expect("no corruption") == 0 {
                 assert_eq!(work.load(Ordering::Relaxed), 7);

@@ -89,7 +89,7 @@ pub fn recover(name: impl AsRef<Path>) -> Result<Recovery, RecoverError> {
 pub(in crate::queue) const ASKING: &str = "asking for locks of other participants";
 
 impl Shared {
-    /// Finds dead participants and removes their residue, now; and seals the file if nobody uses it.
+    /// Finds dead participants and removes their residue, now; and seals the file if no handle uses it.
     pub(in crate::queue) fn recover_now<R: MappedRing>(&self) -> Result<Recovery, RecoverError> {
         let done = self.recover_once::<R>()?;
         self.end_use();

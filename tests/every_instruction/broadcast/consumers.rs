@@ -65,7 +65,7 @@ fn attempt(mode: Mode, operation: Operation, kill: Kill<'_>) -> Outcome {
         gate.leave()
     };
     kill(Step { file: &place.path(), body: Box::new(body) })?;
-    // It holds nobody up.
+    // It does not hold the producer up.
     let first = queue.newest();
     for seq in first..first + 2 * SLOTS {
         producer.send_timeout(&SHAPE.message(seq), SOON)?;

@@ -171,7 +171,7 @@ impl Run {
             }
             Some(Err((Some(Raise::Held(gate)), target))) => {
                 assert_eq!(target, before + count - self.max);
-                let found = self.ring().cursor_of(gate.entry).expect("somebody's cursor");
+                let found = self.ring().cursor_of(gate.entry).expect("the cursor in the way");
                 assert!(found < target, "nothing is in the way: {gate:?}");
             }
             Some(Err((Some(Raise::Uncommitted(position)), target))) => {

@@ -32,7 +32,7 @@ fn a_join_that_recovers_nothing_seals_nothing() {
     let timeout = std::time::Duration::from_millis(500);
     assert!(queue.join_timeout(timeout).unwrap_err().is_timeout());
     assert_eq!(seal.load(Ordering::Relaxed), no_hash);
-    // One that is asked for does, since nobody else may come.
+    // A recovery that was asked for does, since no other participant may come.
     queue.recover().unwrap();
     assert_eq!(survival(&place.path()).0, Survival::Sealed);
 }
